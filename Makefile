@@ -1,0 +1,59 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
+  aio-pika aiohttp urllib3 uvloop
+
+.PHONY: help install demo test bench bench-full lint types imports format clean
+help: ## Say what each target does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## Create .venv with everything that is needed
+
+demo: $(STAMP) ## Show the main job end to end on a private broker and the emulator
+	$(BIN)/python -m devtools.demo
+
+test: $(STAMP) ## Run all tests (Docker where an engine answers, native RabbitMQ elsewhere)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+$(BENCH_STAMP): constraints-bench.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --constraint constraints-bench.txt $(PEERS)
+	@touch $@
+
+bench: $(STAMP) $(BENCH_STAMP) ## Compare cost and speed with peers, in a few minutes
+	$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+bench-full: $(STAMP) $(BENCH_STAMP) ## The same with longer runs and a million messages waiting
+	$(BIN)/python -m bench --full $(BENCH_OPTIONS)
+
+lint: $(STAMP) ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy -p worker -p devtools -p bench
+
+imports: $(STAMP) ## Check that dependencies point one way
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was installed and cached
+	rm -rf $(VENV) $(BENCH_VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

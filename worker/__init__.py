@@ -1,0 +1,1 @@
+"""Delivers consent events from RabbitMQ to Adobe Experience Platform."""
