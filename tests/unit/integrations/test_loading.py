@@ -1,0 +1,191 @@
+"""Configuration: what is refused, with which words, and what a reload keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.examples import integration_document
+from worker.adobe.endpoints import EndpointPolicy
+from worker.integrations.loading import InvalidIntegration, load_integration
+from worker.integrations.registry import IntegrationRegistry, InvalidIntegrations
+
+CHECK = EndpointPolicy(("dcs.adobedc.net",)).problem
+
+
+def _write(directory: Path, name: str = "shop", **changes: Any) -> Path:
+    path = directory / f"{name}.json"
+    path.write_text(json.dumps(integration_document(**changes)))
+    return path
+
+
+def _auth(**changes: Any) -> dict[str, Any]:
+    return {"authentication": integration_document()["authentication"] | changes}
+
+
+def _props(**changes: Any) -> dict[str, Any]:
+    return {"properties": integration_document()["properties"] | changes}
+
+
+def _map(*pairs: tuple[str, str]) -> dict[str, Any]:
+    return {"mappings": [{"id": key, "value": value} for key, value in pairs]}
+
+
+NEWS = "consents_purposes_news_enabled"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"type_id": "sendinblue"}, "type_id"),
+        ({"mapings": []}, "mapings: unknown field, did you mean mappings?"),
+        (_auth(client_secret=""), "authentication.client_secret: must not be empty"),
+        (_auth(client_secret="${NOT_SET}"), "environment variable NOT_SET is not set"),
+        (_auth(api_key="file:nowhere"), "authentication.api_key: the file"),
+        (_props(user_identifier=[]), "properties.user_identifier"),
+        (_props(user_identifier=["phone"]), "properties.user_identifier"),
+        (_props(user_identifier=["email", "email"]), "twice"),
+        (_props(dataflow_endpoint="http://dcs.adobedc.net/x"), "https://"),
+        (_props(dataflow_endpoint="https://evil.example/x"), "not on the allow-list"),
+        (_props(dataset_id=None), "properties.dataset_id"),
+        (_map(("a", "consents_purposes_news")), "can never match"),
+        (_map(("a", "consents_purposes__enabledx")), "can never match"),
+        (_map(("a", "consent_purposes_x_enabled")), "can never match"),
+        (_map(("a..b", NEWS)), "single dots"),
+        (_map(("a", NEWS), ("a", NEWS)), "two entries write to 'a'"),
+        (_map(("a", NEWS), ("a.b", NEWS)), "can't both be written"),
+        (_map(("personalEmail.address", NEWS)), "carries the identity"),
+        ({"mappings": []}, "mappings"),
+        ({"id": "a b"}, "id: String should match pattern"),
+        ({"enabled": "yes"}, "enabled: Input should be a valid boolean"),
+        ({"regulations": []}, "regulations"),
+        ({"authentication": []}, "authentication: "),
+        ({"authentication": None}, "authentication: "),
+        (_auth(api_key=7), "authentication.api_key: Input should be a valid string"),
+        (_auth(secret="x"), "authentication.secret: unknown field, did you mean client_secret?"),
+        (_props(xyz=1), "properties.xyz: unknown field; allowed are organization_id, "),
+        ({"limits": {"requests_in_flight": 0}}, "limits.requests_in_flight: "),
+        ({"identities": {"phone": {}}}, "identities.phone"),
+        ({"identities": {"email": {"path": "a..b"}}}, "identities.email.path: must be names"),
+        ({"identities": {"email": {"pth": "a"}}}, "identities.email.pth: unknown field, did you"),
+        (
+            {"identities": {"personID": {"location": "identity-map"}}}
+            | _props(user_identifier=["personID"]),
+            "identities.personID.namespace: is required for location identity-map",
+        ),
+        (
+            {"identities": {"email": {"location": "identity-map"}}} | _map(("identityMap.X", NEWS)),
+            "mappings: identityMap carries the identity 'email'",
+        ),
+        ({"payload_mode": "xdm"}, "erase the others"),
+        (
+            {"upsert_mode": False} | _props(user_identifier=["personID"]),
+            "identities.personID.namespace: is required when upsert_mode is false",
+        ),
+        (
+            {"mappings": [{"id": "a", "value": "country", "format": "consent-val"}]},
+            "consent-val needs",
+        ),
+    ],
+)
+def test_every_mistake_is_named_with_file_and_field(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = _write(tmp_path, **changes)
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, {}, CHECK)
+    assert said in str(caught.value)
+    assert "shop.json" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_file_that_is_no_object_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidIntegration, match=r"bad\.json"):
+        load_integration(path, {}, CHECK)
+
+
+def test_secrets_come_from_variables_and_files_and_do_not_show(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-file\n")
+    path = _write(tmp_path, **_auth(client_secret="${SECRET}", api_key="file:key"))
+    loaded = load_integration(path, {"SECRET": "from-env"}, CHECK)
+    assert loaded.authentication.client_secret.get_secret_value() == "from-env"
+    assert loaded.authentication.api_key.get_secret_value() == "from-file"
+    assert "from-" not in repr(loaded)
+
+
+def test_the_id_defaults_to_the_files_name_and_a_string_is_a_list_of_one(tmp_path: Path) -> None:
+    document = integration_document(**_props(user_identifier="personID"))
+    del document["id"]
+    path = tmp_path / "acme.json"
+    path.write_text(json.dumps(document))
+    loaded = load_integration(path, {}, CHECK)
+    assert (loaded.id, loaded.properties.user_identifier) == ("acme", ["personID"])
+
+
+def test_a_start_with_a_bad_file_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path)
+    _write(tmp_path, "twin")
+    with pytest.raises(InvalidIntegrations, match=r"'shop' is taken by shop\.json"):
+        IntegrationRegistry(tmp_path, CHECK, {}).load()
+    with pytest.raises(InvalidIntegrations, match="not a directory"):
+        IntegrationRegistry(tmp_path / "nowhere", CHECK, {}).load()
+
+
+def test_a_reload_adds_changes_removes_and_keeps_the_last_good_version(tmp_path: Path) -> None:
+    registry = IntegrationRegistry(tmp_path, CHECK, {})
+    first = _write(tmp_path)
+    registry.load()
+    assert registry.refresh() is None
+    other = _write(tmp_path, "other", id="other")
+    change = registry.refresh()
+    assert change is not None
+    assert change.loaded == ("other",)
+    assert {one.id for one in registry.for_organization("northwind")} == {"shop", "other"}
+    first.write_text('{"id": "shop", "organization_id": "northwind"}')
+    change = registry.refresh()
+    assert change is not None
+    assert "is required" in change.problems[0]
+    assert registry.get("shop") is not None
+    assert registry.is_broken_for("northwind") == []
+    other.unlink()
+    change = registry.refresh()
+    assert change is not None
+    assert change.removed == ("other",)
+    (tmp_path / "new.json").write_text('{"id": "new", "organization_id": "northwind"}')
+    registry.refresh()
+    assert registry.is_broken_for("northwind") == ["new"]
+
+
+def test_a_disabled_integration_gets_no_events(tmp_path: Path) -> None:
+    _write(tmp_path, enabled=False)
+    registry = IntegrationRegistry(tmp_path, CHECK, {})
+    registry.load()
+    assert registry.for_organization("northwind") == []
+    assert registry.get("shop") is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://dcs.adobedc.net/collection/1", None),
+        ("https://eu.adobedc.net/collection/1", None),
+        ("https://local.example:8443/x", None),
+        ("https://dcs.adobedc.net:8443/x", "allow-list"),
+        ("https://adobedc.net.evil.example/x", "allow-list"),
+        ("https://user:pw@dcs.adobedc.net/x", "user name"),
+        ("http://dcs.adobedc.net/x", "https://"),
+        ("ftp://dcs.adobedc.net/x", "https://"),
+        ("https://127.0.0.1/x", "private"),
+        ("not a url", "https://"),
+    ],
+)
+def test_the_allow_list(url: str, problem: str | None) -> None:
+    hosts = ("dcs.adobedc.net", "*.adobedc.net", "local.example:8443", "127.0.0.1")
+    said = EndpointPolicy(hosts).problem(url)
+    assert (said is None) if problem is None else (said is not None and problem in said)

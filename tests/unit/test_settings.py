@@ -1,0 +1,84 @@
+"""Settings: what the environment may say, and the words for what it may not."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from worker.settings import WorkerSettings
+
+
+def _settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> WorkerSettings:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"CONSENT_WORKER_{name}", value)
+    return WorkerSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        pytest.param("a.example", ("a.example",), id="one"),
+        pytest.param(
+            " A.example , *.B.example:8443 ,", ("a.example", "*.b.example:8443"), id="csv"
+        ),
+        pytest.param('["a.example", "b.example"]', ("a.example", "b.example"), id="JSON"),
+        pytest.param("", (), id="none"),
+    ],
+)
+def test_allowed_hosts(monkeypatch: pytest.MonkeyPatch, text: str, hosts: tuple[str, ...]) -> None:
+    assert _settings(monkeypatch, ALLOWED_HOSTS=text).allowed_hosts == hosts
+
+
+def test_allowed_hosts_may_be_given_in_code() -> None:
+    assert WorkerSettings(allowed_hosts=("a.example",)).allowed_hosts == ("a.example",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("AMQP_URL", "http://u:hush@h/", id="other scheme"),
+        pytest.param("AMQP_URL", "hush", id="no URL"),
+        pytest.param("AMQP_URL", "amqp://", id="no host"),
+        pytest.param("AMQP_URL", "amqp://u:hush@h:port/", id="port of text"),
+        pytest.param("AMQP_URL", "amqp://u:h#ush@h/", id="password not encoded"),
+        pytest.param("AMQP_URL", "amqp://u:hush@[::1/", id="broken brackets"),
+        pytest.param("REDIS_URL", "http://u:hush@h/", id="Redis, other scheme"),
+        pytest.param("REDIS_URL", "redis://u:h#ush@h/", id="Redis, password not encoded"),
+        pytest.param("ORDERING_RETENTION", "60", id="retention below any replay"),
+        pytest.param("NAMESPACE", "a b", id="namespace"),
+        pytest.param("RETRY_BUDGET", "-1", id="budget"),
+        pytest.param("RETRY_BUDGET", "hush", id="budget of text"),
+        pytest.param("DELAY", "hush", id="delay"),
+        pytest.param("HTTP_PORT", "70000", id="port"),
+        pytest.param("LOG_LEVEL", "hush", id="level"),
+        pytest.param("ALLOW_INSECURE", "hush", id="flag"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name_and_not_by_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _settings(monkeypatch, **{name: value})
+    (error,) = refused.value.errors(include_input=False)
+    assert error["loc"] == (name.lower(),)
+    assert "hush" not in str(refused.value)
+
+
+def test_the_url_of_the_broker_does_not_show_its_password() -> None:
+    assert "hush" not in repr(WorkerSettings(amqp_url="amqps://u:hush@h/"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "budget", "seconds"),
+    [
+        pytest.param(30, 300, 30, id="as set"),
+        pytest.param(30, 100, 10, id="a tenth of the budget"),
+        pytest.param(30, 3, 1, id="at least a second"),
+        pytest.param(0.5, 300, 1, id="never below a second"),
+    ],
+)
+def test_an_attempt_is_short_enough_for_five_retries(
+    timeout: float, budget: float, seconds: float
+) -> None:
+    settings = WorkerSettings(attempt_timeout=timeout, retry_budget=budget)
+    assert settings.attempt_timeout_seconds == seconds

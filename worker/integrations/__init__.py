@@ -1,0 +1,1 @@
+"""The customers' integrations: their configuration, its loading, reloading and look-up."""

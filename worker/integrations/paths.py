@@ -1,0 +1,51 @@
+"""The two path languages of a mapping: where a value comes from, and where it goes to."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ID: Final = r".+"
+_CHANNEL: Final = rf"channels?_{_ID}_enabled"
+
+# Exactly the keys that flattening an event can produce (docs/integration-config.md). An id may hold
+# underscores and dashes, so these say whether some event could produce a key, not how to split it.
+_FORMS: Final = (
+    "organization_user_id",
+    "country",
+    "last_seen_country",
+    rf"metadata_{_ID}",
+    rf"consents_purposes_{_ID}_enabled(_li)?",
+    rf"consents_purposes_{_ID}_values_{_ID}_value",
+    rf"consents_preferences_{_ID}_enabled",
+    rf"consents_{_CHANNEL}",
+)
+_MAPPING_VALUE: Final = re.compile("|".join(f"(?:{form})" for form in _FORMS), re.DOTALL)
+
+
+def check_mapping_value(value: str) -> None:
+    """Raise ValueError when no event whatever could have something to say at `value`."""
+    if not _MAPPING_VALUE.fullmatch(value):
+        raise ValueError(
+            "can never match an event; allowed are organization_user_id, country, "
+            "last_seen_country, metadata_<key>, consents_purposes_<id>_enabled (or _enabled_li), "
+            "consents_purposes_<id>_values_<id>_value, consents_preferences_<id>_enabled, "
+            "consents_channels_<id>_enabled, and the nested forms of these"
+        )
+
+
+def check_attribute_path(path: str) -> None:
+    """Raise ValueError unless `path` is dotted names without blanks, such as `_tenant.a.b`."""
+    if any(not step or step != step.strip() for step in path.split(".")):
+        raise ValueError("must be names joined by single dots, such as _tenant.consents.newsletter")
+
+
+def find_path_conflict(paths: set[str]) -> tuple[str, str] | None:
+    """Two of `paths` of which one lies inside the other, so that both can't be written; or None."""
+    for path in sorted(paths):
+        steps = path.split(".")
+        for length in range(1, len(steps)):
+            parent = ".".join(steps[:length])
+            if parent in paths:
+                return parent, path
+    return None

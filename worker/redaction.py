@@ -1,0 +1,47 @@
+"""Masks what must never be written down: e-mail addresses, tokens, passwords. Pure.
+
+A second line of defence. The first is that nothing personal or secret is handed to a log or an
+error; this one catches what comes from outside, such as the text of somebody else's error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+_PATTERNS: Final = (
+    (re.compile(r"[^\s@<>\"'(),;:=/\[\]]{1,128}(?:@|%40)[^\s@<>\"'(),;:/\[\]]{1,255}"), "<email>"),
+    (re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]+){0,2}"), "<token>"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), r"\1 <token>"),
+    (
+        re.compile(
+            r"(?i)\b(client_secret|access_token|api_key|password)"
+            r"(\\?[\"']?\s{0,3}[:=]\s{0,3}\\?[\"']?)[^\s\"'&,;\\]+"
+        ),
+        r"\1\2<secret>",
+    ),
+    (re.compile(r"\b[A-Za-z0-9_-]{40,}\b"), "<long value>"),
+)
+_URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
+
+
+def redact(text: str) -> str:
+    """`text` with e-mail addresses, tokens, secrets and credentials in URLs masked."""
+    text = _URL_PASSWORD.sub(r"\1<credentials>@", text)
+    for pattern, mask in _PATTERNS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def mask_values(text: str, values: Iterable[str]) -> str:
+    """`text` without these values, as they are or percent-encoded, in any case, as whole words.
+
+    For the text of whoever was sent a value, and may quote it: a customer's number looks like
+    nothing that `redact` could know.
+    """
+    for value in sorted({one for one in values if one}, key=len, reverse=True):
+        for form in (value, quote(value, safe="")):
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "<value>", text, flags=re.IGNORECASE)
+    return text

@@ -1,0 +1,204 @@
+"""Settings of the process, from environment variables that start with CONSENT_WORKER_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from yarl import URL
+
+DelayKind = Literal["native", "plugin"]
+
+
+class WorkerSettings(BaseSettings):
+    """Every setting has a default that suits production, except where the stack is local."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONSENT_WORKER_", hide_input_in_errors=True, frozen=True, extra="ignore"
+    )
+
+    amqp_url: Annotated[
+        SecretStr, Field(description="RabbitMQ, as amqp:// or amqps:// URL with its credentials.")
+    ] = SecretStr("amqp://guest:guest@localhost:5672/")
+    namespace: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="Prefix of the names of all exchanges and queues.",
+        ),
+    ] = "consent"
+    integrations: Annotated[
+        Path, Field(description="Directory with one JSON file per integration.")
+    ] = Path("integrations")
+    reload_seconds: Annotated[
+        float, Field(gt=0, description="How often changed integration files are looked for.")
+    ] = 2.0
+    ims_url: Annotated[str, Field(description="Adobe's token endpoint.")] = (
+        "https://ims-na1.adobelogin.com/ims/token/v3"
+    )
+    platform_url: Annotated[str, Field(description="Base of Adobe's profile look-up.")] = (
+        "https://platform.adobe.io"
+    )
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Hosts a dataflow endpoint may have, comma-separated: `name`, `name:port`, "
+            "or `*.domain` for every host below a domain."
+        ),
+    ] = ("dcs.adobedc.net", "*.adobedc.net")
+    allow_insecure: Annotated[
+        bool,
+        Field(description="Allow plain http and private addresses. For local use only."),
+    ] = False
+    retry_budget: Annotated[
+        float,
+        Field(
+            ge=3,
+            le=480,
+            description="Seconds from the first attempt within which a delivery is retried; "
+            "a shorter budget scales the schedule.",
+        ),
+    ] = 300.0
+    delay: Annotated[
+        DelayKind,
+        Field(description="Kind of delayed exchange: `native` (no plugin) or `plugin`."),
+    ] = "native"
+    redis_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Redis that keeps the state of newest-wins for a fleet "
+            "(`redis://` or `rediss://`). None: each worker keeps its own, for a single worker."
+        ),
+    ] = None
+    ordering_retention: Annotated[
+        float,
+        Field(
+            ge=3600,
+            description="Seconds for which the time of a user's last choice is remembered; must "
+            "exceed how long dead letters may wait for their replay.",
+        ),
+    ] = 30 * 86_400.0
+    ordering_secret: Annotated[
+        SecretStr,
+        Field(description="Key of the digests that stand for users; the same in the whole fleet."),
+    ] = SecretStr("")
+    ordering_max_users: Annotated[
+        int, Field(ge=1000, description="Users remembered by a worker that has no Redis.")
+    ] = 100_000
+    setup_probe: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds between two probes of an integration that is paused for a fault "
+            "of its set-up, at first; up to eight times as much later.",
+        ),
+    ] = 15.0
+    setup_patience: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="Seconds for which events of a paused integration are kept before they "
+            "are dead-lettered as `setup-failure`.",
+        ),
+    ] = 86_400.0
+    prefetch_events: Annotated[
+        int, Field(ge=1, le=2000, description="Unacknowledged fresh events per worker.")
+    ] = 1000
+    prefetch_retries: Annotated[
+        int, Field(ge=1, le=2000, description="Unacknowledged due retries per worker.")
+    ] = 300
+    delivery_limit: Annotated[
+        int,
+        Field(
+            ge=5,
+            description="Returns after which the broker itself dead-letters a message "
+            "(x-delivery-limit of the queues).",
+        ),
+    ] = 20
+    poison_after: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Times a suspect may take its worker down while handled alone "
+            "before it is dead-lettered as `poison`.",
+        ),
+    ] = 5
+    attempt_timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=120,
+            description="Seconds one attempt may take in all (token, look-up, delivery); "
+            "never more than a tenth of the retry budget, but at least one second.",
+        ),
+    ] = 30.0
+    max_event_bytes: Annotated[
+        int, Field(ge=1024, description="Bytes of a message body above which it is dead-lettered.")
+    ] = 1_048_576
+    publish_timeout: Annotated[
+        float, Field(gt=0, description="Seconds to wait for the broker to confirm a publish.")
+    ] = 10.0
+    heartbeat: Annotated[int, Field(ge=1, le=60, description="AMQP heartbeat in seconds.")] = 2
+    watch_seconds: Annotated[
+        float, Field(gt=0, description="How often queues and consumers are checked.")
+    ] = 5.0
+    shutdown_timeout: Annotated[
+        float, Field(ge=0, description="Seconds that a stop waits for deliveries in flight.")
+    ] = 25.0
+    http_host: Annotated[str, Field(description="Address of health and metrics.")] = "0.0.0.0"
+    http_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of health and metrics; 0 takes a free one.")
+    ] = 8080
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Field(description="`auto` is readable in a terminal and JSON elsewhere."),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least level that is logged."),
+    ] = "info"
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            parts = value.strip().strip("[]").split(",")
+            return tuple(part for raw in parts if (part := raw.strip().strip("\"'").lower()))
+        return value
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_amqp(cls, value: SecretStr) -> SecretStr:
+        _check_url(value.get_secret_value(), "amqp", "amqps")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _check_url(value.get_secret_value(), "redis", "rediss")
+        return value
+
+    @property
+    def attempt_timeout_seconds(self) -> float:
+        """Seconds one attempt may take, so that five retries fit even if each of them hangs."""
+        return max(1.0, min(self.attempt_timeout, self.retry_budget / 10))
+
+
+def _check_url(text: str, *schemes: str) -> None:
+    """Raises ValueError for what is no URL of one of `schemes` that names a host."""
+    starts = [f"{scheme}://" for scheme in schemes]
+    if not text.startswith(tuple(starts)):
+        raise ValueError(f"must start with {' or '.join(starts)}")
+    try:
+        host = URL(text).host
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError(
+            "must be a URL with a host; characters such as #, / and @ in a password are "
+            "written percent-encoded"
+        )
