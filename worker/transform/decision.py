@@ -1,0 +1,74 @@
+"""What is to be done with one event for one integration: deliver, skip or reject.
+
+Decision
+ ├─ Deliver   something is to be said to Adobe
+ ├─ Skip      nothing is to be done, which is normal; acknowledged and counted
+ └─ Reject    something is wrong; a person must look, so it becomes a dead letter
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from worker.integrations.model import UserIdentifier
+
+SkipReason = Literal[
+    "consent-event",
+    "duplicate",
+    "event-deleted",
+    "guest",
+    "no-integration",
+    "no-profile",
+    "nothing-mapped",
+    "pending-approval",
+    "regulation",
+    "superseded",
+    "user-deleted",
+    "user-event",
+]
+RejectReason = Literal[
+    "ambiguous-mapping",
+    "invalid-event",
+    "invalid-integration",
+    "invalid-json",
+    "no-identity",
+    "unknown-type",
+]
+
+
+class Identity(NamedTuple):
+    """Who the record is about. `value` is personal data, already normalised."""
+
+    identifier: UserIdentifier
+    value: str
+    path: str
+    namespace: str | None
+    in_identity_map: bool
+
+
+class Deliver(NamedTuple):
+    """`attributes`: dotted path → value as sent. `unmatched`: mapping ids with nothing to say."""
+
+    event_id: str
+    event_time_ms: int
+    updated_at_ms: int | None
+    identity: Identity
+    attributes: dict[str, Any]
+    unmatched: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`detail` says which field and what to do, and holds no value of the event."""
+
+    reason: RejectReason
+    detail: str
+
+
+Decision = Deliver | Skip | Reject

@@ -1,0 +1,57 @@
+"""Who a record is about: the first configured identifier that has a usable value. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from worker.events import ConsentRecord
+from worker.integrations.model import Integration, Normalisation, UserIdentifier
+from worker.transform.decision import Identity
+
+# A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
+# delimited by a character it can't hold, so matching is linear.
+_EMAIL: Final = re.compile(r"[^@\s]{1,256}@[^@\s.]{1,256}(?:\.[^@\s.]{1,256})+")
+MAX_IDENTITY_CHARACTERS: Final = 1024
+"""Adobe's limit of an identity value (guardrails for Identity Service)."""
+
+
+def resolve_identity(integration: Integration, record: ConsentRecord) -> Identity | None:
+    """The identity of the record, normalised; None when no identifier has a usable value.
+
+    `user.id` is never used: it is a device id of Didomi's and would create stray profiles.
+    """
+    for identifier, rule in integration.identity_rules:
+        value = _raw_value(identifier, record)
+        if value is None or len(value) > MAX_IDENTITY_CHARACTERS:
+            continue
+        return Identity(
+            identifier,
+            normalise(value, rule.normalisation),
+            rule.path or "",
+            rule.namespace,
+            rule.location == "identity-map",
+        )
+    return None
+
+
+def normalise(value: str, rule: Normalisation) -> str:
+    """`value` trimmed, and lower-cased or hashed (SHA-256 of the lower-cased, hex) by `rule`."""
+    value = value.strip()
+    if rule == "trim":
+        return value
+    lowered = value.lower()
+    if rule == "lower":
+        return lowered
+    return hashlib.sha256(lowered.encode()).hexdigest()
+
+
+def _raw_value(identifier: UserIdentifier, record: ConsentRecord) -> str | None:
+    user_id = (record.organization_user_id or "").strip()
+    if identifier != "email":
+        return user_id or None
+    for candidate in (user_id, record.metadata.get("email")):
+        if isinstance(candidate, str) and _EMAIL.fullmatch(candidate.strip()):
+            return candidate.strip()
+    return None

@@ -1,0 +1,118 @@
+"""The message that Adobe gets, in either of its two forms. Pure.
+
+`upsert`: header and body of a streaming upsert, whose `operations.data: "merge"` updates only the
+attributes that are sent (Adobe Experience Platform, "Sending partial row updates using data prep").
+`xdm`: the full envelope, which replaces the record ("Stream record data").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from worker.integrations.model import Integration
+from worker.transform.decision import Identity
+
+_RECORD_MARK = "\x00record\x00"
+
+
+def build_payload(integration: Integration, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The message for one record."""
+    return _envelope(integration, record)
+
+
+def build_record(
+    integration: Integration,
+    attributes: Mapping[str, Any],
+    identity: Identity,
+    event_time_ms: int,
+) -> dict[str, Any]:
+    """The attributes nested by their dotted paths, with the identity in its place.
+
+    Where the integration opts in, also when the newest of the choices was made.
+    """
+    record = nest(attributes)
+    if integration.event_time_path is not None:
+        _place(record, integration.event_time_path, iso_time(event_time_ms))
+    if identity.in_identity_map:
+        entry = {"id": identity.value, "primary": True}
+        record["identityMap"] = {identity.namespace or "": [entry]}
+    else:
+        _place(record, identity.path, identity.value)
+    return record
+
+
+def encode_message(integration: Integration, record: Mapping[str, Any]) -> bytes:
+    """`build_payload` as JSON. What is the same in all messages of an integration is made once."""
+    before, after = _frame(integration)
+    return before + orjson.dumps(record) + after
+
+
+def iso_time(time_ms: int) -> str:
+    """Milliseconds since the epoch in the form of XDM's date-time."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def nest(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`. No path may lie inside another (checked when loading)."""
+    record: dict[str, Any] = {}
+    for path, value in attributes.items():
+        *parents, name = path.split(".")
+        node = record
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return record
+
+
+def _place(record: dict[str, Any], path: str, value: str) -> None:
+    *parents, name = path.split(".")
+    node = record
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[name] = value
+
+
+def _envelope(integration: Integration, record: Any) -> dict[str, Any]:
+    properties = integration.properties
+    schema_ref = {"id": properties.schema_id, "contentType": integration.schema_content_type}
+    header: dict[str, Any] = {
+        "schemaRef": schema_ref,
+        "imsOrgId": properties.organization_id,
+        "datasetId": properties.dataset_id,
+        "flowId": properties.dataflow_id,
+        "source": {"name": integration.source_name},
+    }
+    if integration.replaces_record:
+        return {
+            "header": header,
+            "body": {"xdmMeta": {"schemaRef": schema_ref}, "xdmEntity": record},
+        }
+    header["operations"] = _operations(integration)
+    return {"header": header, "body": record}
+
+
+def _frame(integration: Integration) -> tuple[bytes, bytes]:
+    """What stands before and after the record."""
+    known = _frames.get(integration.id)
+    if known is None or known[0] is not integration:
+        before, _, after = orjson.dumps(_envelope(integration, _RECORD_MARK)).partition(
+            orjson.dumps(_RECORD_MARK)
+        )
+        known = _frames[integration.id] = (integration, (before, after))
+    return known[1]
+
+
+_frames: dict[str, tuple[Integration, tuple[bytes, bytes]]] = {}
+
+
+def _operations(integration: Integration) -> dict[str, str]:
+    operations = {"data": "merge"}
+    if integration.identity_dataset_id:
+        operations["identity"] = "create"
+        operations["identityDatasetId"] = integration.identity_dataset_id
+    return operations
