@@ -1,0 +1,125 @@
+"""How HTTP is spoken: bounded bodies, no redirects, no cookies, no text of foreign errors."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.unit.adobe.server import serving
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.http import MAX_BODY_BYTES, ExchangeFailed, exchange, open_session
+
+LOCAL = EndpointPolicy(("127.0.0.1",), True)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session(LOCAL, 2) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        pytest.param(0, 0, id="empty"),
+        pytest.param(100, 100, id="small"),
+        pytest.param(MAX_BODY_BYTES, MAX_BODY_BYTES, id="at the bound"),
+        pytest.param(MAX_BODY_BYTES * 3, MAX_BODY_BYTES, id="over the bound"),
+    ],
+)
+async def test_no_more_of_a_body_is_kept_than_the_bound(
+    session: aiohttp.ClientSession, sent: int, kept: int
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * sent)
+
+    async with serving(answer) as url:
+        for _ in range(2):  # whatever became of the first connection, the next call works
+            assert len((await exchange(session, "GET", url)).body) == kept
+
+
+async def test_a_body_without_an_end_is_cut_off(session: aiohttp.ClientSession) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 8192)
+
+    async with serving(answer) as url:
+        assert len((await exchange(session, "GET", url)).body) == MAX_BODY_BYTES
+
+
+async def test_a_compressed_body_is_bounded_by_what_it_unpacks_to(
+    session: aiohttp.ClientSession,
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        packed = gzip.compress(b"x" * (MAX_BODY_BYTES * 50))
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    async with serving(answer) as url:
+        assert len((await exchange(session, "GET", url)).body) == MAX_BODY_BYTES
+
+
+async def test_redirects_are_not_followed_and_cookies_not_kept(
+    session: aiohttp.ClientSession,
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.path, request.headers.get("Cookie")))
+        headers = {"Location": "/elsewhere", "Set-Cookie": "a=b"}
+        return web.Response(status=307, headers=headers)
+
+    async with serving(answer) as url:
+        replies = [await exchange(session, "POST", f"{url}/x", data=b"{}") for _ in range(2)]
+    assert [reply.status for reply in replies] == [307, 307]
+    assert asked == [("/x", None), ("/x", None)]
+
+
+async def test_an_answer_that_does_not_come_in_time_is_a_timeout() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "10"})
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    async with serving(answer) as url, open_session(LOCAL, 0.2) as session:
+        with pytest.raises(ExchangeFailed) as failed:
+            await exchange(session, "GET", url)
+    assert failed.value.error == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        pytest.param("http://127.0.0.1:1/hush", {}, id="nobody listens"),
+        pytest.param("http://hush:port/", {}, id="no URL"),
+        pytest.param("hush", {}, id="no scheme"),
+        pytest.param("http://127.0.0.1:1/", {"x-api-key": "hush\r\nx: y"}, id="header injection"),
+    ],
+)
+async def test_a_call_that_fails_names_the_kind_of_error_alone(
+    session: aiohttp.ClientSession, url: str, headers: dict[str, str]
+) -> None:
+    with pytest.raises(ExchangeFailed) as failed:
+        await exchange(session, "GET", url, headers=headers)
+    assert failed.value.error == "connection-failed"
+    assert failed.value.detail.isidentifier()
+    assert "hush" not in str(failed.value)
+
+
+async def test_a_body_that_cannot_be_unpacked_is_a_failed_connection(
+    session: aiohttp.ClientSession,
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"plain", headers={"Content-Encoding": "gzip"})
+
+    async with serving(answer) as url:
+        with pytest.raises(ExchangeFailed) as failed:
+            await exchange(session, "GET", url)
+    assert failed.value.error == "connection-failed"

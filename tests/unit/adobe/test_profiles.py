@@ -1,0 +1,81 @@
+"""The profile look-up: what is asked, and how long an answer is remembered."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.examples import integration
+from worker.adobe.profiles import (
+    FOUND_SECONDS,
+    MAX_REMEMBERED,
+    NOT_FOUND_SECONDS,
+    KnownContacts,
+    lookup_headers,
+    lookup_params,
+    lookup_url,
+)
+from worker.transform.decision import Identity
+
+LENA = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)
+
+
+@pytest.mark.parametrize("base", ["https://platform.adobe.io", "https://platform.adobe.io/"])
+def test_the_url_is_below_the_platforms(base: str) -> None:
+    assert lookup_url(base) == "https://platform.adobe.io/data/core/ups/access/entities"
+
+
+def test_an_identity_in_the_identity_map_is_asked_for_there() -> None:
+    params = lookup_params(integration(), LENA._replace(in_identity_map=True))
+    assert params["fields"] == "identityMap"
+    assert (params["entityIdNS"], params["entityId"]) == ("Email", "lena@b.example")
+    assert "mergePolicyId" not in params
+
+
+def test_without_a_sandbox_name_it_is_the_production_one() -> None:
+    assert lookup_headers(integration(), "t")["x-sandbox-name"] == "prod"
+
+
+@pytest.mark.parametrize(
+    ("exists", "seconds"),
+    [
+        pytest.param(True, FOUND_SECONDS, id="found"),
+        pytest.param(False, NOT_FOUND_SECONDS, id="not found"),
+    ],
+)
+def test_an_answer_is_remembered_for_its_time(exists: bool, seconds: float) -> None:
+    now = 0.0
+    known = KnownContacts(lambda: now)
+    shop = integration()
+    assert known.recall(shop, LENA) is None
+    known.remember(shop, LENA, exists)
+    now = seconds - 1
+    assert known.recall(shop, LENA) is exists
+    now = seconds
+    assert known.recall(shop, LENA) is None
+
+
+def test_answers_of_other_integrations_namespaces_and_people_are_not_mixed_up() -> None:
+    known = KnownContacts()
+    known.remember(integration(), LENA, True)
+    assert known.recall(integration(id="press"), LENA) is None
+    assert known.recall(integration(), LENA._replace(namespace="CRM")) is None
+    assert known.recall(integration(), LENA._replace(value="max@b.example")) is None
+
+
+def test_no_more_than_a_bounded_number_is_remembered_and_the_oldest_goes() -> None:
+    known = KnownContacts(lambda: 0.0)
+    shop = integration()
+    people = [LENA._replace(value=str(number)) for number in range(MAX_REMEMBERED)]
+    for one in people:
+        known.remember(shop, one, True)
+    known.remember(shop, people[0], True)
+    known.remember(shop, LENA, True)
+    assert known.recall(shop, people[0]) is True, "asked again, so no longer the oldest"
+    assert known.recall(shop, people[1]) is None
+    assert known.recall(shop, people[2]) is True
+
+
+def test_nothing_personal_is_remembered() -> None:
+    known = KnownContacts()
+    known.remember(integration(), LENA, True)
+    assert "lena" not in repr(vars(known))

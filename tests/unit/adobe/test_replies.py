@@ -1,0 +1,166 @@
+"""The classification of replies: one row a row of Adobe's documentation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from worker.adobe.replies import (
+    Accepted,
+    NoProfile,
+    Permanent,
+    Retryable,
+    classify_collection,
+    classify_lookup,
+    classify_token,
+    parse_retry_after,
+)
+
+OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "error"),
+    [
+        (200, OK, Accepted, None),
+        (200, b"<html>", Retryable, "adobe-unreadable"),
+        (207, b'{"responses": [{"xactionId": "1"}]}', Accepted, None),
+        (
+            207,
+            b'{"responses": [{"statusCode": 400, "message": "no"}]}',
+            Permanent,
+            "adobe-rejected",
+        ),
+        (207, b'{"responses": [{"status": "503"}]}', Retryable, "adobe-unavailable"),
+        (207, b'{"responses": [{"status": 200, "xactionId": "1"}]}', Accepted, None),
+        (207, b'{"responses": [{"status": "odd"}]}', Retryable, "adobe-unreadable"),
+        (207, b'{"responses": [{"status": true}]}', Retryable, "adobe-unreadable"),
+        (207, b'{"responses": []}', Retryable, "adobe-unreadable"),
+        (207, b"nonsense", Retryable, "adobe-unreadable"),
+        (302, b"", Retryable, "adobe-redirected"),
+        (400, b'{"title": "Invalid XDM"}', Permanent, "adobe-rejected"),
+        (401, b'{"status": "401"}', Retryable, "adobe-refused"),
+        (403, b"", Retryable, "adobe-refused"),
+        (404, b"", Retryable, "adobe-not-found"),
+        (413, b"", Permanent, "adobe-rejected"),
+        (415, b"", Permanent, "adobe-rejected"),
+        (422, b"", Permanent, "adobe-rejected"),
+        (429, b"", Retryable, "adobe-throttled"),
+        (500, b"", Retryable, "adobe-unavailable"),
+        (501, b"", Retryable, "adobe-unavailable"),
+        (503, b"", Retryable, "adobe-unavailable"),
+    ],
+)
+def test_streaming_ingestion(status: int, body: bytes, kind: type, error: str | None) -> None:
+    reply = classify_collection(status, {}, body)
+    assert isinstance(reply, kind)
+    assert getattr(reply, "error", None) == error
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "error"),
+    [
+        (200, b'{"X": {"entity": {"a": 1}}}', type(None), None),
+        (200, b"{}", NoProfile, None),
+        (200, b'{"X": {"entity": {}}}', NoProfile, None),
+        (404, b'{"statusCode": "404"}', NoProfile, None),
+        (200, b"[", Retryable, "adobe-unreadable"),
+        (400, b"{}", Permanent, "lookup-rejected"),
+        (401, b"{}", Retryable, "adobe-refused"),
+        (403, b"{}", Retryable, "lookup-refused"),
+        (422, b"{}", Retryable, "lookup-rejected"),
+        (429, b'[{"retryAfterMs": "500"}]', Retryable, "adobe-throttled"),
+        (503, b"", Retryable, "adobe-unavailable"),
+    ],
+)
+def test_profile_look_up(status: int, body: bytes, kind: type, error: str | None) -> None:
+    reply = classify_lookup(status, {}, body)
+    assert isinstance(reply, kind)
+    assert getattr(reply, "error", None) == error
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "token-refused"),
+        (401, "token-refused"),
+        (403, "token-refused"),
+        (302, "adobe-redirected"),
+        (429, "token-unavailable"),
+        (500, "token-unavailable"),
+        (200, "token-unavailable"),
+    ],
+)
+def test_token_endpoint(status: int, error: str) -> None:
+    assert classify_token(status, {}, b"").error == error
+
+
+def test_a_pause_is_read_from_header_or_body() -> None:
+    throttled = classify_lookup(429, {}, b'[{"retryAfterMs": "500"}]')
+    assert isinstance(throttled, Retryable)
+    assert throttled.retry_after_seconds == 0.5
+    unavailable = classify_collection(503, {"Retry-After": "7"}, b"")
+    assert isinstance(unavailable, Retryable)
+    assert unavailable.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'[{"retryAfterMs": "soon"}]', id="words"),
+        pytest.param(b'[{"retryAfterMs": -5}]', id="negative"),
+        pytest.param(b"[{}]", id="absent"),
+        pytest.param(b"[1]", id="no object"),
+        pytest.param(b"[]", id="empty list"),
+        pytest.param(b'{"retryAfterMs": "500"}', id="no list"),
+    ],
+)
+def test_a_pause_in_the_body_that_makes_no_sense_is_none(body: bytes) -> None:
+    throttled = classify_lookup(429, {}, body)
+    assert isinstance(throttled, Retryable)
+    assert throttled.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        pytest.param(
+            b'{"title": "Invalid", "report": {"message": "no header"}}',
+            "HTTP 400: Invalid: no header",
+            id="streaming ingestion",
+        ),
+        pytest.param(
+            b'[{"title": "Invalid"}, {"title": "other"}]', "HTTP 400: Invalid", id="a list"
+        ),
+        pytest.param(b'{"title": 7, "report": "x"}', "HTTP 400", id="odd types"),
+        pytest.param(b'"text"', "HTTP 400", id="text"),
+    ],
+)
+def test_a_detail_is_what_adobe_says_in_its_own_fields(body: bytes, detail: str) -> None:
+    reply = classify_collection(400, {}, body)
+    assert isinstance(reply, Permanent)
+    assert reply.detail == detail
+
+
+def test_a_detail_is_shortened() -> None:
+    reply = classify_collection(400, {}, b'{"title": "%s"}' % (b"long " * 1000))
+    assert isinstance(reply, Permanent)
+    assert len(reply.detail) == 1000
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("Thu, 01 Jan 2026 00:00:30 -0000", None),
+        (None, None),
+        ("", None),
+        ("12", 12),
+        ("Thu, 01 Jan 2026 00:00:30 GMT", 30),
+        ("Thu, 01 Jan 2020 00:00:30 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, datetime(2026, 1, 1, tzinfo=UTC)) == seconds

@@ -1,0 +1,1 @@
+"""Adobe Experience Platform: access tokens, streaming ingestion, profile look-up, replies."""

@@ -1,0 +1,199 @@
+"""Access tokens of Adobe's OAuth server-to-server flow, one refresh at a time per credential.
+
+Adobe Developer Console, "Implementing server-to-server authentication": cache the token, never ask
+for one per request; a credential may have two secrets at once while they are rotated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+
+from worker.adobe.http import ExchangeFailed, RawReply, exchange
+from worker.adobe.replies import Retryable, classify_token, token_error_code
+from worker.integrations.model import Authentication
+
+_TEN_DAYS_SECONDS = 864_000
+_REFRESH_AT = 0.8
+_REFRESH_MARGIN_SECONDS = 300.0
+_MAX_BRAKE_SECONDS = 60.0
+_MAX_FAILURE_PAUSE_SECONDS = 30.0
+
+
+class TokenUnavailable(Exception):  # noqa: N818 - a state
+    """No token is to be had now; `reply` says why."""
+
+    def __init__(self, reply: Retryable) -> None:
+        super().__init__(reply.detail)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """`value` is secret; the times are of the source's clock, in seconds."""
+
+    value: str
+    obtained_at: float
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return "AccessToken(***)"
+
+    @property
+    def refresh_at(self) -> float:
+        life = self.expires_at - self.obtained_at
+        early = max(life * 0.5, life - _REFRESH_MARGIN_SECONDS)
+        return self.obtained_at + min(life * _REFRESH_AT, early)
+
+
+class TokenSource:
+    """The tokens of one credential."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        ims_url: str,
+        authentication: Authentication,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session = session
+        self._ims_url = ims_url
+        self._authentication = authentication
+        self._clock = clock
+        self._token: AccessToken | None = None
+        self._refresh: asyncio.Task[AccessToken] | None = None
+        self._failure: Retryable | None = None
+        self._failed_until = 0.0
+        self._failure_pause = 0.5
+        self._brake_until = 0.0
+        self._brake_pause = 0.5
+        self._distrusted = ""
+        self.refreshes = 0
+
+    async def token(self) -> AccessToken:
+        """A token to use now. Raises `TokenUnavailable`.
+
+        A token that nears its end is refreshed in the background, and used meanwhile.
+        """
+        now = self._clock()
+        token = self._token
+        if token is not None and now < token.expires_at:
+            if now >= token.refresh_at and now >= self._failed_until:
+                self._start_refresh()
+            return token
+        if self._failure is not None and now < self._failed_until:
+            raise TokenUnavailable(self._failure)
+        # shield: one caller's deadline must not take the refresh away from all others.
+        return await asyncio.shield(self._start_refresh())
+
+    def refuse(self, token: AccessToken) -> None:
+        """Adobe refused `token`: get another one. Raises `TokenUnavailable` while that is braked.
+
+        Each token value is dropped once, however many requests it was refused to. When tokens keep
+        being refused although fresh, the pauses between refreshes grow, and the one in hand stays:
+        what it was refused for may be mended at Adobe without a new one.
+        """
+        if self._token is None or self._token.value != token.value:
+            return  # dropped by another request already
+        now = self._clock()
+        if now < self._brake_until:
+            if token.value == self._distrusted:
+                return
+            raise TokenUnavailable(
+                Retryable("token-unavailable", "the token was refused, as was one shortly before")
+            )
+        self._token = None
+        self._brake_pause = min(self._brake_pause * 2, _MAX_BRAKE_SECONDS)
+        self._brake_until = now + self._brake_pause
+
+    def distrust(self, token: AccessToken) -> None:
+        """Adobe refused `token` although it was fresh: the fault is not the token's."""
+        self._distrusted = token.value
+
+    def helped(self) -> None:
+        """A request was authorized: release the brake."""
+        self._brake_pause = 0.5
+        self._brake_until = 0.0
+        self._distrusted = ""
+
+    def _start_refresh(self) -> asyncio.Task[AccessToken]:
+        if self._refresh is None or self._refresh.done():
+            self._refresh = asyncio.create_task(self._obtain())
+            # A background refresh that fails has nobody to await it.
+            self._refresh.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._refresh
+
+    async def _obtain(self) -> AccessToken:
+        failure = Retryable("token-unavailable", "no secret is configured")
+        for secret in self._authentication.client_secrets():
+            self.refreshes += 1
+            try:
+                reply = await self._ask(secret)
+            except ExchangeFailed as error:
+                failure = Retryable(
+                    "timeout" if error.error == "timeout" else "token-unavailable",
+                    f"the token endpoint: {error.detail}",
+                )
+                break
+            token = self._read(reply)
+            if token is not None:
+                self._token, self._failure, self._failure_pause = token, None, 0.5
+                return token
+            private = self._authentication.secret_values()
+            failure = classify_token(reply.status, reply.headers, reply.body, private)
+            if token_error_code(reply.body) != "invalid_client":
+                break
+        self._failure = failure
+        self._failure_pause = min(self._failure_pause * 2, _MAX_FAILURE_PAUSE_SECONDS)
+        self._failed_until = self._clock() + self._failure_pause
+        raise TokenUnavailable(failure)
+
+    async def _ask(self, secret: str) -> RawReply:
+        return await exchange(
+            self._session,
+            "POST",
+            self._ims_url,
+            data={
+                "grant_type": "client_credentials",
+                "client_id": self._authentication.client_id,
+                "client_secret": secret,
+                "scope": self._authentication.scopes,
+            },
+        )
+
+    def _read(self, reply: RawReply) -> AccessToken | None:
+        if reply.status != 200:
+            return None
+        try:
+            document = orjson.loads(reply.body)
+            value, life = document["access_token"], float(document["expires_in"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None
+        if not isinstance(value, str) or not value or not life > 0:
+            return None
+        # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
+        seconds = life / 1000 if life > _TEN_DAYS_SECONDS else life
+        now = self._clock()
+        return AccessToken(value, now, now + seconds)
+
+
+class TokenSources:
+    """One source per credential, shared by the integrations that use it."""
+
+    def __init__(self, session: aiohttp.ClientSession, ims_url: str) -> None:
+        self._session = session
+        self._ims_url = ims_url
+        self._sources: dict[str, tuple[Authentication, TokenSource]] = {}
+
+    def source(self, authentication: Authentication) -> TokenSource:
+        """The source of this credential; a changed secret or scope gets a new one."""
+        known = self._sources.get(authentication.client_id)
+        if known is None or known[0] != authentication:
+            known = (authentication, TokenSource(self._session, self._ims_url, authentication))
+            self._sources[authentication.client_id] = known
+        return known[1]

@@ -1,0 +1,190 @@
+"""One attempt at Adobe: token, look-up if the integration wants it, streaming ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.http import ExchangeFailed, RawReply, exchange
+from worker.adobe.profiles import KnownContacts, lookup_headers, lookup_params, lookup_url
+from worker.adobe.replies import (
+    Accepted,
+    NoProfile,
+    Permanent,
+    Reply,
+    Retryable,
+    classify_collection,
+    classify_lookup,
+    classify_many,
+)
+from worker.adobe.streaming import (
+    MAX_REQUEST_BYTES,
+    OutgoingMessage,
+    OutgoingRequest,
+    build_request,
+)
+from worker.integrations.model import Integration
+from worker.transform.decision import Identity
+from worker.transform.xdm import encode_message
+
+_REFUSALS = (401, 403)
+_Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One step of `integrations check`."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class AdobeClient:
+    """Never raises for what Adobe or the network does: everything is a `Reply`.
+
+    The time limit of a whole attempt is the caller's.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        policy: EndpointPolicy,
+        *,
+        ims_url: str,
+        platform_url: str,
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._tokens = TokenSources(session, ims_url)
+        self._lookup_url = lookup_url(platform_url)
+        self._contacts = KnownContacts()
+
+    async def send(
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
+        """Send `messages` in one request: a reply for each, or one that concerns them all."""
+        # Checked at every call and not just when loading: the allow-list may be the newer one.
+        if problem := self._policy.problem(integration.properties.dataflow_endpoint):
+            return Retryable("endpoint-not-allowed", f"dataflow_endpoint {problem}")
+        request = build_request(integration, [one.body for one in messages])
+        if len(request.body) > MAX_REQUEST_BYTES:
+            return Permanent("adobe-rejected", f"larger than Adobe's {MAX_REQUEST_BYTES} bytes")
+        try:
+            reply = await self._send(integration, request)
+        except TokenUnavailable as error:
+            return error.reply
+        except ExchangeFailed as error:
+            return Retryable(error.error, error.detail)
+
+        def private() -> list[str]:
+            values = integration.authentication.secret_values()
+            return values + [text for one in messages for text in one.private_values()]
+
+        if len(messages) > 1:
+            return classify_many(reply.status, reply.headers, reply.body, len(messages), private)
+        quotable = () if reply.status == 200 else private()
+        return [classify_collection(reply.status, reply.headers, reply.body, quotable)]
+
+    async def look_up(self, integration: Integration, identity: Identity) -> Reply | None:
+        """None when the contact exists, else what to do instead of sending."""
+        try:
+            return await self._look_up(integration, identity)
+        except TokenUnavailable as error:
+            return error.reply
+        except ExchangeFailed as error:
+            return Retryable(error.error, error.detail)
+
+    async def check(self, integration: Integration) -> list[CheckResult]:
+        """Really ask for a token, and let Adobe validate an empty message for the dataflow."""
+        source = self._tokens.source(integration.authentication)
+        try:
+            await source.token()
+        except TokenUnavailable as error:
+            return [CheckResult("token", False, error.reply.detail)]
+        results = [CheckResult("token", True, "obtained")]
+        if problem := self._policy.problem(integration.properties.dataflow_endpoint):
+            return [*results, CheckResult("dataflow", False, f"dataflow_endpoint {problem}")]
+        request = build_request(integration, [encode_message(integration, {})])
+        try:
+            reply = await self._send(integration, request, {"syncValidation": "true"})
+        except (TokenUnavailable, ExchangeFailed) as error:
+            return [*results, CheckResult("dataflow", False, str(error))]
+        return [*results, _judge_probe(reply, integration.authentication.secret_values())]
+
+    async def _look_up(self, integration: Integration, identity: Identity) -> Reply | None:
+        known = self._contacts.recall(integration, identity)
+        if known is not None:
+            return None if known else NoProfile()
+
+        async def ask(token: AccessToken | None) -> RawReply:
+            return await exchange(
+                self._session,
+                "GET",
+                self._lookup_url,
+                params=lookup_params(integration, identity),
+                headers=lookup_headers(integration, token.value if token else ""),
+            )
+
+        reply = await self._authorized(self._tokens.source(integration.authentication), ask)
+        private = [identity.value, *integration.authentication.secret_values()]
+        result = classify_lookup(reply.status, reply.headers, reply.body, private)
+        if result is None or isinstance(result, NoProfile):
+            self._contacts.remember(integration, identity, result is None)
+        return result
+
+    async def _send(
+        self,
+        integration: Integration,
+        request: OutgoingRequest,
+        params: dict[str, str] | None = None,
+    ) -> RawReply:
+        async def ask(token: AccessToken | None) -> RawReply:
+            headers = request.headers
+            if token is not None:
+                headers = headers | {"Authorization": f"Bearer {token.value}"}
+            return await exchange(
+                self._session,
+                request.method,
+                request.url,
+                headers=headers,
+                params=params,
+                data=request.body,
+            )
+
+        if not integration.authenticated:
+            return await ask(None)
+        return await self._authorized(self._tokens.source(integration.authentication), ask)
+
+    @staticmethod
+    async def _authorized(source: TokenSource, ask: _Ask) -> RawReply:
+        """Ask with a token; a refusal drops it and is worth one more try at once.
+
+        A reply of 401 or 403 comes out of here only when a fresh token was refused, too.
+        """
+        token = await source.token()
+        reply = await ask(token)
+        if reply.status in _REFUSALS:
+            source.refuse(token)
+            token = await source.token()
+            reply = await ask(token)
+            if reply.status in _REFUSALS:
+                source.distrust(token)
+                return reply
+        source.helped()
+        return reply
+
+
+def _judge_probe(reply: RawReply, private: list[str]) -> CheckResult:
+    if reply.status == 501:
+        return CheckResult(
+            "dataflow", True, "reached; synchronous validation is not offered in its region"
+        )
+    result = classify_collection(reply.status, reply.headers, reply.body, private)
+    if isinstance(result, Accepted):
+        return CheckResult("dataflow", True, "accepted the message")
+    return CheckResult("dataflow", False, result.detail)

@@ -1,0 +1,255 @@
+"""Every reply of Adobe, classified once. Pure.
+
+    Reply
+     ├─ Accepted    the collection service took the message (validation at Adobe comes later)
+     ├─ NoProfile   the look-up knows no such contact
+     ├─ Retryable   the endpoint's, the network's or the credentials' fault: someone may mend it
+     └─ Permanent   the message's own fault: no repetition will help
+
+Status codes and bodies: Adobe's pages "Streaming multiple messages", "HTTP API streaming
+connection" and "Entities endpoint (Profile Access)" in Experience Platform's documentation, and
+the specifications streaming-ingestion and profile of AdobeDocs/experience-platform-apis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Literal
+
+import orjson
+
+from worker.redaction import mask_values, redact
+
+ErrorCode = Literal[
+    "adobe-not-found",
+    "adobe-redirected",
+    "adobe-refused",
+    "adobe-rejected",
+    "adobe-throttled",
+    "adobe-unavailable",
+    "adobe-unreadable",
+    "connection-failed",
+    "endpoint-not-allowed",
+    "lookup-refused",
+    "lookup-rejected",
+    "timeout",
+    "token-refused",
+    "token-unavailable",
+]
+
+DETAIL_CHARACTERS: Final = 1000
+_MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`xaction_id` is Adobe's id of the transaction, by which its support traces a message."""
+
+    xaction_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoProfile:
+    """No contact has this identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retryable:
+    """`retry_after_seconds` is what the endpoint asked for, None when it said nothing."""
+
+    error: ErrorCode
+    detail: str
+    http_status: int | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permanent:
+    error: ErrorCode
+    detail: str
+    http_status: int | None = None
+
+
+Reply = Accepted | NoProfile | Retryable | Permanent
+
+
+def classify_collection(
+    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+) -> Accepted | Retryable | Permanent:
+    """The reply of the streaming endpoint to a single message.
+
+    `private`, here and below, is what was sent and must not be quoted: secrets, personal data.
+    """
+    document = _parse(body)
+    if status == 207:
+        many = classify_many(status, headers, body, 1, lambda: private)
+        return many[0] if isinstance(many, list) else many
+    if 200 <= status < 300:
+        if not isinstance(document, dict):
+            return Retryable("adobe-unreadable", "the body of a success is not JSON", status)
+        return Accepted(_text(document.get("xactionId")))
+    return _failure(status, headers, document, private)
+
+
+def classify_many(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    count: int,
+    private: Callable[[], Collection[str]],
+) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
+    """The reply of the streaming endpoint to a batch of `count` messages.
+
+    A list has one reply for each message, in the order of the request, by which Adobe's items are
+    matched. Anything else concerns the request as a whole: with a list that is too short or not
+    readable nobody can say which messages were taken, so none counts as delivered.
+    """
+    document = _parse(body)
+    if not 200 <= status < 300:
+        return _failure(status, headers, document, private())
+    responses = document.get("responses") if isinstance(document, dict) else None
+    if not isinstance(responses, list) or len(responses) != count:
+        return Retryable(
+            "adobe-unreadable", f"a reply to {count} messages without {count} items", status
+        )
+    return [_item(one, private) for one in responses]
+
+
+def classify_lookup(
+    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+) -> Reply | None:
+    """The reply of the profile look-up; None means that the contact exists.
+
+    "Not found" comes in three forms in Adobe's documents: 404, `{}`, and an empty `entity`.
+    """
+    document = _parse(body)
+    if status == 404:
+        return NoProfile()
+    if status == 200:
+        if not isinstance(document, dict):
+            return Retryable("adobe-unreadable", "the look-up's body is not JSON", status)
+        found = any(isinstance(one, dict) and one.get("entity") for one in document.values())
+        return None if found else NoProfile()
+    if status == 403:
+        return Retryable(
+            "lookup-refused",
+            "the profile look-up was refused (it is licensed with Real-Time CDP Ultimate, and the "
+            "credential needs a role for it); grant it or set upsert_mode to true. "
+            + _detail(status, document, private),
+            status,
+            _retry_after(headers, document),
+        )
+    if status in _MESSAGES_OWN_FAULT:
+        # 422 is said of a missing merge policy or of a graph with too many identities: settings.
+        kind = Retryable if status == 422 else Permanent
+        return kind("lookup-rejected", _detail(status, document, private), status)
+    return _failure(status, headers, document, private)
+
+
+def classify_token(
+    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+) -> Retryable:
+    """A reply of the token endpoint that is no token."""
+    document = _parse(body)
+    detail = _detail(status, document, private)
+    if status in (400, 401, 403):
+        return Retryable("token-refused", detail, status)
+    if 300 <= status < 400:
+        return Retryable("adobe-redirected", detail, status)
+    return Retryable("token-unavailable", detail, status, _retry_after(headers, document))
+
+
+def token_error_code(body: bytes) -> str:
+    """The `error` field of a refusal by the token endpoint, such as `invalid_client`."""
+    document = _parse(body)
+    return _text(document.get("error")) or "" if isinstance(document, dict) else ""
+
+
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds to wait by a Retry-After header (seconds or an HTTP date, RFC 9110 §10.2.3)."""
+    if not value:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def _failure(
+    status: int, headers: Mapping[str, str], document: Any, private: Collection[str]
+) -> Retryable | Permanent:
+    detail = _detail(status, document, private)
+    if status in _MESSAGES_OWN_FAULT:
+        return Permanent("adobe-rejected", detail, status)
+    error: ErrorCode = "adobe-unavailable"
+    if status in (401, 403):
+        error = "adobe-refused"
+    elif status == 429:
+        error = "adobe-throttled"
+    elif 300 <= status < 400:
+        error = "adobe-redirected"
+    elif 400 <= status < 500:
+        error = "adobe-not-found"
+    return Retryable(error, detail, status, _retry_after(headers, document))
+
+
+def _item(item: object, private: Callable[[], Collection[str]]) -> Accepted | Retryable | Permanent:
+    """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
+    if not isinstance(item, dict):
+        return Retryable("adobe-unreadable", "an item that is no object", 207)
+    code = item.get("statusCode", item.get("status"))
+    if code is None and item.get("xactionId"):
+        return Accepted(_text(item["xactionId"]))
+    if isinstance(code, str) and code.isascii() and code.isdigit():
+        code = int(code[:4])
+    if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
+        return Retryable("adobe-unreadable", "an item of unknown status", 207)
+    if code < 300:
+        return Accepted(_text(item.get("xactionId")))
+    return _failure(code, {}, item, private())
+
+
+def _detail(status: int, document: Any, private: Collection[str]) -> str:
+    """Adobe's own code, title and message, without what is private, and shortened."""
+    if isinstance(document, list) and document:
+        document = document[0]
+    parts = [f"HTTP {status}"]
+    if isinstance(document, dict):
+        report = document.get("report")
+        sources = [document, report if isinstance(report, dict) else {}]
+        for source in sources:
+            for key in ("error", "error_code", "title", "message", "error_description", "cause"):
+                if text := _text(source.get(key)):
+                    parts.append(text)
+    said = redact(mask_values(": ".join(parts[1:]), private))
+    return ": ".join([parts[0], said] if said else parts)[:DETAIL_CHARACTERS]
+
+
+def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:
+    asked = parse_retry_after(headers.get("Retry-After"))
+    if asked is None and isinstance(document, list) and document and isinstance(document[0], dict):
+        # Profile Access: an array with `retryAfterMs`, a string of milliseconds.
+        text = str(document[0].get("retryAfterMs", ""))
+        if text.isascii() and text.isdigit():
+            return int(text[:12]) / 1000
+    return asked
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
