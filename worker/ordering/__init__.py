@@ -1,0 +1,1 @@
+"""The newest choice wins, attribute by attribute: the rule, and the state that it needs."""

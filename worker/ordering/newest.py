@@ -1,0 +1,207 @@
+"""Which choice is the newest, attribute by attribute. Pure.
+
+`Stamp` orders two choices for one attribute. `fold` takes the events of one user that wait for one
+integration, and the stamps of what Adobe has accepted before; it says what is to be sent, what that
+makes of each event, and which stamps hold once Adobe has accepted it.
+
+The order is a decision of ours, since Didomi documents none: by `created_at`, because the choice
+was made then, however late it arrives; then by `updated_at`, so that a confirmed event beats its
+pending self; then a refusal beats a consent, because in doubt it is the safer answer; then by the
+event's id, which only makes the result the same in whichever order the events come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple, Protocol
+
+MAX_EVENT_ID: Final = 64
+"""Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
+can fill the state. Didomi's own ids are UUIDs of 36 characters."""
+
+_ENCODED: Final = re.compile(r"(-?[0-9]+)(?:\.(-?[0-9]+))?([n+])(.*)", re.DOTALL)
+_REFUSAL_OBJECT: Final = {"val": "n"}
+"""How a mapping with the format `consent-val` writes false."""
+
+
+class Stamp(NamedTuple):
+    """What orders two choices for one attribute: the greater is the newer. Times are ms since the
+    epoch; `updated_ms` is 0 where there is none.
+    """
+
+    time_ms: int
+    updated_ms: int
+    is_refusal: bool
+    event_id: str
+
+    def encode(self) -> str:
+        """Decimal times, `n` for a refusal or `+` for anything else, then the id as it is.
+
+        With a UUID for an id that is at most 64 bytes, up to which Redis stores the values of a
+        small hash compactly (its setting hash-max-listpack-value).
+        """
+        updated = f".{self.updated_ms}" if self.updated_ms else ""
+        return f"{self.time_ms}{updated}{'n' if self.is_refusal else '+'}{self.event_id}"
+
+    @classmethod
+    def decode(cls, text: str) -> Stamp:
+        """The stamp that `encode` wrote as `text`, exactly; ValueError for any other text."""
+        found = _ENCODED.fullmatch(text)
+        if found is None:
+            raise ValueError("not a stamp")
+        time_ms, updated_ms, mark, event_id = found.groups()
+        return cls(int(time_ms), int(updated_ms or 0), mark == "n", event_id)
+
+
+class Choices(Protocol):
+    """What `fold` must know of one event: `attributes` is path → value as it is sent, not empty."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def event_time_ms(self) -> int: ...
+    @property
+    def updated_at_ms(self) -> int | None: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+
+
+class Verdict(Enum):
+    """What a fold makes of one event."""
+
+    CONTRIBUTES = "contributes"
+    """At least one attribute of the message is its own: its outcome is the message's."""
+    YIELDS = "yields"
+    """None is, because of something newer in the message: superseded once that is accepted."""
+    FOLLOWS = "follows"
+    """It is a copy of what is in the message: a duplicate once that is accepted."""
+    SUPERSEDED = "superseded"
+    """Adobe has accepted something newer for every attribute: may be skipped at once."""
+    DUPLICATE = "duplicate"
+    """It is itself what Adobe has accepted: may be skipped at once."""
+
+    @property
+    def awaits_message(self) -> bool:
+        """Whether the event must not be acknowledged before the message is accepted.
+
+        If the message fails, an event that yields or follows may be the newest that there is, so it
+        must go the way of a failure too, and be folded again.
+        """
+        return self is not Verdict.SUPERSEDED and self is not Verdict.DUPLICATE
+
+
+class Folded(NamedTuple):
+    """`attributes`: what to send, empty if nothing. `verdicts`: one for each event, in their order.
+    `written`: the stamps to store when, and only when, the message is accepted.
+    """
+
+    attributes: Mapping[str, Any]
+    verdicts: Sequence[Verdict]
+    written: Mapping[str, Stamp]
+
+
+class _Winner(NamedTuple):
+    stamp: Stamp
+    value: Any
+    position: int
+
+
+_Pair = tuple[Stamp, Stamp]
+"""The two stamps that one event can give: to anything but a refusal, and to a refusal."""
+
+
+def is_refusal(value: Any) -> bool:
+    """Whether `value`, as it is sent, says no: false itself, or in Adobe's consent type."""
+    return value is False or (value is not True and value == _REFUSAL_OBJECT)
+
+
+def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:
+    """The newest value of each attribute, as far as it is newer than what is `stored` for it.
+
+    `events` are those of one user at one integration. The order in which they are given does not
+    change what is sent; of exact copies the first contributes. `attributes` of the result may be
+    the mapping of an event itself and must not be changed.
+    """
+    if len(events) == 1 and not stored:
+        return _alone(events[0])
+    pairs = [_pair(event) for event in events]
+    winners = _winners(events, pairs, stored)
+    contributing = {winner.position for winner in winners.values()}
+    verdicts = [
+        Verdict.CONTRIBUTES
+        if index in contributing
+        else _verdict_of_loser(event.attributes, pairs[index], winners, stored)
+        for index, event in enumerate(events)
+    ]
+    return Folded(
+        {path: winner.value for path, winner in winners.items()},
+        verdicts,
+        {path: winner.stamp for path, winner in winners.items()},
+    )
+
+
+def _alone(event: Choices) -> Folded:
+    """The commonest case, apart because of its cost."""
+    attributes = event.attributes
+    other, refusal = _pair(event)
+    written = {path: refusal if is_refusal(value) else other for path, value in attributes.items()}
+    return Folded(attributes, (Verdict.CONTRIBUTES,), written)
+
+
+def _pair(event: Choices) -> _Pair:
+    event_id = event.event_id
+    if len(event_id) > MAX_EVENT_ID:
+        event_id = hashlib.blake2b(
+            event_id.encode(errors="surrogatepass"), digest_size=24
+        ).hexdigest()
+    times = (event.event_time_ms, event.updated_at_ms or 0)
+    # tuple.__new__ spares the call of the named tuple's own constructor, which is half the cost.
+    return (
+        tuple.__new__(Stamp, (*times, False, event_id)),
+        tuple.__new__(Stamp, (*times, True, event_id)),
+    )
+
+
+def _winners(
+    events: Sequence[Choices], pairs: Sequence[_Pair], stored: Mapping[str, Stamp]
+) -> dict[str, _Winner]:
+    winners: dict[str, _Winner] = {}
+    for index, event in enumerate(events):
+        for path, value in event.attributes.items():
+            stamp = pairs[index][is_refusal(value)]
+            accepted = stored.get(path)
+            if accepted is not None and stamp <= accepted:
+                continue
+            best = winners.get(path)
+            if (
+                best is None
+                or stamp > best.stamp
+                # One id and time with two contents is a producer's mistake; the value decides, so
+                # that at least every worker decides alike.
+                or (stamp == best.stamp and repr(value) > repr(best.value))
+            ):
+                winners[path] = _Winner(stamp, value, index)
+    return winners
+
+
+def _verdict_of_loser(
+    attributes: Mapping[str, Any],
+    pair: _Pair,
+    winners: Mapping[str, _Winner],
+    stored: Mapping[str, Stamp],
+) -> Verdict:
+    awaits_message = False
+    is_copy = True
+    for path, value in attributes.items():
+        stamp = pair[is_refusal(value)]
+        rival = stored.get(path)
+        if rival is None or rival < stamp:
+            rival = winners[path].stamp
+            awaits_message = True
+        is_copy = is_copy and rival == stamp
+    if is_copy:
+        return Verdict.FOLLOWS if awaits_message else Verdict.DUPLICATE
+    return Verdict.YIELDS if awaits_message else Verdict.SUPERSEDED

@@ -1,0 +1,261 @@
+"""The state of newest-wins in Redis, shared by a fleet of workers.
+
+For one user at one integration there are two keys, in Redis's own form so that an operator can read
+them: `NAMESPACE:{INTEGRATION}:USER`, a hash of path → encoded stamp that expires after the
+retention, and the same with `:busy`, a string that is there while the user is not free. What is in
+braces is the hash tag: all keys of one call are on one node of a cluster.
+
+Each method is one script, and Redis runs a script whole or not at all. The clock is that of Redis,
+through the expiry of keys, so the workers' clocks need not agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker.ordering.newest import Stamp
+from worker.ordering.store import (
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+)
+
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TROUBLE: Final = (RedisError, OSError, EOFError, ValueError)
+"""What a call can end with: Redis's answer, the line, a cut in the middle of an answer, and an
+answer that isn't what our scripts write. asyncio's TimeoutError is an OSError."""
+
+
+class _Script:
+    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet."""
+
+    def __init__(self, name: str) -> None:
+        self.text = files("worker.ordering").joinpath(name).read_text("utf-8")
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_BEGIN: Final = _Script("begin.lua")
+_SETTLE: Final = _Script("settle.lua")
+
+
+class _Hold(NamedTuple):
+    lease: int
+    until: float
+
+
+class RedisStore:
+    """One of these is one owner of leases; every worker of the fleet has its own.
+
+    `url` is redis:// or rediss:// (TLS) with its credentials; redis-py's options may follow as a
+    query, such as `?ssl_ca_certs=/path`. `timeout_seconds` bounds each call as a whole, connecting
+    included. `clock` is monotonic and only times what this process itself holds.
+
+    Raises ValueError, without the URL in its text, for a URL or a namespace that can't be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timing: Timing,
+        *,
+        namespace: str = "consent",
+        timeout_seconds: float = 2.0,
+        max_connections: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError("the namespace must be letters, digits, dots, dashes and underscores")
+        self._timing = timing
+        self._namespace = namespace
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._owner = secrets.token_hex(8)
+        self._last_lease = 0
+        # In order of their end, since all leases are equally long.
+        self._held: dict[tuple[str, str], _Hold] = {}
+        self._client = _client(url, timeout_seconds, max_connections)
+
+    async def begin(
+        self, integration_id: str, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        """See `NewestStore`."""
+        now = self._clock()
+        self._last_lease += 1
+        lease = self._last_lease
+        self._forget_expired(now)
+        asked: list[Claim] = []
+        known: list[Contended | None] = []
+        for claim in claims:
+            key = (integration_id, claim.user)
+            # At once and not when Redis has answered: it grants whatever the same owner asks for
+            # again, so two tasks of this process could both be granted one user.
+            hold = self._held.setdefault(key, _Hold(lease, now + self._timing.lease_seconds))
+            if hold.lease == lease:
+                asked.append(claim)
+                known.append(None)
+            else:
+                known.append(Contended(hold.until - now, is_held=True))
+        try:
+            answers = await self._ask(integration_id, lease, asked)
+        except BaseException:
+            self._let_go(integration_id, lease, asked)
+            raise
+        pairs = list(zip(asked, answers, strict=True))
+        granted = {claim.user for claim, answer in pairs if isinstance(answer, Granted)}
+        self._let_go(integration_id, lease, [one for one in asked if one.user not in granted])
+        rest = iter(answers)
+        return [next(rest) if one is None else one for one in known]
+
+    async def settle(
+        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        if not settlements:
+            return
+        arguments: list[str | int] = [
+            self._owner,
+            _ms(gap_seconds),
+            _ms(self._timing.retention_seconds),
+        ]
+        for _, lease, written, sent in settlements:
+            arguments += (lease, int(sent), len(written))
+            for path, stamp in written.items():
+                arguments += (path, stamp.encode())
+        keys = self._keys(integration_id, [one.user for one in settlements])
+        await self._run(_SETTLE, keys, arguments)
+        for one in settlements:
+            self._let_go(integration_id, one.lease, [one])
+
+    async def ping(self) -> None:
+        """See `NewestStore`."""
+        await self._call(self._client.ping)
+
+    async def close(self) -> None:
+        """See `NewestStore`; trouble while closing is no trouble any more."""
+        try:
+            await self._call(self._client.aclose)
+        except StoreUnavailable:
+            return
+
+    async def _ask(
+        self, integration_id: str, lease: int, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        if not claims:
+            return []
+        arguments: list[str | int] = [self._owner, lease, _ms(self._timing.lease_seconds)]
+        for _, attributes in claims:
+            arguments += (len(attributes), *attributes)
+        keys = self._keys(integration_id, [one.user for one in claims])
+        answers = await self._run(_BEGIN, keys, arguments)
+        try:
+            return [
+                _granted(lease, claim, values) if is_granted else _contended(*values)
+                for claim, (is_granted, *values) in zip(claims, answers, strict=True)
+            ]
+        except ValueError:
+            raise StoreUnavailable("Redis holds a value that this version can't read") from None
+
+    def _keys(self, integration_id: str, users: Sequence[str]) -> list[str]:
+        keys: list[str] = []
+        for user in users:
+            key = f"{self._namespace}:{{{integration_id}}}:{user}"
+            keys += (key, f"{key}:busy")
+        return keys
+
+    def _forget_expired(self, now: float) -> None:
+        while self._held:
+            oldest = next(iter(self._held))
+            if self._held[oldest].until > now:
+                break
+            del self._held[oldest]
+
+    def _let_go(self, integration_id: str, lease: int, ended: Sequence[Claim | Settlement]) -> None:
+        for one in ended:
+            key = (integration_id, one.user)
+            hold = self._held.get(key)
+            if hold is not None and hold.lease == lease:
+                del self._held[key]
+
+    async def _run(
+        self, script: _Script, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> Any:
+        async def run() -> Any:
+            rest = (*keys, *arguments)
+            try:
+                return await self._client.evalsha(script.sha, len(keys), *rest)
+            except NoScriptError:
+                return await self._client.eval(script.text, len(keys), *rest)
+
+        return await self._call(run)
+
+    async def _call(self, work: Callable[[], Any]) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await work()
+        except (TimeoutError, RedisTimeoutError):
+            text = f"Redis did not answer within {self._timeout_seconds:g} s"
+            raise StoreUnavailable(text) from None
+        except _TROUBLE as error:
+            # Only the kind of the error: the text of somebody else's may quote what it was given.
+            raise StoreUnavailable(f"Redis can't be used: {type(error).__name__}") from None
+
+
+def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=max_connections,
+            timeout=None,  # to wait for a free connection is part of the call, which is bounded
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            # Whoever asked decides what a failure means; here nothing is sent twice unasked.
+            retry=Retry(NoBackoff(), 0),
+            encoding_errors="surrogatepass",
+            # Our commands need nothing of RESP3, whose handshake older servers refuse.
+            protocol=2,
+            driver_info=None,
+        )
+        # Options in the URL are otherwise looked at only when the first connection is opened.
+        pool.connection_class(**pool.connection_kwargs)
+    except (RedisError, ValueError, TypeError) as error:
+        raise ValueError(
+            "the URL of Redis must be redis:// or rediss:// with host, port and number of the "
+            f"database, and no unknown options ({type(error).__name__})"
+        ) from None
+    return Redis.from_pool(pool)
+
+
+def _granted(lease: int, claim: Claim, values: Sequence[bytes | None]) -> Granted:
+    pairs = zip(claim.attributes, values, strict=True)
+    return Granted(
+        lease,
+        {
+            path: Stamp.decode(value.decode(errors="surrogatepass"))
+            for path, value in pairs
+            if value is not None
+        },
+    )
+
+
+def _contended(wait_ms: int, is_held: int) -> Contended:
+    return Contended(max(wait_ms, 0) / 1000, bool(is_held))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

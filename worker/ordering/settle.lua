@@ -1,0 +1,78 @@
+-- Ends leases and writes stamps. The whole batch is atomic, and repeating it does no harm.
+--
+-- KEYS: as in begin.lua.
+-- ARGV: owner; gap in ms; retention in ms; then for each user the number of the lease, 1 if
+--       anything was sent, how many stamps follow, and for each its path and the stamp.
+
+local owner, gap_ms, retention_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local at = 4
+
+-- The parts of an encoded stamp (worker/ordering/newest.py).
+local function parts(stamp)
+  local time, rest = string.match(stamp, '^(-?%d+)(.*)$')
+  local updated = string.match(rest, '^%.(-?%d+)')
+  if updated then
+    rest = string.sub(rest, #updated + 2)
+  end
+  return tonumber(time), tonumber(updated or 0), string.sub(rest, 1, 1), string.sub(rest, 2)
+end
+
+-- Byte by byte: Lua's own < compares by the locale that the server was started with.
+local function is_greater(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then
+      return x > y
+    end
+  end
+  return #a > #b
+end
+
+local function is_newer(a, b)
+  local a_time, a_updated, a_mark, a_id = parts(a)
+  local b_time, b_updated, b_mark, b_id = parts(b)
+  if a_time ~= b_time then
+    return a_time > b_time
+  end
+  if a_updated ~= b_updated then
+    return a_updated > b_updated
+  end
+  if a_mark ~= b_mark then
+    return a_mark == 'n'
+  end
+  return is_greater(a_id, b_id)
+end
+
+local function write(key, first, count)
+  local paths = {}
+  for i = 0, count - 1 do
+    paths[#paths + 1] = ARGV[first + 2 * i]
+  end
+  local known, newer = redis.call('HMGET', key, unpack(paths)), {}
+  for i, path in ipairs(paths) do
+    local stamp = ARGV[first + 2 * i - 1]
+    if not known[i] or is_newer(stamp, known[i]) then
+      newer[#newer + 1] = path
+      newer[#newer + 1] = stamp
+    end
+  end
+  if #newer > 0 then
+    redis.call('HSET', key, unpack(newer))
+  end
+  redis.call('PEXPIRE', key, retention_ms)
+end
+
+for i = 1, #KEYS, 2 do
+  local lease, is_sent, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
+  if count > 0 then
+    write(KEYS[i], at + 3, count)
+  end
+  at = at + 3 + 2 * count
+  local busy = redis.call('GET', KEYS[i + 1])
+  local is_ours = busy == owner .. ' ' .. lease
+  if is_sent and gap_ms > 0 and (is_ours or not busy or busy == '') then
+    redis.call('SET', KEYS[i + 1], '', 'PX', gap_ms)
+  elseif is_ours then
+    redis.call('DEL', KEYS[i + 1])
+  end
+end

@@ -1,0 +1,121 @@
+"""What the state of newest-wins must do, whichever store keeps it.
+
+For each integration and user a store keeps two things: the stamp of the newest accepted choice of
+each attribute, and whether the user is free. A user is *held* while somebody has the lease, and
+*cooling down* for a moment after a message, because Adobe may resolve two quick messages for one
+profile either way round.
+
+    begin ─► Granted ─► fold, send ─► settle(written, sent=True)    accepted
+                                   └► settle({}, sent=True)         outcome unknown or refused
+                                   └► settle({}, sent=False)        nothing was sent
+          └► Contended ─► wait, begin again
+
+Everything works on batches, and one batch is one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from worker.ordering.newest import Stamp
+
+
+class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
+    """The state can't be read or written now. The text is for people and holds no secret."""
+
+
+class Claim(NamedTuple):
+    """A user (a digest, see `users`) for whom `attributes`, paths, are about to be sent."""
+
+    user: str
+    attributes: Collection[str]
+
+
+class Granted(NamedTuple):
+    """The user is ours for `lease_seconds`. `lease` is the number to settle with; `stored` has the
+    stamps of those claimed attributes that have one, and must not be changed.
+    """
+
+    lease: int
+    stored: Mapping[str, Stamp]
+
+
+class Contended(NamedTuple):
+    """The user is not free. It is after `wait_seconds` at the latest, unless taken again.
+
+    `is_held`: somebody has the lease, and mostly gives it back long before it runs out. Otherwise
+    the user is cooling down, which takes the whole time.
+    """
+
+    wait_seconds: float
+    is_held: bool
+
+
+class Settlement(NamedTuple):
+    """The end of a lease: `written`, the stamps of what Adobe accepted; `sent`, whether anything
+    was sent at all, accepted or not.
+    """
+
+    user: str
+    lease: int
+    written: Mapping[str, Stamp]
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things last, in seconds. ValueError where two of them contradict each other.
+
+    `lease_seconds` must be longer than an attempt may take, or a second worker starts while the
+    first still sends. `retention_seconds` is how long a stamp is kept after its user's last change.
+    """
+
+    lease_seconds: float = 60.0
+    retention_seconds: float = 30 * 86_400.0
+
+    def __post_init__(self) -> None:
+        if self.lease_seconds < 0.001:
+            raise ValueError("the lease must be at least a millisecond")
+        if self.retention_seconds <= self.lease_seconds:
+            raise ValueError("the retention must be longer than the lease")
+
+
+class NewestStore(Protocol):
+    """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else."""
+
+    async def begin(
+        self, integration_id: str, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        """One answer for each claim, in their order. A user who is claimed twice is granted once.
+
+        When it raises, nothing is held by us: to ask again is granted, also where the first try
+        was carried out and only its answer got lost.
+        """
+        ...
+
+    async def settle(
+        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        """Write stamps and give leases back.
+
+        A stamp never replaces a newer one, so it is right to write also after the lease has run
+        out. Only the lease with that number is given back: one that ran out and was taken by
+        somebody else stays theirs. `sent` starts the gap, the pause of `gap_seconds` (0 for none)
+        before the next message for the user, unless somebody else holds the user.
+
+        When it raises, do it again: repeating does no harm, and until it succeeds the user stays
+        held for as long as the lease runs. An event whose verdict awaits the message must not be
+        acknowledged before this has returned: if the worker dies in between, the event comes again,
+        and its stamp is written then.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store can be used now."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection. Leases that are still held run out by themselves."""
+        ...
