@@ -1,0 +1,72 @@
+"""Acknowledgements in ranges, judged by a model of a channel of RabbitMQ."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.broker.acks import AckLedger
+
+
+class Channel:
+    """What a broker does with acknowledgements: an unknown tag is an error that closes it."""
+
+    def __init__(self, delivered: int) -> None:
+        self.unacknowledged = set(range(1, delivered + 1))
+
+    def acknowledge(self, tag: int, *, multiple: bool) -> set[int]:
+        assert tag in self.unacknowledged, f"unknown delivery tag {tag}"
+        covered = {one for one in self.unacknowledged if one <= tag} if multiple else {tag}
+        self.unacknowledged -= covered
+        return covered
+
+
+@given(st.data())
+def test_each_settled_tag_is_acknowledged_once_and_no_other_ever(data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(1, data.draw(st.integers(1, 30)) + 1)))
+    ledger, channel = AckLedger(), Channel(len(order))
+    settled: set[int] = set()
+    acknowledged: list[int] = []
+
+    def take_range() -> None:
+        top = ledger.take_range()
+        if top is not None:
+            acknowledged.extend(channel.acknowledge(top, multiple=True))
+
+    def take_stragglers() -> None:
+        for tag in ledger.take_stragglers():
+            acknowledged.extend(channel.acknowledge(tag, multiple=False))
+
+    for tag in order:
+        ledger.settle(tag)
+        settled.add(tag)
+        for act in data.draw(st.lists(st.sampled_from([take_range, take_stragglers]), max_size=3)):
+            act()
+            assert set(acknowledged) <= settled
+        assert ledger.kept_back == len(settled) - len(acknowledged)
+    take_range()
+    assert sorted(acknowledged) == list(range(1, len(order) + 1))
+    assert channel.unacknowledged == set()
+    assert ledger.kept_back == 0
+    assert ledger.take_range() is None
+    assert ledger.take_stragglers() == []
+
+
+def test_a_gap_keeps_back_what_is_above_it_until_it_closes() -> None:
+    ledger = AckLedger()
+    for tag in (2, 3):
+        ledger.settle(tag)
+    assert ledger.take_range() is None
+    assert ledger.kept_back == 2
+    ledger.settle(1)
+    assert ledger.take_range() == 3
+
+
+def test_a_range_ends_below_what_was_acknowledged_alone() -> None:
+    ledger = AckLedger()
+    ledger.settle(2)
+    assert ledger.take_stragglers() == [2]
+    ledger.settle(1)
+    assert ledger.take_range() == 1
+    ledger.settle(3)
+    assert ledger.take_range() == 3

@@ -1,0 +1,84 @@
+"""What the headers of a dead letter say, and which ones a filter means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aio_pika
+import pytest
+
+from worker.broker.dead_letters import DeadLetter, Filter, describe
+
+NOW_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+
+
+def _letter(**headers: Any) -> DeadLetter:
+    message: Any = aio_pika.Message(b"12345", message_id="a", headers=headers)
+    return describe(message)
+
+
+def test_a_letter_is_described_by_its_headers() -> None:
+    letter = _letter(
+        **{
+            "consent-dead-reason": "retries-exhausted",
+            "consent-integration": "shop",
+            "consent-error": "timeout",
+            "consent-http-status": 503,
+            "consent-attempts": 6,
+            "consent-dead-at": NOW_MS,
+            "consent-replays": 2,
+        }
+    )
+    assert (letter.id, letter.reason, letter.integration) == ("a", "retries-exhausted", "shop")
+    assert (letter.error, letter.http_status, letter.attempts) == ("timeout", 503, 6)
+    assert (letter.dead_at_ms, letter.replays, letter.body_bytes) == (NOW_MS, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("broker_says", "reason"),
+    [("delivery_limit", "poison"), ("rejected", "unroutable"), (None, "unroutable")],
+)
+def test_a_letter_that_the_broker_made_has_a_reason_too(
+    broker_says: str | None, reason: str
+) -> None:
+    headers = {"x-first-death-reason": broker_says} if broker_says else {}
+    assert _letter(**headers).reason == reason
+
+
+@pytest.mark.parametrize("value", [True, "6", 1.5, None, [1]])
+def test_a_tampered_header_is_left_out(value: object) -> None:
+    letter = _letter(**{"consent-attempts": value, "consent-error": 5})
+    assert (letter.attempts, letter.error) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_meant"),
+    [
+        (Filter(), True),
+        (Filter(id="a"), True),
+        (Filter(id="b"), False),
+        (Filter(integration="shop"), True),
+        (Filter(integration="press"), False),
+        (Filter(reason="timeout"), False),
+        (Filter(older_than_ms=HOUR_MS), True),
+        (Filter(older_than_ms=3 * HOUR_MS), False),
+        (Filter(newer_than_ms=3 * HOUR_MS), True),
+        (Filter(newer_than_ms=HOUR_MS), False),
+        (Filter(integration="shop", reason="poison", older_than_ms=HOUR_MS), True),
+    ],
+)
+def test_a_filter_means_what_it_says(chosen: Filter, is_meant: bool) -> None:
+    letter = _letter(
+        **{
+            "consent-dead-reason": "poison",
+            "consent-integration": "shop",
+            "consent-dead-at": NOW_MS - 2 * HOUR_MS,
+        }
+    )
+    assert chosen.matches(letter, NOW_MS) is is_meant
+
+
+def test_a_letter_of_unknown_age_is_never_meant_by_age() -> None:
+    assert not Filter(older_than_ms=0).matches(_letter(), NOW_MS)
+    assert not Filter(newer_than_ms=HOUR_MS).matches(_letter(), NOW_MS)

@@ -1,0 +1,75 @@
+"""Reading and writing the retry headers, tampered ones included."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.broker.headers import (
+    InvalidHeaders,
+    RetryState,
+    read_retry_state,
+    write_retry_state,
+)
+
+NOW = 1_800_000_000_000
+GOOD = {
+    "consent-integration": "shop",
+    "consent-attempts": 2,
+    "consent-first-attempt-at": NOW - 5000,
+    "consent-elapsed": 5000,
+}
+
+
+def test_a_producers_message_is_fresh() -> None:
+    assert read_retry_state({"traceparent": "x"}, NOW) == RetryState()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"consent-attempts": -1}, id="negative attempts"),
+        pytest.param({"consent-attempts": "two"}, id="text attempts"),
+        pytest.param({"consent-attempts": True}, id="boolean attempts"),
+        pytest.param({"consent-attempts": 10**9}, id="absurd attempts"),
+        pytest.param({"consent-first-attempt-at": NOW + 7_200_000}, id="far future"),
+        pytest.param({"consent-first-attempt-at": -5}, id="before the epoch"),
+        pytest.param({"consent-first-attempt-at": "yesterday"}, id="text time"),
+        pytest.param({"consent-first-attempt-at": 0}, id="attempts without a time"),
+        pytest.param({"consent-elapsed": -1}, id="negative elapsed"),
+        pytest.param({"consent-elapsed": 1.5}, id="fractional elapsed"),
+        pytest.param({"consent-replays": -1}, id="negative replays"),
+        pytest.param({"consent-integration": None}, id="attempts without an integration"),
+        pytest.param({"consent-integration": ""}, id="empty integration"),
+        pytest.param({"consent-integration": 7}, id="numeric integration"),
+    ],
+)
+def test_tampered_headers_are_refused_by_name_and_not_by_value(change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidHeaders, match=r"consent-[a-z-]+ (must|is required)") as caught:
+        read_retry_state(GOOD | change, NOW)
+    assert "yesterday" not in str(caught.value)
+
+
+@given(
+    attempts=st.integers(1, 10_000),
+    first=st.integers(1, NOW),
+    elapsed=st.integers(0, 10**9),
+    replays=st.integers(0, 10_000),
+)
+def test_what_is_written_is_read_back(
+    attempts: int, first: int, elapsed: int, replays: int
+) -> None:
+    state = RetryState("shop", attempts, first, elapsed, replays)
+    assert read_retry_state(write_retry_state(state), NOW) == state
+
+
+def test_a_fresh_message_writes_only_what_it_has_to_say() -> None:
+    assert write_retry_state(RetryState()) == {}
+    assert write_retry_state(RetryState("shop")) == {"consent-integration": "shop"}
+
+
+def test_the_larger_measure_of_elapsed_time_counts() -> None:
+    assert RetryState("a", 1, NOW - 9000, 4000).elapsed_seconds(NOW) == 9
+    assert RetryState("a", 1, NOW + 9000, 4000).elapsed_seconds(NOW) == 4
+    assert RetryState().elapsed_seconds(NOW) == 0

@@ -1,0 +1,1 @@
+"""RabbitMQ: topology, connection, consuming, publishing again, and the dead letters."""

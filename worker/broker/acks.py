@@ -1,0 +1,55 @@
+"""Which acknowledgements the settled messages of one channel allow. Pure.
+
+One acknowledgement with `multiple` covers all messages up to its tag, and costs what one for a
+single message costs. It may only be sent when every lower tag is settled, so settled tags above a
+gap are kept back for a moment: mostly the gap closes. (RabbitMQ documentation, "Consumer
+Acknowledgements and Publisher Confirms: Acknowledging Multiple Deliveries at Once".)
+"""
+
+from __future__ import annotations
+
+
+class AckLedger:
+    """Tags count from 1, without gaps, in the order of delivery; each is settled once."""
+
+    def __init__(self) -> None:
+        self._border = 0
+        self._settled: set[int] = set()
+        self._acknowledged_alone: set[int] = set()
+
+    def settle(self, tag: int) -> None:
+        """The message with `tag` needs no further keeping."""
+        self._settled.add(tag)
+
+    def take_range(self) -> int | None:
+        """The tag up to which all can be acknowledged at once, None when there is nothing new.
+
+        It is itself never one that was acknowledged alone: the broker would call it unknown.
+        """
+        settled, alone = self._settled, self._acknowledged_alone
+        top = None
+        border = self._border
+        while True:
+            following = border + 1
+            if following in settled:
+                settled.remove(following)
+                top = following
+            elif following in alone:
+                alone.remove(following)
+            else:
+                break
+            border = following
+        self._border = border
+        return top
+
+    def take_stragglers(self) -> list[int]:
+        """Settled tags above a gap that does not close, to be acknowledged one at a time."""
+        tags = sorted(self._settled)
+        self._acknowledged_alone.update(tags)
+        self._settled.clear()
+        return tags
+
+    @property
+    def kept_back(self) -> int:
+        """How many settled tags wait for a gap to close."""
+        return len(self._settled)

@@ -1,0 +1,210 @@
+"""The operator's side of the dead-letter queue: reading, replaying, discarding, exporting.
+
+Messages are taken with basic.get and held unacknowledged, so whatever ends the command early, the
+broker puts back all that was not settled. Only the broker holds them: here a body is forgotten as
+soon as it was handled. Replaying confirms the new message before the old one is acknowledged:
+killed in between, the event is there twice, which is harmless, and never not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from worker.broker import headers as names
+from worker.broker.republish import build_successor
+from worker.broker.topology import Names
+
+_PUBLISH_TIMEOUT_SECONDS: Final = 30.0
+_READ_TIMEOUT_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.05
+_COUNT_POLLS: Final = 20
+_RETURN_POLLS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter, as an operator sees it; times in ms since the epoch, None when unknown."""
+
+    id: str
+    reason: str
+    integration: str | None
+    error: str | None
+    detail: str | None
+    http_status: int | None
+    attempts: int
+    first_attempt_at_ms: int | None
+    dead_at_ms: int | None
+    replays: int
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters are meant; an empty filter means all. `older_than_ms` is an age."""
+
+    integration: str | None = None
+    reason: str | None = None
+    older_than_ms: int | None = None
+    newer_than_ms: int | None = None
+    id: str | None = None
+
+    def matches(self, letter: DeadLetter, now_ms: int) -> bool:
+        """Whether `letter` is meant; one of unknown age is never matched by age."""
+        if self.id is not None and letter.id != self.id:
+            return False
+        if self.integration is not None and letter.integration != self.integration:
+            return False
+        if self.reason is not None and letter.reason != self.reason:
+            return False
+        if self.older_than_ms is None and self.newer_than_ms is None:
+            return True
+        if letter.dead_at_ms is None:
+            return False
+        age = now_ms - letter.dead_at_ms
+        return (self.older_than_ms is None or age >= self.older_than_ms) and (
+            self.newer_than_ms is None or age <= self.newer_than_ms
+        )
+
+
+def describe(message: AbstractIncomingMessage) -> DeadLetter:
+    """What the headers of a dead letter say; tolerant, since a tampered one may be among them."""
+    headers = message.headers
+    return DeadLetter(
+        id=message.message_id or "",
+        reason=_text(headers.get(names.DEAD_REASON)) or _broker_reason(headers),
+        integration=_text(headers.get(names.INTEGRATION)),
+        error=_text(headers.get(names.ERROR)),
+        detail=_text(headers.get(names.ERROR_DETAIL)),
+        http_status=_number(headers.get(names.HTTP_STATUS)),
+        attempts=_number(headers.get(names.ATTEMPTS)) or 0,
+        first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT)),
+        dead_at_ms=_number(headers.get(names.DEAD_AT)),
+        replays=_number(headers.get(names.REPLAYS)) or 0,
+        body_bytes=len(message.body),
+    )
+
+
+def _broker_reason(headers: Any) -> str:
+    """Why the broker put a message here: over the delivery limit, or it fitted no binding."""
+    return (
+        "poison" if _text(headers.get("x-first-death-reason")) == "delivery_limit" else "unroutable"
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+class DeadLetters:
+    """Works on the dead-letter queue: reads by some channels, replays by one that confirms.
+
+    A channel answers one basic.get after the other, and each takes the broker a round trip and a
+    disk write. So several channels take turns, which keeps about the order of the queue.
+    """
+
+    def __init__(
+        self, reading: Sequence[AbstractChannel], publishing: AbstractChannel, queues: Names
+    ) -> None:
+        self._reading = reading
+        self._publishing = publishing
+        self._queues = queues
+        self._asked: deque[asyncio.Task[AbstractIncomingMessage | None]] = deque()
+        self._held = 0
+
+    async def count(self) -> int:
+        """Dead letters that are ready, once their number stands still.
+
+        A command that was killed gives back what it held only after its connection is gone, and
+        bit by bit; a number taken meanwhile is too small.
+        """
+        before = await self._ready()
+        for _ in range(_COUNT_POLLS):
+            await asyncio.sleep(_POLL_SECONDS)
+            now = await self._ready()
+            if now == before:
+                break
+            before = now
+        return before
+
+    async def read(self, limit: int) -> AsyncIterator[AbstractIncomingMessage]:
+        """The first `limit` dead letters, each held until it is settled or given back.
+
+        With the count at the start as limit, a letter that is replayed and fails again is not read
+        again: it stands behind those that were there before.
+        """
+        for number in range(limit):
+            channel = self._reading[number % len(self._reading)]
+            self._asked.append(asyncio.create_task(self._get(channel)))
+            if len(self._asked) == len(self._reading):
+                if (message := await self._asked.popleft()) is None:
+                    return
+                yield message
+        while self._asked:
+            if (message := await self._asked.popleft()) is not None:
+                yield message
+
+    async def replay(self, message: AbstractIncomingMessage) -> None:
+        """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
+
+        One that names its integration goes to `consent.retries`, so that a long replay does not
+        hold up fresh events; one that never got that far is handled as a fresh event.
+        """
+        letter = describe(message)
+        own: dict[str, Any] = {names.REPLAYS: letter.replays + 1}
+        queue = self._queues.events
+        if letter.integration:
+            own[names.INTEGRATION] = letter.integration
+            queue = self._queues.retries
+        await self._publishing.default_exchange.publish(
+            build_successor(message, own), queue, mandatory=True, timeout=_PUBLISH_TIMEOUT_SECONDS
+        )
+        await self.discard(message)
+
+    async def discard(self, message: AbstractIncomingMessage) -> None:
+        """Take a dead letter off the queue for good."""
+        await message.ack()
+        self._held -= 1
+
+    async def give_back(self) -> None:
+        """Put back what is held, and wait until it is in the queue and every settlement is in.
+
+        The broker answers before it has put anything back. Without the wait the next command, or
+        whoever looks at the queue, would find fewer dead letters than there are.
+        """
+        if self._asked:
+            await asyncio.wait(self._asked)
+            self._asked.clear()
+        if self._held:
+            expected = await self._ready() + self._held
+            for channel in self._reading:
+                underlay = await channel.get_underlay_channel()
+                await underlay.basic_nack(0, multiple=True, requeue=True)  # 0: all of the channel
+            self._held = 0
+            # Another operator may take some at once, so the wait has an end.
+            for _ in range(_RETURN_POLLS):
+                if await self._ready() >= expected:
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+        # Closing is answered after the acknowledgements before it were taken in.
+        for channel in self._reading:
+            await channel.close()
+
+    async def _get(self, channel: AbstractChannel) -> AbstractIncomingMessage | None:
+        queue = await channel.get_queue(self._queues.dead_letters, ensure=False)
+        message = await queue.get(no_ack=False, fail=False, timeout=_READ_TIMEOUT_SECONDS)
+        self._held += message is not None
+        return message
+
+    async def _ready(self) -> int:
+        queue = await self._publishing.declare_queue(self._queues.dead_letters, passive=True)
+        return queue.declaration_result.message_count or 0

@@ -1,0 +1,93 @@
+"""Where and with which routing key a delayed message is published, for both kinds of delay.
+
+`native` is a chain of TTL queues, one level per power of two of `UNIT_MS`. The routing key carries
+the delay in bits, the highest level first; a level holds the message when its bit is 1 and passes
+it on when it is 0. So any delay is a sum of fixed TTLs, and no queue has messages of unequal TTL,
+which would block one another (RabbitMQ documentation, "Time-To-Live": expired messages leave a
+quorum queue only at its head). The idea is NServiceBus's; levels below a second are ours, so that
+a short budget or a brief parking need not be rounded up to seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+UNIT_MS: Final = 125
+LEVELS: Final = 12
+MAX_DELAY_MS: Final = (2**LEVELS - 1) * UNIT_MS
+"""Longest delay of the chain: 511.875 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class DelayTarget:
+    """Where to publish. `mandatory` says whether the broker can tell an unroutable publish."""
+
+    exchange: str
+    routing_key: str
+    headers: dict[str, Any]
+    mandatory: bool
+
+
+class DelayKindTargets(Protocol):
+    """One kind of delayed exchange."""
+
+    def target(self, delay_seconds: float) -> DelayTarget: ...
+
+
+def level_ttl_ms(level: int) -> int:
+    """How long level `level` (0 is the shortest) holds a message."""
+    return int(2**level * UNIT_MS)
+
+
+def level_name(namespace: str, level: int) -> str:
+    """Name of the exchange and of the queue of a level, such as `consent.delay.16s`."""
+    ttl = level_ttl_ms(level)
+    return f"{namespace}.delay.{ttl // 1000}s" if ttl >= 1000 else f"{namespace}.delay.{ttl}ms"
+
+
+def to_units(delay_seconds: float) -> int:
+    """`delay_seconds` in units of the chain, rounded, at least one and at most the whole chain.
+
+    Delays of 16 s and more are rounded to whole seconds: each bit that is set is one more queue
+    to pass through, and nobody sees the difference.
+    """
+    per_second = 1000 // UNIT_MS
+    if delay_seconds >= 16:
+        units = round(delay_seconds) * per_second
+    else:
+        units = round(delay_seconds * per_second)
+    return max(1, min(units, 2**LEVELS - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class NativeDelay:
+    """The chain of delay exchanges and TTL quorum queues."""
+
+    namespace: str
+
+    def target(self, delay_seconds: float) -> DelayTarget:
+        """Enter the chain at the highest level that holds, so that none is passed in vain."""
+        units = to_units(delay_seconds)
+        bits = ".".join(format(units, f"0{LEVELS}b"))
+        return DelayTarget(level_name(self.namespace, units.bit_length() - 1), bits, {}, True)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginDelay:
+    """An exchange of type `x-delayed-message`.
+
+    Its publishes can't be `mandatory`: a delayed message routes to no queue yet, so the broker
+    returns every one of them (README of rabbitmq-delayed-message-exchange, issues #7 and #136).
+    """
+
+    namespace: str
+
+    def target(self, delay_seconds: float) -> DelayTarget:
+        delay_ms = max(1, min(round(delay_seconds * 1000), MAX_DELAY_MS))
+        return DelayTarget(plugin_exchange(self.namespace), "", {"x-delay": delay_ms}, False)
+
+
+def plugin_exchange(namespace: str) -> str:
+    """Name of the delayed-message plugin's exchange."""
+    return f"{namespace}.delayed"

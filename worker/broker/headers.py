@@ -1,0 +1,137 @@
+"""The headers of a message that is published again: what they are called, reading and writing.
+
+Headers come from outside, so reading is strict: a tampered one makes `InvalidHeaders`, and its
+message ends in the dead letters instead of being guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+INTEGRATION: Final = "consent-integration"
+ATTEMPTS: Final = "consent-attempts"
+FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
+ELAPSED: Final = "consent-elapsed"
+PARKS: Final = "consent-parks"
+PARKED: Final = "consent-parked"
+PAUSED_SINCE: Final = "consent-paused-since"
+ERROR: Final = "consent-error"
+ERROR_DETAIL: Final = "consent-error-detail"
+HTTP_STATUS: Final = "consent-http-status"
+DEAD_REASON: Final = "consent-dead-reason"
+DEAD_AT: Final = "consent-dead-at"
+REPLAYS: Final = "consent-replays"
+PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
+
+OWN_HEADERS: Final = frozenset(
+    {
+        INTEGRATION,
+        ATTEMPTS,
+        FIRST_ATTEMPT_AT,
+        ELAPSED,
+        PARKS,
+        PARKED,
+        PAUSED_SINCE,
+        ERROR,
+        ERROR_DETAIL,
+        HTTP_STATUS,
+        DEAD_REASON,
+        DEAD_AT,
+        REPLAYS,
+        PRODUCER_MESSAGE_ID,
+    }
+)
+
+MAX_ATTEMPTS: Final = 10_000
+MAX_PARKS: Final = 10_000_000
+MAX_CLOCK_SKEW_MS: Final = 3_600_000
+"""How far ahead of ours another worker's clock may be before its header counts as tampered with."""
+MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
+
+
+class InvalidHeaders(ValueError):  # noqa: N818 - a statement about the message
+    """A header of the retry contract is not as documented; the text names it, not its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryState:
+    """How far a delivery has come. Times are milliseconds; a fresh one has made no attempts.
+
+    `parked_ms` is how long it was parked since its first attempt, which its budget is spared;
+    `paused_since_ms`, when it first met a paused integration, None while it meets none.
+    """
+
+    integration_id: str | None = None
+    attempts_made: int = 0
+    first_attempt_at_ms: int | None = None
+    elapsed_ms: int = 0
+    replays: int = 0
+    parks: int = 0
+    parked_ms: int = 0
+    paused_since_ms: int | None = None
+
+    def elapsed_seconds(self, now_ms: int) -> float:
+        """Seconds since the first attempt: the larger of the clock's and the workers' measure."""
+        if self.first_attempt_at_ms is None:
+            return 0.0
+        by_clock = now_ms - self.first_attempt_at_ms - self.parked_ms
+        return max(by_clock, self.elapsed_ms, 0) / 1000
+
+
+FRESH: Final = RetryState()
+"""The state of a message that nobody has handled yet."""
+
+
+def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
+    """The retry state a message carries. Raises `InvalidHeaders` for anything not as documented."""
+    if not headers:
+        return FRESH
+    integration_id = headers.get(INTEGRATION)
+    if integration_id is not None and (
+        not isinstance(integration_id, str) or not 0 < len(integration_id) <= 256
+    ):
+        raise InvalidHeaders(f"{INTEGRATION} must be the id of an integration")
+    attempts = _whole_number(headers, ATTEMPTS, MAX_ATTEMPTS)
+    first = _whole_number(headers, FIRST_ATTEMPT_AT, now_ms + MAX_CLOCK_SKEW_MS)
+    if attempts and not first:
+        raise InvalidHeaders(f"{FIRST_ATTEMPT_AT} is required beside {ATTEMPTS}")
+    if attempts and integration_id is None:
+        raise InvalidHeaders(f"{INTEGRATION} is required beside {ATTEMPTS}")
+    return RetryState(
+        integration_id=integration_id,
+        attempts_made=attempts,
+        first_attempt_at_ms=first or None,
+        elapsed_ms=_whole_number(headers, ELAPSED, MAX_ELAPSED_MS),
+        replays=_whole_number(headers, REPLAYS, MAX_ATTEMPTS),
+        parks=_whole_number(headers, PARKS, MAX_PARKS),
+        parked_ms=_whole_number(headers, PARKED, MAX_ELAPSED_MS),
+        paused_since_ms=_whole_number(headers, PAUSED_SINCE, now_ms + MAX_CLOCK_SKEW_MS) or None,
+    )
+
+
+def write_retry_state(state: RetryState) -> dict[str, Any]:
+    """The headers that carry `state`; a fresh state writes only what it has to say."""
+    headers: dict[str, Any] = {}
+    if state.integration_id is not None:
+        headers[INTEGRATION] = state.integration_id
+    if state.attempts_made:
+        headers[ATTEMPTS] = state.attempts_made
+        headers[FIRST_ATTEMPT_AT] = state.first_attempt_at_ms
+        headers[ELAPSED] = state.elapsed_ms
+    if state.replays:
+        headers[REPLAYS] = state.replays
+    if state.parks:
+        headers[PARKS] = state.parks
+        headers[PARKED] = state.parked_ms
+    if state.paused_since_ms is not None:
+        headers[PAUSED_SINCE] = state.paused_since_ms
+    return headers
+
+
+def _whole_number(headers: Mapping[str, Any], name: str, largest: int) -> int:
+    value = headers.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+        raise InvalidHeaders(f"{name} must be a whole number from 0, and not in the far future")
+    return value

@@ -1,0 +1,189 @@
+"""Intake: one consumer on a channel of its own, from delivery to acknowledgement.
+
+It works on aiormq's channel, one level below aio-pika, where a message costs about a third
+(docs/benchmarks.md): acknowledgements cover ranges, and no object is built that nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import AbstractChannel as Channel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import AMQPError
+
+from worker.broker.acks import AckLedger
+
+if TYPE_CHECKING:
+    from worker.broker.session import Session
+
+CONSUME_TIMEOUT_SECONDS = 5.0
+_ACK_AFTER_SECONDS = 0.005
+"""One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
+_STRAGGLERS_AFTER_SECONDS = 0.05
+_NO_HEADERS: dict[str, Any] = {}
+
+
+class Incoming:
+    """A message in hand. It is acknowledged when each of its deliveries is settled."""
+
+    __slots__ = ("_raw", "body", "headers", "intake", "open_deliveries", "tag")
+
+    def __init__(self, raw: DeliveredMessage, intake: Intake) -> None:
+        self._raw = raw
+        self.intake = intake
+        self.tag: int = raw.delivery.delivery_tag  # type: ignore[union-attr, assignment]
+        self.body: bytes = raw.body
+        self.headers: dict[str, Any] = raw.header.properties.headers or _NO_HEADERS
+        self.open_deliveries = 1
+
+    @property
+    def session(self) -> Session:
+        """The session that it came by, and the only one by which it can be acknowledged."""
+        return self.intake.session
+
+    @property
+    def queue(self) -> str:
+        return self.intake.queue
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the broker still regards it as in our hands."""
+        return not self.intake.session.lost.is_set()
+
+    def full(self) -> aio_pika.IncomingMessage:
+        """With all properties, for building its successor."""
+        return aio_pika.IncomingMessage(self._raw)
+
+    def take_over(self) -> Incoming:
+        """The same message anew, as one delivery; what the old one still does has no effect."""
+        self.open_deliveries = -1
+        return Incoming(self._raw, self.intake)
+
+    def settle(self) -> None:
+        """One of its deliveries is durable; after the last one it will be acknowledged."""
+        self.open_deliveries -= 1
+        if self.open_deliveries == 0:
+            self.intake.settle(self.tag)
+
+
+class Intake:
+    """The consumer of one queue; `handler` gets each message, and must not block or raise."""
+
+    def __init__(
+        self,
+        session: Session,
+        queue: str,
+        prefetch: int,
+        handler: Callable[[Incoming], None],
+    ) -> None:
+        self.session = session
+        self.queue = queue
+        self.prefetch = prefetch
+        self.in_hand = 0
+        self.last_delivery_at = time.monotonic()
+        self._handler = handler
+        self._ledger = AckLedger()
+        self._owed = 0
+        self._owed_at_most = max(1, prefetch // 4)
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._stragglers_are_due = False
+        self._straggler_timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self, channel: AbstractChannel) -> None:
+        """Start consuming. Raises what the broker answers."""
+        self._aio_pika_channel = channel
+        self._channel: Channel = await channel.get_underlay_channel()
+        await self._channel.basic_qos(prefetch_count=self.prefetch, timeout=CONSUME_TIMEOUT_SECONDS)
+        self._channel.on_consumer_cancel_callbacks.add(
+            lambda *_: self.session.end(f"the broker cancelled the consumer of {self.queue}")
+        )
+        answer = await self._channel.basic_consume(
+            self.queue, self._take, timeout=CONSUME_TIMEOUT_SECONDS
+        )
+        self._tag = answer.consumer_tag or ""
+
+    async def cancel(self) -> None:
+        """Ask the broker for no more messages."""
+        await self._channel.basic_cancel(self._tag)
+
+    async def close(self) -> None:
+        """Send what is owed, and close the channel, which the broker answers after taking it in."""
+        self._stragglers_are_due = True
+        self._start_sending()
+        if self._sending is not None:
+            await self._sending
+        await self._aio_pika_channel.close()
+
+    def settle(self, tag: int) -> None:
+        """The message with `tag` is to be acknowledged, together with others where possible."""
+        self.in_hand -= 1
+        self.last_delivery_at = time.monotonic()
+        self._ledger.settle(tag)
+        self._owed += 1
+        if self._owed >= self._owed_at_most:
+            self._start_sending()
+        elif self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
+        if self.in_hand == 0:
+            self.session.note_idle()
+
+    async def _take(self, raw: DeliveredMessage) -> None:
+        session = self.session
+        if session.is_draining or session.lost.is_set():
+            return
+        self.last_delivery_at = session.last_heard_at = time.monotonic()
+        self.in_hand += 1
+        self._handler(Incoming(raw, self))
+
+    def _send_later(self) -> None:
+        self._ack_timer = None
+        self._start_sending()
+
+    def _start_sending(self) -> None:
+        if self._sending is None and not self.session.lost.is_set():
+            self._sending = self.session.spawn(self._send_what_is_owed())
+
+    async def _send_what_is_owed(self) -> None:
+        """Acknowledge all that may be, one frame after the other.
+
+        Never two at a time: aiormq's queue of outgoing frames is bounded, and of two that wait for
+        room in it either may come first. A range that overtakes one of its own tags makes that tag
+        unknown to the broker, which closes the channel.
+        """
+        ledger = self._ledger
+        self._owed = 0
+        while not self.session.lost.is_set():
+            top = ledger.take_range()
+            if top is not None:
+                await self._acknowledge(top, multiple=True)
+            elif self._stragglers_are_due:
+                self._stragglers_are_due = False
+                for tag in ledger.take_stragglers():
+                    await self._acknowledge(tag, multiple=False)
+            else:
+                break
+        self._sending = None
+        if ledger.kept_back and self._straggler_timer is None:
+            self._straggler_timer = self._loop.call_later(
+                _STRAGGLERS_AFTER_SECONDS, self._send_stragglers
+            )
+
+    def _send_stragglers(self) -> None:
+        self._straggler_timer = None
+        self._stragglers_are_due = True
+        self._start_sending()
+
+    async def _acknowledge(self, tag: int, *, multiple: bool) -> None:
+        try:
+            # wait=False: not for the socket. A line that is gone is found by others sooner.
+            await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+        except (AMQPError, OSError, RuntimeError) as error:
+            self.session.end(f"an acknowledgement failed: {type(error).__name__}")

@@ -1,0 +1,274 @@
+"""One session with RabbitMQ: two connections, a publishing channel and one intake per queue.
+
+A session is never repaired. Whatever goes wrong with a part of it ends it as a whole, and the
+`Broker` opens a new one: so no bookkeeping of unacknowledged messages can survive the channel that
+it belongs to (a tag of an old channel is worthless, and acknowledging it is a channel error).
+
+Publishing has a connection of its own, as RabbitMQ's documentation advises: under a memory or disk
+alarm the broker stops reading from connections that publish, and intake must go on holding its
+messages meanwhile instead of returning them again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aiormq.exceptions import AMQPError, PublishError
+from yarl import URL
+
+from worker.broker.intake import Incoming, Intake
+from worker.broker.topology import Topology, assert_bindings, declare
+from worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 2.0
+
+
+class SessionLost(Exception):  # noqa: N818 - a state, not a mistake
+    """The session ended; what was not acknowledged will be delivered again."""
+
+
+class Handler(Protocol):
+    """Is given every message, and told when a session ends."""
+
+    def take(self, message: Incoming) -> None:
+        """Must neither block nor raise, and settles the message in the end."""
+        ...
+
+    def forget(self, session: Session) -> None:
+        """Let go of what came by `session`: the broker has it again."""
+        ...
+
+
+class Session:
+    """Opened by `open`, it lives until `lost` is set."""
+
+    def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
+        self._settings = settings
+        self._topology = topology
+        self._handler = handler
+        self._connections: list[AbstractConnection] = []
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self.intakes: list[Intake] = []
+        self._checking: asyncio.Task[None] | None = None
+        self.last_heard_at = 0.0
+        self.lost = asyncio.Event()
+        self.loss_reason = ""
+        self.depths: dict[str, int] = {}
+        self.is_draining = False
+        self.publish_trouble = ""
+
+    async def open(self) -> None:
+        """Connect, declare the topology and start consuming; raises what the broker answers."""
+        intake = await self._connect("intake")
+        publishing = await self._connect("publishing")
+        await declare(publishing, self._topology)
+        self._publish_channel = await self._open_channel(
+            publishing, "publishing", on_return_raises=True
+        )
+        self._watch_channel = await self._open_channel(intake, "watch")
+        names = self._topology.names
+        for queue, prefetch in (
+            (names.events, self._settings.prefetch_events),
+            (names.retries, self._settings.prefetch_retries),
+            (names.suspects, 1),
+        ):
+            consumer = Intake(self, queue, prefetch, self._handler.take)
+            await consumer.start(await self._open_channel(intake, queue))
+            self.intakes.append(consumer)
+
+    async def publish(
+        self, exchange: str, routing_key: str, message: aio_pika.Message, *, mandatory: bool = True
+    ) -> None:
+        """Publish until the broker has confirmed it. Raises `SessionLost` and nothing else.
+
+        A publish that is refused, returned or not confirmed in time has an unknown outcome, so it
+        is tried again while the session lives; a duplicate is harmless, a loss is not.
+        """
+        pause = 0.25
+        while not self.lost.is_set():
+            if await self._publish_once(exchange, routing_key, message, mandatory):
+                return
+            if self._publish_channel.is_closed:
+                self.end("the publishing channel closed")
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lost.wait(), pause)
+            pause = min(pause * 2, 10.0)
+        raise SessionLost(self.loss_reason)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` until it ends or the session closes."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def note_idle(self) -> None:
+        """An intake has nothing in hand any more."""
+        if self.in_hand == 0:
+            self._idle.set()
+
+    def end(self, reason: str) -> None:
+        """Declare this session lost, once."""
+        if not self.lost.is_set():
+            self.loss_reason = reason
+            self.lost.set()
+
+    async def check(self, idle_limit_seconds: float) -> None:
+        """Compare what the broker says of our queues with what we see; ends a session that lies.
+
+        A consumer may be gone without a word (aio-pika issue #334; a quorum queue that was deleted
+        and declared again): then messages are ready, there is room for them, and none comes.
+        """
+        began = time.monotonic()
+        if self._checking is None or self._checking.done():
+            self._checking = self.spawn(self._compare(idle_limit_seconds))
+        await asyncio.wait({self._checking}, timeout=CONNECT_TIMEOUT_SECONDS)
+        # Answers queue behind deliveries: while these come, a late one tells of no dead line.
+        if not self._checking.done() and self.last_heard_at < began:
+            self.end("the broker did not answer a check in time")
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """Stop intake, then wait for what is in hand, `deadline_seconds` at the most."""
+        self.is_draining = True
+        for intake in self.intakes:
+            with suppress(AMQPError, TimeoutError, OSError, RuntimeError):
+                await at_most(CLOSE_TIMEOUT_SECONDS, intake.cancel())
+        self._idle.clear()
+        if self.in_hand:
+            endings = {asyncio.create_task(one.wait()) for one in (self._idle, self.lost)}
+            await asyncio.wait(
+                endings, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            for ending in endings:
+                ending.cancel()
+        # Closing a channel is answered after the acknowledgements before it were taken in, while
+        # closing the connection at once would overtake those that are still in the write queue.
+        for intake in self.intakes:
+            await at_most(CLOSE_TIMEOUT_SECONDS, intake.close())
+
+    async def close(self) -> None:
+        """Abandon what is still in hand (the broker delivers it again) and close both lines."""
+        self.end("closed")
+        self._handler.forget(self)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_SECONDS)
+        for connection in self._connections:
+            await at_most(CLOSE_TIMEOUT_SECONDS, connection.close())
+
+    @property
+    def in_hand(self) -> int:
+        """Messages taken and not settled yet."""
+        return sum(intake.in_hand for intake in self.intakes)
+
+    @property
+    def capacity(self) -> int:
+        """Messages that may be in hand at once, by prefetch."""
+        return sum(intake.prefetch for intake in self.intakes)
+
+    async def _publish_once(
+        self, exchange: str, routing_key: str, message: aio_pika.Message, mandatory: bool
+    ) -> bool:
+        try:
+            target = self._exchanges.get(exchange)
+            if target is None:
+                target = await self._publish_channel.get_exchange(exchange, ensure=False)
+                self._exchanges[exchange] = target
+            await target.publish(
+                message,
+                routing_key,
+                mandatory=mandatory,
+                timeout=self._settings.publish_timeout,
+            )
+        except (AMQPError, PublishError, TimeoutError, OSError, RuntimeError) as error:
+            self.publish_trouble = f"publishing to {exchange or 'a queue'}: {type(error).__name__}"
+            log.warning("publish.unconfirmed", exchange=exchange, error=type(error).__name__)
+            return False
+        self.publish_trouble = ""
+        return True
+
+    async def _compare(self, idle_limit_seconds: float) -> None:
+        try:
+            for name in [queue.name for queue in self._topology.queues]:
+                queue = await self._watch_channel.declare_queue(name, passive=True)
+                ready = queue.declaration_result.message_count or 0
+                consumers_there = queue.declaration_result.consumer_count or 0
+                self.depths[name] = ready
+                for intake in self.intakes:
+                    if intake.queue == name:
+                        self._judge(intake, ready, consumers_there, idle_limit_seconds)
+            if self._settings.delay == "plugin":
+                await assert_bindings(self._watch_channel, self._topology)
+        except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
+            self.end(f"the broker did not answer a check: {type(error).__name__}")
+
+    def _judge(
+        self, intake: Intake, ready: int, consumers_there: int, idle_limit_seconds: float
+    ) -> None:
+        idle = time.monotonic() - intake.last_delivery_at
+        has_room = intake.in_hand < intake.prefetch
+        silent = ready > 0 and has_room and idle > idle_limit_seconds
+        if not self.is_draining and (consumers_there == 0 or silent):
+            self.end(f"the consumer of {intake.queue} is silently gone")
+
+    async def _connect(self, purpose: str) -> AbstractConnection:
+        connection = await connect(self._settings, purpose)
+        connection.close_callbacks.add(
+            lambda *_: self.end(f"the {purpose} connection closed"), weak=False
+        )
+        self._connections.append(connection)
+        return connection
+
+    async def _open_channel(
+        self, connection: AbstractConnection, purpose: str, *, on_return_raises: bool = False
+    ) -> AbstractChannel:
+        # on_return_raises: without it an unroutable mandatory publish looks like a success.
+        channel = await connection.channel(
+            publisher_confirms=on_return_raises, on_return_raises=on_return_raises
+        )
+        channel.close_callbacks.add(
+            lambda *_: self.end(f"the {purpose} channel closed"), weak=False
+        )
+        return channel
+
+
+async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
+    """Whether `work` ended within `seconds`; if not, it is cancelled and not waited for.
+
+    On a line that stalls, aiormq answers a cancellation by closing its channel and waits for the
+    broker's consent to that, so a plain timeout would hang with it.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done():
+        return True
+    task.cancel()
+    return False
+
+
+async def connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
+    """A plain connection (not one that restores itself: see `Session`), named after its purpose."""
+    url = URL(settings.amqp_url.get_secret_value())
+    if "heartbeat" not in url.query:
+        url = url.update_query(heartbeat=settings.heartbeat)
+    return await aio_pika.connect(
+        url,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        client_properties={"connection_name": f"consent-worker {purpose}"},
+    )

@@ -1,0 +1,223 @@
+"""The exchanges and queues: one description, declared idempotently and shown by the command line.
+
+Why each argument is there:
+- quorum queues with a delivery limit, so that a message which takes its worker down every time
+  ends in the dead letters (RabbitMQ documentation, "Quorum Queues: Poison Message Handling");
+- at-least-once dead lettering needs all three of strategy, `reject-publish` and a dead-letter
+  exchange, and silently is at-most-once when one is missing (same page, "Dead Lettering");
+- an alternate exchange on everything a TTL hop leads into: an unroutable message would stay in its
+  source queue for ever and after 32 of them nothing would pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiormq
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection
+
+from worker.broker.delay import LEVELS, level_name, level_ttl_ms, plugin_exchange
+from worker.settings import DelayKind
+
+# The dead letters must never be dropped for having been looked at often: RabbitMQ 4 has a default
+# limit of 20 deliveries, 3.x has none, and this number is accepted by both.
+UNLIMITED_DELIVERIES: Final = 1_000_000_000
+
+
+class TopologyConflict(RuntimeError):  # noqa: N818 - what was found, not a failure of ours
+    """Something of that name exists on the broker with other arguments, or can't exist there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    name: str
+    type: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """From exchange `source` to a queue, or to an exchange when `to_exchange`."""
+
+    source: str
+    destination: str
+    routing_key: str
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one namespace."""
+
+    namespace: str
+
+    @property
+    def events(self) -> str:
+        """Exchange and queue of fresh events."""
+        return f"{self.namespace}.events"
+
+    @property
+    def retry(self) -> str:
+        """The exchange that a delay ends in."""
+        return f"{self.namespace}.retry"
+
+    @property
+    def retries(self) -> str:
+        """The queue of deliveries that are due again."""
+        return f"{self.namespace}.retries"
+
+    @property
+    def suspects(self) -> str:
+        """The queue of messages that were returned often, to be handled one at a time."""
+        return f"{self.namespace}.suspects"
+
+    @property
+    def dead_letters(self) -> str:
+        """Exchange and queue of the dead letters."""
+        return f"{self.namespace}.dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All that the worker needs on the broker."""
+
+    names: Names
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+
+
+def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Topology:
+    """The topology of `namespace` with one kind of delay. Pure."""
+    names = Names(namespace)
+    caught = {"alternate-exchange": names.dead_letters}
+    exchanges = [
+        Exchange(names.dead_letters, "fanout"),
+        Exchange(names.events, "topic", caught),
+        Exchange(names.retry, "fanout", caught),
+    ]
+    work = _quorum(names.dead_letters) | {"x-delivery-limit": delivery_limit}
+    queues = [
+        Queue(
+            names.dead_letters,
+            {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES},
+        ),
+        Queue(names.events, work),
+        Queue(names.retries, work),
+        Queue(names.suspects, work),
+    ]
+    bindings = [
+        Binding(names.dead_letters, names.dead_letters, ""),
+        Binding(names.events, names.events, "#"),
+        Binding(names.retry, names.retries, ""),
+    ]
+    if delay == "native":
+        _add_chain(names, exchanges, queues, bindings)
+    else:
+        # No alternate exchange here: a message that is to wait routes to no queue yet, so the
+        # alternate would get a copy of each at once (seen on 3.10.8 with plugin 3.10.2).
+        delayed = plugin_exchange(namespace)
+        exchanges.append(Exchange(delayed, "x-delayed-message", {"x-delayed-type": "fanout"}))
+        bindings.append(Binding(delayed, names.retries, ""))
+    return Topology(names, tuple(exchanges), tuple(queues), tuple(bindings))
+
+
+def _quorum(dead_letter_exchange: str) -> dict[str, Any]:
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": dead_letter_exchange,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def _add_chain(
+    names: Names, exchanges: list[Exchange], queues: list[Queue], bindings: list[Binding]
+) -> None:
+    """The delay levels, shortest first; the last one leads into `consent.retry`."""
+    following = names.retry
+    for level in range(LEVELS):
+        name = level_name(names.namespace, level)
+        exchanges.append(Exchange(name, "topic", {"alternate-exchange": names.dead_letters}))
+        queues.append(Queue(name, _quorum(following) | {"x-message-ttl": level_ttl_ms(level)}))
+        # The routing key's words are bits, the highest level first.
+        above = ["*"] * (LEVELS - 1 - level)
+        bindings.append(Binding(name, name, ".".join([*above, "1", "#"])))
+        bindings.append(Binding(name, following, ".".join([*above, "0", "#"]), to_exchange=True))
+        following = name
+
+
+async def declare(connection: AbstractConnection, topology: Topology) -> None:
+    """Declare all of `topology`; what is there already with the same arguments stays as it is.
+
+    Raises `TopologyConflict` naming what exists with other arguments, or a plugin that is missing.
+    """
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        for exchange in topology.exchanges:
+            await _declare_exchange(channel, exchange)
+        for queue in topology.queues:
+            await _declare_queue(channel, queue)
+        for binding in topology.bindings:
+            await _bind(channel, binding)
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+
+
+async def assert_bindings(channel: AbstractChannel, topology: Topology) -> None:
+    """Bind again what must be bound: the only way to be sure where a publish can't be mandatory."""
+    for binding in topology.bindings:
+        await _bind(channel, binding)
+
+
+async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
+    try:
+        await channel.declare_exchange(
+            exchange.name,
+            exchange.type if exchange.type.startswith("x-") else ExchangeType(exchange.type),
+            durable=True,
+            arguments=exchange.arguments,
+        )
+    except aiormq.exceptions.ChannelPreconditionFailed as error:
+        raise _conflict("exchange", exchange.name, error) from None
+    except (aiormq.exceptions.AMQPConnectionError, aiormq.exceptions.ChannelInvalidStateError):
+        if exchange.type == "x-delayed-message":
+            # An unknown exchange type closes the whole connection (503, command invalid).
+            raise TopologyConflict(
+                "this broker has no exchange type x-delayed-message: enable the plugin "
+                "rabbitmq_delayed_message_exchange, or set CONSENT_WORKER_DELAY=native"
+            ) from None
+        raise
+
+
+async def _declare_queue(channel: AbstractChannel, queue: Queue) -> None:
+    try:
+        await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+    except aiormq.exceptions.ChannelPreconditionFailed as error:
+        raise _conflict("queue", queue.name, error) from None
+
+
+async def _bind(channel: AbstractChannel, binding: Binding) -> None:
+    source = await channel.get_exchange(binding.source, ensure=False)
+    if binding.to_exchange:
+        exchange = await channel.get_exchange(binding.destination, ensure=False)
+        await exchange.bind(source, binding.routing_key)
+    else:
+        queue = await channel.get_queue(binding.destination, ensure=False)
+        await queue.bind(source, binding.routing_key)
+
+
+def _conflict(kind: str, name: str, error: Exception) -> TopologyConflict:
+    return TopologyConflict(
+        f"{kind} {name} exists with other arguments than this worker's ({error}); delete it after "
+        "it was emptied, or run this worker under another CONSENT_WORKER_NAMESPACE"
+    )
