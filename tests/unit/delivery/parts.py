@@ -1,0 +1,156 @@
+"""What the parts of `worker.delivery` need around them: a line to the broker, a store, a sender."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+import orjson
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from tests.unit.delivery.virtual_time import now
+from tests.unit.examples import NOW_MS, event_document
+from worker.broker.headers import FRESH, RetryState
+from worker.broker.intake import Incoming
+from worker.broker.session import SessionLost
+from worker.delivery.delivery import Delivery
+from worker.events import open_envelope
+from worker.integrations.model import Integration
+from worker.ordering.memory import MemoryStore
+from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.transform.decide import decide
+from worker.transform.decision import Deliver
+
+
+@dataclass
+class Published:
+    exchange: str
+    routing_key: str
+    message: aio_pika.Message
+    mandatory: bool
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        return dict(self.message.headers)
+
+
+class Line:
+    """Stands for a `Session`: keeps what is published, and runs what is spawned."""
+
+    def __init__(self) -> None:
+        self.published: list[Published] = []
+        self.lost = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def publish(
+        self, exchange: str, routing_key: str, message: aio_pika.Message, *, mandatory: bool = True
+    ) -> None:
+        await asyncio.sleep(0)
+        if self.lost.is_set():
+            raise SessionLost("lost")
+        self.published.append(Published(exchange, routing_key, message, mandatory))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class Hand:
+    """Stands for an `Intake`: counts what is in hand, and knows what was acknowledged."""
+
+    def __init__(self, queue: str = "consent.events", prefetch: int = 1000) -> None:
+        self.session = Line()
+        self.queue = queue
+        self.prefetch = prefetch
+        self.in_hand = 0
+        self.acknowledged: list[int] = []
+        self._given = 0
+
+    def message(
+        self, body: bytes = b"", headers: dict[str, Any] | None = None, **properties: Any
+    ) -> Incoming:
+        """A message that the broker has just delivered."""
+        self._given += 1
+        self.in_hand += 1
+        header = ContentHeader(0, len(body), Basic.Properties(headers=headers, **properties))
+        deliver = Basic.Deliver("consumer", self._given, False, "", self.queue)
+        raw = DeliveredMessage(delivery=deliver, header=header, body=body, channel=None)  # type: ignore[arg-type]
+        return Incoming(raw, self)  # type: ignore[arg-type]
+
+    def settle(self, tag: int) -> None:
+        assert tag not in self.acknowledged, "acknowledged twice"
+        self.acknowledged.append(tag)
+        self.in_hand -= 1
+
+
+def event(
+    hand: Hand,
+    target: Integration,
+    user: str = "lena",
+    *,
+    minute: int = 0,
+    is_alone: bool = False,
+    state: RetryState = FRESH,
+    headers: dict[str, Any] | None = None,
+    **purposes: bool,
+) -> Delivery:
+    """An event of `user` that was made in a `minute` and says `purposes` (by default: news)."""
+    number = hand._given + 1
+    document = event_document(
+        id=f"ev-{number}",
+        created_at=f"2026-03-02T08:{minute:02}:00Z",
+        user={"id": "device", "organization_user_id": f"{user}@northwind.example"},
+        consents={
+            "purposes": [
+                {"id": one, "enabled": enabled}
+                for one, enabled in (purposes or {"news": True}).items()
+            ]
+        },
+    )
+    message = hand.message(orjson.dumps(document), headers)
+    choice = decide(target, open_envelope(message.body), NOW_MS)
+    assert isinstance(choice, Deliver)
+    return Delivery(message, state, target, choice, user, is_alone)
+
+
+class Store(MemoryStore):
+    """The real one on the loop's clock; what is in `away` is away as many times as it says."""
+
+    def __init__(self, lease_seconds: float = 60.0) -> None:
+        super().__init__(Timing(lease_seconds), clock=now)
+        self.away = {"begin": 0, "settle": 0, "ping": 0}
+        self.settlements: list[Settlement] = []
+        self.pings = 0
+        self.is_closed = False
+
+    def _answer(self, call: str) -> None:
+        if self.away[call]:
+            self.away[call] -= 1
+            raise StoreUnavailable(f"{call} is away")
+
+    async def begin(
+        self, integration_id: str, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        self._answer("begin")
+        return await super().begin(integration_id, claims)
+
+    async def settle(
+        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        self._answer("settle")
+        self.settlements += settlements
+        await super().settle(integration_id, settlements, gap_seconds)
+
+    async def ping(self) -> None:
+        self.pings += 1
+        self._answer("ping")
+
+    async def close(self) -> None:
+        self.is_closed = True

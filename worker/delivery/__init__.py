@@ -1,0 +1,1 @@
+"""The way of an event through the worker, and the policy of its retries."""

@@ -1,0 +1,266 @@
+"""One round for an integration: what is still news, is it wanted, send it, remember it.
+
+    begin (lease, stamps) ─► fold ─► look-up, if wanted ─► send, take apart if refused ─► settle
+
+A *parcel* is the one message that the waiting events of one user are folded into. Each event keeps
+an outcome of its own: by the fold's verdict on it and the fate of its parcel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
+from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
+from worker.delivery.delivery import Delivery
+from worker.delivery.gate import StoreGate
+from worker.integrations.model import Integration
+from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
+from worker.ordering.store import Claim, Contended, Granted, Settlement
+from worker.transform.decision import Identity
+from worker.transform.xdm import build_record, encode_message
+
+_LOOK_UPS_AT_ONCE = 8
+_WHOLE_RECORD = "."
+"""No attribute's path; a record that Adobe replaces is ordered as if it were one attribute."""
+_FRAME_BYTES = 2
+_TIMEOUT = Retryable("timeout", "no answer in time")
+
+
+class Sender(Protocol):
+    """Talks to Adobe, and never raises for what Adobe or the network does."""
+
+    async def look_up(self, integration: Integration, identity: Identity) -> Reply | None: ...
+
+    async def send(
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Adobe has something newer for every attribute of the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Adobe has accepted this very event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another worker is sending for the user (`is_held`), or has just done so; the user is free
+    after `wait_seconds` at the latest.
+    """
+
+    wait_seconds: float
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A fault of our own; `error` is its type."""
+
+    error: str
+
+
+Result = Reply | Superseded | Duplicate | Busy | Crashed
+
+
+class _Parcel:
+    __slots__ = ("deliveries", "folded", "granted", "message", "parts", "reply", "was_sent")
+
+    def __init__(self, deliveries: list[Delivery], granted: Granted, folded: Folded) -> None:
+        self.deliveries = deliveries
+        self.granted = granted
+        self.folded = folded
+        self.message: OutgoingMessage | None = None
+        self.reply: Reply | None = None
+        self.was_sent = False
+        self.parts: list[_Parcel] = []
+
+    def encode(self, integration: Integration) -> None:
+        choices = [one.choice for one in self.deliveries]
+        newest = choices[0] if len(choices) == 1 else max(choices, key=_when)
+        attributes = self.folded.attributes
+        if integration.replaces_record:
+            attributes = attributes[_WHOLE_RECORD]
+        record = build_record(integration, attributes, newest.identity, newest.event_time_ms)
+        self.message = OutgoingMessage(encode_message(integration, record), record)
+
+    def results(self) -> list[tuple[Delivery, Result]]:
+        if self.parts:
+            return [result for part in self.parts for result in part.results()]
+        return [
+            (delivery, _result(verdict, self.reply))
+            for delivery, verdict in zip(self.deliveries, self.folded.verdicts, strict=True)
+        ]
+
+    def written(self) -> Mapping[str, Stamp]:
+        """The stamps of what Adobe accepted."""
+        if self.parts:
+            return {path: stamp for part in self.parts for path, stamp in part.written().items()}
+        return self.folded.written if isinstance(self.reply, Accepted) else {}
+
+    def settlement(self) -> Settlement:
+        user = self.deliveries[0].user
+        return Settlement(user, self.granted.lease, self.written(), self.was_sent)
+
+
+class Courier:
+    """`attempt_seconds` bounds one round, so that a lease outlives it."""
+
+    def __init__(self, sender: Sender, gate: StoreGate, attempt_seconds: float) -> None:
+        self._sender = sender
+        self._gate = gate
+        self._attempt_seconds = attempt_seconds
+
+    async def deliver(
+        self, integration: Integration, groups: Sequence[list[Delivery]]
+    ) -> list[tuple[Delivery, Result]]:
+        """A result for each delivery; each group has those of one user.
+
+        Raises `StoreUnavailable`, and then nothing was sent.
+        """
+        claims = [Claim(group[0].user, _claimed(integration, group)) for group in groups]
+        answers = await self._gate.store.begin(integration.id, claims)
+        deadline = time.monotonic() + self._attempt_seconds
+        results: list[tuple[Delivery, Result]] = []
+        parcels: list[_Parcel] = []
+        for group, answer in zip(groups, answers, strict=True):
+            if isinstance(answer, Contended):
+                busy = Busy(answer.wait_seconds, answer.is_held)
+                results.extend((one, busy) for one in group)
+            else:
+                parcels.append(_parcel(integration, group, answer))
+        wanted = [one for one in parcels if one.folded.attributes]
+        if integration.needs_lookup:
+            wanted = await self._existing(integration, wanted, deadline)
+        for parcel in wanted:
+            parcel.encode(integration)
+        await self._send(integration, wanted, deadline)
+        for parcel in wanted:
+            if isinstance(parcel.reply, Permanent) and len(parcel.deliveries) > 1:
+                await self._take_apart(integration, parcel, deadline)
+        settlements = [one.settlement() for one in parcels]
+        await self._gate.settle(integration.id, settlements, integration.limits.profile_gap_seconds)
+        for parcel in parcels:
+            results.extend(parcel.results())
+        return results
+
+    async def _take_apart(self, integration: Integration, parcel: _Parcel, deadline: float) -> None:
+        """A message of several events was refused: let each of them stand for itself.
+
+        The newest goes first, so that an older one keeps only what no newer one has said: then no
+        two of these messages, which follow without a gap, speak of the same attribute.
+        """
+        lease, stored = parcel.granted
+        for delivery in sorted(parcel.deliveries, key=lambda one: _when(one.choice), reverse=True):
+            part = _parcel(integration, [delivery], Granted(lease, stored))
+            if part.folded.attributes:
+                part.encode(integration)
+                await self._send(integration, [part], deadline)
+            stored = {**stored, **part.written()}
+            parcel.parts.append(part)
+
+    async def _existing(
+        self, integration: Integration, parcels: list[_Parcel], deadline: float
+    ) -> list[_Parcel]:
+        """Those whose contact Adobe knows; the others have their reply."""
+        slots = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
+
+        async def look_up(parcel: _Parcel) -> None:
+            async with slots:
+                try:
+                    async with asyncio.timeout(deadline - time.monotonic()):
+                        parcel.reply = await self._sender.look_up(
+                            integration, parcel.deliveries[0].choice.identity
+                        )
+                except TimeoutError:
+                    parcel.reply = _TIMEOUT
+
+        await asyncio.gather(*(look_up(parcel) for parcel in parcels))
+        return [parcel for parcel in parcels if parcel.reply is None]
+
+    async def _send(
+        self, integration: Integration, parcels: list[_Parcel], deadline: float
+    ) -> None:
+        """Send in one request; what is refused as a whole, in halves, until the bad one is alone.
+
+        One request after the other, so that a lane never has more in flight than its window.
+        """
+        if not parcels:
+            return
+        messages = [one.message for one in parcels if one.message is not None]
+        size = sum(len(one.body) + _FRAME_BYTES for one in messages) + 16
+        replies: list[Accepted | Retryable | Permanent] | Retryable | Permanent
+        if len(parcels) > 1 and size > MAX_REQUEST_BYTES:
+            replies = Permanent("adobe-rejected", "too large for one request")
+        else:
+            for parcel in parcels:
+                parcel.was_sent = True
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    replies = await self._sender.send(integration, messages)
+            except TimeoutError:
+                replies = _TIMEOUT
+        if isinstance(replies, Permanent) and len(parcels) > 1:
+            middle = len(parcels) // 2
+            await self._send(integration, parcels[:middle], deadline)
+            await self._send(integration, parcels[middle:], deadline)
+            return
+        each = replies if isinstance(replies, list) else [replies] * len(parcels)
+        for parcel, reply in zip(parcels, each, strict=True):
+            parcel.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A choice for the record as a whole: of a snapshot nothing may be left out, since what it does
+    not say is erased at Adobe. So the newest one wins entirely.
+    """
+
+    event_id: str
+    event_time_ms: int
+    updated_at_ms: int | None
+    attributes: dict[str, object]
+
+
+def _parcel(integration: Integration, group: list[Delivery], granted: Granted) -> _Parcel:
+    choices: list[Choices] = [one.choice for one in group]
+    if integration.replaces_record:
+        choices = [
+            _Snapshot(
+                one.event_id, one.event_time_ms, one.updated_at_ms, {_WHOLE_RECORD: one.attributes}
+            )
+            for one in choices
+        ]
+    return _Parcel(group, granted, fold(choices, granted.stored))
+
+
+def _claimed(
+    integration: Integration, group: list[Delivery]
+) -> tuple[str] | set[str] | dict[str, object]:
+    if integration.replaces_record:
+        return (_WHOLE_RECORD,)
+    if len(group) == 1:
+        return group[0].choice.attributes
+    return {path for one in group for path in one.choice.attributes}
+
+
+def _when(choice: object) -> tuple[int, int]:
+    return choice.event_time_ms, choice.updated_at_ms or 0  # type: ignore[attr-defined]
+
+
+def _result(verdict: Verdict, reply: Reply | None) -> Result:
+    if verdict is Verdict.SUPERSEDED:
+        return Superseded()
+    if verdict is Verdict.DUPLICATE:
+        return Duplicate()
+    if isinstance(reply, Accepted) and verdict is not Verdict.CONTRIBUTES:
+        return Superseded() if verdict is Verdict.YIELDS else Duplicate()
+    return reply or _TIMEOUT

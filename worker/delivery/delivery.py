@@ -1,0 +1,62 @@
+"""One event on its way to one integration."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from worker.broker.headers import HTTP_STATUS, RetryState
+from worker.broker.intake import Incoming
+from worker.integrations.model import Integration
+from worker.transform.decision import Deliver
+
+ANY_BATCH: Final = 1_000_000
+_FIRST_SUSPECT_BATCH: Final = 25
+
+
+class Delivery:
+    """`choice` is what the event has to say; `user` the digest of whom. It was taken at `began` and
+    its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
+    messages in one request.
+    """
+
+    __slots__ = (
+        "attempt_began",
+        "batch_limit",
+        "began",
+        "choice",
+        "integration",
+        "is_alone",
+        "message",
+        "state",
+        "user",
+    )
+
+    def __init__(
+        self,
+        message: Incoming,
+        state: RetryState,
+        integration: Integration,
+        choice: Deliver,
+        user: str,
+        is_alone: bool = False,
+    ) -> None:
+        self.message = message
+        self.state = state
+        self.integration = integration
+        self.choice = choice
+        self.user = user
+        self.is_alone = is_alone
+        self.began = self.attempt_began = time.monotonic()
+        self.batch_limit = ANY_BATCH
+        if state.attempts_made and message.headers.get(HTTP_STATUS) == 500:
+            self.batch_limit = batch_limit_after(state.attempts_made)
+
+
+def batch_limit_after(attempts: int) -> int:
+    """Messages in a request with one whose `attempts` attempts ended in HTTP 500: 25, 3, then 1.
+
+    An endpoint may answer so because of one message that it can't digest. Such a message must not
+    take others with it to the dead letters, so by the third retry it stands alone.
+    """
+    return max(1, _FIRST_SUSPECT_BATCH >> 3 * (attempts - 1))

@@ -1,0 +1,77 @@
+"""The gate before the state of newest-wins: while the state is away, nothing is sent unguarded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from worker.ordering.store import NewestStore, Settlement, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+_PING_SECONDS = 0.5
+
+
+class StoreGate:
+    """`store`, and whether it can be used. Intake pauses by itself while the gate is closed: held
+    messages are not given up, so the prefetch is soon used up.
+    """
+
+    def __init__(self, store: NewestStore) -> None:
+        self.store = store
+        self.problem = ""
+        self._on_open: list[Callable[[], None]] = []
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return not self.problem
+
+    def when_open(self, callback: Callable[[], None]) -> None:
+        """Call `callback` each time the state is back."""
+        self._on_open.append(callback)
+
+    def close(self, problem: StoreUnavailable) -> None:
+        """The state is away: ask for it until it answers."""
+        if self._opening is None or self._opening.done():
+            log.error("ordering.unavailable", detail=str(problem))
+            self.problem = str(problem)
+            self._opening = asyncio.create_task(self._reopen())
+
+    async def settle(
+        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        """Settle, however long it takes: without that an accepted choice would be forgotten."""
+        if not settlements:
+            return
+        while True:
+            try:
+                await self.store.settle(integration_id, settlements, gap_seconds)
+            except StoreUnavailable as problem:
+                self.close(problem)
+                if self._opening is not None:
+                    await asyncio.shield(self._opening)
+            else:
+                return
+
+    async def stop(self) -> None:
+        """Ask no more, and let go of the store."""
+        if self._opening is not None:
+            self._opening.cancel()
+        await self.store.close()
+
+    async def _reopen(self) -> None:
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            try:
+                await self.store.ping()
+            except StoreUnavailable as problem:
+                self.problem = str(problem)
+            else:
+                break
+        log.info("ordering.available")
+        self.problem = ""
+        for callback in self._on_open:
+            callback()

@@ -1,0 +1,380 @@
+"""The lane of one integration: what waits for it, in which order it goes, and how much at once.
+
+A lane sends as soon as a request slot is free, and then everything that waits, up to the limits of
+one request: an idle lane sends a single event at once, and a busy one fills its batches by itself.
+Two requests start some milliseconds apart, the more the lane holds, unless the second is full: a
+quick endpoint would else get many small requests, which cost far more than few.
+
+All events of one user that wait go as one message, and a user has at most one message under way,
+with a gap after it (Adobe may resolve two quick ones either way round).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, Protocol
+
+import structlog
+
+from worker.adobe.replies import Retryable
+from worker.adobe.streaming import takes_batches
+from worker.broker.intake import Intake
+from worker.delivery.courier import Crashed, Result
+from worker.delivery.delivery import Delivery
+from worker.delivery.gate import StoreGate
+from worker.delivery.pause import SetupPause
+from worker.delivery.window import AimdWindow
+from worker.integrations.model import Integration
+from worker.ordering.store import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+OVERLOAD: Final = frozenset(
+    {"adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"}
+)
+"""Errors that say that the endpoint has too much to do, or is away."""
+KEEPS_UP_SECONDS: Final = 0.5
+"""How long an event may be in a lane that keeps up."""
+_APART_SECONDS: Final = 0.004
+_APART_SECONDS_PER_EVENT: Final = 0.000_25
+_APART_AT_MOST_SECONDS: Final = 0.05
+_BATCH_BYTES: Final = 900_000
+"""Bytes of events in one request. A message is mostly smaller than its event; where it isn't, the
+courier splits."""
+
+
+class Rounds(Protocol):
+    """Makes one round; see `Courier`."""
+
+    async def deliver(
+        self, integration: Integration, groups: list[list[Delivery]]
+    ) -> list[tuple[Delivery, Result]]: ...
+
+
+class Lane:
+    """`conclude` is called with the lane and the results of each round. A Retry-After holds the
+    lane for at most `max_rest_seconds`; the delays of retries honour it further. At most
+    `max_events_in_flight` are in requests at a time, since these can't be parked any more.
+    """
+
+    def __init__(
+        self,
+        integration: Integration,
+        *,
+        rounds: Rounds,
+        gate: StoreGate,
+        pause: SetupPause,
+        conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
+        max_rest_seconds: float,
+        max_events_in_flight: int,
+    ) -> None:
+        self.integration = integration
+        self.pause = pause
+        self.held = 0
+        self._max_rest_seconds = max_rest_seconds
+        self._max_events_in_flight = max_events_in_flight
+        self._rounds = rounds
+        self._gate = gate
+        self._conclude = conclude
+        self._waiting: dict[str, list[Delivery]] = {}
+        self._under_way: dict[str, list[Delivery]] = {}
+        self._gaps: deque[tuple[float, str]] = deque()
+        self._window = AimdWindow(integration.limits.requests_in_flight)
+        self._in_flight = 0
+        self._events_in_flight = 0
+        self._next_request_at = 0.0
+        self._last_start = 0.0
+        self._resting_until = 0.0
+        self._rounds_under_way: dict[asyncio.Task[None], list[list[Delivery]]] = {}
+        self._oldest: Delivery | None = None
+        self._pump_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._rate = _Rate(self._loop.time)
+
+    @property
+    def window(self) -> int:
+        """Requests that may be in flight now."""
+        return self._window.size
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do: nothing is held, in flight, or in a gap."""
+        return not (self.held or self._in_flight or self._under_way)
+
+    def keeps_up(self) -> bool:
+        """Whether events go through it within `KEEPS_UP_SECONDS`.
+
+        Told by one event at a time: when that is through, the one that waits longest is next.
+        """
+        oldest = self._oldest
+        return oldest is None or time.monotonic() - oldest.began <= KEEPS_UP_SECONDS
+
+    def adopt(self, integration: Integration) -> bool:
+        """Go on with a changed configuration, which may have mended what the lane paused for; says
+        whether it was paused.
+        """
+        self.integration = integration
+        self._window.set_limit(integration.limits.requests_in_flight)
+        return self.pause.end()
+
+    def offer(self, delivery: Delivery) -> None:
+        """Take a delivery in. Whether there is room is for the caller to ask (`held`)."""
+        self.held += 1
+        if self._oldest is None:
+            self._oldest = delivery
+        waits_for = self._under_way.get(delivery.user)
+        if waits_for is not None:
+            waits_for.append(delivery)
+        else:
+            self._waiting.setdefault(delivery.user, []).append(delivery)
+        if delivery.is_alone and waits_for is None:
+            # A suspect does not queue behind others: the longer it waits, the more restarts that
+            # have nothing to do with it count against it.
+            self._start([self._waiting.pop(delivery.user)])
+        elif not self._pump_is_due:
+            # Not at once: what came in the same burst of the broker's line goes in the same batch.
+            self._pump_is_due = True
+            self._loop.call_soon(self.pump)
+
+    def pump(self) -> None:
+        """Start as many requests as may be."""
+        self._pump_is_due = False
+        now = self._loop.time()
+        self._end_gaps(now)
+        if not self._gate.is_open:
+            return
+        while self._waiting and self._in_flight < self._window.size:
+            wait_until = max(self._resting_until, self._next_request_at, self._ripe_at())
+            if wait_until > now:
+                self._wake_at(wait_until)
+                break
+            batch = self._take_batch()
+            if not batch:
+                break
+            pace = self.integration.limits.requests_per_second
+            if pace is not None:
+                self._next_request_at = max(self._next_request_at, now) + 1 / pace
+            self._start(batch)
+
+    def drop_lost(self) -> None:
+        """Let go of waiting deliveries that the broker has again."""
+        for users in (self._waiting, self._under_way):
+            for user, deliveries in list(users.items()):
+                ours = [one for one in deliveries if one.message.is_ours]
+                self.held -= len(deliveries) - len(ours)
+                users[user] = ours
+                if not ours and users is self._waiting:
+                    del users[user]
+        if self._oldest is not None and not self._oldest.message.is_ours:
+            self._watch_next()
+
+    def clear(self) -> list[Delivery]:
+        """Everything that waits, taken out, to be parked."""
+        cleared: list[Delivery] = []
+        for user, deliveries in self._under_way.items():
+            cleared += deliveries
+            self._under_way[user] = []
+        for deliveries in self._waiting.values():
+            cleared += deliveries
+        self._waiting.clear()
+        self.held -= len(cleared)
+        self._watch_next()
+        return cleared
+
+    def shed(self, intake: Intake, share: int) -> list[Delivery]:
+        """What the lane holds of `intake` beyond its `share`, the newest first, taken out to be
+        parked. What is in a request stays, and so does a suspect.
+        """
+        excess = -share
+        for groups in (
+            self._waiting.values(),
+            self._under_way.values(),
+            *self._rounds_under_way.values(),
+        ):
+            excess += sum(one.message.intake is intake for group in groups for one in group)
+        parked: list[Delivery] = []
+        for users in (self._waiting, self._under_way):
+            for user in list(reversed(users)):
+                if len(parked) >= excess:
+                    break
+                kept: list[Delivery] = []
+                for one in users[user]:
+                    stays = one.is_alone or one.message.intake is not intake
+                    (kept if stays else parked).append(one)
+                users[user] = kept
+                if not users[user] and users is self._waiting:
+                    del users[user]
+        self.held -= len(parked)
+        if self._oldest in parked:
+            self._watch_next()
+        return parked
+
+    def parking_delay(self) -> float:
+        """Seconds until the lane has room for one more, by the pace it has lately kept.
+
+        Each call counts as one that will come back then, so that the parked ones come back at the
+        pace at which they can be sent, and not all at once.
+        """
+        return self._rate.next_slot()
+
+    def _ripe_at(self) -> float:
+        """When what waits may go as far as waiting for company is concerned; 0 is at once."""
+        if len(self._waiting) >= self._messages_per_request:
+            return 0.0
+        apart = _APART_SECONDS + _APART_SECONDS_PER_EVENT * self.held
+        return self._last_start + min(apart, _APART_AT_MOST_SECONDS)
+
+    @property
+    def _messages_per_request(self) -> int:
+        batches = takes_batches(self.integration)
+        return self.integration.limits.messages_per_request if batches else 1
+
+    def _take_batch(self) -> list[list[Delivery]]:
+        limit = self._messages_per_request
+        batch: list[list[Delivery]] = []
+        size = 0
+        events = self._events_in_flight
+        if events >= self._max_events_in_flight:
+            return batch
+        for user in list(islice(self._waiting, limit)):
+            group = self._waiting[user]
+            for one in group:
+                size += len(one.message.body)
+                events += 1
+                limit = min(limit, one.batch_limit)
+            if batch and (size > _BATCH_BYTES or len(batch) >= limit):
+                break
+            if events > self._max_events_in_flight and (batch or self._events_in_flight):
+                break  # what is more than that by itself goes when nothing else is under way
+            del self._waiting[user]
+            batch.append(group)
+        return batch
+
+    def _start(self, batch: list[list[Delivery]]) -> None:
+        self._in_flight += 1
+        self._last_start = self._loop.time()
+        now = time.monotonic()
+        events = 0
+        for group in batch:
+            self._under_way[group[0].user] = []
+            events += len(group)
+            for delivery in group:
+                delivery.attempt_began = now
+        self._events_in_flight += events
+        task = asyncio.create_task(self._round(batch, events))
+        self._rounds_under_way[task] = batch
+        task.add_done_callback(self._rounds_under_way.pop)
+
+    async def _round(self, batch: list[list[Delivery]], events: int) -> None:
+        epoch = self._window.epoch
+        began = self._loop.time()
+        try:
+            results = await self._rounds.deliver(self.integration, batch)
+        except StoreUnavailable as problem:
+            self._in_flight -= 1
+            self._events_in_flight -= events
+            self._gate.close(problem)
+            self._put_back(batch)
+            return
+        except Exception as error:  # a bug: its events become dead letters, and others go on
+            log.exception("lane.unexpected_error", integration=self.integration.id)
+            results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
+        self._learn(results, epoch, began)
+        self._rate.count(len(results))
+        self._begin_gaps(batch)
+        self._conclude(self, results)
+        self._in_flight -= 1
+        self._events_in_flight -= events
+        self.held -= events
+        if any(one is self._oldest for group in batch for one in group):
+            self._watch_next()
+        self.pump()
+
+    def _learn(self, results: list[tuple[Delivery, Result]], epoch: int, began: float) -> None:
+        overload = None
+        for _, result in results:
+            if isinstance(result, Retryable) and result.error in OVERLOAD:
+                overload = result
+        if overload is None:
+            self._window.succeeded(self._in_flight)
+            return
+        self._window.overloaded(epoch)
+        if overload.retry_after_seconds:
+            pause = min(overload.retry_after_seconds, self._max_rest_seconds)
+            self._resting_until = max(self._resting_until, self._loop.time() + pause)
+
+    def _watch_next(self) -> None:
+        """Tell by the event that waits longest whether the lane keeps up."""
+        self._oldest = next((group[0] for group in self._waiting.values()), None)
+
+    def _put_back(self, batch: list[list[Delivery]]) -> None:
+        """The batch was not sent: to the head of what waits, before what came for its users."""
+        returned: dict[str, list[Delivery]] = {}
+        for group in batch:
+            user = group[0].user
+            returned[user] = group + self._under_way.pop(user)
+        returned.update(self._waiting)
+        self._waiting = returned
+        self.drop_lost()
+
+    def _begin_gaps(self, batch: list[list[Delivery]]) -> None:
+        # Not the loop's time, which may lag: the store's gap began before, and must end before.
+        until = time.monotonic() + self.integration.limits.profile_gap_seconds
+        for group in batch:
+            self._gaps.append((until, group[0].user))
+
+    def _end_gaps(self, now: float) -> None:
+        gaps = self._gaps
+        while gaps and gaps[0][0] <= now:
+            _, user = gaps.popleft()
+            came_since = self._under_way.pop(user, None)
+            if came_since:
+                self._waiting.setdefault(user, []).extend(came_since)
+        if gaps:
+            self._wake_at(gaps[0][0])
+
+    def _wake_at(self, moment: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= moment and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.pump()
+
+
+class _Rate:
+    """Events a second that a lane has lately settled, and when it will have room for more."""
+
+    _LEAST = 1.0
+    _WINDOW_SECONDS = 2.0
+    _MAX_DELAY_SECONDS = 120.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._count = 0
+        self._rate = 100.0
+        self._horizon = 0.0
+
+    def count(self, settled: int) -> None:
+        self._count += settled
+
+    def next_slot(self) -> float:
+        now = self._clock()
+        passed = now - self._since
+        if passed >= self._WINDOW_SECONDS:
+            measured = self._count / passed
+            self._rate = max(self._LEAST, (self._rate + measured) / 2)
+            self._since, self._count = now, 0
+        # Bounded, or what a bad hour parked would delay the parked ones of the next.
+        horizon = max(self._horizon, now) + 1 / self._rate
+        self._horizon = min(horizon, now + self._MAX_DELAY_SECONDS)
+        return max(1.0, self._horizon - now)

@@ -1,0 +1,104 @@
+"""The lanes of all integrations: each is made when it is needed and goes when nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from worker.broker.intake import Intake
+from worker.delivery.delivery import Delivery
+from worker.delivery.gate import StoreGate
+from worker.delivery.lane import Lane
+from worker.integrations.model import Integration
+
+_SWEEP_EVERY = 1024
+_REBALANCE_SECONDS = 0.25
+
+
+class Lanes:
+    """`make` makes the lane of an integration; `park` gets what a lane has to give up."""
+
+    def __init__(
+        self,
+        make: Callable[[Integration], Lane],
+        park: Callable[[Lane, Delivery], None],
+        gate: StoreGate,
+    ) -> None:
+        self._make = make
+        self._park = park
+        self._gate = gate
+        self._crowded: set[Intake] = set()
+        self._lanes: dict[str, Lane] = {}
+        self._made = 0
+        gate.when_open(self.pump_all)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(list(self._lanes.values()))
+
+    def of(self, integration: Integration) -> Lane:
+        """The lane of `integration`."""
+        lane = self._lanes.get(integration.id)
+        if lane is None:
+            lane = self._lanes[integration.id] = self._make(integration)
+            self._made += 1
+            if self._made % _SWEEP_EVERY == 0:
+                self._sweep()
+        return lane
+
+    def has_room_for(self, lane: Lane, delivery: Delivery) -> bool:
+        """Whether a lane may hold one more: within its own limit, and while it does not keep up,
+        never more than what is left free.
+
+        The second is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998):
+        n lanes that take all they can get leave 1/(n + 1) of the room free for everyone else. A
+        lane that keeps up takes nothing from others that they would not soon have back.
+        """
+        if not self._gate.is_open:
+            return True  # intake pauses: nothing is given up, and the prefetch does the rest
+        intake = delivery.message.intake
+        free = intake.prefetch - intake.in_hand
+        if free < intake.prefetch // 4 and intake not in self._crowded:
+            self._rebalance_later(intake)
+        if lane.held >= lane.integration.limits.events_held:
+            return False
+        return lane.held < max(free, 1) or lane.keeps_up()
+
+    def pump_all(self) -> None:
+        """Let every lane send what it holds."""
+        for lane in self:
+            asyncio.get_running_loop().call_soon(lane.pump)
+
+    def drop_lost(self) -> None:
+        """Let go of what the broker has again."""
+        for lane in self:
+            lane.drop_lost()
+
+    def _rebalance_later(self, intake: Intake) -> None:
+        self._crowded.add(intake)
+        asyncio.get_running_loop().call_later(_REBALANCE_SECONDS, self._rebalance, intake)
+
+    def _rebalance(self, intake: Intake) -> None:
+        """Let lanes that have fallen behind since they took it in give up what is not theirs."""
+        self._crowded.discard(intake)
+        free = intake.prefetch - intake.in_hand
+        if intake.session.lost.is_set() or free >= intake.prefetch // 4:
+            return
+        if self._gate.is_open:
+            slow = [lane for lane in self._lanes.values() if not lane.keeps_up()]
+            for lane in slow:
+                for delivery in lane.shed(intake, intake.prefetch // (len(slow) + 1)):
+                    self._park(lane, delivery)
+        self._rebalance_later(intake)
+
+    def retire(self, is_in_use: Callable[[str], bool]) -> None:
+        """Forget lanes of integrations that are removed or disabled, as soon as they are idle: no
+        event will ever end their pause.
+        """
+        for key, lane in list(self._lanes.items()):
+            if lane.is_idle and not is_in_use(key):
+                del self._lanes[key]
+
+    def _sweep(self) -> None:
+        for key, lane in list(self._lanes.items()):
+            if lane.is_idle and not lane.pause.is_on:
+                del self._lanes[key]

@@ -1,0 +1,76 @@
+"""What became of one delivery, and how that is told to the broker.
+
+What Adobe accepted is acknowledged, and counted as `delivered`, a round at a time. Else:
+
+Outcome
+ ├─ Skipped     nothing is to be done: acknowledged and counted by reason
+ ├─ Retried     failed for now: published to a delay, confirmed, then acknowledged
+ ├─ Parked      not tried: published to a delay without counting, confirmed, then acknowledged
+ └─ Dead        given up or unusable: published to the dead letters, confirmed, acknowledged
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.adobe.replies import ErrorCode
+from worker.transform.decision import RejectReason, SkipReason
+
+DeadReason = (
+    RejectReason
+    | Literal[
+        "adobe-rejected",
+        "integration-disabled",
+        "invalid-headers",
+        "poison",
+        "retries-exhausted",
+        "setup-failure",
+        "too-large",
+        "unexpected-error",
+        "unknown-integration",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last thing that went wrong: a stable code and a redacted detail of at most 1 KiB."""
+
+    error: ErrorCode | DeadReason
+    detail: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    delay_seconds: float
+    failure: Failure
+
+
+ParkReason = Literal["busy", "lane-full", "setup-failure"]
+"""`busy`: another worker is sending for this user. `lane-full`: the integration holds all that it
+may. `setup-failure`: the integration is paused until somebody mends its credentials or rights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """`failure` is why the integration is paused, where that is the reason."""
+
+    delay_seconds: float
+    reason: ParkReason
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    reason: DeadReason
+    failure: Failure
+
+
+Outcome = Skipped | Retried | Parked | Dead
