@@ -1,0 +1,66 @@
+"""Writes down every request that is not about the emulator itself, with what was answered."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from worker.sandbox.answers import parsed_or_text
+from worker.sandbox.state import STATE
+
+_NOT_WRITTEN_DOWN = ("/admin", "/healthz")
+_MASKED_HEADERS = frozenset({"authorization", "x-api-key"})
+_MASK = "***"
+
+
+@web.middleware
+async def journal(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keep the request first, so that one which never gets an answer is kept too.
+
+    `status` stays null for a call that was cut off or never answered.
+    """
+    if request.path.startswith(_NOT_WRITTEN_DOWN):
+        return await handler(request)
+    holds_secrets = request.path.startswith("/ims")
+    body = parsed_or_text(await request.read())
+    entry: dict[str, Any] = {
+        "received_at": int(time.time() * 1000),
+        "method": request.method,
+        "path": request.path,
+        "query": dict(request.query),
+        "headers": {
+            str(name): _MASK if name.lower() in _MASKED_HEADERS else value
+            for name, value in request.headers.items()
+        },
+        "inlet": request.match_info.get("inlet"),
+        "flow_id": next(iter(flow_ids(request, body)), None),
+        "body": _MASK if holds_secrets else body,
+        "status": None,
+    }
+    request.app[STATE].requests.append(entry)
+    response = await handler(request)
+    if request.transport is not None and not request.transport.is_closing():
+        entry["status"] = response.status
+    return response
+
+
+def named_flow_id(request: web.Request) -> str | None:
+    """The flow id outside of the message: the header, or the query parameter of the same name.
+
+    Adobe Experience Platform, "Create a streaming connection for the HTTP API".
+    """
+    return request.headers.get("x-adobe-flow-id") or request.query.get("x-adobe-flow-id")
+
+
+def flow_ids(request: web.Request, body: Any) -> list[str]:
+    """Every flow id that a call names, the one outside of the messages first."""
+    found = [named_flow_id(request)]
+    if isinstance(body, dict):
+        many = body.get("messages")
+        for message in many if isinstance(many, list) else [body]:
+            header = message.get("header") if isinstance(message, dict) else None
+            found.append(header.get("flowId") if isinstance(header, dict) else None)
+    return [one for one in found if isinstance(one, str) and one]

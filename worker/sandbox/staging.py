@@ -1,0 +1,57 @@
+"""Acts out the faults that are staged: what a call meets before it is handled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set as AbstractSet
+
+from aiohttp import web
+
+from worker.sandbox.answers import json_answer
+from worker.sandbox.collection import Refusal, refusal_body
+from worker.sandbox.faults import Fault, FaultTarget
+from worker.sandbox.state import STATE
+
+INVALID_SECRET = {
+    "error": "invalid_client",
+    "error_description": "invalid client_secret parameter",
+}
+
+
+async def meet_fault(
+    request: web.Request, target: FaultTarget, keys: AbstractSet[str]
+) -> web.Response | Fault | None:
+    """The response to send instead, the fault that leaves the call to its handler, or None."""
+    fault = request.app[STATE].faults.take(target, keys)
+    if fault is None:
+        return None
+    if fault.latency_ms:
+        await asyncio.sleep(fault.latency_ms / 1000)
+    match fault.kind:
+        case "status":
+            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+            return json_answer({} if fault.body is None else fault.body, fault.status, headers)
+        case "hang":
+            await fault.released.wait()
+        case "reset":
+            reset(request)
+            return web.Response()  # for nobody: the connection is gone
+        case "refuse-token" if target == "token":
+            return json_answer(INVALID_SECRET, 400)
+        case "refuse-token":
+            return json_answer(refusal_body(Refusal(403, "Ims service token is invalid")), 403)
+        case _:
+            pass
+    return fault
+
+
+def reset(request: web.Request) -> None:
+    """Drop the connection without a word."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def reset_if_staged(request: web.Request, met: Fault | None) -> None:
+    """The work is done, and the client does not get to know: `reset-after-processing`."""
+    if met is not None and met.kind == "reset-after-processing":
+        reset(request)
