@@ -1,0 +1,134 @@
+"""`explain`: every outcome, in both forms, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import CommandLine
+from tests.unit.examples import event_document
+
+KEYS = {
+    "outcome",
+    "reason",
+    "detail",
+    "note",
+    "identity",
+    "attributes",
+    "unmatched",
+    "request",
+}
+
+
+def _event(**changes: Any) -> bytes:
+    return json.dumps(event_document(**changes)).encode()
+
+
+def _user(user_id: str) -> dict[str, Any]:
+    return {"user": {"organization_user_id": user_id}}
+
+
+def test_a_delivery_is_shown_as_it_would_be_sent(cli: CommandLine) -> None:
+    unmatched = {"id": "_acme.country", "value": "country"}
+    news = {"id": "_acme.news", "value": "consents_purposes_news_enabled"}
+    cli.add("shop", mappings=[news, unmatched])
+    ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
+    assert ran.code == 0
+    assert ran.document.keys() == KEYS
+    assert ran.document["outcome"] == "deliver"
+    assert ran.document["note"] is None
+    assert ran.document["identity"] == {"email": "lena@northwind.example"}
+    assert ran.document["attributes"] == {"_acme.news": True}
+    assert ran.document["unmatched"] == ["_acme.country"]
+    request = ran.document["request"]
+    assert request["url"] == "https://dcs.adobedc.net/collection/1"
+    assert request["headers"]["Authorization"] == "Bearer ***"
+    assert request["body"]["header"]["operations"] == {"data": "merge"}
+    assert "s3cret" not in ran.out
+    assert "k3y" not in ran.out
+
+
+def test_a_person_reads_the_same_as_text(cli: CommandLine) -> None:
+    cli.add("shop", upsert_mode=False)
+    ran = cli.run("explain", "-", "--integration", "shop", stdin=_event())
+    lines = ran.out.splitlines()
+    assert lines[0] == "outcome: deliver"
+    assert lines[1].startswith("note: upsert_mode is false: a profile look-up would decide")
+    assert "identity: {" in lines
+    assert '  "_acme.news": true' in lines
+    assert "reason" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("body", "config", "outcome", "reason"),
+    [
+        pytest.param(b"no json", {}, "dead", "invalid-json", id="no JSON"),
+        pytest.param(b"", {}, "dead", "invalid-json", id="nothing"),
+        pytest.param(b"[]", {}, "dead", "invalid-event", id="a list"),
+        pytest.param(b'{"type": "x"}', {}, "dead", "unknown-type", id="unknown type"),
+        pytest.param(_event(created_at="x"), {}, "dead", "invalid-event", id="bad time"),
+        pytest.param(_event(**_user("crm-77")), {}, "dead", "no-identity", id="no e-mail"),
+        pytest.param(_event(**_user("")), {}, "skip", "guest", id="guest"),
+        pytest.param(_event(consents={}), {}, "skip", "nothing-mapped", id="nothing mapped"),
+        pytest.param(_event(regulation="cpra"), {}, "skip", "regulation", id="regulation"),
+        pytest.param(_event(organization_id="else"), {}, "skip", "no-integration", id="of others"),
+        pytest.param(_event(), {"enabled": False}, "skip", "no-integration", id="disabled"),
+    ],
+)
+def test_what_is_not_delivered_has_a_reason(
+    cli: CommandLine, body: bytes, config: dict[str, Any], outcome: str, reason: str
+) -> None:
+    path = str(cli.add("shop", **config))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=body)
+    assert ran.code == 0
+    assert ran.document.keys() == KEYS
+    assert (ran.document["outcome"], ran.document["reason"]) == (outcome, reason)
+    assert ran.document["request"] is None
+    text = cli.run("explain", "-", "--config", path, stdin=body).out
+    assert text.startswith(f"outcome: {outcome}\nreason: {reason}\n")
+    if outcome == "dead":
+        assert "\ndetail: " in text
+
+
+def test_the_event_may_be_a_file(cli: CommandLine, tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_bytes(_event())
+    path = str(cli.add("shop"))
+    assert cli.run("explain", str(event), "--config", path).out.startswith("outcome: deliver")
+    missing = cli.run("explain", str(tmp_path / "none.json"), "--config", path)
+    assert missing.code == 1
+    assert "No such file or directory" in missing.err
+    assert "none.json" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param((), "--integration or --config", id="neither"),
+        pytest.param(
+            ("--integration", "shop", "--config", "x"), "--integration or --config", id="both"
+        ),
+        pytest.param(("--integration", "other"), "no integration has the id other", id="unknown"),
+        pytest.param(("--config", "none.json"), "can't be read (FileNotFoundError)", id="no file"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two(
+    cli: CommandLine, options: tuple[str, ...], said: str
+) -> None:
+    cli.add("shop")
+    ran = cli.run("explain", "-", *options, stdin=_event())
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("how", ["--integration", "--config"])
+def test_a_bad_integration_is_named_with_file_and_field(cli: CommandLine, how: str) -> None:
+    path = cli.add("shop", upsert_mode="hush")
+    given = "shop" if how == "--integration" else str(path)
+    ran = cli.run("explain", "-", how, given, stdin=_event())
+    assert ran.code == 2
+    assert f"{path}: upsert_mode: " in ran.err
+    assert "hush" not in ran.err

@@ -1,0 +1,128 @@
+"""Commands that need the broker, when it is away or was never going to be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import CommandLine
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("publish", "-"), id="publish"),
+        pytest.param(("topology", "declare"), id="topology declare"),
+        pytest.param(("dead-letters", "list"), id="dead-letters list"),
+        pytest.param(("dead-letters", "list", "--json"), id="dead-letters list --json"),
+        pytest.param(("dead-letters", "list", "--older-than", "2h"), id="dead-letters by age"),
+        pytest.param(("dead-letters", "show", "x"), id="dead-letters show"),
+        pytest.param(("dead-letters", "replay"), id="dead-letters replay"),
+        pytest.param(("dead-letters", "discard", "--yes"), id="dead-letters discard"),
+        pytest.param(("dead-letters", "export", "-"), id="dead-letters export"),
+    ],
+)
+def test_a_broker_that_is_away_is_exit_code_three(
+    cli: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    ran = cli.run(*arguments, stdin=b"{}")
+    assert (ran.code, ran.out) == (3, "")
+    assert "no connection to RabbitMQ" in ran.err
+    assert "CONSENT_WORKER_AMQP_URL" in ran.err
+    assert "hush" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("dead-letters", "list", "--older-than", "2"), "an age is", id="no unit"),
+        pytest.param(("dead-letters", "replay", "--newer-than", "2y"), "an age is", id="unit"),
+        pytest.param(("dead-letters", "replay", "--colour", "red"), "--colour", id="option"),
+        pytest.param(("publish",), "file", id="no file"),
+        pytest.param(("fly",), "fly", id="command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two(
+    cli: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    ran = cli.run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("answer", [b"n\n", b""])
+def test_a_discard_that_is_not_confirmed_does_not_begin(cli: CommandLine, answer: bytes) -> None:
+    ran = cli.run("dead-letters", "discard", stdin=answer)
+    assert ran.code == 1
+    assert "lost for good" in ran.err
+    assert "RabbitMQ" not in ran.err
+
+
+def test_a_file_that_is_not_there_is_named(cli: CommandLine, tmp_path: Path) -> None:
+    ran = cli.run("publish", str(tmp_path / "none.json"))
+    assert ran.code == 1
+    assert "No such file or directory" in ran.err
+    assert "none.json" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("delay", "exchange", "queues"),
+    [("native", "acme.delay.125ms", 16), ("plugin", "acme.delayed", 4)],
+)
+def test_the_topology_is_shown_without_asking_the_broker(
+    cli: CommandLine, delay: str, exchange: str, queues: int
+) -> None:
+    cli.set("NAMESPACE", "acme")
+    cli.set("DELAY", delay)
+    shown = cli.run("topology", "show", "--json").document
+    assert exchange in [one["name"] for one in shown["exchanges"]]
+    assert len(shown["queues"]) == queues
+    lines = cli.run("topology", "show").out.splitlines()
+    assert f"exchange {exchange} ({'topic' if delay == 'native' else 'x-delayed-message'})" in lines
+    assert "queue    acme.events" in lines
+    assert "binding  acme.events -> acme.events [#]" in lines
+
+
+def test_without_a_command_the_commands_are_listed(cli: CommandLine) -> None:
+    ran = cli.run()
+    assert ran.code == 2
+    for command in ("run", "publish", "explain", "sandbox", "integrations", "dead-letters"):
+        assert command in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        pytest.param("AMQP_URL", "http://u:hush@h/", "must start with amqp://", id="URL"),
+        pytest.param("AMQP_URL", "amqp://u:h#ush@h/", "percent-encoded", id="password"),
+        pytest.param("DELAY", "hush", "'native' or 'plugin'", id="delay"),
+        pytest.param("RETRY_BUDGET", "1", "greater than or equal to 3", id="budget"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(
+    cli: CommandLine, name: str, value: str, said: str
+) -> None:
+    cli.set(name, value)
+    ran = cli.run("topology", "show")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"consent-worker: setting CONSENT_WORKER_{name}: ")
+    assert said in ran.err
+    assert "hush" not in ran.err
+
+
+def test_a_redis_url_with_an_option_that_there_is_not_is_named(cli: CommandLine) -> None:
+    cli.set("REDIS_URL", "redis://u:hush@h/?colour=red")
+    ran = cli.run("run")
+    assert ran.code == 2
+    assert "consent-worker: setting CONSENT_WORKER_REDIS_URL: " in ran.err
+    assert "hush" not in ran.err
+
+
+def test_all_settings_that_make_no_sense_are_named_at_once(cli: CommandLine) -> None:
+    cli.set("DELAY", "x")
+    cli.set("HTTP_PORT", "x")
+    ran = cli.run("run")
+    assert ran.code == 2
+    assert "CONSENT_WORKER_DELAY" in ran.err
+    assert "CONSENT_WORKER_HTTP_PORT" in ran.err

@@ -1,0 +1,129 @@
+"""Personal data in the fields and headers of messages, of right types and wrong ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.examples import NOW_MS, event_document, integration, integration_document
+from tests.unit.privacy.conftest import EMAIL, MARKER, Observe, places, put
+from worker.broker.headers import InvalidHeaders, read_retry_state
+from worker.delivery.outcome import Dead, Failure, Outcome
+from worker.events import UndecodableEvent, open_envelope
+from worker.integrations.model import Integration
+from worker.integrations.registry import IntegrationRegistry
+from worker.transform.decide import decide
+from worker.transform.decision import Reject
+
+NUMBER = 49_170_555_016
+"""Personal data may be a number, too."""
+ODD: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([MARKER, EMAIL, f"eyJ{MARKER}", NUMBER, -NUMBER, NUMBER / 10, None, True]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just(MARKER), inner),
+    max_leaves=4,
+)
+CHOICES = [{"id": "offers", "enabled": True, "channels": [{"id": "post", "enabled": False}]}]
+ENTITY = event_document(
+    status="confirmed",
+    regulation="gdpr",
+    updated_at="2026-03-02T08:15:30Z",
+    organization_user_id="lena@northwind.example",
+    country="DE",
+    last_seen_country="AT",
+    metadata={"tier": "gold", "email": "lena@northwind.example"},
+    user={
+        "organization_user_id": "lena@northwind.example",
+        "country": "DE",
+        "last_seen_country": "AT",
+        "metadata": {"tier": "gold", "email": "lena@northwind.example"},
+    },
+    consents={
+        "purposes": [
+            {
+                "id": "news",
+                "enabled": True,
+                "enabled_li": False,
+                "values": {"topics": {"value": "shoes"}},
+                "channels": [{"id": "push", "enabled": True}],
+                "preferences": CHOICES,
+            }
+        ],
+        "channels": CHOICES,
+    },
+)
+KINDS = {
+    "event.created": {"type": "event.created", "parameters": {"entity": ENTITY}},
+    "user.updated": {"type": "user.updated", "parameters": {"new_entity": ENTITY}},
+}
+VALUES = (
+    *("metadata_tier", "country", "consents_purposes_news_enabled"),
+    *("consents_purposes_news_values_topics_value", "consents_channels_offers_enabled"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(odd=ODD)
+def test_no_value_of_an_event_is_quoted_wherever_it_stands(kind: str, odd: Any) -> None:
+    target = integration(
+        events=kind.partition(".")[0],
+        mappings=[{"id": f"_acme.{at}", "value": value} for at, value in enumerate(VALUES)],
+    )
+    text = json.dumps(KINDS[kind])
+    for place in places(KINDS[kind]):
+        whole = json.loads(text)
+        put(whole, place, odd)
+        said = _said_of(target, orjson.dumps(whole))
+        assert MARKER not in said
+        assert str(NUMBER)[:4] not in said
+
+
+def _said_of(target: Integration, body: bytes) -> str:
+    try:
+        decision = decide(target, open_envelope(body), NOW_MS)
+    except UndecodableEvent as error:
+        return f"{error} {error.field} {error.reason}"
+    return decision.detail if isinstance(decision, Reject) else ""
+
+
+@pytest.mark.parametrize("body", [MARKER, f'{{"{MARKER}": ', f'{{"a__b": "{MARKER}"}}'])
+def test_a_body_that_is_no_event_is_not_quoted(body: str) -> None:
+    with pytest.raises(UndecodableEvent) as refused:
+        open_envelope(body.encode())
+    assert MARKER not in str(refused.value)
+
+
+HEADERS = (
+    *("consent-integration", "consent-attempts", "consent-first-attempt-at"),
+    *("consent-elapsed", "consent-replays"),
+)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("value", [MARKER, EMAIL, [MARKER], {"a": MARKER}, MARKER.encode()])
+def test_a_header_is_not_quoted(name: str, value: Any, observe: Observe) -> None:
+    whole = {"consent-integration": "shop", "consent-attempts": 1}
+    whole |= {"consent-first-attempt-at": NOW_MS, "consent-elapsed": 0}
+    try:
+        state = read_retry_state(whole | {name: value}, NOW_MS)
+    except InvalidHeaders as error:
+        outcome: Outcome = Dead("invalid-headers", Failure("invalid-headers", str(error)))
+        named = value if isinstance(value, str) and name == HEADERS[0] else "shop"
+    else:
+        outcome = Dead("unknown-integration", Failure("unknown-integration", "no such id"))
+        named = state.integration_id or ""
+    assert MARKER not in observe(named, outcome)
+
+
+def test_an_id_that_no_file_has_is_not_known(tmp_path: Path) -> None:
+    registry = IntegrationRegistry(tmp_path, lambda _: None, {})
+    registry.load()
+    for name, changes in (("shop", {}), ("bad", {"events": "all"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(integration_document(id=name, **changes)))
+    registry.refresh()
+    assert [registry.knows(one) for one in ("shop", "bad", MARKER)] == [True, True, False]

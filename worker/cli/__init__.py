@@ -1,0 +1,1 @@
+"""The commands: thin, each calls the rooms below."""

@@ -1,0 +1,112 @@
+"""`consent-worker explain`: what would be sent to Adobe for an event, and why. Sends nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from worker.adobe.streaming import build_request, masked_headers
+from worker.cli.shared import print_json, read_input, say
+from worker.events import UndecodableEvent, open_envelope
+from worker.integrations.loading import InvalidIntegration, load_integration
+from worker.integrations.model import Integration
+from worker.integrations.registry import InvalidIntegrations
+from worker.service import build_registry, endpoint_policy
+from worker.settings import WorkerSettings
+from worker.transform.decide import decide
+from worker.transform.decision import Deliver, Reject, Skip
+from worker.transform.xdm import build_payload, build_record, encode_message
+
+LOOK_UP_NOTE = (
+    "upsert_mode is false: a profile look-up would decide; when Adobe knows no such contact, "
+    "nothing is sent and the outcome is skipped(no-profile)"
+)
+
+
+def explain(
+    event: Annotated[str, typer.Argument(help="File with one event; - reads standard input.")],
+    integration: Annotated[str, typer.Option(help="Id of a configured integration.")] = "",
+    config: Annotated[str, typer.Option(help="File of an integration.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what the worker would do with an event. Exit code 0 whatever the outcome is."""
+    if bool(integration) == bool(config):
+        raise typer.BadParameter("give either --integration or --config")
+    explanation = explain_event(read_input(event), _find(integration, config))
+    if as_json:
+        print_json(explanation)
+        return
+    say(f"outcome: {explanation['outcome']}")
+    for name in ("reason", "detail", "note"):
+        if explanation.get(name):
+            say(f"{name}: {explanation[name]}")
+    for name in ("identity", "attributes", "unmatched", "request"):
+        if explanation[name]:
+            say(f"{name}: {orjson.dumps(explanation[name], option=orjson.OPT_INDENT_2).decode()}")
+
+
+def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
+    """The explanation as one JSON object."""
+    explanation: dict[str, Any] = {
+        "outcome": "dead",
+        "reason": None,
+        "detail": None,
+        "note": None,
+        "identity": None,
+        "attributes": {},
+        "unmatched": [],
+        "request": None,
+    }
+    try:
+        envelope = open_envelope(body)
+    except UndecodableEvent as error:
+        return explanation | {"reason": error.reason, "detail": str(error)}
+    if envelope.organization_id != integration.organization_id or not integration.enabled:
+        detail = "the integration is disabled, or belongs to another organization than the event"
+        return explanation | {"outcome": "skip", "reason": "no-integration", "detail": detail}
+    decision = decide(integration, envelope, int(time.time() * 1000))
+    if isinstance(decision, Skip):
+        return explanation | {"outcome": "skip", "reason": decision.reason}
+    if isinstance(decision, Reject):
+        return explanation | {"reason": decision.reason, "detail": decision.detail}
+    return explanation | _delivery(integration, decision)
+
+
+def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
+    record = build_record(
+        integration, decision.attributes, decision.identity, decision.event_time_ms
+    )
+    request = build_request(integration, [encode_message(integration, record)])
+    return {
+        "outcome": "deliver",
+        "note": LOOK_UP_NOTE if integration.needs_lookup else None,
+        "identity": {decision.identity.identifier: decision.identity.value},
+        "attributes": decision.attributes,
+        "unmatched": list(decision.unmatched),
+        "request": {
+            "method": request.method,
+            "url": request.url,
+            "headers": masked_headers(integration, request),
+            "body": build_payload(integration, record),
+        },
+    }
+
+
+def _find(integration_id: str, config: str) -> Integration:
+    settings = WorkerSettings()
+    if config:
+        try:
+            return load_integration(Path(config), os.environ, endpoint_policy(settings).problem)
+        except InvalidIntegration as problem:
+            raise InvalidIntegrations([problem]) from None
+    registry = build_registry(settings)
+    registry.load()
+    found = registry.get(integration_id)
+    if found is None:
+        raise typer.BadParameter(f"no integration has the id {integration_id}")
+    return found

@@ -1,0 +1,99 @@
+"""Structured logs: readable in a terminal, JSON in production, and redacted in any case."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from worker.redaction import redact
+
+# Chatty at info, and nothing in them that our own log lines don't say better.
+_QUIET = ("aio_pika", "aiormq", "aiohttp.access", "asyncio")
+
+
+def configure_logging(log_format: str, level: str, stream: TextIO | None = None) -> None:
+    """Send all logs, ours and those of libraries, to `stream` (stderr by default)."""
+    target = stream or sys.stderr
+    is_console = log_format == "console" or (log_format == "auto" and target.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=target.isatty())
+        if is_console
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_the_exception,
+        _redact_values,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    silence_libraries()
+
+
+def silence_libraries() -> None:
+    """Keep the libraries' own lines out: ours say the same, in one line and without a traceback."""
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _name_the_exception(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace an exception by its type and where it was raised: its text may quote an event."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    elif isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    if isinstance(info, tuple) and info[0] is not None:
+        event["exception"] = info[0].__name__
+        trace = info[2]
+        frames = []
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            frames.append(f"{code.co_qualname}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        event["frames"] = frames[-8:]
+    return event
+
+
+def _redact_values(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if not key.startswith("_"):  # those are structlog's own, and not rendered
+            event[key] = _redacted(value)
+    return event
+
+
+def _redacted(value: Any) -> Any:
+    """`value` as it may be written down, however deep its texts lie."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _redacted(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(one) for one in value]
+    if isinstance(value, BaseException):
+        return type(value).__name__  # like `_name_the_exception`: its text may quote an event
+    return redact(value if isinstance(value, str) else str(value))

@@ -1,0 +1,97 @@
+"""Prometheus metrics. Labels are ids of integrations, reasons and queues, never people."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from worker.delivery.outcome import Dead, Outcome, Parked, Retried, Skipped
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._outcomes = Counter(
+            "consent_outcomes_total",
+            "Outcomes of deliveries; reason is the skip, dead or error code.",
+            ["integration", "outcome", "reason"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "consent_delivery_seconds",
+            "Seconds from taking a delivery up to its outcome, by outcome.",
+            ["outcome"],
+            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        # Kept at hand, since finding them by their labels costs more than counting.
+        self._delivered: dict[str, Counter] = {}
+        self._delivered_seconds = self._seconds.labels("delivered")
+        self.queue_messages = Gauge(
+            "consent_queue_messages",
+            "Messages ready in a queue, as last seen by this worker.",
+            ["queue"],
+            registry=self.registry,
+        )
+        self.lane_held = self._gauge_by_integration(
+            "consent_lane_held_events", "Events that an integration holds of this worker."
+        )
+        self.lane_window = self._gauge_by_integration(
+            "consent_lane_requests_allowed", "Requests an integration may have in flight now."
+        )
+        self.lane_paused = self._gauge_by_integration(
+            "consent_lane_paused", "1 while an integration is paused for a fault of its set-up."
+        )
+        self.ordering_available = Gauge(
+            "consent_ordering_available",
+            "1 while the state of newest-wins can be used.",
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "consent_messages_in_flight",
+            "Messages in hand of this worker.",
+            registry=self.registry,
+        )
+        self.reconnects = Gauge(
+            "consent_broker_reconnects",
+            "Times this worker had to open a new session with the broker.",
+            registry=self.registry,
+        )
+
+    def count_delivered(self, integration_id: str, seconds: list[float]) -> None:
+        """Count deliveries that Adobe accepted; each took one of `seconds`."""
+        counted = self._delivered.get(integration_id)
+        if counted is None:
+            labels = (integration_id, "delivered", "")
+            counted = self._delivered[integration_id] = self._outcomes.labels(*labels)
+        counted.inc(len(seconds))
+        for one in seconds:
+            self._delivered_seconds.observe(one)
+
+    def forget_lanes(self) -> None:
+        """Before all lanes that there are tell theirs anew."""
+        for gauge in (self.lane_held, self.lane_window, self.lane_paused):
+            gauge.clear()
+
+    def _gauge_by_integration(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, ["integration"], registry=self.registry)
+
+    def count(self, integration_id: str, outcome: Outcome, seconds: float) -> None:
+        """Count one outcome that took `seconds`."""
+        kind, reason = describe(outcome)
+        self._outcomes.labels(integration_id or "none", kind, reason).inc()
+        self._seconds.labels(kind).observe(seconds)
+
+
+def describe(outcome: Outcome) -> tuple[str, str]:
+    """The outcome's name and its reason, as metrics and logs call them."""
+    match outcome:
+        case Skipped(reason):
+            return "skipped", reason
+        case Retried(_, failure):
+            return "retried", failure.error
+        case Parked(_, reason):
+            return "parked", reason
+        case Dead(reason):
+            return "dead", reason

@@ -1,0 +1,102 @@
+"""Tells metrics and the log of every outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from worker.adobe.replies import Accepted
+from worker.delivery.delivery import Delivery
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried
+from worker.observability.metrics import Metrics, describe
+
+log = structlog.get_logger(__name__)
+
+_UNKNOWN: Final = "unknown"
+
+
+class OutcomeLog:
+    """Counts every outcome. What went well is logged by request, and by event at the level debug;
+    what went wrong, by event.
+
+    A retry header may name any integration, so only an id that `is_known` is written down: another
+    one could be personal data, and a metric with it would never end. The same holds for an event's
+    id, which a producer could fill with anything: only one of an id's shape is logged.
+    """
+
+    def __init__(self, metrics: Metrics, is_known: Callable[[str], bool]) -> None:
+        self._metrics = metrics
+        self._is_known = is_known
+        self._is_verbose = logging.getLogger().isEnabledFor(logging.DEBUG)
+
+    def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
+        """Told by the pipeline; `seconds` is how long the delivery took in this worker."""
+        if integration_id and not self._is_known(integration_id):
+            integration_id = _UNKNOWN
+        self._metrics.count(integration_id, outcome, seconds)
+        kind, reason = describe(outcome)
+        fields: dict[str, Any] = {
+            "integration": integration_id,
+            "event_id": _shown(event_id),
+            "reason": reason,
+            "seconds": round(seconds, 4),
+        }
+        match outcome:
+            case Retried(delay, failure):
+                log.warning(
+                    "delivery.retried",
+                    delay_seconds=round(delay, 3),
+                    detail=failure.detail,
+                    **fields,
+                )
+            case Dead(_, failure):
+                log.error("delivery.dead", error=failure.error, detail=failure.detail, **fields)
+            case Parked(delay, _, _) if self._is_verbose:
+                log.debug("delivery.parked", delay_seconds=round(delay, 3), **fields)
+            case _ if self._is_verbose:
+                log.debug(f"delivery.{kind}", **fields)
+
+    def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
+        """Told by the pipeline of what Adobe accepted in one request."""
+        now = time.monotonic()
+        seconds = [now - delivery.began for delivery, _ in accepted]
+        self._metrics.count_delivered(integration_id, seconds)
+        log.info(
+            "request.accepted",
+            integration=integration_id,
+            events=len(accepted),
+            xaction_id=accepted[0][1].xaction_id,
+            seconds=round(seconds[0], 4),
+        )
+        if self._is_verbose:
+            for (delivery, reply), took in zip(accepted, seconds, strict=True):
+                log.debug(
+                    "delivery.delivered",
+                    integration=integration_id,
+                    event_id=_shown(delivery.choice.event_id),
+                    xaction_id=reply.xaction_id,
+                    seconds=round(took, 4),
+                )
+
+    def paused(self, integration_id: str, failure: Failure) -> None:
+        """An integration is paused: a person must mend its set-up."""
+        log.error(
+            "integration.paused",
+            integration=integration_id,
+            error=failure.error,
+            detail=failure.detail,
+            remedy="mend the configuration or the rights at Adobe; it goes on by itself",
+        )
+
+    def resumed(self, integration_id: str) -> None:
+        """It works again."""
+        log.info("integration.resumed", integration=integration_id)
+
+
+def _shown(event_id: str) -> str | None:
+    plausible = event_id.isascii() and event_id.replace("-", "").replace("_", "").isalnum()
+    return event_id if plausible and len(event_id) <= 64 else None

@@ -1,0 +1,199 @@
+"""The worker put together: what `consent-worker run` runs, from start to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from worker.adobe.client import AdobeClient
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.http import open_session
+from worker.broker.connection import Broker
+from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
+from worker.broker.topology import build_topology
+from worker.delivery.gate import StoreGate
+from worker.delivery.lane import Lane
+from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.retry_policy import RetryPolicy
+from worker.integrations.registry import Change, IntegrationRegistry
+from worker.observability.metrics import Metrics
+from worker.observability.outcomes import OutcomeLog
+from worker.observability.server import ObservabilityServer
+from worker.ordering.memory import MemoryStore
+from worker.ordering.redis import RedisStore
+from worker.ordering.store import NewestStore, Timing
+from worker.ordering.users import UserKeys
+from worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+LEASE_MARGIN_SECONDS = 30.0
+"""How much longer a lease is than an attempt may take."""
+
+
+class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
+    """A setting can't be used; the text names it and not its value."""
+
+
+def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:
+    """Which endpoints may be called under these settings."""
+    return EndpointPolicy(settings.allowed_hosts, settings.allow_insecure)
+
+
+def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
+    """The registry of the settings' directory, not loaded yet."""
+    return IntegrationRegistry(settings.integrations, endpoint_policy(settings).problem)
+
+
+def build_store(settings: WorkerSettings) -> NewestStore:
+    """Where the state of newest-wins is kept. Raises `UnusableSetting` for Redis's URL."""
+    lease = settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS
+    timing = Timing(lease, settings.ordering_retention)
+    if settings.redis_url is None:
+        return MemoryStore(timing, settings.ordering_max_users)
+    url = settings.redis_url.get_secret_value()
+    try:
+        return RedisStore(url, timing, namespace=settings.namespace)
+    except ValueError as error:
+        raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
+
+
+class Service:
+    """One worker process. `registry` must be loaded."""
+
+    def __init__(self, settings: WorkerSettings, registry: IntegrationRegistry) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._metrics = Metrics()
+        self._topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
+        self._broker: Broker | None = None
+        self._gate: StoreGate | None = None
+        self._pipeline: Pipeline | None = None
+        self._stopping = False
+        self._server = ObservabilityServer(
+            self._metrics, self.problems, self.notes, self._refresh_metrics
+        )
+
+    def problems(self) -> list[str]:
+        """What keeps this worker from working now, for readiness."""
+        problems = []
+        if self._stopping:
+            problems.append("stopping")
+        session = self._broker.session if self._broker else None
+        if session is None:
+            reason = self._broker.last_problem if self._broker else "not started"
+            problems.append(f"broker: {reason}")
+        elif session.publish_trouble:
+            problems.append(f"broker: {session.publish_trouble}")
+        if self._gate is not None and not self._gate.is_open:
+            problems.append(f"ordering: {self._gate.problem}")
+        return problems
+
+    def notes(self) -> list[str]:
+        """What does not, but should be looked at."""
+        return [
+            f"integration {lane.integration.id} is paused: "
+            f"{lane.pause.failure.error}: {lane.pause.failure.detail}"
+            for lane in self._lanes()
+            if lane.pause.failure is not None
+        ]
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
+        for a taken port.
+        """
+        settings = self._settings
+        if settings.delay == "plugin":
+            log.warning(
+                "delay.plugin",
+                detail="a waiting message has one copy on one node and is lost with it; "
+                "the plugin is archived since RabbitMQ 4.3",
+            )
+        store = build_store(settings)
+        policy = endpoint_policy(settings)
+        retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
+        async with open_session(policy, retries.attempt_timeout_seconds) as http:
+            client = AdobeClient(
+                http, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
+            )
+            gate = self._gate = StoreGate(store)
+            pipeline = self._pipeline = Pipeline(
+                routes=self._registry,
+                sender=client,
+                gate=gate,
+                users=UserKeys(settings.ordering_secret.get_secret_value().encode()),
+                policy=retries,
+                delay=delay_targets(settings),
+                queues=self._topology.names,
+                limits=Limits(
+                    settings.max_event_bytes,
+                    settings.poison_after,
+                    settings.setup_probe,
+                    settings.setup_patience,
+                    max(1, settings.prefetch_events // 2),
+                ),
+                observer=OutcomeLog(self._metrics, self._registry.knows),
+            )
+            self._broker = Broker(settings, self._topology, pipeline)
+            self._stop_on_signals(self._broker)
+            port = await self._server.start(settings.http_host, settings.http_port)
+            log.info("worker.started", http_port=port, integrations=len(self._registry))
+            watching = asyncio.create_task(
+                self._registry.watch(settings.reload_seconds, _report_change)
+            )
+            try:
+                await self._broker.run()
+            finally:
+                watching.cancel()
+                await gate.stop()
+                await self._server.stop()
+        log.info("worker.stopped")
+
+    def _stop_on_signals(self, broker: Broker) -> None:
+        def stop() -> None:
+            log.info("worker.stopping")
+            self._stopping = True
+            broker.stop()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+
+    def _lanes(self) -> list[Lane]:
+        """The lanes of integrations that are in use."""
+        if self._pipeline is None:
+            return []
+        self._pipeline.lanes.retire(self._registry.is_enabled)
+        return list(self._pipeline.lanes)
+
+    def _refresh_metrics(self) -> None:
+        metrics, broker = self._metrics, self._broker
+        if broker is not None:
+            metrics.reconnects.set(broker.reconnects)
+            if broker.session is not None:
+                metrics.in_flight.set(broker.session.in_hand)
+                for queue, depth in broker.session.depths.items():
+                    metrics.queue_messages.labels(queue).set(depth)
+        if self._gate is not None:
+            metrics.ordering_available.set(int(self._gate.is_open))
+        metrics.forget_lanes()
+        for lane in self._lanes():
+            label = lane.integration.id
+            metrics.lane_held.labels(label).set(lane.held)
+            metrics.lane_window.labels(label).set(lane.window)
+            metrics.lane_paused.labels(label).set(int(lane.pause.is_on))
+
+
+def delay_targets(settings: WorkerSettings) -> DelayKindTargets:
+    """The kind of delay that the settings ask for."""
+    if settings.delay == "plugin":
+        return PluginDelay(settings.namespace)
+    return NativeDelay(settings.namespace)
+
+
+def _report_change(change: Change) -> None:
+    log.info("integrations.reloaded", loaded=change.loaded, removed=change.removed)
+    for problem in change.problems:
+        log.error("integrations.invalid", detail=problem, kept="the last good version")
