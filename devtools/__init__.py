@@ -1,0 +1,1 @@
+"""Tools for tests and the demo; not part of the installed package."""

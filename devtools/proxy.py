@@ -1,0 +1,101 @@
+"""An in-process TCP proxy whose line can be cut, stalled and restored."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 65_536
+
+
+class TcpProxy:
+    """Forwards `port` to a target; an async context manager."""
+
+    def __init__(self, target_host: str, target_port: int) -> None:
+        self._target = (target_host, target_port)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
+        self._is_cut = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    def cut(self) -> None:
+        """Reset every connection, and each new one, until `restore`."""
+        self._is_cut = True
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def stall(self) -> None:
+        """Let connections stand and accept new ones, but pass nothing on until `restore`."""
+        self._flowing.clear()
+
+    def hold_answers(self) -> None:
+        """Pass on what clients say, but nothing that the target answers, until `restore`."""
+        self._answering.clear()
+
+    def restore(self) -> None:
+        """Pass everything on again."""
+        self._is_cut = False
+        self._flowing.set()
+        self._answering.set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._is_cut:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        try:
+            await asyncio.gather(
+                self._copy(reader, far_writer, self._flowing),
+                self._copy(far_reader, writer, self._flowing, self._answering),
+            )
+        except asyncio.CancelledError:
+            return  # the proxy is closing
+        finally:
+            self._writers -= {writer, far_writer}
+            for one in (writer, far_writer):
+                one.transport.abort()
+
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                for gate in gates:
+                    await gate.wait()
+                writer.write(chunk)
+                await writer.drain()
+        writer.transport.abort()
