@@ -1,0 +1,311 @@
+"""The store in a real Redis: leases, stamps, and what is in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import redis.asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devtools.native_rabbitmq import free_port
+from devtools.redis_server import running_redis
+from devtools.waiting import wait_until
+from worker.ordering.newest import Stamp
+from worker.ordering.redis import RedisStore
+from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+
+OLD, NEW = Stamp(1, 0, False, "e1"), Stamp(2, 0, False, "e2")
+LONG = Timing(lease_seconds=60, retention_seconds=1_000)
+GAP = 30
+MakeStore = Callable[..., RedisStore]
+
+
+@pytest.fixture
+async def make_store(redis_url: str, namespace: str) -> AsyncIterator[MakeStore]:
+    """Makes stores of one fleet; each is another worker."""
+    made: list[RedisStore] = []
+
+    def make(timing: Timing = LONG, url: str = redis_url, **options: Any) -> RedisStore:
+        made.append(RedisStore(url, timing, **({"namespace": namespace} | options)))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()
+
+
+@pytest.fixture
+async def inspector(redis_url: str, namespace: str) -> AsyncIterator[redis.asyncio.Redis]:
+    client = redis.asyncio.Redis.from_url(redis_url)
+    yield client
+    if keys := await client.keys(f"{namespace}:*"):
+        await client.delete(*keys)
+    await client.aclose()
+
+
+async def begin(store: RedisStore, user: str = "lena", *attributes: str) -> Granted | Contended:
+    (answer,) = await store.begin("shop", [Claim(user, attributes or ("news",))])
+    return answer
+
+
+async def lease(store: RedisStore, user: str = "lena") -> int:
+    answer = await begin(store, user)
+    assert isinstance(answer, Granted)
+    return answer.lease
+
+
+async def stored(store: RedisStore, *attributes: str) -> dict[str, Stamp]:
+    answer = await begin(store, "lena", *attributes)
+    assert isinstance(answer, Granted)
+    await store.settle("shop", [Settlement("lena", answer.lease, {}, False)], GAP)
+    return dict(answer.stored)
+
+
+async def is_granted(store: RedisStore) -> bool:
+    return isinstance(await begin(store), Granted)
+
+
+async def test_what_one_worker_wrote_another_reads(make_store: MakeStore) -> None:
+    one, other = make_store(), make_store()
+    await one.settle(
+        "shop", [Settlement("lena", await lease(one), {"news": NEW, "offers": OLD}, False)], GAP
+    )
+    assert await stored(other, "news", "tier") == {"news": NEW}
+
+
+async def test_nothing_is_asked_for_nothing(make_store: MakeStore) -> None:
+    nowhere = make_store(url="redis://127.0.0.1:1/0")
+    assert await nowhere.begin("shop", []) == []
+    await nowhere.settle("shop", [], GAP)
+
+
+async def test_a_lease_that_ran_out_is_anybodys(make_store: MakeStore) -> None:
+    brief = make_store(Timing(lease_seconds=0.5))
+    other = make_store()
+    late = await lease(brief)
+    assert await begin(other) == Contended(pytest.approx(0.25, abs=0.25), is_held=True)
+    granted: list[Granted | Contended] = []
+
+    async def is_taken() -> bool:
+        granted[:] = [await begin(other)]
+        return isinstance(granted[0], Granted)
+
+    await wait_until(is_taken, "the lease has run out")
+    for sent in (False, True):
+        await brief.settle("shop", [Settlement("lena", late, {"news": NEW}, sent)], GAP)
+        answer = await begin(make_store())
+        assert answer == Contended(pytest.approx(60, abs=5), is_held=True)
+    assert isinstance(granted[0], Granted)
+    await other.settle("shop", [Settlement("lena", granted[0].lease, {"news": OLD}, False)], GAP)
+    assert await stored(other) == {"news": NEW}, "what was accepted late counts all the same"
+
+
+async def test_after_a_message_the_user_cools_down_for_everybody(make_store: MakeStore) -> None:
+    one, other = make_store(), make_store()
+    await one.settle("shop", [Settlement("lena", await lease(one), {}, True)], 0.5)
+    for store in (one, other):
+        assert await begin(store) == Contended(pytest.approx(0.25, abs=0.25), is_held=False)
+    await wait_until(lambda: is_granted(other), "the gap has passed")
+
+
+async def test_another_message_makes_the_cooling_down_start_anew(make_store: MakeStore) -> None:
+    """It was sent by a lease that ran out, while another message was accepted and settled."""
+    brief, long = make_store(), make_store()
+    number = await lease(brief)
+    await brief.settle("shop", [Settlement("lena", number, {}, True)], 1)
+    await long.settle("shop", [Settlement("lena", 1, {}, True)], GAP)
+    assert await begin(brief) == Contended(pytest.approx(30, abs=5), is_held=False)
+
+
+async def test_stamps_expire_and_leave_nothing_behind(
+    make_store: MakeStore, inspector: redis.asyncio.Redis, namespace: str
+) -> None:
+    store = make_store(Timing(lease_seconds=0.05, retention_seconds=1))
+    await store.settle("shop", [Settlement("lena", await lease(store), {"news": NEW}, True)], 0.05)
+    assert await inspector.exists(f"{namespace}:{{shop}}:lena")
+
+    async def is_empty() -> bool:
+        return await inspector.keys(f"{namespace}:*") == []
+
+    await wait_until(is_empty, "everything has expired")
+    assert await stored(store) == {}
+
+
+async def test_one_of_many_is_granted(make_store: MakeStore) -> None:
+    workers = [make_store() for _ in range(4)]
+    answers = await asyncio.gather(*(begin(worker) for worker in workers for _ in range(5)))
+    assert sum(isinstance(one, Granted) for one in answers) == 1
+
+
+async def test_the_newest_of_many_that_settle_at_once_stays(make_store: MakeStore) -> None:
+    workers = [make_store() for _ in range(4)]
+    history = [Stamp(i // 3, i % 3, i % 2 == 0, f"e{i}") for i in range(40)]
+    random.Random(7).shuffle(history)
+    await asyncio.gather(
+        *(
+            workers[i % 4].settle("shop", [Settlement("lena", i, {"news": one}, False)], GAP)
+            for i, one in enumerate(history)
+        )
+    )
+    assert await stored(workers[0]) == {"news": max(history)}
+
+
+close_stamps = st.builds(
+    Stamp,
+    st.integers(-2, 2) | st.integers(-(10**14), 10**15),
+    st.integers(0, 1),
+    st.booleans(),
+    st.text("aAbB_éß\x00\n\uffff\U00010000\ud800", max_size=3),
+)
+
+
+@settings(deadline=None)
+@given(pair=st.tuples(close_stamps, close_stamps))
+def test_redis_orders_stamps_as_python_does(redis_url: str, pair: tuple[Stamp, Stamp]) -> None:
+    """Many pairs that differ only in their ids are among them."""
+    first, second = pair
+    twins = (first, first._replace(event_id=second.event_id))
+
+    async def check() -> None:
+        store = RedisStore(redis_url, Timing(60, 100), namespace=f"t{uuid.uuid4().hex}")
+        users = ["pair", "riap", "twins", "sniwt"]
+        orders = [(first, second), (second, first), twins, twins[::-1]]
+        for place in (0, 1):
+            await store.settle(
+                "shop",
+                [
+                    Settlement(user, 0, {"news": order[place]}, False)
+                    for user, order in zip(users, orders, strict=True)
+                ],
+                GAP,
+            )
+        answers = await store.begin("shop", [Claim(user, ["news"]) for user in users])
+        assert [one.stored["news"] for one in answers if isinstance(one, Granted)] == [
+            max(order) for order in orders
+        ]
+        await store.close()
+
+    asyncio.run(check())
+
+
+async def test_a_late_call_of_the_same_owner_takes_nothing(
+    inspector: redis.asyncio.Redis, namespace: str
+) -> None:
+    """A begin that was given up may still be carried out after the one that replaced it."""
+    script = files("worker.ordering").joinpath("begin.lua").read_text()
+    keys = [f"{namespace}:{{shop}}:lena", f"{namespace}:{{shop}}:lena:busy"]
+
+    async def call(number: int) -> Any:
+        return await inspector.eval(script, 2, *keys, "me", number, 60_000, 0)
+
+    assert await call(6) == [[1]]
+    assert await call(5) == [[0, pytest.approx(60_000, abs=5_000), 1]]
+    assert await call(7) == [[1]]
+    assert await inspector.get(keys[1]) == b"me 7"
+
+
+async def test_a_begin_that_was_cancelled_holds_nothing(make_store: MakeStore) -> None:
+    store = make_store()
+    waiting = asyncio.create_task(begin(store))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    assert isinstance(await begin(store), Granted)
+
+
+async def test_users_who_were_never_settled_are_forgotten(make_store: MakeStore) -> None:
+    now = 0.0
+    store = make_store(clock=lambda: now)
+    await store.begin("shop", [Claim(f"user-{i}", ["news"]) for i in range(50)])
+    now = 61.0
+    await lease(store)
+    assert len(store._held) == 1
+
+
+async def test_scripts_are_sent_again_to_a_redis_that_lost_them(
+    make_store: MakeStore, inspector: redis.asyncio.Redis
+) -> None:
+    store = make_store()
+    number = await lease(store)
+    await inspector.script_flush()
+    await store.settle("shop", [Settlement("lena", number, {"news": NEW}, False)], GAP)
+    await inspector.script_flush()
+    assert await stored(store) == {"news": NEW}
+
+
+@pytest.mark.parametrize("foreign", ["text", "hash"])
+async def test_what_others_wrote_under_our_keys_is_no_crash(
+    make_store: MakeStore, inspector: redis.asyncio.Redis, namespace: str, foreign: str
+) -> None:
+    key = f"{namespace}:{{shop}}:lena"
+    if foreign == "text":
+        await inspector.set(key, "lena@northwind.example")
+    else:
+        await inspector.hset(key, "news", "lena@northwind.example")
+    store = make_store()
+    with pytest.raises(StoreUnavailable) as failed:
+        await begin(store)
+    assert "lena@" not in str(failed.value)
+    with pytest.raises(StoreUnavailable):
+        await store.settle("shop", [Settlement("lena", 1, {"news": NEW}, False)], GAP)
+
+
+async def test_keys_and_values_are_as_documented(
+    make_store: MakeStore, inspector: redis.asyncio.Redis, namespace: str
+) -> None:
+    store = make_store()
+    number = await lease(store)
+    busy = await inspector.get(f"{namespace}:{{shop}}:lena:busy")
+    assert busy.endswith(b" %d" % number)
+    written = {"news": Stamp(1_800_000_000_000, 0, True, "0-1"), "é": Stamp(5, 7, False, "n")}
+    await store.settle("shop", [Settlement("lena", number, written, True)], GAP)
+    assert await inspector.hgetall(f"{namespace}:{{shop}}:lena") == {
+        b"news": b"1800000000000n0-1",
+        "é".encode(): b"5.7+n",
+    }
+    assert await inspector.get(f"{namespace}:{{shop}}:lena:busy") == b""
+
+
+async def test_one_call_stays_on_one_node_of_a_cluster() -> None:
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with running_redis(options=options) as server:
+        async with redis.asyncio.Redis.from_url(server.url) as client:
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+
+            async def is_up() -> bool:
+                info = await client.execute_command("CLUSTER", "INFO")
+                return b"cluster_state:ok" in info
+
+            await wait_until(is_up, "the cluster is up")
+        store = RedisStore(server.url, LONG)
+        claims = [Claim(f"user-{i}", ["news"]) for i in range(50)]
+        answers = await store.begin("shop", claims)
+        await store.settle(
+            "shop",
+            [
+                Settlement(claim.user, answer.lease, {"news": NEW}, True)
+                for claim, answer in zip(claims, answers, strict=True)
+                if isinstance(answer, Granted)
+            ],
+            GAP,
+        )
+        await store.close()
+
+
+async def test_a_redis_without_memory_is_unavailable() -> None:
+    with running_redis(options=("--maxmemory", "1")) as server:
+        store = RedisStore(server.url, LONG)
+        with pytest.raises(StoreUnavailable, match="OutOfMemoryError"):
+            await begin(store)
+        with pytest.raises(StoreUnavailable, match="OutOfMemoryError"):
+            await store.settle("shop", [Settlement("lena", 1, {"news": NEW}, False)], GAP)
+        await store.close()

@@ -1,0 +1,164 @@
+"""The stores answer alike: random operations on memory, on a real Redis, and on a plain model.
+
+Time is not waited for. Memory has a clock that the test moves; in Redis the expiry of every key is
+moved nearer instead, which comes to the same. No sum of the steps is within five seconds of where
+something ends, so the time that the test itself takes changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import uuid4
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from worker.ordering.memory import MemoryStore
+from worker.ordering.newest import Stamp
+from worker.ordering.redis import RedisStore
+from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
+
+LEASE, GAP, RETENTION = 105.0, 45.0, 1005.0
+ATTRIBUTES = ("a", "_acme.b", "é.c")
+stamps = st.builds(
+    Stamp,
+    st.integers(-1, 1),
+    st.integers(-1, 1),
+    st.booleans(),
+    # Sorted by their characters, by their bytes and by most locales these differ.
+    st.sampled_from(["", "a", "B", "ab", "_a", "é", "\x00", "a\nb", "\uffff", "\U00010000"]),
+)
+written = st.dictionaries(st.sampled_from(ATTRIBUTES), stamps)
+users = st.sampled_from(["lena", "emil"])
+claims = st.builds(Claim, users, st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple))
+
+
+@dataclass
+class User:
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    expires_at: float = 0.0
+    busy_until: float = 0.0
+    lease: int | None = None
+
+
+@dataclass
+class Lease:
+    """One lease in all three: its number in the model is its place in the list of leases."""
+
+    user: str
+    worker: int
+    memory: int
+    redis: int
+
+
+class Stores(RuleBasedStateMachine):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.url = url
+        self.namespace = f"t{uuid4().hex[:8]}"
+        self.inspector = redis.Redis.from_url(url)
+        self.runner = asyncio.Runner()
+        self.model: dict[str, User] = {"lena": User(), "emil": User()}
+        self.leases: list[Lease] = []
+
+    @initialize(has_gap=st.booleans())
+    def open(self, has_gap: bool) -> None:
+        self.gap = GAP if has_gap else 0.0
+        timing = Timing(LEASE, RETENTION)
+        self.memory = MemoryStore(timing, clock=lambda: self.now)
+        self.workers = [
+            RedisStore(self.url, timing, namespace=self.namespace, clock=lambda: self.now)
+            for _ in range(2)
+        ]
+
+    def teardown(self) -> None:
+        for worker in getattr(self, "workers", ()):
+            self.runner.run(worker.close())
+        self.runner.close()
+        if keys := self.inspector.keys(f"{self.namespace}:*"):
+            self.inspector.delete(*keys)
+        self.inspector.close()
+
+    @rule(worker=st.integers(0, 1), batch=st.lists(claims, min_size=1, max_size=3))
+    def begin(self, worker: int, batch: list[Claim]) -> None:
+        by_memory = self.runner.run(self.memory.begin("shop", batch))
+        by_redis = self.runner.run(self.workers[worker].begin("shop", batch))
+        assert len(by_memory) == len(by_redis) == len(batch)
+        for claim, one, other in zip(batch, by_memory, by_redis, strict=True):
+            expected = self._begin(claim)
+            if isinstance(expected, Contended):
+                assert isinstance(one, Contended)
+                assert isinstance(other, Contended)
+                assert one.is_held == other.is_held == expected.is_held
+                assert one.wait_seconds == pytest.approx(expected.wait_seconds)
+                assert other.wait_seconds == pytest.approx(expected.wait_seconds, abs=5)
+            else:
+                assert isinstance(one, Granted)
+                assert isinstance(other, Granted)
+                assert one.stored == other.stored == expected
+                self.leases.append(Lease(claim.user, worker, one.lease, other.lease))
+
+    def _begin(self, claim: Claim) -> Contended | dict[str, Stamp]:
+        user = self.model[claim.user]
+        if user.busy_until > self.now:
+            return Contended(user.busy_until - self.now, user.lease is not None)
+        # The test appends the lease once it has seen the answer, and answers come in order.
+        user.busy_until, user.lease = self.now + LEASE, len(self.leases)
+        if user.expires_at <= self.now:
+            user.stamps = {}
+        return {path: user.stamps[path] for path in claim.attributes if path in user.stamps}
+
+    @rule(data=st.data(), written=written, sent=st.booleans())
+    def settle(self, data: st.DataObject, written: dict[str, Stamp], sent: bool) -> None:
+        """Any lease that there ever was: also one that ran out, or is settled already."""
+        if not self.leases:
+            return
+        number = data.draw(st.integers(0, len(self.leases) - 1), label="lease")
+        lease = self.leases[number]
+        of_memory = Settlement(lease.user, lease.memory, written, sent)
+        of_redis = Settlement(lease.user, lease.redis, written, sent)
+        self.runner.run(self.memory.settle("shop", [of_memory], self.gap))
+        self.runner.run(self.workers[lease.worker].settle("shop", [of_redis], self.gap))
+        user = self.model[lease.user]
+        if written:
+            kept = user.stamps if user.expires_at > self.now else {}
+            user.stamps = {
+                path: max(one for one in (kept.get(path), written.get(path)) if one is not None)
+                for path in kept.keys() | written.keys()
+            }
+            user.expires_at = self.now + RETENTION
+        is_anothers = user.busy_until > self.now and user.lease not in (None, number)
+        if sent and not is_anothers:
+            user.lease, user.busy_until = None, self.now + self.gap
+        elif user.lease == number:
+            user.lease, user.busy_until = None, 0.0
+
+    @rule(seconds=st.sampled_from([10, 50, 110, 500, 1010]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+        for key in self.inspector.keys(f"{self.namespace}:*"):
+            left = self.inspector.pttl(key) - seconds * 1000
+            assert left > -seconds * 1000, "every key expires"
+            if left > 0:
+                self.inspector.pexpire(key, left)
+            else:
+                self.inspector.delete(key)
+
+
+@pytest.mark.timeout(400)  # a failure is made smaller before it is shown
+def test_memory_and_redis_and_the_model_agree(redis_url: str) -> None:
+    run_state_machine_as_test(
+        partial(Stores, redis_url),
+        settings=settings(
+            max_examples=150,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

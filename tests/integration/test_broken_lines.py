@@ -1,0 +1,107 @@
+"""The lines to the broker, to Adobe and to the token endpoint are cut, stalled and restored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from devtools.broker import RunningBroker
+from devtools.proxy import TcpProxy
+from devtools.stack import Stack, event
+from devtools.waiting import wait_until
+
+LINES = 4
+BREAKS_OF_EACH_LINE = 5
+GOING_AGAIN_SECONDS = 10
+
+Break = Callable[[TcpProxy], None]
+breaks = pytest.mark.parametrize("break_line", [TcpProxy.cut, TcpProxy.stall])
+
+
+async def _line_to(url: str, until: AsyncExitStack) -> TcpProxy:
+    address = urlsplit(url)
+    proxy = TcpProxy(address.hostname or "", address.port or 0)
+    return await until.enter_async_context(proxy)
+
+
+async def _on_all_lines(scenario: Callable[[int], Awaitable[None]]) -> None:
+    """Twenty breaks in all, side by side, since nearly all of their time is waiting."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(LINES):
+            group.create_task(scenario(number))  # type: ignore[arg-type]
+
+
+async def _delivered_in_time(stack: Stack, user: str) -> None:
+    await wait_until(
+        lambda: user in stack.delivered("shop"), f"event of {user}", GOING_AGAIN_SECONDS
+    )
+
+
+@breaks
+async def test_the_line_to_the_broker_breaks_twenty_times(
+    broker: RunningBroker, namespace: str, break_line: Break
+) -> None:
+    """Each stall lasts until the worker says that it has no session any more."""
+
+    async def scenario(number: int) -> None:
+        async with AsyncExitStack() as until:
+            line = await _line_to(broker.url, until)
+            through_line = f"amqp://guest:guest@127.0.0.1:{line.port}/"
+            stack = Stack(broker.url, f"{namespace}{number}", AMQP_URL=through_line)
+            await until.enter_async_context(stack)
+            stack.add_integration("shop")
+            stack.start_worker()
+            await stack.wait_until_consuming()
+            for i in range(BREAKS_OF_EACH_LINE):
+                break_line(line)
+                await wait_until(stack.is_unready, "a worker that says it is not ready", 30)
+                await stack.publish([json.dumps(event("org-shop", f"u{i}@a.example")).encode()])
+                line.restore()
+                await _delivered_in_time(stack, f"u{i}@a.example")
+                await wait_until(stack.is_ready, "a worker that says it is ready")
+            assert await stack.depth("dead-letters") == 0
+
+    await _on_all_lines(scenario)
+
+
+@pytest.mark.parametrize("which", ["Adobe", "token endpoint"])
+@breaks
+async def test_a_line_to_adobe_breaks_twenty_times(
+    broker: RunningBroker, namespace: str, break_line: Break, which: str
+) -> None:
+    async def scenario(number: int) -> None:
+        async with AsyncExitStack() as until:
+            stack = Stack(broker.url, f"{namespace}{number}", RETRY_BUDGET=60, ATTEMPT_TIMEOUT=0.5)
+            await until.enter_async_context(stack)
+            line = await _line_to(stack.sandbox.url, until)
+            through_line = f"http://127.0.0.1:{line.port}"
+            if which == "Adobe":
+                endpoint = {"dataflow_endpoint": f"{through_line}/collection/shop"}
+                stack.add_integration("shop", properties=endpoint)
+            else:
+                stack.add_integration("shop")
+                stack.override("IMS_URL", f"{through_line}/ims/token/v3")
+            stack.start_worker()
+            await stack.wait_until_consuming()
+            for i in range(BREAKS_OF_EACH_LINE):
+                stack.sandbox.state.tokens.clear()  # the next delivery needs a fresh one
+                break_line(line)
+                failed = stack.log_text().count("delivery.retried")
+                await stack.publish([json.dumps(event("org-shop", f"u{i}@a.example")).encode()])
+                await wait_until(
+                    lambda failed=failed: stack.log_text().count("delivery.retried") > failed,
+                    "a failed attempt",
+                )
+                line.restore()
+                started = time.monotonic()
+                await _delivered_in_time(stack, f"u{i}@a.example")
+                assert time.monotonic() - started < GOING_AGAIN_SECONDS
+            assert await stack.depth("dead-letters") == 0
+
+    await _on_all_lines(scenario)
