@@ -1,0 +1,49 @@
+"""Puts kept results into the documents, so that no figure there is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench.report import cells, heads, number
+
+DOCUMENTS: Final = (Path("README.md"), Path("docs/benchmarks.md"))
+_MARKS: Final = ("benchmark", "scenarios")
+
+
+def with_results(text: str, results: Mapping[str, Any]) -> str:
+    """`text` with its marked places filled in; a document need not have them all."""
+    made = {"benchmark": _contestants(results), "scenarios": _scenarios(results)}
+    for name in _MARKS:
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if start in text:
+            head, _, rest = text.partition(start)
+            _, _, tail = rest.partition(end)
+            text = f"{head}{start}\n{made[name]}\n{end}{tail}"
+    return text
+
+
+def caption(results: Mapping[str, Any]) -> str:
+    """When, by which command and on what the results were measured."""
+    about = results["machine"]
+    return (
+        f"{results['command']} on {results['made_at'][:10]}, {about['cores']} cores of "
+        f"{about['processor']} (load before: {results['load_before']:.1f}), "
+        f"Python {about['python']}"
+    )
+
+
+def _contestants(results: Mapping[str, Any]) -> str:
+    names = heads()
+    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in results["contestants"]]
+    return "\n".join([*lines, "", f"{caption(results)}."])
+
+
+def _scenarios(results: Mapping[str, Any]) -> str:
+    lines = ["| Scenario | Figures |", "|---|---|"]
+    for name, figures in results["scenarios"].items():
+        shown = "; ".join(f"{key.replace('_', ' ')} {number(one)}" for key, one in figures.items())
+        lines.append(f"| {name} | {shown} |")
+    return "\n".join(lines)

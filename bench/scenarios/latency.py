@@ -1,0 +1,27 @@
+"""What the worker adds, at a tenth of its capacity, between delivery by the broker and the request.
+
+The deliveries are seen by a relay before the broker and the requests by the stub, which are one
+process with one clock.
+"""
+
+from __future__ import annotations
+
+from bench.arena import Arena
+from bench.contestants import BARE, Contestant, Ours
+from bench.pace import pace, warm_up
+from bench.scale import Scale
+
+
+def latency(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
+    """Milliseconds that are added by us, and by (ii) at the same rate."""
+    figures: dict[str, float] = {"per_second": capacity / 10}
+    rivals: tuple[tuple[str, Contestant], ...] = (("ours", Ours("ours-latency")), ("bare", BARE))
+    for name, contestant in rivals:
+        contestant.prepare(arena)
+        arena.reset()
+        with contestant.start(arena, by_tap=True):
+            warm_up(arena, contestant)
+            paced = pace(arena, contestant, capacity / 10, scale.pace_seconds)
+        for quantile in ("p50", "p99"):
+            figures[f"{name}_{quantile}_ms"] = paced.summary[f"added_{quantile}_ms"]
+    return figures
