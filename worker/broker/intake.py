@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.broker.session import Session
 
 CONSUME_TIMEOUT_SECONDS = 5.0
-_ACK_AFTER_SECONDS = 0.005
+_ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
 _STRAGGLERS_AFTER_SECONDS = 0.05
 _NO_HEADERS: dict[str, Any] = {}

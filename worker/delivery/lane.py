@@ -2,8 +2,7 @@
 
 A lane sends as soon as a request slot is free, and then everything that waits, up to the limits of
 one request: an idle lane sends a single event at once, and a busy one fills its batches by itself.
-Two requests start some milliseconds apart, the more the lane holds, unless the second is full: a
-quick endpoint would else get many small requests, which cost far more than few.
+A worker that gets many events lets a request that is not full wait for company, see `RequestPace`.
 
 All events of one user that wait go as one message, and a user has at most one message under way,
 with a gap after it (Adobe may resolve two quick ones either way round).
@@ -26,6 +25,7 @@ from worker.broker.intake import Intake
 from worker.delivery.courier import Crashed, Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.pace import RequestPace
 from worker.delivery.pause import SetupPause
 from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
@@ -39,9 +39,6 @@ OVERLOAD: Final = frozenset(
 """Errors that say that the endpoint has too much to do, or is away."""
 KEEPS_UP_SECONDS: Final = 0.5
 """How long an event may be in a lane that keeps up."""
-_APART_SECONDS: Final = 0.004
-_APART_SECONDS_PER_EVENT: Final = 0.000_25
-_APART_AT_MOST_SECONDS: Final = 0.05
 _BATCH_BYTES: Final = 900_000
 """Bytes of events in one request. A message is mostly smaller than its event; where it isn't, the
 courier splits."""
@@ -67,6 +64,7 @@ class Lane:
         *,
         rounds: Rounds,
         gate: StoreGate,
+        pace: RequestPace,
         pause: SetupPause,
         conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
         max_rest_seconds: float,
@@ -79,6 +77,7 @@ class Lane:
         self._max_events_in_flight = max_events_in_flight
         self._rounds = rounds
         self._gate = gate
+        self._pace = pace
         self._conclude = conclude
         self._waiting: dict[str, list[Delivery]] = {}
         self._under_way: dict[str, list[Delivery]] = {}
@@ -87,7 +86,7 @@ class Lane:
         self._in_flight = 0
         self._events_in_flight = 0
         self._next_request_at = 0.0
-        self._last_start = 0.0
+        self._slot: float | None = None
         self._resting_until = 0.0
         self._rounds_under_way: dict[asyncio.Task[None], list[list[Delivery]]] = {}
         self._oldest: Delivery | None = None
@@ -149,16 +148,17 @@ class Lane:
         if not self._gate.is_open:
             return
         while self._waiting and self._in_flight < self._window.size:
-            wait_until = max(self._resting_until, self._next_request_at, self._ripe_at())
+            wait_until = max(self._resting_until, self._next_request_at, self._company_until(now))
             if wait_until > now:
                 self._wake_at(wait_until)
                 break
             batch = self._take_batch()
             if not batch:
                 break
-            pace = self.integration.limits.requests_per_second
-            if pace is not None:
-                self._next_request_at = max(self._next_request_at, now) + 1 / pace
+            self._slot = None
+            most = self.integration.limits.requests_per_second
+            if most is not None:
+                self._next_request_at = max(self._next_request_at, now) + 1 / most
             self._start(batch)
 
     def drop_lost(self) -> None:
@@ -222,12 +222,13 @@ class Lane:
         """
         return self._rate.next_slot()
 
-    def _ripe_at(self) -> float:
-        """When what waits may go as far as waiting for company is concerned; 0 is at once."""
+    def _company_until(self, now: float) -> float:
+        """How long what waits is to wait for company; a moment in the past is not at all."""
         if len(self._waiting) >= self._messages_per_request:
             return 0.0
-        apart = _APART_SECONDS + _APART_SECONDS_PER_EVENT * self.held
-        return self._last_start + min(apart, _APART_AT_MOST_SECONDS)
+        if self._slot is None:
+            self._slot = self._pace.reserve(now)
+        return self._slot
 
     @property
     def _messages_per_request(self) -> int:
@@ -257,7 +258,6 @@ class Lane:
 
     def _start(self, batch: list[list[Delivery]]) -> None:
         self._in_flight += 1
-        self._last_start = self._loop.time()
         now = time.monotonic()
         events = 0
         for group in batch:

@@ -38,6 +38,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.lanes import Lanes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
+from worker.delivery.pace import RequestPace
 from worker.delivery.pause import SETUP_ERRORS, SetupPause
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
@@ -116,6 +117,7 @@ class Pipeline:
         self._jitter = jitter
         self._gate = gate
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
+        self._pace = RequestPace()
         self.lanes = Lanes(self._new_lane, self._park_for_room, gate)
 
     def take(self, message: Incoming) -> None:
@@ -422,6 +424,7 @@ class Pipeline:
             integration,
             rounds=self._courier,
             gate=self._gate,
+            pace=self._pace,
             pause=SetupPause(self._limits.setup_probe_seconds, timeout + 5),
             conclude=self._conclude,
             max_rest_seconds=self._policy.min_gap_seconds,

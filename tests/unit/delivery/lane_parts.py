@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.unit.delivery.parts import Hand, Store, event
-from tests.unit.delivery.virtual_time import quiet
+from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.courier import Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
+from worker.delivery.pace import RequestPace
 from worker.delivery.pause import SetupPause
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
@@ -75,7 +76,9 @@ class Rounds:
 class Bench:
     """A lane and what is around it. Limits are those of the integration."""
 
-    def __init__(self, *, max_events_in_flight: int = 500, **limits: Any) -> None:
+    def __init__(
+        self, *, max_events_in_flight: int = 500, cpu_share: float = 0.0, **limits: Any
+    ) -> None:
         self.integration = integration(limits={"profile_gap_seconds": 0} | limits)
         self.hand = Hand()
         self.rounds = Rounds()
@@ -87,6 +90,7 @@ class Bench:
             self.integration,
             rounds=self.rounds,
             gate=self.gate,
+            pace=RequestPace(lambda: now() * cpu_share),
             pause=SetupPause(15, 35),
             conclude=self._conclude,
             max_rest_seconds=5.0,

@@ -200,25 +200,51 @@ async def test_more_events_of_one_user_than_that_go_when_nothing_else_is_under_w
     assert len(bench.rounds.latest.deliveries) == 15
 
 
+async def keep_busy(bench: Bench, seconds: float) -> None:
+    """An event each millisecond, and answers at once."""
+    for number in range(round(seconds * 1000)):
+        await bench.offer(f"early-{number}")
+        for one in bench.rounds.under_way:
+            await one.answer()
+        await after(0.001)
+
+
 @in_virtual_time
-async def test_the_second_request_waits_two_milliseconds_for_company() -> None:
-    bench = Bench()
+async def test_the_events_of_a_busy_worker_wait_for_company_and_not_for_long() -> None:
+    bench = Bench(cpu_share=0.9)
+    await keep_busy(bench, 3)
+    made = len(bench.rounds.made)
     await bench.offer("lena")
     await bench.offer("ole")
-    assert len(bench.rounds.made) == 1
-    await after(0.001)
-    await bench.offer("ida")
-    assert len(bench.rounds.made) == 1
-    await after(0.0011)
-    assert bench.rounds.latest.users == ["ole", "ida"]
+    assert len(bench.rounds.made) == made
+    await after(0.05)
+    assert [user for one in bench.rounds.made[made:] for user in one.users][-2:] == ["lena", "ole"]
+
+
+@in_virtual_time
+async def test_those_of_a_worker_at_ease_wait_for_nothing() -> None:
+    bench = Bench(cpu_share=0.1)
+    await keep_busy(bench, 3)
+    await bench.offer("lena")
+    await bench.offer("ole")
+    assert [one.users for one in bench.rounds.made[-2:]] == [["lena"], ["ole"]]
 
 
 @in_virtual_time
 async def test_a_full_request_waits_for_no_company() -> None:
-    bench = Bench(messages_per_request=2)
+    bench = Bench(messages_per_request=2, cpu_share=0.9)
+    await keep_busy(bench, 3)
+    await after(0.05)
+    await bench.offer("lena", "ole")
+    assert bench.rounds.latest.users == ["lena", "ole"]
+
+
+@in_virtual_time
+async def test_where_messages_go_alone_none_waits_for_company() -> None:
+    bench = Bench(messages_per_request=1, cpu_share=0.9)
+    await keep_busy(bench, 3)
     await bench.offer("lena")
-    await bench.offer("ole", "ida")
-    assert bench.rounds.latest.users == ["ole", "ida"]
+    assert bench.rounds.latest.users == ["lena"]
 
 
 @in_virtual_time

@@ -90,7 +90,11 @@ class Model:
         assert len(concluded) == len(bench.concluded), "concluded twice"
         parts = (self.held, concluded, self.given_up, self.lost)
         assert sum(len(one) for one in parts) == len(set().union(*parts)) == self.offered
-        normal = [one for one in bench.rounds.under_way if not one.deliveries[0].is_alone]
+        normal = [
+            one
+            for one in bench.rounds.under_way
+            if not any(each.is_alone for each in one.deliveries)
+        ]
         assert len(normal) <= 3
         assert sum(len(one.deliveries) for one in normal) <= 6 or len(normal) == 1
 

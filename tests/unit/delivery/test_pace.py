@@ -1,0 +1,67 @@
+"""The pace at which a worker starts requests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.delivery.pace import LONGEST_WAIT_SECONDS, RequestPace
+
+
+def starts(share: float, asked_per_second: int, seconds: float) -> list[float]:
+    """When requests start that are asked for at even distances, at a steady CPU share."""
+    clock = 1000.0
+    pace = RequestPace(lambda: clock * share)
+    slots = []
+    for _ in range(round(asked_per_second * seconds)):
+        clock += 1 / asked_per_second
+        slots.append(max(clock, pace.reserve(clock)))
+    return slots
+
+
+def per_second(slots: list[float]) -> int:
+    """Requests in the last second."""
+    return sum(slot > slots[-1] - 1 for slot in slots)
+
+
+def test_a_worker_at_ease_starts_each_request_at_once() -> None:
+    clock = 1000.0
+    pace = RequestPace(lambda: clock * 0.1)
+    for _ in range(3000):
+        clock += 0.002
+        assert pace.reserve(clock) <= clock
+
+
+def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
+    clock, used = 1000.0, 0.0
+    pace = RequestPace(lambda: used)
+
+    def waits(share: float) -> list[float]:
+        nonlocal clock, used
+        seen = []
+        for _ in range(2000):
+            clock += 0.005
+            used += 0.005 * share
+            seen.append(max(0.0, pace.reserve(clock) - clock))
+        return seen
+
+    assert max(waits(0.1)) == 0
+    assert min(waits(0.9)[-100:]) > 0
+    assert max(waits(0.1)[-100:]) == 0
+
+
+def test_a_busy_worker_keeps_to_a_pace_as_far_as_the_longest_wait_allows() -> None:
+    assert per_second(starts(0.9, 160, 20)) == pytest.approx(150, rel=0.1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), min_size=1, max_size=200),
+)
+def test_nothing_waits_longer_than_the_longest_wait(steps: list[tuple[float, float]]) -> None:
+    clock, used = 5.0, 0.0
+    pace = RequestPace(lambda: used)
+    for passed, share in steps:
+        clock += passed
+        used += passed * share
+        assert pace.reserve(clock) <= clock + LONGEST_WAIT_SECONDS + 1e-9

@@ -1,0 +1,58 @@
+"""When requests of a worker start: the busier it is, the longer each waits for company.
+
+A request costs a worker about as much as ten events do, so few large requests are much cheaper
+than many small ones. But batches grow by themselves only where the worker is what events wait for;
+where it is not (the broker or the endpoints are slower), it would spend on small requests all that
+it has to spare. So all lanes share one pace, which slows down while the worker needs much of its
+core: what network cards do with interrupts under load. A worker at ease lets nothing wait.
+
+The pace is kept by the generic cell rate algorithm (ITU-T I.371), with slots in the order in which
+they are asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+LONGEST_WAIT_SECONDS: Final = 0.05
+"""How long an event waits for company at most."""
+_BUSY: Final = 0.35
+_AT_EASE: Final = 0.2
+"""Shares of a core."""
+_SHORTEST_SECONDS: Final = 1 / 1000
+_LONGEST_SECONDS: Final = 1 / 150
+_STEP: Final = 1.5
+_BURST: Final = 16
+_WINDOW_SECONDS: Final = 0.1
+
+
+class RequestPace:
+    """Times are seconds of one monotonic clock; `cpu_seconds` says what the process has used."""
+
+    def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._interval = _SHORTEST_SECONDS
+        self._due_at = 0.0
+        self._judged_at = 0.0
+        self._used_then = cpu_seconds()
+
+    def reserve(self, now: float) -> float:
+        """When the next request may start; a moment before `now` is at once."""
+        if now - self._judged_at >= _WINDOW_SECONDS:
+            self._judge(now)
+        slot = self._due_at - _BURST * self._interval
+        if slot > now + LONGEST_WAIT_SECONDS:
+            return now + LONGEST_WAIT_SECONDS
+        self._due_at = max(self._due_at, now) + self._interval
+        return slot
+
+    def _judge(self, now: float) -> None:
+        used = self._cpu_seconds()
+        share = (used - self._used_then) / (now - self._judged_at)
+        self._judged_at, self._used_then = now, used
+        if share > _BUSY:
+            self._interval = min(self._interval * _STEP, _LONGEST_SECONDS)
+        elif share < _AT_EASE:
+            self._interval = max(self._interval / _STEP, _SHORTEST_SECONDS)
