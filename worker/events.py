@@ -41,6 +41,7 @@ UndecodableReason = Literal["invalid-json", "invalid-event", "unknown-type"]
 MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """How far ahead an event's time may lie: one bad clock must not block later choices."""
 
+_BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "values"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -109,13 +110,16 @@ def open_envelope(body: bytes) -> Envelope:
         ) from None
     if not isinstance(document, dict):
         raise UndecodableEvent("invalid-event", "the body must be a JSON object")
-    if any("__" in key for key in document):
-        raise UndecodableEvent(
-            "invalid-event",
-            "the body is flattened (keys joined by a double underscore); "
-            "switch the flatten option of its producer off",
-        )
-    kind, entity, outer_regulation = _unwrap(document)
+    try:
+        kind, entity, outer_regulation = _unwrap(document)
+    except UndecodableEvent:
+        if any("__" in key for key in document):
+            raise UndecodableEvent(
+                "invalid-event",
+                "the body is flattened (keys joined by a double underscore); "
+                "switch the flatten option of its producer off",
+            ) from None
+        raise
     organization_id = _optional_text(entity, "organization_id", "organization_id")
     if not organization_id:
         raise UndecodableEvent("invalid-event", "is required", "organization_id")
@@ -130,23 +134,24 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     Raises `UndecodableEvent` (`invalid-event`) naming the first field that is not as documented.
     """
     entity = envelope.entity
-    user = entity if envelope.is_snapshot else _require_object(entity, "user", "user")
-    prefix = "" if envelope.is_snapshot else "user."
+    is_snapshot = envelope.is_snapshot
+    user = entity if is_snapshot else _require_object(entity, "user", "user")
+    prefix = "" if is_snapshot else "user."
     consents = _require_object(entity, "consents", "consents")
     if not envelope.event_id:
         raise UndecodableEvent("invalid-event", "is required", "id")
-    event_time_ms, updated_at_ms = _event_times(envelope, now_ms)
+    event_time_ms, updated_at_ms = _event_times(entity, is_snapshot, now_ms)
     purposes = _list_of_objects(consents, "purposes", "consents.purposes")
     channels = _list_of_objects(consents, "channels", "consents.channels")
     for index, purpose in enumerate(purposes):
-        if not _is_plain(purpose):
+        if not is_plain_choice(purpose):
             _check_purpose(purpose, f"consents.purposes[{index}]")
     _check_choices(channels, "consents.channels")
     return ConsentRecord(
         event_id=envelope.event_id,
         event_time_ms=event_time_ms,
         updated_at_ms=updated_at_ms,
-        is_pending=not envelope.is_snapshot and _is_pending(entity),
+        is_pending=not is_snapshot and _is_pending(entity),
         organization_user_id=_optional_text(
             user, "organization_user_id", prefix + "organization_user_id"
         ),
@@ -155,6 +160,19 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
         metadata=_optional_object(user, "metadata", prefix + "metadata"),
         purposes=purposes,
         channels=channels,
+    )
+
+
+def is_plain_choice(purpose: dict[str, Any]) -> bool:
+    """Whether a purpose says nothing but `enabled`, and is as documented.
+
+    That is the commonest shape by far, and cheaper to deal with than the whole of it.
+    """
+    return (
+        _BESIDES_ENABLED.isdisjoint(purpose)
+        and type(purpose.get("enabled")) is bool
+        and type(purpose_id := purpose.get("id")) is str
+        and purpose_id != ""
     )
 
 
@@ -178,11 +196,11 @@ def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | 
     )
 
 
-def _event_times(envelope: Envelope, now_ms: int) -> tuple[int, int | None]:
-    entity = envelope.entity
+def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tuple[int, int | None]:
     created = _optional_time(entity, "created_at")
-    updated = _optional_time(entity, "updated_at")
-    event_time, name = (updated, "updated_at") if envelope.is_snapshot else (created, "created_at")
+    is_unchanged = created is not None and entity.get("updated_at") == entity["created_at"]
+    updated = created if is_unchanged else _optional_time(entity, "updated_at")
+    event_time, name = (updated, "updated_at") if is_snapshot else (created, "created_at")
     if event_time is None:
         raise UndecodableEvent("invalid-event", "is required", name)
     if event_time > now_ms + MAX_CLOCK_LEAD_SECONDS * 1000:
@@ -197,16 +215,6 @@ def _is_pending(entity: dict[str, Any]) -> bool:
     if status == "pending_approval":
         return True
     raise UndecodableEvent("invalid-event", "must be confirmed or pending_approval", "status")
-
-
-def _is_plain(purpose: dict[str, Any]) -> bool:
-    """Whether it is of the commonest shape, for which no error's path need be made up."""
-    return (
-        len(purpose) == 2
-        and type(purpose.get("enabled")) is bool
-        and type(purpose_id := purpose.get("id")) is str
-        and purpose_id != ""
-    )
 
 
 def _check_purpose(purpose: dict[str, Any], where: str) -> None:
@@ -264,9 +272,13 @@ def _list_of_objects(parent: dict[str, Any], key: str, where: str) -> list[dict[
     value = parent.get(key)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise UndecodableEvent("invalid-event", "must be a list of objects", where)
-    return value
+    if isinstance(value, list):
+        for item in value:
+            if not isinstance(item, dict):
+                break
+        else:
+            return value
+    raise UndecodableEvent("invalid-event", "must be a list of objects", where)
 
 
 def _optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,13 +83,14 @@ def load_integration(
     return integration
 
 
-def integration_files(directory: Path) -> list[Path]:
-    """The `*.json` files of `directory`, by name.
+def integration_files(directory: Path) -> list[os.DirEntry[str]]:
+    """The `*.json` files of `directory`, in no order.
 
     Raises `InvalidIntegration` when it can't be listed, where a glob would find no file.
     """
     try:
-        return sorted(path for path in directory.iterdir() if path.suffix == ".json")
+        with os.scandir(directory) as entries:
+            return [one for one in entries if one.name.endswith(".json")]
     except (FileNotFoundError, NotADirectoryError):
         raise InvalidIntegration(directory, ["is not a directory"]) from None
     except OSError as error:
@@ -100,7 +102,7 @@ def load_directory(
 ) -> Loaded:
     """Every file of `directory`. Raises `InvalidIntegration` when it can't be listed."""
     loaded = Loaded()
-    for path in integration_files(directory):
+    for path in sorted(Path(one.path) for one in integration_files(directory)):
         try:
             integration = load_integration(path, env, endpoint_check)
         except InvalidIntegration as problem:

@@ -52,7 +52,7 @@ class IntegrationRegistry:
         self._path_of: dict[str, Path] = {}
         self._by_organization: dict[str, list[Integration]] = {}
         self._broken: dict[str, list[str]] = {}
-        self._seen: dict[Path, tuple[int, int]] | None = {}  # None: could not be listed
+        self._seen: dict[str, tuple[int, int]] | None = {}  # None: could not be listed
         self.problems: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -151,12 +151,12 @@ class IntegrationRegistry:
         self._by_organization, self._broken = dict(by_organization), dict(broken)
         self.problems = tuple(str(problem) for problem in loaded.problems)
 
-    def _stamps(self) -> dict[Path, tuple[int, int]]:
+    def _stamps(self) -> dict[str, tuple[int, int]]:
         stamps = {}
-        for path in integration_files(self._directory):
+        for entry in integration_files(self._directory):
             try:
-                status = path.stat()
+                status = entry.stat()
             except OSError:
                 continue
-            stamps[path] = (status.st_mtime_ns, status.st_size)
+            stamps[entry.name] = (status.st_mtime_ns, status.st_size)
         return stamps

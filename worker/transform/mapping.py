@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from worker.events import ConsentRecord
+from worker.events import ConsentRecord, is_plain_choice
 from worker.integrations.model import Integration
 
 Flat = dict[str, bool | str]
@@ -33,14 +33,28 @@ def flatten(record: ConsentRecord, wanted: frozenset[str]) -> Flat:
     """
     flat: Flat = {}
     for key, value in _pairs(record):
-        if key not in wanted or value is None or value == "":
+        if key in wanted:
+            _add(flat, key, value)
+    for purpose in record.purposes:
+        if is_plain_choice(purpose):
+            key = f"consents_purposes_{purpose['id']}_enabled"
+            if key in wanted:
+                _add(flat, key, purpose["enabled"])
             continue
-        if not isinstance(value, bool | str):
-            raise UnusableValue(f"the value at {key} must be a boolean or a string")
-        known = flat.setdefault(key, value)
-        if known is not value and known != value:
-            raise AmbiguousMapping(f"the event gives different values to {key}")
+        for key, value in _purpose(purpose):
+            if key in wanted:
+                _add(flat, key, value)
     return flat
+
+
+def _add(flat: Flat, key: str, value: Any) -> None:
+    if value is None or value == "":
+        return
+    if not isinstance(value, bool | str):
+        raise UnusableValue(f"the value at {key} must be a boolean or a string")
+    known = flat.setdefault(key, value)
+    if known is not value and known != value:
+        raise AmbiguousMapping(f"the event gives different values to {key}")
 
 
 def attributes_of(integration: Integration, flat: Flat) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -58,26 +72,23 @@ def attributes_of(integration: Integration, flat: Flat) -> tuple[dict[str, Any],
     return attributes, tuple(unmatched)
 
 
-def _pairs(record: ConsentRecord) -> Iterator[tuple[str, Any]]:
-    yield "organization_user_id", record.organization_user_id
-    if record.country:
-        yield "country", record.country
-    if record.last_seen_country:
-        yield "last_seen_country", record.last_seen_country
+def _pairs(record: ConsentRecord) -> list[tuple[str, Any]]:
+    """All but the purposes."""
+    pairs: list[tuple[str, Any]] = [
+        ("organization_user_id", record.organization_user_id),
+        ("country", record.country),
+        ("last_seen_country", record.last_seen_country),
+    ]
     for key, value in record.metadata.items():
         if not isinstance(value, dict | list):
-            yield f"metadata_{key}", value
-    for purpose in record.purposes:
-        yield from _purpose(purpose)
-    yield from _channels("consents", record.channels)
+            pairs.append((f"metadata_{key}", value))
+    pairs.extend(_channels("consents", record.channels))
+    return pairs
 
 
 def _purpose(purpose: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     base = f"consents_purposes_{purpose['id']}"
-    if "enabled" in purpose:
-        yield f"{base}_enabled", purpose["enabled"]
-        if len(purpose) == 2:
-            return  # the commonest shape: id and enabled
+    yield f"{base}_enabled", purpose.get("enabled")
     yield f"{base}_enabled_li", purpose.get("enabled_li")
     for preference_id, value in (purpose.get("values") or {}).items():
         yield f"{base}_values_{preference_id}_value", (value or {}).get("value")
