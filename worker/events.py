@@ -170,7 +170,7 @@ def is_plain_choice(purpose: dict[str, Any]) -> bool:
     """
     return (
         _BESIDES_ENABLED.isdisjoint(purpose)
-        and type(purpose.get("enabled")) is bool
+        and ((enabled := purpose.get("enabled")) is None or type(enabled) is bool)
         and type(purpose_id := purpose.get("id")) is str
         and purpose_id != ""
     )

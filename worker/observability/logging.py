@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 from worker.redaction import redact
@@ -22,19 +24,21 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=target.isatty())
         if is_console
-        else structlog.processors.JSONRenderer()
+        else structlog.processors.JSONRenderer(_json)
     )
     shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_the_exception,
         _redact_values,
+        structlog.processors.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Ours do not go by the standard library, whose way costs several times as much; with a line for
+    # each request that is felt.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, renderer],
+        logger_factory=lambda *names: _Output(target, *names),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
@@ -48,6 +52,19 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
     root.handlers = [handler]
     root.setLevel(level.upper())
     silence_libraries()
+
+
+class _Output(structlog.WriteLogger):
+    def __init__(self, target: TextIO, name: str = "") -> None:
+        super().__init__(target)
+        self.name = name
+
+
+def _json(event: Any, **_: Any) -> str:
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a lone surrogate, or a key that is no text
+        return json.dumps(event, default=str)
 
 
 def silence_libraries() -> None:

@@ -31,6 +31,7 @@ class OutcomeLog:
     def __init__(self, metrics: Metrics, is_known: Callable[[str], bool]) -> None:
         self._metrics = metrics
         self._is_known = is_known
+        self._log = log.bind()  # once, since binding costs as much as a line
         self._is_verbose = logging.getLogger().isEnabledFor(logging.DEBUG)
 
     def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
@@ -47,25 +48,27 @@ class OutcomeLog:
         }
         match outcome:
             case Retried(delay, failure):
-                log.warning(
+                self._log.warning(
                     "delivery.retried",
                     delay_seconds=round(delay, 3),
                     detail=failure.detail,
                     **fields,
                 )
             case Dead(_, failure):
-                log.error("delivery.dead", error=failure.error, detail=failure.detail, **fields)
+                self._log.error(
+                    "delivery.dead", error=failure.error, detail=failure.detail, **fields
+                )
             case Parked(delay, _, _) if self._is_verbose:
-                log.debug("delivery.parked", delay_seconds=round(delay, 3), **fields)
+                self._log.debug("delivery.parked", delay_seconds=round(delay, 3), **fields)
             case _ if self._is_verbose:
-                log.debug(f"delivery.{kind}", **fields)
+                self._log.debug(f"delivery.{kind}", **fields)
 
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         """Told by the pipeline of what Adobe accepted in one request."""
         now = time.monotonic()
         seconds = [now - delivery.began for delivery, _ in accepted]
         self._metrics.count_delivered(integration_id, seconds)
-        log.info(
+        self._log.info(
             "request.accepted",
             integration=integration_id,
             events=len(accepted),
@@ -74,7 +77,7 @@ class OutcomeLog:
         )
         if self._is_verbose:
             for (delivery, reply), took in zip(accepted, seconds, strict=True):
-                log.debug(
+                self._log.debug(
                     "delivery.delivered",
                     integration=integration_id,
                     event_id=_shown(delivery.choice.event_id),
@@ -84,7 +87,7 @@ class OutcomeLog:
 
     def paused(self, integration_id: str, failure: Failure) -> None:
         """An integration is paused: a person must mend its set-up."""
-        log.error(
+        self._log.error(
             "integration.paused",
             integration=integration_id,
             error=failure.error,
@@ -94,7 +97,7 @@ class OutcomeLog:
 
     def resumed(self, integration_id: str) -> None:
         """It works again."""
-        log.info("integration.resumed", integration=integration_id)
+        self._log.info("integration.resumed", integration=integration_id)
 
 
 def _shown(event_id: str) -> str | None:

@@ -39,7 +39,7 @@ def flatten(record: ConsentRecord, wanted: frozenset[str]) -> Flat:
         if is_plain_choice(purpose):
             key = f"consents_purposes_{purpose['id']}_enabled"
             if key in wanted:
-                _add(flat, key, purpose["enabled"])
+                _add(flat, key, purpose.get("enabled"))
             continue
         for key, value in _purpose(purpose):
             if key in wanted:

@@ -176,3 +176,10 @@ def test_whatever_a_value_is_made_of_it_is_redacted(value: object) -> None:
     assert "lena" not in stream.getvalue()
     (line,) = _lines(stream)
     assert (line["count"], line["none"]) == (2.5, None)
+
+
+def test_a_text_that_is_no_unicode_does_not_break_the_line() -> None:
+    stream = io.StringIO()
+    configure_logging("json", "info", stream)
+    structlog.get_logger("x").info("something.happened", detail="\ud800", counts={1: 2})
+    assert json.loads(stream.getvalue())["detail"] == "\ud800"
