@@ -296,8 +296,9 @@ def _optional_time(entity: dict[str, Any], name: str) -> int | None:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError
-        return round((moment - _EPOCH).total_seconds() * 1000)
+        since = moment - _EPOCH
     except (ValueError, OverflowError):
         raise UndecodableEvent(
             "invalid-event", "must be an ISO 8601 time with an offset", name
         ) from None
+    return round(since.total_seconds() * 1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -61,16 +62,18 @@ def nest(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """`{"a.b": 1}` as `{"a": {"b": 1}}`. No path may lie inside another (checked when loading)."""
     record: dict[str, Any] = {}
     for path, value in attributes.items():
-        *parents, name = path.split(".")
-        node = record
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = value
+        _place(record, path, value)
     return record
 
 
-def _place(record: dict[str, Any], path: str, value: str) -> None:
+@lru_cache(4096)
+def _steps(path: str) -> tuple[list[str], str]:
     *parents, name = path.split(".")
+    return parents, name
+
+
+def _place(record: dict[str, Any], path: str, value: Any) -> None:
+    parents, name = _steps(path)
     node = record
     for parent in parents:
         node = node.setdefault(parent, {})
