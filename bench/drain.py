@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.arena import Arena
 from bench.contestants import Contestant
@@ -41,19 +41,25 @@ def drain(
     *,
     count: int = 0,
     organizations: int = 1,
+    in_a_row: int = 1,
     workers: int = 1,
 ) -> Drained:
     """Let `count` events wait, start the contestant, and measure until all are handled or
-    `most_seconds` have passed since the first was.
+    `most_seconds` have passed since every organization had its first event.
     """
     count = count or contestant.prefill
     contestant.prepare(arena)
     arena.reset()
-    job = Job(0, "", count, organizations=organizations)
-    arena.start_publishing(contestant.template(arena), job)()
+    template = contestant.template(arena)
+    first = Job(0, "", organizations, organizations=organizations)
+    arena.start_publishing(template, first)()
+    rest = replace(first, count=count - organizations, in_a_row=in_a_row)
+    arena.start_publishing(template, replace(rest, first_number=organizations))()
     with ExitStack() as stack:
         processes = [stack.enter_context(contestant.start(arena)) for _ in range(workers)]
-        samples = _watch(lambda: contestant.handled(arena, count), processes, count, most_seconds)
+        samples = _watch(
+            lambda: contestant.handled(arena, count), processes, organizations, count, most_seconds
+        )
         peak = max(one.peak_memory_mb for one in processes)
         summary = arena.summary()
     warm = samples[0].handled + (samples[-1].handled - samples[0].handled) * _WARM_UP_SHARE
@@ -71,10 +77,11 @@ def drain(
 def _watch(
     handled_so_far: Callable[[], int],
     processes: list[Measured],
+    first: int,
     count: int,
     most_seconds: float,
 ) -> list[_Sample]:
-    """Samples from the first handled event to the last before the end."""
+    """Samples from the `first` handled events to the last before the end."""
     samples: list[_Sample] = []
     give_up_at = time.monotonic() + _START_SECONDS
     while True:
@@ -85,7 +92,7 @@ def _watch(
         now = time.monotonic()
         if handled >= count and len(samples) > 2:
             return samples
-        if handled:
+        if handled >= first:
             samples.append(_Sample(now, sum(one.cpu_microseconds for one in processes), handled))
         elif now > give_up_at:
             raise RuntimeError(f"nothing was handled in {_START_SECONDS:g} s")

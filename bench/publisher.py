@@ -33,7 +33,8 @@ _SEED: Final = 7
 @dataclass(frozen=True, slots=True)
 class Job:
     """`template` is a file with the frames of one message. `rate` is events a second, at intervals
-    of a Poisson process; 0 means as fast as can be. Events go round the organizations.
+    of a Poisson process; 0 means as fast as can be. Events go round the organizations, each of
+    which gets `in_a_row` at a time.
     """
 
     port: int
@@ -44,6 +45,7 @@ class Job:
     first_number: int = 0
     organizations: int = 1
     first_organization: int = 0
+    in_a_row: int = 1
 
     def dumps(self) -> str:
         return json.dumps(asdict(self))
@@ -178,7 +180,7 @@ def messages(job: Job, template: bytes) -> Iterator[tuple[int, bytes]]:
     for i in range(job.count):
         due = round(due + intervals.expovariate(job.rate) * 1e6) if job.rate else now_us()
         mark = f"{job.kind}{due:016}n{job.first_number + i:08}".encode()
-        yield due, form % {b"mark": mark, b"organization": names[i % len(names)]}
+        yield due, form % {b"mark": mark, b"organization": names[i // job.in_a_row % len(names)]}
 
 
 def publish(job: Job, line: Line) -> Report:

@@ -1,11 +1,14 @@
-"""What does an event cost with a thousand integrations, its neighbours all being others'?
+"""What does an event cost with a thousand integrations instead of ten?
 
-Events go round the integrations, so with a thousand of them hardly two of one integration are ever
-in hand together and there is little to batch. The same without batching tells what the lanes
-themselves cost.
+Three answers. `single`, without batching: what the lanes themselves cost. `batched`, each
+integration getting a hundred events in a row: the same with batching on. `scattered`, events going
+round the integrations: with a thousand of them hardly two of one integration are ever in hand
+together, so there is nothing to batch, and each event pays for a request of its own.
 """
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 from bench.arena import Arena
 from bench.contestants import Ours
@@ -13,15 +16,22 @@ from bench.drain import drain
 from bench.scale import Scale
 
 _FEW = 10
+_MODES: Final[tuple[tuple[str, dict[str, Any], int], ...]] = (
+    ("single", {"messages_per_request": 1}, 1),
+    ("batched", {}, 100),
+    ("scattered", {}, 1),
+)
 
 
 def customers(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
-    """CPU microseconds an event, with batching and without."""
+    """CPU microseconds an event, by mode."""
     figures: dict[str, float] = {"few": _FEW, "many": scale.many_integrations}
-    for mode, limits in (("batched", {}), ("single", {"messages_per_request": 1})):
+    for mode, limits, in_a_row in _MODES:
         for name, count in (("few", _FEW), ("many", scale.many_integrations)):
             worker = Ours(f"ours-customers-{name}-{mode}", integrations=count, limits=limits)
-            drained = drain(arena, worker, scale.drain_seconds, organizations=count)
+            drained = drain(
+                arena, worker, scale.drain_seconds, organizations=count, in_a_row=in_a_row
+            )
             figures[f"{mode}_{name}_us"] = drained.cpu_us_per_event
         figures[f"{mode}_ratio"] = figures[f"{mode}_many_us"] / figures[f"{mode}_few_us"]
     return figures

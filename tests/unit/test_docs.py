@@ -101,8 +101,8 @@ def _logged() -> Iterator[_Logged]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id == "log"
+                and ast.unparse(node.func.value) in ("log", "self._log")
+                and node.func.attr != "bind"
             ):
                 fields = frozenset(one.arg for one in node.keywords if one.arg is not None)
                 for event in _events_of(node):
