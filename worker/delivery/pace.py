@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-LONGEST_WAIT_SECONDS: Final = 0.05
+LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""
 _BUSY: Final = 0.35
 _AT_EASE: Final = 0.2
 """Shares of a core."""
 _SHORTEST_SECONDS: Final = 1 / 1000
-_LONGEST_SECONDS: Final = 1 / 150
+_LONGEST_SECONDS: Final = 1 / 100
 _STEP: Final = 1.5
 _BURST: Final = 16
 _WINDOW_SECONDS: Final = 0.1

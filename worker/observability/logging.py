@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import orjson
@@ -54,10 +55,19 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
     silence_libraries()
 
 
-class _Output(structlog.WriteLogger):
+class _Output:
+    """Writes whole lines. One that can't be written is lost, and stops no delivery."""
+
     def __init__(self, target: TextIO, name: str = "") -> None:
-        super().__init__(target)
+        self._target = target
         self.name = name
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._target.write(line + "\n")
+            self._target.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 def _json(event: Any, **_: Any) -> str:

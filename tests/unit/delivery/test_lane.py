@@ -13,6 +13,7 @@ from worker.broker.headers import HTTP_STATUS, RetryState
 from worker.delivery.courier import Crashed
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Failure
+from worker.delivery.pace import LONGEST_WAIT_SECONDS
 from worker.ordering.store import StoreUnavailable
 
 
@@ -217,7 +218,7 @@ async def test_the_events_of_a_busy_worker_wait_for_company_and_not_for_long() -
     await bench.offer("lena")
     await bench.offer("ole")
     assert len(bench.rounds.made) == made
-    await after(0.05)
+    await after(LONGEST_WAIT_SECONDS)
     assert [user for one in bench.rounds.made[made:] for user in one.users][-2:] == ["lena", "ole"]
 
 
@@ -234,7 +235,7 @@ async def test_those_of_a_worker_at_ease_wait_for_nothing() -> None:
 async def test_a_full_request_waits_for_no_company() -> None:
     bench = Bench(messages_per_request=2, cpu_share=0.9)
     await keep_busy(bench, 3)
-    await after(0.05)
+    await after(LONGEST_WAIT_SECONDS)
     await bench.offer("lena", "ole")
     assert bench.rounds.latest.users == ["lena", "ole"]
 

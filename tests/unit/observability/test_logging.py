@@ -183,3 +183,25 @@ def test_a_text_that_is_no_unicode_does_not_break_the_line() -> None:
     configure_logging("json", "info", stream)
     structlog.get_logger("x").info("something.happened", detail="\ud800", counts={1: 2})
     assert json.loads(stream.getvalue())["detail"] == "\ud800"
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_log_that_nobody_can_read_stops_nothing(is_closed: bool) -> None:
+    stream = Broken()
+    configure_logging("json", "debug", stream)
+    if is_closed:
+        stream.close()
+    log = structlog.get_logger("x")
+    for write in (log.debug, log.info, log.warning, log.error, log.critical):
+        write("something.happened")
+    try:
+        raise KeyError("x")
+    except KeyError:
+        log.exception("something.failed")
