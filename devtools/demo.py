@@ -178,7 +178,7 @@ def main() -> int:
             asyncio.run(_show(broker))
             console.print("Stopping everything and cleaning up")
     except (BrokerUnavailable, AssertionError) as error:
-        console.print(f"[red]demo failed:[/] {error}")
+        console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("stopped; everything is cleaned up")
