@@ -100,6 +100,7 @@ def running_broker() -> Iterator[RunningBroker]:
         try:
             container.start()
         except BrokerUnavailable as problem:
+            container.stop()
             if wanted == "docker":
                 raise
             sys.stderr.write(f"{problem}\nUsing a native RabbitMQ instead.\n")

@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from contextlib import suppress
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,87 +18,171 @@ from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
 BUDGET = 10
-console = Console()
+FINAL = ("delivered", "skipped", "dead")
+SHOWN_IDS = 4
+console = Console(highlight=False)
+
+Outcome = tuple[str, str, str]
+"""Integration, outcome, reason."""
 
 
-def _outcomes(stack: Stack) -> Counter[tuple[str, str, str]]:
-    """Outcomes that the worker has logged: integration, outcome, reason."""
-    counted: Counter[tuple[str, str, str]] = Counter()
-    for line in stack.log_text().splitlines():
-        entry = json.loads(line)
-        kind, _, outcome = entry["event"].partition(".")
-        if kind == "delivery":
-            integration = entry["integration"] or "(none)"
-            counted[(integration, outcome, entry.get("reason", ""))] += 1
-    return counted
+def _said(stack: Stack) -> list[dict[str, Any]]:
+    """What the worker has logged of outcomes so far."""
+    return [one for one in stack.log_entries() if one["event"].startswith("delivery.")]
+
+
+def _outcome(entry: dict[str, Any]) -> Outcome:
+    integration = entry["integration"] or "(none)"
+    return integration, entry["event"].removeprefix("delivery."), entry.get("reason", "")
+
+
+def _outcomes(stack: Stack) -> Counter[Outcome]:
+    return Counter(_outcome(one) for one in _said(stack))
+
+
+def _settled(stack: Stack) -> int:
+    """How often an event has met a fate that is final."""
+    return sum(count for (_, outcome, _), count in _outcomes(stack).items() if outcome in FINAL)
+
+
+class _Narrator:
+    """Tells outcomes as they come."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._told = 0
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            self.catch_up()
+            await asyncio.sleep(0.3)
+
+    def catch_up(self) -> None:
+        """A line for each sort of outcome since the last time, with the ids of its events."""
+        entries = _said(self._stack)[self._told :]
+        self._told += len(entries)
+        ids: dict[tuple[Outcome, str], list[str]] = {}
+        for entry in entries:
+            after = f"again in {entry['delay_seconds']:.1f} s" if "delay_seconds" in entry else ""
+            ids.setdefault((_outcome(entry), after), []).append(entry["event_id"] or "(no id)")
+        for ((integration, outcome, reason), after), named in ids.items():
+            more = f" and {len(named) - SHOWN_IDS} more" if len(named) > SHOWN_IDS else ""
+            which = ", ".join(named[:SHOWN_IDS]) + more
+            why = f"{reason}, {after}" if after else reason
+            line = f"   {integration:8}{outcome:11}{which}{': ' if why else ''}{why}"
+            console.print(line, soft_wrap=True, markup=False)
+
+
+async def _run(stack: Stack, *arguments: str) -> None:
+    """A command as an operator gives it, with what it says."""
+    console.print(f"   [bold]$ consent-worker {' '.join(arguments)}[/]")
+    _, out, err = await stack.command(*arguments)
+    for line in (out + err).splitlines():
+        console.print(f"   {line}", soft_wrap=True, markup=False)
 
 
 async def _show(broker: RunningBroker) -> None:
     async with Stack(broker.url, "demo", RETRY_BUDGET=BUDGET, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         stack.add_integration("press", upsert_mode=False)
-        console.print(f"[bold]RabbitMQ[/] ({broker.kind}), the emulator of Adobe, and one worker")
+        console.print(
+            f"RabbitMQ ({broker.kind}) is up; starting the emulator of Adobe and a worker"
+        )
         stack.start_worker()
         await stack.wait_until_consuming()
+        narrator = _Narrator(stack)
+        telling = asyncio.create_task(narrator.run())
+        try:
+            published = await _play(stack, narrator)
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+        _summarise(stack, published, await stack.depth("dead-letters"))
 
-        console.print("\n[bold]1.[/] Events of every sort are published")
-        events = [
-            event("org-shop", f"person-{i}@shop.example", enabled=i % 3 > 0) for i in range(12)
-        ]
-        events += [
-            event("org-shop", "silent@shop.example", enabled=None),
-            event("org-shop", "waiting@shop.example", status="pending_approval"),
-            event("org-shop", "crm-4711"),
-            event("org-press", "stranger@press.example"),
-            event("org-unknown", "somebody@example.com"),
-        ]
-        await stack.publish([*(json.dumps(one).encode() for one in events), b"not json"])
-        await wait_until(lambda: sum(_outcomes(stack).values()) >= len(events) + 1, "the outcomes")
 
-        console.print(
-            f"[bold]2.[/] Adobe is away for 3 s (the retry budget is {BUDGET} s here, not 300 s)"
-        )
-        faults = stack.sandbox.state.faults
-        faults.inject(target="collection", key="shop", kind="status", status=503, seconds=3)
-        await stack.publish([json.dumps(event("org-shop", "patient@shop.example")).encode()])
-        await wait_until(lambda: "patient@shop.example" in stack.delivered("shop"), "the retry")
-        console.print("   delivered after the outage")
+async def _play(stack: Stack, narrator: _Narrator) -> int:
+    """The scenes of the demo; how many events they published."""
 
-        console.print("[bold]3.[/] Adobe stays away for longer than the budget")
-        faults.inject(target="collection", key="shop", kind="status", status=503)
-        before = await stack.depth("dead-letters")
-        await stack.publish([json.dumps(event("org-shop", "late@shop.example")).encode()])
-        await stack.wait_for_depth("dead-letters", before + 1, BUDGET * 3)
-        _, listed, _ = await stack.command("dead-letters", "list")
-        console.print("   $ consent-worker dead-letters list")
-        console.print(listed, style="dim", end="")
+    async def fates(count: int) -> None:
+        await wait_until(lambda: _settled(stack) == count, f"{count} outcomes", BUDGET * 3)
+        narrator.catch_up()
 
-        console.print("[bold]4.[/] Adobe is back; an operator replays")
-        faults.clear()
-        _, said, _ = await stack.command("dead-letters", "replay", "--reason", "retries-exhausted")
-        console.print(
-            f"   $ consent-worker dead-letters replay --reason retries-exhausted: {said}", end=""
-        )
-        await wait_until(lambda: "late@shop.example" in stack.delivered("shop"), "the replay")
+    console.print(
+        "\n[bold]1. Events of two customers are published: choices, and all that can be odd[/]"
+    )
+    bodies = [
+        _choice(f"choice-{i}", f"person-{i}@shop.example", enabled=i % 3 > 0) for i in range(12)
+    ]
+    bodies += [
+        _choice("no-answer", "silent@shop.example", enabled=None),
+        _choice("unconfirmed", "waiting@shop.example", status="pending_approval"),
+        _choice("not-an-email", "crm-4711"),
+        _choice("no-such-profile", "stranger@press.example", organization="org-press"),
+        _choice("no-such-customer", "somebody@example.com", organization="org-unknown"),
+        b"not json",
+    ]
+    await stack.publish(bodies)
+    await fates(len(bodies))
 
-        table = Table("integration", "outcome", "reason", "count", title="\nSummary")
-        for (integration, outcome, reason), count in sorted(_outcomes(stack).items()):
-            table.add_row(integration, outcome, reason, str(count))
-        console.print(table)
-        profiles = Table("identity", "record at Adobe", title="Final profiles")
-        for profile in stack.sandbox.state.profiles.values():
-            profiles.add_row(profile.identity, json.dumps(profile.record.get("_acme")))
-        console.print(profiles)
+    console.print(
+        f"\n[bold]2. Adobe is away for 3 s[/] (the retry budget is {BUDGET} s here, not 300 s)"
+    )
+    faults = stack.sandbox.state.faults
+    faults.inject(target="collection", key="shop", kind="status", status=503, seconds=3)
+    await stack.publish([_choice("patient", "patient@shop.example")])
+    await fates(len(bodies) + 1)
+
+    console.print("\n[bold]3. Adobe stays away for longer than the budget[/]")
+    faults.inject(target="collection", key="shop", kind="status", status=503)
+    before = await stack.depth("dead-letters")
+    await stack.publish([_choice("late", "late@shop.example")])
+    await fates(len(bodies) + 2)
+    await stack.wait_for_depth("dead-letters", before + 1)
+    await _run(stack, "dead-letters", "list")
+
+    console.print("\n[bold]4. Adobe is back; an operator replays[/]")
+    faults.clear()
+    await _run(stack, "dead-letters", "replay", "--reason", "retries-exhausted")
+    await fates(len(bodies) + 3)
+    return len(bodies) + 2
+
+
+def _choice(event_id: str, user: str, *, organization: str = "org-shop", **changes: Any) -> bytes:
+    return json.dumps(event(organization, user, event_id=event_id, **changes)).encode()
+
+
+def _summarise(stack: Stack, published: int, left: int) -> None:
+    table = Table("integration", "outcome", "reason", "count", title="\nOutcomes")
+    totals: Counter[str] = Counter()
+    for (integration, outcome, reason), count in sorted(_outcomes(stack).items()):
+        table.add_row(integration, outcome, reason, str(count))
+        totals[outcome] += count
+    console.print(table)
+    profiles = Table("identity", "record at Adobe", title="\nFinal profiles at Adobe")
+    for profile in stack.sandbox.state.profiles.values():
+        profiles.add_row(profile.identity, json.dumps(profile.record.get("_acme")))
+    console.print(profiles)
+    console.print(
+        f"[bold]{published} published = {totals['delivered']} delivered + "
+        f"{totals['skipped']} skipped + {left} dead letters left[/]"
+    )
 
 
 def main() -> int:
-    """0 when everything was shown; 1 with a sentence when something is missing."""
+    """0 when everything was shown; 1 with a sentence when something is missing; 130 for Ctrl-C."""
+    console.print("Starting a private RabbitMQ; this takes a few seconds")
     try:
         with running_broker() as broker:
             asyncio.run(_show(broker))
+            console.print("Stopping everything and cleaning up")
     except (BrokerUnavailable, AssertionError) as error:
-        console.print(f"[red]demo failed:[/] {error}")
+        console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        console.print("stopped; everything is cleaned up")
+        return 130
     return 0
 
 

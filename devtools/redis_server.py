@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from devtools.broker import engine_answers
 from devtools.native_rabbitmq import free_port
-from devtools.native_redis import NativeRedis
+from devtools.native_redis import NativeRedis, RedisUnavailable
 
 DEFAULT_IMAGE = "redis:7.4"
 
@@ -39,7 +40,9 @@ class ContainerRedis:
         self._container = RedisContainer(image, password=password or None)
         self._container.with_bind_ports(6379, self.port)
         secret = ("--requirepass", password) if password else ()
-        command = ("redis-server", "--appendonly", "yes", *secret, *options)
+        # protected-mode: without a password Redis may else answer its own host alone.
+        command = ("redis-server", "--appendonly", "yes", "--protected-mode", "no")
+        command += (*secret, *options)
         self._container.with_command(" ".join(command))
         self._is_created = False
 
@@ -49,12 +52,17 @@ class ContainerRedis:
         return f"redis://{credentials}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start, or start again after `kill`, which keeps the data."""
+        """Start, or start again after `kill`, which keeps the data. Raises `RedisUnavailable`."""
         if self._is_created:
             self._container.get_wrapped_container().start()
-        else:
+            return
+        try:
             self._container.start()
-            self._is_created = True
+        except Exception as error:
+            raise RedisUnavailable(
+                f"Docker answers, but Redis did not start: {str(error)[:300]}"
+            ) from None
+        self._is_created = True
 
     def kill(self) -> None:
         """Stop without any order."""
@@ -66,15 +74,25 @@ class ContainerRedis:
 
 @contextmanager
 def running_redis(password: str = "", options: tuple[str, ...] = ()) -> Iterator[RunningRedis]:
-    """CONSENT_WORKER_TEST_REDIS (`docker` or `native`) forces one kind."""
+    """A container where Docker answers and can start one, Debian's package elsewhere.
+
+    CONSENT_WORKER_TEST_REDIS (`docker` or `native`) forces one kind. Raises `RedisUnavailable`.
+    """
     wanted = os.environ.get("CONSENT_WORKER_TEST_REDIS", "")
     if wanted == "docker" or (wanted != "native" and engine_answers()):
         container = ContainerRedis(password, options)
         try:
             container.start()
-            yield container
-        finally:
+        except RedisUnavailable as problem:
             container.remove()
-    else:
-        with NativeRedis(password, options) as native:
-            yield native
+            if wanted == "docker":
+                raise
+            sys.stderr.write(f"{problem}\nUsing a native Redis instead.\n")
+        else:
+            try:
+                yield container
+            finally:
+                container.remove()
+            return
+    with NativeRedis(password, options) as native:
+        yield native

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -68,6 +71,33 @@ async def test_the_line_to_the_broker_breaks_twenty_times(
             assert await stack.depth("dead-letters") == 0
 
     await _on_all_lines(scenario)
+
+
+async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker(
+    broker: RunningBroker, namespace: str
+) -> None:
+    """So a load balancer behaves, or a container's published port, while the broker is away."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # A thread, since only a line that is closed at once has ended before it is first read.
+        threading.Thread(target=_hang_up, args=[listener], daemon=True).start()
+        port = listener.getsockname()[1]
+        through_line = f"amqp://guest:guest@127.0.0.1:{port}/"
+        async with Stack(broker.url, namespace, AMQP_URL=through_line) as stack:
+            worker = stack.start_worker()
+            await wait_until(
+                lambda: stack.log_text().count("broker.unreachable") > 4 or worker.poll(),
+                "attempts to connect",
+            )
+            assert await stack.is_unready()
+            worker.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(worker.wait, 10) == 0
+        listener.shutdown(socket.SHUT_RDWR)  # ends the thread
+
+
+def _hang_up(listener: socket.socket) -> None:
+    with suppress(OSError):  # shut down by the test
+        while True:
+            listener.accept()[0].close()
 
 
 @pytest.mark.parametrize("which", ["Adobe", "token endpoint"])

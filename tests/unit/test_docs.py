@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
@@ -26,6 +27,8 @@ from worker.integrations.model import (
     Properties,
 )
 from worker.observability.metrics import Metrics
+from worker.sandbox.admin import admin_routes
+from worker.sandbox.faults import Fault, FaultKind, FaultTarget
 from worker.settings import WorkerSettings
 from worker.transform.decision import SkipReason
 
@@ -187,6 +190,17 @@ def test_limits_are_listed_with_default_and_bounds(name: str) -> None:
     bounds = {f"{rule.le:g}" for rule in field.metadata if hasattr(rule, "le")}
     bounds |= {f"{rule.ge:g}" for rule in field.metadata if hasattr(rule, "ge")}
     assert {bound for bound in bounds if not re.search(rf"\b{bound}\b", row)} == set()
+
+
+def test_the_admin_api_of_the_emulator_and_its_faults_are_listed() -> None:
+    page = _doc("emulator.md")
+    rows = _rows(page)
+    calls = set(re.findall(r"`([A-Z]+ /[^`]*)`", _section(page, "Admin API")))
+    assert calls == {f"{one.method} {one.path}" for one in admin_routes()}
+    assert set(get_args(FaultKind)) <= set(rows)
+    assert _missing(set(get_args(FaultTarget)), _section(page, "Faults")) == set()
+    given = {one.name for one in fields(Fault) if one.init} - {"id", "released"}
+    assert given <= set(rows)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

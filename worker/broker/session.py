@@ -267,8 +267,13 @@ async def connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=settings.heartbeat)
-    return await aio_pika.connect(
-        url,
-        timeout=CONNECT_TIMEOUT_SECONDS,
-        client_properties={"connection_name": f"consent-worker {purpose}"},
-    )
+    try:
+        return await aio_pika.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            client_properties={"connection_name": f"consent-worker {purpose}"},
+        )
+    except StopAsyncIteration:
+        # aiormq's word for a line that has ended when it begins to read: something answers in
+        # place of a broker that is away, such as a load balancer.
+        raise ConnectionResetError("the line ended before the broker spoke") from None
