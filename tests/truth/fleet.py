@@ -17,7 +17,16 @@ from pydantic import SecretStr
 from yarl import URL
 
 from devtools.waiting import wait_until
-from tests.truth.histories import History, Pause, Publish, Stage, body, make_history, newest
+from tests.truth.histories import (
+    Event,
+    History,
+    Pause,
+    Publish,
+    Stage,
+    body,
+    make_history,
+    what_is_wrong,
+)
 from tests.truth.ledger import Door, Ledger, Teller, event_of
 from tests.truth.mortal import Life
 from worker.adobe.client import AdobeClient
@@ -44,7 +53,11 @@ ATTEMPT_SECONDS = 1.0
 LEASE_SECONDS = 5.0
 CLOCK_LEADS = (0.0, 300.0, -300.0)
 SETTLE_SECONDS = 90.0
+LOOK_AGAIN_SECONDS = 0.2
+LOOKS = 2
+LOOKS_FOR_LOST = 30
 HOPELESS = "no-identity"
+ACTIONS = ("replay", "replay", "discard", "leave", "leave")
 MAPPINGS = {
     "news": "consents_purposes_news_enabled",
     "offers": "consents_purposes_offers_enabled",
@@ -58,7 +71,7 @@ class Disturbance:
     """`worker` is the number of the one that it meets."""
 
     at: float
-    kind: Literal["kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "replay"]
+    kind: Literal["kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "letters"]
     worker: int
 
     def __str__(self) -> str:
@@ -79,7 +92,7 @@ class Plan:
     def draw(cls, seed: int, histories: int, workers: int) -> Self:
         """A single worker is not killed: its state is in its memory, and dies with it."""
         chance = random.Random(seed)
-        kinds = ["cut-broker", "cut-adobe", "revoke-tokens", "replay", "replay"]
+        kinds = ["cut-broker", "cut-adobe", "revoke-tokens", "letters", "letters"]
         if workers > 1:
             kinds += ["kill", "kill", "kill", "cut-redis"]
         disturbances = sorted(
@@ -177,6 +190,7 @@ class Fleet:
         self.topology = build_topology(namespace, "native", 20)
         self.targets = {one.organization: one.targets for one in plan.histories}
         self.killed = 0
+        self._rested = 0
         self._amqp_url = amqp_url
         self._redis_url = redis_url
         self._timing = Timing(LEASE_SECONDS, 3600)
@@ -235,7 +249,7 @@ class Fleet:
                 group.create_task(self._play(history, number / len(self.plan.histories) * 2))
         self.sandbox.state.clear_faults()
         try:
-            await wait_until(self._is_settled_for_good, "all events settled", SETTLE_SECONDS)
+            await wait_until(self._is_at_rest_for_good, "everything at rest", SETTLE_SECONDS)
         except AssertionError as problem:
             raise AssertionError("\n".join([str(problem), *await self.problems()])) from None
 
@@ -254,18 +268,19 @@ class Fleet:
         return [str(self.plan), *found] if found else []
 
     def _wrong_profiles(self, history: History) -> list[str]:
-        expected = newest(history)
-        profiles = self.sandbox.state.profiles
         wrong = []
         for target in history.targets:
+
+            def is_at_adobe(event: Event, target: str = target) -> bool:
+                return self.ledger.fates[target, event.id].is_at_adobe
+
             for user in range(3):
-                email = history.email(user)
-                profile = profiles.get((target, email))
-                known = profile.record.get("_acme") if profile else None
-                if known != expected.get(email):
-                    wrong.append(
-                        f"  WRONG at {target}: user {user} has {known}, not {expected.get(email)}"
-                    )
+                profile = self.sandbox.state.profiles.get((target, history.email(user)))
+                record = profile.record.get("_acme") if profile else None
+                wrong += [
+                    f"  WRONG at {target}: of user {user} {problem}"
+                    for problem in what_is_wrong(history, user, record, is_at_adobe)
+                ]
         return wrong
 
     def _wrong_counts(self, history: History, left: Counter[tuple[str, str]]) -> list[str]:
@@ -336,45 +351,60 @@ class Fleet:
                     life.cut(_port(self.sandbox.url))
                 case "revoke-tokens":
                     self.sandbox.state.tokens.clear()
-                case "replay":
-                    await self._replay(lambda: chance.random() < 0.5)
+                case "letters":
+                    await self._work_off_letters(lambda: chance.choice(ACTIONS))
 
-    async def _replay(self, is_wanted: Callable[[], bool]) -> int:
-        """How many were replayed, as the command does it; what can never be delivered is not."""
-        replayed = 0
+    async def _work_off_letters(self, what_to_do: Callable[[], str]) -> int:
+        """Replay, discard or leave each dead letter, as the commands do; how many were taken off.
+
+        What can never be delivered is left lying.
+        """
+        taken_off = 0
         async with await aio_pika.connect(self._amqp_url) as connection:
             reading = [await connection.channel() for _ in range(4)]
             publishing = await connection.channel(publisher_confirms=True)
             letters = DeadLetters(reading, publishing, self.topology.names)
             async for message in letters.read(1000):
                 letter = describe(message)
-                if letter.reason != HOPELESS and is_wanted():
-                    event_id = event_of(message.body)["id"]
-                    fate = self.ledger.write(letter.integration or "", event_id, "replayed")
+                action = "leave" if letter.reason == HOPELESS else what_to_do()
+                if action == "leave":
+                    continue
+                taken_off += 1
+                event_id = event_of(message.body)["id"]
+                fate = self.ledger.write(letter.integration or "", event_id, f"operator: {action}")
+                if action == "replay":
                     fate.replayed += 1
                     await letters.replay(message)
-                    replayed += 1
+                else:
+                    fate.discarded += 1
+                    await letters.discard(message)
             await letters.give_back()
-        return replayed
+        return taken_off
 
-    async def _is_settled_for_good(self) -> bool:
-        """Nothing is under way, and still isn't a moment later."""
-        if not await self._is_settled():
+    async def _is_at_rest_for_good(self) -> bool:
+        """Whether nothing goes on. Whether all has gone well is another question.
+
+        What is handed on from queue to queue may be in none for a moment. So events that have not
+        ended are given more time, and if they are lost, the wait is over some time.
+        """
+        if not await self._is_at_rest():
+            self._rested = 0
             return False
-        await asyncio.sleep(0.3)  # what was handed on between two looks shows at the second
-        return await self._is_settled()
+        self._rested += 1
+        has_ended = all(fate.has_ended for fate in self.ledger.fates.values())
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return self._rested >= (LOOKS if has_ended else LOOKS_FOR_LOST)
 
-    async def _is_settled(self) -> bool:
+    async def _is_at_rest(self) -> bool:
         for queue in self.topology.queues:
             left = await self._depth(queue.name)
             if queue.name == self.topology.names.dead_letters:
                 is_more = left > sum(self._hopeless().values())
-                if is_more and await self._replay(lambda: True):
+                if is_more and await self._work_off_letters(lambda: "replay"):
                     return False
             elif left:
                 return False
-        is_idle = all(worker.is_idle for worker in self._workers)
-        return is_idle and all(fate.is_settled for fate in self.ledger.fates.values())
+        return all(worker.is_idle for worker in self._workers)
 
     def _hopeless(self) -> dict[tuple[str, str], int]:
         """How many dead letters each event that can't be delivered has left, at the least."""

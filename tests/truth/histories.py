@@ -1,12 +1,13 @@
 """Histories: what some users choose at one customer, how that is published, and what goes wrong.
 
-A history follows from its seed alone. What it must end with (`newest`) is written down here anew,
-from docs/ordering.md, and shares no code with the worker.
+A history follows from its seed alone. What it must end with is written down here anew, from
+docs/ordering.md, and shares no code with the worker.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -147,40 +148,47 @@ def body(history: History, event: Event) -> dict[str, Any]:
     return common | {"user": user, "created_at": event.at.isoformat()} | updated
 
 
-def newest(history: History) -> dict[str, dict[str, bool | str]]:
-    """E-mail → what Adobe must know of it in the end: the newest choice of each attribute, and of
-    snapshots, which replace each other, the newest one whole.
+def what_is_wrong(
+    history: History,
+    user: int,
+    record: dict[str, Any] | None,
+    is_at_adobe: Callable[[Event], bool],
+) -> list[str]:
+    """What is not the newest in the `record` of `user`, or None.
+
+    `is_at_adobe` says whether an event must have got there, if nothing newer has; one that need not
+    have may all the same.
     """
-    expected: dict[str, dict[str, bool | str]] = {}
-    for event in sorted(history.published, key=_age):
-        if event.kind == "choice":
-            known = expected.setdefault(history.email(event.user), {})
-            if history.mode == "snapshots":
-                known.clear()
-            known.update(event.attributes)
-    if history.mode != "snapshots":
-        _prefer_refusals(history, expected)
-    return expected
+    events = [one for one in history.published if one.user == user and one.kind == "choice"]
+    if history.mode == "snapshots":
+        allowed = _newest(events, is_at_adobe, lambda one: (one.at, one.id))
+        wanted = [one and one.attributes for one in allowed]
+        return [] if record in wanted else [f"{record} instead of {wanted}"]
+    problems = []
+    for name in sorted({name for one in events for name in one.attributes} | (record or {}).keys()):
+        choices = [one for one in events if name in one.attributes]
+        allowed = _newest(choices, is_at_adobe, lambda one, name=name: _rank(one, name))
+        wanted = [one and one.attributes[name] for one in allowed]
+        if (value := (record or {}).get(name)) not in wanted:
+            problems.append(f"{name} is {value} instead of {wanted}")
+    return problems
 
 
-def _age(event: Event) -> tuple[datetime, datetime, str]:
-    return event.at, event.updated_at or _LONG_AGO, event.id
+def _newest(
+    events: list[Event], is_at_adobe: Callable[[Event], bool], rank: Callable[[Event], Any]
+) -> list[Event | None]:
+    """The newest that must be at Adobe, and all that is newer; None where nothing must be there."""
+    possible: list[Event | None] = []
+    for event in sorted(events, key=rank, reverse=True):
+        possible.append(event)
+        if is_at_adobe(event):
+            return possible
+    return [*possible, None]
 
 
-def _prefer_refusals(history: History, expected: dict[str, dict[str, bool | str]]) -> None:
-    """Of choices that were made at the same time a refusal counts."""
-    for email, known in expected.items():
-        for name in known:
-            rivals = [
-                one
-                for one in history.published
-                if one.kind == "choice"
-                and history.email(one.user) == email
-                and name in one.attributes
-            ]
-            last = max(_age(one)[:2] for one in rivals)
-            if any(one.attributes[name] is False for one in rivals if _age(one)[:2] == last):
-                known[name] = False
+def _rank(event: Event, name: str) -> tuple[datetime, datetime, bool, str]:
+    is_refusal = event.attributes[name] is False
+    return event.at, event.updated_at or _LONG_AGO, is_refusal, event.id
 
 
 def _event(chance: random.Random, event_id: str, user: int, mode: Mode) -> Event:

@@ -20,18 +20,27 @@ from worker.delivery.pipeline import Pipeline
 @dataclass
 class Fate:
     """Of one event at one integration: how often it was published, given back by the broker, and
-    replayed; how often it was told to have ended; and all that was told, in order.
+    replayed, or discarded, as a dead letter; how often it was told to have ended; and all that was
+    told, in order.
     """
 
     published: int = 0
     redelivered: int = 0
     replayed: int = 0
+    discarded: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
 
     @property
-    def is_settled(self) -> bool:
+    def has_ended(self) -> bool:
         return self.ended.total() >= self.published + self.replayed
+
+    @property
+    def is_at_adobe(self) -> bool:
+        """Whether it must be there, or something newer. What was never accepted and is discarded in
+        the end may be: Adobe may have taken it without an answer.
+        """
+        return not self.discarded or bool(self.ended.keys() - {"dead"})
 
     def problem(self) -> str:
         """Whether it was lost or counted twice; empty if neither.
