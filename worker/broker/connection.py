@@ -8,9 +8,8 @@ import time
 from contextlib import suppress
 
 import structlog
-from aiormq.exceptions import AMQPError
 
-from worker.broker.session import Handler, Session
+from worker.broker.session import Handler, Session, tells_of_the_line
 from worker.broker.topology import Topology, TopologyConflict
 from worker.settings import WorkerSettings
 
@@ -78,7 +77,9 @@ class Broker:
                 log.warning("broker.session_lost", reason=session.loss_reason)
         except TopologyConflict:
             raise
-        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+        except Exception as error:
+            if not tells_of_the_line(error):
+                raise
             self.last_problem = f"no session with the broker: {type(error).__name__}"
             log.warning("broker.unreachable", error=type(error).__name__)
         finally:

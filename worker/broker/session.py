@@ -33,6 +33,16 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
 
 
+def tells_of_the_line(error: Exception) -> bool:
+    """Whether `error` is the broker's or the line's, and no mistake of ours.
+
+    aiormq gives a bare `Exception` to what is under way when a connection ends between two frames.
+    """
+    return type(error) is Exception or isinstance(
+        error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
+    )
+
+
 class SessionLost(Exception):  # noqa: N818 - a state, not a mistake
     """The session ended; what was not acknowledged will be delivered again."""
 
@@ -195,7 +205,9 @@ class Session:
                 mandatory=mandatory,
                 timeout=self._settings.publish_timeout,
             )
-        except (AMQPError, PublishError, TimeoutError, OSError, RuntimeError) as error:
+        except Exception as error:
+            if not tells_of_the_line(error):
+                raise
             self.publish_trouble = f"publishing to {exchange or 'a queue'}: {type(error).__name__}"
             log.warning("publish.unconfirmed", exchange=exchange, error=type(error).__name__)
             return False
@@ -214,7 +226,9 @@ class Session:
                         self._judge(intake, ready, consumers_there, idle_limit_seconds)
             if self._settings.delay == "plugin":
                 await assert_bindings(self._watch_channel, self._topology)
-        except (AMQPError, TimeoutError, OSError, RuntimeError) as error:
+        except Exception as error:
+            if not tells_of_the_line(error):
+                raise
             self.end(f"the broker did not answer a check: {type(error).__name__}")
 
     def _judge(

@@ -72,6 +72,12 @@ class SetupPause:
         self._is_probing = True
         return True
 
+    def told_nothing(self, now: float) -> None:
+        """The event let through had nothing to send: the next one may be the probe at once."""
+        if self._is_probing:
+            self._probe_at = now
+            self._is_probing = self._scout_is_out = False
+
     def parking_delay(self, parks: int, now: float, jitter: float) -> float:
         """Seconds to park an event that was parked `parks` times; `jitter` is in [-1, 1].
 

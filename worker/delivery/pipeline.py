@@ -262,6 +262,8 @@ class Pipeline:
             lane.pause.end()
             self._observer.resumed(lane.integration.id)
         else:
+            if all(isinstance(result, (Superseded, Duplicate, Busy)) for _, result in results):
+                lane.pause.told_nothing(time.monotonic())
             for delivery in lane.clear():
                 self._park_for_setup(delivery, lane.pause)
 

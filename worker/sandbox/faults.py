@@ -9,7 +9,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-FaultKind = Literal["status", "latency", "hang", "reset", "reset-after-processing", "refuse-token"]
+FaultKind = Literal[
+    "status", "latency", "hang", "reset", "reset-after-processing", "refuse-token", "partial"
+]
 FaultTarget = Literal["collection", "token", "lookup"]
 
 
@@ -19,7 +21,11 @@ class InvalidFault(ValueError):  # noqa: N818 - what it is
 
 @dataclass
 class Fault:
-    """`times` calls or `seconds` from now; None is without end. `key` is an id, or `*` for all."""
+    """`times` calls or `seconds` from now; None is without end. `key` is an id, or `*` for all.
+
+    A `body` that is text is sent as it is, anything else as JSON. `partial` refuses every second
+    message of a batch with `status`, and takes the others.
+    """
 
     target: FaultTarget
     kind: FaultKind

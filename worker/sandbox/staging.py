@@ -30,6 +30,8 @@ async def meet_fault(
     match fault.kind:
         case "status":
             headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+            if isinstance(fault.body, str):
+                return web.Response(text=fault.body, status=fault.status, headers=headers)
             return json_answer({} if fault.body is None else fault.body, fault.status, headers)
         case "hang":
             await fault.released.wait()

@@ -43,6 +43,20 @@ def test_a_probe_that_tells_nothing_is_over_after_a_while(pause: SetupPause) -> 
     assert pause.take_probe(150)
 
 
+def test_a_probe_that_had_nothing_to_send_leaves_the_next_to_go_at_once(pause: SetupPause) -> None:
+    pause.failed(REFUSED, 100)
+    assert pause.take_probe(115)
+    pause.told_nothing(116)
+    assert pause.parking_delay(0, 116, 0) == pytest.approx(0.1)
+    assert pause.take_probe(116.1)
+
+
+def test_what_had_nothing_to_send_and_is_no_probe_brings_none_forward(pause: SetupPause) -> None:
+    pause.failed(REFUSED, 100)
+    pause.told_nothing(101)
+    assert not pause.take_probe(114.9)
+
+
 def test_only_a_probe_lengthens_the_pause(pause: SetupPause) -> None:
     pause.failed(REFUSED, 100)
     for _ in range(20):

@@ -18,6 +18,7 @@ CALLS: dict[str, Call] = {
     "token": lambda caller: caller.token(),
     "lookup": lambda caller: caller.look_up(),
 }
+KEY = ("d", "a@b.example")
 USUAL = {"collection": 200, "token": 200, "lookup": 404}
 EVERY_TARGET = pytest.mark.parametrize("target", CALLS)
 
@@ -28,6 +29,24 @@ async def test_a_status_without_a_body_is_an_empty_object(caller: Caller, target
     answer = await CALLS[target](caller)
     assert (answer.status, answer.body) == (429, {})
     assert "Retry-After" not in answer.headers
+
+
+async def test_a_body_that_is_text_is_sent_as_it_is(caller: Caller) -> None:
+    caller.state.inject(target="collection", kind="status", status=207, body="<html>", times=1)
+    url = f"{caller.sandbox.url}/collection/i"
+    async with caller.session.post(url, json=upsert()) as answer:
+        assert (answer.status, await answer.text()) == (207, "<html>")
+
+
+async def test_a_partial_failure_refuses_every_second_message_of_a_batch(caller: Caller) -> None:
+    caller.state.inject(target="collection", kind="partial", status=429, times=2)
+    messages = [upsert(x=1), upsert(y=2), upsert(z=3)]
+    answer = await caller.send({"messages": messages}, "/collection/batch/i")
+    assert answer.status == 207
+    assert [one.get("statusCode", 200) for one in answer.body["responses"]] == [200, 429, 200]
+    assert caller.state.profiles[KEY].record.keys() >= {"x", "z"}
+    assert "y" not in caller.state.profiles[KEY].record
+    assert (await caller.send(upsert(y=2))).status == 200
 
 
 @EVERY_TARGET

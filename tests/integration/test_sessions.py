@@ -1,0 +1,56 @@
+"""Sessions with the broker: one follows the other, however the last one ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aio_pika
+from pydantic import SecretStr
+
+from devtools.broker import RunningBroker
+from worker.broker.connection import Broker
+from worker.broker.intake import Incoming
+from worker.broker.session import Session, connect
+from worker.broker.topology import build_topology, declare
+from worker.settings import WorkerSettings
+
+
+class _LosesTheLine:
+    """With its first message the line ends between two frames, which aiormq calls no reason."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.came_again = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+
+    def take(self, message: Incoming) -> None:
+        self.taken += 1
+        if self.taken == 1:
+            channel = message.full().channel
+            self._closing = asyncio.create_task(channel.connection.close(None))
+        else:
+            message.settle()
+            self.came_again.set()
+
+    def forget(self, session: Session) -> None:
+        """It keeps nothing."""
+
+
+async def test_a_line_that_ends_between_two_frames_while_a_session_opens(
+    broker: RunningBroker, namespace: str
+) -> None:
+    settings = WorkerSettings(amqp_url=SecretStr(broker.url), namespace=namespace)
+    topology = build_topology(namespace, "native", settings.delivery_limit)
+    async with await connect(settings, "test") as connection:
+        await declare(connection, topology)
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"x"), topology.names.events)
+    handler = _LosesTheLine()
+    sessions = Broker(settings, topology, handler)
+    running = asyncio.create_task(sessions.run())
+    async with asyncio.timeout(20):
+        coming = asyncio.create_task(handler.came_again.wait())
+        await asyncio.wait({running, coming}, return_when=asyncio.FIRST_COMPLETED)
+        sessions.stop()
+        await asyncio.gather(running, coming)
+    assert sessions.reconnects == 1

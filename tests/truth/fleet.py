@@ -1,0 +1,480 @@
+"""A fleet of real workers on a real broker, the emulator of Adobe, and many histories at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import aio_pika
+import structlog
+from pydantic import SecretStr
+from yarl import URL
+
+from devtools.waiting import wait_until
+from tests.truth.histories import (
+    Event,
+    History,
+    Pause,
+    Publish,
+    Stage,
+    body,
+    make_history,
+    what_is_wrong,
+)
+from tests.truth.ledger import Door, Ledger, Teller, event_of
+from tests.truth.mortal import Life
+from worker.adobe.client import AdobeClient
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.http import open_session
+from worker.broker.connection import Broker
+from worker.broker.dead_letters import DeadLetters, describe
+from worker.broker.delay import NativeDelay
+from worker.broker.topology import build_topology, declare
+from worker.delivery.gate import StoreGate
+from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.retry_policy import RetryPolicy
+from worker.integrations.model import Integration
+from worker.ordering.memory import MemoryStore
+from worker.ordering.redis import RedisStore
+from worker.ordering.store import NewestStore, Timing
+from worker.ordering.users import UserKeys
+from worker.sandbox.app import Sandbox
+from worker.sandbox.state import Profile
+from worker.settings import WorkerSettings
+
+BUDGET_SECONDS = 2.0
+ATTEMPT_SECONDS = 1.0
+LEASE_SECONDS = 5.0
+CLOCK_LEADS = (0.0, 300.0, -300.0)
+SETTLE_SECONDS = 90.0
+LOOK_AGAIN_SECONDS = 0.2
+LOOKS = 2
+LOOKS_FOR_LOST = 30
+HOPELESS = "no-identity"
+ACTIONS = ("replay", "replay", "discard", "leave", "leave")
+MAPPINGS = {
+    "news": "consents_purposes_news_enabled",
+    "offers": "consents_purposes_offers_enabled",
+    "country": "country",
+}
+_SHIELDED = frozenset({"unexpected-error", "invalid-headers", "unroutable"})
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """`worker` is the number of the one that it meets."""
+
+    at: float
+    kind: Literal["kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "letters"]
+    worker: int
+
+    def __str__(self) -> str:
+        return f"{self.at:.2f} s {self.kind} {self.worker}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Many histories at once, and what happens to the fleet meanwhile; it follows from its seed."""
+
+    seed: int
+    workers: int
+    prefetch: int
+    disturbances: list[Disturbance]
+    histories: list[History]
+
+    @classmethod
+    def draw(cls, seed: int, histories: int, workers: int) -> Self:
+        """A single worker is not killed: its state is in its memory, and dies with it."""
+        chance = random.Random(seed)
+        kinds = ["cut-broker", "cut-adobe", "revoke-tokens", "letters", "letters"]
+        if workers > 1:
+            kinds += ["kill", "kill", "kill", "cut-redis"]
+        disturbances = sorted(
+            (
+                Disturbance(chance.uniform(0.5, 6), chance.choice(kinds), chance.randrange(workers))
+                for _ in range(12)
+            ),
+            key=lambda one: one.at,
+        )
+        made = [make_history(seed * 10_000 + number) for number in range(histories)]
+        return cls(seed, workers, chance.choice((20, 1000)), disturbances, made)
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}: {self.workers} workers, prefetch {self.prefetch}; " + "; ".join(
+            map(str, self.disturbances)
+        )
+
+
+class Worker:
+    """The parts of `worker.service`, put together with a clock of their own."""
+
+    def __init__(self, fleet: Fleet, name: str, clock_lead: float, store: NewestStore) -> None:
+        self._fleet = fleet
+        self._name = name
+        self._clock_lead = clock_lead
+        self._store = store
+        self._broker: Broker | None = None
+        self.life = Life()
+        self._running = self.life.begin(self._run())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is connected and has nothing in hand."""
+        session = self._broker.session if self._broker else None
+        return session is not None and session.in_hand == 0
+
+    async def stop(self) -> None:
+        """Stop in order."""
+        if self._broker is not None:
+            self._broker.stop()
+        await self._running
+
+    async def _run(self) -> None:
+        fleet = self._fleet
+        policy = EndpointPolicy(("127.0.0.1",), True)
+        gate = StoreGate(self._store)
+        async with open_session(policy, ATTEMPT_SECONDS) as http:
+            pipeline = Pipeline(
+                routes=fleet,
+                sender=AdobeClient(
+                    http,
+                    policy,
+                    ims_url=f"{fleet.sandbox.url}/ims/token/v3",
+                    platform_url=fleet.sandbox.url,
+                ),
+                gate=gate,
+                users=UserKeys(),
+                policy=RetryPolicy(BUDGET_SECONDS, ATTEMPT_SECONDS),
+                delay=NativeDelay(fleet.settings.namespace),
+                queues=fleet.topology.names,
+                limits=Limits(
+                    max_event_bytes=100_000,
+                    poison_after=5,
+                    setup_probe_seconds=0.2,
+                    setup_patience_seconds=3.0,
+                ),
+                observer=Teller(fleet.ledger, self._name),
+                clock=_clock(self._clock_lead),
+            )
+            handler = Door(pipeline, fleet.ledger, fleet.targets)
+            self._broker = Broker(fleet.settings, fleet.topology, handler)
+            try:
+                await self._broker.run()
+            finally:
+                await gate.stop()
+
+
+class Fleet:
+    """Runs a plan; an async context manager, in a `MortalLoop`. Knows the integrations (`Routes`).
+
+    Without `redis_url` it is one worker with its state in memory.
+    """
+
+    def __init__(self, plan: Plan, amqp_url: str, redis_url: str | None, namespace: str) -> None:
+        self.plan = plan
+        self.ledger = Ledger()
+        self.sandbox = Sandbox()
+        self.settings = WorkerSettings(
+            amqp_url=SecretStr(amqp_url),
+            namespace=namespace,
+            prefetch_events=plan.prefetch,
+            prefetch_retries=plan.prefetch,
+            watch_seconds=1,
+        )
+        self.topology = build_topology(namespace, "native", 20)
+        self.targets = {one.organization: one.targets for one in plan.histories}
+        self.killed = 0
+        self._rested = 0
+        self._amqp_url = amqp_url
+        self._redis_url = redis_url
+        self._timing = Timing(LEASE_SECONDS, 3600)
+        self._memory = MemoryStore(self._timing)
+        self._integrations: dict[str, Integration] = {}
+        self._stack = AsyncExitStack()
+        self._workers: list[Worker] = []
+
+    # Routes
+
+    def for_organization(self, organization_id: str) -> list[Integration]:
+        return [self._integrations[one] for one in self.targets.get(organization_id, ())]
+
+    def get(self, integration_id: str) -> Integration | None:
+        return self._integrations.get(integration_id)
+
+    def is_broken_for(self, organization_id: str) -> list[str]:
+        return []
+
+    # From start to settled
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.sandbox)
+        self._connection = await self._stack.enter_async_context(
+            await aio_pika.connect(self._amqp_url)
+        )
+        await declare(self._connection, self.topology)
+        self._stack.push_async_callback(self._delete_queues)
+        self._publishing = await self._connection.channel(publisher_confirms=True)
+        self._watching = await self._connection.channel()
+        for history in self.plan.histories:
+            for target in history.targets:
+                self._integrations[target] = self._integration(history, target)
+            if history.mode == "look-up":
+                for user in range(3):
+                    email = history.email(user)
+                    record = {"personalEmail": {"address": email}}
+                    known = Profile(f"known-{history.seed}", email, record)
+                    self.sandbox.state.profiles[known.dataset_id, email] = known
+        self._logs = self._stack.enter_context(structlog.testing.capture_logs())
+        self._workers = [self._new_worker(number) for number in range(self.plan.workers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self._workers:
+            await worker.stop()
+        await self._stack.aclose()
+
+    async def run(self) -> None:
+        """Let everything happen, mend everything, replay all dead letters, and wait until all is
+        settled. AssertionError if it never is.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._disturb())
+            for number, history in enumerate(self.plan.histories):
+                group.create_task(self._play(history, number / len(self.plan.histories) * 2))
+        self.sandbox.state.clear_faults()
+        try:
+            await wait_until(self._is_at_rest_for_good, "everything at rest", SETTLE_SECONDS)
+        except AssertionError as problem:
+            raise AssertionError("\n".join([str(problem), *await self.problems()])) from None
+
+    async def problems(self) -> list[str]:
+        """What is not as it must be, history by history; empty when all is well."""
+        found: list[str] = []
+        left = await self._dead_letters_left()
+        for history in self.plan.histories:
+            wrong = [*self._wrong_profiles(history), *self._wrong_counts(history, left)]
+            if wrong:
+                found += [f"\n{history}", *wrong, *self._stories(history)]
+        odd = self.ledger.dead.keys() & _SHIELDED
+        crashes = [one for one in self._logs if "unexpected" in str(one["event"])]
+        if odd or crashes:
+            found.append(f"faults of the worker's own: {odd} {crashes}")
+        return [str(self.plan), *found] if found else []
+
+    def _wrong_profiles(self, history: History) -> list[str]:
+        wrong = []
+        for target in history.targets:
+
+            def is_at_adobe(event: Event, target: str = target) -> bool:
+                return self.ledger.fates[target, event.id].is_at_adobe
+
+            for user in range(3):
+                profile = self.sandbox.state.profiles.get((target, history.email(user)))
+                record = profile.record.get("_acme") if profile else None
+                wrong += [
+                    f"  WRONG at {target}: of user {user} {problem}"
+                    for problem in what_is_wrong(history, user, record, is_at_adobe)
+                ]
+        return wrong
+
+    def _wrong_counts(self, history: History, left: Counter[tuple[str, str]]) -> list[str]:
+        wrong = []
+        hopeless = {one.id for one in history.published if one.kind == "no-identity"}
+        for target in history.targets:
+            for event_id in {one.id for one in history.published}:
+                fate = self.ledger.fates[target, event_id]
+                if problem := fate.problem():
+                    wrong.append(f"  WRONG at {target}: {event_id} was {problem}")
+                letters = left[target, event_id]
+                least = fate.published if event_id in hopeless else 0
+                most = fate.published + fate.redelivered if event_id in hopeless else 0
+                if not least <= letters <= most:
+                    wrong.append(f"  WRONG at {target}: {event_id} left {letters} dead letters")
+        return wrong
+
+    def _stories(self, history: History) -> list[str]:
+        lines = []
+        for (target, event_id), fate in self.ledger.fates.items():
+            if target in history.targets:
+                lines.append(f"  {event_id} at {target}:")
+                lines += [f"    {one}" for one in fate.story]
+        for request in self.sandbox.state.requests:
+            if request["inlet"] in history.targets:
+                body = request["body"]
+                for message in body.get("messages", [body]):
+                    record = message["body"].get("xdmEntity", message["body"])
+                    lines.append(
+                        f"  Adobe got at {request['inlet']}, answered {request['status']}: {record}"
+                    )
+        return lines
+
+    # What happens
+
+    async def _play(self, history: History, start: float) -> None:
+        await asyncio.sleep(start)
+        for step in history.steps:
+            match step:
+                case Pause(seconds):
+                    await asyncio.sleep(seconds)
+                case Stage(description):
+                    self.sandbox.state.inject(**description)
+                case Publish(event):
+                    for target in history.targets:
+                        self.ledger.write(target, event.id, "published").published += 1
+                    document = json.dumps(body(history, event)).encode()
+                    await self._publishing.default_exchange.publish(
+                        aio_pika.Message(document, delivery_mode=2), self.topology.names.events
+                    )
+
+    async def _disturb(self) -> None:
+        chance = random.Random(self.plan.seed)
+        began = asyncio.get_running_loop().time()
+        for one in self.plan.disturbances:
+            await asyncio.sleep(began + one.at - asyncio.get_running_loop().time())
+            life = self._workers[one.worker].life
+            match one.kind:
+                case "kill":
+                    await life.end()
+                    self.killed += 1
+                    self._workers[one.worker] = self._new_worker(one.worker)
+                case "cut-broker":
+                    life.cut(_port(self._amqp_url))
+                case "cut-redis":
+                    life.cut(_port(self._redis_url or ""))
+                case "cut-adobe":
+                    life.cut(_port(self.sandbox.url))
+                case "revoke-tokens":
+                    self.sandbox.state.tokens.clear()
+                case "letters":
+                    await self._work_off_letters(lambda: chance.choice(ACTIONS))
+
+    async def _work_off_letters(self, what_to_do: Callable[[], str]) -> int:
+        """Replay, discard or leave each dead letter, as the commands do; how many were taken off.
+
+        What can never be delivered is left lying.
+        """
+        taken_off = 0
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            reading = [await connection.channel() for _ in range(4)]
+            publishing = await connection.channel(publisher_confirms=True)
+            letters = DeadLetters(reading, publishing, self.topology.names)
+            async for message in letters.read(1000):
+                letter = describe(message)
+                action = "leave" if letter.reason == HOPELESS else what_to_do()
+                if action == "leave":
+                    continue
+                taken_off += 1
+                event_id = event_of(message.body)["id"]
+                fate = self.ledger.write(letter.integration or "", event_id, f"operator: {action}")
+                if action == "replay":
+                    fate.replayed += 1
+                    await letters.replay(message)
+                else:
+                    fate.discarded += 1
+                    await letters.discard(message)
+            await letters.give_back()
+        return taken_off
+
+    async def _is_at_rest_for_good(self) -> bool:
+        """Whether nothing goes on. Whether all has gone well is another question.
+
+        What is handed on from queue to queue may be in none for a moment. So events that have not
+        ended are given more time, and if they are lost, the wait is over some time.
+        """
+        if not await self._is_at_rest():
+            self._rested = 0
+            return False
+        self._rested += 1
+        has_ended = all(fate.has_ended for fate in self.ledger.fates.values())
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return self._rested >= (LOOKS if has_ended else LOOKS_FOR_LOST)
+
+    async def _is_at_rest(self) -> bool:
+        for queue in self.topology.queues:
+            left = await self._depth(queue.name)
+            if queue.name == self.topology.names.dead_letters:
+                is_more = left > sum(self._hopeless().values())
+                if is_more and await self._work_off_letters(lambda: "replay"):
+                    return False
+            elif left:
+                return False
+        return all(worker.is_idle for worker in self._workers)
+
+    def _hopeless(self) -> dict[tuple[str, str], int]:
+        """How many dead letters each event that can't be delivered has left, at the least."""
+        return {
+            (target, event.id): self.ledger.fates[target, event.id].published
+            for history in self.plan.histories
+            for target in history.targets
+            for event in history.published
+            if event.kind == "no-identity"
+        }
+
+    async def _dead_letters_left(self) -> Counter[tuple[str, str]]:
+        """By integration and event; they are taken off the queue."""
+        left: Counter[tuple[str, str]] = Counter()
+        queue = await self._watching.get_queue(self.topology.names.dead_letters)
+        while message := await queue.get(fail=False, no_ack=True):
+            letter = describe(message)
+            left[letter.integration or "", event_of(message.body)["id"]] += 1
+        return left
+
+    async def _depth(self, name: str) -> int:
+        declared = await self._watching.declare_queue(name, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def _delete_queues(self) -> None:
+        channel = await self._connection.channel()
+        for queue in self.topology.queues:
+            await channel.queue_delete(queue.name)
+
+    def _new_worker(self, number: int) -> Worker:
+        store: NewestStore = self._memory
+        if self._redis_url is not None:
+            store = RedisStore(self._redis_url, self._timing, namespace=self.settings.namespace)
+        name = f"worker {number}" + f" (life {self.killed + 1})" * (self.killed > 0)
+        return Worker(self, name, CLOCK_LEADS[number % len(CLOCK_LEADS)], store)
+
+    def _integration(self, history: History, target: str) -> Integration:
+        is_snapshots = history.mode == "snapshots"
+        return Integration.model_validate(
+            {
+                "id": target,
+                "organization_id": history.organization,
+                "type_id": "adobe-experience-cloud",
+                "authentication": {
+                    "client_id": f"client-{target}",
+                    "client_secret": "secret",
+                    "api_key": f"key-{target}",
+                },
+                "properties": {
+                    "organization_id": "ABC@AdobeOrg",
+                    "dataflow_endpoint": f"{self.sandbox.url}/collection/{target}",
+                    "dataflow_id": f"flow-{target}",
+                    "schema_id": "https://ns.adobe.com/acme/schemas/1",
+                    "dataset_id": target,
+                    "user_identifier": ["email"],
+                },
+                "mappings": [{"id": f"_acme.{k}", "value": v} for k, v in MAPPINGS.items()],
+                "upsert_mode": history.mode != "look-up",
+                "payload_mode": "xdm" if is_snapshots else "upsert",
+                "events": "user" if is_snapshots else "event",
+                "limits": history.limits,
+            }
+        )
+
+
+def _clock(lead: float) -> Callable[[], float]:
+    import time  # noqa: PLC0415
+
+    return lambda: time.time() + lead
+
+
+def _port(url: str) -> int:
+    return URL(url).port or 0

@@ -1,0 +1,144 @@
+"""What is told of every event: the observer of all workers of a fleet, and the count in the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.adobe.replies import Accepted
+from worker.broker.headers import INTEGRATION
+from worker.broker.intake import Incoming
+from worker.broker.session import Session
+from worker.delivery.delivery import Delivery
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
+from worker.delivery.pipeline import Pipeline
+
+
+@dataclass
+class Fate:
+    """Of one event at one integration: how often it was published, given back by the broker, and
+    replayed, or discarded, as a dead letter; how often it was told to have ended; and all that was
+    told, in order.
+    """
+
+    published: int = 0
+    redelivered: int = 0
+    replayed: int = 0
+    discarded: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ended.total() >= self.published + self.replayed
+
+    @property
+    def is_at_adobe(self) -> bool:
+        """Whether it must be there, or something newer. What was never accepted and is discarded in
+        the end may be: Adobe may have taken it without an answer.
+        """
+        return not self.discarded or bool(self.ended.keys() - {"dead"})
+
+    def problem(self) -> str:
+        """Whether it was lost or counted twice; empty if neither.
+
+        One end for each time that it was published or replayed. Beyond that, one more for each
+        time that a worker was lost with the message in its hands: what it had told, the next one
+        tells again.
+        """
+        due = self.published + self.replayed
+        told = self.ended.total()
+        if due <= told <= due + self.redelivered:
+            return ""
+        return (
+            f"published {self.published}, replayed {self.replayed}, redelivered {self.redelivered} "
+            f"times, but ended {told} times: {dict(self.ended)}"
+        )
+
+
+class Ledger:
+    """The fates by integration and event."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.fates: defaultdict[tuple[str, str], Fate] = defaultdict(Fate)
+        self.parked: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.dead: Counter[str] = Counter()
+
+    def write(self, integration_id: str, event_id: str, what: str) -> Fate:
+        fate = self.fates[integration_id, event_id]
+        fate.story.append(f"{time.monotonic() - self.began:7.3f} {what}")
+        return fate
+
+
+class Teller:
+    """Writes down what one worker tells; the pipeline's observer."""
+
+    def __init__(self, ledger: Ledger, worker: str) -> None:
+        self._ledger = ledger
+        self._worker = worker
+
+    def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
+        ledger = self._ledger
+        match outcome:
+            case Skipped(reason):
+                ledger.skipped[reason] += 1
+                fate = self._write(integration_id, event_id, f"skipped ({reason})")
+                fate.ended["skipped"] += 1
+            case Dead(reason, failure):
+                ledger.dead[reason] += 1
+                what = f"dead ({reason}: {failure.error})"
+                self._write(integration_id, event_id, what).ended["dead"] += 1
+            case Retried(delay, failure):
+                ledger.failed[failure.error] += 1
+                self._write(integration_id, event_id, f"retried in {delay:.2f} s ({failure.error})")
+            case Parked(delay, reason, _):
+                ledger.parked[reason] += 1
+                self._write(integration_id, event_id, f"parked for {delay:.2f} s ({reason})")
+
+    def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
+        for delivery, _ in accepted:
+            fate = self._write(integration_id, delivery.choice.event_id, "delivered")
+            fate.ended["delivered"] += 1
+
+    def paused(self, integration_id: str, failure: Failure) -> None:
+        """Told of each of its events anyway."""
+
+    def resumed(self, integration_id: str) -> None:
+        """Told of each of its events anyway."""
+
+    def _write(self, integration_id: str, event_id: str, what: str) -> Fate:
+        return self._ledger.write(integration_id, event_id, f"{self._worker}: {what}")
+
+
+class Door:
+    """Stands before the pipeline, and counts what the broker had to give out again."""
+
+    def __init__(self, pipeline: Pipeline, ledger: Ledger, targets: dict[str, list[str]]) -> None:
+        self._pipeline = pipeline
+        self._ledger = ledger
+        self._targets = targets
+
+    def take(self, message: Incoming) -> None:
+        if message.full().redelivered:
+            event = event_of(message.body)
+            named = message.headers.get(INTEGRATION)
+            targets = [named] if named else self._targets[event["organization_id"]]
+            for target in targets:
+                fate = self._ledger.write(target, event["id"], "given back to the broker")
+                fate.redelivered += 1
+        self._pipeline.take(message)
+
+    def forget(self, session: Session) -> None:
+        self._pipeline.forget(session)
+
+
+def event_of(body: bytes) -> dict[str, Any]:
+    """The event in a body, taken out of its envelope if there is one."""
+    document = json.loads(body)
+    return document["parameters"]["new_entity"] if "type" in document else document

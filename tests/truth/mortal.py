@@ -1,0 +1,78 @@
+"""Workers in this process that can die as a process does: at any moment, without a last word.
+
+The loop knows whose task and whose line each one is. A worker dies by having all of its lines cut
+and all of its tasks cancelled in one step of the loop; what it still tries to begin is refused. So
+nothing of what it was about to say reaches RabbitMQ, Redis or Adobe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine
+from typing import Any
+from weakref import WeakSet
+
+_OWNER: contextvars.ContextVar[Life | None] = contextvars.ContextVar("owner", default=None)
+_LAST_STEPS_SECONDS = 10.0
+
+
+class Life:
+    """What belongs to one worker, which is alive until it dies."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._lines: WeakSet[asyncio.Transport] = WeakSet()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work`; it, and whatever it starts, belongs to this life."""
+        context = contextvars.copy_context()
+        context.run(_OWNER.set, self)
+        return asyncio.get_running_loop().create_task(work, context=context)
+
+    def cut(self, port: int) -> None:
+        """Break all lines to a port, without any goodbye."""
+        for line in list(self._lines):
+            if (line.get_extra_info("peername") or ("", 0))[1] == port:
+                line.abort()
+
+    async def end(self) -> None:
+        """Die. Returns when nothing is left of it."""
+        self.is_over = True
+        for line in list(self._lines):
+            line.abort()
+        while left := [task for task in self._tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            _, left_over = await asyncio.wait(left, timeout=_LAST_STEPS_SECONDS)
+            assert not left_over, f"these go on after death: {left_over}"
+
+    def own(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        if self.is_over:
+            task.cancel()
+
+    def own_line(self, line: asyncio.Transport) -> None:
+        self._lines.add(line)
+        if self.is_over:
+            line.abort()
+
+
+class MortalLoop(asyncio.SelectorEventLoop):
+    """The loop of such workers."""
+
+    def create_task(self, work: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(work, **options)
+        context = options.get("context")
+        owner = _OWNER.get() if context is None else context.get(_OWNER)
+        if owner is not None:
+            owner.own(task)
+        return task
+
+    async def create_connection(self, *arguments: Any, **options: Any) -> Any:
+        transport, protocol = await super().create_connection(*arguments, **options)
+        owner = _OWNER.get()
+        if owner is not None:
+            owner.own_line(transport)
+        return transport, protocol
