@@ -18,6 +18,7 @@ from yarl import URL
 
 from devtools.waiting import wait_until
 from tests.truth.histories import (
+    MAX_USERS,
     Event,
     History,
     Pause,
@@ -225,7 +226,7 @@ class Fleet:
             for target in history.targets:
                 self._integrations[target] = self._integration(history, target)
             if history.mode == "look-up":
-                for user in range(3):
+                for user in range(MAX_USERS):
                     email = history.email(user)
                     record = {"personalEmail": {"address": email}}
                     known = Profile(f"known-{history.seed}", email, record)
@@ -274,7 +275,7 @@ class Fleet:
             def is_at_adobe(event: Event, target: str = target) -> bool:
                 return self.ledger.fates[target, event.id].is_at_adobe
 
-            for user in range(3):
+            for user in range(MAX_USERS):
                 profile = self.sandbox.state.profiles.get((target, history.email(user)))
                 record = profile.record.get("_acme") if profile else None
                 wrong += [
@@ -317,20 +318,23 @@ class Fleet:
     # What happens
 
     async def _play(self, history: History, start: float) -> None:
+        """What is published between two pauses comes in one burst."""
         await asyncio.sleep(start)
-        for step in history.steps:
-            match step:
-                case Pause(seconds):
-                    await asyncio.sleep(seconds)
-                case Stage(description):
-                    self.sandbox.state.inject(**description)
-                case Publish(event):
-                    for target in history.targets:
-                        self.ledger.write(target, event.id, "published").published += 1
-                    document = json.dumps(body(history, event)).encode()
-                    await self._publishing.default_exchange.publish(
-                        aio_pika.Message(document, delivery_mode=2), self.topology.names.events
-                    )
+        async with asyncio.TaskGroup() as burst:
+            for step in history.steps:
+                match step:
+                    case Pause(seconds):
+                        await asyncio.sleep(seconds)
+                    case Stage(description):
+                        self.sandbox.state.inject(**description)
+                    case Publish(event):
+                        for target in history.targets:
+                            self.ledger.write(target, event.id, "published").published += 1
+                        burst.create_task(self._publish(json.dumps(body(history, event)).encode()))
+
+    async def _publish(self, document: bytes) -> None:
+        message = aio_pika.Message(document, delivery_mode=2)
+        await self._publishing.default_exchange.publish(message, self.topology.names.events)
 
     async def _disturb(self) -> None:
         chance = random.Random(self.plan.seed)
