@@ -58,7 +58,8 @@ LOOK_AGAIN_SECONDS = 0.2
 LOOKS = 2
 LOOKS_FOR_LOST = 30
 HOPELESS = "no-identity"
-ACTIONS = ("replay", "replay", "discard", "leave", "leave")
+ACTIONS = ("replay", "discard", "leave", "leave")
+LAST_ACTIONS = ("replay", "replay", "discard")
 MAPPINGS = {
     "news": "consents_purposes_news_enabled",
     "offers": "consents_purposes_offers_enabled",
@@ -192,6 +193,7 @@ class Fleet:
         self.targets = {one.organization: one.targets for one in plan.histories}
         self.killed = 0
         self._rested = 0
+        self._chance = random.Random(plan.seed)
         self._amqp_url = amqp_url
         self._redis_url = redis_url
         self._timing = Timing(LEASE_SECONDS, 3600)
@@ -337,7 +339,6 @@ class Fleet:
         await self._publishing.default_exchange.publish(message, self.topology.names.events)
 
     async def _disturb(self) -> None:
-        chance = random.Random(self.plan.seed)
         began = asyncio.get_running_loop().time()
         for one in self.plan.disturbances:
             await asyncio.sleep(began + one.at - asyncio.get_running_loop().time())
@@ -356,7 +357,7 @@ class Fleet:
                 case "revoke-tokens":
                     self.sandbox.state.tokens.clear()
                 case "letters":
-                    await self._work_off_letters(lambda: chance.choice(ACTIONS))
+                    await self._work_off_letters(lambda: self._chance.choice(ACTIONS))
 
     async def _work_off_letters(self, what_to_do: Callable[[], str]) -> int:
         """Replay, discard or leave each dead letter, as the commands do; how many were taken off.
@@ -404,11 +405,14 @@ class Fleet:
             left = await self._depth(queue.name)
             if queue.name == self.topology.names.dead_letters:
                 is_more = left > sum(self._hopeless().values())
-                if is_more and await self._work_off_letters(lambda: "replay"):
+                if is_more and await self._work_off_letters(self._last_action):
                     return False
             elif left:
                 return False
         return all(worker.is_idle for worker in self._workers)
+
+    def _last_action(self) -> str:
+        return self._chance.choice(LAST_ACTIONS)
 
     def _hopeless(self) -> dict[tuple[str, str], int]:
         """How many dead letters each event that can't be delivered has left, at the least."""

@@ -212,7 +212,8 @@ def _fault(chance: random.Random, history: History) -> dict[str, Any]:
     target = chance.choice(history.targets)
     times = chance.choice((1, 1, 2, 3, 6))
     kind = chance.choice(
-        ("away", "away", "refused", "set-up", "odd", "hang", "reset", "half", "slow", "partial")
+        ("away", "away", "refused", "set-up", "odd", "hang", "reset", "half", "slow")
+        + ("partial",) * 3
         + ("token", "look-up") * (history.mode == "look-up")
         + ("token",)
     )
