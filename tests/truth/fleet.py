@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -479,8 +480,6 @@ class Fleet:
 
 
 def _clock(lead: float) -> Callable[[], float]:
-    import time  # noqa: PLC0415
-
     return lambda: time.time() + lead
 
 
