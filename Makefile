@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+HISTORIES ?= 5000
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test bench bench-full lint types imports format clean
+.PHONY: help install demo test soak bench bench-full lint types imports format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -29,6 +30,10 @@ test: $(STAMP) ## Run all tests (Docker where an engine answers, native RabbitMQ
 	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
+	CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
+	  $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/truth
 
 $(BENCH_STAMP): constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from yarl import URL
 
 from devtools.waiting import wait_until
 from tests.truth.histories import (
+    MAX_USERS,
     Event,
     History,
     Pause,
@@ -57,7 +59,8 @@ LOOK_AGAIN_SECONDS = 0.2
 LOOKS = 2
 LOOKS_FOR_LOST = 30
 HOPELESS = "no-identity"
-ACTIONS = ("replay", "replay", "discard", "leave", "leave")
+ACTIONS = ("replay", "discard", "leave", "leave")
+LAST_ACTIONS = ("replay", "replay", "discard")
 MAPPINGS = {
     "news": "consents_purposes_news_enabled",
     "offers": "consents_purposes_offers_enabled",
@@ -191,6 +194,7 @@ class Fleet:
         self.targets = {one.organization: one.targets for one in plan.histories}
         self.killed = 0
         self._rested = 0
+        self._chance = random.Random(plan.seed)
         self._amqp_url = amqp_url
         self._redis_url = redis_url
         self._timing = Timing(LEASE_SECONDS, 3600)
@@ -225,7 +229,7 @@ class Fleet:
             for target in history.targets:
                 self._integrations[target] = self._integration(history, target)
             if history.mode == "look-up":
-                for user in range(3):
+                for user in range(MAX_USERS):
                     email = history.email(user)
                     record = {"personalEmail": {"address": email}}
                     known = Profile(f"known-{history.seed}", email, record)
@@ -274,7 +278,7 @@ class Fleet:
             def is_at_adobe(event: Event, target: str = target) -> bool:
                 return self.ledger.fates[target, event.id].is_at_adobe
 
-            for user in range(3):
+            for user in range(MAX_USERS):
                 profile = self.sandbox.state.profiles.get((target, history.email(user)))
                 record = profile.record.get("_acme") if profile else None
                 wrong += [
@@ -317,23 +321,25 @@ class Fleet:
     # What happens
 
     async def _play(self, history: History, start: float) -> None:
+        """What is published between two pauses comes in one burst."""
         await asyncio.sleep(start)
-        for step in history.steps:
-            match step:
-                case Pause(seconds):
-                    await asyncio.sleep(seconds)
-                case Stage(description):
-                    self.sandbox.state.inject(**description)
-                case Publish(event):
-                    for target in history.targets:
-                        self.ledger.write(target, event.id, "published").published += 1
-                    document = json.dumps(body(history, event)).encode()
-                    await self._publishing.default_exchange.publish(
-                        aio_pika.Message(document, delivery_mode=2), self.topology.names.events
-                    )
+        async with asyncio.TaskGroup() as burst:
+            for step in history.steps:
+                match step:
+                    case Pause(seconds):
+                        await asyncio.sleep(seconds)
+                    case Stage(description):
+                        self.sandbox.state.inject(**description)
+                    case Publish(event):
+                        for target in history.targets:
+                            self.ledger.write(target, event.id, "published").published += 1
+                        burst.create_task(self._publish(json.dumps(body(history, event)).encode()))
+
+    async def _publish(self, document: bytes) -> None:
+        message = aio_pika.Message(document, delivery_mode=2)
+        await self._publishing.default_exchange.publish(message, self.topology.names.events)
 
     async def _disturb(self) -> None:
-        chance = random.Random(self.plan.seed)
         began = asyncio.get_running_loop().time()
         for one in self.plan.disturbances:
             await asyncio.sleep(began + one.at - asyncio.get_running_loop().time())
@@ -352,7 +358,7 @@ class Fleet:
                 case "revoke-tokens":
                     self.sandbox.state.tokens.clear()
                 case "letters":
-                    await self._work_off_letters(lambda: chance.choice(ACTIONS))
+                    await self._work_off_letters(lambda: self._chance.choice(ACTIONS))
 
     async def _work_off_letters(self, what_to_do: Callable[[], str]) -> int:
         """Replay, discard or leave each dead letter, as the commands do; how many were taken off.
@@ -400,11 +406,14 @@ class Fleet:
             left = await self._depth(queue.name)
             if queue.name == self.topology.names.dead_letters:
                 is_more = left > sum(self._hopeless().values())
-                if is_more and await self._work_off_letters(lambda: "replay"):
+                if is_more and await self._work_off_letters(self._last_action):
                     return False
             elif left:
                 return False
         return all(worker.is_idle for worker in self._workers)
+
+    def _last_action(self) -> str:
+        return self._chance.choice(LAST_ACTIONS)
 
     def _hopeless(self) -> dict[tuple[str, str], int]:
         """How many dead letters each event that can't be delivered has left, at the least."""
@@ -471,8 +480,6 @@ class Fleet:
 
 
 def _clock(lead: float) -> Callable[[], float]:
-    import time  # noqa: PLC0415
-
     return lambda: time.time() + lead
 
 

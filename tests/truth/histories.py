@@ -15,6 +15,7 @@ from typing import Any, Literal
 Mode = Literal["choices", "look-up", "snapshots"]
 Kind = Literal["choice", "says-nothing", "no-identity"]
 
+MAX_USERS = 5
 _BASE = datetime(2024, 5, 1, tzinfo=UTC)
 _LONG_AGO = datetime(1951, 5, 1, tzinfo=UTC)
 _COUNTRIES = ("DE", "FR", "IT")
@@ -102,17 +103,18 @@ def make_history(seed: int) -> History:
     mode: Mode = chance.choices(("choices", "look-up", "snapshots"), (6, 1, 1))[0]
     targets = [f"h{seed}-a", f"h{seed}-b"][: chance.choice((1, 1, 1, 2))]
     limits = {
-        "messages_per_request": chance.choice((1, 3, 200)),
-        "requests_in_flight": chance.choice((1, 2, 8)),
+        "messages_per_request": chance.choice((1, 3, 200, 200)),
+        "requests_in_flight": chance.choice((1, 1, 8)),
+        "requests_per_second": chance.choice((None, 2, 5)),
         "events_held": chance.choice((2, 1000, 1000, 1000)),
-        "profile_gap_seconds": chance.choice((0, 0.05)),
+        "profile_gap_seconds": chance.choice((0, 0.05, 0.5)),
     }
     history = History(seed, mode, targets, limits)
-    users = chance.randint(1, 3)
-    for number in range(chance.randint(4, 14)):
+    users = chance.randint(1, MAX_USERS)
+    for number in range(chance.randint(4, 16)):
         if chance.random() < 0.35:
             history.steps.append(Stage(_fault(chance, history)))
-        if chance.random() < 0.4:
+        if chance.random() < 0.3:
             history.steps.append(Pause(chance.uniform(0, 0.6)))
         event = _event(chance, f"{seed}-{number}", chance.randrange(users), mode)
         history.steps.append(Publish(event))
@@ -210,7 +212,8 @@ def _fault(chance: random.Random, history: History) -> dict[str, Any]:
     target = chance.choice(history.targets)
     times = chance.choice((1, 1, 2, 3, 6))
     kind = chance.choice(
-        ("away", "away", "refused", "set-up", "odd", "hang", "reset", "half", "slow", "partial")
+        ("away", "away", "refused", "set-up", "odd", "hang", "reset", "half", "slow")
+        + ("partial",) * 3
         + ("token", "look-up") * (history.mode == "look-up")
         + ("token",)
     )
@@ -239,7 +242,8 @@ def _fault(chance: random.Random, history: History) -> dict[str, Any]:
         case "slow":
             return fault | {"kind": "latency", "latency_ms": chance.randint(20, 1300)}
         case "partial":
-            return fault | {"kind": "partial", "status": chance.choice((400, 429, 500, 503))}
+            status = chance.choice((400, 429, 500, 503))
+            return fault | {"kind": "partial", "times": 20, "status": status}
         case "token":
             kind_of_token = chance.choice(("status", "refuse-token", "reset"))
             key = f"client-{target}"

@@ -13,6 +13,7 @@ from worker.adobe.replies import (
     Retryable,
     classify_collection,
     classify_lookup,
+    classify_many,
     classify_token,
     parse_retry_after,
 )
@@ -56,6 +57,51 @@ def test_streaming_ingestion(status: int, body: bytes, kind: type, error: str | 
     reply = classify_collection(status, {}, body)
     assert isinstance(reply, kind)
     assert getattr(reply, "error", None) == error
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        pytest.param(b'[{"xactionId": "1"}, {"xactionId": "2"}]', [None, None], id="all taken"),
+        pytest.param(
+            b'[{"xactionId": "1"}, {"statusCode": 400}]', [None, "adobe-rejected"], id="one refused"
+        ),
+        pytest.param(
+            b'[{"statusCode": 503}, {"status": "429"}]',
+            ["adobe-unavailable", "adobe-throttled"],
+            id="both forms of a status",
+        ),
+        pytest.param(
+            b'[{"xactionId": "1"}, {"statusCode": 7}]', [None, "adobe-unreadable"], id="unknown"
+        ),
+        pytest.param(b'[{"xactionId": "1"}, 2]', [None, "adobe-unreadable"], id="no object"),
+        pytest.param(b'[{}, {"xactionId": "2"}]', ["adobe-unreadable", None], id="says nothing"),
+    ],
+)
+def test_each_message_of_a_batch_is_judged_by_its_own_item(
+    body: bytes, errors: list[str | None]
+) -> None:
+    replies = classify_many(207, {}, b'{"responses": %s}' % body, 2, list)
+    assert isinstance(replies, list)
+    assert [getattr(reply, "error", None) for reply in replies] == errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"responses": [{"xactionId": "1"}]}', id="fewer"),
+        pytest.param(b'{"responses": [%s]}' % b",".join([b'{"xactionId": "1"}'] * 3), id="more"),
+        pytest.param(b'{"responses": []}', id="none"),
+        pytest.param(b'{"responses": {"xactionId": "1"}}', id="no list"),
+        pytest.param(b"{}", id="absent"),
+        pytest.param(b"<html>", id="not JSON"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> None:
+    reply = classify_many(207, {}, body, 2, list)
+    assert isinstance(reply, Retryable)
+    assert reply.error == "adobe-unreadable"
 
 
 @pytest.mark.parametrize(
