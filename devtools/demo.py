@@ -82,7 +82,7 @@ async def _run(stack: Stack, *arguments: str) -> None:
         console.print(f"   {line}", soft_wrap=True, markup=False)
 
 
-async def _show(broker: RunningBroker) -> None:
+async def show(broker: RunningBroker) -> None:
     async with Stack(broker.url, "demo", RETRY_BUDGET=BUDGET, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         stack.add_integration("press", upsert_mode=False)
@@ -175,7 +175,7 @@ def main() -> int:
     console.print("Starting a private RabbitMQ; this takes a few seconds")
     try:
         with running_broker() as broker:
-            asyncio.run(_show(broker))
+            asyncio.run(show(broker))
             console.print("Stopping everything and cleaning up")
     except (BrokerUnavailable, AssertionError) as error:
         console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)

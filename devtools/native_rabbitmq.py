@@ -65,30 +65,30 @@ class NativeRabbitMQ:
 
     def __init__(self) -> None:
         ensure_installed()
-        self._home = Path(tempfile.mkdtemp(prefix="consent-rabbitmq-"))
+        self.home = Path(tempfile.mkdtemp(prefix="consent-rabbitmq-"))
         self.port = free_port()
         self._epmd_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._env = os.environ | {
-            "HOME": str(self._home),
+            "HOME": str(self.home),
             "RABBITMQ_NODENAME": f"t{uuid.uuid4().hex[:8]}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_MNESIA_BASE": str(self._home / "data"),
-            "RABBITMQ_LOG_BASE": str(self._home / "log"),
-            "RABBITMQ_CONFIG_FILE": str(self._home / "rabbitmq"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._home / "enabled_plugins"),
-            "RABBITMQ_CONF_ENV_FILE": str(self._home / "none"),
+            "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
+            "RABBITMQ_LOG_BASE": str(self.home / "log"),
+            "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.home / "none"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
         }
-        (self._home / "rabbitmq.conf").write_text(
+        (self.home / "rabbitmq.conf").write_text(
             "log.file.level = warning\nvm_memory_high_watermark.absolute = 2GB\n"
             "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n"
         )
-        (self._home / "enabled_plugins").write_text("[].\n")
+        (self.home / "enabled_plugins").write_text("[].\n")
 
     @property
     def url(self) -> str:
@@ -96,7 +96,7 @@ class NativeRabbitMQ:
 
     def start(self) -> None:
         """Start and wait until AMQP is answered."""
-        output = (self._home / "output").open("ab")
+        output = (self.home / "output").open("ab")
         self._process = subprocess.Popen(
             [str(_SERVER)],
             env=self._env,
@@ -108,7 +108,7 @@ class NativeRabbitMQ:
         deadline = time.monotonic() + START_SECONDS
         while not amqp_answers(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = (self._home / "output").read_text(errors="replace")[-1500:]
+                tail = (self.home / "output").read_text(errors="replace")[-1500:]
                 raise BrokerUnavailable(f"RabbitMQ did not start:\n{tail}")
             time.sleep(0.1)
 
@@ -131,11 +131,19 @@ class NativeRabbitMQ:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._end_epmd()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _end_epmd(self) -> None:
+        """End the name server of this node, which refuses until it has noticed the node's death."""
         epmd = next(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"), "epmd")
-        subprocess.run(
-            [str(epmd), "-port", str(self._epmd_port), "-kill"], capture_output=True, check=False
-        )
-        shutil.rmtree(self._home, ignore_errors=True)
+        command = [str(epmd), "-port", str(self._epmd_port), "-kill"]
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
+            if "living nodes" not in said.stdout + said.stderr:
+                return
+            time.sleep(0.05)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -87,6 +87,7 @@ async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker
             await wait_until(
                 lambda: stack.log_text().count("broker.unreachable") > 4 or worker.poll(),
                 "attempts to connect",
+                60,
             )
             assert await stack.is_unready()
             worker.send_signal(signal.SIGTERM)

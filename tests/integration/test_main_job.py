@@ -139,8 +139,11 @@ async def test_secrets_and_people_appear_nowhere(stack: Stack) -> None:
     )
     await stack.wait_for_depth("dead-letters", 2)
     listed = json.dumps(await _letters(stack))
+    _, metrics = await stack.get("/metrics")
+    assert 'outcome="dead"' in metrics
     for one in planted:
         assert one not in listed
         assert one not in stack.log_text()
+        assert one not in metrics
     assert "adobe-rejected" in listed
     assert "no-identity" in listed

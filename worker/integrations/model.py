@@ -249,7 +249,11 @@ class Integration(_Strict):
             )
         if self.event_time_path is not None:
             taken = set(ids) | {rule.path or "" for _, rule in self.identity_rules}
-            if self.event_time_path in taken or find_path_conflict(taken | {self.event_time_path}):
+            # One by one: identities may lie within each other, since a message has one of them.
+            if any(
+                path == self.event_time_path or find_path_conflict({path, self.event_time_path})
+                for path in taken
+            ):
                 yield f"event_time_path: collides with another path ({self.event_time_path!r})"
         for identifier in self.properties.user_identifier:
             yield from self._identity_contradictions(identifier, set(ids))

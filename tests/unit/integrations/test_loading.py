@@ -80,6 +80,10 @@ NEWS = "consents_purposes_news_enabled"
             {"identities": {"email": {"location": "identity-map"}}} | _map(("identityMap.X", NEWS)),
             "mappings: identityMap carries the identity 'email'",
         ),
+        ({"event_time_path": "_acme.news"}, "event_time_path: collides"),
+        ({"event_time_path": "_acme"}, "event_time_path: collides"),
+        ({"event_time_path": "personalEmail.address.at"}, "event_time_path: collides"),
+        ({"event_time_path": "a..b"}, "event_time_path: must be names"),
         ({"payload_mode": "xdm"}, "erase the others"),
         (
             {"upsert_mode": False} | _props(user_identifier=["personID"]),
@@ -100,6 +104,16 @@ def test_every_mistake_is_named_with_file_and_field(
     assert said in str(caught.value)
     assert "shop.json" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_identities_within_each_other_are_no_matter_of_the_time_path(tmp_path: Path) -> None:
+    """A message has one of them, so they may be."""
+    changes = {
+        "identities": {"id": {"path": "_own.key"}, "personID": {"path": "_own.key.person"}},
+        "event_time_path": "_audit.at",
+    } | _props(user_identifier=["id", "personID"])
+    loaded = load_integration(_write(tmp_path, **changes), {}, CHECK)
+    assert loaded.event_time_path == "_audit.at"
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
