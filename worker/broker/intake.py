@@ -1,7 +1,7 @@
 """Intake: one consumer on a channel of its own, from delivery to acknowledgement.
 
-It works on aiormq's channel, one level below aio-pika, where a message costs about a third
-(docs/benchmarks.md): acknowledgements cover ranges, and no object is built that nobody reads.
+It works one level below aio-pika, where a message costs about a third (docs/benchmarks.md):
+acknowledgements cover ranges, and no object is built that nobody reads.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
-from aiormq.abc import AbstractChannel as Channel
+from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
 
 from worker.broker.acks import AckLedger
+from worker.broker.direct import TIMEOUT_SECONDS, open_direct
 
 if TYPE_CHECKING:
     from worker.broker.session import Session
 
-CONSUME_TIMEOUT_SECONDS = 5.0
 _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
 _STRAGGLERS_AFTER_SECONDS = 0.05
@@ -97,18 +96,15 @@ class Intake:
         self._straggler_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def start(self, channel: AbstractChannel) -> None:
-        """Start consuming. Raises what the broker answers."""
-        self._aio_pika_channel = channel
-        self._channel: Channel = await channel.get_underlay_channel()
-        await self._channel.basic_qos(prefetch_count=self.prefetch, timeout=CONSUME_TIMEOUT_SECONDS)
-        self._channel.on_consumer_cancel_callbacks.add(
+    async def start(self, connection: AbstractConnection) -> None:
+        """Start consuming, on a channel of its own. Raises what the broker answers."""
+        self._channel = channel = await open_direct(connection, self._take)
+        channel.closing.add_done_callback(self._closed)
+        await channel.basic_qos(prefetch_count=self.prefetch, timeout=TIMEOUT_SECONDS)
+        channel.on_consumer_cancel_callbacks.add(
             lambda *_: self.session.end(f"the broker cancelled the consumer of {self.queue}")
         )
-        answer = await self._channel.basic_consume(
-            self.queue, self._take, timeout=CONSUME_TIMEOUT_SECONDS
-        )
-        self._tag = answer.consumer_tag or ""
+        self._tag = await channel.consume(self.queue)
 
     async def cancel(self) -> None:
         """Ask the broker for no more messages."""
@@ -120,7 +116,7 @@ class Intake:
         self._start_sending()
         if self._sending is not None:
             await self._sending
-        await self._aio_pika_channel.close()
+        await self._channel.close()
 
     def settle(self, tag: int) -> None:
         """The message with `tag` is to be acknowledged, together with others where possible."""
@@ -135,13 +131,17 @@ class Intake:
         if self.in_hand == 0:
             self.session.note_idle()
 
-    async def _take(self, raw: DeliveredMessage) -> None:
+    def _take(self, raw: DeliveredMessage) -> None:
         session = self.session
         if session.is_draining or session.lost.is_set():
             return
         self.last_delivery_at = session.last_heard_at = time.monotonic()
         self.in_hand += 1
         self._handler(Incoming(raw, self))
+
+    def _closed(self, closing: asyncio.Future[Any]) -> None:
+        closing.cancelled() or closing.exception()  # asked for, or asyncio would complain
+        self.session.end(f"the {self.queue} channel closed")
 
     def _send_later(self) -> None:
         self._ack_timer = None

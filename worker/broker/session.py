@@ -95,7 +95,7 @@ class Session:
             (names.suspects, 1),
         ):
             consumer = Intake(self, queue, prefetch, self._handler.take)
-            await consumer.start(await self._open_channel(intake, queue))
+            await consumer.start(intake)
             self.intakes.append(consumer)
 
     async def publish(

@@ -1,0 +1,64 @@
+"""A channel that hands messages over as they come, without a task for each.
+
+aiormq runs its consumers as tasks, each of which is kept in the books of channel and connection,
+and that costs more than to read the message. Ours never waits for anything, so it is called
+at once. If a later aiormq no longer asks the method that is overridden here, `basic_consume` still
+has a consumer that does the same, only dearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+TIMEOUT_SECONDS = 5.0
+
+
+class DirectChannel(Channel):
+    """Made by `open_direct`; for one consumer, `deliver`, which must neither block nor raise."""
+
+    deliver: Callable[[DeliveredMessage], None]
+
+    async def consume(self, queue: str) -> str:
+        """Start consuming; gives the consumer tag. Raises what the broker answers."""
+        answer = await self.basic_consume(queue, self._deliver_later, timeout=TIMEOUT_SECONDS)
+        return answer.consumer_tag or ""
+
+    async def _on_deliver_frame(self, frame: Basic.Deliver) -> None:
+        header = await self._get_frame()
+        if not isinstance(header, ContentHeader):
+            raise ValueError("a delivery without a header")
+        size = header.body_size or 0
+        body = b""
+        while len(body) < size:
+            part = await self._get_frame()
+            if not isinstance(part, ContentBody):
+                raise ValueError("a delivery without its body")
+            body = body + part.value if body else part.value
+        self.deliver(DeliveredMessage(delivery=frame, header=header, body=body, channel=self))
+
+    async def _deliver_later(self, message: DeliveredMessage) -> None:
+        self.deliver(message)
+
+
+async def open_direct(
+    connection: AbstractConnection, deliver: Callable[[DeliveredMessage], None]
+) -> DirectChannel:
+    """A new channel on the line of `connection`. Raises what the broker answers."""
+    transport = connection.transport
+    if transport is None:
+        raise ConnectionError("the connection is closed")
+    line = transport.connection
+    # As aiormq itself finds a number; nothing is awaited before it is taken.
+    number = max(line.channels) + 1
+    channel = DirectChannel(line, number, publisher_confirms=False)
+    channel.deliver = deliver
+    line.channels[number] = channel
+    await channel.open(timeout=TIMEOUT_SECONDS)
+    return channel
