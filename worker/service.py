@@ -25,16 +25,12 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, Timing
 from worker.ordering.users import UserKeys
-from worker.settings import WorkerSettings
+from worker.settings import UnusableSetting, WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a lease is than an attempt may take."""
-
-
-class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
-    """A setting can't be used; the text names it and not its value."""
 
 
 def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:

@@ -12,6 +12,10 @@ from yarl import URL
 DelayKind = Literal["native", "plugin"]
 
 
+class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
+    """A setting can't be used; the text names it and not its value."""
+
+
 class WorkerSettings(BaseSettings):
     """Every setting has a default that suits production, except where the stack is local."""
 

@@ -15,7 +15,7 @@ from worker.broker.topology import build_topology, declare
 from worker.broker.window import Window
 from worker.settings import WorkerSettings
 
-MESSAGES = 4_000
+MESSAGES = 1_500
 
 
 class _SettlesInAnyOrder:

@@ -13,9 +13,8 @@ import typer
 from worker.adobe.streaming import build_request, masked_headers
 from worker.cli.shared import print_json, read_input, say
 from worker.events import UndecodableEvent, open_envelope
-from worker.integrations.loading import InvalidIntegration, load_integration
+from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
-from worker.integrations.registry import InvalidIntegrations
 from worker.service import build_registry, endpoint_policy
 from worker.settings import WorkerSettings
 from worker.transform.decide import decide

@@ -8,38 +8,55 @@ settings or integration files. 3: the broker can't be reached, or holds a confli
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Final
 
 import typer
 from pydantic import ValidationError
 
 from worker.broker.topology import TopologyConflict
-from worker.cli import dead_letters, explain, integrations, publish, run, sandbox, topology
 from worker.cli.event_input import BadInput
 from worker.cli.interrupt import Interrupted
 from worker.cli.shared import BrokerAway
-from worker.integrations.registry import InvalidIntegrations
+from worker.integrations.loading import InvalidIntegrations
 from worker.observability.logging import silence_libraries
-from worker.service import UnusableSetting
+from worker.settings import UnusableSetting
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Delivers Didomi consent events from RabbitMQ to Adobe Experience Platform.",
-)
-app.command("run")(run.run)
-app.command("publish")(publish.publish)
-app.command("explain")(explain.explain)
-app.command("sandbox")(sandbox.sandbox)
-app.add_typer(integrations.app, name="integrations")
-app.add_typer(topology.app, name="topology")
-app.add_typer(dead_letters.app, name="dead-letters")
+COMMANDS: Final = {
+    "run": "run",
+    "publish": "publish",
+    "explain": "explain",
+    "sandbox": "sandbox",
+    "integrations": "integrations",
+    "topology": "topology",
+    "dead-letters": "dead_letters",
+}
+"""Each command's module, in which it is a function of that name, or an `app` of subcommands."""
+
+
+def build_app(*names: str) -> typer.Typer:
+    """The command line with these commands: to import them all takes longer than most of them."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def about() -> None:
+        """Delivers Didomi consent events from RabbitMQ to Adobe Experience Platform."""
+
+    for name in names:
+        module = import_module(f"worker.cli.{COMMANDS[name]}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, COMMANDS[name]))
+    return app
 
 
 def main() -> None:
     """Entry point: turns what goes wrong into a sentence and an exit code."""
     silence_libraries()
+    asked_for = [one for one in sys.argv[1:2] if one in COMMANDS]
     try:
-        app()
+        build_app(*(asked_for or COMMANDS))()
     except ValidationError as error:
         for one in error.errors(include_input=False):
             name = "CONSENT_WORKER_" + ".".join(str(step) for step in one["loc"]).upper()

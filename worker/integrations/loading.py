@@ -48,6 +48,14 @@ class InvalidIntegration(Exception):  # noqa: N818 - a statement about a file
         return "\n".join(f"{self.path}: {problem}" for problem in self.problems)
 
 
+class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
+    """The directory can't be used as it is; the text has one line per problem."""
+
+    def __init__(self, problems: list[InvalidIntegration]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
 @dataclass
 class Loaded:
     """A directory's integrations by id, where each came from, and what is wrong."""

@@ -12,19 +12,12 @@ from pathlib import Path
 from worker.integrations.loading import (
     EndpointCheck,
     InvalidIntegration,
+    InvalidIntegrations,
     Loaded,
     integration_files,
     load_directory,
 )
 from worker.integrations.model import Integration
-
-
-class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
-    """The directory can't be used as it is; the text has one line per problem."""
-
-    def __init__(self, problems: list[InvalidIntegration]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def test_memory_and_redis_and_the_model_agree(redis_url: str) -> None:
     run_state_machine_as_test(
         partial(Stores, redis_url),
         settings=settings(
-            max_examples=150,
+            max_examples=80,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

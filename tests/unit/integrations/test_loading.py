@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.examples import integration_document
 from worker.adobe.endpoints import EndpointPolicy
-from worker.integrations.loading import InvalidIntegration, load_integration
-from worker.integrations.registry import IntegrationRegistry, InvalidIntegrations
+from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
+from worker.integrations.registry import IntegrationRegistry
 
 CHECK = EndpointPolicy(("dcs.adobedc.net",)).problem
 

@@ -14,7 +14,8 @@ import pytest
 
 from devtools.waiting import wait_until
 from tests.unit.examples import integration_document
-from worker.integrations.registry import Change, IntegrationRegistry, InvalidIntegrations
+from worker.integrations.loading import InvalidIntegrations
+from worker.integrations.registry import Change, IntegrationRegistry
 
 
 class Directory:
