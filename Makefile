@@ -25,11 +25,15 @@ install: $(STAMP) ## Create .venv with everything that is needed
 demo: $(STAMP) ## Show the main job end to end on a private broker and the emulator
 	$(BIN)/python -m devtools.demo
 
-test: $(STAMP) ## Run all tests (Docker where an engine answers, native RabbitMQ elsewhere)
+test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
+ifdef COVERAGE
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+else
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+endif
 
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
 	CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \

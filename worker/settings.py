@@ -109,11 +109,11 @@ class WorkerSettings(BaseSettings):
         ),
     ] = 86_400.0
     prefetch_events: Annotated[
-        int, Field(ge=1, le=2000, description="Unacknowledged fresh events per worker.")
-    ] = 1000
+        int, Field(ge=1, le=10_000, description="Unacknowledged fresh events per worker.")
+    ] = 5000
     prefetch_retries: Annotated[
         int, Field(ge=1, le=2000, description="Unacknowledged due retries per worker.")
-    ] = 300
+    ] = 100
     delivery_limit: Annotated[
         int,
         Field(

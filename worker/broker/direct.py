@@ -8,11 +8,12 @@ has a consumer that does the same, only dearer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import ChannelFrame, DeliveredMessage
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
@@ -29,6 +30,13 @@ class DirectChannel(Channel):
         """Start consuming; gives the consumer tag. Raises what the broker answers."""
         answer = await self.basic_consume(queue, self._deliver_later, timeout=TIMEOUT_SECONDS)
         return answer.consumer_tag or ""
+
+    async def acknowledge(self, tags: Iterable[int]) -> None:
+        """Acknowledge each of `tags` alone, all in one write. Raises when the channel is closed."""
+        if self.is_closed:
+            raise ChannelInvalidStateError("the channel is closed")
+        frames = [Basic.Ack(delivery_tag=tag) for tag in tags]
+        await self.write_queue.put(ChannelFrame.marshall(self.number, frames))
 
     async def _on_deliver_frame(self, frame: Basic.Deliver) -> None:
         header = await self._get_frame()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import aio_pika
@@ -163,11 +163,11 @@ class Intake:
         while not self.session.lost.is_set():
             top = ledger.take_range()
             if top is not None:
-                await self._acknowledge(top, multiple=True)
+                # wait=False: not for the socket. A line that is gone is found by others sooner.
+                await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
             elif self._stragglers_are_due:
                 self._stragglers_are_due = False
-                for tag in ledger.take_stragglers():
-                    await self._acknowledge(tag, multiple=False)
+                await self._attempt(self._channel.acknowledge(ledger.take_stragglers()))
             else:
                 break
         self._sending = None
@@ -181,9 +181,8 @@ class Intake:
         self._stragglers_are_due = True
         self._start_sending()
 
-    async def _acknowledge(self, tag: int, *, multiple: bool) -> None:
+    async def _attempt(self, acknowledging: Awaitable[None]) -> None:
         try:
-            # wait=False: not for the socket. A line that is gone is found by others sooner.
-            await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+            await acknowledging
         except (AMQPError, OSError, RuntimeError) as error:
             self.session.end(f"an acknowledgement failed: {type(error).__name__}")

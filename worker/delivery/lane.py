@@ -38,7 +38,9 @@ OVERLOAD: Final = frozenset(
 )
 """Errors that say that the endpoint has too much to do, or is away."""
 KEEPS_UP_SECONDS: Final = 0.5
-"""How long an event may be in a lane that keeps up."""
+"""How long an event may be in a lane that keeps up, whatever the lane has done lately."""
+DRAIN_SECONDS: Final = 4.0
+"""What a lane that keeps up holds is gone after so long at its recent pace."""
 _BATCH_BYTES: Final = 900_000
 """Bytes of events in one request. A message is mostly smaller than its event; where it isn't, the
 courier splits."""
@@ -106,12 +108,14 @@ class Lane:
         return not (self.held or self._in_flight or self._under_way)
 
     def keeps_up(self) -> bool:
-        """Whether events go through it within `KEEPS_UP_SECONDS`.
-
-        Told by one event at a time: when that is through, the one that waits longest is next.
+        """Whether what it holds will soon be through: by the age of the event that waits longest,
+        or by the pace that the lane keeps. The second is for a worker that is itself what events
+        wait for: to park them would only be more work for it.
         """
         oldest = self._oldest
-        return oldest is None or time.monotonic() - oldest.began <= KEEPS_UP_SECONDS
+        if oldest is None or time.monotonic() - oldest.began <= KEEPS_UP_SECONDS:
+            return True
+        return self.held <= DRAIN_SECONDS * self._rate.recent()
 
     def adopt(self, integration: Integration) -> bool:
         """Go on with a changed configuration, which may have mended what the lane paused for; says
@@ -124,6 +128,7 @@ class Lane:
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery in. Whether there is room is for the caller to ask (`held`)."""
         self.held += 1
+        self._pace.came()
         if self._oldest is None:
             self._oldest = delivery
         waits_for = self._under_way.get(delivery.user)
@@ -356,6 +361,7 @@ class _Rate:
     _LEAST = 1.0
     _WINDOW_SECONDS = 2.0
     _MAX_DELAY_SECONDS = 120.0
+    _TURN_SECONDS = 0.5
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -363,9 +369,27 @@ class _Rate:
         self._count = 0
         self._rate = 100.0
         self._horizon = 0.0
+        self._turned_at = clock()
+        self._last = self._current = 0
 
     def count(self, settled: int) -> None:
         self._count += settled
+        self._turn()
+        self._current += settled
+
+    def recent(self) -> float:
+        """Events a second in the last half second or whole second."""
+        self._turn()
+        passed = self._clock() - self._turned_at
+        return (self._last + self._current) / (self._TURN_SECONDS + passed)
+
+    def _turn(self) -> None:
+        passed = self._clock() - self._turned_at
+        if passed >= self._TURN_SECONDS:
+            is_next = passed < 2 * self._TURN_SECONDS
+            self._last = self._current if is_next else 0
+            self._current = 0
+            self._turned_at = self._clock()
 
     def next_slot(self) -> float:
         now = self._clock()

@@ -18,9 +18,12 @@ from typing import Final
 
 LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""
-_BUSY: Final = 0.35
-_AT_EASE: Final = 0.2
+_BUSY: Final = 0.45
+_VERY_BUSY: Final = 0.75
+_AT_EASE: Final = 0.3
 """Shares of a core."""
+_MANY_PER_SECOND: Final = 800
+"""Events a second; fewer than these may each have a request, if there is time for it."""
 _SHORTEST_SECONDS: Final = 1 / 1000
 _LONGEST_SECONDS: Final = 1 / 100
 _STEP: Final = 1.5
@@ -36,7 +39,12 @@ class RequestPace:
         self._interval = _SHORTEST_SECONDS
         self._due_at = 0.0
         self._judged_at = 0.0
+        self._came = 0
         self._used_then = cpu_seconds()
+
+    def came(self) -> None:
+        """One more event is to be sent."""
+        self._came += 1
 
     def reserve(self, now: float) -> float:
         """When the next request may start; a moment before `now` is at once."""
@@ -50,9 +58,10 @@ class RequestPace:
 
     def _judge(self, now: float) -> None:
         used = self._cpu_seconds()
-        share = (used - self._used_then) / (now - self._judged_at)
-        self._judged_at, self._used_then = now, used
-        if share > _BUSY:
+        passed = now - self._judged_at
+        share, came = (used - self._used_then) / passed, self._came / passed
+        self._judged_at, self._used_then, self._came = now, used, 0
+        if share > _VERY_BUSY or (share > _BUSY and came > _MANY_PER_SECOND):
             self._interval = min(self._interval * _STEP, _LONGEST_SECONDS)
         elif share < _AT_EASE:
             self._interval = max(self._interval / _STEP, _SHORTEST_SECONDS)
