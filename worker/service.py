@@ -128,7 +128,7 @@ class Service:
                     settings.poison_after,
                     settings.setup_probe,
                     settings.setup_patience,
-                    max(1, settings.prefetch_events // 4),
+                    max(1, settings.prefetch_events // 2),
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
             )

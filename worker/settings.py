@@ -109,8 +109,8 @@ class WorkerSettings(BaseSettings):
         ),
     ] = 86_400.0
     prefetch_events: Annotated[
-        int, Field(ge=1, le=10_000, description="Unacknowledged fresh events per worker.")
-    ] = 5000
+        int, Field(ge=1, le=2000, description="Unacknowledged fresh events per worker.")
+    ] = 2000
     prefetch_retries: Annotated[
         int, Field(ge=1, le=2000, description="Unacknowledged due retries per worker.")
     ] = 100

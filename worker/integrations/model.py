@@ -100,7 +100,7 @@ class Limits(_Strict):
     """At most; fewer while the endpoint is in trouble."""
     messages_per_request: Annotated[int, Field(ge=1, le=1000)] = 200
     """1 sends each message alone, to the single endpoint."""
-    events_held: Annotated[int, Field(ge=1, le=10_000)] = 5000
+    events_held: Annotated[int, Field(ge=1, le=2000)] = 2000
     """Messages in hand of a worker; what is more is parked. Never more than its share of them."""
     requests_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = None
     profile_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
