@@ -8,7 +8,6 @@ crash at any point repeats work and loses none.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -54,8 +53,6 @@ SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
 _DETAIL_BYTES: Final = 1024
 _BUSY_SECONDS: Final = 0.25
-_OVERFLOW_SECONDS: Final = 4
-_OVERFLOW_AT_MOST_SECONDS: Final = 64
 
 
 class Routes(Protocol):
@@ -309,8 +306,7 @@ class Pipeline:
             self._hand_on(delivery, Retried(delay, failure), attempted=True)
 
     def _park_for_room(self, lane: Lane, delivery: Delivery) -> None:
-        delay = _overflow_delay(lane.parking_delay(), delivery.state.parks)
-        self._hand_on(delivery, Parked(delay, "lane-full"))
+        self._hand_on(delivery, Parked(lane.parking_delay(), "lane-full"))
 
     def _busy_delay(self, delivery: Delivery, busy: Busy) -> float:
         """Seconds to park. A lease is mostly given back after one request; only that of a worker
@@ -439,15 +435,6 @@ class Pipeline:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _overflow_delay(until_room: float, parks: int) -> float:
-    """Seconds to park what finds no room in its lane, longer each time while it finds none.
-
-    In powers of two, since each is one queue of the native delay to pass, and others several.
-    """
-    least = max(until_room, min(_OVERFLOW_SECONDS << min(parks, 8), _OVERFLOW_AT_MOST_SECONDS))
-    return float(2 ** math.ceil(math.log2(least)))
 
 
 def _after_waiting(state: RetryState, outcome: Outcome) -> RetryState:
