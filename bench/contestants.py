@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ PEERS_PYTHON: Final = Path(".venv-bench/bin/python")
 _PERSISTENT: Final = 2
 
 
-class Contestant:
+class Contestant(ABC):
     """`name` is short, `title` for the table. `prefill` is how many events a run needs at most."""
 
     name: str
@@ -31,17 +32,17 @@ class Contestant:
     prefill: int
     calls_http = True
 
+    @abstractmethod
     def prepare(self, arena: Arena) -> None:
         """Make its queues, empty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def template(self, arena: Arena) -> bytes:
         """The frames of one message for it; call `prepare` before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, arena: Arena, *, by_tap: bool = False) -> Measured:
         """Start its process."""
-        raise NotImplementedError
 
     def handled(self, arena: Arena, published: int) -> int:
         """How many events it has dealt with."""
