@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from devtools.broker import RunningBroker, running_broker
+from devtools.broker import running_broker
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -82,13 +82,11 @@ async def _run(stack: Stack, *arguments: str) -> None:
         console.print(f"   {line}", soft_wrap=True, markup=False)
 
 
-async def show(broker: RunningBroker) -> None:
-    async with Stack(broker.url, "demo", RETRY_BUDGET=BUDGET, LOG_LEVEL="debug") as stack:
+async def show(broker_url: str) -> None:
+    async with Stack(broker_url, "demo", RETRY_BUDGET=BUDGET, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         stack.add_integration("press", upsert_mode=False)
-        console.print(
-            f"RabbitMQ ({broker.kind}) is up; starting the emulator of Adobe and a worker"
-        )
+        console.print("Starting the emulator of Adobe and a worker")
         stack.start_worker()
         await stack.wait_until_consuming()
         narrator = _Narrator(stack)
@@ -175,7 +173,8 @@ def main() -> int:
     console.print("Starting a private RabbitMQ; this takes a few seconds")
     try:
         with running_broker() as broker:
-            asyncio.run(show(broker))
+            console.print(f"RabbitMQ ({broker.kind}) is up")
+            asyncio.run(show(broker.url))
             console.print("Stopping everything and cleaning up")
     except (BrokerUnavailable, AssertionError) as error:
         console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)

@@ -1,31 +1,47 @@
-"""Fixtures on real parts: a RabbitMQ and a Redis per session, a namespace per test."""
+"""Fixtures on real parts: a RabbitMQ and a Redis per run, a namespace per test."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from devtools.broker import RunningBroker, running_broker
 from devtools.redis_server import running_redis
+from devtools.sharing import shared
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[RunningBroker]:
-    """A real RabbitMQ: a container where Docker answers, the native server elsewhere."""
+def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real RabbitMQ: a container where Docker answers, the native server elsewhere."""
+    with shared(_directory(tmp_path_factory), "rabbitmq", running_broker) as url:
+        yield url
+
+
+@pytest.fixture
+def own_broker() -> Iterator[RunningBroker]:
+    """A broker that nobody else uses, to be restarted."""
     with running_broker() as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real Redis; a test keeps to keys of its own `namespace` in it."""
-    with running_redis() as started:
-        yield started.url
+    with shared(_directory(tmp_path_factory), "redis", running_redis) as url:
+        yield url
 
 
 @pytest.fixture
 def namespace() -> str:
     """Prefix of exchanges, queues and keys that no other test uses."""
     return f"t{uuid.uuid4().hex[:8]}"
+
+
+def _directory(factory: pytest.TempPathFactory) -> Path:
+    """Common to all processes of a run, where it has many."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

@@ -7,7 +7,6 @@ import random
 import aio_pika
 from pydantic import SecretStr
 
-from devtools.broker import RunningBroker
 from devtools.waiting import wait_until
 from worker.broker.intake import Incoming
 from worker.broker.session import Session, connect
@@ -40,9 +39,9 @@ class _SettlesInAnyOrder:
 
 
 async def test_messages_settled_in_any_order_are_acknowledged_once_each(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    settings = WorkerSettings(amqp_url=SecretStr(broker.url), namespace=namespace)
+    settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     handler = _SettlesInAnyOrder()
     topology = build_topology(namespace, "native", settings.delivery_limit)
     session = Session(settings, topology, handler)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -48,15 +47,15 @@ async def _delivered_in_time(stack: Stack, user: str) -> None:
 
 @breaks
 async def test_the_line_to_the_broker_breaks_twenty_times(
-    broker: RunningBroker, namespace: str, break_line: Break
+    broker_url: str, namespace: str, break_line: Break
 ) -> None:
     """Each stall lasts until the worker says that it has no session any more."""
 
     async def scenario(number: int) -> None:
         async with AsyncExitStack() as until:
-            line = await _line_to(broker.url, until)
+            line = await _line_to(broker_url, until)
             through_line = f"amqp://guest:guest@127.0.0.1:{line.port}/"
-            stack = Stack(broker.url, f"{namespace}{number}", AMQP_URL=through_line)
+            stack = Stack(broker_url, f"{namespace}{number}", AMQP_URL=through_line)
             await until.enter_async_context(stack)
             stack.add_integration("shop")
             stack.start_worker()
@@ -74,7 +73,7 @@ async def test_the_line_to_the_broker_breaks_twenty_times(
 
 
 async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     """So a load balancer behaves, or a container's published port, while the broker is away."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -82,7 +81,7 @@ async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker
         threading.Thread(target=_hang_up, args=[listener], daemon=True).start()
         port = listener.getsockname()[1]
         through_line = f"amqp://guest:guest@127.0.0.1:{port}/"
-        async with Stack(broker.url, namespace, AMQP_URL=through_line) as stack:
+        async with Stack(broker_url, namespace, AMQP_URL=through_line) as stack:
             worker = stack.start_worker()
             await wait_until(
                 lambda: stack.log_text().count("broker.unreachable") > 4 or worker.poll(),
@@ -104,11 +103,11 @@ def _hang_up(listener: socket.socket) -> None:
 @pytest.mark.parametrize("which", ["Adobe", "token endpoint"])
 @breaks
 async def test_a_line_to_adobe_breaks_twenty_times(
-    broker: RunningBroker, namespace: str, break_line: Break, which: str
+    broker_url: str, namespace: str, break_line: Break, which: str
 ) -> None:
     async def scenario(number: int) -> None:
         async with AsyncExitStack() as until:
-            stack = Stack(broker.url, f"{namespace}{number}", RETRY_BUDGET=60, ATTEMPT_TIMEOUT=0.5)
+            stack = Stack(broker_url, f"{namespace}{number}", RETRY_BUDGET=60, ATTEMPT_TIMEOUT=0.5)
             await until.enter_async_context(stack)
             line = await _line_to(stack.sandbox.url, until)
             through_line = f"http://127.0.0.1:{line.port}"

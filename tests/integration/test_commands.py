@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from devtools.broker import RunningBroker
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
 
 @pytest.fixture
-async def stack(broker: RunningBroker, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, namespace) as running:
+async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
+    async with Stack(broker_url, namespace) as running:
         running.add_integration("shop")
         yield running
 

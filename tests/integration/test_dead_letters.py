@@ -19,7 +19,6 @@ import aio_pika
 import pytest
 from pydantic import SecretStr
 
-from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -31,8 +30,8 @@ Depth = Callable[[str], Awaitable[int]]
 
 
 @pytest.fixture
-async def stack(broker: RunningBroker, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, namespace) as running:
+async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
+    async with Stack(broker_url, namespace) as running:
         running.add_integration("shop")
         code, _, err = await running.command("topology", "declare")
         assert code == 0, err

@@ -21,10 +21,10 @@ PORTION = 400
 
 @pytest.mark.timeout(240)
 async def test_kills_and_broker_restarts_lose_nothing(
-    broker: RunningBroker, namespace: str, tmp_path: Path
+    own_broker: RunningBroker, namespace: str, tmp_path: Path
 ) -> None:
     """2,000 events for 3 integrations; SIGKILL five times and two broker restarts meanwhile."""
-    async with Stack(broker.url, namespace, RETRY_BUDGET=20, LOG_LEVEL="debug") as stack:
+    async with Stack(own_broker.url, namespace, RETRY_BUDGET=20, LOG_LEVEL="debug") as stack:
         for name in INTEGRATIONS:
             limits = {"requests_in_flight": 2, "messages_per_request": 5}
             stack.add_integration(name, limits=limits)
@@ -44,7 +44,7 @@ async def test_kills_and_broker_restarts_lose_nothing(
             await asyncio.to_thread(worker.wait, 10)
             worker = stack.start_worker()
             if step in (1, 3):
-                await asyncio.to_thread(broker.restart)
+                await asyncio.to_thread(own_broker.restart)
         for name, expected in published.items():
             await wait_until(
                 lambda name=name, expected=expected: (
@@ -118,10 +118,10 @@ async def _seen(stack: Stack, file: Path) -> dict[str, _Fates]:
 
 @pytest.mark.timeout(180)
 async def test_a_message_that_takes_its_worker_down_ends_as_poison(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     """The worker dies whenever Adobe is asked about `killer`; its neighbours are delivered."""
-    async with Stack(broker.url, namespace) as stack:
+    async with Stack(broker_url, namespace) as stack:
         stack.add_integration("shop")
         stack.add_integration("killer")
         stack.sandbox.state.faults.inject(target="collection", key="killer", kind="hang")
@@ -152,15 +152,15 @@ async def test_a_message_that_takes_its_worker_down_ends_as_poison(
 
 
 async def test_a_queue_deleted_under_a_live_consumer_is_consumed_again(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     import aio_pika  # noqa: PLC0415
 
-    async with Stack(broker.url, namespace) as stack:
+    async with Stack(broker_url, namespace) as stack:
         stack.add_integration("shop")
         stack.start_worker()
         await stack.wait_until_consuming()
-        connection = await aio_pika.connect(broker.url)
+        connection = await aio_pika.connect(broker_url)
         async with connection:
             channel = await connection.channel()
             await channel.queue_delete(f"{namespace}.events")
@@ -170,12 +170,12 @@ async def test_a_queue_deleted_under_a_live_consumer_is_consumed_again(
 
 
 async def test_a_conflicting_queue_is_named_and_the_exit_code_says_so(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     import aio_pika  # noqa: PLC0415
 
-    async with Stack(broker.url, namespace) as stack:
-        connection = await aio_pika.connect(broker.url)
+    async with Stack(broker_url, namespace) as stack:
+        connection = await aio_pika.connect(broker_url)
         async with connection:
             channel = await connection.channel()
             await channel.declare_queue(f"{namespace}.events", durable=True)
@@ -185,9 +185,9 @@ async def test_a_conflicting_queue_is_named_and_the_exit_code_says_so(
 
 
 async def test_the_plugin_asked_for_where_it_is_missing_is_a_clear_error(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    async with Stack(broker.url, namespace, DELAY="plugin") as stack:
+    async with Stack(broker_url, namespace, DELAY="plugin") as stack:
         code, _, err = await stack.command("topology", "declare")
         assert code == 3
         assert "x-delayed-message" in err

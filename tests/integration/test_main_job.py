@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from devtools.broker import RunningBroker
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -17,8 +16,8 @@ BUDGET = 10
 
 
 @pytest.fixture
-async def stack(broker: RunningBroker, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, namespace, RETRY_BUDGET=BUDGET) as running:
+async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
+    async with Stack(broker_url, namespace, RETRY_BUDGET=BUDGET) as running:
         running.add_integration("shop")
         yield running
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from devtools.broker import PLUGIN_BROKER_VARIABLE, RunningBroker
+from devtools.broker import PLUGIN_BROKER_VARIABLE
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -27,8 +27,7 @@ pytestmark = pytest.mark.timeout(BUDGET * 4 + 60)
 async def stack(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Stack]:
     """One worker, Adobe away, and a message for each user published."""
     if request.param == "native":
-        broker: RunningBroker = request.getfixturevalue("broker")
-        url = broker.url
+        url: str = request.getfixturevalue("broker_url")
     else:
         url = os.environ.get(PLUGIN_BROKER_VARIABLE, "")
         if not url:

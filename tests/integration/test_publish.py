@@ -15,15 +15,14 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
 
 @pytest.fixture
-async def stack(broker: RunningBroker, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, namespace) as running:
+async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
+    async with Stack(broker_url, namespace) as running:
         yield running
 
 

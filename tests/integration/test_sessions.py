@@ -7,7 +7,6 @@ import asyncio
 import aio_pika
 from pydantic import SecretStr
 
-from devtools.broker import RunningBroker
 from worker.broker.connection import Broker
 from worker.broker.intake import Incoming
 from worker.broker.session import Session, connect
@@ -37,9 +36,9 @@ class _LosesTheLine:
 
 
 async def test_a_line_that_ends_between_two_frames_while_a_session_opens(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    settings = WorkerSettings(amqp_url=SecretStr(broker.url), namespace=namespace)
+    settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     topology = build_topology(namespace, "native", settings.delivery_limit)
     async with await connect(settings, "test") as connection:
         await declare(connection, topology)

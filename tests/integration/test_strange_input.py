@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from typing import Any
 
-from devtools.broker import RunningBroker
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -39,10 +38,10 @@ def _record(stack: Stack, user: str) -> Any:
 
 
 async def test_a_worker_that_meets_anothers_lease_waits_without_an_attempt(
-    broker: RunningBroker, redis_url: str, namespace: str
+    broker_url: str, redis_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker.url, namespace, REDIS_URL=redis_url, PREFETCH_EVENTS=1, LOG_LEVEL="debug"
+        broker_url, namespace, REDIS_URL=redis_url, PREFETCH_EVENTS=1, LOG_LEVEL="debug"
     ) as stack:
         stack.add_integration("shop", mappings=TWO_MAPPINGS, limits={"profile_gap_seconds": 0.1})
         stack.start_worker()
@@ -62,10 +61,10 @@ async def test_a_worker_that_meets_anothers_lease_waits_without_an_attempt(
 
 
 async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker.url, namespace, SETUP_PROBE=0.2, RETRY_BUDGET=10, LOG_LEVEL="debug"
+        broker_url, namespace, SETUP_PROBE=0.2, RETRY_BUDGET=10, LOG_LEVEL="debug"
     ) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
@@ -96,10 +95,10 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
 
 
 async def test_patience_that_is_spent_is_a_dead_letter_with_no_attempt_counted(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker.url, namespace, SETUP_PROBE=0.2, SETUP_PATIENCE=1, RETRY_BUDGET=10
+        broker_url, namespace, SETUP_PROBE=0.2, SETUP_PATIENCE=1, RETRY_BUDGET=10
     ) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(target="collection", key="shop", kind="refuse-token")
@@ -119,14 +118,14 @@ async def test_patience_that_is_spent_is_a_dead_letter_with_no_attempt_counted(
 
 
 async def test_a_batch_whose_reply_is_unreadable_is_sent_again_and_counted_once(
-    broker: RunningBroker, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
     unreadable: list[Any] = [
         {"responses": [{"status": "odd"}] * 2},  # fewer than messages
         {"responses": [{"status": "odd"}, {"statusCode": 7}, 3]},
         "<html>",
     ]
-    async with Stack(broker.url, namespace, RETRY_BUDGET=10, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, namespace, RETRY_BUDGET=10, LOG_LEVEL="debug") as stack:
         # One request a second, so that the rest of each three goes as a batch.
         stack.add_integration("shop", limits={"requests_per_second": 1})
         stack.start_worker()

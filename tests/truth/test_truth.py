@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from devtools.broker import RunningBroker
 from tests.truth.fleet import Fleet, Plan
 from tests.truth.mortal import MortalLoop
 
@@ -52,12 +51,12 @@ def play(plan: Plan, *services: Any) -> None:
 @pytest.mark.timeout(HISTORIES + 120)
 @PLAYS
 @given(seed=SEEDS)
-def test_workers_that_share_redis(broker: RunningBroker, redis_url: str, seed: int) -> None:
-    play(Plan.draw(seed, AT_ONCE, workers=3), broker.url, redis_url)
+def test_workers_that_share_redis(broker_url: str, redis_url: str, seed: int) -> None:
+    play(Plan.draw(seed, AT_ONCE, workers=3), broker_url, redis_url)
 
 
 @pytest.mark.timeout(HISTORIES + 120)
 @PLAYS
 @given(seed=SEEDS)
-def test_one_worker_with_its_state_in_memory(broker: RunningBroker, seed: int) -> None:
-    play(Plan.draw(seed, AT_ONCE, workers=1), broker.url, None)
+def test_one_worker_with_its_state_in_memory(broker_url: str, seed: int) -> None:
+    play(Plan.draw(seed, AT_ONCE, workers=1), broker_url, None)
