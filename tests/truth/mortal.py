@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Coroutine
 from typing import Any
 from weakref import WeakSet
 
 _OWNER: contextvars.ContextVar[Life | None] = contextvars.ContextVar("owner", default=None)
 _LAST_STEPS_SECONDS = 10.0
+_LAST_STEP_SECONDS = 0.2
 
 
 class Life:
@@ -42,11 +44,12 @@ class Life:
         self.is_over = True
         for line in list(self._lines):
             line.abort()
+        deadline = time.monotonic() + _LAST_STEPS_SECONDS
         while left := [task for task in self._tasks if not task.done()]:
+            assert time.monotonic() < deadline, f"these go on after death: {left}"
             for task in left:
-                task.cancel()
-            _, left_over = await asyncio.wait(left, timeout=_LAST_STEPS_SECONDS)
-            assert not left_over, f"these go on after death: {left_over}"
+                task.cancel()  # again where one was swallowed, or met by waiting for a last word
+            await asyncio.wait(left, timeout=_LAST_STEP_SECONDS)
 
     def own(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
