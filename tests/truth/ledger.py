@@ -125,7 +125,7 @@ class Door:
         self._targets = targets
 
     def take(self, message: Incoming) -> None:
-        if message.full().redelivered:
+        if message._raw.delivery.redelivered:
             event = event_of(message.body)
             named = message.headers.get(INTEGRATION)
             targets = [named] if named else self._targets[event["organization_id"]]

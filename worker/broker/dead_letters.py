@@ -17,7 +17,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from worker.broker import headers as names
-from worker.broker.republish import build_successor
+from worker.broker.republish import successor_of
 from worker.broker.topology import Names
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
@@ -165,8 +165,13 @@ class DeadLetters:
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries
-        await self._publishing.default_exchange.publish(
-            build_successor(message, own), queue, mandatory=True, timeout=_PUBLISH_TIMEOUT_SECONDS
+        publishing = await self._publishing.get_underlay_channel()
+        await publishing.basic_publish(
+            message.body,
+            routing_key=queue,
+            properties=successor_of(message.properties, own),
+            mandatory=True,
+            timeout=_PUBLISH_TIMEOUT_SECONDS,
         )
         await self.discard(message)
 

@@ -10,19 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from aio_pika.abc import AbstractConnection
-from aiormq import Channel
 from aiormq.abc import ChannelFrame, DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError
-from pamqp.body import ContentBody
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
-TIMEOUT_SECONDS = 5.0
+from worker.broker.channels import TIMEOUT_SECONDS, ContentChannel
 
 
-class DirectChannel(Channel):
-    """Made by `open_direct`; for one consumer, `deliver`, which must neither block nor raise."""
+class DirectChannel(ContentChannel):
+    """For one consumer, `deliver`, which must neither block nor raise."""
 
     deliver: Callable[[DeliveredMessage], None]
 
@@ -39,34 +35,8 @@ class DirectChannel(Channel):
         await self.write_queue.put(ChannelFrame.marshall(self.number, frames))
 
     async def _on_deliver_frame(self, frame: Basic.Deliver) -> None:
-        header = await self._get_frame()
-        if not isinstance(header, ContentHeader):
-            raise ValueError("a delivery without a header")
-        size = header.body_size or 0
-        body = b""
-        while len(body) < size:
-            part = await self._get_frame()
-            if not isinstance(part, ContentBody):
-                raise ValueError("a delivery without its body")
-            body = body + part.value if body else part.value
+        header, body = await self.read_content()
         self.deliver(DeliveredMessage(delivery=frame, header=header, body=body, channel=self))
 
     async def _deliver_later(self, message: DeliveredMessage) -> None:
         self.deliver(message)
-
-
-async def open_direct(
-    connection: AbstractConnection, deliver: Callable[[DeliveredMessage], None]
-) -> DirectChannel:
-    """A new channel on the line of `connection`. Raises what the broker answers."""
-    transport = connection.transport
-    if transport is None:
-        raise ConnectionError("the connection is closed")
-    line = transport.connection
-    # As aiormq itself finds a number; nothing is awaited before it is taken.
-    number = max(line.channels) + 1
-    channel = DirectChannel(line, number, publisher_confirms=False)
-    channel.deliver = deliver
-    line.channels[number] = channel
-    await channel.open(timeout=TIMEOUT_SECONDS)
-    return channel

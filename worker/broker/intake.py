@@ -11,13 +11,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
+from pamqp.commands import Basic
 
 from worker.broker.acks import AckLedger
-from worker.broker.direct import TIMEOUT_SECONDS, open_direct
+from worker.broker.channels import TIMEOUT_SECONDS, open_channel
+from worker.broker.direct import DirectChannel
 
 if TYPE_CHECKING:
     from worker.broker.session import Session
@@ -55,9 +56,10 @@ class Incoming:
         """Whether the broker still regards it as in our hands."""
         return not self.intake.session.lost.is_set()
 
-    def full(self) -> aio_pika.IncomingMessage:
-        """With all properties, for building its successor."""
-        return aio_pika.IncomingMessage(self._raw)
+    @property
+    def properties(self) -> Basic.Properties:
+        """As the broker delivered them."""
+        return self._raw.header.properties
 
     def take_over(self) -> Incoming:
         """The same message anew, as one delivery; what the old one still does has no effect."""
@@ -98,8 +100,9 @@ class Intake:
 
     async def start(self, connection: AbstractConnection) -> None:
         """Start consuming, on a channel of its own. Raises what the broker answers."""
-        self._channel = channel = await open_direct(connection, self._take)
-        channel.closing.add_done_callback(self._closed)
+        self._channel = channel = await open_channel(connection, DirectChannel)
+        channel.deliver = self._take
+        self.session.end_with(channel, self.queue)
         await channel.basic_qos(prefetch_count=self.prefetch, timeout=TIMEOUT_SECONDS)
         channel.on_consumer_cancel_callbacks.add(
             lambda *_: self.session.end(f"the broker cancelled the consumer of {self.queue}")
@@ -138,10 +141,6 @@ class Intake:
         self.last_delivery_at = session.last_heard_at = time.monotonic()
         self.in_hand += 1
         self._handler(Incoming(raw, self))
-
-    def _closed(self, closing: asyncio.Future[Any]) -> None:
-        closing.cancelled() or closing.exception()  # asked for, or asyncio would complain
-        self.session.end(f"the {self.queue} channel closed")
 
     def _send_later(self) -> None:
         self._ack_timer = None

@@ -1,4 +1,4 @@
-"""The one function that builds a message which is published again.
+"""What a message that is published again keeps, in one place.
 
 It keeps the rules that have cost others messages (docs/message-contract.md): what the broker adds
 (`x-*`) never travels on, every publish has its own `message_id`, and nothing a producer set may
@@ -11,60 +11,67 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-import aio_pika
-from aio_pika.abc import AbstractMessage
+from pamqp.commands import Basic
+from pamqp.encode import encode_table_value
 
 from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
 _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})
+_PERSISTENT: Final = 2
 _DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 # A content header travels in one frame; RabbitMQ negotiates 128 KiB. Leave room for our own part.
+_NOTHING: Final = object()
 MAX_PRODUCER_HEADER_BYTES: Final = 64 * 1024
 
 
-def build_successor(original: AbstractMessage, own_headers: Mapping[str, Any]) -> aio_pika.Message:
-    """The same body, byte for byte, with the producer's properties and `own_headers`.
+def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> Basic.Properties:
+    """The properties with which the same body, byte for byte, is published again: the producer's,
+    and `own_headers`.
 
     Dropped: `expiration`, `user_id`, `message_id` (kept in a header), a direct reply-to, headers
     that start with `x-`, CC and BCC, and the headers of an earlier pass.
     """
-    headers = producer_headers(original.headers or {})
-    producer_message_id = (original.headers or {}).get(PRODUCER_MESSAGE_ID)
-    if producer_message_id is None and not _is_ours(original):
+    came_with = original.headers or {}
+    headers = producer_headers(came_with) if came_with else {}
+    producer_message_id = came_with.get(PRODUCER_MESSAGE_ID)
+    if producer_message_id is None and not any(name in OWN_HEADERS for name in came_with):
+        # One that we have published before has an id of ours.
         producer_message_id = original.message_id
     if isinstance(producer_message_id, str) and producer_message_id:
         headers[PRODUCER_MESSAGE_ID] = producer_message_id
     headers.update(own_headers)
     reply_to = original.reply_to
-    return aio_pika.Message(
-        original.body,
+    return Basic.Properties(
         headers=headers,
         content_type=original.content_type,
         content_encoding=original.content_encoding,
         correlation_id=original.correlation_id,
         reply_to=None if (reply_to or "").startswith(_DIRECT_REPLY_TO) else reply_to,
-        type=original.type,
+        message_type=original.message_type,
         app_id=original.app_id,
         timestamp=original.timestamp,
         priority=original.priority,
         message_id=uuid.uuid4().hex,
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        delivery_mode=_PERSISTENT,
     )
 
 
 def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """The application headers of the producer: neither the broker's nor ours nor routing ones.
 
-    Beyond `MAX_PRODUCER_HEADER_BYTES` the largest are left out, because a content header that
-    does not fit in a frame would close the connection.
+    Text that is not UTF-8 becomes bytes, and what AMQP's common types can't carry is left out: a
+    message that could not be published again could never leave the worker's hands. Beyond
+    `MAX_PRODUCER_HEADER_BYTES` the largest are left out, because a content header that does not fit
+    in a frame would close the connection.
     """
     kept = {
-        name: value
+        name: carried
         for name, value in headers.items()
         if not name.lower().startswith("x-")
         and name.lower() not in _REFUSED_HEADERS
         and name not in OWN_HEADERS
+        and (carried := _carried(value)) is not _NOTHING
     }
     sizes = {name: len(repr(value)) + len(name) for name, value in kept.items()}
     while kept and sum(sizes.values()) > MAX_PRODUCER_HEADER_BYTES:
@@ -73,6 +80,14 @@ def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _is_ours(message: AbstractMessage) -> bool:
-    """Whether we published this message, so that its message_id is not the producer's."""
-    return any(name in OWN_HEADERS for name in message.headers or {})
+def _carried(value: Any) -> Any:
+    """`value` as it can be published, or `_NOTHING`."""
+    if isinstance(value, str | int | None):
+        return value
+    if isinstance(value, bytes):
+        return bytearray(value)
+    try:
+        encode_table_value(value)
+    except (TypeError, ValueError, OverflowError):
+        return _NOTHING
+    return value

@@ -13,17 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractConnection
+from aiormq import Channel
 from aiormq.exceptions import AMQPError, PublishError
+from pamqp.commands import Basic
 from yarl import URL
 
+from worker.broker.channels import open_channel
 from worker.broker.intake import Incoming, Intake
+from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
 from worker.settings import WorkerSettings
 
@@ -41,10 +45,6 @@ def tells_of_the_line(error: Exception) -> bool:
     return type(error) is Exception or isinstance(
         error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
     )
-
-
-class SessionLost(Exception):  # noqa: N818 - a state, not a mistake
-    """The session ended; what was not acknowledged will be delivered again."""
 
 
 class Handler(Protocol):
@@ -67,7 +67,7 @@ class Session:
         self._topology = topology
         self._handler = handler
         self._connections: list[AbstractConnection] = []
-        self._exchanges: dict[str, AbstractExchange] = {}
+        self._publisher: Publisher | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self.intakes: list[Intake] = []
@@ -77,17 +77,19 @@ class Session:
         self.loss_reason = ""
         self.depths: dict[str, int] = {}
         self.is_draining = False
-        self.publish_trouble = ""
 
     async def open(self) -> None:
         """Connect, declare the topology and start consuming; raises what the broker answers."""
         intake = await self._connect("intake")
         publishing = await self._connect("publishing")
         await declare(publishing, self._topology)
-        self._publish_channel = await self._open_channel(
-            publishing, "publishing", on_return_raises=True
+        channel = await open_channel(publishing, ConfirmChannel, confirms=True)
+        self.end_with(channel, "publishing")
+        self._publisher = Publisher(channel, self._settings.publish_timeout)
+        self._watch_channel = await intake.channel(publisher_confirms=False)
+        self._watch_channel.close_callbacks.add(
+            lambda *_: self.end("the watch channel closed"), weak=False
         )
-        self._watch_channel = await self._open_channel(intake, "watch")
         names = self._topology.names
         for queue, prefetch in (
             (names.events, self._settings.prefetch_events),
@@ -98,25 +100,27 @@ class Session:
             await consumer.start(intake)
             self.intakes.append(consumer)
 
-    async def publish(
-        self, exchange: str, routing_key: str, message: aio_pika.Message, *, mandatory: bool = True
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        properties: Basic.Properties,
+        body: bytes,
+        then: Callable[[], None],
+        *,
+        mandatory: bool = True,
     ) -> None:
-        """Publish until the broker has confirmed it. Raises `SessionLost` and nothing else.
-
-        A publish that is refused, returned or not confirmed in time has an unknown outcome, so it
-        is tried again while the session lives; a duplicate is harmless, a loss is not.
+        """Publish until the broker has confirmed it, and call `then`; never, if the session is lost
+        before: then the broker delivers again what the message was to follow.
         """
-        pause = 0.25
-        while not self.lost.is_set():
-            if await self._publish_once(exchange, routing_key, message, mandatory):
-                return
-            if self._publish_channel.is_closed:
-                self.end("the publishing channel closed")
-                break
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.lost.wait(), pause)
-            pause = min(pause * 2, 10.0)
-        raise SessionLost(self.loss_reason)
+        if self._publisher is not None and not self.lost.is_set():
+            one = Publish(exchange, routing_key, properties, body, mandatory, then)
+            self._publisher.publish(one)
+
+    @property
+    def publish_trouble(self) -> str:
+        """What is wrong with publishing, if anything."""
+        return self._publisher.trouble if self._publisher else ""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` until it ends or the session closes."""
@@ -191,29 +195,6 @@ class Session:
         """Messages that may be in hand at once, by prefetch."""
         return sum(intake.prefetch for intake in self.intakes)
 
-    async def _publish_once(
-        self, exchange: str, routing_key: str, message: aio_pika.Message, mandatory: bool
-    ) -> bool:
-        try:
-            target = self._exchanges.get(exchange)
-            if target is None:
-                target = await self._publish_channel.get_exchange(exchange, ensure=False)
-                self._exchanges[exchange] = target
-            await target.publish(
-                message,
-                routing_key,
-                mandatory=mandatory,
-                timeout=self._settings.publish_timeout,
-            )
-        except Exception as error:
-            if not tells_of_the_line(error):
-                raise
-            self.publish_trouble = f"publishing to {exchange or 'a queue'}: {type(error).__name__}"
-            log.warning("publish.unconfirmed", exchange=exchange, error=type(error).__name__)
-            return False
-        self.publish_trouble = ""
-        return True
-
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
             for name in [queue.name for queue in self._topology.queues]:
@@ -240,6 +221,15 @@ class Session:
         if not self.is_draining and (consumers_there == 0 or silent):
             self.end(f"the consumer of {intake.queue} is silently gone")
 
+    def end_with(self, channel: Channel, purpose: str) -> None:
+        """The session ends when `channel` closes."""
+
+        def closed(closing: asyncio.Future[Any]) -> None:
+            closing.cancelled() or closing.exception()  # asked for, or asyncio would complain
+            self.end(f"the {purpose} channel closed")
+
+        channel.closing.add_done_callback(closed)
+
     async def _connect(self, purpose: str) -> AbstractConnection:
         connection = await connect(self._settings, purpose)
         connection.close_callbacks.add(
@@ -247,18 +237,6 @@ class Session:
         )
         self._connections.append(connection)
         return connection
-
-    async def _open_channel(
-        self, connection: AbstractConnection, purpose: str, *, on_return_raises: bool = False
-    ) -> AbstractChannel:
-        # on_return_raises: without it an unroutable mandatory publish looks like a success.
-        channel = await connection.channel(
-            publisher_confirms=on_return_raises, on_return_raises=on_return_raises
-        )
-        channel.close_callbacks.add(
-            lambda *_: self.end(f"the {purpose} channel closed"), weak=False
-        )
-        return channel
 
 
 async def at_most(seconds: float, work: Awaitable[Any]) -> bool:

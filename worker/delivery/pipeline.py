@@ -21,8 +21,8 @@ from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets
 from worker.broker.headers import InvalidHeaders, RetryState, read_retry_state, write_retry_state
 from worker.broker.intake import Incoming
-from worker.broker.republish import build_successor
-from worker.broker.session import Session, SessionLost
+from worker.broker.republish import successor_of
+from worker.broker.session import Session
 from worker.broker.topology import Names
 from worker.delivery.courier import (
     Busy,
@@ -140,7 +140,7 @@ class Pipeline:
         returns = _returns_of(message)
         is_alone = message.queue == self._queues.suspects
         if returns >= SUSPECT_AFTER and not is_alone:
-            message.session.spawn(self._set_apart(message, returns))
+            self._set_apart(message, returns)
             return
         try:
             state = read_retry_state(message.headers, self._now_ms())
@@ -337,7 +337,7 @@ class Pipeline:
         state = replace(state, integration_id=delivery.integration.id)
         event_id = delivery.choice.event_id
         self._tell(delivery.integration.id, outcome, delivery.began, event_id)
-        delivery.message.session.spawn(self._make_durable(delivery.message, state, outcome))
+        self._make_durable(delivery.message, state, outcome)
 
     def _bury(
         self, message: Incoming, state: RetryState, reason: Any, detail: str, event_id: str = ""
@@ -345,39 +345,49 @@ class Pipeline:
         """A message that can't be used becomes a dead letter."""
         outcome = Dead(reason, Failure(reason, detail))
         self._tell(state.integration_id or "", outcome, time.monotonic(), event_id)
-        message.session.spawn(self._make_durable(message, state, outcome))
+        self._make_durable(message, state, outcome)
 
-    async def _make_durable(self, message: Incoming, state: RetryState, outcome: Outcome) -> None:
+    def _make_durable(self, message: Incoming, state: RetryState, outcome: Outcome) -> None:
         """Publish the successor that an outcome needs, and settle when it is confirmed."""
         own = write_retry_state(state)
-        session = message.session
-        original = message.full()
-        try:
-            match outcome:
-                case Retried(delay_seconds, failure):
-                    await self._delayed(session, original, own | _about(failure), delay_seconds)
-                case Parked(delay_seconds, _, cause):
-                    about = _about(cause) if cause is not None else {}
-                    await self._delayed(session, original, own | about, delay_seconds)
-                case Dead(reason, failure):
-                    own[names.DEAD_REASON] = reason
-                    own[names.DEAD_AT] = self._now_ms()
-                    successor = build_successor(original, own | _about(failure))
-                    await session.publish(self._queues.dead_letters, "", successor)
-        except SessionLost:
-            return  # the broker delivers the message again
-        message.settle()
+        match outcome:
+            case Retried(delay_seconds, failure):
+                self._publish_delayed(message, own | _about(failure), delay_seconds)
+            case Parked(delay_seconds, _, cause):
+                about = _about(cause) if cause is not None else {}
+                self._publish_delayed(message, own | about, delay_seconds)
+            case Dead(reason, failure):
+                own[names.DEAD_REASON] = reason
+                own[names.DEAD_AT] = self._now_ms()
+                self._publish(message, self._queues.dead_letters, "", own | _about(failure))
 
-    async def _delayed(
-        self, session: Session, original: Any, own: dict[str, Any], delay_seconds: float
+    def _publish_delayed(
+        self, message: Incoming, own: dict[str, Any], delay_seconds: float
     ) -> None:
-        target = self._delay.target(delay_seconds)
-        successor = build_successor(original, own | target.headers)
-        await session.publish(
-            target.exchange, target.routing_key, successor, mandatory=target.mandatory
+        to = self._delay.target(delay_seconds)
+        self._publish(
+            message, to.exchange, to.routing_key, own | to.headers, mandatory=to.mandatory
         )
 
-    async def _set_apart(self, message: Incoming, returns: int) -> None:
+    def _publish(
+        self,
+        message: Incoming,
+        exchange: str,
+        routing_key: str,
+        own: dict[str, Any],
+        *,
+        mandatory: bool = True,
+    ) -> None:
+        message.session.publish(
+            exchange,
+            routing_key,
+            successor_of(message.properties, own),
+            message.body,
+            message.settle,
+            mandatory=mandatory,
+        )
+
+    def _set_apart(self, message: Incoming, returns: int) -> None:
         """Move a suspect, unread, to the queue whose messages are handled one at a time.
 
         Every unacknowledged message of a worker that dies counts one more return, the innocent as
@@ -386,12 +396,7 @@ class Pipeline:
         """
         log.warning("message.set_apart", returns=returns)
         kept = {key: value for key, value in message.headers.items() if key in names.OWN_HEADERS}
-        successor = build_successor(message.full(), kept)
-        try:
-            await message.session.publish("", self._queues.suspects, successor)
-        except SessionLost:
-            return
-        message.settle()
+        self._publish(message, "", self._queues.suspects, kept)
 
     def _skip(
         self, message: Incoming, integration_id: str, outcome: Skipped, event_id: str

@@ -1,14 +1,16 @@
-"""The one function that builds a message which is published again."""
+"""The properties of a message that is published again."""
 
 import datetime as dt
 
-import aio_pika
 import pytest
+from pamqp import frame
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
-from worker.broker.republish import MAX_PRODUCER_HEADER_BYTES, build_successor
+from worker.broker.republish import MAX_PRODUCER_HEADER_BYTES, successor_of
 
 
-def _original(**changes: object) -> aio_pika.Message:
+def _original(**changes: object) -> Basic.Properties:
     properties: dict[str, object] = {
         "message_id": "from-the-producer",
         "headers": {"traceparent": "00-abc", "tenant": 7},
@@ -16,12 +18,11 @@ def _original(**changes: object) -> aio_pika.Message:
         "timestamp": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
         "app_id": "didomi-bridge",
     }
-    return aio_pika.Message(b"\x00 body", **(properties | changes))  # type: ignore[arg-type]
+    return Basic.Properties(**(properties | changes))  # type: ignore[arg-type]
 
 
-def test_body_properties_and_application_headers_are_kept() -> None:
-    successor = build_successor(_original(), {"consent-attempts": 1})
-    assert successor.body == b"\x00 body"
+def test_properties_and_application_headers_are_kept() -> None:
+    successor = successor_of(_original(), {"consent-attempts": 1})
     assert successor.app_id == "didomi-bridge"
     assert successor.timestamp == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert successor.headers == {
@@ -30,20 +31,20 @@ def test_body_properties_and_application_headers_are_kept() -> None:
         "consent-attempts": 1,
         "consent-producer-message-id": "from-the-producer",
     }
-    assert successor.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    assert successor.delivery_mode == 2
 
 
 def test_every_publish_has_an_id_of_its_own_and_the_producers_survives_two_passes() -> None:
-    first = build_successor(_original(), {"consent-attempts": 1})
-    second = build_successor(first, {"consent-attempts": 2})
+    first = successor_of(_original(), {"consent-attempts": 1})
+    second = successor_of(first, {"consent-attempts": 2})
     assert len({first.message_id, second.message_id, "from-the-producer"}) == 3
     assert second.headers["consent-producer-message-id"] == "from-the-producer"
     assert second.headers["consent-attempts"] == 2
 
 
 def test_our_own_message_id_is_not_taken_for_the_producers() -> None:
-    anonymous = build_successor(_original(message_id=None), {"consent-attempts": 1})
-    again = build_successor(anonymous, {"consent-attempts": 2})
+    anonymous = successor_of(_original(message_id=None), {"consent-attempts": 1})
+    again = successor_of(anonymous, {"consent-attempts": 2})
     assert "consent-producer-message-id" not in again.headers
 
 
@@ -52,26 +53,38 @@ def test_our_own_message_id_is_not_taken_for_the_producers() -> None:
     ["x-death", "x-first-death-queue", "x-delivery-count", "x-acquired-count", "X-Delay", "CC"],
 )
 def test_headers_that_would_misroute_or_lose_the_message_are_dropped(name: str) -> None:
-    successor = build_successor(_original(headers={name: ["other"]}), {})
+    successor = successor_of(_original(headers={name: ["other"]}), {})
     assert name not in successor.headers
 
 
 def test_what_could_expire_redirect_or_refuse_the_message_is_dropped() -> None:
-    original = _original(expiration=10, user_id="someone", reply_to="amq.rabbitmq.reply-to.g1h2")
-    successor = build_successor(original, {})
+    original = _original(expiration="10", user_id="someone", reply_to="amq.rabbitmq.reply-to.g1h2")
+    successor = successor_of(original, {})
     assert successor.expiration is None
     assert successor.user_id is None
     assert successor.reply_to is None
-    assert build_successor(_original(reply_to="answers"), {}).reply_to == "answers"
+    assert successor_of(_original(reply_to="answers"), {}).reply_to == "answers"
 
 
 def test_headers_of_an_earlier_pass_do_not_linger() -> None:
     dead = _original(headers={"consent-dead-reason": "no-identity", "consent-error": "timeout"})
-    assert build_successor(dead, {"consent-replays": 1}).headers == {"consent-replays": 1}
+    assert successor_of(dead, {"consent-replays": 1}).headers == {"consent-replays": 1}
 
 
 def test_headers_too_large_for_a_frame_lose_the_largest_only() -> None:
     huge = "h" * (MAX_PRODUCER_HEADER_BYTES + 1)
-    successor = build_successor(_original(headers={"huge": huge, "traceparent": "00"}), {})
+    successor = successor_of(_original(headers={"huge": huge, "traceparent": "00"}), {})
     assert "huge" not in successor.headers
     assert successor.headers["traceparent"] == "00"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(b"\xff\xfe", bytearray(b"\xff\xfe")), (1e300, None), ({"a": b"\xff"}, None), ([1], [1])],
+)
+def test_headers_that_can_be_read_but_not_written_do_not_hold_the_message(
+    value: object, kept: object
+) -> None:
+    successor = successor_of(_original(headers={"odd": value, "traceparent": "00"}), {})
+    assert (successor.headers or {}).get("odd") == kept
+    frame.marshal(ContentHeader(properties=successor, body_size=1), 1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import aio_pika
 import orjson
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
@@ -17,7 +16,6 @@ from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
 from worker.broker.headers import FRESH, RetryState
 from worker.broker.intake import Incoming
-from worker.broker.session import SessionLost
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
 from worker.integrations.model import Integration
@@ -31,35 +29,35 @@ from worker.transform.decision import Deliver
 class Published:
     exchange: str
     routing_key: str
-    message: aio_pika.Message
+    properties: Basic.Properties
+    body: bytes
     mandatory: bool
 
     @property
     def headers(self) -> dict[str, Any]:
-        return dict(self.message.headers)
+        return dict(self.properties.headers or {})
 
 
 class Line:
-    """Stands for a `Session`: keeps what is published, and runs what is spawned."""
+    """Stands for a `Session`: keeps what is published, and confirms it."""
 
     def __init__(self) -> None:
         self.published: list[Published] = []
         self.lost = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def publish(
-        self, exchange: str, routing_key: str, message: aio_pika.Message, *, mandatory: bool = True
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        properties: Basic.Properties,
+        body: bytes,
+        then: Callable[[], None],
+        *,
+        mandatory: bool = True,
     ) -> None:
-        await asyncio.sleep(0)
-        if self.lost.is_set():
-            raise SessionLost("lost")
-        self.published.append(Published(exchange, routing_key, message, mandatory))
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        if not self.lost.is_set():
+            self.published.append(Published(exchange, routing_key, properties, body, mandatory))
+            asyncio.get_running_loop().call_soon(then)
 
 
 class Hand:

@@ -137,7 +137,7 @@ async def test_a_pause_parks_without_an_attempt_and_ends_with_a_probe() -> None:
     adobe.reply = Accepted("x")
     await after(15)
     for parked in list(worker.hand.session.published):
-        await worker.take(parked.message.body, parked.headers)
+        await worker.take(parked.body, parked.headers)
     assert worker.told[3:] == ["delivered", "resumed", "delivered"]
 
 
@@ -153,7 +153,7 @@ async def test_a_probe_that_had_nothing_to_send_does_not_hold_the_next_one() -> 
     await worker.take(body("e1"))
     assert worker.told == ["delivered", "pause", "parked", "duplicate"]
     adobe.reply = Accepted("x")
-    await worker.take(parked.message.body, parked.headers)
+    await worker.take(parked.body, parked.headers)
     assert worker.told[4:] == ["delivered", "resumed"]
 
 
@@ -165,7 +165,7 @@ async def test_patience_that_is_spent_ends_in_a_dead_letter_that_names_the_fault
     await worker.take(body("e1"))
     while worker.told[-1] == "parked":
         await after(300)
-        await worker.take(worker.latest.message.body, worker.latest.headers)
+        await worker.take(worker.latest.body, worker.latest.headers)
     letter = worker.latest
     assert now() - 1000 == pytest.approx(86_400, abs=301)
     assert letter.exchange == "consent.dead-letters"
@@ -206,7 +206,7 @@ async def test_an_event_of_another_time(ago: float, outcome: str) -> None:
     assert worker.told == ["delivered", outcome]
     if outcome == "dead":
         assert worker.latest.headers["consent-dead-reason"] == "invalid-event"
-        assert worker.latest.message.body == body("strange", ago=ago, user="omar")
+        assert worker.latest.body == body("strange", ago=ago, user="omar")
     await worker.take(body("strange too", ago=max(ago, 1)))
     assert worker.told[2:] == ["superseded"], "the newer choice stays"
 

@@ -1,0 +1,152 @@
+"""Publishing with confirms: what is published in one step of the loop goes in one write.
+
+aiormq publishes with a lock, a timeout and a task's worth of futures for each message, which costs
+about five times what this does. Every parked event and every retry is such a publish, so what it
+costs is what a customer's broken endpoint costs the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pamqp.frame
+import structlog
+from aiormq.abc import ChannelFrame, ConfirmationFrameType
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from worker.broker.channels import ContentChannel
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class Publish:
+    """One message on its way to the broker; `then` is called once it is confirmed."""
+
+    exchange: str
+    routing_key: str
+    properties: Basic.Properties
+    body: bytes
+    mandatory: bool
+    then: Callable[[], None]
+    give_up_at: float = 0.0
+    pause: float = field(default=_FIRST_PAUSE_SECONDS)
+
+
+class ConfirmChannel(ContentChannel):
+    """For `Publisher`. Calls `answered` for each publish with why it failed, or with "" when it is
+    confirmed.
+    """
+
+    answered: Callable[[Publish, str], None]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.unconfirmed: dict[int, Publish] = {}
+        self._returned: set[int] = set()
+        self._frames: list[bytes] = []
+        self._writing: Any = None
+
+    def publish(self, one: Publish) -> None:
+        """Number the message and write it soon, in order. Raises what can't be encoded."""
+        frames: list[Any] = [
+            Basic.Publish(
+                exchange=one.exchange, routing_key=one.routing_key, mandatory=one.mandatory
+            ),
+            ContentHeader(properties=one.properties, body_size=len(one.body)),
+            *self._split_body(one.body),
+        ]
+        self._frames += [pamqp.frame.marshal(frame, self.number) for frame in frames]
+        self.delivery_tag += 1
+        self.unconfirmed[self.delivery_tag] = one
+        if self._writing is None:
+            self._writing = self.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._frames:
+            payload = b"".join(self._frames)
+            self._frames.clear()
+            await self.write_queue.put(ChannelFrame(payload=payload, should_close=False))
+        self._writing = None
+
+    async def _on_confirm_frame(self, frame: ConfirmationFrameType) -> None:
+        last = frame.delivery_tag or 0
+        tags = [last]
+        if not isinstance(frame, Basic.Reject) and frame.multiple:
+            # In the order of numbering, and none is ever left out: the confirmed ones come first.
+            tags = []
+            for tag in self.unconfirmed:
+                if tag > last:
+                    break
+                tags.append(tag)
+        problem = "" if isinstance(frame, Basic.Ack) else "refused"
+        for tag in tags:
+            # One that is unknown was given up before.
+            if (one := self.unconfirmed.pop(tag, None)) is not None:
+                self.answered(one, "returned" if tag in self._returned else problem)
+            self._returned.discard(tag)
+
+    async def _on_return_frame(self, frame: Basic.Return) -> None:
+        # The confirm of a message that fitted no queue follows (RabbitMQ documentation, "When Will
+        # Published Messages Be Confirmed by the Broker?").
+        header, _ = await self.read_content()
+        for tag, one in self.unconfirmed.items():
+            if one.properties.message_id == header.properties.message_id:
+                self._returned.add(tag)
+
+
+class Publisher:
+    """Publishes each message until the broker has confirmed it, on one channel.
+
+    A publish that is refused, returned or not confirmed in `timeout_seconds` has an unknown
+    outcome, so it is tried again while the channel lives; a duplicate is harmless, a loss is not.
+    `trouble` says what is wrong meanwhile.
+    """
+
+    def __init__(self, channel: ConfirmChannel, timeout_seconds: float) -> None:
+        self.trouble = ""
+        self._channel = channel
+        self._timeout_seconds = timeout_seconds
+        self._loop = asyncio.get_running_loop()
+        self._watching: asyncio.TimerHandle | None = None
+        channel.answered = self._answered
+
+    def publish(self, one: Publish) -> None:
+        """Send `one`; what its `then` is for never happens when the channel ends before."""
+        if self._channel.is_closed:
+            return
+        one.give_up_at = self._loop.time() + self._timeout_seconds
+        self._channel.publish(one)
+        if self._watching is None:
+            self._watching = self._loop.call_at(one.give_up_at, self._watch)
+
+    def _answered(self, one: Publish, problem: str) -> None:
+        if not problem:
+            self.trouble = ""
+            one.then()
+            return
+        self.trouble = f"publishing to {one.exchange or 'a queue'}: {problem}"
+        log.warning("publish.unconfirmed", exchange=one.exchange, error=problem)
+        self._loop.call_later(one.pause, self.publish, one)
+        one.pause = min(one.pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _watch(self) -> None:
+        """Give up what has waited too long, and look again when the next one will have."""
+        self._watching = None
+        if self._channel.is_closed:
+            return
+        now = self._loop.time()
+        unconfirmed = self._channel.unconfirmed
+        for tag, one in list(unconfirmed.items()):
+            if one.give_up_at > now:
+                self._watching = self._loop.call_at(one.give_up_at, self._watch)
+                break
+            del unconfirmed[tag]
+            self._answered(one, "not confirmed in time")
