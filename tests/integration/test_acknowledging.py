@@ -8,7 +8,7 @@ import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
-from worker.broker.intake import Incoming
+from worker.broker.consumer import Incoming
 from worker.broker.session import Session, connect
 from worker.broker.topology import build_topology, declare
 from worker.broker.window import Window

@@ -8,7 +8,7 @@ import aio_pika
 from pydantic import SecretStr
 
 from worker.broker.connection import Broker
-from worker.broker.intake import Incoming
+from worker.broker.consumer import Incoming
 from worker.broker.session import Session, connect
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
@@ -25,7 +25,7 @@ class _LosesTheLine:
     def take(self, message: Incoming) -> None:
         self.taken += 1
         if self.taken == 1:
-            channel = message.intake._channel
+            channel = message._consumer._channel
             self._closing = asyncio.create_task(channel.connection.close(None))
         else:
             message.settle()

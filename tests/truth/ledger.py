@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.adobe.replies import Accepted
+from worker.broker.consumer import Incoming
 from worker.broker.headers import INTEGRATION
-from worker.broker.intake import Incoming
 from worker.broker.session import Session
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped

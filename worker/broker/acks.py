@@ -15,7 +15,7 @@ class AckLedger:
     def __init__(self) -> None:
         self._border = 0
         self._settled: set[int] = set()
-        self._acknowledged_alone: set[int] = set()
+        self._alone: set[int] = set()
 
     def settle(self, tag: int) -> None:
         """The message with `tag` needs no further keeping."""
@@ -26,7 +26,7 @@ class AckLedger:
 
         It is itself never one that was acknowledged alone: the broker would call it unknown.
         """
-        settled, alone = self._settled, self._acknowledged_alone
+        settled, alone = self._settled, self._alone
         top = None
         border = self._border
         while True:
@@ -45,7 +45,7 @@ class AckLedger:
     def take_stragglers(self) -> list[int]:
         """Settled tags above a gap that does not close, to be acknowledged one at a time."""
         tags = sorted(self._settled)
-        self._acknowledged_alone.update(tags)
+        self._alone.update(tags)
         self._settled.clear()
         return tags
 
@@ -53,3 +53,8 @@ class AckLedger:
     def kept_back(self) -> int:
         """How many settled tags wait for a gap to close."""
         return len(self._settled)
+
+    @property
+    def acknowledged_alone(self) -> int:
+        """How many tags above the gap were acknowledged one at a time."""
+        return len(self._alone)

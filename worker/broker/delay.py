@@ -10,6 +10,7 @@ a short budget or a brief parking need not be rounded up to seconds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -58,6 +59,16 @@ def to_units(delay_seconds: float) -> int:
     else:
         units = round(delay_seconds * per_second)
     return max(1, min(units, 2**LEVELS - 1))
+
+
+def by_few_levels(delay_seconds: float) -> float:
+    """The next longer delay that passes two queues of the chain at most: by half more at most.
+
+    A queue to pass through costs the broker about as much as a publish does.
+    """
+    units = math.ceil(delay_seconds * 1000 / UNIT_MS)
+    step = max(1, 1 << (units.bit_length() - 2)) if units > 1 else 1
+    return -(-units // step) * step * UNIT_MS / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,80 +1,34 @@
-"""Intake: one consumer on a channel of its own, from delivery to acknowledgement.
+"""Intake: the messages of one queue.
 
-It works one level below aio-pika, where a message costs about a third (docs/benchmarks.md):
-acknowledgements cover ranges, and no object is built that nobody reads.
+One acknowledgement covers a range of messages, unless one of them stays: a message that is in a
+request which hangs makes each later one cost an acknowledgement of its own, which is dear for the
+worker and dearer for the broker. So when one stays for long, a new consumer takes its place beside
+the old one, which goes as soon as nothing of it is left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
-from pamqp.commands import Basic
 
-from worker.broker.acks import AckLedger
-from worker.broker.channels import TIMEOUT_SECONDS, open_channel
-from worker.broker.direct import DirectChannel
+from worker.broker.consumer import Consumer, Incoming
 
 if TYPE_CHECKING:
     from worker.broker.session import Session
 
-_ACK_AFTER_SECONDS = 0.02
-"""One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
-_STRAGGLERS_AFTER_SECONDS = 0.05
-_NO_HEADERS: dict[str, Any] = {}
-
-
-class Incoming:
-    """A message in hand. It is acknowledged when each of its deliveries is settled."""
-
-    __slots__ = ("_raw", "body", "headers", "intake", "open_deliveries", "tag")
-
-    def __init__(self, raw: DeliveredMessage, intake: Intake) -> None:
-        self._raw = raw
-        self.intake = intake
-        self.tag: int = raw.delivery.delivery_tag  # type: ignore[union-attr, assignment]
-        self.body: bytes = raw.body
-        self.headers: dict[str, Any] = raw.header.properties.headers or _NO_HEADERS
-        self.open_deliveries = 1
-
-    @property
-    def session(self) -> Session:
-        """The session that it came by, and the only one by which it can be acknowledged."""
-        return self.intake.session
-
-    @property
-    def queue(self) -> str:
-        return self.intake.queue
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the broker still regards it as in our hands."""
-        return not self.intake.session.lost.is_set()
-
-    @property
-    def properties(self) -> Basic.Properties:
-        """As the broker delivered them."""
-        return self._raw.header.properties
-
-    def take_over(self) -> Incoming:
-        """The same message anew, as one delivery; what the old one still does has no effect."""
-        self.open_deliveries = -1
-        return Incoming(self._raw, self.intake)
-
-    def settle(self) -> None:
-        """One of its deliveries is durable; after the last one it will be acknowledged."""
-        self.open_deliveries -= 1
-        if self.open_deliveries == 0:
-            self.intake.settle(self.tag)
+_CONSUMERS_AT_MOST = 4
+_ALONE_AT_LEAST = 8
 
 
 class Intake:
-    """The consumer of one queue; `handler` gets each message, and must not block or raise."""
+    """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
+    many it takes beside those that stay for long.
+    """
 
     def __init__(
         self,
@@ -89,99 +43,74 @@ class Intake:
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
         self._handler = handler
-        self._ledger = AckLedger()
-        self._owed = 0
-        self._owed_at_most = max(1, prefetch // 4)
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._sending: asyncio.Task[None] | None = None
-        self._stragglers_are_due = False
-        self._straggler_timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
+        self._consumers: list[Consumer] = []
+        self._tending: asyncio.Task[None] | None = None
 
     async def start(self, connection: AbstractConnection) -> None:
-        """Start consuming, on a channel of its own. Raises what the broker answers."""
-        self._channel = channel = await open_channel(connection, DirectChannel)
-        channel.deliver = self._take
-        self.session.end_with(channel, self.queue)
-        await channel.basic_qos(prefetch_count=self.prefetch, timeout=TIMEOUT_SECONDS)
-        channel.on_consumer_cancel_callbacks.add(
-            lambda *_: self.session.end(f"the broker cancelled the consumer of {self.queue}")
-        )
-        self._tag = await channel.consume(self.queue)
+        """Start consuming. Raises what the broker answers."""
+        self._connection = connection
+        await self._add_consumer()
 
     async def cancel(self) -> None:
-        """Ask the broker for no more messages."""
-        await self._channel.basic_cancel(self._tag)
+        """Ask the broker for no more messages. Raises what the broker answers."""
+        if self._tending is not None:
+            await asyncio.wait({self._tending})
+        await self._consumers[-1].cancel()
 
     async def close(self) -> None:
-        """Send what is owed, and close the channel, which the broker answers after taking it in."""
-        self._stragglers_are_due = True
-        self._start_sending()
-        if self._sending is not None:
-            await self._sending
-        await self._channel.close()
+        """Send all acknowledgements that are owed; returns when the broker has taken them in."""
+        for consumer in list(self._consumers):
+            await consumer.close()
 
-    def settle(self, tag: int) -> None:
-        """The message with `tag` is to be acknowledged, together with others where possible."""
-        self.in_hand -= 1
+    # Told by consumers
+
+    def take(self, message: Incoming) -> None:
+        """A message has come."""
+        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
+        self.in_hand += 1
+        self._handler(message)
+
+    def settled(self, consumer: Consumer) -> None:
+        """A message of `consumer` is settled."""
         self.last_delivery_at = time.monotonic()
-        self._ledger.settle(tag)
-        self._owed += 1
-        if self._owed >= self._owed_at_most:
-            self._start_sending()
-        elif self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
+        self.in_hand -= 1
         if self.in_hand == 0:
             self.session.note_idle()
+        if consumer.in_hand == 0 and consumer is not self._consumers[-1]:
+            self._tend_soon()
 
-    def _take(self, raw: DeliveredMessage) -> None:
-        session = self.session
-        if session.is_draining or session.lost.is_set():
-            return
-        self.last_delivery_at = session.last_heard_at = time.monotonic()
-        self.in_hand += 1
-        self._handler(Incoming(raw, self))
+    def lagging(self) -> None:
+        """Messages were acknowledged one by one, since one before them stays."""
+        if self._is_due_for_another():
+            self._tend_soon()
 
-    def _send_later(self) -> None:
-        self._ack_timer = None
-        self._start_sending()
+    # Consumers come and go
 
-    def _start_sending(self) -> None:
-        if self._sending is None and not self.session.lost.is_set():
-            self._sending = self.session.spawn(self._send_what_is_owed())
+    def _is_due_for_another(self) -> bool:
+        many = max(self.prefetch // 2, _ALONE_AT_LEAST)
+        is_stuck = self._consumers[-1].acknowledged_alone >= many
+        return is_stuck and len(self._consumers) < _CONSUMERS_AT_MOST
 
-    async def _send_what_is_owed(self) -> None:
-        """Acknowledge all that may be, one frame after the other.
+    def _tend_soon(self) -> None:
+        if self._tending is None and not self.session.is_draining:
+            self._tending = self.session.spawn(self._tend())
 
-        Never two at a time: aiormq's queue of outgoing frames is bounded, and of two that wait for
-        room in it either may come first. A range that overtakes one of its own tags makes that tag
-        unknown to the broker, which closes the channel.
-        """
-        ledger = self._ledger
-        self._owed = 0
-        while not self.session.lost.is_set():
-            top = ledger.take_range()
-            if top is not None:
-                # wait=False: not for the socket. A line that is gone is found by others sooner.
-                await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
-            elif self._stragglers_are_due:
-                self._stragglers_are_due = False
-                await self._attempt(self._channel.acknowledge(ledger.take_stragglers()))
-            else:
-                break
-        self._sending = None
-        if ledger.kept_back and self._straggler_timer is None:
-            self._straggler_timer = self._loop.call_later(
-                _STRAGGLERS_AFTER_SECONDS, self._send_stragglers
-            )
-
-    def _send_stragglers(self) -> None:
-        self._straggler_timer = None
-        self._stragglers_are_due = True
-        self._start_sending()
-
-    async def _attempt(self, acknowledging: Awaitable[None]) -> None:
+    async def _tend(self) -> None:
         try:
-            await acknowledging
-        except (AMQPError, OSError, RuntimeError) as error:
-            self.session.end(f"an acknowledgement failed: {type(error).__name__}")
+            if self._is_due_for_another():
+                await self._add_consumer()
+                await self._consumers[-2].cancel()
+            while (done := self._without_messages()) is not None:
+                self._consumers.remove(done)
+                await done.close()
+        except (AMQPError, OSError, RuntimeError, TimeoutError) as error:
+            self.session.end(f"a change of consumers failed: {type(error).__name__}")
+        self._tending = None
+
+    def _without_messages(self) -> Consumer | None:
+        return next((one for one in self._consumers[:-1] if one.in_hand == 0), None)
+
+    async def _add_consumer(self) -> None:
+        consumer = Consumer(self, self.prefetch)
+        self._consumers.append(consumer)  # before its first message
+        await consumer.start(self._connection)

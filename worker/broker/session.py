@@ -26,7 +26,8 @@ from pamqp.commands import Basic
 from yarl import URL
 
 from worker.broker.channels import open_channel
-from worker.broker.intake import Incoming, Intake
+from worker.broker.consumer import Incoming
+from worker.broker.intake import Intake
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
 from worker.settings import WorkerSettings
@@ -68,6 +69,7 @@ class Session:
         self._handler = handler
         self._connections: list[AbstractConnection] = []
         self._publisher: Publisher | None = None
+        self._released: set[Channel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self.intakes: list[Intake] = []
@@ -222,13 +224,19 @@ class Session:
             self.end(f"the consumer of {intake.queue} is silently gone")
 
     def end_with(self, channel: Channel, purpose: str) -> None:
-        """The session ends when `channel` closes."""
+        """The session ends when `channel` closes, unless it is released before."""
 
         def closed(closing: asyncio.Future[Any]) -> None:
             closing.cancelled() or closing.exception()  # asked for, or asyncio would complain
-            self.end(f"the {purpose} channel closed")
+            if channel not in self._released:
+                self.end(f"the {purpose} channel closed")
+            self._released.discard(channel)
 
         channel.closing.add_done_callback(closed)
+
+    def release(self, channel: Channel) -> None:
+        """`channel` is about to be closed by us."""
+        self._released.add(channel)
 
     async def _connect(self, purpose: str) -> AbstractConnection:
         connection = await connect(self._settings, purpose)

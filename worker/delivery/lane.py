@@ -127,6 +127,8 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery in. Whether there is room is for the caller to ask (`held`)."""
+        if not self.held:
+            self._rate.begin()
         self.held += 1
         self._pace.came()
         if self._oldest is None:
@@ -358,22 +360,26 @@ class Lane:
 class _Rate:
     """Events a second that a lane has lately settled, and when it will have room for more."""
 
+    _FIRST_GUESS = 100.0
     _LEAST = 1.0
-    _WINDOW_SECONDS = 2.0
-    _MAX_DELAY_SECONDS = 120.0
     _TURN_SECONDS = 0.5
+    _LEARN_SECONDS = 1.0
+    _LEAST_DELAY_SECONDS = 1.0
+    _MAX_DELAY_SECONDS = 64.0
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._since = clock()
-        self._count = 0
-        self._rate = 100.0
+        self._rate = self._FIRST_GUESS
         self._horizon = 0.0
-        self._turned_at = clock()
+        self._busy_since = self._turned_at = clock()
         self._last = self._current = 0
 
+    def begin(self) -> None:
+        """The lane, which had nothing to do, has something."""
+        self._busy_since = self._clock()
+        self._rate = max(self._rate, self._FIRST_GUESS)
+
     def count(self, settled: int) -> None:
-        self._count += settled
         self._turn()
         self._current += settled
 
@@ -383,6 +389,17 @@ class _Rate:
         passed = self._clock() - self._turned_at
         return (self._last + self._current) / (self._TURN_SECONDS + passed)
 
+    def next_slot(self) -> float:
+        """Seconds until there is room for one more that was not counted on yet."""
+        now = self._clock()
+        recent = self.recent()
+        if recent or now - self._busy_since >= self._LEARN_SECONDS:
+            self._rate = max(self._LEAST, recent)
+        # Bounded, or what a bad hour parked would delay the parked ones of the next.
+        horizon = max(self._horizon, now) + 1 / self._rate
+        self._horizon = min(horizon, now + self._MAX_DELAY_SECONDS)
+        return max(self._LEAST_DELAY_SECONDS, self._horizon - now)
+
     def _turn(self) -> None:
         passed = self._clock() - self._turned_at
         if passed >= self._TURN_SECONDS:
@@ -390,15 +407,3 @@ class _Rate:
             self._last = self._current if is_next else 0
             self._current = 0
             self._turned_at = self._clock()
-
-    def next_slot(self) -> float:
-        now = self._clock()
-        passed = now - self._since
-        if passed >= self._WINDOW_SECONDS:
-            measured = self._count / passed
-            self._rate = max(self._LEAST, (self._rate + measured) / 2)
-            self._since, self._count = now, 0
-        # Bounded, or what a bad hour parked would delay the parked ones of the next.
-        horizon = max(self._horizon, now) + 1 / self._rate
-        self._horizon = min(horizon, now + self._MAX_DELAY_SECONDS)
-        return max(1.0, self._horizon - now)

@@ -45,23 +45,22 @@ class Lanes:
                 self._sweep()
         return lane
 
-    def has_room_for(self, lane: Lane, delivery: Delivery) -> bool:
-        """Whether a lane may hold one more: within its own limit, and while it does not keep up,
-        never more than what is left free.
+    def has_room_for_one_of(self, intake: Intake, lane: Lane) -> bool:
+        """Whether a lane may hold one more of `intake`: within its own limit, and while it does not
+        keep up, never more than a quarter of what is left free.
 
         The second is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998):
-        n lanes that take all they can get leave 1/(n + 1) of the room free for everyone else. A
+        n lanes that take all they can get leave 4/(n + 4) of the room free for everyone else. A
         lane that keeps up takes nothing from others that they would not soon have back.
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
-        intake = delivery.message.intake
         free = intake.prefetch - intake.in_hand
         if free < intake.prefetch // 4 and intake not in self._crowded:
             self._rebalance_later(intake)
         if lane.held >= lane.integration.limits.events_held:
             return False
-        return lane.held < max(free, 1) or lane.keeps_up()
+        return lane.held < max(free // 4, 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
         """Let every lane send what it holds."""

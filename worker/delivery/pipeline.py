@@ -18,9 +18,9 @@ import structlog
 
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker import headers as names
-from worker.broker.delay import DelayKindTargets
+from worker.broker.consumer import Incoming
+from worker.broker.delay import DelayKindTargets, by_few_levels
 from worker.broker.headers import InvalidHeaders, RetryState, read_retry_state, write_retry_state
-from worker.broker.intake import Incoming
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
@@ -118,7 +118,7 @@ class Pipeline:
         self._gate = gate
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
-        self.lanes = Lanes(self._new_lane, self._park_for_room, gate)
+        self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
     def take(self, message: Incoming) -> None:
         """See `Handler`."""
@@ -218,6 +218,15 @@ class Pipeline:
         envelope: Envelope,
         is_alone: bool,
     ) -> None:
+        lane = self.lanes.of(integration)
+        if lane.integration is not integration and lane.adopt(integration):
+            self._observer.resumed(integration.id)
+        has_room = is_alone or self.lanes.has_room_for_one_of(message.intake, lane)
+        if not has_room and not lane.pause.is_on:
+            # Undecided, since that would have to be done again: what is parked for a lane that
+            # hangs is to cost others as little as can be.
+            self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
+            return
         decision = decide(integration, envelope, self._now_ms())
         if isinstance(decision, Skip):
             self._skip(message, integration.id, Skipped(decision.reason), envelope.event_id)
@@ -232,16 +241,12 @@ class Pipeline:
         self._admit(Delivery(message, state, integration, decision, user, is_alone))
 
     def _admit(self, delivery: Delivery) -> None:
-        """Into its lane, or parked when the lane is paused or holds all that it may."""
+        """Into its lane, or parked when the lane is paused."""
         lane = self.lanes.of(delivery.integration)
-        if lane.integration is not delivery.integration and lane.adopt(delivery.integration):
-            self._observer.resumed(lane.integration.id)
         if lane.pause.is_on and not lane.pause.take_probe(time.monotonic()):
             self._park_for_setup(delivery, lane.pause)
-        elif delivery.is_alone or self.lanes.has_room_for(lane, delivery):
-            lane.offer(delivery)
         else:
-            self._park_for_room(lane, delivery)
+            lane.offer(delivery)
 
     # From results to outcomes
 
@@ -305,8 +310,17 @@ class Pipeline:
         else:
             self._hand_on(delivery, Retried(delay, failure), attempted=True)
 
-    def _park_for_room(self, lane: Lane, delivery: Delivery) -> None:
-        self._hand_on(delivery, Parked(lane.parking_delay(), "lane-full"))
+    def _park_for_room(
+        self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
+    ) -> None:
+        outcome = Parked(by_few_levels(lane.parking_delay()), "lane-full")
+        named = replace(state, integration_id=lane.integration.id)
+        self._follow(message, named, outcome, began, event_id)
+
+    def _give_up(self, lane: Lane, delivery: Delivery) -> None:
+        """The lane has to let go of what it holds."""
+        event_id = delivery.choice.event_id
+        self._park_for_room(lane, delivery.message, delivery.state, delivery.began, event_id)
 
     def _busy_delay(self, delivery: Delivery, busy: Busy) -> float:
         """Seconds to park. A lease is mostly given back after one request; only that of a worker
@@ -333,19 +347,27 @@ class Pipeline:
     def _hand_on(self, delivery: Delivery, outcome: Outcome, *, attempted: bool = False) -> None:
         """Publish the successor of a delivery; `attempted` counts one more attempt."""
         state = self._after_attempt(delivery) if attempted else delivery.state
-        state = _after_waiting(state, outcome)
-        state = replace(state, integration_id=delivery.integration.id)
-        event_id = delivery.choice.event_id
-        self._tell(delivery.integration.id, outcome, delivery.began, event_id)
-        self._make_durable(delivery.message, state, outcome)
+        self._follow(
+            delivery.message,
+            replace(state, integration_id=delivery.integration.id),
+            outcome,
+            delivery.began,
+            delivery.choice.event_id,
+        )
+
+    def _follow(
+        self, message: Incoming, state: RetryState, outcome: Outcome, began: float, event_id: str
+    ) -> None:
+        """Tell of an outcome, and publish the successor that it needs; `state` is that before."""
+        self._tell(state.integration_id or "", outcome, began, event_id)
+        self._make_durable(message, _after_waiting(state, outcome), outcome)
 
     def _bury(
         self, message: Incoming, state: RetryState, reason: Any, detail: str, event_id: str = ""
     ) -> None:
         """A message that can't be used becomes a dead letter."""
         outcome = Dead(reason, Failure(reason, detail))
-        self._tell(state.integration_id or "", outcome, time.monotonic(), event_id)
-        self._make_durable(message, state, outcome)
+        self._follow(message, state, outcome, time.monotonic(), event_id)
 
     def _make_durable(self, message: Incoming, state: RetryState, outcome: Outcome) -> None:
         """Publish the successor that an outcome needs, and settle when it is confirmed."""

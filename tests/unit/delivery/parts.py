@@ -14,8 +14,8 @@ from pamqp.header import ContentHeader
 
 from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
+from worker.broker.consumer import Incoming
 from worker.broker.headers import FRESH, RetryState
-from worker.broker.intake import Incoming
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
 from worker.integrations.model import Integration
@@ -61,9 +61,10 @@ class Line:
 
 
 class Hand:
-    """Stands for an `Intake`: counts what is in hand, and knows what was acknowledged."""
+    """Stands for an `Intake` and its consumer; knows what is in hand, and what was acknowledged."""
 
     def __init__(self, queue: str = "consent.events", prefetch: int = 1000) -> None:
+        self.intake = self
         self.session = Line()
         self.queue = queue
         self.prefetch = prefetch

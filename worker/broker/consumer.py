@@ -1,0 +1,183 @@
+"""One consumer on a channel of its own, from delivery to acknowledgement.
+
+It works one level below aio-pika, where a message costs about a third (docs/benchmarks.md):
+acknowledgements cover ranges, and no object is built that nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import AMQPError
+from pamqp.commands import Basic
+
+from worker.broker.acks import AckLedger
+from worker.broker.channels import TIMEOUT_SECONDS, open_channel
+from worker.broker.direct import DirectChannel
+
+if TYPE_CHECKING:
+    from worker.broker.intake import Intake
+    from worker.broker.session import Session
+
+_ACK_AFTER_SECONDS = 0.02
+"""One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
+_STRAGGLERS_AFTER_SECONDS = 0.05
+_NO_HEADERS: dict[str, Any] = {}
+
+
+class Incoming:
+    """A message in hand. It is acknowledged when each of its deliveries is settled."""
+
+    __slots__ = ("_consumer", "_raw", "body", "headers", "intake", "open_deliveries", "tag")
+
+    def __init__(self, raw: DeliveredMessage, consumer: Consumer) -> None:
+        self._raw = raw
+        self._consumer = consumer
+        self.intake = consumer.intake
+        self.tag: int = raw.delivery.delivery_tag  # type: ignore[union-attr, assignment]
+        self.body: bytes = raw.body
+        self.headers: dict[str, Any] = raw.header.properties.headers or _NO_HEADERS
+        self.open_deliveries = 1
+
+    @property
+    def session(self) -> Session:
+        """The session that it came by, and the only one by which it can be acknowledged."""
+        return self.intake.session
+
+    @property
+    def queue(self) -> str:
+        return self.intake.queue
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the broker still regards it as in our hands."""
+        return not self.intake.session.lost.is_set()
+
+    @property
+    def properties(self) -> Basic.Properties:
+        """As the broker delivered them."""
+        return self._raw.header.properties
+
+    def take_over(self) -> Incoming:
+        """The same message anew, as one delivery; what the old one still does has no effect."""
+        self.open_deliveries = -1
+        return Incoming(self._raw, self._consumer)
+
+    def settle(self) -> None:
+        """One of its deliveries is durable; after the last one it will be acknowledged."""
+        self.open_deliveries -= 1
+        if self.open_deliveries == 0:
+            self._consumer.settle(self.tag)
+
+
+class Consumer:
+    """Takes messages for `intake`, at most `prefetch` of them unacknowledged."""
+
+    def __init__(self, intake: Intake, prefetch: int) -> None:
+        self.intake = intake
+        self.prefetch = prefetch
+        self.in_hand = 0
+        self._session = intake.session
+        self._ledger = AckLedger()
+        self._owed = 0
+        self._owed_at_most = max(1, prefetch // 4)
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._stragglers_are_due = False
+        self._straggler_timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self, connection: AbstractConnection) -> None:
+        """Start consuming. Raises what the broker answers."""
+        queue = self.intake.queue
+        self._channel = channel = await open_channel(connection, DirectChannel)
+        channel.deliver = self._take
+        self._session.end_with(channel, queue)
+        await channel.basic_qos(prefetch_count=self.prefetch, timeout=TIMEOUT_SECONDS)
+        channel.on_consumer_cancel_callbacks.add(
+            lambda *_: self._session.end(f"the broker cancelled the consumer of {queue}")
+        )
+        self._tag = await channel.consume(queue)
+
+    async def cancel(self) -> None:
+        """Ask the broker for no more messages. Raises what the broker answers."""
+        await self._channel.basic_cancel(self._tag)
+
+    async def close(self) -> None:
+        """Send what is owed, and close the channel, which the broker answers after taking it in."""
+        self._session.release(self._channel)
+        self._stragglers_are_due = True
+        self._start_sending()
+        if self._sending is not None:
+            await self._sending
+        await self._channel.close()
+
+    def settle(self, tag: int) -> None:
+        """The message with `tag` is to be acknowledged, together with others where possible."""
+        self.in_hand -= 1
+        self._ledger.settle(tag)
+        self._owed += 1
+        if self._owed >= self._owed_at_most:
+            self._start_sending()
+        elif self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
+        self.intake.settled(self)
+
+    def _take(self, raw: DeliveredMessage) -> None:
+        if not self._session.is_draining and not self._session.lost.is_set():
+            self.in_hand += 1
+            self.intake.take(Incoming(raw, self))
+
+    @property
+    def acknowledged_alone(self) -> int:
+        """How many messages above one that is not settled had to be acknowledged one by one."""
+        return self._ledger.acknowledged_alone
+
+    def _send_later(self) -> None:
+        self._ack_timer = None
+        self._start_sending()
+
+    def _start_sending(self) -> None:
+        if self._sending is None and not self._session.lost.is_set():
+            self._sending = self._session.spawn(self._send_what_is_owed())
+
+    async def _send_what_is_owed(self) -> None:
+        """Acknowledge all that may be, one frame after the other.
+
+        Never two at a time: aiormq's queue of outgoing frames is bounded, and of two that wait for
+        room in it either may come first. A range that overtakes one of its own tags makes that tag
+        unknown to the broker, which closes the channel.
+        """
+        ledger = self._ledger
+        self._owed = 0
+        while not self._session.lost.is_set():
+            top = ledger.take_range()
+            if top is not None:
+                # wait=False: not for the socket. A line that is gone is found by others sooner.
+                await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
+            elif self._stragglers_are_due:
+                self._stragglers_are_due = False
+                await self._attempt(self._channel.acknowledge(ledger.take_stragglers()))
+                self.intake.lagging()
+            else:
+                break
+        self._sending = None
+        if ledger.kept_back and self._straggler_timer is None:
+            self._straggler_timer = self._loop.call_later(
+                _STRAGGLERS_AFTER_SECONDS, self._send_stragglers
+            )
+
+    def _send_stragglers(self) -> None:
+        self._straggler_timer = None
+        self._stragglers_are_due = True
+        self._start_sending()
+
+    async def _attempt(self, acknowledging: Awaitable[None]) -> None:
+        try:
+            await acknowledging
+        except (AMQPError, OSError, RuntimeError) as error:
+            self._session.end(f"an acknowledgement failed: {type(error).__name__}")
