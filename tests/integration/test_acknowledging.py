@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from typing import Self
 
 import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from worker.broker.consumer import Incoming
-from worker.broker.session import Session, connect
+from worker.broker.session import Handler, Session, connect
 from worker.broker.topology import build_topology, declare
 from worker.broker.window import Window
 from worker.settings import WorkerSettings
@@ -38,29 +40,134 @@ class _SettlesInAnyOrder:
         self._held.clear()
 
 
+class _KeepsSome:
+    """Settles each message at once, but for those of `kept`."""
+
+    def __init__(self, *kept: bytes) -> None:
+        self._kept = kept
+        self.held: list[Incoming] = []
+        self.bodies: list[bytes] = []
+
+    def take(self, message: Incoming) -> None:
+        self.bodies.append(message.body)
+        if message.body in self._kept:
+            self.held.append(message)
+        else:
+            message.settle()
+
+    def forget(self, session: Session) -> None:
+        self.held.clear()
+
+
+class _Bench:
+    """A session that is open, and what publishes for it."""
+
+    def __init__(self, url: str, namespace: str, handler: Handler, **settings: int) -> None:
+        self.settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace, **settings)
+        self.topology = build_topology(namespace, "native", self.settings.delivery_limit)
+        self.names = self.topology.names
+        self.session = Session(self.settings, self.topology, handler)
+
+    async def __aenter__(self) -> Self:
+        self._connection = await connect(self.settings, "test")
+        self._channel = await self._connection.channel()
+        await declare(self._connection, self.topology)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+        await self._connection.close()
+
+    async def publish(self, queue: str, bodies: Iterable[bytes]) -> None:
+        window = Window(500)
+        exchange = self._channel.default_exchange
+        for body in bodies:
+            await window.add(exchange.publish(aio_pika.Message(body), queue))
+        await window.drain()
+
+    async def left(self, queue: str) -> int:
+        """After the session is closed: messages that were not acknowledged."""
+        declared = await self._channel.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+
 async def test_messages_settled_in_any_order_are_acknowledged_once_each(
     broker_url: str, namespace: str
 ) -> None:
-    settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     handler = _SettlesInAnyOrder()
-    topology = build_topology(namespace, "native", settings.delivery_limit)
-    session = Session(settings, topology, handler)
-    connection = await connect(settings, "test")
-    channel = await connection.channel()
-    await declare(connection, topology)
-    window = Window(500)
-    for number in range(MESSAGES):
-        message = aio_pika.Message(str(number).encode())
-        await window.add(channel.default_exchange.publish(message, topology.names.events))
-    await window.drain()
-    await session.open()
-    await wait_until(
-        lambda: session.lost.is_set() or len(handler.bodies) >= MESSAGES, "every message", 60
-    )
-    assert session.loss_reason == ""
-    await session.drain(10)
-    await session.close()
-    left = await channel.declare_queue(topology.names.events, passive=True)
-    assert left.declaration_result.message_count == 0
+    async with _Bench(broker_url, namespace, handler) as bench:
+        session = bench.session
+        await bench.publish(bench.names.events, (str(one).encode() for one in range(MESSAGES)))
+        await session.open()
+        await wait_until(
+            lambda: session.lost.is_set() or len(handler.bodies) >= MESSAGES, "every message", 60
+        )
+        assert session.loss_reason == ""
+        await session.drain(10)
+        await session.close()
+        assert await bench.left(bench.names.events) == 0
     assert len(handler.bodies) == len(set(handler.bodies)) == MESSAGES
-    await connection.close()
+
+
+async def test_a_message_that_stays_does_not_hold_up_those_after_it(
+    broker_url: str, namespace: str
+) -> None:
+    """Nor is it lost when the consumer that it came by is replaced, over and over."""
+    handler = _KeepsSome(b"0", b"400", b"800", b"1200")
+    async with _Bench(broker_url, namespace, handler, prefetch_events=20) as bench:
+        session = bench.session
+        events = bench.names.events
+        await bench.publish(events, (str(one).encode() for one in range(MESSAGES)))
+        await session.open()
+        intake = session.intakes[0]
+        await wait_until(
+            lambda: session.lost.is_set() or len(handler.bodies) >= MESSAGES, "every message", 60
+        )
+        assert session.loss_reason == ""
+        assert intake.in_hand == len(handler.held) == 4
+        assert intake.consumers > 1
+        for message in handler.held:
+            message.settle()
+        await wait_until(lambda: intake.consumers == 1, "the end of all consumers but one")
+        await bench.publish(events, [b"last"])
+        await wait_until(lambda: handler.bodies[-1] == b"last", "one more message")
+        await session.drain(10)
+        assert session.loss_reason == ""
+        await session.close()
+        assert await bench.left(events) == 0
+    assert len(handler.bodies) == len(set(handler.bodies)) == MESSAGES + 1
+
+
+async def test_what_stays_is_given_back_when_the_session_closes(
+    broker_url: str, namespace: str
+) -> None:
+    handler = _KeepsSome(b"0", b"100")
+    async with _Bench(broker_url, namespace, handler, prefetch_events=20) as bench:
+        session = bench.session
+        await bench.publish(bench.names.events, (str(one).encode() for one in range(200)))
+        await session.open()
+        await wait_until(lambda: len(handler.bodies) >= 200, "every message")
+        await session.drain(0.1)
+        await session.close()
+        assert await bench.left(bench.names.events) == 2
+
+
+async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_same(
+    broker_url: str, namespace: str
+) -> None:
+    handler = _KeepsSome()
+    async with _Bench(broker_url, namespace, handler) as bench:
+        await bench.publish(bench.names.retries, [b"retry"] * 5_000)
+        await bench.publish(bench.names.events, [b"fresh"])
+        await bench.session.open()
+        for _ in range(50):
+            fresh = handler.bodies.count(b"fresh")
+            await bench.publish(bench.names.events, [b"fresh"])
+            await wait_until(
+                lambda fresh=fresh: handler.bodies.count(b"fresh") > fresh, "a fresh event"
+            )
+        assert handler.bodies.count(b"retry") < 4_000
+        await wait_until(lambda: handler.bodies.count(b"retry") == 5_000, "every retry", 60)
+        await bench.session.drain(10)
+        await bench.session.close()
+        assert await bench.left(bench.names.retries) == 0

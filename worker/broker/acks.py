@@ -21,26 +21,34 @@ class AckLedger:
         """The message with `tag` needs no further keeping."""
         self._settled.add(tag)
 
-    def take_range(self) -> int | None:
-        """The tag up to which all can be acknowledged at once, None when there is nothing new.
+    def take_range(self, most: int | None = None) -> int | None:
+        """The tag up to which all can be acknowledged at once, None when there is nothing new; of
+        `most` tags, if that is given.
 
         It is itself never one that was acknowledged alone: the broker would call it unknown.
         """
         settled, alone = self._settled, self._alone
         top = None
+        taken = 0
         border = self._border
         while True:
             following = border + 1
-            if following in settled:
+            if following in alone:
+                alone.remove(following)
+            elif following in settled and taken != most:
                 settled.remove(following)
                 top = following
-            elif following in alone:
-                alone.remove(following)
+                taken += 1
             else:
                 break
             border = following
         self._border = border
         return top
+
+    @property
+    def has_range(self) -> bool:
+        """Whether `take_range` has more to give."""
+        return self._border + 1 in self._settled
 
     def take_stragglers(self) -> list[int]:
         """Settled tags above a gap that does not close, to be acknowledged one at a time."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
+_PORTION = 20
+"""How many are acknowledged in that time where others go first; the broker sends no more."""
 _STRAGGLERS_AFTER_SECONDS = 0.05
 _NO_HEADERS: dict[str, Any] = {}
 
@@ -121,10 +123,10 @@ class Consumer:
         self.in_hand -= 1
         self._ledger.settle(tag)
         self._owed += 1
-        if self._owed >= self._owed_at_most:
+        if self._owed >= self._owed_at_most and not self.intake.gives_way():
             self._start_sending()
-        elif self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
+        else:
+            self._send_soon()
         self.intake.settled(self)
 
     def _take(self, raw: DeliveredMessage) -> None:
@@ -136,6 +138,10 @@ class Consumer:
     def acknowledged_alone(self) -> int:
         """How many messages above one that is not settled had to be acknowledged one by one."""
         return self._ledger.acknowledged_alone
+
+    def _send_soon(self) -> None:
+        if self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
 
     def _send_later(self) -> None:
         self._ack_timer = None
@@ -153,12 +159,16 @@ class Consumer:
         unknown to the broker, which closes the channel.
         """
         ledger = self._ledger
+        most = _PORTION if self.intake.gives_way() else None
         self._owed = 0
         while not self._session.lost.is_set():
-            top = ledger.take_range()
+            top = ledger.take_range(most)
             if top is not None:
                 # wait=False: not for the socket. A line that is gone is found by others sooner.
                 await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
+                if most is not None and ledger.has_range:
+                    self._send_soon()
+                    break
             elif self._stragglers_are_due:
                 self._stragglers_are_due = False
                 await self._attempt(self._channel.acknowledge(ledger.take_stragglers()))
@@ -166,14 +176,14 @@ class Consumer:
             else:
                 break
         self._sending = None
-        if ledger.kept_back and self._straggler_timer is None:
+        if ledger.kept_back and not ledger.has_range and self._straggler_timer is None:
             self._straggler_timer = self._loop.call_later(
                 _STRAGGLERS_AFTER_SECONDS, self._send_stragglers
             )
 
     def _send_stragglers(self) -> None:
         self._straggler_timer = None
-        self._stragglers_are_due = True
+        self._stragglers_are_due = not self._ledger.has_range
         self._start_sending()
 
     async def _attempt(self, acknowledging: Awaitable[None]) -> None:

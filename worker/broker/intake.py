@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 _CONSUMERS_AT_MOST = 4
 _ALONE_AT_LEAST = 8
+_LATELY_SECONDS = 0.25
 
 
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
-    many it takes beside those that stay for long.
+    many it takes beside those that stay for long. While messages come by `first`, it takes its own
+    more slowly.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Intake:
         queue: str,
         prefetch: int,
         handler: Callable[[Incoming], None],
+        first: Intake | None = None,
     ) -> None:
         self.session = session
         self.queue = queue
@@ -43,6 +46,7 @@ class Intake:
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
         self._handler = handler
+        self._first = first
         self._consumers: list[Consumer] = []
         self._tending: asyncio.Task[None] | None = None
 
@@ -62,7 +66,19 @@ class Intake:
         for consumer in list(self._consumers):
             await consumer.close()
 
-    # Told by consumers
+    @property
+    def consumers(self) -> int:
+        """How many consumers there are: one, and those with messages that stay."""
+        return len(self._consumers)
+
+    # Asked and told by consumers
+
+    def gives_way(self) -> bool:
+        """Whether another intake goes first now."""
+        first = self._first
+        return (
+            first is not None and self.last_delivery_at - first.last_delivery_at < _LATELY_SECONDS
+        )
 
     def take(self, message: Incoming) -> None:
         """A message has come."""

@@ -112,6 +112,7 @@ class Publisher:
 
     def __init__(self, channel: ConfirmChannel, timeout_seconds: float) -> None:
         self.trouble = ""
+        self._failing: set[Publish] = set()
         self._channel = channel
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
@@ -129,9 +130,12 @@ class Publisher:
 
     def _answered(self, one: Publish, problem: str) -> None:
         if not problem:
-            self.trouble = ""
+            self._failing.discard(one)
+            if not self._failing:
+                self.trouble = ""
             one.then()
             return
+        self._failing.add(one)
         self.trouble = f"publishing to {one.exchange or 'a queue'}: {problem}"
         log.warning("publish.unconfirmed", exchange=one.exchange, error=problem)
         self._loop.call_later(one.pause, self.publish, one)

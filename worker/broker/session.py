@@ -93,14 +93,12 @@ class Session:
             lambda *_: self.end("the watch channel closed"), weak=False
         )
         names = self._topology.names
-        for queue, prefetch in (
-            (names.events, self._settings.prefetch_events),
-            (names.retries, self._settings.prefetch_retries),
-            (names.suspects, 1),
-        ):
-            consumer = Intake(self, queue, prefetch, self._handler.take)
-            await consumer.start(intake)
-            self.intakes.append(consumer)
+        take, prefetch = self._handler.take, self._settings.prefetch_events
+        events = Intake(self, names.events, prefetch, take)
+        retries = Intake(self, names.retries, self._settings.prefetch_retries, take, first=events)
+        for one in (events, retries, Intake(self, names.suspects, 1, take)):
+            await one.start(intake)
+            self.intakes.append(one)
 
     def publish(
         self,

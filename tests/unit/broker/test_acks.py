@@ -28,10 +28,16 @@ def test_each_settled_tag_is_acknowledged_once_and_no_other_ever(data: st.DataOb
     settled: set[int] = set()
     acknowledged: list[int] = []
 
-    def take_range() -> None:
-        top = ledger.take_range()
+    def take_range(most: int | None = None) -> None:
+        before = len(acknowledged)
+        top = ledger.take_range(most)
         if top is not None:
             acknowledged.extend(channel.acknowledge(top, multiple=True))
+        assert most is None or len(acknowledged) - before <= most
+        assert ledger.has_range == (min(channel.unacknowledged, default=0) in settled)
+
+    def take_a_little() -> None:
+        take_range(data.draw(st.integers(1, 5)))
 
     def take_stragglers() -> None:
         for tag in ledger.take_stragglers():
@@ -40,7 +46,8 @@ def test_each_settled_tag_is_acknowledged_once_and_no_other_ever(data: st.DataOb
     for tag in order:
         ledger.settle(tag)
         settled.add(tag)
-        for act in data.draw(st.lists(st.sampled_from([take_range, take_stragglers]), max_size=3)):
+        acts = st.sampled_from([take_range, take_a_little, take_stragglers])
+        for act in data.draw(st.lists(acts, max_size=3)):
             act()
             assert set(acknowledged) <= settled
         assert ledger.kept_back == len(settled) - len(acknowledged)

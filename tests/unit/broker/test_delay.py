@@ -11,6 +11,7 @@ from worker.broker.delay import (
     UNIT_MS,
     NativeDelay,
     PluginDelay,
+    by_few_levels,
     level_name,
     level_ttl_ms,
 )
@@ -42,6 +43,15 @@ def _walk(exchange: str, key: str) -> int:
             held += arguments["x-message-ttl"]
             exchange = arguments["x-dead-letter-exchange"]
     return held
+
+
+@given(st.floats(min_value=0.0, max_value=340.0))
+def test_a_delay_by_few_levels_is_no_shorter_and_passes_two_queues_at_most(delay: float) -> None:
+    longer = by_few_levels(delay)
+    target = NativeDelay("n").target(longer)
+    assert delay <= longer <= max(1.5 * delay, 2 * UNIT_MS / 1000)
+    assert target.routing_key.count("1") <= 2
+    assert _walk(target.exchange, target.routing_key) / 1000 == max(longer, UNIT_MS / 1000)
 
 
 @given(st.floats(min_value=0.0, max_value=511.0))

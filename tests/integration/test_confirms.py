@@ -1,0 +1,132 @@
+"""Publishing with confirms, on a real broker: what is confirmed, returned, refused, and never."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+import aio_pika
+import pytest
+import structlog
+from aio_pika.abc import AbstractConnection
+from pamqp.commands import Basic
+from pydantic import SecretStr
+
+from devtools.waiting import wait_until
+from worker.broker.channels import open_channel
+from worker.broker.publishing import ConfirmChannel, Publish, Publisher
+from worker.broker.session import connect
+from worker.settings import WorkerSettings
+
+MESSAGES = 2_000
+
+
+@pytest.fixture
+async def line(broker_url: str) -> AsyncIterator[AbstractConnection]:
+    settings = WorkerSettings(amqp_url=SecretStr(broker_url))
+    async with await connect(settings, "test") as connection:
+        yield connection
+
+
+def message(number: int, queue: str, confirmed: list[int], body: bytes = b"body") -> Publish:
+    properties = Basic.Properties(message_id=f"m{number}", delivery_mode=2)
+    return Publish("", queue, properties, body, True, partial(confirmed.append, number))
+
+
+async def test_each_message_is_confirmed_once_and_is_in_the_queue_in_order(
+    line: AbstractConnection, namespace: str
+) -> None:
+    watching = await line.channel()
+    queue = await watching.declare_queue(namespace, durable=True)
+    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    confirmed: list[int] = []
+    large = b"x" * 300_000  # more than one frame holds
+    for number in range(MESSAGES):
+        body = large if number == 7 else str(number).encode()
+        publisher.publish(message(number, namespace, confirmed, body))
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+    await wait_until(lambda: len(confirmed) >= MESSAGES, "every confirm")
+    assert sorted(confirmed) == list(range(MESSAGES))
+    for number in range(10):
+        got = await queue.get(no_ack=True)
+        assert got is not None
+        assert (got.body, got.message_id) == (
+            large if number == 7 else str(number).encode(),
+            f"m{number}",
+        )
+    await queue.delete(if_empty=False)
+
+
+async def test_what_fits_no_queue_is_tried_again_until_it_does(
+    line: AbstractConnection, namespace: str
+) -> None:
+    watching = await line.channel()
+    there = await watching.declare_queue(f"{namespace}.there", durable=True)
+    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    confirmed: list[int] = []
+    with structlog.testing.capture_logs() as logs:
+        for number in range(20):
+            name = f"{namespace}.missing" if number == 3 else there.name
+            publisher.publish(message(number, name, confirmed))
+        await wait_until(lambda: len(confirmed) == 19, "the confirms of all others")
+        await wait_until(lambda: logs, "a word about the one")
+    assert 3 not in confirmed
+    assert publisher.trouble == "publishing to a queue: returned"
+    assert (logs[0]["event"], logs[0]["error"]) == ("publish.unconfirmed", "returned")
+    missing = await watching.declare_queue(f"{namespace}.missing", durable=True)
+    await wait_until(lambda: 3 in confirmed, "the confirm of the one")
+    assert publisher.trouble == ""
+    assert len(confirmed) == 20
+    for queue in (there, missing):
+        await queue.delete(if_empty=False)
+
+
+async def test_what_a_full_queue_refuses_is_tried_again_until_there_is_room(
+    line: AbstractConnection, namespace: str
+) -> None:
+    watching = await line.channel()
+    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    queue = await watching.declare_queue(namespace, durable=True, arguments=arguments)
+    await watching.default_exchange.publish(aio_pika.Message(b"before"), namespace)
+    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    confirmed: list[int] = []
+    publisher.publish(message(0, namespace, confirmed))
+    await wait_until(lambda: publisher.trouble, "a refusal")
+    assert (publisher.trouble, confirmed) == ("publishing to a queue: refused", [])
+    await queue.purge()
+    await wait_until(lambda: confirmed == [0], "the confirm")
+    await queue.delete(if_empty=False)
+
+
+async def test_a_message_that_is_not_confirmed_in_time_is_sent_again(
+    line: AbstractConnection, namespace: str
+) -> None:
+    """It may be there twice then, which is harmless, while a loss would not be."""
+    watching = await line.channel()
+    queue = await watching.declare_queue(namespace, durable=True)
+    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 0)
+    confirmed: list[int] = []
+    publisher.publish(message(0, namespace, confirmed))
+    await wait_until(lambda: publisher.trouble, "impatience")
+    assert publisher.trouble == "publishing to a queue: not confirmed in time"
+
+    async def is_there_twice() -> bool:
+        declared = await watching.declare_queue(namespace, durable=True, passive=True)
+        return (declared.declaration_result.message_count or 0) >= 2
+
+    await wait_until(is_there_twice, "the message once more")
+    await queue.delete(if_empty=False)
+
+
+async def test_nothing_is_confirmed_by_a_channel_that_is_closed(
+    line: AbstractConnection, namespace: str
+) -> None:
+    channel = await open_channel(line, ConfirmChannel, confirms=True)
+    publisher = Publisher(channel, 10)
+    confirmed: list[int] = []
+    publisher.publish(message(0, namespace, confirmed))
+    await channel.close()
+    publisher.publish(message(1, namespace, confirmed))
+    assert confirmed == []
