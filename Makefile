@@ -28,16 +28,16 @@ demo: $(STAMP) ## Show the main job end to end on a private broker and the emula
 test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
 ifdef COVERAGE
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/coverage run -m pytest -n $(JOBS) --maxschedchunk 1
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 else
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1
 endif
 
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
 	CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
-	  $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/truth
+	  $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
 
 $(BENCH_STAMP): constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

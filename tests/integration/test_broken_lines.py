@@ -46,6 +46,7 @@ async def _delivered_in_time(stack: Stack, user: str) -> None:
 
 
 @breaks
+@pytest.mark.timeout(180)
 async def test_the_line_to_the_broker_breaks_twenty_times(
     broker_url: str, namespace: str, break_line: Break
 ) -> None:

@@ -88,8 +88,8 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         assert 'consent_lane_paused{integration="shop"} 1.0' in (await stack.get("/metrics"))[1]
         stack.sandbox.state.clear_faults()
         await wait_until(lambda: stack.delivered("shop") == set(users), "all after the mending", 40)
-        told = _told(stack)
-        assert (told["delivered"], set(told)) == (6, {"delivered", "parked setup-failure"})
+        await wait_until(lambda: _told(stack)["delivered"] == 6, "a word about all")
+        assert set(_told(stack)) == {"delivered", "parked setup-failure"}
         assert json.loads((await stack.get("/readyz"))[1])["notes"] == []
         assert "integration.resumed" in stack.log_text()
 

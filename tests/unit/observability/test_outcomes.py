@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -22,13 +21,9 @@ from worker.transform.decision import Deliver
 
 
 @pytest.fixture
-def verbose() -> Iterator[None]:
+def verbose() -> None:
     """The level of logging at which every event is told."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.DEBUG)
-    yield
-    root.setLevel(level)
+    logging.getLogger().setLevel(logging.DEBUG)
 
 
 def _delivery(event_id: str) -> Delivery:

@@ -7,12 +7,10 @@ in their real configuration, metrics.
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from prometheus_client import generate_latest
 
 from worker.delivery.outcome import Outcome
@@ -43,15 +41,11 @@ def put(document: Any, place: Place, value: Any) -> None:
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def written() -> io.StringIO:
     """Everything that is logged, by our code and by libraries, from debug on."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     configure_logging("json", "debug", stream)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    return stream
 
 
 @pytest.fixture
