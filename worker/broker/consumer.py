@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
-_PORTION = 20
+_PORTION = 10
 """How many are acknowledged in that time where others go first; the broker sends no more."""
 _STRAGGLERS_AFTER_SECONDS = 0.05
 _NO_HEADERS: dict[str, Any] = {}
