@@ -32,7 +32,8 @@ def usual_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    root.handlers, root.level = handlers, level
+    root.handlers = handlers
+    root.setLevel(level)  # not by assignment, which leaves what loggers remember of it
     structlog.reset_defaults()
 
 
