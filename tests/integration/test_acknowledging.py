@@ -171,3 +171,18 @@ async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_sa
         await bench.session.drain(10)
         await bench.session.close()
         assert await bench.left(bench.names.retries) == 0
+
+
+async def test_what_gives_way_is_acknowledged_when_the_worker_stops(
+    broker_url: str, namespace: str
+) -> None:
+    handler = _KeepsSome()
+    async with _Bench(broker_url, namespace, handler) as bench:
+        await bench.publish(bench.names.retries, [b"retry"] * 3_000)
+        await bench.publish(bench.names.events, [b"fresh"])
+        await bench.session.open()
+        await wait_until(lambda: handler.bodies.count(b"retry") >= 100, "retries")
+        await bench.publish(bench.names.events, [b"fresh"] * 100)
+        await bench.session.drain(10)
+        await bench.session.close()
+        assert await bench.left(bench.names.retries) == 3_000 - handler.bodies.count(b"retry")

@@ -84,6 +84,7 @@ class Consumer:
         self.prefetch = prefetch
         self.in_hand = 0
         self._session = intake.session
+        self._is_closing = False
         self._ledger = AckLedger()
         self._owed = 0
         self._owed_at_most = max(1, prefetch // 4)
@@ -112,10 +113,16 @@ class Consumer:
     async def close(self) -> None:
         """Send what is owed, and close the channel, which the broker answers after taking it in."""
         self._session.release(self._channel)
+        self._is_closing = True
+        if self._sending is not None:
+            await self._sending  # which may leave something for later
         self._stragglers_are_due = True
         self._start_sending()
         if self._sending is not None:
             await self._sending
+        for timer in (self._ack_timer, self._straggler_timer):
+            if timer is not None:
+                timer.cancel()
         await self._channel.close()
 
     def settle(self, tag: int) -> None:
@@ -159,7 +166,7 @@ class Consumer:
         unknown to the broker, which closes the channel.
         """
         ledger = self._ledger
-        most = _PORTION if self.intake.gives_way() else None
+        most = _PORTION if self.intake.gives_way() and not self._is_closing else None
         self._owed = 0
         while not self._session.lost.is_set():
             top = ledger.take_range(most)
@@ -171,8 +178,10 @@ class Consumer:
                     break
             elif self._stragglers_are_due:
                 self._stragglers_are_due = False
-                await self._attempt(self._channel.acknowledge(ledger.take_stragglers()))
-                self.intake.lagging()
+                if ledger.kept_back:
+                    tags = ledger.take_stragglers()
+                    await self._attempt(self._channel.acknowledge(tags))
+                    self.intake.lagging()
             else:
                 break
         self._sending = None

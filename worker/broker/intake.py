@@ -75,10 +75,9 @@ class Intake:
 
     def gives_way(self) -> bool:
         """Whether another intake goes first now."""
-        first = self._first
-        return (
-            first is not None and self.last_delivery_at - first.last_delivery_at < _LATELY_SECONDS
-        )
+        if self._first is None:
+            return False
+        return time.monotonic() - self._first.last_delivery_at < _LATELY_SECONDS
 
     def take(self, message: Incoming) -> None:
         """A message has come."""
