@@ -8,7 +8,7 @@ import coverage
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def without_coverage() -> Iterator[None]:
     """Histories cover nothing that others don't, and would take half as long again."""
     measuring = coverage.Coverage.current()
