@@ -10,10 +10,21 @@ from typing import TypeVar
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel
+from aiormq.exceptions import AMQPError, PublishError
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 TIMEOUT_SECONDS = 5.0
+
+
+def tells_of_the_line(error: Exception) -> bool:
+    """Whether `error` is the broker's or the line's, and no mistake of ours.
+
+    aiormq gives a bare `Exception` to what is under way when a connection ends between two frames.
+    """
+    return type(error) is Exception or isinstance(
+        error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
+    )
 
 
 class ContentChannel(Channel):

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import structlog
 
-from worker.broker.session import Handler, Session, tells_of_the_line
+from worker.broker.channels import tells_of_the_line
+from worker.broker.session import Handler, Session
 from worker.broker.topology import Topology, TopologyConflict
 from worker.settings import WorkerSettings
 

@@ -77,17 +77,16 @@ class Incoming:
 
 
 class Consumer:
-    """Takes messages for `intake`, at most `prefetch` of them unacknowledged."""
+    """Takes messages for `intake`, at most its prefetch of them unacknowledged."""
 
-    def __init__(self, intake: Intake, prefetch: int) -> None:
+    def __init__(self, intake: Intake) -> None:
         self.intake = intake
-        self.prefetch = prefetch
         self.in_hand = 0
         self._session = intake.session
         self._is_closing = False
         self._ledger = AckLedger()
         self._owed = 0
-        self._owed_at_most = max(1, prefetch // 4)
+        self._owed_at_most = max(1, intake.prefetch // 4)
         self._ack_timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._stragglers_are_due = False
@@ -100,7 +99,7 @@ class Consumer:
         self._channel = channel = await open_channel(connection, DirectChannel)
         channel.deliver = self._take
         self._session.end_with(channel, queue)
-        await channel.basic_qos(prefetch_count=self.prefetch, timeout=TIMEOUT_SECONDS)
+        await channel.basic_qos(prefetch_count=self.intake.prefetch, timeout=TIMEOUT_SECONDS)
         channel.on_consumer_cancel_callbacks.add(
             lambda *_: self._session.end(f"the broker cancelled the consumer of {queue}")
         )

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import AMQPError
 
+from worker.broker.channels import tells_of_the_line
 from worker.broker.consumer import Consumer, Incoming
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class Intake:
             while (done := self._without_messages()) is not None:
                 self._consumers.remove(done)
                 await done.close()
-        except (AMQPError, OSError, RuntimeError, TimeoutError) as error:
+        except Exception as error:
+            if not tells_of_the_line(error):
+                raise
             self.session.end(f"a change of consumers failed: {type(error).__name__}")
         self._tending = None
 
@@ -126,6 +128,6 @@ class Intake:
         return next((one for one in self._consumers[:-1] if one.in_hand == 0), None)
 
     async def _add_consumer(self) -> None:
-        consumer = Consumer(self, self.prefetch)
+        consumer = Consumer(self)
         self._consumers.append(consumer)  # before its first message
         await consumer.start(self._connection)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pamqp.frame
@@ -37,7 +37,7 @@ class Publish:
     mandatory: bool
     then: Callable[[], None]
     give_up_at: float = 0.0
-    pause: float = field(default=_FIRST_PAUSE_SECONDS)
+    pause: float = _FIRST_PAUSE_SECONDS
 
 
 class ConfirmChannel(ContentChannel):

@@ -21,11 +21,11 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel
-from aiormq.exceptions import AMQPError, PublishError
+from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 from yarl import URL
 
-from worker.broker.channels import open_channel
+from worker.broker.channels import open_channel, tells_of_the_line
 from worker.broker.consumer import Incoming
 from worker.broker.intake import Intake
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
@@ -36,16 +36,6 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
-
-
-def tells_of_the_line(error: Exception) -> bool:
-    """Whether `error` is the broker's or the line's, and no mistake of ours.
-
-    aiormq gives a bare `Exception` to what is under way when a connection ends between two frames.
-    """
-    return type(error) is Exception or isinstance(
-        error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
-    )
 
 
 class Handler(Protocol):

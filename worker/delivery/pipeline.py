@@ -221,8 +221,8 @@ class Pipeline:
         lane = self.lanes.of(integration)
         if lane.integration is not integration and lane.adopt(integration):
             self._observer.resumed(integration.id)
-        has_room = is_alone or self.lanes.has_room_for_one_of(message.intake, lane)
-        if not has_room and not lane.pause.is_on:
+        goes_on = is_alone or lane.pause.is_on
+        if not goes_on and not self.lanes.has_room_for_one_of(message.intake, lane):
             # Undecided, since that would have to be done again: what is parked for a lane that
             # hangs is to cost others as little as can be.
             self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
@@ -238,11 +238,7 @@ class Pipeline:
         identity = decision.identity
         place = identity.namespace if identity.in_identity_map else identity.path
         user = self._users.user_key(integration.id, place or "", identity.value)
-        self._admit(Delivery(message, state, integration, decision, user, is_alone))
-
-    def _admit(self, delivery: Delivery) -> None:
-        """Into its lane, or parked when the lane is paused."""
-        lane = self.lanes.of(delivery.integration)
+        delivery = Delivery(message, state, integration, decision, user, is_alone)
         if lane.pause.is_on and not lane.pause.take_probe(time.monotonic()):
             self._park_for_setup(delivery, lane.pause)
         else:
