@@ -91,6 +91,13 @@ class _Bench:
         return declared.declaration_result.message_count or 0
 
 
+async def _open_with_retries(bench: _Bench, count: int) -> None:
+    """Open the session with retries and one fresh event waiting."""
+    await bench.publish(bench.names.retries, [b"retry"] * count)
+    await bench.publish(bench.names.events, [b"fresh"])
+    await bench.session.open()
+
+
 async def test_messages_settled_in_any_order_are_acknowledged_once_each(
     broker_url: str, namespace: str
 ) -> None:
@@ -157,9 +164,7 @@ async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_sa
 ) -> None:
     handler = _KeepsSome()
     async with _Bench(broker_url, namespace, handler) as bench:
-        await bench.publish(bench.names.retries, [b"retry"] * 5_000)
-        await bench.publish(bench.names.events, [b"fresh"])
-        await bench.session.open()
+        await _open_with_retries(bench, 5_000)
         for _ in range(50):
             fresh = handler.bodies.count(b"fresh")
             await bench.publish(bench.names.events, [b"fresh"])
@@ -178,9 +183,7 @@ async def test_what_gives_way_is_acknowledged_when_the_worker_stops(
 ) -> None:
     handler = _KeepsSome()
     async with _Bench(broker_url, namespace, handler) as bench:
-        await bench.publish(bench.names.retries, [b"retry"] * 3_000)
-        await bench.publish(bench.names.events, [b"fresh"])
-        await bench.session.open()
+        await _open_with_retries(bench, 3_000)
         await wait_until(lambda: handler.bodies.count(b"retry") >= 100, "retries")
         await bench.publish(bench.names.events, [b"fresh"] * 100)
         await bench.session.drain(10)

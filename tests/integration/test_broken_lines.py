@@ -36,7 +36,7 @@ async def _on_all_lines(scenario: Callable[[int], Awaitable[None]]) -> None:
     """Twenty breaks in all, side by side, since nearly all of their time is waiting."""
     async with asyncio.TaskGroup() as group:
         for number in range(LINES):
-            group.create_task(scenario(number))  # type: ignore[arg-type]
+            group.create_task(scenario(number))
 
 
 async def _delivered_in_time(stack: Stack, user: str) -> None:

@@ -20,6 +20,7 @@ from worker.broker.session import connect
 from worker.settings import WorkerSettings
 
 MESSAGES = 2_000
+_open = partial(open_channel, kind=ConfirmChannel, confirms=True)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def test_each_message_is_confirmed_once_and_is_in_the_queue_in_order(
 ) -> None:
     watching = await line.channel()
     queue = await watching.declare_queue(namespace, durable=True)
-    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    publisher = Publisher(await _open(line), 10)
     confirmed: list[int] = []
     large = b"x" * 300_000  # more than one frame holds
     for number in range(MESSAGES):
@@ -64,7 +65,7 @@ async def test_what_fits_no_queue_is_tried_again_until_it_does(
 ) -> None:
     watching = await line.channel()
     there = await watching.declare_queue(f"{namespace}.there", durable=True)
-    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    publisher = Publisher(await _open(line), 10)
     confirmed: list[int] = []
     with structlog.testing.capture_logs() as logs:
         for number in range(20):
@@ -90,7 +91,7 @@ async def test_what_a_full_queue_refuses_is_tried_again_until_there_is_room(
     arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
     queue = await watching.declare_queue(namespace, durable=True, arguments=arguments)
     await watching.default_exchange.publish(aio_pika.Message(b"before"), namespace)
-    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 10)
+    publisher = Publisher(await _open(line), 10)
     confirmed: list[int] = []
     publisher.publish(message(0, namespace, confirmed))
     await wait_until(lambda: publisher.trouble, "a refusal")
@@ -106,7 +107,7 @@ async def test_a_message_that_is_not_confirmed_in_time_is_sent_again(
     """It may be there twice then, which is harmless, while a loss would not be."""
     watching = await line.channel()
     queue = await watching.declare_queue(namespace, durable=True)
-    publisher = Publisher(await open_channel(line, ConfirmChannel, confirms=True), 0)
+    publisher = Publisher(await _open(line), 0)
     confirmed: list[int] = []
     publisher.publish(message(0, namespace, confirmed))
     await wait_until(lambda: publisher.trouble, "impatience")
@@ -123,7 +124,7 @@ async def test_a_message_that_is_not_confirmed_in_time_is_sent_again(
 async def test_nothing_is_confirmed_by_a_channel_that_is_closed(
     line: AbstractConnection, namespace: str
 ) -> None:
-    channel = await open_channel(line, ConfirmChannel, confirms=True)
+    channel = await _open(line)
     publisher = Publisher(channel, 10)
     confirmed: list[int] = []
     publisher.publish(message(0, namespace, confirmed))

@@ -18,7 +18,7 @@ def _original(**changes: object) -> Basic.Properties:
         "timestamp": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
         "app_id": "didomi-bridge",
     }
-    return Basic.Properties(**(properties | changes))  # type: ignore[arg-type]
+    return Basic.Properties(**(properties | changes))
 
 
 def test_properties_and_application_headers_are_kept() -> None:

@@ -20,7 +20,7 @@ from worker.cli.shared import what_happened
     [
         (ChannelAccessRefused("ACCESS_REFUSED - queue 'q'"), "refuses this user: ACCESS_REFUSED"),
         (ChannelNotFoundEntity("NOT_FOUND - no queue 'q'"), "consent-worker topology declare"),
-        (DeliveryError(None, None), "did not take a message (DeliveryError)"),  # type: ignore[arg-type]
+        (DeliveryError(None, None), "did not take a message (DeliveryError)"),
         (TimeoutError(), "did not answer in time"),
         (ChannelInvalidStateError(), "was lost (ChannelInvalidStateError)"),
         (ConnectionError("amqp://user:hush@host"), "was lost (ConnectionError)"),

@@ -32,7 +32,7 @@ async def test_a_reader_that_pauses_does_not_stop_the_event_loop() -> None:
     class Pager(io.BytesIO):
         def write(self, data: object) -> int:
             assert read_on.wait(10)
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
 
     pager = Pager()
     writing = asyncio.create_task(Output(pager).write(b"x" * CHUNK_BYTES))

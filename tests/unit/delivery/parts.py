@@ -80,8 +80,8 @@ class Hand:
         self.in_hand += 1
         header = ContentHeader(0, len(body), Basic.Properties(headers=headers, **properties))
         deliver = Basic.Deliver("consumer", self._given, False, "", self.queue)
-        raw = DeliveredMessage(delivery=deliver, header=header, body=body, channel=None)  # type: ignore[arg-type]
-        return Incoming(raw, self)  # type: ignore[arg-type]
+        raw = DeliveredMessage(delivery=deliver, header=header, body=body, channel=None)
+        return Incoming(raw, self)
 
     def settle(self, tag: int) -> None:
         assert tag not in self.acknowledged, "acknowledged twice"

@@ -64,7 +64,7 @@ class Model:
         assert not waiting & self.held
 
     async def shed(self, share: int) -> None:
-        parked = self.bench.lane.shed(self.bench.hand, share)  # type: ignore[arg-type]
+        parked = self.bench.lane.shed(self.bench.hand, share)
         assert not set(parked) & set(self.in_rounds)
         assert all(one.message.intake is self.bench.hand for one in parked)
         self._give_up(parked)
@@ -135,7 +135,7 @@ async def test_it_holds_what_it_should_and_ends_with_nothing(
     model = Model(gap)
     for name, *arguments in steps:
         if name == "wait":
-            await after(arguments[0])  # type: ignore[arg-type]
+            await after(arguments[0])
         else:
             await getattr(model, str(name))(*arguments)
         await quiet()

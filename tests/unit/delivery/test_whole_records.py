@@ -61,7 +61,7 @@ def snapshot(updated_at: str, **purposes: bool | None) -> Delivery:
     body = {"type": "user.updated", "parameters": {"new_entity": entity}}
     choice = decide(REPLACING, open_envelope(orjson.dumps(body)), NOW_MS)
     assert isinstance(choice, Deliver)
-    return Delivery(None, FRESH, REPLACING, choice, "user")  # type: ignore[arg-type]
+    return Delivery(None, FRESH, REPLACING, choice, "user")
 
 
 OLDER = {"updated_at": "2026-01-01T00:00:00Z", "news": True, "offers": True}
