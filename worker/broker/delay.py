@@ -1,17 +1,18 @@
 """Where and with which routing key a delayed message is published, for both kinds of delay.
 
-`native` is a chain of TTL queues, one level per power of two of `UNIT_MS`. The routing key carries
-the delay in bits, the highest level first; a level holds the message when its bit is 1 and passes
-it on when it is 0. So any delay is a sum of fixed TTLs, and no queue has messages of unequal TTL,
-which would block one another (RabbitMQ documentation, "Time-To-Live": expired messages leave a
-quorum queue only at its head). The idea is NServiceBus's; levels below a second are ours, so that
-a short budget or a brief parking need not be rounded up to seconds.
+`native` is a chain of TTL queues, one level per power of two of `UNIT_MS`. The routing key names
+the levels that a message passes, the longest first, such as `4s.1s` for five seconds. So any delay
+is a sum of fixed TTLs, and no queue has messages of unequal TTL, which would block one another
+(RabbitMQ documentation, "Time-To-Live": expired messages leave a quorum queue only at its head).
+The sum is NServiceBus's idea; there a key of bits takes a message through the exchange of every
+level, held or not, which costs the broker more than twice as much (docs/decisions, 13).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Protocol
 
 UNIT_MS: Final = 125
@@ -41,10 +42,20 @@ def level_ttl_ms(level: int) -> int:
     return int(2**level * UNIT_MS)
 
 
-def level_name(namespace: str, level: int) -> str:
-    """Name of the exchange and of the queue of a level, such as `consent.delay.16s`."""
+def level_word(level: int) -> str:
+    """What a level is called in routing keys, such as `16s`."""
     ttl = level_ttl_ms(level)
-    return f"{namespace}.delay.{ttl // 1000}s" if ttl >= 1000 else f"{namespace}.delay.{ttl}ms"
+    return f"{ttl // 1000}s" if ttl >= 1000 else f"{ttl}ms"
+
+
+def entry(namespace: str) -> str:
+    """Name of the exchange by which a message enters the chain."""
+    return f"{namespace}.delay"
+
+
+def level_name(namespace: str, level: int) -> str:
+    """Name of the queue of a level, and of the exchange it leads into: `consent.delay.16s`."""
+    return f"{entry(namespace)}.{level_word(level)}"
 
 
 def to_units(delay_seconds: float) -> int:
@@ -78,10 +89,13 @@ class NativeDelay:
     namespace: str
 
     def target(self, delay_seconds: float) -> DelayTarget:
-        """Enter the chain at the highest level that holds, so that none is passed in vain."""
-        units = to_units(delay_seconds)
-        bits = ".".join(format(units, f"0{LEVELS}b"))
-        return DelayTarget(level_name(self.namespace, units.bit_length() - 1), bits, {}, True)
+        return DelayTarget(entry(self.namespace), _path(to_units(delay_seconds)), {}, True)
+
+
+@cache
+def _path(units: int) -> str:
+    held = [level for level in reversed(range(LEVELS)) if units >> level & 1]
+    return ".".join(level_word(level) for level in held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ import aiormq
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
-from worker.broker.delay import LEVELS, level_name, level_ttl_ms, plugin_exchange
+from worker.broker.delay import (
+    LEVELS,
+    entry,
+    level_name,
+    level_ttl_ms,
+    level_word,
+    plugin_exchange,
+)
 from worker.settings import DelayKind
 
 # The dead letters must never be dropped for having been looked at often: RabbitMQ 4 has a default
@@ -142,17 +149,25 @@ def _quorum(dead_letter_exchange: str) -> dict[str, Any]:
 def _add_chain(
     names: Names, exchanges: list[Exchange], queues: list[Queue], bindings: list[Binding]
 ) -> None:
-    """The delay levels, shortest first; the last one leads into `consent.retry`."""
-    following = names.retry
+    """A message enters the queue of its first level. Each queue leads into an exchange that knows
+    the level after its own by the routing key, or that there is none.
+    """
+    caught = {"alternate-exchange": names.dead_letters}
+    exchanges.append(Exchange(entry(names.namespace), "topic", caught))
     for level in range(LEVELS):
-        name = level_name(names.namespace, level)
-        exchanges.append(Exchange(name, "topic", {"alternate-exchange": names.dead_letters}))
-        queues.append(Queue(name, _quorum(following) | {"x-message-ttl": level_ttl_ms(level)}))
-        # The routing key's words are bits, the highest level first.
-        above = ["*"] * (LEVELS - 1 - level)
-        bindings.append(Binding(name, name, ".".join([*above, "1", "#"])))
-        bindings.append(Binding(name, following, ".".join([*above, "0", "#"]), to_exchange=True))
-        following = name
+        name, word = level_name(names.namespace, level), level_word(level)
+        exchanges.append(Exchange(name, "topic", caught))
+        queues.append(Queue(name, _quorum(name) | {"x-message-ttl": level_ttl_ms(level)}))
+        bindings.append(Binding(entry(names.namespace), name, f"{word}.#"))
+        bindings.append(Binding(name, names.retry, f"#.{word}", to_exchange=True))
+        for shorter in range(level):
+            bindings.append(
+                Binding(
+                    name,
+                    level_name(names.namespace, shorter),
+                    f"#.{word}.{level_word(shorter)}.#",
+                )
+            )
 
 
 async def declare(connection: AbstractConnection, topology: Topology) -> None:

@@ -14,7 +14,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.broker.delay import NativeDelay
+from worker.broker.delay import LEVELS, NativeDelay, level_ttl_ms, level_word
 from worker.broker.topology import Names
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
@@ -242,4 +242,5 @@ async def test_workers_whose_clocks_differ_make_all_retries_and_no_more() -> Non
 
 def _delay(retry: Published) -> float:
     """Seconds that the chain of delays keeps a message, by its routing key."""
-    return int(retry.routing_key.replace(".", ""), 2) * 0.125
+    seconds = {level_word(level): level_ttl_ms(level) / 1000 for level in range(LEVELS)}
+    return sum(seconds[word] for word in retry.routing_key.split("."))
