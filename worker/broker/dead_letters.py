@@ -92,9 +92,11 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
 
 def _broker_reason(headers: Any) -> str:
     """Why the broker put a message here: over the delivery limit, or it fitted no binding."""
-    return (
-        "poison" if _text(headers.get("x-first-death-reason")) == "delivery_limit" else "unroutable"
-    )
+    deaths = headers.get("x-death")
+    # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    reason = latest.get("reason") if isinstance(latest, dict) else None
+    return "poison" if reason == "delivery_limit" else "unroutable"
 
 
 def _text(value: object) -> str | None:

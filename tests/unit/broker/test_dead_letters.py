@@ -42,8 +42,15 @@ def test_a_letter_is_described_by_its_headers() -> None:
 def test_a_letter_that_the_broker_made_has_a_reason_too(
     broker_says: str | None, reason: str
 ) -> None:
-    headers = {"x-first-death-reason": broker_says} if broker_says else {}
-    assert _letter(**headers).reason == reason
+    deaths = [{"reason": broker_says, "queue": "consent.retries", "count": 1}]
+    earlier = [{"reason": "expired", "queue": "consent.delay.4s", "count": 1}]
+    headers = {"x-first-death-reason": "expired", "x-death": deaths + earlier}
+    assert _letter(**(headers if broker_says else {})).reason == reason
+
+
+@pytest.mark.parametrize("deaths", ["delivery_limit", [], [{}], ["delivery_limit"], {"reason": 1}])
+def test_a_tampered_history_tells_nothing(deaths: object) -> None:
+    assert _letter(**{"x-death": deaths}).reason == "unroutable"
 
 
 @pytest.mark.parametrize("value", [True, "6", 1.5, None, [1]])

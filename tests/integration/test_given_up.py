@@ -1,0 +1,83 @@
+"""What the broker itself gives up: it becomes a dead letter whose reason an operator can read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractQueue
+from pydantic import SecretStr
+
+from devtools.waiting import wait_until
+from worker.broker.dead_letters import describe
+from worker.broker.delay import NativeDelay
+from worker.broker.session import connect
+from worker.broker.topology import Names, build_topology, declare
+from worker.settings import WorkerSettings
+
+BODY = b"kills its workers"
+
+
+@asynccontextmanager
+async def _declared(url: str, namespace: str) -> AsyncIterator[tuple[Names, AbstractChannel]]:
+    """With a delivery limit of one."""
+    topology = build_topology(namespace, "native", 1)
+    settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace)
+    async with await connect(settings, "test") as connection:
+        await declare(connection, topology)
+        yield topology.names, await connection.channel()
+
+
+async def _return(queue: AbstractQueue) -> None:
+    """Give back what is in `queue` until the broker has had enough of it."""
+    while (message := await queue.get(fail=False)) is not None:
+        await message.reject(requeue=True)
+
+
+async def _reason_of_the_letter(channel: AbstractChannel, names: Names) -> str:
+    queue = await channel.get_queue(names.dead_letters)
+    letters: list[Any] = []
+
+    async def has_come() -> bool:
+        letters.append(await queue.get(fail=False, no_ack=True))
+        return letters[-1] is not None
+
+    await wait_until(has_come, "the dead letter")
+    assert letters[-1].body == BODY
+    return describe(letters[-1]).reason
+
+
+async def test_a_fresh_event_that_is_returned_too_often_is_poison(
+    broker_url: str, namespace: str
+) -> None:
+    async with _declared(broker_url, namespace) as (names, channel):
+        await channel.default_exchange.publish(aio_pika.Message(BODY), names.events)
+        await _return(await channel.get_queue(names.events))
+        assert await _reason_of_the_letter(channel, names) == "poison"
+
+
+async def test_what_has_been_delayed_before_is_poison_too(broker_url: str, namespace: str) -> None:
+    async with _declared(broker_url, namespace) as (names, channel):
+        to = NativeDelay(namespace).target(0.125)
+        exchange = await channel.get_exchange(to.exchange)
+        await exchange.publish(aio_pika.Message(BODY), to.routing_key)
+        retries = await channel.get_queue(names.retries)
+
+        async def is_dead() -> bool:
+            await _return(retries)
+            letters = await channel.declare_queue(names.dead_letters, passive=True)
+            return bool(letters.declaration_result.message_count)
+
+        await wait_until(is_dead, "its end")
+        assert await _reason_of_the_letter(channel, names) == "poison"
+
+
+async def test_an_event_that_its_producer_let_expire_is_not(
+    broker_url: str, namespace: str
+) -> None:
+    async with _declared(broker_url, namespace) as (names, channel):
+        message = aio_pika.Message(BODY, expiration=0.01)
+        await channel.default_exchange.publish(message, names.events)
+        assert await _reason_of_the_letter(channel, names) == "unroutable"
