@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from pamqp import commands
 from yarl import URL
 
+from bench.cores import Cores, share
 from bench.publisher import Job, Line, Report
 from devtools.broker import running_broker
 from devtools.redis_server import running_redis
@@ -26,7 +28,16 @@ from devtools.redis_server import running_redis
 class Arena:
     """Made by `opened`. `folder` is for files that go with it."""
 
-    def __init__(self, broker_port: int, redis_url: str, stub: int, tap: int, folder: Path) -> None:
+    def __init__(
+        self,
+        broker_port: int,
+        redis_url: str,
+        stub: int,
+        tap: int,
+        folder: Path,
+        cores: Cores,
+    ) -> None:
+        self.cores = cores
         self.broker_port = broker_port
         self.redis_url = redis_url
         self.stub_url = f"http://127.0.0.1:{stub}"
@@ -107,6 +118,7 @@ class Arena:
 @contextmanager
 def opened() -> Iterator[Arena]:
     """Start everything, and end it."""
+    cores = share()
     with (
         running_broker() as broker,
         running_redis() as redis,
@@ -119,7 +131,8 @@ def opened() -> Iterator[Arena]:
         try:
             line = stub.stdout.readline() if stub.stdout else ""
             http_port, tap_port = (int(one) for one in line.split())
-            yield Arena(port, redis.url, http_port, tap_port, Path(folder))
+            yield Arena(port, redis.url, http_port, tap_port, Path(folder), cores)
         finally:
             stub.kill()
             stub.wait()
+            os.sched_setaffinity(0, cores.together)

@@ -18,7 +18,7 @@ from bench.arena import Arena
 from bench.events import MAPPINGS, event_body, organization
 from bench.processes import Measured
 from bench.publisher import frames_of
-from worker.broker.topology import build_topology, declare
+from worker.broker.topology import Topology, build_topology, declare
 
 PEERS_PYTHON: Final = Path(".venv-bench/bin/python")
 _PERSISTENT: Final = 2
@@ -78,7 +78,8 @@ class Peer(Contestant):
         return plain_template(self.queue)
 
     def start(self, arena: Arena, *, by_tap: bool = False) -> Measured:
-        return Measured([str(PEERS_PYTHON), "-m", *self._command()], self._env(arena, by_tap))
+        command = [str(PEERS_PYTHON), "-m", *self._command()]
+        return Measured(command, self._env(arena, by_tap), arena.cores.contestant)
 
     def handled(self, arena: Arena, published: int) -> int:
         return arena.arrived() if self.calls_http else published - arena.depth(self.queue)
@@ -143,9 +144,10 @@ class Ours(Contestant):
         return f"{self.namespace}.retries"
 
     def prepare(self, arena: Arena) -> None:
-        asyncio.run(_declare(arena.amqp_url(), self.namespace))
-        for queue in (self.queue, self.retries, f"{self.namespace}.dead-letters"):
-            arena.purge(queue)
+        topology = build_topology(self.namespace, "native", 20)
+        asyncio.run(_declare(arena.amqp_url(), topology))
+        for queue in topology.queues:
+            arena.purge(queue.name)
         folder = self._folder(arena)
         folder.mkdir(exist_ok=True)
         for number in range(self.integrations):
@@ -169,15 +171,16 @@ class Ours(Contestant):
         if self.with_redis:
             settings["REDIS_URL"] = arena.redis_url
         env = {f"CONSENT_WORKER_{name}": value for name, value in settings.items()}
-        return Measured([str(Path(sys.executable).with_name("consent-worker")), "run"], env)
+        command = [str(Path(sys.executable).with_name("consent-worker")), "run"]
+        return Measured(command, env, arena.cores.contestant)
 
     def _folder(self, arena: Arena) -> Path:
         return arena.folder / self.name
 
 
-async def _declare(url: str, namespace: str) -> None:
+async def _declare(url: str, topology: Topology) -> None:
     async with await aio_pika.connect(url) as connection:
-        await declare(connection, build_topology(namespace, "native", 20))
+        await declare(connection, topology)
 
 
 def _integration(arena: Arena, name: str) -> dict[str, Any]:

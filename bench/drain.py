@@ -42,10 +42,11 @@ def drain(
     count: int = 0,
     organizations: int = 1,
     in_a_row: int = 1,
-    workers: int = 1,
+    workers: int = 0,
 ) -> Drained:
     """Let `count` events wait, start the contestant, and measure until all are handled or
-    `most_seconds` have passed since every organization had its first event.
+    `most_seconds` have passed since every organization had its first event. A number of `workers`
+    share all cores with the others.
     """
     count = count or contestant.prefill
     contestant.prepare(arena)
@@ -56,7 +57,10 @@ def drain(
     rest = replace(first, count=count - organizations, in_a_row=in_a_row)
     arena.start_publishing(template, replace(rest, first_number=organizations))()
     with ExitStack() as stack:
-        processes = [stack.enter_context(contestant.start(arena)) for _ in range(workers)]
+        processes = [stack.enter_context(contestant.start(arena)) for _ in range(workers or 1)]
+        if workers:
+            for one in processes:
+                one.move_to(arena.cores.together)
         samples = _watch(
             lambda: contestant.handled(arena, count), processes, organizations, count, most_seconds
         )

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,11 @@ STOP_SECONDS = 8.0
 
 
 class Measured:
-    """A command in a process group of its own; it ends with the `with` block."""
+    """A command in a process group of its own, on `cores`; it ends with the `with` block."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], cores: Collection[int]
+    ) -> None:
         handle, name = tempfile.mkstemp(prefix="consent-bench-", suffix=".log")
         self._log = Path(name)
         self._process = subprocess.Popen(
@@ -32,6 +34,7 @@ class Measured:
             start_new_session=True,
         )
         os.close(handle)
+        self.move_to(cores)
 
     @property
     def cpu_microseconds(self) -> float:
@@ -40,6 +43,11 @@ class Measured:
     @property
     def peak_memory_mb(self) -> float:
         return procfs.peak_memory_mb(self._process.pid)
+
+    def move_to(self, cores: Collection[int]) -> None:
+        """Run on these cores, with all threads and processes that it starts from now on."""
+        with suppress(ProcessLookupError):  # `check` says why it has ended
+            os.sched_setaffinity(self._process.pid, cores)
 
     def check(self) -> None:
         """RuntimeError with the end of its log when it has ended by itself."""

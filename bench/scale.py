@@ -21,5 +21,5 @@ class Scale:
     many_integrations: int = 1000
 
 
-SHORT: Final = Scale("short", 3, 3.0, 2.0, 3.0, 100_000, 20_000, 10_000)
+SHORT: Final = Scale("short", 3, 3.0, 2.0, 10.0, 100_000, 20_000, 10_000)
 FULL: Final = Scale("full", 5, 10.0, 10.0, 45.0, 1_000_000, 150_000, 50_000)

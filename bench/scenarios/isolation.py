@@ -15,12 +15,14 @@ from bench.scale import Scale
 
 _INTEGRATIONS = 10
 _LOAD = 0.4
+_REPETITIONS = 5
+"""At least, since from run to run the machine itself differs by more than what is looked for."""
 
 
 def isolation(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
     """Throughput while working off a queue and latency at a steady load, with and without."""
     runs: dict[str, list[float]] = defaultdict(list)
-    for _ in range(scale.repetitions):
+    for _ in range(max(scale.repetitions, _REPETITIONS)):
         for name, inlets in (("without", ()), ("with", (organization(0),))):
             worker = Ours(f"ours-isolation-{name}", integrations=_INTEGRATIONS)
             runs[f"{name}_per_second"].append(_throughput(arena, worker, inlets, scale, capacity))
