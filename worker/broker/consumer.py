@@ -27,7 +27,8 @@ _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
 _PORTION = 10
 """How many are acknowledged in that time where others go first; the broker sends no more."""
-_STRAGGLERS_AFTER_SECONDS = 0.05
+_STRAGGLERS_AFTER_SECONDS = 0.15
+"""A gap of a batch that waits for company, and its request, closes before that."""
 _NO_HEADERS: dict[str, Any] = {}
 
 
@@ -87,6 +88,7 @@ class Consumer:
         self._ledger = AckLedger()
         self._owed = 0
         self._owed_at_most = max(1, intake.prefetch // 4)
+        self._kept_back_at_most = intake.prefetch // 2  # or the broker would soon send no more
         self._ack_timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._stragglers_are_due = False
@@ -175,7 +177,7 @@ class Consumer:
                 if most is not None and ledger.has_range:
                     self._send_soon()
                     break
-            elif self._stragglers_are_due:
+            elif self._stragglers_are_due or ledger.kept_back > self._kept_back_at_most:
                 self._stragglers_are_due = False
                 if ledger.kept_back:
                     tags = ledger.take_stragglers()

@@ -39,6 +39,8 @@ OVERLOAD: Final = frozenset(
 """Errors that say that the endpoint has too much to do, or is away."""
 KEEPS_UP_SECONDS: Final = 0.5
 """How long an event may be in a lane that keeps up, whatever the lane has done lately."""
+STILL_SECONDS: Final = 1.0
+"""Without an answer for so long, a lane with requests in flight stands still."""
 DRAIN_SECONDS: Final = 4.0
 """What a lane that keeps up holds is gone after so long at its recent pace."""
 _BATCH_BYTES: Final = 900_000
@@ -116,6 +118,20 @@ class Lane:
         if oldest is None or time.monotonic() - oldest.began <= KEEPS_UP_SECONDS:
             return True
         return self.held <= DRAIN_SECONDS * self._rate.recent()
+
+    def stands_still(self) -> bool:
+        """Whether its requests have had no answer lately, though nothing asked it to wait."""
+        now = self._loop.time()
+        return (
+            self._in_flight > 0
+            and self._rate.quiet_since < now - STILL_SECONDS
+            and max(self._resting_until, self._next_request_at) <= now
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Events held that are in no request."""
+        return self.held - self._events_in_flight
 
     def adopt(self, integration: Integration) -> bool:
         """Go on with a changed configuration, which may have mended what the lane paused for; says
@@ -371,8 +387,13 @@ class _Rate:
         self._clock = clock
         self._rate = self._FIRST_GUESS
         self._horizon = 0.0
-        self._busy_since = self._turned_at = clock()
+        self._busy_since = self._settled_at = self._turned_at = clock()
         self._last = self._current = 0
+
+    @property
+    def quiet_since(self) -> float:
+        """When something was settled last, or the lane began to have something to do."""
+        return max(self._busy_since, self._settled_at)
 
     def begin(self) -> None:
         """The lane, which had nothing to do, has something."""
@@ -381,6 +402,7 @@ class _Rate:
 
     def count(self, settled: int) -> None:
         self._turn()
+        self._settled_at = self._clock()
         self._current += settled
 
     def recent(self) -> float:

@@ -51,7 +51,9 @@ class Lanes:
 
         The second is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998):
         n lanes that take all they can get leave 4/(n + 4) of the room free for everyone else. A
-        lane that keeps up takes nothing from others that they would not soon have back.
+        lane that keeps up takes nothing from others that they would not soon have back. One that
+        stands still can do nothing with more than a few, and each of them keeps acknowledgements
+        from covering ranges.
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
@@ -59,6 +61,11 @@ class Lanes:
         if free < intake.prefetch // 4 and intake not in self._crowded:
             self._rebalance_later(intake)
         if lane.held >= lane.integration.limits.events_held:
+            return False
+        few = _few_of(intake)
+        if lane.waiting >= few and lane.stands_still():
+            if lane.waiting > few and intake not in self._crowded:
+                self._rebalance_later(intake)
             return False
         return lane.held < max(free // 4, 1) or lane.keeps_up()
 
@@ -79,15 +86,23 @@ class Lanes:
     def _rebalance(self, intake: Intake) -> None:
         """Let lanes that have fallen behind since they took it in give up what is not theirs."""
         self._crowded.discard(intake)
-        free = intake.prefetch - intake.in_hand
-        if intake.session.lost.is_set() or free >= intake.prefetch // 4:
+        if intake.session.lost.is_set():
             return
         if self._gate.is_open:
-            slow = [lane for lane in self._lanes.values() if not lane.keeps_up()]
+            for lane in self:
+                if lane.stands_still() and (excess := lane.waiting - _few_of(intake)) > 0:
+                    self._shed(lane, intake, lane.held - excess)
+        if intake.prefetch - intake.in_hand >= intake.prefetch // 4:
+            return
+        if self._gate.is_open:
+            slow = [lane for lane in self if not lane.keeps_up()]
             for lane in slow:
-                for delivery in lane.shed(intake, intake.prefetch // (len(slow) + 1)):
-                    self._park(lane, delivery)
+                self._shed(lane, intake, intake.prefetch // (len(slow) + 1))
         self._rebalance_later(intake)
+
+    def _shed(self, lane: Lane, intake: Intake, share: int) -> None:
+        for delivery in lane.shed(intake, share):
+            self._park(lane, delivery)
 
     def retire(self, is_in_use: Callable[[str], bool]) -> None:
         """Forget lanes of integrations that are removed or disabled, as soon as they are idle: no
@@ -101,3 +116,7 @@ class Lanes:
         for key, lane in list(self._lanes.items()):
             if lane.is_idle and not lane.pause.is_on:
                 del self._lanes[key]
+
+
+def _few_of(intake: Intake) -> int:
+    return max(intake.prefetch // 64, 4)

@@ -1,0 +1,103 @@
+"""Which lane has room: what one holds while it does not keep up, and when it stands still."""
+
+from __future__ import annotations
+
+from tests.unit.delivery.lane_parts import OK, Bench
+from tests.unit.delivery.parts import event
+from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
+from worker.adobe.replies import Retryable
+from worker.delivery.delivery import Delivery
+from worker.delivery.lane import Lane
+from worker.delivery.lanes import Lanes
+
+PREFETCH = 640
+FEW = 10
+"""What a lane that stands still may have waiting of so many."""
+QUARTER = PREFETCH // 4
+
+
+class Room:
+    """The lane of a bench among lanes, which is offered events as long as it has room for them."""
+
+    def __init__(self, **limits: int) -> None:
+        self.bench = Bench(**({"messages_per_request": 1, "requests_in_flight": 1} | limits))
+        self.bench.hand.prefetch = PREFETCH
+        self.parked: list[Delivery] = []
+        self.lanes = Lanes(lambda _: self.bench.lane, self._park, self.bench.gate)
+        self.lane = self.lanes.of(self.bench.integration)
+        self._number = 0
+
+    def _park(self, _: Lane, delivery: Delivery) -> None:
+        self.parked.append(delivery)
+        delivery.message.settle()
+
+    def has_room(self) -> bool:
+        return self.lanes.has_room_for_one_of(self.bench.hand, self.lane)
+
+    async def come(self, most: int) -> int:
+        """How many of `most` events the lane takes."""
+        for taken in range(most):
+            if not self.has_room():
+                return taken
+            self._number += 1
+            self.lane.offer(event(self.bench.hand, self.bench.integration, f"u{self._number}"))
+            await quiet()
+        return most
+
+
+@in_virtual_time
+async def test_a_lane_that_keeps_up_may_hold_all_that_there_is_room_for() -> None:
+    room = Room()
+    assert await room.come(PREFETCH) == PREFETCH
+
+
+@in_virtual_time
+async def test_a_lane_that_falls_behind_may_hold_a_fifth() -> None:
+    room = Room()
+    await room.come(1)
+    await after(0.6)
+    taken = await room.come(PREFETCH)
+    assert abs(taken + 1 - PREFETCH / 5) <= 1
+
+
+@in_virtual_time
+async def test_a_lane_without_an_answer_may_hold_a_few() -> None:
+    room = Room()
+    await room.come(1)
+    await after(1.1)
+    assert await room.come(PREFETCH) == FEW
+    await room.bench.rounds.latest.answer(OK)
+    assert room.has_room()
+
+
+@in_virtual_time
+async def test_what_it_holds_beyond_a_few_is_parked_the_newest_first() -> None:
+    room = Room()
+    await room.come(100)
+    await after(1.1)
+    assert not room.has_room()
+    await after(0.3)
+    assert len(room.parked) == 100 - 1 - FEW
+    assert room.lane.held == 1 + FEW
+    assert not room.has_room()
+    await room.bench.rounds.latest.answer(OK)
+    assert room.bench.rounds.latest.users == ["u2"], "what stays is the oldest"
+
+
+@in_virtual_time
+async def test_a_lane_that_was_asked_to_wait_does_not_stand_still_meanwhile() -> None:
+    room = Room(requests_in_flight=2)
+    await room.come(30)
+    throttled = Retryable("adobe-throttled", "HTTP 429", 429, retry_after_seconds=4)
+    await room.bench.rounds.latest.answer(throttled)
+    await after(3)
+    assert len(room.bench.rounds.under_way) == 1
+    assert await room.come(30) == 30
+    await after(1.1)
+    assert not room.has_room()
+
+
+@in_virtual_time
+async def test_a_lane_is_never_beyond_its_own_limit() -> None:
+    room = Room(events_held=7)
+    assert await room.come(PREFETCH) == 7
