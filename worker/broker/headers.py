@@ -72,6 +72,24 @@ class RetryState:
     parked_ms: int = 0
     paused_since_ms: int | None = None
 
+    def parked(
+        self, integration_id: str | None, spared_ms: int, paused_since_ms: int | None
+    ) -> RetryState:
+        """The state after one more parking for `integration_id`, of which the budget is spared
+        `spared_ms`.
+        """
+        # Not by `replace`, which takes as long as all else that parking has to do here.
+        return RetryState(
+            integration_id,
+            self.attempts_made,
+            self.first_attempt_at_ms,
+            self.elapsed_ms,
+            self.replays,
+            self.parks + 1,
+            self.parked_ms + spared_ms,
+            paused_since_ms,
+        )
+
     def elapsed_seconds(self, now_ms: int) -> float:
         """Seconds since the first attempt: the larger of the clock's and the workers' measure."""
         if self.first_attempt_at_ms is None:

@@ -1,4 +1,4 @@
-"""Publishing with confirms: what is published in one step of the loop goes in one write.
+"""Publishing with confirms: what is published within a moment goes in one write.
 
 aiormq publishes with a lock, a timeout and a task's worth of futures for each message, which costs
 about five times what this does. Every parked event and every retry is such a publish, so what it
@@ -22,6 +22,9 @@ from worker.broker.channels import ContentChannel
 
 log = structlog.get_logger(__name__)
 
+_GATHER_SECONDS = 0.05
+"""What is published meanwhile goes in one write: a quorum queue takes 25 messages at once for about
+the half of what it takes them one after the other."""
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 10.0
 
@@ -52,29 +55,42 @@ class ConfirmChannel(ContentChannel):
         self.unconfirmed: dict[int, Publish] = {}
         self._returned: set[int] = set()
         self._frames: list[bytes] = []
-        self._writing: Any = None
+        self._heads: dict[tuple[str, str, bool], bytes] = {}
+        self._is_writing = False
 
     def publish(self, one: Publish) -> None:
         """Number the message and write it soon, in order. Raises what can't be encoded."""
-        frames: list[Any] = [
-            Basic.Publish(
-                exchange=one.exchange, routing_key=one.routing_key, mandatory=one.mandatory
-            ),
+        content: list[Any] = [
             ContentHeader(properties=one.properties, body_size=len(one.body)),
             *self._split_body(one.body),
         ]
-        self._frames += [pamqp.frame.marshal(frame, self.number) for frame in frames]
+        marshalled = [pamqp.frame.marshal(frame, self.number) for frame in content]
+        self._frames.append(self._head(one.exchange, one.routing_key, one.mandatory))
+        self._frames += marshalled
         self.delivery_tag += 1
         self.unconfirmed[self.delivery_tag] = one
-        if self._writing is None:
-            self._writing = self.create_task(self._write())
+        if not self._is_writing:
+            self._is_writing = True
+            self.create_task(self._write())
+
+    def _head(self, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+        """The first frame of a message, which is the same for all with one destination."""
+        destination = (exchange, routing_key, mandatory)
+        head = self._heads.get(destination)
+        if head is None:
+            command = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
+            head = self._heads[destination] = pamqp.frame.marshal(command, self.number)
+        return head
 
     async def _write(self) -> None:
+        # One task at a time: two that wait for room in the queue might go in either order, and the
+        # broker would confirm other messages than these by their numbers.
         while self._frames:
+            await asyncio.sleep(_GATHER_SECONDS)
             payload = b"".join(self._frames)
             self._frames.clear()
             await self.write_queue.put(ChannelFrame(payload=payload, should_close=False))
-        self._writing = None
+        self._is_writing = False
 
     async def _on_confirm_frame(self, frame: ConfirmationFrameType) -> None:
         last = frame.delivery_tag or 0

@@ -7,7 +7,7 @@ expire, redirect or copy the message.
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> 
         app_id=original.app_id,
         timestamp=original.timestamp,
         priority=original.priority,
-        message_id=uuid.uuid4().hex,
+        message_id=os.urandom(16).hex(),
         delivery_mode=_PERSISTENT,
     )
 

@@ -310,8 +310,7 @@ class Pipeline:
         self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
     ) -> None:
         outcome = Parked(by_few_levels(lane.parking_delay()), "lane-full")
-        named = replace(state, integration_id=lane.integration.id)
-        self._follow(message, named, outcome, began, event_id)
+        self._follow(message, lane.integration.id, state, outcome, began, event_id)
 
     def _give_up(self, lane: Lane, delivery: Delivery) -> None:
         """The lane has to let go of what it holds."""
@@ -345,25 +344,32 @@ class Pipeline:
         state = self._after_attempt(delivery) if attempted else delivery.state
         self._follow(
             delivery.message,
-            replace(state, integration_id=delivery.integration.id),
+            delivery.integration.id,
+            state,
             outcome,
             delivery.began,
             delivery.choice.event_id,
         )
 
     def _follow(
-        self, message: Incoming, state: RetryState, outcome: Outcome, began: float, event_id: str
+        self,
+        message: Incoming,
+        integration_id: str | None,
+        state: RetryState,
+        outcome: Outcome,
+        began: float,
+        event_id: str,
     ) -> None:
         """Tell of an outcome, and publish the successor that it needs; `state` is that before."""
-        self._tell(state.integration_id or "", outcome, began, event_id)
-        self._make_durable(message, _after_waiting(state, outcome), outcome)
+        self._tell(integration_id or "", outcome, began, event_id)
+        self._make_durable(message, _after(state, outcome, integration_id), outcome)
 
     def _bury(
         self, message: Incoming, state: RetryState, reason: Any, detail: str, event_id: str = ""
     ) -> None:
         """A message that can't be used becomes a dead letter."""
         outcome = Dead(reason, Failure(reason, detail))
-        self._follow(message, state, outcome, time.monotonic(), event_id)
+        self._follow(message, state.integration_id, state, outcome, time.monotonic(), event_id)
 
     def _make_durable(self, message: Incoming, state: RetryState, outcome: Outcome) -> None:
         """Publish the successor that an outcome needs, and settle when it is confirmed."""
@@ -460,21 +466,18 @@ class Pipeline:
         return int(self._clock() * 1000)
 
 
-def _after_waiting(state: RetryState, outcome: Outcome) -> RetryState:
-    """The state in which a delivery comes back after the delay of its outcome."""
+def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> RetryState:
+    """The state in which a delivery for `integration_id` comes back, if it does."""
     match outcome:
-        case Retried(delay_seconds, _):
-            return replace(state, elapsed_ms=state.elapsed_ms + round(delay_seconds * 1000))
         case Parked(delay_seconds, reason, _):
             spared = round(delay_seconds * 1000) if state.attempts_made else 0
-            return replace(
-                state,
-                parks=state.parks + 1,
-                parked_ms=state.parked_ms + spared,
-                paused_since_ms=state.paused_since_ms if reason == "setup-failure" else None,
-            )
+            paused_since = state.paused_since_ms if reason == "setup-failure" else None
+            return state.parked(integration_id, spared, paused_since)
+        case Retried(delay_seconds, _):
+            elapsed = state.elapsed_ms + round(delay_seconds * 1000)
+            return replace(state, integration_id=integration_id, elapsed_ms=elapsed)
         case _:
-            return state
+            return replace(state, integration_id=integration_id)
 
 
 def _returns_of(message: Incoming) -> int:

@@ -26,8 +26,7 @@ class Metrics:
             registry=self.registry,
         )
         # Kept at hand, since finding them by their labels costs more than counting.
-        self._delivered: dict[str, Counter] = {}
-        self._delivered_seconds = self._seconds.labels("delivered")
+        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.queue_messages = Gauge(
             "consent_queue_messages",
             "Messages ready in a queue, as last seen by this worker.",
@@ -61,13 +60,10 @@ class Metrics:
 
     def count_delivered(self, integration_id: str, seconds: list[float]) -> None:
         """Count deliveries that Adobe accepted; each took one of `seconds`."""
-        counted = self._delivered.get(integration_id)
-        if counted is None:
-            labels = (integration_id, "delivered", "")
-            counted = self._delivered[integration_id] = self._outcomes.labels(*labels)
-        counted.inc(len(seconds))
+        counter, histogram = self._counted_by(integration_id, "delivered", "")
+        counter.inc(len(seconds))
         for one in seconds:
-            self._delivered_seconds.observe(one)
+            histogram.observe(one)
 
     def forget_lanes(self) -> None:
         """Before all lanes that there are tell theirs anew."""
@@ -77,11 +73,19 @@ class Metrics:
     def _gauge_by_integration(self, name: str, documentation: str) -> Gauge:
         return Gauge(name, documentation, ["integration"], registry=self.registry)
 
-    def count(self, integration_id: str, outcome: Outcome, seconds: float) -> None:
-        """Count one outcome that took `seconds`."""
-        kind, reason = describe(outcome)
-        self._outcomes.labels(integration_id or "none", kind, reason).inc()
-        self._seconds.labels(kind).observe(seconds)
+    def count(self, integration_id: str, kind: str, reason: str, seconds: float) -> None:
+        """Count one outcome, see `describe`, that took `seconds`."""
+        counter, histogram = self._counted_by(integration_id or "none", kind, reason)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _counted_by(self, integration_id: str, kind: str, reason: str) -> tuple[Counter, Histogram]:
+        labels = (integration_id, kind, reason)
+        found = self._counted.get(labels)
+        if found is None:
+            found = self._outcomes.labels(*labels), self._seconds.labels(kind)
+            self._counted[labels] = found
+        return found
 
 
 def describe(outcome: Outcome) -> tuple[str, str]:

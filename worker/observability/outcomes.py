@@ -17,6 +17,8 @@ from worker.observability.metrics import Metrics, describe
 log = structlog.get_logger(__name__)
 
 _UNKNOWN: Final = "unknown"
+_QUIET: Final = frozenset({"parked", "skipped"})
+"""Outcomes of an event that are normal."""
 
 
 class OutcomeLog:
@@ -38,8 +40,10 @@ class OutcomeLog:
         """Told by the pipeline; `seconds` is how long the delivery took in this worker."""
         if integration_id and not self._is_known(integration_id):
             integration_id = _UNKNOWN
-        self._metrics.count(integration_id, outcome, seconds)
         kind, reason = describe(outcome)
+        self._metrics.count(integration_id, kind, reason, seconds)
+        if not self._is_verbose and kind in _QUIET:
+            return
         fields: dict[str, Any] = {
             "integration": integration_id,
             "event_id": _shown(event_id),
@@ -58,9 +62,9 @@ class OutcomeLog:
                 self._log.error(
                     "delivery.dead", error=failure.error, detail=failure.detail, **fields
                 )
-            case Parked(delay, _, _) if self._is_verbose:
+            case Parked(delay, _, _):
                 self._log.debug("delivery.parked", delay_seconds=round(delay, 3), **fields)
-            case _ if self._is_verbose:
+            case _:
                 self._log.debug(f"delivery.{kind}", **fields)
 
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
-from worker.observability.metrics import Metrics
+from worker.observability.metrics import Metrics, describe
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from worker.observability.metrics import Metrics
 def test_an_outcome_is_counted_and_timed(integration: str, outcome: Outcome, labels: str) -> None:
     metrics = Metrics()
     for _ in range(2):
-        metrics.count(integration, outcome, 0.2)
+        metrics.count(integration, *describe(outcome), 0.2)
     text = generate_latest(metrics.registry).decode()
     assert f"consent_outcomes_total{{{labels}}} 2.0" in text
     assert 'consent_delivery_seconds_bucket{le="0.1",outcome=' in text
