@@ -5,9 +5,15 @@ that can't be read.
 from __future__ import annotations
 
 import json
+import struct
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from pamqp.commands import Basic
+
+from bench.publisher import Line, frames_of
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -147,3 +153,43 @@ async def test_a_batch_whose_reply_is_unreadable_is_sent_again_and_counted_once(
         assert stack.delivered("shop") == published
         for queue in ("events", "retries", "dead-letters"):
             await stack.wait_for_depth(queue, 0)
+
+
+_WORD = b"placeholder"
+_MADE = datetime(2026, 1, 2, tzinfo=UTC)
+_MOMENT = struct.pack(">Q", int(_MADE.timestamp()))
+UNREADABLE = {
+    "an id that is not UTF-8": (Basic.Properties(message_id=_WORD.decode()), _WORD),
+    "a header's name that is not UTF-8": (Basic.Properties(headers={_WORD.decode(): 1}), _WORD),
+    "a time in the far future": (Basic.Properties(timestamp=_MADE), _MOMENT),
+    "a header with such a time": (Basic.Properties(headers={"at": _MADE}), _MOMENT),
+}
+
+
+async def test_properties_that_cant_be_decoded_make_a_dead_letter_and_harm_no_other(
+    broker_url: str, namespace: str
+) -> None:
+    """No AMQP client for Python writes them, but others do."""
+    async with Stack(broker_url, namespace) as stack:
+        stack.add_integration("shop", mappings=TWO_MAPPINGS)
+        stack.start_worker()
+        await stack.wait_until_consuming()
+        bodies = []
+        line = Line(int(urlsplit(broker_url).port or 5672))
+        for number, (properties, place) in enumerate(UNREADABLE.values()):
+            bodies.append(_choice(f"ev-{number}", news=True).decode())
+            frames = frames_of("", f"{namespace}.events", properties, bodies[-1].encode())
+            line.send([frames.replace(place, b"\xff" * len(place))])
+        while line.unconfirmed:
+            line.take_confirms(10)
+        line.close()
+        await stack.publish([_choice("ev-good", news=True)])
+        await wait_until(lambda: _told(stack)["dead invalid-headers"] == len(UNREADABLE), "letters")
+        await wait_until(lambda: stack.delivered("shop") == {LENA}, "the good one")
+        assert stack.log_text().count("broker.connected") == 1, "no session ended"
+        code, out, err = await stack.command("dead-letters", "list", "--json")
+        assert code == 0, err
+        letters = json.loads(out)
+        assert {one["reason"] for one in letters} == {"invalid-headers"}
+        assert all("can't be decoded" in one["detail"] for one in letters)
+        assert sorted(one["body_bytes"] for one in letters) == sorted(len(one) for one in bodies)

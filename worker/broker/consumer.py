@@ -18,6 +18,7 @@ from pamqp.commands import Basic
 from worker.broker.acks import AckLedger
 from worker.broker.channels import TIMEOUT_SECONDS, open_channel
 from worker.broker.direct import DirectChannel
+from worker.broker.unreadable import UnreadableProperties
 
 if TYPE_CHECKING:
     from worker.broker.intake import Intake
@@ -64,6 +65,11 @@ class Incoming:
     def properties(self) -> Basic.Properties:
         """As the broker delivered them."""
         return self._raw.header.properties
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its properties, and so its headers, could be decoded."""
+        return not isinstance(self.properties, UnreadableProperties)
 
     def take_over(self) -> Incoming:
         """The same message anew, as one delivery; what the old one still does has no effect."""

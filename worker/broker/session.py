@@ -30,6 +30,7 @@ from worker.broker.consumer import Incoming
 from worker.broker.intake import Intake
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
+from worker.broker.unreadable import accept_unreadable_properties
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -252,6 +253,7 @@ async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
 
 async def connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
     """A plain connection (not one that restores itself: see `Session`), named after its purpose."""
+    accept_unreadable_properties()
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=settings.heartbeat)

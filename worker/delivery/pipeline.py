@@ -20,7 +20,13 @@ from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, by_few_levels
-from worker.broker.headers import InvalidHeaders, RetryState, read_retry_state, write_retry_state
+from worker.broker.headers import (
+    FRESH,
+    InvalidHeaders,
+    RetryState,
+    read_retry_state,
+    write_retry_state,
+)
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
@@ -52,6 +58,10 @@ log = structlog.get_logger(__name__)
 SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
 _DETAIL_BYTES: Final = 1024
+_UNREADABLE: Final = (
+    "its properties can't be decoded (text that is not UTF-8, or a time out of range): they are "
+    "lost, its body is not"
+)
 _BUSY_SECONDS: Final = 0.25
 
 
@@ -141,6 +151,9 @@ class Pipeline:
         is_alone = message.queue == self._queues.suspects
         if returns >= SUSPECT_AFTER and not is_alone:
             self._set_apart(message, returns)
+            return
+        if not message.is_readable:
+            self._bury(message, FRESH, "invalid-headers", _UNREADABLE)
             return
         try:
             state = read_retry_state(message.headers, self._now_ms())
