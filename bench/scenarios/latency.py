@@ -6,6 +6,9 @@ process with one clock.
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict
+
 from bench.arena import Arena
 from bench.contestants import BARE, Contestant, Ours
 from bench.pace import pace, warm_up
@@ -14,14 +17,16 @@ from bench.scale import Scale
 
 def latency(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
     """Milliseconds that are added by us, and by (ii) at the same rate."""
-    figures: dict[str, float] = {"per_second": capacity / 10}
+    added: dict[str, list[float]] = defaultdict(list)
     rivals: tuple[tuple[str, Contestant], ...] = (("ours", Ours("ours-latency")), ("bare", BARE))
-    for name, contestant in rivals:
-        contestant.prepare(arena)
-        arena.reset()
-        with contestant.start(arena, by_tap=True):
-            warm_up(arena, contestant)
-            paced = pace(arena, contestant, capacity / 10, scale.pace_seconds)
-        for quantile in ("p50", "p99"):
-            figures[f"{name}_{quantile}_ms"] = paced.summary[f"added_{quantile}_ms"]
-    return figures
+    for _ in range(scale.repetitions):
+        for name, contestant in rivals:
+            contestant.prepare(arena)
+            arena.reset()
+            with contestant.start(arena, by_tap=True):
+                warm_up(arena, contestant)
+                paced = pace(arena, contestant, capacity / 10, scale.pace_seconds)
+            for quantile in ("p50", "p99"):
+                added[f"{name}_{quantile}_ms"].append(paced.summary[f"added_{quantile}_ms"])
+    medians = {name: statistics.median(values) for name, values in added.items()}
+    return {"per_second": capacity / 10} | medians

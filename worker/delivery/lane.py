@@ -40,7 +40,11 @@ OVERLOAD: Final = frozenset(
 KEEPS_UP_SECONDS: Final = 0.5
 """How long an event may be in a lane that keeps up, whatever the lane has done lately."""
 STILL_SECONDS: Final = 1.0
-"""Without an answer for so long, a lane with requests in flight stands still."""
+STILL_ROUND_TRIPS: Final = 3
+"""Without an answer for so long, and for so many round trips, a lane with requests in flight stands
+still."""
+_LEARNING: Final = 0.25
+"""Weight of the last round trip in their average."""
 DRAIN_SECONDS: Final = 4.0
 """What a lane that keeps up holds is gone after so long at its recent pace."""
 _BATCH_BYTES: Final = 900_000
@@ -92,6 +96,7 @@ class Lane:
         self._next_request_at = 0.0
         self._slot: float | None = None
         self._resting_until = 0.0
+        self._round_trip = 0.0
         self._rounds_under_way: dict[asyncio.Task[None], list[list[Delivery]]] = {}
         self._oldest: Delivery | None = None
         self._pump_is_due = False
@@ -122,9 +127,10 @@ class Lane:
     def stands_still(self) -> bool:
         """Whether its requests have had no answer lately, though nothing asked it to wait."""
         now = self._loop.time()
+        patience = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip)
         return (
             self._in_flight > 0
-            and self._rate.quiet_since < now - STILL_SECONDS
+            and self._rate.quiet_since < now - patience
             and max(self._resting_until, self._next_request_at) <= now
         )
 
@@ -325,6 +331,9 @@ class Lane:
                 overload = result
         if overload is None:
             self._window.succeeded(self._in_flight)
+            took = self._loop.time() - began
+            weight = _LEARNING if self._round_trip else 1
+            self._round_trip += weight * (took - self._round_trip)
             return
         self._window.overloaded(epoch)
         if overload.retry_after_seconds:

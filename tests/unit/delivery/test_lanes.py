@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.delivery.lane_parts import OK, Bench
+from tests.unit.delivery.lane_parts import OK, TIMEOUT, Bench
 from tests.unit.delivery.parts import event
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
@@ -95,6 +95,32 @@ async def test_a_lane_that_was_asked_to_wait_does_not_stand_still_meanwhile() ->
     assert await room.come(30) == 30
     await after(1.1)
     assert not room.has_room()
+
+
+@in_virtual_time
+async def test_a_lane_whose_endpoint_is_always_slow_does_not_stand_still() -> None:
+    room = Room()
+    for _ in range(20):
+        await room.come(1)
+        await after(2)
+        await room.bench.rounds.latest.answer(OK)
+    await room.come(1)
+    await after(4)
+    assert await room.come(30) == 30
+    await after(2)
+    assert not room.has_room()
+
+
+@in_virtual_time
+async def test_answers_that_never_came_are_no_round_trips_to_learn_from() -> None:
+    room = Room()
+    for _ in range(20):
+        await room.come(1)
+        await after(30)
+        await room.bench.rounds.latest.answer(TIMEOUT)
+    await room.come(1)
+    await after(1.1)
+    assert await room.come(30) == FEW
 
 
 @in_virtual_time
