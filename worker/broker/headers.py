@@ -78,7 +78,7 @@ class RetryState:
         """The state after one more parking for `integration_id`, of which the budget is spared
         `spared_ms`.
         """
-        # Not by `replace`, which takes as long as all else that parking has to do here.
+        # Not by `replace`, which is slow, and parking is what a customer's outage costs the others.
         return RetryState(
             integration_id,
             self.attempts_made,

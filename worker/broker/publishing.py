@@ -23,8 +23,8 @@ from worker.broker.channels import ContentChannel
 log = structlog.get_logger(__name__)
 
 _GATHER_SECONDS = 0.05
-"""What is published meanwhile goes in one write: a quorum queue takes 25 messages at once for about
-the half of what it takes them one after the other."""
+"""What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as
+much for bursts of 25 as for bursts of ten."""
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 10.0
 
