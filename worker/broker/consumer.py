@@ -42,6 +42,7 @@ class Incoming:
         self._raw = raw
         self._consumer = consumer
         self.intake = consumer.intake
+        # aiormq's type also allows what a basic.get brings; a consumer's delivery has a tag.
         self.tag: int = raw.delivery.delivery_tag  # type: ignore[union-attr, assignment]
         self.body: bytes = raw.body
         self.headers: dict[str, Any] = raw.header.properties.headers or _NO_HEADERS

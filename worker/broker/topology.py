@@ -105,11 +105,10 @@ class Topology:
 def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Topology:
     """The topology of `namespace` with one kind of delay. Pure."""
     names = Names(namespace)
-    caught = {"alternate-exchange": names.dead_letters}
     exchanges = [
         Exchange(names.dead_letters, "fanout"),
-        Exchange(names.events, "topic", caught),
-        Exchange(names.retry, "fanout", caught),
+        _caught(names.events, "topic", names),
+        _caught(names.retry, "fanout", names),
     ]
     work = _quorum(names.dead_letters) | {"x-delivery-limit": delivery_limit}
     queues = [
@@ -137,6 +136,11 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
     return Topology(names, tuple(exchanges), tuple(queues), tuple(bindings))
 
 
+def _caught(name: str, kind: str, names: Names) -> Exchange:
+    """What fits no binding of it is a dead letter."""
+    return Exchange(name, kind, {"alternate-exchange": names.dead_letters})
+
+
 def _quorum(dead_letter_exchange: str) -> dict[str, Any]:
     return {
         "x-queue-type": "quorum",
@@ -152,11 +156,10 @@ def _add_chain(
     """A message enters the queue of its first level. Each queue leads into an exchange that knows
     the level after its own by the routing key, or that there is none.
     """
-    caught = {"alternate-exchange": names.dead_letters}
-    exchanges.append(Exchange(entry(names.namespace), "topic", caught))
+    exchanges.append(_caught(entry(names.namespace), "topic", names))
     for level in range(LEVELS):
         name, word = level_name(names.namespace, level), level_word(level)
-        exchanges.append(Exchange(name, "topic", caught))
+        exchanges.append(_caught(name, "topic", names))
         queues.append(Queue(name, _quorum(name) | {"x-message-ttl": level_ttl_ms(level)}))
         bindings.append(Binding(entry(names.namespace), name, f"{word}.#"))
         bindings.append(Binding(name, names.retry, f"#.{word}", to_exchange=True))

@@ -21,7 +21,7 @@ from worker.delivery.gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
 from worker.ordering.store import Claim, Contended, Granted, Settlement
-from worker.transform.decision import Identity
+from worker.transform.decision import Deliver, Identity
 from worker.transform.xdm import build_record, encode_message
 
 _LOOK_UPS_AT_ONCE = 8
@@ -252,8 +252,8 @@ def _claimed(
     return {path for one in group for path in one.choice.attributes}
 
 
-def _when(choice: object) -> tuple[int, int]:
-    return choice.event_time_ms, choice.updated_at_ms or 0  # type: ignore[attr-defined]
+def _when(choice: Deliver) -> tuple[int, int]:
+    return choice.event_time_ms, choice.updated_at_ms or 0
 
 
 def _result(verdict: Verdict, reply: Reply | None) -> Result:

@@ -57,17 +57,16 @@ class Lanes:
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
-        free = intake.prefetch - intake.in_hand
-        if free < intake.prefetch // 4 and intake not in self._crowded:
+        if _is_short_of_room(intake):
             self._rebalance_later(intake)
         if lane.held >= lane.integration.limits.events_held:
             return False
         few = _few_of(intake)
         if lane.waiting >= few and lane.stands_still():
-            if lane.waiting > few and intake not in self._crowded:
+            if lane.waiting > few:
                 self._rebalance_later(intake)
             return False
-        return lane.held < max(free // 4, 1) or lane.keeps_up()
+        return lane.held < max(_free_of(intake) // 4, 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
         """Let every lane send what it holds."""
@@ -80,8 +79,9 @@ class Lanes:
             lane.drop_lost()
 
     def _rebalance_later(self, intake: Intake) -> None:
-        self._crowded.add(intake)
-        asyncio.get_running_loop().call_later(_REBALANCE_SECONDS, self._rebalance, intake)
+        if intake not in self._crowded:
+            self._crowded.add(intake)
+            asyncio.get_running_loop().call_later(_REBALANCE_SECONDS, self._rebalance, intake)
 
     def _rebalance(self, intake: Intake) -> None:
         """Let lanes that have fallen behind since they took it in give up what is not theirs."""
@@ -92,7 +92,7 @@ class Lanes:
             for lane in self:
                 if lane.stands_still() and (excess := lane.waiting - _few_of(intake)) > 0:
                     self._shed(lane, intake, lane.held - excess)
-        if intake.prefetch - intake.in_hand >= intake.prefetch // 4:
+        if not _is_short_of_room(intake):
             return
         if self._gate.is_open:
             slow = [lane for lane in self if not lane.keeps_up()]
@@ -116,6 +116,14 @@ class Lanes:
         for key, lane in list(self._lanes.items()):
             if lane.is_idle and not lane.pause.is_on:
                 del self._lanes[key]
+
+
+def _free_of(intake: Intake) -> int:
+    return intake.prefetch - intake.in_hand
+
+
+def _is_short_of_room(intake: Intake) -> bool:
+    return _free_of(intake) < intake.prefetch // 4
 
 
 def _few_of(intake: Intake) -> int:

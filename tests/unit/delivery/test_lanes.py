@@ -13,7 +13,6 @@ from worker.delivery.lanes import Lanes
 PREFETCH = 640
 FEW = 10
 """What a lane that stands still may have waiting of so many."""
-QUARTER = PREFETCH // 4
 
 
 class Room:
