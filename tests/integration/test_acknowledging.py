@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
+from tests.integration.tls import make_certificate, needs_openssl, tls_line
 from worker.broker.consumer import Incoming
 from worker.broker.session import Handler, Session, connect
 from worker.broker.topology import build_topology, declare
@@ -114,6 +117,28 @@ async def test_messages_settled_in_any_order_are_acknowledged_once_each(
         await session.close()
         assert await bench.left(bench.names.events) == 0
     assert len(handler.bodies) == len(set(handler.bodies)) == MESSAGES
+
+
+@needs_openssl
+async def test_messages_come_by_tls(broker_url: str, namespace: str, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    handler = _KeepsSome()
+    async with tls_line(broker_url, certificate, key) as port:
+        there = urlsplit(broker_url)
+        url = there._replace(
+            scheme="amqps",
+            netloc=f"{there.username}:{there.password}@127.0.0.1:{port}",
+            query=f"cafile={certificate}",
+        ).geturl()
+        async with _Bench(url, namespace, handler) as bench:
+            long = b"x" * 300_000  # in frames of 128 KiB
+            await bench.publish(bench.names.events, [b"short", long])
+            await bench.session.open()
+            await wait_until(lambda: len(handler.bodies) == 2, "both")
+            await bench.session.drain(10)
+            await bench.session.close()
+            assert await bench.left(bench.names.events) == 0
+        assert handler.bodies == [b"short", long]
 
 
 async def test_a_message_that_stays_does_not_hold_up_those_after_it(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from pamqp.commands import Basic
 
 from bench.publisher import Line, frames_of
@@ -158,33 +159,46 @@ async def test_a_batch_whose_reply_is_unreadable_is_sent_again_and_counted_once(
 _WORD = b"placeholder"
 _MADE = datetime(2026, 1, 2, tzinfo=UTC)
 _MOMENT = struct.pack(">Q", int(_MADE.timestamp()))
-UNREADABLE = {
-    "an id that is not UTF-8": (Basic.Properties(message_id=_WORD.decode()), _WORD),
+UNREADABLE_HEADERS = {
     "a header's name that is not UTF-8": (Basic.Properties(headers={_WORD.decode(): 1}), _WORD),
-    "a time in the far future": (Basic.Properties(timestamp=_MADE), _MOMENT),
-    "a header with such a time": (Basic.Properties(headers={"at": _MADE}), _MOMENT),
+    "a header with a time in the far future": (Basic.Properties(headers={"at": _MADE}), _MOMENT),
+}
+UNREADABLE_OTHERS = {
+    "an id that is not UTF-8": (Basic.Properties(message_id=_WORD.decode()), _WORD),
+    "a time in the far future": (
+        Basic.Properties(content_type="text", headers={"x-delivery-count": 1}, timestamp=_MADE),
+        _MOMENT,
+    ),
 }
 
 
-async def test_properties_that_cant_be_decoded_make_a_dead_letter_and_harm_no_other(
+def _publish_with(
+    broker_url: str, namespace: str, properties: Basic.Properties, place: bytes, body: bytes
+) -> None:
+    """With `place` of the properties overwritten, as no AMQP client for Python would, but others
+    do.
+    """
+    frames = frames_of("", f"{namespace}.events", properties, body)
+    line = Line(int(urlsplit(broker_url).port or 5672))
+    line.send([frames.replace(place, b"\xff" * len(place))])
+    while line.unconfirmed:
+        line.take_confirms(10)
+    line.close()
+
+
+async def test_headers_that_cant_be_decoded_make_a_dead_letter_and_harm_no_other(
     broker_url: str, namespace: str
 ) -> None:
-    """No AMQP client for Python writes them, but others do."""
     async with Stack(broker_url, namespace) as stack:
         stack.add_integration("shop", mappings=TWO_MAPPINGS)
         stack.start_worker()
         await stack.wait_until_consuming()
         bodies = []
-        line = Line(int(urlsplit(broker_url).port or 5672))
-        for number, (properties, place) in enumerate(UNREADABLE.values()):
-            bodies.append(_choice(f"ev-{number}", news=True).decode())
-            frames = frames_of("", f"{namespace}.events", properties, bodies[-1].encode())
-            line.send([frames.replace(place, b"\xff" * len(place))])
-        while line.unconfirmed:
-            line.take_confirms(10)
-        line.close()
+        for number, (properties, place) in enumerate(UNREADABLE_HEADERS.values()):
+            bodies.append(_choice(f"ev-{number}", news=True))
+            _publish_with(broker_url, namespace, properties, place, bodies[-1])
         await stack.publish([_choice("ev-good", news=True)])
-        await wait_until(lambda: _told(stack)["dead invalid-headers"] == len(UNREADABLE), "letters")
+        await wait_until(lambda: _told(stack)["dead invalid-headers"] == len(bodies), "letters")
         await wait_until(lambda: stack.delivered("shop") == {LENA}, "the good one")
         assert stack.log_text().count("broker.connected") == 1, "no session ended"
         code, out, err = await stack.command("dead-letters", "list", "--json")
@@ -193,3 +207,20 @@ async def test_properties_that_cant_be_decoded_make_a_dead_letter_and_harm_no_ot
         assert {one["reason"] for one in letters} == {"invalid-headers"}
         assert all("can't be decoded" in one["detail"] for one in letters)
         assert sorted(one["body_bytes"] for one in letters) == sorted(len(one) for one in bodies)
+
+
+@pytest.mark.parametrize(
+    ("properties", "place"), UNREADABLE_OTHERS.values(), ids=UNREADABLE_OTHERS.keys()
+)
+async def test_another_property_that_cant_be_decoded_is_lost_and_the_event_is_not(
+    broker_url: str, namespace: str, properties: Basic.Properties, place: bytes
+) -> None:
+    """Also when it is retried, which publishes it again."""
+    async with Stack(broker_url, namespace, RETRY_BUDGET=10, LOG_LEVEL="debug") as stack:
+        stack.add_integration("shop", mappings=TWO_MAPPINGS)
+        stack.sandbox.state.inject(target="collection", kind="status", status=503, times=1)
+        stack.start_worker()
+        await stack.wait_until_consuming()
+        _publish_with(broker_url, namespace, properties, place, _choice("ev", news=True))
+        await wait_until(lambda: _told(stack)["delivered"], "the event")
+        assert _told(stack) == {"retried adobe-unavailable": 1, "delivered": 1}

@@ -1,18 +1,15 @@
-"""Channels of aiormq with its methods for single frames in our own hands; see who derives from it.
-
-aiormq reads a channel's frames in one task and asks a method for each kind. Ours do the same work
-without a task, a lock or a future for each message.
-"""
+"""Channels of aiormq, opened so that a subclass can have its methods for single frames."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel
-from aiormq.exceptions import AMQPError, PublishError
-from pamqp.body import ContentBody
-from pamqp.header import ContentHeader
+from aiormq.abc import ChannelFrame, DeliveredMessage
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from pamqp.commands import Basic
 
 TIMEOUT_SECONDS = 5.0
 
@@ -27,25 +24,27 @@ def tells_of_the_line(error: Exception) -> bool:
     )
 
 
-class ContentChannel(Channel):
-    """Made by `open_channel`."""
+class ConsumerChannel(Channel):
+    """For one consumer, whose messages are taken off the line before (`deliveries`)."""
 
-    async def read_content(self) -> tuple[ContentHeader, bytes]:
-        """The header and the body that follow the frame of a message."""
-        header = await self._get_frame()
-        if not isinstance(header, ContentHeader):
-            raise ValueError("a message without a header")
-        size = header.body_size or 0
-        body = b""
-        while len(body) < size:
-            part = await self._get_frame()
-            if not isinstance(part, ContentBody):
-                raise ValueError("a message without its body")
-            body = body + part.value if body else part.value
-        return header, body
+    async def consume(self, queue: str) -> str:
+        """Start consuming; gives the consumer tag. Raises what the broker answers."""
+        answer = await self.basic_consume(queue, _never_called, timeout=TIMEOUT_SECONDS)
+        return answer.consumer_tag or ""
+
+    async def acknowledge(self, tags: Iterable[int]) -> None:
+        """Acknowledge each of `tags` alone, all in one write. Raises when the channel is closed."""
+        if self.is_closed:
+            raise ChannelInvalidStateError("the channel is closed")
+        frames = [Basic.Ack(delivery_tag=tag) for tag in tags]
+        await self.write_queue.put(ChannelFrame.marshall(self.number, frames))
 
 
-Kind = TypeVar("Kind", bound=ContentChannel)
+async def _never_called(message: DeliveredMessage) -> None:
+    raise AssertionError("a message went past the one who listens to its channel")
+
+
+Kind = TypeVar("Kind", bound=Channel)
 
 
 async def open_channel(

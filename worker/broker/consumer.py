@@ -1,7 +1,6 @@
 """One consumer on a channel of its own, from delivery to acknowledgement.
 
-It works one level below aio-pika, where a message costs about a third (docs/benchmarks.md):
-acknowledgements cover ranges, and no object is built that nobody reads.
+Acknowledgements cover ranges, and of a message nothing is decoded that nobody asks for.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 
 from worker.broker.acks import AckLedger
-from worker.broker.channels import TIMEOUT_SECONDS, open_channel
-from worker.broker.direct import DirectChannel
-from worker.broker.unreadable import UnreadableProperties
+from worker.broker.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
+from worker.broker.deliveries import Sieve
+from worker.broker.unreadable import UnreadableProperties, has_headers, read_properties
 
 if TYPE_CHECKING:
     from worker.broker.intake import Intake
@@ -36,17 +34,25 @@ _NO_HEADERS: dict[str, Any] = {}
 class Incoming:
     """A message in hand. It is acknowledged when each of its deliveries is settled."""
 
-    __slots__ = ("_consumer", "_raw", "body", "headers", "intake", "open_deliveries", "tag")
+    __slots__ = (
+        *("_consumer", "_content_header", "_properties"),
+        *("body", "headers", "intake", "is_readable", "open_deliveries", "tag"),
+    )
 
-    def __init__(self, raw: DeliveredMessage, consumer: Consumer) -> None:
-        self._raw = raw
+    def __init__(self, tag: int, content_header: bytes, body: bytes, consumer: Consumer) -> None:
+        self.tag = tag
+        self._content_header = content_header
+        self._properties: Basic.Properties | None = None
+        self.body = body
         self._consumer = consumer
         self.intake = consumer.intake
-        # aiormq's type also allows what a basic.get brings; a consumer's delivery has a tag.
-        self.tag: int = raw.delivery.delivery_tag  # type: ignore[union-attr, assignment]
-        self.body: bytes = raw.body
-        self.headers: dict[str, Any] = raw.header.properties.headers or _NO_HEADERS
         self.open_deliveries = 1
+        self.headers = _NO_HEADERS
+        self.is_readable = True
+        """Whether its headers, if it has any, could be decoded."""
+        if has_headers(content_header):
+            self.headers = self.properties.headers or _NO_HEADERS
+            self.is_readable = not isinstance(self.properties, UnreadableProperties)
 
     @property
     def session(self) -> Session:
@@ -64,18 +70,15 @@ class Incoming:
 
     @property
     def properties(self) -> Basic.Properties:
-        """As the broker delivered them."""
-        return self._raw.header.properties
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether its properties, and so its headers, could be decoded."""
-        return not isinstance(self.properties, UnreadableProperties)
+        """As the broker delivered them, as far as they can be decoded."""
+        if self._properties is None:
+            self._properties = read_properties(self._content_header)
+        return self._properties
 
     def take_over(self) -> Incoming:
         """The same message anew, as one delivery; what the old one still does has no effect."""
         self.open_deliveries = -1
-        return Incoming(self._raw, self._consumer)
+        return Incoming(self.tag, self._content_header, self.body, self._consumer)
 
     def settle(self) -> None:
         """One of its deliveries is durable; after the last one it will be acknowledged."""
@@ -102,11 +105,12 @@ class Consumer:
         self._straggler_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def start(self, connection: AbstractConnection) -> None:
+    async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
         """Start consuming. Raises what the broker answers."""
         queue = self.intake.queue
-        self._channel = channel = await open_channel(connection, DirectChannel)
-        channel.deliver = self._take
+        self._sieve = sieve
+        self._channel = channel = await open_channel(connection, ConsumerChannel)
+        sieve.listen(channel.number, self._take)
         self._session.end_with(channel, queue)
         await channel.basic_qos(prefetch_count=self.intake.prefetch, timeout=TIMEOUT_SECONDS)
         channel.on_consumer_cancel_callbacks.add(
@@ -132,6 +136,7 @@ class Consumer:
             if timer is not None:
                 timer.cancel()
         await self._channel.close()
+        self._sieve.forget(self._channel.number)
 
     def settle(self, tag: int) -> None:
         """The message with `tag` is to be acknowledged, together with others where possible."""
@@ -144,10 +149,10 @@ class Consumer:
             self._send_soon()
         self.intake.settled(self)
 
-    def _take(self, raw: DeliveredMessage) -> None:
+    def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
         if not self._session.is_draining and not self._session.lost.is_set():
             self.in_hand += 1
-            self.intake.take(Incoming(raw, self))
+            self.intake.take(Incoming(tag, content_header, body, self))
 
     @property
     def acknowledged_alone(self) -> int:

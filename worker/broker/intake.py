@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractConnection
 
 from worker.broker.channels import tells_of_the_line
 from worker.broker.consumer import Consumer, Incoming
+from worker.broker.deliveries import Sieve
 
 if TYPE_CHECKING:
     from worker.broker.session import Session
@@ -50,9 +51,10 @@ class Intake:
         self._consumers: list[Consumer] = []
         self._tending: asyncio.Task[None] | None = None
 
-    async def start(self, connection: AbstractConnection) -> None:
+    async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
         """Start consuming. Raises what the broker answers."""
         self._connection = connection
+        self._sieve = sieve
         await self._add_consumer()
 
     async def cancel(self) -> None:
@@ -130,4 +132,4 @@ class Intake:
     async def _add_consumer(self) -> None:
         consumer = Consumer(self)
         self._consumers.append(consumer)  # before its first message
-        await consumer.start(self._connection)
+        await consumer.start(self._connection, self._sieve)

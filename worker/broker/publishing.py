@@ -14,11 +14,10 @@ from typing import Any
 
 import pamqp.frame
 import structlog
+from aiormq import Channel
 from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
-
-from worker.broker.channels import ContentChannel
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +42,7 @@ class Publish:
     pause: float = _FIRST_PAUSE_SECONDS
 
 
-class ConfirmChannel(ContentChannel):
+class ConfirmChannel(Channel):
     """For `Publisher`. Calls `answered` for each publish with why it failed, or with "" when it is
     confirmed.
     """
@@ -112,7 +111,10 @@ class ConfirmChannel(ContentChannel):
     async def _on_return_frame(self, frame: Basic.Return) -> None:
         # The confirm of a message that fitted no queue follows (RabbitMQ documentation, "When Will
         # Published Messages Be Confirmed by the Broker?").
-        header, _ = await self.read_content()
+        header = await self._get_frame()
+        if not isinstance(header, ContentHeader):
+            raise ValueError("a returned message without a header")
+        await self._read_content(frame, header)
         for tag, one in self.unconfirmed.items():
             if one.properties.message_id == header.properties.message_id:
                 self._returned.add(tag)

@@ -19,14 +19,16 @@ from typing import Any, Protocol
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractConnection, ConnectionParameter
 from aiormq import Channel
+from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 from yarl import URL
 
 from worker.broker.channels import open_channel, tells_of_the_line
 from worker.broker.consumer import Incoming
+from worker.broker.deliveries import Deliveries
 from worker.broker.intake import Intake
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
@@ -73,7 +75,8 @@ class Session:
 
     async def open(self) -> None:
         """Connect, declare the topology and start consuming; raises what the broker answers."""
-        intake = await self._connect("intake")
+        deliveries = Deliveries()
+        intake = await self._connect("intake", deliveries)
         publishing = await self._connect("publishing")
         await declare(publishing, self._topology)
         channel = await open_channel(publishing, ConfirmChannel, confirms=True)
@@ -88,7 +91,7 @@ class Session:
         events = Intake(self, names.events, prefetch, take)
         retries = Intake(self, names.retries, self._settings.prefetch_retries, take, first=events)
         for one in (events, retries, Intake(self, names.suspects, 1, take)):
-            await one.start(intake)
+            await one.start(intake, deliveries.sieve)
             self.intakes.append(one)
 
     def publish(
@@ -227,8 +230,10 @@ class Session:
         """`channel` is about to be closed by us."""
         self._released.add(channel)
 
-    async def _connect(self, purpose: str) -> AbstractConnection:
-        connection = await connect(self._settings, purpose)
+    async def _connect(
+        self, purpose: str, lines: TransportFactory | None = None
+    ) -> AbstractConnection:
+        connection = await connect(self._settings, purpose, lines)
         connection.close_callbacks.add(
             lambda *_: self.end(f"the {purpose} connection closed"), weak=False
         )
@@ -251,19 +256,34 @@ async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
     return False
 
 
-async def connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
-    """A plain connection (not one that restores itself: see `Session`), named after its purpose."""
+class _Connection(aio_pika.Connection):
+    """aio-pika hands on to aiormq what is listed here."""
+
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter("transport_factory", parser=lambda given: given, is_kwarg=True),
+    )
+
+
+async def connect(
+    settings: WorkerSettings, purpose: str, lines: TransportFactory | None = None
+) -> AbstractConnection:
+    """A plain connection (not one that restores itself: see `Session`), named after its purpose;
+    its line is opened by `lines`, if given.
+    """
     accept_unreadable_properties()
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=settings.heartbeat)
+    connection = _Connection(
+        url,
+        client_properties={"connection_name": f"consent-worker {purpose}"},
+        transport_factory=lines,
+    )
     try:
-        return await aio_pika.connect(
-            url,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            client_properties={"connection_name": f"consent-worker {purpose}"},
-        )
+        await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
     except StopAsyncIteration:
         # aiormq's word for a line that has ended when it begins to read: something answers in
         # place of a broker that is away, such as a load balancer.
         raise ConnectionResetError("the line ended before the broker spoke") from None
+    return connection

@@ -59,7 +59,7 @@ SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
 _DETAIL_BYTES: Final = 1024
 _UNREADABLE: Final = (
-    "its properties can't be decoded (text that is not UTF-8, or a time out of range): they are "
+    "its headers can't be decoded (text that is not UTF-8, or a time out of range): they are "
     "lost, its body is not"
 )
 _BUSY_SECONDS: Final = 0.25

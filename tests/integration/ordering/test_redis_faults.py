@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import ssl
-import subprocess
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +15,7 @@ from devtools.native_rabbitmq import free_port
 from devtools.proxy import TcpProxy
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
+from tests.integration.tls import make_certificate, needs_openssl, tls_line
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
@@ -219,41 +216,10 @@ def test_a_namespace_that_can_not_be_used_is_refused() -> None:
         RedisStore("redis://127.0.0.1", TIMING, namespace="{all}")
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
-
-
-@asynccontextmanager
-async def _tls(redis_url: str, certificate: Path, key: Path) -> AsyncIterator[int]:
-    """The port of a TLS line to Redis."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    address = urlsplit(redis_url)
-
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while chunk := await source.read(65_536):
-                target.write(chunk)
-        target.close()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(address.hostname, address.port)
-        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
-
-    async with await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@needs_openssl
 async def test_tls(redis_url: str, namespace: str, tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
-    async with _tls(redis_url, certificate, key) as port, TcpProxy("127.0.0.1", port) as line:
+    certificate, key = make_certificate(tmp_path)
+    async with tls_line(redis_url, certificate, key) as port, TcpProxy("127.0.0.1", port) as line:
         url = f"rediss://127.0.0.1:{line.port}/0"
         strict = RedisStore(url, TIMING, namespace=namespace)
         with pytest.raises(StoreUnavailable, match="Redis can't be used"):

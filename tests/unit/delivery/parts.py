@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
@@ -79,9 +78,7 @@ class Hand:
         self._given += 1
         self.in_hand += 1
         header = ContentHeader(0, len(body), Basic.Properties(headers=headers, **properties))
-        deliver = Basic.Deliver("consumer", self._given, False, "", self.queue)
-        raw = DeliveredMessage(delivery=deliver, header=header, body=body, channel=None)
-        return Incoming(raw, self)
+        return Incoming(self._given, header.marshal(), body, self)
 
     def settle(self, tag: int) -> None:
         assert tag not in self.acknowledged, "acknowledged twice"

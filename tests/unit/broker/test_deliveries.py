@@ -1,0 +1,139 @@
+"""What is taken off a line, and what is left for aiormq."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+import pamqp.frame
+import pytest
+from aiormq.connection import FrameReceiver
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp.body import ContentBody
+from pamqp.commands import Basic, Channel, Queue
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+
+from worker.broker.deliveries import Line, Sieve
+from worker.broker.unreadable import read_properties
+
+LISTENED = 3
+
+
+@dataclass
+class Sorted:
+    """What a sieve makes of a line."""
+
+    messages: list[tuple[int, str | None, bytes]] = field(default_factory=list)
+    passed_on: bytes = b""
+
+    def take(self, tag: int, content_header: bytes, body: bytes) -> None:
+        self.messages.append((tag, read_properties(content_header).message_id, body))
+
+    def pass_on(self, data: bytes) -> None:
+        self.passed_on += data
+
+    def sieve(self) -> Sieve:
+        sieve = Sieve(self.pass_on)
+        sieve.listen(LISTENED, self.take)
+        return sieve
+
+
+def message(tag: int, body: bytes, *, channel: int = LISTENED, parts: int = 1) -> bytes:
+    """The frames of a message, whose body comes in so many `parts`."""
+    deliver = Basic.Deliver("ctag3.x", tag, False, "amq.topic", "a.key")
+    properties = Basic.Properties(message_id=f"m{tag}", headers={"x-delivery-count": 1})
+    size = -(-len(body) // parts) or 1
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    frames = [deliver, ContentHeader(0, len(body), properties), *map(ContentBody, pieces)]
+    return b"".join(pamqp.frame.marshal(frame, channel) for frame in frames)
+
+
+def other(number: int) -> bytes:
+    """Frames that are nobody's message."""
+    kinds = (
+        (Heartbeat(), 0),
+        (Basic.ConsumeOk("ctag3.x"), LISTENED),
+        (Channel.CloseOk(), LISTENED),
+        (Queue.DeclareOk("consent.events", 5, 1), 1),
+    )
+    frame, channel = kinds[number % len(kinds)]
+    return pamqp.frame.marshal(frame, channel)
+
+
+BODIES = st.binary(max_size=40)
+PIECES = st.one_of(
+    st.tuples(st.just("message"), BODIES, st.integers(1, 4)),
+    st.tuples(st.just("unheard"), BODIES, st.just(1)),
+    st.tuples(st.just("other"), st.just(b""), st.integers(0, 3)),
+)
+
+
+@given(st.lists(PIECES, max_size=12), st.lists(st.integers(0, 2000), max_size=30))
+def test_a_line_that_is_cut_anywhere_gives_each_message_once_and_all_else_unchanged(
+    pieces: list[tuple[str, bytes, int]], cuts: list[int]
+) -> None:
+    data, messages, rest = b"", [], b""
+    for tag, (kind, body, number) in enumerate(pieces, 1):
+        if kind == "message":
+            part = message(tag, body, parts=number)
+            messages.append((tag, f"m{tag}", body))
+        else:
+            part = other(number) if kind == "other" else message(tag, body, channel=9)
+            rest += part
+        data += part
+    seen = Sorted()
+    sieve = seen.sieve()
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for start, end in itertools.pairwise(edges):
+        sieve.feed(data[start:end])
+    assert seen == Sorted(messages, rest)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"AMQP\x00\x00\x09\x01", id="another version of AMQP"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="another protocol"),
+        pytest.param(other(0)[:-1] + b"\x00" + other(1), id="a frame without its end"),
+    ],
+)
+def test_what_is_no_amqp_is_left_to_aiormq(said: bytes) -> None:
+    seen = Sorted()
+    sieve = seen.sieve()
+    sieve.feed(message(1, b"one") + said)
+    sieve.feed(message(2, b"two"))
+    assert seen == Sorted([(1, "m1", b"one")], said + message(2, b"two"))
+
+
+def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
+    seen = Sorted()
+    sieve = seen.sieve()
+    start = message(1, b"one")[:-3]
+    sieve.feed(start)
+    sieve.end()
+    assert seen.messages == []
+    assert seen.passed_on
+    assert start.endswith(seen.passed_on)
+
+
+def test_the_number_of_a_closed_channel_may_be_used_for_something_else() -> None:
+    seen = Sorted()
+    sieve = seen.sieve()
+    sieve.forget(LISTENED)
+    sieve.feed(message(1, b"one"))
+    assert seen == Sorted([], message(1, b"one"))
+
+
+async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None:
+    """aiormq gives up a line on which nothing comes for three heartbeats."""
+    reader = asyncio.StreamReader()
+    line = Line(reader, asyncio.get_running_loop())
+    line.sieve.listen(LISTENED, Sorted().take)
+    line.data_received(message(1, b"one"))
+    line.data_received(message(2, b"two"))
+    line.eof_received()
+    frames = [frame async for frame in FrameReceiver(reader)]
+    assert [(channel, type(frame)) for _, channel, frame in frames] == [(0, Heartbeat)]

@@ -1,0 +1,170 @@
+"""Messages are taken off the line before aiormq reads them.
+
+aiormq reads each of a message's three frames in some ten steps of two tasks, which costs more than
+all the rest that the worker does with an event (docs/benchmarks.md). It asks a transport factory
+for the line, though, and that is where this sits: what belongs to a message goes to the consumer of
+its channel, everything else goes to aiormq, which speaks the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, Final
+
+from aiormq.connection import SSLContextProvider, TransportFactory
+from aiormq.exceptions import AMQPConnectionError
+from yarl import URL
+
+Take = Callable[[int, bytes, bytes], None]
+"""Is given the delivery tag, the content header (from its class id on) and the body of a message;
+must neither block nor raise.
+"""
+
+# AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
+_PREFIX: Final = Struct(">BHI")
+_AROUND_BYTES: Final = _PREFIX.size + 1
+_END: Final = 0xCE
+_METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
+_TYPES: Final = frozenset((_METHOD, _HEADER, _BODY, _HEARTBEAT))
+_DELIVER: Final = bytes((0, 60, 0, 60))
+_LONG_LONG: Final = Struct(">Q")
+_HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
+_HEARTBEAT_SECONDS: Final = 1.0
+
+
+class _Listener:
+    """What has come of a channel's next message; `tag` is 0 between two."""
+
+    __slots__ = ("body", "header", "missing", "tag", "take")
+
+    def __init__(self, take: Take) -> None:
+        self.take = take
+        self.tag = 0
+        self.header = b""
+        self.body = b""
+        self.missing = 0
+
+    def belongs(self, kind: int, payload: bytes) -> bool:
+        """Whether that frame is part of a message; hands it over when it is complete."""
+        if kind == _METHOD:
+            if payload[:4] != _DELIVER:
+                return False
+            # A consumer tag of so many bytes, then the delivery tag; nobody needs the rest.
+            self.tag = _LONG_LONG.unpack_from(payload, 5 + payload[4])[0]
+            return True
+        if not self.tag:
+            return False
+        if kind == _HEADER:
+            self.header, self.body = payload, b""
+            self.missing = _LONG_LONG.unpack_from(payload, 4)[0]
+        else:
+            self.body = self.body + payload if self.body else payload
+            self.missing -= len(payload)
+        if self.missing <= 0:
+            tag, self.tag = self.tag, 0
+            self.take(tag, self.header, self.body)
+        return True
+
+
+class Sieve:
+    """Sorts what comes by a line: messages of the channels that are listened to, and all else,
+    which `pass_on` gets unchanged and in order.
+
+    What is no AMQP is passed on as it comes; aiormq says what is wrong with it.
+    """
+
+    def __init__(self, pass_on: Callable[[bytes], None]) -> None:
+        self._pass_on = pass_on
+        self._listeners: dict[int, _Listener] = {}
+        self._rest = b""
+        self._is_amqp = True
+
+    def listen(self, channel: int, take: Take) -> None:
+        """From now on `take` gets the messages of `channel`."""
+        self._listeners[channel] = _Listener(take)
+
+    def forget(self, channel: int) -> None:
+        """Its number may be used again, for what nobody listens to."""
+        self._listeners.pop(channel, None)
+
+    def feed(self, data: bytes) -> bool:
+        """Sort what has come; whether anything of a message was in it."""
+        if self._rest:
+            data = self._rest + data
+        at, size, found = 0, len(data), False
+        while self._is_amqp and size - at >= _AROUND_BYTES:
+            kind, channel, length = _PREFIX.unpack_from(data, at)
+            end = at + length + _AROUND_BYTES
+            if kind not in _TYPES or (end <= size and data[end - 1] != _END):
+                self._is_amqp = False
+                break
+            if end > size:
+                break
+            listener = self._listeners.get(channel)
+            if listener is not None and listener.belongs(kind, data[at + 7 : end - 1]):
+                found = True
+            else:
+                self._pass_on(data[at:end])
+            at = end
+        self._rest = data[at:]
+        if not self._is_amqp:
+            self.end()
+        return found
+
+    def end(self) -> None:
+        """Pass on what is left: no more comes that would complete it."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._pass_on(rest)
+
+
+class Line(asyncio.StreamReaderProtocol):
+    """Feeds aiormq's reader with what the sieve leaves."""
+
+    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(reader, loop=loop)
+        self.sieve = Sieve(super().data_received)
+        self._loop_time = loop.time
+        self._alive_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        if self.sieve.feed(data):
+            # All that the broker sends shows that it lives (RabbitMQ documentation, "Detecting Dead
+            # TCP Connections with Heartbeats"), and aiormq no longer sees this.
+            now = self._loop_time()
+            if now - self._alive_at >= _HEARTBEAT_SECONDS:
+                self._alive_at = now
+                super().data_received(_HEARTBEAT_FRAME)
+
+    def eof_received(self) -> bool | None:
+        self.sieve.end()
+        return super().eof_received()
+
+
+class Deliveries(TransportFactory):
+    """Opens one line, `amqp` or `amqps`, whose messages go to who listens.
+
+    Raises `AMQPConnectionError` when the line can't be opened.
+    """
+
+    sieve: Sieve
+
+    async def create(
+        self, url: URL, **options: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See aiormq's `TransportFactory`."""
+        provider: SSLContextProvider = options.pop("ssl_context_provider")
+        options |= {"host": url.host, "port": url.port}
+        if url.scheme == "amqps":
+            options["ssl"] = await provider.get_context()
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        line = Line(reader, loop)
+        self.sieve = line.sieve
+        try:
+            transport, _ = await loop.create_connection(lambda: line, **options)
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        return reader, asyncio.StreamWriter(transport, line, reader, loop)
