@@ -13,7 +13,8 @@ class AckLedger:
     """Tags count from 1, without gaps, in the order of delivery; each is settled once."""
 
     def __init__(self) -> None:
-        self._border = 0
+        self.border = 0
+        """The tag up to which all are acknowledged."""
         self._settled: set[int] = set()
         self._alone: set[int] = set()
 
@@ -30,7 +31,7 @@ class AckLedger:
         settled, alone = self._settled, self._alone
         top = None
         taken = 0
-        border = self._border
+        border = self.border
         while True:
             following = border + 1
             if following in alone:
@@ -42,13 +43,13 @@ class AckLedger:
             else:
                 break
             border = following
-        self._border = border
+        self.border = border
         return top
 
     @property
     def has_range(self) -> bool:
         """Whether `take_range` has more to give."""
-        return self._border + 1 in self._settled
+        return self.border + 1 in self._settled
 
     def take_stragglers(self) -> list[int]:
         """Settled tags above a gap that does not close, to be acknowledged one at a time."""

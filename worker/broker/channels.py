@@ -9,7 +9,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq import Channel
 from aiormq.abc import ChannelFrame, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
-from pamqp.commands import Basic
+
+from worker.broker.frames import acknowledgement
 
 TIMEOUT_SECONDS = 5.0
 
@@ -36,8 +37,8 @@ class ConsumerChannel(Channel):
         """Acknowledge each of `tags` alone, all in one write. Raises when the channel is closed."""
         if self.is_closed:
             raise ChannelInvalidStateError("the channel is closed")
-        frames = [Basic.Ack(delivery_tag=tag) for tag in tags]
-        await self.write_queue.put(ChannelFrame.marshall(self.number, frames))
+        frames = b"".join(acknowledgement(self.number, tag) for tag in tags)
+        await self.write_queue.put(ChannelFrame(frames, should_close=False))
 
 
 async def _never_called(message: DeliveredMessage) -> None:

@@ -98,12 +98,13 @@ class Consumer:
         self._ledger = AckLedger()
         self._owed = 0
         self._owed_at_most = max(1, intake.prefetch // 4)
-        self._kept_back_at_most = intake.prefetch // 2  # or the broker would soon send no more
+        self._kept_back_at_most = intake.prefetch * 3 // 4  # or the broker would soon send no more
         self._ack_timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._stragglers_are_due = False
         self._straggler_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._range_taken_at = self._loop.time()
 
     async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
         """Start consuming. Raises what the broker answers."""
@@ -135,8 +136,8 @@ class Consumer:
         for timer in (self._ack_timer, self._straggler_timer):
             if timer is not None:
                 timer.cancel()
+        self._sieve.forget(self._channel.number)  # while nobody else can have it
         await self._channel.close()
-        self._sieve.forget(self._channel.number)
 
     def settle(self, tag: int) -> None:
         """The message with `tag` is to be acknowledged, together with others where possible."""
@@ -158,6 +159,13 @@ class Consumer:
     def acknowledged_alone(self) -> int:
         """How many messages above one that is not settled had to be acknowledged one by one."""
         return self._ledger.acknowledged_alone
+
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long the same message has kept those above it from being acknowledged together,
+        if one does.
+        """
+        return self._loop.time() - self._range_taken_at
 
     def _send_soon(self) -> None:
         if self._ack_timer is None:
@@ -184,6 +192,7 @@ class Consumer:
         while not self._session.lost.is_set():
             top = ledger.take_range(most)
             if top is not None:
+                self._range_taken_at = self._loop.time()
                 # wait=False: not for the socket. A line that is gone is found by others sooner.
                 await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
                 if most is not None and ledger.has_range:
@@ -200,12 +209,13 @@ class Consumer:
         self._sending = None
         if ledger.kept_back and not ledger.has_range and self._straggler_timer is None:
             self._straggler_timer = self._loop.call_later(
-                _STRAGGLERS_AFTER_SECONDS, self._send_stragglers
+                _STRAGGLERS_AFTER_SECONDS, self._look_for_stragglers, ledger.border
             )
 
-    def _send_stragglers(self) -> None:
+    def _look_for_stragglers(self, border_then: int) -> None:
         self._straggler_timer = None
-        self._stragglers_are_due = not self._ledger.has_range
+        # Another gap than that of then has all its time before it.
+        self._stragglers_are_due = self._ledger.border == border_then
         self._start_sending()
 
     async def _attempt(self, acknowledging: Awaitable[None]) -> None:

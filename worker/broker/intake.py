@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _CONSUMERS_AT_MOST = 4
 _ALONE_AT_LEAST = 8
+_STUCK_SECONDS = 1.0
 _LATELY_SECONDS = 0.25
 
 
@@ -104,8 +105,11 @@ class Intake:
     # Consumers come and go
 
     def _is_due_for_another(self) -> bool:
+        last = self._consumers[-1]
         many = max(self.prefetch // 2, _ALONE_AT_LEAST)
-        is_stuck = self._consumers[-1].acknowledged_alone >= many
+        # The broker takes back, and counts as returned, what is under way to a consumer that is
+        # cancelled. At full load that is hundreds of messages.
+        is_stuck = last.acknowledged_alone >= many and last.stuck_seconds >= _STUCK_SECONDS
         return is_stuck and len(self._consumers) < _CONSUMERS_AT_MOST
 
     def _tend_soon(self) -> None:

@@ -19,6 +19,8 @@ from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from worker.broker.frames import content
+
 log = structlog.get_logger(__name__)
 
 _GATHER_SECONDS = 0.05
@@ -56,16 +58,12 @@ class ConfirmChannel(Channel):
         self._frames: list[bytes] = []
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._is_writing = False
+        self._frame_bytes = self.max_content_size + self.CONTENT_FRAME_SIZE
 
     def publish(self, one: Publish) -> None:
         """Number the message and write it soon, in order. Raises what can't be encoded."""
-        content: list[Any] = [
-            ContentHeader(properties=one.properties, body_size=len(one.body)),
-            *self._split_body(one.body),
-        ]
-        marshalled = [pamqp.frame.marshal(frame, self.number) for frame in content]
-        self._frames.append(self._head(one.exchange, one.routing_key, one.mandatory))
-        self._frames += marshalled
+        rest = content(self.number, one.properties, one.body, self._frame_bytes)
+        self._frames += (self._head(one.exchange, one.routing_key, one.mandatory), rest)
         self.delivery_tag += 1
         self.unconfirmed[self.delivery_tag] = one
         if not self._is_writing:
