@@ -25,7 +25,7 @@ class _LosesTheLine:
     def take(self, message: Incoming) -> None:
         self.taken += 1
         if self.taken == 1:
-            channel = message._consumer._channel
+            channel = message._holder._channel
             self._closing = asyncio.create_task(channel.connection.close(None))
         else:
             message.settle()

@@ -10,8 +10,9 @@ from typing import Any
 
 from worker.adobe.replies import Accepted
 from worker.broker.consumer import Incoming
-from worker.broker.headers import INTEGRATION
+from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
 from worker.broker.session import Session
+from worker.delivery.bundle import unpack
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pipeline import Pipeline
@@ -106,6 +107,9 @@ class Teller:
             fate = self._write(integration_id, delivery.choice.event_id, "delivered")
             fate.ended["delivered"] += 1
 
+    def parked_again(self, integration_id: str, events: int) -> None:
+        self._ledger.parked["again"] += events
+
     def paused(self, integration_id: str, failure: Failure) -> None:
         """Told of each of its events anyway."""
 
@@ -125,14 +129,16 @@ class Door:
         self._targets = targets
 
     def take(self, message: Incoming) -> None:
-        if message._raw.delivery.redelivered:
-            event = event_of(message.body)
-            named = message.headers.get(INTEGRATION)
-            targets = [named] if named else self._targets[event["organization_id"]]
-            for target in targets:
-                fate = self._ledger.write(target, event["id"], "given back to the broker")
-                fate.redelivered += 1
+        if RETURNS in message.headers:
+            is_bundle = BUNDLE in message.headers
+            bodies = [body for _, body in unpack(message.body)] if is_bundle else [message.body]
+            for body in bodies:
+                self._count(event_of(body), message.headers.get(INTEGRATION))
         self._pipeline.take(message)
+
+    def _count(self, event: dict[str, Any], named: str | None) -> None:
+        for target in [named] if named else self._targets[event["organization_id"]]:
+            self._ledger.write(target, event["id"], "given back to the broker").redelivered += 1
 
     def forget(self, session: Session) -> None:
         self._pipeline.forget(session)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError
@@ -31,21 +31,31 @@ _STRAGGLERS_AFTER_SECONDS = 0.15
 _NO_HEADERS: dict[str, Any] = {}
 
 
+class Holder(Protocol):
+    """What a message came by: its intake's consumer, or a bundle."""
+
+    intake: Intake
+
+    def settle(self, tag: int) -> None:
+        """The message with `tag` is settled."""
+        ...
+
+
 class Incoming:
     """A message in hand. It is acknowledged when each of its deliveries is settled."""
 
     __slots__ = (
-        *("_consumer", "_content_header", "_properties"),
+        *("_content_header", "_holder", "_properties"),
         *("body", "headers", "intake", "is_readable", "open_deliveries", "tag"),
     )
 
-    def __init__(self, tag: int, content_header: bytes, body: bytes, consumer: Consumer) -> None:
+    def __init__(self, tag: int, content_header: bytes, body: bytes, holder: Holder) -> None:
         self.tag = tag
         self._content_header = content_header
         self._properties: Basic.Properties | None = None
         self.body = body
-        self._consumer = consumer
-        self.intake = consumer.intake
+        self._holder = holder
+        self.intake = holder.intake
         self.open_deliveries = 1
         self.headers = _NO_HEADERS
         self.is_readable = True
@@ -78,13 +88,13 @@ class Incoming:
     def take_over(self) -> Incoming:
         """The same message anew, as one delivery; what the old one still does has no effect."""
         self.open_deliveries = -1
-        return Incoming(self.tag, self._content_header, self.body, self._consumer)
+        return Incoming(self.tag, self._content_header, self.body, self._holder)
 
     def settle(self) -> None:
         """One of its deliveries is durable; after the last one it will be acknowledged."""
         self.open_deliveries -= 1
         if self.open_deliveries == 0:
-            self._consumer.settle(self.tag)
+            self._holder.settle(self.tag)
 
 
 class Consumer:

@@ -36,6 +36,19 @@ def content(channel: int, properties: Basic.Properties, body: bytes, frame_bytes
 
     Raises ValueError or TypeError for what AMQP can't carry.
     """
+    header = encode_content_header(properties, len(body))
+    frames = [_PREFIX.pack(_CONTENT_HEADER, channel, len(header)), header, _END]
+    most = frame_bytes - _AROUND_BYTES
+    for at in range(0, len(body), most):
+        part = body[at : at + most]
+        frames += (_PREFIX.pack(_BODY, channel, len(part)), part, _END)
+    return b"".join(frames)
+
+
+def encode_content_header(properties: Basic.Properties, body_bytes: int) -> bytes:
+    """The payload of a content header's frame. Raises ValueError or TypeError for what AMQP can't
+    carry.
+    """
     flags = 0
     values: list[bytes] = []
     for name, flag, encoded in _PROPERTIES:
@@ -43,13 +56,7 @@ def content(channel: int, properties: Basic.Properties, body: bytes, frame_bytes
         if value is not None:
             flags |= flag
             values.append(encoded(value))
-    header = _HEADER.pack(_BASIC, 0, len(body), flags) + b"".join(values)
-    frames = [_PREFIX.pack(_CONTENT_HEADER, channel, len(header)), header, _END]
-    most = frame_bytes - _AROUND_BYTES
-    for at in range(0, len(body), most):
-        part = body[at : at + most]
-        frames += (_PREFIX.pack(_BODY, channel, len(part)), part, _END)
-    return b"".join(frames)
+    return _HEADER.pack(_BASIC, 0, body_bytes, flags) + b"".join(values)
 
 
 def _short(text: str) -> bytes:

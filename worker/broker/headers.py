@@ -24,6 +24,9 @@ DEAD_REASON: Final = "consent-dead-reason"
 DEAD_AT: Final = "consent-dead-at"
 REPLAYS: Final = "consent-replays"
 PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
+BUNDLE: Final = "consent-bundle"
+RETURNS: Final = "x-delivery-count"
+"""The broker's own: how often it had a message back unsettled."""
 
 OWN_HEADERS: Final = frozenset(
     {
@@ -41,6 +44,7 @@ OWN_HEADERS: Final = frozenset(
         DEAD_AT,
         REPLAYS,
         PRODUCER_MESSAGE_ID,
+        BUNDLE,
     }
 )
 

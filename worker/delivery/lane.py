@@ -243,13 +243,13 @@ class Lane:
             self._watch_next()
         return parked
 
-    def parking_delay(self) -> float:
-        """Seconds until the lane has room for one more, by the pace it has lately kept.
+    def parking_delay(self, events: int = 1) -> float:
+        """Seconds until the lane has room for `events` more, by the pace it has lately kept.
 
-        Each call counts as one that will come back then, so that the parked ones come back at the
-        pace at which they can be sent, and not all at once.
+        These count as some that will come back then, so that the parked ones come back at the pace
+        at which they can be sent, and not all at once.
         """
-        return self._rate.next_slot()
+        return self._rate.next_slot(events)
 
     def _company_until(self, now: float) -> float:
         """How long what waits is to wait for company; a moment in the past is not at all."""
@@ -420,14 +420,14 @@ class _Rate:
         passed = self._clock() - self._turned_at
         return (self._last + self._current) / (self._TURN_SECONDS + passed)
 
-    def next_slot(self) -> float:
-        """Seconds until there is room for one more that was not counted on yet."""
+    def next_slot(self, events: int) -> float:
+        """Seconds until there is room for `events` more that were not counted on yet."""
         now = self._clock()
         recent = self.recent()
         if recent or now - self._busy_since >= self._LEARN_SECONDS:
             self._rate = max(self._LEAST, recent)
         # Bounded, or what a bad hour parked would delay the parked ones of the next.
-        horizon = max(self._horizon, now) + 1 / self._rate
+        horizon = max(self._horizon, now) + events / self._rate
         self._horizon = min(horizon, now + self._MAX_DELAY_SECONDS)
         return max(self._LEAST_DELAY_SECONDS, self._horizon - now)
 

@@ -30,6 +30,7 @@ from worker.broker.headers import (
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
+from worker.delivery.bundle import NotABundle
 from worker.delivery.courier import (
     Busy,
     Courier,
@@ -45,6 +46,7 @@ from worker.delivery.lane import Lane
 from worker.delivery.lanes import Lanes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pace import RequestPace
+from worker.delivery.parking import Opening, Parking, events_of
 from worker.delivery.pause import SETUP_ERRORS, SetupPause
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
@@ -80,6 +82,7 @@ class Observer(Protocol):
         self, integration_id: str, outcome: Outcome, seconds: float, event_id: str
     ) -> None: ...
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None: ...
+    def parked_again(self, integration_id: str, events: int) -> None: ...
     def paused(self, integration_id: str, failure: Failure) -> None: ...
     def resumed(self, integration_id: str) -> None: ...
 
@@ -128,12 +131,17 @@ class Pipeline:
         self._gate = gate
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
+        self._parking = Parking(delay)
+        self._opening = Opening(lambda bundle: self._guard(self._open_or_park_again, bundle))
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
     def take(self, message: Incoming) -> None:
         """See `Handler`."""
+        self._guard(self._take, message)
+
+    def _guard(self, handle: Callable[[Incoming], None], message: Incoming) -> None:
         try:
-            self._take(message)
+            handle(message)
         except Exception as error:  # a bug must neither lose the message nor loop with it
             log.exception("message.unexpected_error", error=type(error).__name__)
             # One dead letter for all of its deliveries, whatever some of them do meanwhile.
@@ -147,6 +155,9 @@ class Pipeline:
     # From a message to deliveries
 
     def _take(self, message: Incoming) -> None:
+        if names.BUNDLE in message.headers:
+            self._opening.add(message)
+            return
         returns = _returns_of(message)
         is_alone = message.queue == self._queues.suspects
         if returns >= SUSPECT_AFTER and not is_alone:
@@ -177,6 +188,38 @@ class Pipeline:
             self._route_named(message, state, state.integration_id, envelope, is_alone)
         else:
             self._route(message, state, envelope, is_alone)
+
+    def _open_or_park_again(self, bundle: Incoming) -> None:
+        """The turn of a bundle of parked events has come."""
+        returns = _returns_of(bundle)
+        if not returns and self._park_again(bundle):
+            return
+        try:
+            events = events_of(bundle, returns)
+        except NotABundle as error:
+            self._bury(bundle, _readable_state(bundle), "invalid-headers", str(error))
+            return
+        for event in events:
+            self.take(event)
+
+    def _park_again(self, bundle: Incoming) -> bool:
+        """Park a bundle whole, if the first of its events would find no room."""
+        integration_id, events = bundle.headers.get(names.INTEGRATION), bundle.headers[names.BUNDLE]
+        integration = self._routes.get(integration_id) if isinstance(integration_id, str) else None
+        if integration is None or not integration.enabled or not isinstance(events, int):
+            return False
+        lane = self.lanes.of(integration)
+        if (
+            lane.integration is not integration
+            or lane.pause.is_on
+            or self.lanes.has_room_for_one_of(bundle.intake, lane)
+        ):
+            return False
+        delay = by_few_levels(lane.parking_delay(events))
+        own = {names.INTEGRATION: integration.id, names.BUNDLE: events}
+        self._observer.parked_again(integration.id, events)
+        self._publish_delayed(bundle, own, delay)
+        return True
 
     def _route(
         self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
@@ -390,6 +433,8 @@ class Pipeline:
         match outcome:
             case Retried(delay_seconds, failure):
                 self._publish_delayed(message, own | _about(failure), delay_seconds)
+            case Parked(delay_seconds, "lane-full", _) if not state.attempts_made:
+                self._parking.park(message, state.integration_id or "", own, delay_seconds)
             case Parked(delay_seconds, _, cause):
                 about = _about(cause) if cause is not None else {}
                 self._publish_delayed(message, own | about, delay_seconds)
@@ -494,7 +539,7 @@ def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> R
 
 
 def _returns_of(message: Incoming) -> int:
-    count = message.headers.get("x-delivery-count", 0)
+    count = message.headers.get(names.RETURNS, 0)
     return count if isinstance(count, int) else 0
 
 

@@ -65,6 +65,11 @@ class Metrics:
         for one in seconds:
             histogram.observe(one)
 
+    def count_parked_again(self, integration_id: str, events: int) -> None:
+        """Count events that were parked once more, undecided."""
+        counter, _ = self._counted_by(integration_id, "parked", "lane-full")
+        counter.inc(events)
+
     def forget_lanes(self) -> None:
         """Before all lanes that there are tell theirs anew."""
         for gauge in (self.lane_held, self.lane_window, self.lane_paused):

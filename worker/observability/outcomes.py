@@ -89,6 +89,12 @@ class OutcomeLog:
                     seconds=round(took, 4),
                 )
 
+    def parked_again(self, integration_id: str, events: int) -> None:
+        """A bundle of parked events found no room once more."""
+        self._metrics.count_parked_again(integration_id, events)
+        if self._is_verbose:
+            self._log.debug("bundle.parked", integration=integration_id, events=events)
+
     def paused(self, integration_id: str, failure: Failure) -> None:
         """An integration is paused: a person must mend its set-up."""
         self._log.error(

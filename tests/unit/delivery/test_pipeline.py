@@ -101,6 +101,9 @@ class Worker:
     def delivered(self, _: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         self.told += ["delivered"] * len(accepted)
 
+    def parked_again(self, _: str, events: int) -> None:
+        self.told += ["parked again"] * events
+
     def paused(self, _: str, failure: Failure) -> None:
         self.told.append("pause")
 
