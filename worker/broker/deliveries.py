@@ -32,6 +32,9 @@ _DELIVER: Final = bytes((0, 60, 0, 60))
 _LONG_LONG: Final = Struct(">Q")
 _HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
 _HEARTBEAT_SECONDS: Final = 1.0
+_PORTION: Final = 96
+"""Frames, of which a message has three."""
+_LARGE_FRAME_BYTES: Final = 128 * 1024
 
 
 class _Listener:
@@ -78,7 +81,9 @@ class Sieve:
     def __init__(self, pass_on: Callable[[bytes], None]) -> None:
         self._pass_on = pass_on
         self._listeners: dict[int, _Listener] = {}
-        self._rest = b""
+        self._data = b""
+        self._at = 0
+        self._later: list[bytes] = []
         self._is_amqp = True
 
     def listen(self, channel: int, take: Take) -> None:
@@ -89,58 +94,85 @@ class Sieve:
         """Its number may be used again, for what nobody listens to."""
         self._listeners.pop(channel, None)
 
-    def feed(self, data: bytes) -> bool:
-        """Sort what has come; whether anything of a message was in it."""
-        if self._rest:
-            data = self._rest + data
-        at, size, found = 0, len(data), False
-        while self._is_amqp and size - at >= _AROUND_BYTES:
+    def feed(self, data: bytes) -> None:
+        """Bytes have come, to be sorted after those before them."""
+        self._later.append(data)
+
+    def sort(self, most: int) -> int:
+        """Sort `most` frames of messages, or what there is, and all else among them; how many
+        there were.
+        """
+        data, at, found = self._data, self._at, 0
+        while found < most and self._is_amqp:
+            if self._later and len(data) - at < _LARGE_FRAME_BYTES:
+                data, at = data[at:] + b"".join(self._later), 0
+                self._later.clear()
+            if len(data) - at < _AROUND_BYTES:
+                break
             kind, channel, length = _PREFIX.unpack_from(data, at)
             end = at + length + _AROUND_BYTES
-            if kind not in _TYPES or (end <= size and data[end - 1] != _END):
+            if kind not in _TYPES or (end <= len(data) and data[end - 1] != _END):
                 self._is_amqp = False
+            elif end > len(data):
                 break
-            if end > size:
-                break
-            listener = self._listeners.get(channel)
-            if listener is not None and listener.belongs(kind, data[at + 7 : end - 1]):
-                found = True
             else:
-                self._pass_on(data[at:end])
-            at = end
-        self._rest = data[at:]
+                listener = self._listeners.get(channel)
+                if listener is not None and listener.belongs(kind, data[at + 7 : end - 1]):
+                    found += 1
+                else:
+                    self._pass_on(data[at:end])
+                at = end
+        self._data, self._at = data, at
         if not self._is_amqp:
             self.end()
         return found
 
     def end(self) -> None:
         """Pass on what is left: no more comes that would complete it."""
-        rest, self._rest = self._rest, b""
+        rest = self._data[self._at :] + b"".join(self._later)
+        self._data, self._at = b"", 0
+        self._later.clear()
         if rest:
             self._pass_on(rest)
 
 
 class Line(asyncio.StreamReaderProtocol):
-    """Feeds aiormq's reader with what the sieve leaves."""
+    """Feeds aiormq's reader with what the sieve leaves.
+
+    A line may bring all of a prefetch at once. It is handled in portions, and whatever else the
+    worker has to do comes between them.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.sieve = Sieve(super().data_received)
-        self._loop_time = loop.time
+        self._own_loop = loop
+        self._is_sorting = False
         self._alive_at = 0.0
 
     def data_received(self, data: bytes) -> None:
-        if self.sieve.feed(data):
+        self.sieve.feed(data)
+        if not self._is_sorting:
+            self._sort()
+
+    def eof_received(self) -> bool | None:
+        while self.sieve.sort(_PORTION):
+            pass
+        self.sieve.end()
+        return super().eof_received()
+
+    def _sort(self) -> None:
+        found = self.sieve.sort(_PORTION)
+        self._is_sorting = found == _PORTION
+        if self._is_sorting:
+            self._own_loop.call_soon(self._sort)
+        if found:
             # All that the broker sends shows that it lives (RabbitMQ documentation, "Detecting Dead
             # TCP Connections with Heartbeats"), and aiormq no longer sees this.
-            now = self._loop_time()
+            now = self._own_loop.time()
             if now - self._alive_at >= _HEARTBEAT_SECONDS:
                 self._alive_at = now
                 super().data_received(_HEARTBEAT_FRAME)
-
-    def eof_received(self) -> bool | None:
-        self.sieve.end()
-        return super().eof_received()
 
 
 class Deliveries(TransportFactory):
