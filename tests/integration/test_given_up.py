@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractQueue
+from pamqp.commands import Basic
 from pydantic import SecretStr
 
+from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from worker.broker.dead_letters import describe
 from worker.broker.delay import NativeDelay
+from worker.broker.frames import encode_content_header
+from worker.broker.headers import BUNDLE, INTEGRATION
 from worker.broker.session import connect
 from worker.broker.topology import Names, build_topology, declare
+from worker.delivery.bundle import pack
 from worker.settings import WorkerSettings
 
 BODY = b"kills its workers"
@@ -81,3 +87,32 @@ async def test_an_event_that_its_producer_let_expire_is_not(
         message = aio_pika.Message(BODY, expiration=0.01)
         await channel.default_exchange.publish(message, names.events)
         assert await _reason_of_the_letter(channel, names) == "unroutable"
+
+
+async def test_a_bundle_that_the_broker_gave_up_is_one_letter_and_replayed_as_a_whole(
+    broker_url: str, namespace: str
+) -> None:
+    users = {"lena@a.example", "omar@a.example"}
+    events = [json.dumps(event("org-shop", one)).encode() for one in users]
+    own = {INTEGRATION: "shop"}
+    packed = [
+        (encode_content_header(Basic.Properties(headers=own), len(one)), one) for one in events
+    ]
+    async with Stack(broker_url, namespace, DELIVERY_LIMIT=5) as stack:
+        stack.add_integration("shop")
+        await stack.command("topology", "declare")
+        async with await aio_pika.connect(broker_url) as connection:
+            channel = await connection.channel()
+            bundle = aio_pika.Message(pack(packed), headers=own | {BUNDLE: len(packed)})
+            await channel.default_exchange.publish(bundle, f"{namespace}.retries")
+            await _return(await channel.get_queue(f"{namespace}.retries"))
+        await stack.wait_for_depth("dead-letters", 1)
+        code, out, err = await stack.command("dead-letters", "list", "--json")
+        assert code == 0, err
+        (letter,) = json.loads(out)
+        assert (letter["reason"], letter["integration"]) == ("poison", "shop")
+        assert letter["detail"] == "2 events that were parked together"
+        code, out, _ = await stack.command("dead-letters", "replay")
+        assert (code, out) == (0, "replayed 1\n")
+        stack.start_worker()
+        await wait_until(lambda: stack.delivered("shop") == users, "both")

@@ -28,6 +28,7 @@ _PORTION = 10
 """How many are acknowledged in that time where others go first; the broker sends no more."""
 _STRAGGLERS_AFTER_SECONDS = 0.15
 """A gap of a batch that waits for company, and its request, closes before that."""
+_LOOKS_FOR_REST = 25
 _NO_HEADERS: dict[str, Any] = {}
 
 
@@ -104,7 +105,7 @@ class Consumer:
         self.intake = intake
         self.in_hand = 0
         self._session = intake.session
-        self._is_closing = False
+        self._is_closing = self._is_holding = False
         self._ledger = AckLedger()
         self._owed = 0
         self._owed_at_most = max(1, intake.prefetch // 4)
@@ -132,6 +133,23 @@ class Consumer:
     async def cancel(self) -> None:
         """Ask the broker for no more messages. Raises what the broker answers."""
         await self._channel.basic_cancel(self._tag)
+
+    async def cancel_at_rest(self) -> None:
+        """The same, when nothing is under way any more: what is, at full load hundreds of messages,
+        the broker would take back, and count as returned.
+
+        For that, nothing is acknowledged until the prefetch is used up, or has not been for long.
+        """
+        self._is_holding = True
+        for _ in range(_LOOKS_FOR_REST):
+            if self.in_hand + self._ledger.kept_back >= self.intake.prefetch:
+                break
+            await asyncio.sleep(_ACK_AFTER_SECONDS)
+        try:
+            await self.cancel()
+        finally:
+            self._is_holding = False
+            self._start_sending()
 
     async def close(self) -> None:
         """Send what is owed, and close the channel, which the broker answers after taking it in."""
@@ -186,7 +204,7 @@ class Consumer:
         self._start_sending()
 
     def _start_sending(self) -> None:
-        if self._sending is None and not self._session.lost.is_set():
+        if self._sending is None and not (self._is_holding or self._session.lost.is_set()):
             self._sending = self._session.spawn(self._send_what_is_owed())
 
     async def _send_what_is_owed(self) -> None:
@@ -199,7 +217,7 @@ class Consumer:
         ledger = self._ledger
         most = _PORTION if self.intake.gives_way() and not self._is_closing else None
         self._owed = 0
-        while not self._session.lost.is_set():
+        while not (self._is_holding or self._session.lost.is_set()):
             top = ledger.take_range(most)
             if top is not None:
                 self._range_taken_at = self._loop.time()

@@ -80,7 +80,7 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
         reason=_text(headers.get(names.DEAD_REASON)) or _broker_reason(headers),
         integration=_text(headers.get(names.INTEGRATION)),
         error=_text(headers.get(names.ERROR)),
-        detail=_text(headers.get(names.ERROR_DETAIL)),
+        detail=_text(headers.get(names.ERROR_DETAIL)) or _detail_of_bundle(headers),
         http_status=_number(headers.get(names.HTTP_STATUS)),
         attempts=_number(headers.get(names.ATTEMPTS)) or 0,
         first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT)),
@@ -88,6 +88,11 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
         replays=_number(headers.get(names.REPLAYS)) or 0,
         body_bytes=len(message.body),
     )
+
+
+def _detail_of_bundle(headers: Any) -> str | None:
+    count = _number(headers.get(names.BUNDLE))
+    return f"{count} events that were parked together" if count else None
 
 
 def _broker_reason(headers: Any) -> str:
@@ -164,6 +169,8 @@ class DeadLetters:
         letter = describe(message)
         own: dict[str, Any] = {names.REPLAYS: letter.replays + 1}
         queue = self._queues.events
+        if names.BUNDLE in message.headers:
+            own[names.BUNDLE] = message.headers[names.BUNDLE]
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries

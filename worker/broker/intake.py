@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CONSUMERS_AT_MOST = 4
 _ALONE_AT_LEAST = 8
-_STUCK_SECONDS = 1.0
+_STUCK_SECONDS = 0.5
 _LATELY_SECONDS = 0.25
 
 
@@ -107,8 +107,6 @@ class Intake:
     def _is_due_for_another(self) -> bool:
         last = self._consumers[-1]
         many = max(self.prefetch // 2, _ALONE_AT_LEAST)
-        # The broker takes back, and counts as returned, what is under way to a consumer that is
-        # cancelled. At full load that is hundreds of messages.
         is_stuck = last.acknowledged_alone >= many and last.stuck_seconds >= _STUCK_SECONDS
         return is_stuck and len(self._consumers) < _CONSUMERS_AT_MOST
 
@@ -120,7 +118,7 @@ class Intake:
         try:
             if self._is_due_for_another():
                 await self._add_consumer()
-                await self._consumers[-2].cancel()
+                await self._consumers[-2].cancel_at_rest()
             while (done := self._without_messages()) is not None:
                 self._consumers.remove(done)
                 await done.close()

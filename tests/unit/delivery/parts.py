@@ -68,8 +68,12 @@ class Hand:
         self.queue = queue
         self.prefetch = prefetch
         self.in_hand = 0
+        self.is_second = False
         self.acknowledged: list[int] = []
         self._given = 0
+
+    def gives_way(self) -> bool:
+        return self.is_second
 
     def message(
         self, body: bytes = b"", headers: dict[str, Any] | None = None, **properties: Any

@@ -2,126 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import pytest
 
-from tests.unit.delivery.parts import Hand, Published, Store
+from tests.unit.delivery.parts import Published, Store
+from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
-from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Retryable
-from worker.adobe.streaming import OutgoingMessage
-from worker.broker.delay import LEVELS, NativeDelay, level_ttl_ms, level_word
-from worker.broker.topology import Names
-from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.outcome import Failure, Outcome, Skipped
-from worker.delivery.pipeline import Limits, Pipeline
-from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.model import Integration
-from worker.ordering.users import UserKeys
+from worker.broker.delay import LEVELS, level_ttl_ms, level_word
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 REFUSED = Retryable("adobe-refused", "HTTP 403", 403)
 AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
 FIVE_MINUTES = 300
 WEEK = 7 * 86_400
-SHOP = integration(limits={"profile_gap_seconds": 0})
-
-
-class Adobe:
-    """Answers every request with `reply`, and keeps the records that it accepted."""
-
-    def __init__(self) -> None:
-        self.reply: Accepted | Retryable = Accepted("x")
-        self.records: list[Any] = []
-        self.asked = 0
-
-    async def look_up(self, *_: object) -> None:
-        raise AssertionError("nothing is to be looked up")
-
-    async def send(
-        self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable:
-        self.asked += 1
-        if isinstance(self.reply, Retryable):
-            return self.reply
-        self.records += [one.record["_acme"] for one in messages]
-        return [self.reply] * len(messages)
-
-
-class Worker:
-    """A pipeline with real parts but for the broker and Adobe; it is the observer, too. It shares
-    `adobe` and `store` with others, and its clock is `clock_lead` seconds ahead of theirs.
-    """
-
-    def __init__(self, adobe: Adobe, store: Store, clock_lead: float = 0) -> None:
-        self.hand = Hand()
-        self.told: list[str] = []
-        began = now()
-        self.pipeline = Pipeline(
-            routes=self,
-            sender=adobe,
-            gate=StoreGate(store),
-            users=UserKeys(),
-            policy=RetryPolicy(300, 30),
-            delay=NativeDelay("consent"),
-            queues=Names("consent"),
-            limits=Limits(100_000, 5, setup_probe_seconds=15, setup_patience_seconds=86_400),
-            observer=self,
-            clock=lambda: NOON + now() - began + clock_lead,
-            jitter=lambda: 0.0,
-        )
-
-    async def take(self, body: bytes, headers: dict[str, Any] | None = None) -> None:
-        self.pipeline.take(self.hand.message(body, headers))
-        await after(0.01)  # two requests of a lane start some milliseconds apart
-
-    @property
-    def latest(self) -> Published:
-        """What was published last: a retry, a parked event, or a dead letter."""
-        return self.hand.session.published[-1]
-
-    def for_organization(self, _: str) -> list[Integration]:
-        return [SHOP]
-
-    def get(self, _: str) -> Integration:
-        return SHOP
-
-    def is_broken_for(self, _: str) -> list[str]:
-        return []
-
-    def outcome(self, _: str, outcome: Outcome, seconds: float, event_id: str) -> None:
-        reason = outcome.reason if isinstance(outcome, Skipped) else type(outcome).__name__.lower()
-        self.told.append(reason)
-
-    def delivered(self, _: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
-        self.told += ["delivered"] * len(accepted)
-
-    def parked_again(self, _: str, events: int) -> None:
-        self.told += ["parked again"] * events
-
-    def paused(self, _: str, failure: Failure) -> None:
-        self.told.append("pause")
-
-    def resumed(self, _: str) -> None:
-        self.told.append("resumed")
-
-
-def body(event_id: str, *, ago: float = 60, enabled: bool = True, user: str = "lena") -> bytes:
-    """An event that was made `ago` seconds before noon."""
-    made = datetime.fromtimestamp(NOON - ago, UTC)
-    return orjson.dumps(
-        event_document(
-            id=event_id,
-            created_at=made.isoformat(),
-            user={"id": "device", "organization_user_id": f"{user}@northwind.example"},
-            consents={"purposes": [{"id": "news", "enabled": enabled}]},
-        )
-    )
 
 
 @in_virtual_time

@@ -1,0 +1,208 @@
+"""What finds no room in its lane: parked together, back together, and each event for itself."""
+
+from __future__ import annotations
+
+from tests.unit.delivery.parts import Published, Store
+from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
+from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
+from tests.unit.examples import integration
+from worker.broker.headers import BUNDLE, INTEGRATION, PARKS, RETURNS
+from worker.delivery.bundle import unpack
+
+ROOM = 2
+SMALL_SHOP = integration(limits={"profile_gap_seconds": 0, "events_held": ROOM})
+GATHERED_SECONDS = 0.06
+
+
+class Shop(Worker):
+    """A worker with one integration, whose lane has room for two and is full."""
+
+    def __init__(self) -> None:
+        self.adobe = Adobe()
+        super().__init__(self.adobe, Store(), shop=SMALL_SHOP)
+        self.adobe.answers.clear()
+        self._users = 0
+
+    def come(self, count: int, **headers: int | str) -> None:
+        """So many events of as many users."""
+        for _ in range(count):
+            self._users += 1
+            event = body(f"e{self._users}", user=f"u{self._users}")
+            self.pipeline.take(self.hand.message(event, dict(headers) or None))
+
+    async def full(self) -> Shop:
+        self.come(ROOM)
+        await after(0.01)
+        assert (self.adobe.asked, self.published) == (1, [])
+        return self
+
+    async def empty(self) -> None:
+        """Adobe answers again."""
+        self.adobe.answers.set()
+        await quiet()
+
+    async def parked(self, count: int) -> Published:
+        """The bundle of so many events that come together."""
+        self.come(count)
+        await after(GATHERED_SECONDS)
+        return self.latest
+
+    def come_back(self, parked: Published, **headers: int) -> None:
+        self.pipeline.take(self.hand.message(parked.body, parked.headers | headers))
+
+    @property
+    def published(self) -> list[Published]:
+        return self.hand.session.published
+
+
+@in_virtual_time
+async def test_what_is_parked_within_a_moment_goes_in_one_message() -> None:
+    shop = await Shop().full()
+    bundle = await shop.parked(5)
+    assert shop.told == ["parked"] * 5
+    assert len(shop.published) == 1
+    assert (bundle.headers[BUNDLE], bundle.headers[INTEGRATION]) == (5, "shop")
+    assert bundle.exchange == "consent.delay"
+    assert len(unpack(bundle.body)) == 5
+
+
+@in_virtual_time
+async def test_an_event_is_acknowledged_when_its_bundle_is_confirmed() -> None:
+    shop = await Shop().full()
+    shop.come(3)
+    await after(0.04)
+    assert shop.hand.acknowledged == []
+    await after(0.02)
+    assert shop.hand.acknowledged == [3, 4, 5]
+
+
+@in_virtual_time
+async def test_one_by_itself_can_be_read_by_who_looks_at_the_queue() -> None:
+    shop = await Shop().full()
+    parked = await shop.parked(1)
+    assert BUNDLE not in parked.headers
+    assert parked.body == body("e3", user="u3")
+    assert parked.headers[PARKS] == 1
+
+
+@in_virtual_time
+async def test_a_bundle_that_comes_back_is_acknowledged_when_all_of_it_is_delivered() -> None:
+    shop = await Shop().full()
+    bundle = await shop.parked(ROOM)
+    await shop.empty()
+    assert shop.told.count("delivered") == ROOM
+    shop.adobe.answers.clear()
+    before = len(shop.hand.acknowledged)
+    shop.come_back(bundle)
+    await after(0.1)
+    assert len(shop.hand.acknowledged) == before
+    await shop.empty()
+    assert shop.told.count("delivered") == 2 * ROOM
+    assert len(shop.hand.acknowledged) == before + 1
+    assert shop.hand.in_hand == 0
+
+
+@in_virtual_time
+async def test_what_finds_no_room_again_is_parked_and_the_rest_delivered() -> None:
+    shop = await Shop().full()
+    bundle = await shop.parked(ROOM + 3)
+    await shop.empty()
+    shop.adobe.answers.clear()
+    shop.come_back(bundle)
+    await after(0.1)
+    assert shop.latest.headers[BUNDLE] == 3
+    await shop.empty()
+    assert shop.told.count("delivered") == 2 * ROOM
+    assert shop.hand.in_hand == 0
+
+
+@in_virtual_time
+async def test_a_bundle_that_finds_no_room_at_all_is_parked_whole() -> None:
+    shop = await Shop().full()
+    bundle = await shop.parked(5)
+    shop.come_back(bundle)
+    await after(0.01)
+    assert shop.told[-5:] == ["parked again"] * 5
+    assert len(shop.published) == 2
+    assert (shop.latest.body, shop.latest.headers) == (bundle.body, bundle.headers)
+    assert shop.latest.properties.message_id != bundle.properties.message_id
+
+
+@in_virtual_time
+async def test_events_of_a_bundle_that_may_have_taken_workers_down_are_set_apart_one_by_one() -> (
+    None
+):
+    shop = await Shop().full()
+    bundle = await shop.parked(3)
+    shop.come_back(bundle, **{RETURNS: 2})
+    await after(0.1)
+    suspects = shop.published[1:]
+    assert [one.routing_key for one in suspects] == ["consent.suspects"] * 3
+    assert {one.body for one in suspects} == {body(f"e{n}", user=f"u{n}") for n in (3, 4, 5)}
+    assert all(one.headers[INTEGRATION] == "shop" for one in suspects)
+    assert shop.hand.in_hand == ROOM, "the bundle is acknowledged"
+
+
+@in_virtual_time
+async def test_what_calls_itself_a_bundle_and_is_none_is_a_dead_letter() -> None:
+    shop = await Shop().full()
+    shop.pipeline.take(shop.hand.message(b"{}", {BUNDLE: 2}))
+    await after(0.1)
+    letter = shop.latest
+    assert letter.headers["consent-dead-reason"] == "invalid-headers"
+    assert "bundle" in letter.headers["consent-error-detail"]
+    assert letter.body == b"{}"
+
+
+@in_virtual_time
+async def test_a_retry_is_parked_by_itself_since_its_budget_depends_on_the_delay() -> None:
+    shop = await Shop().full()
+    first = {"consent-first-attempt-at": 1_772_452_800_000, "consent-elapsed": 10}
+    shop.come(2, **({"consent-integration": "shop", "consent-attempts": 1} | first))
+    await after(GATHERED_SECONDS)
+    assert len(shop.published) == 2
+    assert not any(BUNDLE in one.headers for one in shop.published)
+
+
+@in_virtual_time
+async def test_bundles_are_bounded_in_number_and_bytes() -> None:
+    shop = await Shop().full()
+    shop.come(60)
+    await after(GATHERED_SECONDS)
+    assert [one.headers[BUNDLE] for one in shop.published] == [25, 25, 10]
+    shop.published.clear()
+    for number in range(7):
+        event = body(f"large{number}", user=f"large{number}") + b" " * 90_000
+        shop.pipeline.take(shop.hand.message(event))
+    await after(GATHERED_SECONDS)
+    assert max(len(one.body) for one in shop.published) <= 256 * 1024
+    assert sum(one.headers.get(BUNDLE, 1) for one in shop.published) == 7
+
+
+@in_virtual_time
+async def test_while_fresh_events_come_bundles_are_opened_one_after_the_other() -> None:
+    shop = await Shop().full()
+    bundles = [await shop.parked(ROOM) for _ in range(5)]
+    await shop.empty()
+    done = shop.told.count("delivered")
+    shop.hand.is_second = True
+    for bundle in bundles:
+        shop.come_back(bundle)
+    await after(0.05)
+    opened = (shop.told.count("delivered") - done) / ROOM
+    assert 1 <= opened <= 3
+    await after(1)
+    assert shop.told.count("delivered") - done == 5 * ROOM
+
+
+@in_virtual_time
+async def test_nothing_of_a_lost_session_is_published_or_opened() -> None:
+    shop = await Shop().full()
+    bundle = await shop.parked(3)
+    shop.come(3)
+    shop.come_back(bundle)
+    shop.hand.session.lost.set()
+    shop.pipeline.forget(shop.hand.session)
+    told = list(shop.told)
+    await after(5)
+    assert (len(shop.published), shop.told) == (1, told)
