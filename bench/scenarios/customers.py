@@ -8,11 +8,14 @@ together, so there is nothing to batch, and each event pays for a request of its
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict
 from typing import Any, Final
 
 from bench.arena import Arena
 from bench.contestants import Ours
 from bench.drain import drain
+from bench.ratios import median_ratio
 from bench.scale import Scale
 
 _FEW = 10
@@ -27,11 +30,15 @@ def customers(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
     """CPU microseconds an event, by mode."""
     figures: dict[str, float] = {"few": _FEW, "many": scale.many_integrations}
     for mode, limits, in_a_row in _MODES:
-        for name, count in (("few", _FEW), ("many", scale.many_integrations)):
-            worker = Ours(f"ours-customers-{name}-{mode}", integrations=count, limits=limits)
-            drained = drain(
-                arena, worker, scale.drain_seconds, organizations=count, in_a_row=in_a_row
-            )
-            figures[f"{mode}_{name}_us"] = drained.cpu_us_per_event
-        figures[f"{mode}_ratio"] = figures[f"{mode}_many_us"] / figures[f"{mode}_few_us"]
+        runs: dict[str, list[float]] = defaultdict(list)
+        for _ in range(scale.repetitions):
+            for name, count in (("few", _FEW), ("many", scale.many_integrations)):
+                worker = Ours(f"ours-customers-{name}-{mode}", integrations=count, limits=limits)
+                drained = drain(
+                    arena, worker, scale.drain_seconds, organizations=count, in_a_row=in_a_row
+                )
+                runs[name].append(drained.cpu_us_per_event)
+        for name, values in runs.items():
+            figures[f"{mode}_{name}_us"] = statistics.median(values)
+        figures[f"{mode}_ratio"] = median_ratio(runs["many"], runs["few"])
     return figures

@@ -11,6 +11,7 @@ from bench.contestants import Ours
 from bench.events import now_us, organization
 from bench.pace import wait_for, warm_up
 from bench.publisher import Job
+from bench.ratios import median_ratio
 from bench.scale import Scale
 
 _INTEGRATIONS = 10
@@ -28,8 +29,8 @@ def isolation(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
             runs[f"{name}_per_second"].append(_throughput(arena, worker, inlets, scale, capacity))
             runs[f"{name}_p99_ms"].append(_p99(arena, worker, inlets, scale, capacity))
     figures = {name: statistics.median(values) for name, values in runs.items()}
-    figures["throughput_kept"] = figures["with_per_second"] / figures["without_per_second"]
-    figures["p99_ratio"] = figures["with_p99_ms"] / figures["without_p99_ms"]
+    figures["throughput_kept"] = median_ratio(runs["with_per_second"], runs["without_per_second"])
+    figures["p99_ratio"] = median_ratio(runs["with_p99_ms"], runs["without_p99_ms"])
     return figures
 
 

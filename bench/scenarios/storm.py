@@ -10,6 +10,7 @@ from bench.contestants import Ours, plain_template
 from bench.events import ORGANIZATION_PLACE, now_us
 from bench.pace import wait_for, warm_up
 from bench.publisher import Job
+from bench.ratios import median_ratio
 from bench.scale import Scale
 
 _LOAD = 0.3
@@ -27,7 +28,7 @@ def storm(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
         "retries": scale.storm,
         "without_p99_ms": statistics.median(calm),
         "with_p99_ms": statistics.median(during),
-        "p99_ratio": statistics.median(during) / statistics.median(calm),
+        "p99_ratio": median_ratio(during, calm),
         "retries_left": statistics.median(left),
     }
 

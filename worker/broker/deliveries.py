@@ -32,7 +32,7 @@ _DELIVER: Final = bytes((0, 60, 0, 60))
 _LONG_LONG: Final = Struct(">Q")
 _HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
 _HEARTBEAT_SECONDS: Final = 1.0
-_PORTION: Final = 96
+_PORTION: Final = 192
 """Frames, of which a message has three."""
 _LARGE_FRAME_BYTES: Final = 128 * 1024
 
