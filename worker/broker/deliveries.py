@@ -34,7 +34,6 @@ _HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
 _HEARTBEAT_SECONDS: Final = 1.0
 _PORTION: Final = 192
 """Frames, of which a message has three."""
-_LARGE_FRAME_BYTES: Final = 128 * 1024
 
 
 class _Listener:
@@ -104,24 +103,25 @@ class Sieve:
         """
         data, at, found = self._data, self._at, 0
         while found < most and self._is_amqp:
-            if self._later and len(data) - at < _LARGE_FRAME_BYTES:
-                data, at = data[at:] + b"".join(self._later), 0
-                self._later.clear()
-            if len(data) - at < _AROUND_BYTES:
+            if len(data) - at >= _AROUND_BYTES:
+                kind, channel, length = _PREFIX.unpack_from(data, at)
+                end = at + length + _AROUND_BYTES
+                is_whole = end <= len(data)
+                if kind not in _TYPES or (is_whole and data[end - 1] != _END):
+                    self._is_amqp = False
+                    break
+                if is_whole:
+                    listener = self._listeners.get(channel)
+                    if listener is not None and listener.belongs(kind, data[at + 7 : end - 1]):
+                        found += 1
+                    else:
+                        self._pass_on(data[at:end])
+                    at = end
+                    continue
+            if not self._later:
                 break
-            kind, channel, length = _PREFIX.unpack_from(data, at)
-            end = at + length + _AROUND_BYTES
-            if kind not in _TYPES or (end <= len(data) and data[end - 1] != _END):
-                self._is_amqp = False
-            elif end > len(data):
-                break
-            else:
-                listener = self._listeners.get(channel)
-                if listener is not None and listener.belongs(kind, data[at + 7 : end - 1]):
-                    found += 1
-                else:
-                    self._pass_on(data[at:end])
-                at = end
+            data, at = data[at:] + b"".join(self._later), 0
+            self._later.clear()
         self._data, self._at = data, at
         if not self._is_amqp:
             self.end()
@@ -129,11 +129,14 @@ class Sieve:
 
     def end(self) -> None:
         """Pass on what is left: no more comes that would complete it."""
-        rest = self._data[self._at :] + b"".join(self._later)
+        if rest := self._data[self._at :] + b"".join(self._later):
+            self._pass_on(rest)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget what is left."""
         self._data, self._at = b"", 0
         self._later.clear()
-        if rest:
-            self._pass_on(rest)
 
 
 class Line(asyncio.StreamReaderProtocol):
@@ -160,6 +163,10 @@ class Line(asyncio.StreamReaderProtocol):
             pass
         self.sieve.end()
         return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.sieve.drop()  # the broker has these messages again, and aiormq takes nothing any more
+        super().connection_lost(exc)
 
     def _sort(self) -> None:
         found = self.sieve.sort(_PORTION)

@@ -16,13 +16,15 @@ from pamqp import decode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from worker.broker.frames import decode_properties
+
 
 class UnreadableProperties(Basic.Properties):
     """No properties, since not even the headers can be decoded."""
 
 
 _unmarshal = ContentHeader.unmarshal
-_UNREADABLE: Final = (struct.error, ValueError, OverflowError, OSError)
+_UNREADABLE: Final = (struct.error, ValueError, OverflowError, OSError, IndexError)
 # AMQP 0-9-1 specification, section 4.2.6.1: class, weight and body size, then a flag for each
 # property, then the properties in that order: content type, content encoding, headers, ...
 _FLAGS_AT: Final = 12
@@ -38,9 +40,12 @@ def read_properties(content_header: bytes) -> Basic.Properties:
     """The properties of an encoded content header: all, or the headers alone, or
     `UnreadableProperties`.
     """
-    header = ContentHeader()
-    _unmarshal_what_can_be(header, content_header)
-    return header.properties
+    try:
+        return decode_properties(content_header)
+    except _UNREADABLE:
+        header = ContentHeader()
+        _unmarshal_what_can_be(header, content_header)
+        return header.properties
 
 
 def accept_unreadable_properties() -> None:

@@ -9,7 +9,6 @@ one message does. Each event in it keeps headers and a life of its own.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,14 +21,16 @@ from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets
 from worker.broker.frames import encode_content_header
 from worker.broker.intake import Intake
-from worker.broker.republish import successor_of
+from worker.broker.republish import new_message_id, successor_of
 from worker.broker.session import Session
-from worker.delivery.bundle import pack, unpack
+from worker.delivery.bundle import NotABundle, pack, unpack
 
 _GATHER_SECONDS: Final = 0.05
 MOST_EVENTS: Final = 25
 """In a bundle. What comes back is handled a bundle at a time, so it bounds how long others wait."""
 _MOST_BYTES: Final = 256 * 1024
+_LARGEST_BYTES: Final = 1024 * 1024
+"""No bundle is larger."""
 _TRICKLE_SECONDS: Final = 0.02
 """Between two bundles while fresh events come."""
 _PERSISTENT: Final = 2
@@ -99,7 +100,7 @@ class Parking:
             own: dict[str, Any] = {names.INTEGRATION: gathered.integration_id, names.BUNDLE: count}
             properties = Basic.Properties(
                 headers=own | to.headers,
-                message_id=os.urandom(16).hex(),
+                message_id=new_message_id(),
                 delivery_mode=_PERSISTENT,
             )
             body = pack(gathered.packed)
@@ -157,6 +158,8 @@ class Opening:
 
 def events_of(message: Incoming, returns: int) -> list[Incoming]:
     """The events of a bundle that was returned so often, as messages; raises `NotABundle`."""
+    if len(message.body) > _LARGEST_BYTES:
+        raise NotABundle("larger than any bundle")
     events = unpack(message.body)
     bundle = _Bundle(message, len(events))
     messages = [

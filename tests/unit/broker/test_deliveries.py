@@ -117,6 +117,19 @@ def test_what_is_no_amqp_is_left_to_aiormq(said: bytes) -> None:
     assert seen == Sorted([(1, "m1", b"one")], said + message(2, b"two"))
 
 
+def test_a_frame_of_any_size_may_come_in_any_number_of_pieces() -> None:
+    body = bytes(range(256)) * 4_000
+    data = message(1, body) + message(2, b"small")
+    seen = Sorted()
+    sieve = seen.sieve()
+    for at in range(0, len(data), 50_000):
+        sieve.feed(data[at : at + 50_000])
+        if at % 100_000:
+            sieve.sort(1)
+    feed(sieve, b"")
+    assert seen == Sorted([(1, "m1", body), (2, "m2", b"small")])
+
+
 def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
     seen = Sorted()
     sieve = seen.sieve()
@@ -128,12 +141,34 @@ def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
     assert start.endswith(seen.passed_on)
 
 
+def test_a_routing_key_that_cant_be_decoded_is_nobodys_concern() -> None:
+    seen = Sorted()
+    feed(seen.sieve(), message(1, b"one").replace(b"a.key", b"\xff" * 5))
+    assert seen == Sorted([(1, "m1", b"one")])
+
+
 def test_the_number_of_a_closed_channel_may_be_used_for_something_else() -> None:
     seen = Sorted()
     sieve = seen.sieve()
     sieve.forget(LISTENED)
     feed(sieve, message(1, b"one"))
     assert seen == Sorted([], message(1, b"one"))
+
+
+async def test_what_a_lost_line_has_brought_and_nobody_has_seen_is_dropped() -> None:
+    """The broker gives it out again."""
+    reader = asyncio.StreamReader()
+    line = Line(reader, asyncio.get_running_loop())
+    seen = Sorted()
+    line.sieve.listen(LISTENED, seen.take)
+    line.data_received(b"".join(message(number, b"x") for number in range(1, 1_001)) + other(3))
+    handled = len(seen.messages)
+    assert 0 < handled < 100, "the others' turn comes between two portions"
+    line.connection_lost(ConnectionResetError())
+    await asyncio.sleep(0)
+    assert len(seen.messages) == handled
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
 
 
 async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None:

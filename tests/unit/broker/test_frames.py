@@ -13,7 +13,13 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.frames import acknowledgement, content
+from worker.broker.frames import (
+    acknowledgement,
+    content,
+    decode_properties,
+    encode_content_header,
+)
+from worker.broker.unreadable import read_properties
 
 SHORT = st.text(max_size=60)
 NUMBERS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-3, 300))
@@ -59,6 +65,8 @@ def test_a_message_is_read_as_it_was_written(
     assert {number, *(one for one, _ in rest)} == {channel}
     assert header.body_size == len(body)
     assert dict(header.properties) == dict(properties)
+    encoded = encode_content_header(properties, len(body))
+    assert dict(decode_properties(encoded)) == dict(properties)
     assert b"".join(frame.value for _, frame in rest) == body
 
 
@@ -84,7 +92,17 @@ def test_what_amqp_cant_carry_is_refused(properties: Basic.Properties) -> None:
         content(1, properties, b"", 4096)
 
 
-@given(st.integers(1, (1 << 64) - 1), st.integers(1, 65_535))
+@given(st.integers(1, (1 << 63) - 1), st.integers(1, 65_535))
 def test_an_acknowledgement_is_for_one_message(tag: int, channel: int) -> None:
     ((number, ack),) = frames(acknowledgement(channel, tag))
     assert (number, type(ack), ack.delivery_tag, ack.multiple) == (channel, Basic.Ack, tag, False)
+
+
+@given(PROPERTIES, st.integers(0, 200), st.binary(max_size=3))
+def test_properties_that_are_cut_or_tampered_with_are_read_or_refused(
+    properties: Basic.Properties, at: int, noise: bytes
+) -> None:
+    whole = encode_content_header(properties, 1)
+    at = 14 + at % (len(whole) - 13)
+    for data in (whole[:at], whole[:at] + noise + whole[at + len(noise) :]):
+        assert isinstance(read_properties(data), Basic.Properties)
