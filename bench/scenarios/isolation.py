@@ -16,7 +16,7 @@ from bench.scale import Scale
 
 _INTEGRATIONS = 10
 _LOAD = 0.4
-_REPETITIONS = 5
+_REPETITIONS = 7
 """At least, since from run to run the machine itself differs by more than what is looked for."""
 
 
