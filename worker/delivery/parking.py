@@ -21,7 +21,7 @@ from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets
 from worker.broker.frames import encode_content_header
 from worker.broker.intake import Intake
-from worker.broker.republish import new_message_id, successor_of
+from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.delivery.bundle import NotABundle, pack, unpack
 
@@ -33,7 +33,6 @@ _LARGEST_BYTES: Final = 1024 * 1024
 """No bundle is larger."""
 _TRICKLE_SECONDS: Final = 0.02
 """Between two bundles while fresh events come."""
-_PERSISTENT: Final = 2
 
 
 @dataclass(slots=True)
@@ -72,21 +71,22 @@ class Parking:
         size = len(header) + len(message.body)
         gathered = self._gathered.get(key)
         if gathered is not None and gathered.size + size > _MOST_BYTES:
-            self._publish(key, gathered)
+            self._publish(gathered)
             gathered = None
         if gathered is None:
             gathered = _Gathered(message.session, integration_id, delay_seconds)
             self._gathered[key] = gathered
             loop = asyncio.get_running_loop()
-            loop.call_later(_GATHER_SECONDS, self._publish, key, gathered)
+            loop.call_later(_GATHER_SECONDS, self._publish, gathered)
         gathered.messages.append(message)
         gathered.properties.append(properties)
         gathered.packed.append((header, message.body))
         gathered.size += size
         if len(gathered.messages) == MOST_EVENTS:
-            self._publish(key, gathered)
+            self._publish(gathered)
 
-    def _publish(self, key: tuple[Session, str], gathered: _Gathered) -> None:
+    def _publish(self, gathered: _Gathered) -> None:
+        key = (gathered.session, gathered.integration_id)
         if self._gathered.get(key) is not gathered:
             return  # it was full before its time
         del self._gathered[key]
@@ -98,11 +98,7 @@ class Parking:
             properties.headers = (properties.headers or {}) | to.headers
         else:
             own: dict[str, Any] = {names.INTEGRATION: gathered.integration_id, names.BUNDLE: count}
-            properties = Basic.Properties(
-                headers=own | to.headers,
-                message_id=new_message_id(),
-                delivery_mode=_PERSISTENT,
-            )
+            properties = successor_of(Basic.Properties(), own | to.headers)
             body = pack(gathered.packed)
         gathered.session.publish(
             to.exchange,
