@@ -46,7 +46,7 @@ from worker.delivery.lane import Lane
 from worker.delivery.lanes import Lanes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pace import RequestPace
-from worker.delivery.parking import Opening, Parking, events_of
+from worker.delivery.parking import MOST_EVENTS, Opening, Parking, events_of
 from worker.delivery.pause import SETUP_ERRORS, SetupPause
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
@@ -208,6 +208,8 @@ class Pipeline:
         integration = self._routes.get(integration_id) if isinstance(integration_id, str) else None
         if integration is None or not integration.enabled or not isinstance(events, int):
             return False
+        if not 0 < events <= MOST_EVENTS:
+            return False  # no number of ours: what is in it tells
         lane = self.lanes.of(integration)
         if (
             lane.integration is not integration
