@@ -2,8 +2,9 @@
 
 Two steps, because the order of checks asks for it (an event of a kind that nobody wants is skipped
 before its content is judged): `open_envelope` finds out what kind of event this is and whose,
-`read_record` then reads the choices strictly. Both raise `UndecodableEvent` and nothing else,
-whatever the bytes are. No message of it quotes a value of the event: values are personal data.
+`read_record` then reads the choices strictly. Both raise `UndecodableEvent`, the second also
+`EarlyEvent`, and nothing else, whatever the bytes are. No message of these quotes a value of the
+event: values are personal data.
 
 The shapes are Didomi's: https://api.didomi.io/openapi.json (Consents API) and the page "Webhooks"
 of developers.didomi.io for the envelope.
@@ -40,6 +41,8 @@ UndecodableReason = Literal["invalid-json", "invalid-event", "unknown-type"]
 
 MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """How far ahead an event's time may lie: one bad clock must not block later choices."""
+MAX_EARLY_SECONDS: Final = 86_400.0
+"""How far ahead it may lie to be waited for: the worker's own clock may be slow."""
 
 _BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "values"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +59,14 @@ class UndecodableEvent(ValueError):  # noqa: N818 - a statement about the event,
         super().__init__(f"{field}: {problem}" if field else problem)
         self.reason: UndecodableReason = reason
         self.field = field
+
+
+class EarlyEvent(Exception):  # noqa: N818 - a statement about the event
+    """The event is of the future: it can be handled in `seconds`, by the clock that was given."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("the event lies in the future")
+        self.seconds = seconds
 
 
 class Envelope(NamedTuple):
@@ -131,7 +142,8 @@ def open_envelope(body: bytes) -> Envelope:
 def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     """Read the choices of `envelope`; `now_ms` is the present in milliseconds since the epoch.
 
-    Raises `UndecodableEvent` (`invalid-event`) naming the first field that is not as documented.
+    Raises `UndecodableEvent` (`invalid-event`) naming the first field that is not as documented,
+    and `EarlyEvent` for an event of the next day.
     """
     entity = envelope.entity
     is_snapshot = envelope.is_snapshot
@@ -203,8 +215,11 @@ def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tupl
     event_time, name = (updated, "updated_at") if is_snapshot else (created, "created_at")
     if event_time is None:
         raise UndecodableEvent("invalid-event", "is required", name)
-    if event_time > now_ms + MAX_CLOCK_LEAD_SECONDS * 1000:
-        raise UndecodableEvent("invalid-event", "lies more than 5 minutes in the future", name)
+    early_seconds = (event_time - now_ms) / 1000 - MAX_CLOCK_LEAD_SECONDS
+    if early_seconds > MAX_EARLY_SECONDS:
+        raise UndecodableEvent("invalid-event", "lies more than a day in the future", name)
+    if early_seconds > 0:
+        raise EarlyEvent(early_seconds)
     return event_time, updated
 
 
@@ -296,7 +311,7 @@ def _optional_time(entity: dict[str, Any], name: str) -> int | None:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError
-        since = moment - _EPOCH
+        since = moment.astimezone(UTC) - _EPOCH  # raises for what is before the year 1 in UTC
     except (ValueError, OverflowError):
         raise UndecodableEvent(
             "invalid-event", "must be an ISO 8601 time with an offset", name

@@ -90,10 +90,10 @@ class Service:
     def notes(self) -> list[str]:
         """What does not, but should be looked at."""
         return [
-            f"integration {lane.integration.id} is paused: "
-            f"{lane.pause.failure.error}: {lane.pause.failure.detail}"
+            f"integration {lane.integration.id} is blocked: "
+            f"{lane.block.failure.error}: {lane.block.failure.detail}"
             for lane in self._lanes()
-            if lane.pause.failure is not None
+            if lane.block.failure is not None
         ]
 
     async def run(self) -> None:
@@ -126,8 +126,8 @@ class Service:
                 limits=Limits(
                     settings.max_event_bytes,
                     settings.poison_after,
-                    settings.setup_probe,
-                    settings.setup_patience,
+                    settings.block_probe_seconds,
+                    settings.block_patience_seconds,
                     max(1, settings.prefetch_events // 2),
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
@@ -179,7 +179,7 @@ class Service:
             label = lane.integration.id
             metrics.lane_held.labels(label).set(lane.held)
             metrics.lane_window.labels(label).set(lane.window)
-            metrics.lane_paused.labels(label).set(int(lane.pause.is_on))
+            metrics.lane_blocked.labels(label).set(int(lane.block.is_on))
 
 
 def delay_targets(settings: WorkerSettings) -> DelayKindTargets:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from yarl import URL
 
 DelayKind = Literal["native", "plugin"]
+
+
+OLD_NAMES: Final = {
+    "CONSENT_WORKER_SETUP_PROBE": "block_probe_seconds",
+    "CONSENT_WORKER_SETUP_PATIENCE": "block_patience_seconds",
+}
+"""Names of settings that are read for one more minor version; the new name wins."""
 
 
 class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
@@ -92,19 +105,19 @@ class WorkerSettings(BaseSettings):
     ordering_max_users: Annotated[
         int, Field(ge=1000, description="Users remembered by a worker that has no Redis.")
     ] = 100_000
-    setup_probe: Annotated[
+    block_probe_seconds: Annotated[
         float,
         Field(
             gt=0,
-            description="Seconds between two probes of an integration that is paused for a fault "
+            description="Seconds between two probes of an integration that is blocked for a fault "
             "of its set-up, at first; up to eight times as much later.",
         ),
     ] = 15.0
-    setup_patience: Annotated[
+    block_patience_seconds: Annotated[
         float,
         Field(
             ge=1,
-            description="Seconds for which events of a paused integration are kept before they "
+            description="Seconds for which events of a blocked integration are kept before they "
             "are dead-lettered as `setup-failure`.",
         ),
     ] = 86_400.0
@@ -165,6 +178,17 @@ class WorkerSettings(BaseSettings):
         Field(description="Least level that is logged."),
     ] = "info"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[Any, ...]:
+        return init_settings, env_settings, _from_old_names
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
@@ -190,6 +214,19 @@ class WorkerSettings(BaseSettings):
     def attempt_timeout_seconds(self) -> float:
         """Seconds one attempt may take, so that five retries fit even if each of them hangs."""
         return max(1.0, min(self.attempt_timeout, self.retry_budget / 10))
+
+
+def old_names_in_use() -> list[str]:
+    """A sentence for each old name of a setting that the environment still has."""
+    return [
+        f"{old} is now CONSENT_WORKER_{new.upper()}; the old name goes with the next minor version"
+        for old, new in OLD_NAMES.items()
+        if old in os.environ
+    ]
+
+
+def _from_old_names() -> dict[str, Any]:
+    return {new: os.environ[old] for old, new in OLD_NAMES.items() if old in os.environ}
 
 
 def _check_url(text: str, *schemes: str) -> None:

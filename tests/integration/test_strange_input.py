@@ -71,7 +71,7 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
     broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker_url, namespace, SETUP_PROBE=0.2, RETRY_BUDGET=10, LOG_LEVEL="debug"
+        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, RETRY_BUDGET=10, LOG_LEVEL="debug"
     ) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
@@ -87,25 +87,25 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         assert status == 200, "the others work"
         (note,) = json.loads(answer)["notes"]
         assert note.startswith(
-            "integration shop is paused: token-refused: HTTP 400: invalid_client"
+            "integration shop is blocked: token-refused: HTTP 400: invalid_client"
         )
-        (paused,) = [one for one in stack.log_entries() if one["event"] == "integration.paused"]
+        (paused,) = [one for one in stack.log_entries() if one["event"] == "integration.blocked"]
         assert (paused["integration"], paused["error"]) == ("shop", "token-refused")
         assert "mend the configuration" in paused["remedy"]
-        assert 'consent_lane_paused{integration="shop"} 1.0' in (await stack.get("/metrics"))[1]
+        assert 'consent_lane_blocked{integration="shop"} 1.0' in (await stack.get("/metrics"))[1]
         stack.sandbox.state.clear_faults()
         await wait_until(lambda: stack.delivered("shop") == set(users), "all after the mending", 40)
         await wait_until(lambda: _told(stack)["delivered"] == 6, "a word about all")
         assert set(_told(stack)) == {"delivered", "parked setup-failure"}
         assert json.loads((await stack.get("/readyz"))[1])["notes"] == []
-        assert "integration.resumed" in stack.log_text()
+        assert "integration.unblocked" in stack.log_text()
 
 
 async def test_patience_that_is_spent_is_a_dead_letter_with_no_attempt_counted(
     broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker_url, namespace, SETUP_PROBE=0.2, SETUP_PATIENCE=1, RETRY_BUDGET=10
+        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, BLOCK_PATIENCE_SECONDS=1, RETRY_BUDGET=10
     ) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(target="collection", key="shop", kind="refuse-token")

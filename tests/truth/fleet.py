@@ -159,8 +159,8 @@ class Worker:
                 limits=Limits(
                     max_event_bytes=100_000,
                     poison_after=5,
-                    setup_probe_seconds=0.2,
-                    setup_patience_seconds=3.0,
+                    block_probe_seconds=0.2,
+                    block_patience_seconds=3.0,
                 ),
                 observer=Teller(fleet.ledger, self._name),
                 clock=_clock(self._clock_lead),
@@ -211,6 +211,14 @@ class Fleet:
 
     def get(self, integration_id: str) -> Integration | None:
         return self._integrations.get(integration_id)
+
+    def disabled_for(self, _: str) -> list[Integration]:
+        """All are enabled."""
+        return []
+
+    def doubt_about(self, _: str) -> str | None:
+        """All organizations are known."""
+        return None
 
     def is_broken_for(self, organization_id: str) -> list[str]:
         return []

@@ -98,7 +98,7 @@ class Teller:
             case Retried(delay, failure):
                 ledger.failed[failure.error] += 1
                 self._write(integration_id, event_id, f"retried in {delay:.2f} s ({failure.error})")
-            case Parked(delay, reason, _):
+            case Parked(delay, reason):
                 ledger.parked[reason] += 1
                 self._write(integration_id, event_id, f"parked for {delay:.2f} s ({reason})")
 
@@ -107,13 +107,13 @@ class Teller:
             fate = self._write(integration_id, delivery.choice.event_id, "delivered")
             fate.ended["delivered"] += 1
 
-    def parked_again(self, integration_id: str, events: int) -> None:
+    def parked_again(self, integration_id: str, reason: str, events: int) -> None:
         self._ledger.parked["again"] += events
 
-    def paused(self, integration_id: str, failure: Failure) -> None:
+    def blocked(self, integration_id: str, failure: Failure) -> None:
         """Told of each of its events anyway."""
 
-    def resumed(self, integration_id: str) -> None:
+    def unblocked(self, integration_id: str) -> None:
         """Told of each of its events anyway."""
 
     def _write(self, integration_id: str, event_id: str, what: str) -> Fate:

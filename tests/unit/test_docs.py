@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from worker.adobe.replies import ErrorCode
 from worker.broker.headers import OWN_HEADERS
+from worker.delivery.block import SETUP_ERRORS
 from worker.delivery.lane import OVERLOAD
 from worker.delivery.outcome import DeadReason, Outcome, ParkReason
-from worker.delivery.pause import SETUP_ERRORS
 from worker.events import UndecodableReason
 from worker.integrations.model import (
     Authentication,

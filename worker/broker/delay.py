@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol
 
 UNIT_MS: Final = 125
 LEVELS: Final = 12
+PARKED_WORD: Final = "parked"
+"""Ends the routing key of a message that is parked: it leaves the chain for a queue of its own."""
 MAX_DELAY_MS: Final = (2**LEVELS - 1) * UNIT_MS
 """Longest delay of the chain: 511.875 s."""
 
@@ -34,7 +36,9 @@ class DelayTarget:
 class DelayKindTargets(Protocol):
     """One kind of delayed exchange."""
 
-    def target(self, delay_seconds: float) -> DelayTarget: ...
+    def target(self, delay_seconds: float, *, parked: bool = False) -> DelayTarget:
+        """For a message that comes back after `delay_seconds`: as a due retry, or as `parked`."""
+        ...
 
 
 def level_ttl_ms(level: int) -> int:
@@ -82,14 +86,23 @@ def by_few_levels(delay_seconds: float) -> float:
     return -(-units // step) * step * UNIT_MS / 1000
 
 
+def by_one_level(delay_seconds: float) -> float:
+    """The delay of the shortest level that is as long as `delay_seconds`, or of the longest."""
+    units = max(1, math.ceil(delay_seconds * 1000 / UNIT_MS))
+    level = min((units - 1).bit_length(), LEVELS - 1)
+    return level_ttl_ms(level) / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class NativeDelay:
     """The chain of delay exchanges and TTL quorum queues."""
 
     namespace: str
 
-    def target(self, delay_seconds: float) -> DelayTarget:
-        return DelayTarget(entry(self.namespace), _path(to_units(delay_seconds)), {}, True)
+    def target(self, delay_seconds: float, *, parked: bool = False) -> DelayTarget:
+        path = _path(to_units(delay_seconds))
+        key = f"{path}.{PARKED_WORD}" if parked else path
+        return DelayTarget(entry(self.namespace), key, {}, True)
 
 
 @cache
@@ -108,11 +121,12 @@ class PluginDelay:
 
     namespace: str
 
-    def target(self, delay_seconds: float) -> DelayTarget:
+    def target(self, delay_seconds: float, *, parked: bool = False) -> DelayTarget:
         delay_ms = max(1, min(round(delay_seconds * 1000), MAX_DELAY_MS))
-        return DelayTarget(plugin_exchange(self.namespace), "", {"x-delay": delay_ms}, False)
+        exchange = plugin_exchange(self.namespace, parked=parked)
+        return DelayTarget(exchange, "", {"x-delay": delay_ms}, False)
 
 
-def plugin_exchange(namespace: str) -> str:
-    """Name of the delayed-message plugin's exchange."""
-    return f"{namespace}.delayed"
+def plugin_exchange(namespace: str, *, parked: bool = False) -> str:
+    """Name of the delayed-message plugin's exchange for retries, or for what is parked."""
+    return f"{namespace}.delayed-parked" if parked else f"{namespace}.delayed"

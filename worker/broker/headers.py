@@ -16,7 +16,9 @@ FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
 ELAPSED: Final = "consent-elapsed"
 PARKS: Final = "consent-parks"
 PARKED: Final = "consent-parked"
-PAUSED_SINCE: Final = "consent-paused-since"
+BLOCKED_SINCE: Final = "consent-blocked-since"
+_OLD_BLOCKED_SINCE: Final = "consent-paused-since"
+"""What a worker of the version before called it; its messages may still be under way."""
 ERROR: Final = "consent-error"
 ERROR_DETAIL: Final = "consent-error-detail"
 HTTP_STATUS: Final = "consent-http-status"
@@ -36,7 +38,8 @@ OWN_HEADERS: Final = frozenset(
         ELAPSED,
         PARKS,
         PARKED,
-        PAUSED_SINCE,
+        BLOCKED_SINCE,
+        _OLD_BLOCKED_SINCE,
         ERROR,
         ERROR_DETAIL,
         HTTP_STATUS,
@@ -64,7 +67,8 @@ class RetryState:
     """How far a delivery has come. Times are milliseconds; a fresh one has made no attempts.
 
     `parked_ms` is how long it was parked since its first attempt, which its budget is spared;
-    `paused_since_ms`, when it first met a paused integration, None while it meets none.
+    `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
+    None while it meets neither.
     """
 
     integration_id: str | None = None
@@ -74,10 +78,10 @@ class RetryState:
     replays: int = 0
     parks: int = 0
     parked_ms: int = 0
-    paused_since_ms: int | None = None
+    blocked_since_ms: int | None = None
 
     def parked(
-        self, integration_id: str | None, spared_ms: int, paused_since_ms: int | None
+        self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
     ) -> RetryState:
         """The state after one more parking for `integration_id`, of which the budget is spared
         `spared_ms`.
@@ -91,7 +95,7 @@ class RetryState:
             self.replays,
             self.parks + 1,
             self.parked_ms + spared_ms,
-            paused_since_ms,
+            blocked_since_ms,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -129,7 +133,7 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         replays=_whole_number(headers, REPLAYS, MAX_ATTEMPTS),
         parks=_whole_number(headers, PARKS, MAX_PARKS),
         parked_ms=_whole_number(headers, PARKED, MAX_ELAPSED_MS),
-        paused_since_ms=_whole_number(headers, PAUSED_SINCE, now_ms + MAX_CLOCK_SKEW_MS) or None,
+        blocked_since_ms=_blocked_since(headers, now_ms),
     )
 
 
@@ -147,9 +151,14 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
     if state.parks:
         headers[PARKS] = state.parks
         headers[PARKED] = state.parked_ms
-    if state.paused_since_ms is not None:
-        headers[PAUSED_SINCE] = state.paused_since_ms
+    if state.blocked_since_ms is not None:
+        headers[BLOCKED_SINCE] = state.blocked_since_ms
     return headers
+
+
+def _blocked_since(headers: Mapping[str, Any], now_ms: int) -> int | None:
+    name = BLOCKED_SINCE if BLOCKED_SINCE in headers else _OLD_BLOCKED_SINCE
+    return _whole_number(headers, name, now_ms + MAX_CLOCK_SKEW_MS) or None
 
 
 def _whole_number(headers: Mapping[str, Any], name: str, largest: int) -> int:

@@ -31,7 +31,7 @@ _LATELY_SECONDS = 0.25
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
     many it takes beside those that stay for long. While messages come by `first`, it takes its own
-    more slowly.
+    more slowly. `room` is how many events it is reckoned to hold, where a message may have many.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class Intake:
         prefetch: int,
         handler: Callable[[Incoming], None],
         first: Intake | None = None,
+        room: int | None = None,
     ) -> None:
         self.session = session
         self.queue = queue
         self.prefetch = prefetch
+        self.room = room or prefetch
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
         self._handler = handler

@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
+PARKED_PREFETCH = 50
+"""Messages of parked events, most of them bundles, in hand at once."""
 
 
 class Handler(Protocol):
@@ -90,7 +92,9 @@ class Session:
         take, prefetch = self._handler.take, self._settings.prefetch_events
         events = Intake(self, names.events, prefetch, take)
         retries = Intake(self, names.retries, self._settings.prefetch_retries, take, first=events)
-        for one in (events, retries, Intake(self, names.suspects, 1, take)):
+        # A message of parked events has many, so few of these fill as much room as all fresh ones.
+        parked = Intake(self, names.parked, PARKED_PREFETCH, take, first=events, room=prefetch)
+        for one in (events, retries, parked, Intake(self, names.suspects, 1, take)):
             await one.start(intake, deliveries.sieve)
             self.intakes.append(one)
 

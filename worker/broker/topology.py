@@ -20,6 +20,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from worker.broker.delay import (
     LEVELS,
+    PARKED_WORD,
     entry,
     level_name,
     level_ttl_ms,
@@ -82,6 +83,11 @@ class Names:
         return f"{self.namespace}.retries"
 
     @property
+    def parked(self) -> str:
+        """Exchange and queue of what was parked and is due again."""
+        return f"{self.namespace}.parked"
+
+    @property
     def suspects(self) -> str:
         """The queue of messages that were returned often, to be handled one at a time."""
         return f"{self.namespace}.suspects"
@@ -109,6 +115,7 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
         Exchange(names.dead_letters, "fanout"),
         _caught(names.events, "topic", names),
         _caught(names.retry, "fanout", names),
+        _caught(names.parked, "fanout", names),
     ]
     work = _quorum(names.dead_letters) | {"x-delivery-limit": delivery_limit}
     queues = [
@@ -118,21 +125,24 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
         ),
         Queue(names.events, work),
         Queue(names.retries, work),
+        Queue(names.parked, work),
         Queue(names.suspects, work),
     ]
     bindings = [
         Binding(names.dead_letters, names.dead_letters, ""),
         Binding(names.events, names.events, "#"),
         Binding(names.retry, names.retries, ""),
+        Binding(names.parked, names.parked, ""),
     ]
     if delay == "native":
         _add_chain(names, exchanges, queues, bindings)
     else:
         # No alternate exchange here: a message that is to wait routes to no queue yet, so the
         # alternate would get a copy of each at once (seen on 3.10.8 with plugin 3.10.2).
-        delayed = plugin_exchange(namespace)
-        exchanges.append(Exchange(delayed, "x-delayed-message", {"x-delayed-type": "fanout"}))
-        bindings.append(Binding(delayed, names.retries, ""))
+        for parked, queue in ((False, names.retries), (True, names.parked)):
+            delayed = plugin_exchange(namespace, parked=parked)
+            exchanges.append(Exchange(delayed, "x-delayed-message", {"x-delayed-type": "fanout"}))
+            bindings.append(Binding(delayed, queue, ""))
     return Topology(names, tuple(exchanges), tuple(queues), tuple(bindings))
 
 
@@ -163,6 +173,8 @@ def _add_chain(
         queues.append(Queue(name, _quorum(name) | {"x-message-ttl": level_ttl_ms(level)}))
         bindings.append(Binding(entry(names.namespace), name, f"{word}.#"))
         bindings.append(Binding(name, names.retry, f"#.{word}", to_exchange=True))
+        parked = f"#.{word}.{PARKED_WORD}"
+        bindings.append(Binding(name, names.parked, parked, to_exchange=True))
         for shorter in range(level):
             bindings.append(
                 Binding(

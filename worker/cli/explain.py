@@ -18,7 +18,7 @@ from worker.integrations.model import Integration
 from worker.service import build_registry, endpoint_policy
 from worker.settings import WorkerSettings
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver, Reject, Skip
+from worker.transform.decision import Deliver, Early, Reject, Skip
 from worker.transform.xdm import build_payload, build_record, encode_message
 
 LOOK_UP_NOTE = (
@@ -65,12 +65,17 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         envelope = open_envelope(body)
     except UndecodableEvent as error:
         return explanation | {"reason": error.reason, "detail": str(error)}
-    if envelope.organization_id != integration.organization_id or not integration.enabled:
-        detail = "the integration is disabled, or belongs to another organization than the event"
+    if envelope.organization_id != integration.organization_id:
+        detail = "the integration belongs to another organization than the event"
         return explanation | {"outcome": "skip", "reason": "no-integration", "detail": detail}
+    if not integration.enabled:
+        return explanation | {"outcome": "skip", "reason": "disabled"}
     decision = decide(integration, envelope, int(time.time() * 1000))
     if isinstance(decision, Skip):
         return explanation | {"outcome": "skip", "reason": decision.reason}
+    if isinstance(decision, Early):
+        detail = f"the event lies in the future; it waits for {decision.seconds:.0f} s"
+        return explanation | {"outcome": "park", "reason": "not-yet", "detail": detail}
     if isinstance(decision, Reject):
         return explanation | {"reason": decision.reason, "detail": decision.detail}
     return explanation | _delivery(integration, decision)

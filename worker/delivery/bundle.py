@@ -10,6 +10,12 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
+MOST_EVENTS: Final = 200
+"""In a bundle that we pack; they have 256 KiB at the most, or are one."""
+LARGEST_BYTES: Final = 1024 * 1024
+"""No bundle of ours is larger. What is larger, or has more than four times as many events as we
+ever pack, was written by somebody else, and is not opened."""
+_OPENED_EVENTS: Final = 4 * MOST_EVENTS
 _LENGTH: Final = Struct(">I")
 _BODY_SIZE: Final = Struct(">Q")
 _BODY_SIZE_AT: Final = 4
@@ -32,17 +38,31 @@ def pack(events: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def unpack(bundle: bytes) -> list[tuple[bytes, bytes]]:
     """The content headers and bodies of a bundle. Raises `NotABundle`."""
+    if len(bundle) > LARGEST_BYTES:
+        raise NotABundle("larger than any bundle")
     events: list[tuple[bytes, bytes]] = []
     at = 0
     while at < len(bundle):
-        header, at = _piece(bundle, at + _LENGTH.size, _number(bundle, at, _LENGTH))
-        if len(header) < _LEAST_HEADER_BYTES:
-            raise NotABundle("a bundle with an event that has no content header")
-        body, at = _piece(bundle, at, _number(header, _BODY_SIZE_AT, _BODY_SIZE))
+        if len(events) == _OPENED_EVENTS:
+            raise NotABundle("more events than any bundle has")
+        header, body, at = _event(bundle, at)
         events.append((header, body))
     if not events:
         raise NotABundle("a bundle without an event")
     return events
+
+
+def first_body(bundle: bytes) -> bytes:
+    """The body of the first event of a bundle. Raises `NotABundle`."""
+    return _event(bundle, 0)[1]
+
+
+def _event(bundle: bytes, at: int) -> tuple[bytes, bytes, int]:
+    header, at = _piece(bundle, at + _LENGTH.size, _number(bundle, at, _LENGTH))
+    if len(header) < _LEAST_HEADER_BYTES:
+        raise NotABundle("a bundle with an event that has no content header")
+    body, at = _piece(bundle, at, _number(header, _BODY_SIZE_AT, _BODY_SIZE))
+    return header, body, at
 
 
 def _number(data: bytes, at: int, form: Struct) -> int:

@@ -22,11 +22,11 @@ import structlog
 from worker.adobe.replies import Retryable
 from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
+from worker.delivery.block import Block
 from worker.delivery.courier import Crashed, Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
-from worker.delivery.pause import SetupPause
 from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
@@ -73,13 +73,13 @@ class Lane:
         rounds: Rounds,
         gate: StoreGate,
         pace: RequestPace,
-        pause: SetupPause,
+        block: Block,
         conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
         max_rest_seconds: float,
         max_events_in_flight: int,
     ) -> None:
         self.integration = integration
-        self.pause = pause
+        self.block = block
         self.held = 0
         self._max_rest_seconds = max_rest_seconds
         self._max_events_in_flight = max_events_in_flight
@@ -140,12 +140,12 @@ class Lane:
         return self.held - self._events_in_flight
 
     def adopt(self, integration: Integration) -> bool:
-        """Go on with a changed configuration, which may have mended what the lane paused for; says
-        whether it was paused.
+        """Go on with a changed configuration, which may have mended what the lane is blocked for;
+        says whether it was blocked.
         """
         self.integration = integration
         self._window.set_limit(integration.limits.requests_in_flight)
-        return self.pause.end()
+        return self.block.end()
 
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery in. Whether there is room is for the caller to ask (`held`)."""
@@ -390,7 +390,9 @@ class _Rate:
     _TURN_SECONDS = 0.5
     _LEARN_SECONDS = 1.0
     _LEAST_DELAY_SECONDS = 1.0
-    _MAX_DELAY_SECONDS = 64.0
+    _MAX_DELAY_SECONDS = 8.0
+    """Soon enough that what was parked goes on within seconds of the endpoint's recovery; what
+    comes back in vain meanwhile waits in its queue (see `Opening`)."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -97,7 +97,7 @@ class Lanes:
         if self._gate.is_open:
             slow = [lane for lane in self if not lane.keeps_up()]
             for lane in slow:
-                self._shed(lane, intake, intake.prefetch // (len(slow) + 1))
+                self._shed(lane, intake, intake.room // (len(slow) + 1))
         self._rebalance_later(intake)
 
     def _shed(self, lane: Lane, intake: Intake, share: int) -> None:
@@ -106,7 +106,7 @@ class Lanes:
 
     def retire(self, is_in_use: Callable[[str], bool]) -> None:
         """Forget lanes of integrations that are removed or disabled, as soon as they are idle: no
-        event will ever end their pause.
+        event will ever end their block.
         """
         for key, lane in list(self._lanes.items()):
             if lane.is_idle and not is_in_use(key):
@@ -114,17 +114,17 @@ class Lanes:
 
     def _sweep(self) -> None:
         for key, lane in list(self._lanes.items()):
-            if lane.is_idle and not lane.pause.is_on:
+            if lane.is_idle and not lane.block.is_on:
                 del self._lanes[key]
 
 
 def _free_of(intake: Intake) -> int:
-    return intake.prefetch - intake.in_hand
+    return intake.room - intake.in_hand
 
 
 def _is_short_of_room(intake: Intake) -> bool:
-    return _free_of(intake) < intake.prefetch // 4
+    return _free_of(intake) < intake.room // 4
 
 
 def _few_of(intake: Intake) -> int:
-    return max(intake.prefetch // 64, 4)
+    return max(intake.room // 64, 4)

@@ -23,6 +23,7 @@ DeadReason = (
         "adobe-rejected",
         "integration-disabled",
         "invalid-headers",
+        "no-integration",
         "poison",
         "retries-exhausted",
         "setup-failure",
@@ -53,18 +54,23 @@ class Retried:
     failure: Failure
 
 
-ParkReason = Literal["busy", "lane-full", "setup-failure"]
-"""`busy`: another worker is sending for this user. `lane-full`: the integration holds all that it
-may. `setup-failure`: the integration is paused until somebody mends its credentials or rights."""
+ParkReason = Literal["blocked", "busy", "in-doubt", "lane-full", "not-yet", "paused"]
+"""`blocked`: the integration waits until somebody mends its credentials, rights or set-up. `busy`:
+another worker is sending for this user. `in-doubt`: nobody can say now which integration the event
+is for. `lane-full`: the integration holds all that it may. `not-yet`: the event is of the future.
+`paused`: an operator has paused the integration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """`failure` is why the integration is paused, where that is the reason."""
+    """`failure` is why the integration is blocked, where that is the reason; `organization_id`
+    whose events are in doubt.
+    """
 
     delay_seconds: float
     reason: ParkReason
     failure: Failure | None = None
+    organization_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ from worker.broker.headers import (
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
-from worker.delivery.bundle import NotABundle
+from worker.delivery.block import SETUP_ERRORS, Block
+from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.courier import (
     Busy,
     Courier,
@@ -44,16 +45,25 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.lanes import Lanes
-from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
+from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
+from worker.delivery.outcome import (
+    Dead,
+    DeadReason,
+    Failure,
+    Outcome,
+    Parked,
+    ParkReason,
+    Retried,
+    Skipped,
+)
 from worker.delivery.pace import RequestPace
-from worker.delivery.parking import MOST_EVENTS, Opening, Parking, events_of
-from worker.delivery.pause import SETUP_ERRORS, SetupPause
+from worker.delivery.parking import LONGEST_HOLD_SECONDS, Parking, hold_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
 from worker.transform.decide import decide
-from worker.transform.decision import Reject, Skip
+from worker.transform.decision import Early, Reject, Skip
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +75,16 @@ _UNREADABLE: Final = (
     "lost, its body is not"
 )
 _BUSY_SECONDS: Final = 0.25
+_SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
+"""What an event is parked for only so long; an operator's pause may last."""
 
 
 class Routes(Protocol):
     """Knows the integrations."""
 
     def for_organization(self, organization_id: str) -> list[Integration]: ...
+    def disabled_for(self, organization_id: str) -> list[Integration]: ...
+    def doubt_about(self, organization_id: str) -> str | None: ...
     def get(self, integration_id: str) -> Integration | None: ...
     def is_broken_for(self, organization_id: str) -> list[str]: ...
 
@@ -82,22 +96,22 @@ class Observer(Protocol):
         self, integration_id: str, outcome: Outcome, seconds: float, event_id: str
     ) -> None: ...
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None: ...
-    def parked_again(self, integration_id: str, events: int) -> None: ...
-    def paused(self, integration_id: str, failure: Failure) -> None: ...
-    def resumed(self, integration_id: str) -> None: ...
+    def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None: ...
+    def blocked(self, integration_id: str, failure: Failure) -> None: ...
+    def unblocked(self, integration_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`max_event_bytes` of a body; `poison_after` returns of a message that was handled alone;
-    seconds between two probes of a paused integration, and until its events are given up; events
+    seconds between two probes of a blocked integration, and until its events are given up; events
     that one integration may have in requests at a time.
     """
 
     max_event_bytes: int
     poison_after: int
-    setup_probe_seconds: float = 15.0
-    setup_patience_seconds: float = 86_400.0
+    block_probe_seconds: float = 15.0
+    block_patience_seconds: float = 86_400.0
     events_in_flight: int = 500
 
 
@@ -132,21 +146,29 @@ class Pipeline:
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
         self._parking = Parking(delay)
-        self._opening = Opening(lambda bundle: self._guard(self._open_or_park_again, bundle))
+        self._opening = Opening(self._open_guarded, self.take)
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
     def take(self, message: Incoming) -> None:
         """See `Handler`."""
-        self._guard(self._take, message)
-
-    def _guard(self, handle: Callable[[Incoming], None], message: Incoming) -> None:
         try:
-            handle(message)
-        except Exception as error:  # a bug must neither lose the message nor loop with it
-            log.exception("message.unexpected_error", error=type(error).__name__)
-            # One dead letter for all of its deliveries, whatever some of them do meanwhile.
-            whole = message.take_over()
-            self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
+            self._take(message)
+        except Exception as error:
+            self._bury_after(error, message)
+
+    def _bury_after(self, error: Exception, message: Incoming) -> None:
+        """A bug must neither lose the message nor loop with it."""
+        log.exception("message.unexpected_error", error=type(error).__name__)
+        # One dead letter for all of its deliveries, whatever some of them do meanwhile.
+        whole = message.take_over()
+        self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
+
+    def _open_guarded(self, bundle: Incoming) -> tuple[list[Incoming], float]:
+        try:
+            return self._open_or_park_again(bundle)
+        except Exception as error:
+            self._bury_after(error, bundle)
+            return [], REST_SECONDS
 
     def forget(self, session: Session) -> None:
         """See `Handler`."""
@@ -189,54 +211,113 @@ class Pipeline:
         else:
             self._route(message, state, envelope, is_alone)
 
-    def _open_or_park_again(self, bundle: Incoming) -> None:
-        """The turn of a bundle of parked events has come."""
+    def _open_or_park_again(self, bundle: Incoming) -> tuple[list[Incoming], float]:
+        """The turn of a bundle of parked events has come: those that are to be handled now, and
+        for how long to rest after a slice of them while fresh events come.
+        """
         returns = _returns_of(bundle)
         if not returns and self._park_again(bundle):
-            return
+            return [], REST_SECONDS
         try:
             events = events_of(bundle, returns)
         except NotABundle as error:
             self._bury(bundle, _readable_state(bundle), "invalid-headers", str(error))
-            return
-        for event in events:
-            self.take(event)
+            return [], REST_SECONDS
+        integration = self._named_by(bundle)
+        lane = self.lanes.of(integration) if integration is not None else None
+        hurries = lane is not None and not lane.block.is_on and lane.keeps_up()
+        return events, HURRY_SECONDS if hurries else REST_SECONDS
+
+    def _named_by(self, message: Incoming) -> Integration | None:
+        integration_id = message.headers.get(names.INTEGRATION)
+        return self._routes.get(integration_id) if isinstance(integration_id, str) else None
 
     def _park_again(self, bundle: Incoming) -> bool:
-        """Park a bundle whole, if the first of its events would find no room."""
-        integration_id, events = bundle.headers.get(names.INTEGRATION), bundle.headers[names.BUNDLE]
-        integration = self._routes.get(integration_id) if isinstance(integration_id, str) else None
-        if integration is None or not integration.enabled or not isinstance(events, int):
-            return False
-        if not 0 < events <= MOST_EVENTS:
+        """Park a bundle whole, if what its events are parked for still holds."""
+        events = bundle.headers[names.BUNDLE]
+        if isinstance(events, bool) or not isinstance(events, int) or not 0 < events <= MOST_EVENTS:
             return False  # no number of ours: what is in it tells
-        lane = self.lanes.of(integration)
-        if (
-            lane.integration is not integration
-            or lane.pause.is_on
-            or self.lanes.has_room_for_one_of(bundle.intake, lane)
-        ):
+        try:
+            state = read_retry_state(bundle.headers, self._now_ms())
+        except InvalidHeaders:
             return False
-        delay = by_few_levels(lane.parking_delay(events))
-        own = {names.INTEGRATION: integration.id, names.BUNDLE: events}
-        self._observer.parked_again(integration.id, events)
-        self._publish_delayed(bundle, own, delay)
+        if state.attempts_made or self._is_out_of_patience(state):
+            return False
+        outcome = self._still_parked(bundle, state, events)
+        if outcome is None:
+            return False
+        after = _after(state, outcome, state.integration_id)
+        self._observer.parked_again(state.integration_id or "", outcome.reason, events)
+        own = write_retry_state(after) | _error_of(outcome) | {names.BUNDLE: events}
+        self._publish_delayed(bundle, own, outcome.delay_seconds, parked=True)
         return True
+
+    def _still_parked(self, bundle: Incoming, state: RetryState, events: int) -> Parked | None:
+        """Why the events of a bundle can't go on now; None when one of them may."""
+        integration = self._named_by(bundle)
+        if integration is None:
+            return self._still_in_doubt(bundle, state)
+        if not integration.enabled:
+            return None
+        if integration.paused:
+            return Parked(hold_seconds(state.parks), "paused")
+        lane = self.lanes.of(integration)
+        if lane.integration is not integration:
+            return None
+        now = time.monotonic()
+        if lane.block.is_on:
+            if lane.block.is_probe_due(now):
+                return None
+            delay = lane.block.parking_delay(state.parks, now)
+            return Parked(delay, "blocked", lane.block.failure)
+        if self.lanes.has_room_for_one_of(bundle.intake, lane):
+            return None
+        return Parked(by_few_levels(lane.parking_delay(events)), "lane-full")
+
+    def _still_in_doubt(self, bundle: Incoming, state: RetryState) -> Parked | None:
+        try:
+            organization_id = open_envelope(first_body(bundle.body)).organization_id
+        except (NotABundle, UndecodableEvent):
+            return None
+        if self._doubt(state.integration_id, organization_id) is None:
+            return None
+        return Parked(hold_seconds(state.parks), "in-doubt")
+
+    def _doubt(self, integration_id: str | None, organization_id: str) -> str | None:
+        """Why nobody can say now where an event goes that names no integration in force."""
+        routes = self._routes
+        broken = routes.is_broken_for(organization_id)
+        if integration_id in broken:
+            return f"the configuration of {integration_id} is not valid; see the worker's log"
+        if broken and integration_id is None:
+            return "the configuration of its integration is not valid; see the worker's log"
+        if routes.for_organization(organization_id) or routes.disabled_for(organization_id):
+            return None
+        return routes.doubt_about(organization_id)
 
     def _route(
         self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
     ) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
-        integrations = self._routes.for_organization(envelope.organization_id)
-        broken = self._routes.is_broken_for(envelope.organization_id)
-        if not integrations and not broken:
-            self._skip(message, "", Skipped("no-integration"), envelope.event_id)
+        organization_id = envelope.organization_id
+        integrations = self._routes.for_organization(organization_id)
+        disabled = self._routes.disabled_for(organization_id)
+        broken = sorted(set(self._routes.is_broken_for(organization_id)))
+        if not (integrations or disabled):
+            doubt = self._doubt(None, organization_id)
+            if doubt is None:
+                self._skip(message, "", Skipped("no-integration"), envelope.event_id)
+            else:
+                reason: DeadReason = "invalid-integration" if broken else "no-integration"
+                self._park_in_doubt(message, state, envelope, reason, doubt)
             return
-        message.open_deliveries = len(integrations) + len(broken)
+        message.open_deliveries = len(integrations) + len(disabled) + len(broken)
         for integration_id in broken:
-            detail = f"the configuration of {integration_id} is not valid; see the worker's log"
             named = replace(state, integration_id=integration_id)
-            self._bury(message, named, "invalid-integration", detail, envelope.event_id)
+            doubt = self._doubt(integration_id, organization_id) or ""
+            self._park_in_doubt(message, named, envelope, "invalid-integration", doubt)
+        for integration in disabled:
+            self._skip(message, integration.id, Skipped("disabled"), envelope.event_id)
         for integration in integrations:
             self._decide(message, state, integration, envelope, is_alone)
 
@@ -250,23 +331,67 @@ class Pipeline:
     ) -> None:
         """A retry, a parked event or a replay, for one integration only."""
         integration = self._routes.get(integration_id)
-        elapsed = state.elapsed_seconds(self._now_ms())
-        if integration is None and integration_id in self._routes.is_broken_for(
-            envelope.organization_id
-        ):
-            verdict = ("invalid-integration", "its configuration is not valid")
-        elif integration is None:
-            verdict = ("unknown-integration", "no integration has this id")
-        elif integration.organization_id != envelope.organization_id:
-            verdict = ("unknown-integration", "the integration belongs to another organization")
+        organization_id = envelope.organization_id
+        is_theirs = integration is not None and integration.organization_id == organization_id
+        if integration is None or not is_theirs:
+            self._route_lost(message, state, integration_id, envelope, is_alone)
         elif not integration.enabled:
-            verdict = ("integration-disabled", "enable it, then replay")
-        elif not self._policy.may_attempt(state.attempts_made, elapsed):
-            verdict = ("retries-exhausted", "it came back after its retry budget")
+            detail = "enable it, then replay"
+            self._bury(message, state, "integration-disabled", detail, envelope.event_id)
+        elif not self._policy.may_attempt(
+            state.attempts_made, state.elapsed_seconds(self._now_ms())
+        ):
+            detail = "it came back after its retry budget"
+            self._bury(message, state, "retries-exhausted", detail, envelope.event_id)
         else:
             self._decide(message, state, integration, envelope, is_alone)
+
+    def _route_lost(
+        self,
+        message: Incoming,
+        state: RetryState,
+        integration_id: str,
+        envelope: Envelope,
+        is_alone: bool,
+    ) -> None:
+        """An event whose integration is not in force, or not its organization's any more."""
+        doubt = self._doubt(integration_id, envelope.organization_id)
+        if doubt is not None:
+            is_broken = integration_id in self._routes.is_broken_for(envelope.organization_id)
+            reason: DeadReason = "invalid-integration" if is_broken else "unknown-integration"
+            self._park_in_doubt(message, state, envelope, reason, doubt)
+        elif state.blocked_since_ms is not None and not state.attempts_made:
+            # It was never tried, and its integration may have got another id while it waited. What
+            # others have had of it already is a duplicate there.
+            self._route(message, replace(state, integration_id=None), envelope, is_alone)
+        else:
+            detail = "its organization has no integration with this id"
+            self._bury(message, state, "unknown-integration", detail, envelope.event_id)
+
+    def _park_in_doubt(
+        self,
+        message: Incoming,
+        state: RetryState,
+        envelope: Envelope,
+        reason: DeadReason,
+        doubt: str,
+    ) -> None:
+        """Nobody can say now where the event goes; `reason` is that of its dead letter when nobody
+        could for as long as a block may last.
+        """
+        if self._is_out_of_patience(state):
+            self._bury(message, state, reason, doubt, envelope.event_id)
             return
-        self._bury(message, state, *verdict, envelope.event_id)
+        since = replace(state, blocked_since_ms=state.blocked_since_ms or self._now_ms())
+        delay = hold_seconds(state.parks)
+        outcome = Parked(delay, "in-doubt", organization_id=envelope.organization_id)
+        began = time.monotonic()
+        self._follow(message, state.integration_id, since, outcome, began, envelope.event_id)
+
+    def _is_out_of_patience(self, state: RetryState) -> bool:
+        since = state.blocked_since_ms
+        patience_ms = self._limits.block_patience_seconds * 1000
+        return since is not None and self._now_ms() - since > patience_ms
 
     def _decide(
         self,
@@ -277,9 +402,12 @@ class Pipeline:
         is_alone: bool,
     ) -> None:
         lane = self.lanes.of(integration)
-        if lane.integration is not integration and lane.adopt(integration):
-            self._observer.resumed(integration.id)
-        goes_on = is_alone or lane.pause.is_on
+        if lane.integration is not integration:
+            self._adopt(lane, integration)
+        if integration.paused:
+            self._park_untried(message, state, integration, "paused", envelope.event_id)
+            return
+        goes_on = is_alone or lane.block.is_on
         if not goes_on and not self.lanes.has_room_for_one_of(message.intake, lane):
             # Undecided, since that would have to be done again: what is parked for a lane that
             # hangs is to cost others as little as can be.
@@ -289,6 +417,9 @@ class Pipeline:
         if isinstance(decision, Skip):
             self._skip(message, integration.id, Skipped(decision.reason), envelope.event_id)
             return
+        if isinstance(decision, Early):
+            self._park_early(message, state, integration, decision, envelope.event_id)
+            return
         if isinstance(decision, Reject):
             named = replace(state, integration_id=integration.id)
             self._bury(message, named, decision.reason, decision.detail, envelope.event_id)
@@ -297,10 +428,47 @@ class Pipeline:
         place = identity.namespace if identity.in_identity_map else identity.path
         user = self._users.user_key(integration.id, place or "", identity.value)
         delivery = Delivery(message, state, integration, decision, user, is_alone)
-        if lane.pause.is_on and not lane.pause.take_probe(time.monotonic()):
-            self._park_for_setup(delivery, lane.pause)
+        if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
+            self._park_for_block(delivery, lane.block)
         else:
             lane.offer(delivery)
+
+    def _adopt(self, lane: Lane, integration: Integration) -> None:
+        """A changed configuration is in force."""
+        if lane.adopt(integration):
+            self._observer.unblocked(integration.id)
+        if integration.paused:
+            for delivery in lane.clear():
+                self._park_untried(
+                    delivery.message,
+                    delivery.state,
+                    integration,
+                    "paused",
+                    delivery.choice.event_id,
+                )
+
+    def _park_untried(
+        self,
+        message: Incoming,
+        state: RetryState,
+        integration: Integration,
+        reason: ParkReason,
+        event_id: str,
+    ) -> None:
+        outcome = Parked(hold_seconds(state.parks), reason)
+        self._follow(message, integration.id, state, outcome, time.monotonic(), event_id)
+
+    def _park_early(
+        self,
+        message: Incoming,
+        state: RetryState,
+        integration: Integration,
+        early: Early,
+        event_id: str,
+    ) -> None:
+        """The event is of the future: its producer's clock is fast, or ours is slow."""
+        outcome = Parked(min(early.seconds + 1, LONGEST_HOLD_SECONDS), "not-yet")
+        self._follow(message, integration.id, state, outcome, time.monotonic(), event_id)
 
     # From results to outcomes
 
@@ -315,16 +483,16 @@ class Pipeline:
                 self._conclude_one(lane, delivery, result)
         if accepted:
             self._observer.delivered(lane.integration.id, accepted)
-        if not lane.pause.is_on:
+        if not lane.block.is_on:
             return
         if accepted or any(isinstance(result, (NoProfile, Permanent)) for _, result in results):
-            lane.pause.end()
-            self._observer.resumed(lane.integration.id)
+            lane.block.end()
+            self._observer.unblocked(lane.integration.id)
         else:
             if all(isinstance(result, (Superseded, Duplicate, Busy)) for _, result in results):
-                lane.pause.told_nothing(time.monotonic())
+                lane.block.told_nothing(time.monotonic())
             for delivery in lane.clear():
-                self._park_for_setup(delivery, lane.pause)
+                self._park_for_block(delivery, lane.block)
 
     def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result) -> None:
         match result:
@@ -341,9 +509,9 @@ class Pipeline:
                 self._hand_on(delivery, Dead("adobe-rejected", failure), attempted=True)
             case Retryable(error, detail, http_status) if error in SETUP_ERRORS:
                 failure = Failure(error, detail, http_status)
-                if lane.pause.failed(failure, time.monotonic()):
-                    self._observer.paused(lane.integration.id, failure)
-                self._park_for_setup(delivery, lane.pause)
+                if lane.block.failed(failure, time.monotonic()):
+                    self._observer.blocked(lane.integration.id, failure)
+                self._park_for_block(delivery, lane.block)
             case Retryable():
                 self._retry_or_give_up(delivery, result)
             case Crashed(name):
@@ -384,16 +552,16 @@ class Pipeline:
             wait = min(wait, _BUSY_SECONDS * (1 << min(delivery.state.parks, 6)))
         return wait + _BUSY_SECONDS * (1.5 + self._jitter())
 
-    def _park_for_setup(self, delivery: Delivery, pause: SetupPause) -> None:
-        failure = pause.failure or Failure("adobe-refused", "")
-        since = delivery.state.paused_since_ms or self._now_ms()
-        if self._now_ms() - since > self._limits.setup_patience_seconds * 1000:
+    def _park_for_block(self, delivery: Delivery, block: Block) -> None:
+        failure = block.failure or Failure("adobe-refused", "")
+        if self._is_out_of_patience(delivery.state):
             self._hand_on(delivery, Dead("setup-failure", failure))
             return
+        since = delivery.state.blocked_since_ms or self._now_ms()
         parks = delivery.state.parks
-        delay = pause.parking_delay(parks, time.monotonic(), self._jitter())
-        delivery.state = replace(delivery.state, paused_since_ms=since)
-        self._hand_on(delivery, Parked(delay, "setup-failure", failure))
+        delay = block.parking_delay(parks, time.monotonic())
+        delivery.state = replace(delivery.state, blocked_since_ms=since)
+        self._hand_on(delivery, Parked(delay, "blocked", failure))
 
     # From outcomes to the broker
 
@@ -435,20 +603,28 @@ class Pipeline:
         match outcome:
             case Retried(delay_seconds, failure):
                 self._publish_delayed(message, own | _about(failure), delay_seconds)
-            case Parked(delay_seconds, "lane-full", _) if not state.attempts_made:
-                self._parking.park(message, state.integration_id or "", own, delay_seconds)
+            case Parked(delay_seconds, "busy"):
+                # It comes back as a due retry does: the user is free in a moment.
+                self._publish_delayed(message, own, delay_seconds)
+            case Parked() if not state.attempts_made:
+                self._parking.park(message, state, own | _error_of(outcome), outcome)
             case Parked(delay_seconds, _, cause):
                 about = _about(cause) if cause is not None else {}
-                self._publish_delayed(message, own | about, delay_seconds)
+                self._publish_delayed(message, own | about, delay_seconds, parked=True)
             case Dead(reason, failure):
                 own[names.DEAD_REASON] = reason
                 own[names.DEAD_AT] = self._now_ms()
                 self._publish(message, self._queues.dead_letters, "", own | _about(failure))
 
     def _publish_delayed(
-        self, message: Incoming, own: dict[str, Any], delay_seconds: float
+        self,
+        message: Incoming,
+        own: dict[str, Any],
+        delay_seconds: float,
+        *,
+        parked: bool = False,
     ) -> None:
-        to = self._delay.target(delay_seconds)
+        to = self._delay.target(delay_seconds, parked=parked)
         self._publish(
             message, to.exchange, to.routing_key, own | to.headers, mandatory=to.mandatory
         )
@@ -506,7 +682,7 @@ class Pipeline:
             attempts_made=state.attempts_made + 1,
             first_attempt_at_ms=state.first_attempt_at_ms or self._now_ms() - took_ms,
             elapsed_ms=state.elapsed_ms + took_ms,
-            paused_since_ms=None,
+            blocked_since_ms=None,
         )
 
     def _new_lane(self, integration: Integration) -> Lane:
@@ -516,7 +692,7 @@ class Pipeline:
             rounds=self._courier,
             gate=self._gate,
             pace=self._pace,
-            pause=SetupPause(self._limits.setup_probe_seconds, timeout + 5),
+            block=Block(self._limits.block_probe_seconds, timeout + 5),
             conclude=self._conclude,
             max_rest_seconds=self._policy.min_gap_seconds,
             max_events_in_flight=self._limits.events_in_flight,
@@ -529,15 +705,20 @@ class Pipeline:
 def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> RetryState:
     """The state in which a delivery for `integration_id` comes back, if it does."""
     match outcome:
-        case Parked(delay_seconds, reason, _):
+        case Parked(delay_seconds, reason):
             spared = round(delay_seconds * 1000) if state.attempts_made else 0
-            paused_since = state.paused_since_ms if reason == "setup-failure" else None
-            return state.parked(integration_id, spared, paused_since)
+            blocked_since = state.blocked_since_ms if reason in _SPENDS_PATIENCE else None
+            return state.parked(integration_id, spared, blocked_since)
         case Retried(delay_seconds, _):
             elapsed = state.elapsed_ms + round(delay_seconds * 1000)
             return replace(state, integration_id=integration_id, elapsed_ms=elapsed)
         case _:
             return replace(state, integration_id=integration_id)
+
+
+def _error_of(outcome: Parked) -> dict[str, Any]:
+    """Of a bundled event the code alone, since many of one bundle would say the same."""
+    return {names.ERROR: outcome.failure.error} if outcome.failure is not None else {}
 
 
 def _returns_of(message: Incoming) -> int:

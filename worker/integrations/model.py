@@ -165,6 +165,8 @@ class Integration(_Strict):
     organization_id: Text
     """The Didomi organization whose events this integration receives."""
     enabled: bool = True
+    paused: bool = False
+    """An operator's word: its events are parked, and spend neither budget nor patience."""
     type_id: Literal["adobe-experience-cloud"]
     authentication: Authentication
     properties: Properties

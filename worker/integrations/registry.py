@@ -71,6 +71,18 @@ class IntegrationRegistry:
         """The enabled integrations of a Didomi organization."""
         return self._by_organization.get(organization_id, [])
 
+    def disabled_for(self, organization_id: str) -> list[Integration]:
+        """The disabled integrations of a Didomi organization."""
+        return [
+            one
+            for one in self._by_id.values()
+            if one.organization_id == organization_id and not one.enabled
+        ]
+
+    def doubt_about(self, organization_id: str) -> str | None:
+        """Why an event of an organization that nothing is known of must wait; None to skip it."""
+        return None if self._by_id else "no integration is valid"
+
     def get(self, integration_id: str) -> Integration | None:
         return self._by_id.get(integration_id)
 

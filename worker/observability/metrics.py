@@ -39,8 +39,8 @@ class Metrics:
         self.lane_window = self._gauge_by_integration(
             "consent_lane_requests_allowed", "Requests an integration may have in flight now."
         )
-        self.lane_paused = self._gauge_by_integration(
-            "consent_lane_paused", "1 while an integration is paused for a fault of its set-up."
+        self.lane_blocked = self._gauge_by_integration(
+            "consent_lane_blocked", "1 while an integration is blocked for a fault of its set-up."
         )
         self.ordering_available = Gauge(
             "consent_ordering_available",
@@ -65,14 +65,14 @@ class Metrics:
         for one in seconds:
             histogram.observe(one)
 
-    def count_parked_again(self, integration_id: str, events: int) -> None:
+    def count_parked_again(self, integration_id: str, reason: str, events: int) -> None:
         """Count events that were parked once more, undecided."""
-        counter, _ = self._counted_by(integration_id, "parked", "lane-full")
+        counter, _ = self._counted_by(integration_id or "none", "parked", reason)
         counter.inc(events)
 
     def forget_lanes(self) -> None:
         """Before all lanes that there are tell theirs anew."""
-        for gauge in (self.lane_held, self.lane_window, self.lane_paused):
+        for gauge in (self.lane_held, self.lane_window, self.lane_blocked):
             gauge.clear()
 
     def _gauge_by_integration(self, name: str, documentation: str) -> Gauge:

@@ -11,7 +11,7 @@ import structlog
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
-from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, ParkReason, Retried
 from worker.observability.metrics import Metrics, describe
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class OutcomeLog:
                 self._log.error(
                     "delivery.dead", error=failure.error, detail=failure.detail, **fields
                 )
-            case Parked(delay, _, _):
+            case Parked(delay):
                 self._log.debug("delivery.parked", delay_seconds=round(delay, 3), **fields)
             case _:
                 self._log.debug(f"delivery.{kind}", **fields)
@@ -89,25 +89,29 @@ class OutcomeLog:
                     seconds=round(took, 4),
                 )
 
-    def parked_again(self, integration_id: str, events: int) -> None:
-        """A bundle of parked events found no room once more."""
-        self._metrics.count_parked_again(integration_id, events)
+    def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None:
+        """A bundle of parked events is parked once more, unopened."""
+        if integration_id and not self._is_known(integration_id):
+            integration_id = _UNKNOWN
+        self._metrics.count_parked_again(integration_id, reason, events)
         if self._is_verbose:
-            self._log.debug("bundle.parked", integration=integration_id, events=events)
+            self._log.debug(
+                "bundle.parked", integration=integration_id, reason=reason, events=events
+            )
 
-    def paused(self, integration_id: str, failure: Failure) -> None:
-        """An integration is paused: a person must mend its set-up."""
+    def blocked(self, integration_id: str, failure: Failure) -> None:
+        """An integration is blocked: a person must mend its set-up."""
         self._log.error(
-            "integration.paused",
+            "integration.blocked",
             integration=integration_id,
             error=failure.error,
             detail=failure.detail,
             remedy="mend the configuration or the rights at Adobe; it goes on by itself",
         )
 
-    def resumed(self, integration_id: str) -> None:
+    def unblocked(self, integration_id: str) -> None:
         """It works again."""
-        self._log.info("integration.resumed", integration=integration_id)
+        self._log.info("integration.unblocked", integration=integration_id)
 
 
 def _shown(event_id: str) -> str | None:

@@ -6,27 +6,31 @@ dead-lettered for want of an e-mail address.
 
 from __future__ import annotations
 
-from worker.events import Envelope, UndecodableEvent, read_record
+from worker.events import (
+    ConsentRecord,
+    EarlyEvent,
+    Envelope,
+    UndecodableEvent,
+    read_record,
+)
 from worker.integrations.model import Integration
-from worker.transform.decision import Decision, Deliver, Reject, Skip
+from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
 from worker.transform.identity import resolve_identity
 from worker.transform.mapping import AmbiguousMapping, UnusableValue, attributes_of, flatten
 
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
-    """Deliver, skip or reject; `now_ms` is milliseconds since the epoch. Never raises."""
+    """Deliver, skip, reject or wait; `now_ms` is milliseconds since the epoch. Never raises."""
     if (unwanted := _unwanted_kind(integration, envelope)) is not None:
         return unwanted
     try:
         record = read_record(envelope, now_ms)
     except UndecodableEvent as error:
         return Reject(error.reason, str(error))
-    if envelope.regulation not in integration.regulations:
-        return Skip("regulation")
-    if record.is_pending:
-        return Skip("pending-approval")
-    if not (record.organization_user_id or "").strip():
-        return Skip("guest")
+    except EarlyEvent as early:
+        return Early(early.seconds)
+    if (unwanted := _unwanted_record(integration, envelope, record)) is not None:
+        return unwanted
     try:
         flat = flatten(record, integration.wanted_values)
     except AmbiguousMapping as error:
@@ -58,3 +62,13 @@ def _unwanted_kind(integration: Integration, envelope: Envelope) -> Skip | None:
     if envelope.is_snapshot:
         return Skip("user-event")
     return Skip("event-deleted") if envelope.is_deletion else None
+
+
+def _unwanted_record(
+    integration: Integration, envelope: Envelope, record: ConsentRecord
+) -> Skip | None:
+    if envelope.regulation not in integration.regulations:
+        return Skip("regulation")
+    if record.is_pending:
+        return Skip("pending-approval")
+    return None if (record.organization_user_id or "").strip() else Skip("guest")

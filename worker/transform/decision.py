@@ -3,7 +3,8 @@
 Decision
  ├─ Deliver   something is to be said to Adobe
  ├─ Skip      nothing is to be done, which is normal; acknowledged and counted
- └─ Reject    something is wrong; a person must look, so it becomes a dead letter
+ ├─ Reject    something is wrong; a person must look, so it becomes a dead letter
+ └─ Early     its time has not come yet, by the worker's clock: it waits
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from worker.integrations.model import UserIdentifier
 
 SkipReason = Literal[
     "consent-event",
+    "disabled",
     "duplicate",
     "event-deleted",
     "guest",
@@ -71,4 +73,11 @@ class Reject:
     detail: str
 
 
-Decision = Deliver | Skip | Reject
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The event is of the future, by the worker's clock, for `seconds` more."""
+
+    seconds: float
+
+
+Decision = Deliver | Skip | Reject | Early

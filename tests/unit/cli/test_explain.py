@@ -75,7 +75,7 @@ def test_a_person_reads_the_same_as_text(cli: CommandLine) -> None:
         pytest.param(_event(consents={}), {}, "skip", "nothing-mapped", id="nothing mapped"),
         pytest.param(_event(regulation="cpra"), {}, "skip", "regulation", id="regulation"),
         pytest.param(_event(organization_id="else"), {}, "skip", "no-integration", id="of others"),
-        pytest.param(_event(), {"enabled": False}, "skip", "no-integration", id="disabled"),
+        pytest.param(_event(), {"enabled": False}, "skip", "disabled", id="disabled"),
     ],
 )
 def test_what_is_not_delivered_has_a_reason(

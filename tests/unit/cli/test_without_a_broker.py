@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there_is_named(cli: CommandLine, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("delay", "exchange", "queues"),
-    [("native", "acme.delay.125ms", 16), ("plugin", "acme.delayed", 4)],
+    [("native", "acme.delay.125ms", 17), ("plugin", "acme.delayed", 5)],
 )
 def test_the_topology_is_shown_without_asking_the_broker(
     cli: CommandLine, delay: str, exchange: str, queues: int

@@ -10,12 +10,12 @@ from tests.unit.delivery.parts import Hand, Store, event
 from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
+from worker.delivery.block import Block
 from worker.delivery.courier import Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.pace import RequestPace
-from worker.delivery.pause import SetupPause
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 
@@ -91,7 +91,7 @@ class Bench:
             rounds=self.rounds,
             gate=self.gate,
             pace=RequestPace(lambda: now() * cpu_share),
-            pause=SetupPause(15, 35),
+            block=Block(15, 35),
             conclude=self._conclude,
             max_rest_seconds=5.0,
             max_events_in_flight=max_events_in_flight,

@@ -66,7 +66,7 @@ class Hand:
         self.intake = self
         self.session = Line()
         self.queue = queue
-        self.prefetch = prefetch
+        self.prefetch = self.room = prefetch
         self.in_hand = 0
         self.is_second = False
         self.acknowledged: list[int] = []

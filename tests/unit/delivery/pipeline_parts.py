@@ -72,7 +72,7 @@ class Worker:
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
             queues=Names("consent"),
-            limits=Limits(100_000, 5, setup_probe_seconds=15, setup_patience_seconds=86_400),
+            limits=Limits(100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400),
             observer=self,
             clock=lambda: NOON + now() - began + clock_lead,
             jitter=lambda: 0.0,
@@ -96,6 +96,12 @@ class Worker:
     def is_broken_for(self, _: str) -> list[str]:
         return []
 
+    def disabled_for(self, _: str) -> list[Integration]:
+        return []
+
+    def doubt_about(self, _: str) -> str | None:
+        return None
+
     def outcome(self, _: str, outcome: Outcome, seconds: float, event_id: str) -> None:
         reason = outcome.reason if isinstance(outcome, Skipped) else type(outcome).__name__.lower()
         self.told.append(reason)
@@ -103,14 +109,14 @@ class Worker:
     def delivered(self, _: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         self.told += ["delivered"] * len(accepted)
 
-    def parked_again(self, _: str, events: int) -> None:
+    def parked_again(self, _: str, reason: str, events: int) -> None:
         self.told += ["parked again"] * events
 
-    def paused(self, _: str, failure: Failure) -> None:
-        self.told.append("pause")
+    def blocked(self, _: str, failure: Failure) -> None:
+        self.told.append("block")
 
-    def resumed(self, _: str) -> None:
-        self.told.append("resumed")
+    def unblocked(self, _: str) -> None:
+        self.told.append("unblocked")
 
 
 def body(event_id: str, *, ago: float = 60, enabled: bool = True, user: str = "lena") -> bytes:

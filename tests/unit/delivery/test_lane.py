@@ -299,9 +299,9 @@ async def test_a_changed_limit_holds_from_the_next_request_on() -> None:
 @in_virtual_time
 async def test_a_changed_configuration_ends_a_pause_and_says_so() -> None:
     bench = Bench()
-    bench.lane.pause.failed(Failure("token-refused", ""), now())
+    bench.lane.block.failed(Failure("token-refused", ""), now())
     assert bench.lane.adopt(bench.integration)
-    assert not bench.lane.pause.is_on
+    assert not bench.lane.block.is_on
 
 
 # Suspects
@@ -564,20 +564,21 @@ async def test_parked_events_come_back_at_the_pace_at_which_events_went() -> Non
         await after(0.04)
     delays = [bench.lane.parking_delay() for _ in range(1000)]
     assert delays == sorted(delays)
-    assert delays[-1] == pytest.approx(1000 / 50, rel=0.1)
+    assert delays[-1] == pytest.approx(8)
+    assert delays[200] == pytest.approx(200 / 50, rel=0.2)
 
 
 @in_virtual_time
-async def test_a_lane_that_stands_still_parks_for_ever_longer_but_64_seconds_at_most() -> None:
+async def test_a_lane_that_stands_still_parks_for_ever_longer_but_8_seconds_at_most() -> None:
     bench = Bench()
     delays = []
     for _ in range(60):
         delays += [bench.lane.parking_delay() for _ in range(50)]
         await after(1)
     assert min(delays) >= 1
-    assert max(delays) == pytest.approx(64)
+    assert max(delays) == pytest.approx(8)
     assert delays[0] < 2
-    assert delays[-1] == pytest.approx(64)
+    assert delays[-1] == pytest.approx(8)
 
 
 @in_virtual_time

@@ -20,7 +20,7 @@ class Room:
 
     def __init__(self, **limits: int) -> None:
         self.bench = Bench(**({"messages_per_request": 1, "requests_in_flight": 1} | limits))
-        self.bench.hand.prefetch = PREFETCH
+        self.bench.hand.prefetch = self.bench.hand.room = PREFETCH
         self.parked: list[Delivery] = []
         self.lanes = Lanes(lambda _: self.bench.lane, self._park, self.bench.gate)
         self.lane = self.lanes.of(self.bench.integration)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pamqp.commands import Basic
+
 from tests.unit.delivery.parts import Published, Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
-from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
+from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
+from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, INTEGRATION, PARKS, RETURNS
-from worker.delivery.bundle import unpack
+from worker.delivery.bundle import pack, unpack
 
 ROOM = 2
 SMALL_SHOP = integration(limits={"profile_gap_seconds": 0, "events_held": ROOM})
@@ -124,7 +127,8 @@ async def test_a_bundle_that_finds_no_room_at_all_is_parked_whole() -> None:
     await after(0.01)
     assert shop.told[-5:] == ["parked again"] * 5
     assert len(shop.published) == 2
-    assert (shop.latest.body, shop.latest.headers) == (bundle.body, bundle.headers)
+    assert shop.latest.body == bundle.body
+    assert shop.latest.headers == bundle.headers | {PARKS: 2}
     assert shop.latest.properties.message_id != bundle.properties.message_id
 
 
@@ -167,9 +171,9 @@ async def test_a_retry_is_parked_by_itself_since_its_budget_depends_on_the_delay
 @in_virtual_time
 async def test_bundles_are_bounded_in_number_and_bytes() -> None:
     shop = await Shop().full()
-    shop.come(60)
+    shop.come(410)
     await after(GATHERED_SECONDS)
-    assert [one.headers[BUNDLE] for one in shop.published] == [25, 25, 10]
+    assert [one.headers[BUNDLE] for one in shop.published] == [200, 200, 10]
     shop.published.clear()
     for number in range(7):
         event = body(f"large{number}", user=f"large{number}") + b" " * 90_000
@@ -180,19 +184,56 @@ async def test_bundles_are_bounded_in_number_and_bytes() -> None:
 
 
 @in_virtual_time
-async def test_while_fresh_events_come_bundles_are_opened_one_after_the_other() -> None:
+async def test_while_fresh_events_come_bundles_in_vain_are_handled_one_after_the_other() -> None:
+    shop = await Shop().full()
+    bundles = [await shop.parked(ROOM) for _ in range(5)]
+    shop.hand.is_second = True
+    for bundle in bundles:
+        shop.come_back(bundle)
+    await after(0.05)
+    assert 1 <= shop.told.count("parked again") / ROOM <= 3
+    await after(1)
+    assert shop.told.count("parked again") == 5 * ROOM
+
+
+@in_virtual_time
+async def test_bundles_of_a_lane_that_keeps_up_wait_for_no_fresh_events() -> None:
     shop = await Shop().full()
     bundles = [await shop.parked(ROOM) for _ in range(5)]
     await shop.empty()
     done = shop.told.count("delivered")
     shop.hand.is_second = True
+    began = now()
     for bundle in bundles:
         shop.come_back(bundle)
-    await after(0.05)
-    opened = (shop.told.count("delivered") - done) / ROOM
-    assert 1 <= opened <= 3
-    await after(1)
+        await after(0.012)
     assert shop.told.count("delivered") - done == 5 * ROOM
+    assert now() - began < 0.1
+
+
+@in_virtual_time
+async def test_a_forged_bundle_of_more_events_than_any_has_is_one_dead_letter() -> None:
+    shop = await Shop().full()
+    for many in (pack([event_in_a_bundle()] * 801), pack([event_in_a_bundle(b" " * 1_100_000)])):
+        shop.pipeline.take(shop.hand.message(many, {BUNDLE: 100}))
+        await after(0.1)
+        assert shop.latest.headers["consent-dead-reason"] == "invalid-headers"
+        assert shop.latest.body == many
+    assert len(shop.published) == 2
+
+
+@in_virtual_time
+async def test_a_bundle_within_a_bundle_is_one_dead_letter() -> None:
+    shop = await Shop().full()
+    inner = event_in_a_bundle(pack([event_in_a_bundle()] * 2), **{BUNDLE: 2})
+    shop.pipeline.take(shop.hand.message(pack([inner]), {BUNDLE: 1}))
+    await after(0.1)
+    assert shop.latest.headers["consent-dead-reason"] == "invalid-headers"
+    assert len(shop.published) == 1
+
+
+def event_in_a_bundle(content: bytes = b"{}", **headers: int) -> tuple[bytes, bytes]:
+    return encode_content_header(Basic.Properties(headers=headers), len(content)), content
 
 
 @in_virtual_time

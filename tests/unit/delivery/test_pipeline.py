@@ -15,6 +15,7 @@ from worker.broker.delay import LEVELS, level_ttl_ms, level_word
 REFUSED = Retryable("adobe-refused", "HTTP 403", 403)
 AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
 FIVE_MINUTES = 300
+GATHERED_SECONDS = 0.06
 WEEK = 7 * 86_400
 
 
@@ -24,18 +25,19 @@ async def test_a_pause_parks_without_an_attempt_and_ends_with_a_probe() -> None:
     worker = Worker(adobe, Store())
     adobe.reply = REFUSED
     await worker.take(body("e1"))
-    assert worker.told == ["pause", "parked"]
+    assert worker.told == ["block", "parked"]
     await worker.take(body("e2", user="omar"))
     assert (worker.told[2:], adobe.asked) == (["parked"], 1)
+    await after(GATHERED_SECONDS)
     for parked in worker.hand.session.published:
         assert "consent-attempts" not in parked.headers
-        assert parked.headers["consent-paused-since"]
+        assert parked.headers["consent-blocked-since"]
         assert parked.headers["consent-error"] == "adobe-refused"
     adobe.reply = Accepted("x")
     await after(15)
     for parked in list(worker.hand.session.published):
         await worker.take(parked.body, parked.headers)
-    assert worker.told[3:] == ["delivered", "resumed", "delivered"]
+    assert worker.told[3:] == ["delivered", "unblocked", "delivered"]
 
 
 @in_virtual_time
@@ -45,13 +47,13 @@ async def test_a_probe_that_had_nothing_to_send_does_not_hold_the_next_one() -> 
     await worker.take(body("e1"))
     adobe.reply = REFUSED
     await worker.take(body("e2", user="omar"))
-    parked = worker.latest
     await after(15)
+    parked = worker.latest
     await worker.take(body("e1"))
-    assert worker.told == ["delivered", "pause", "parked", "duplicate"]
+    assert worker.told == ["delivered", "block", "parked", "duplicate"]
     adobe.reply = Accepted("x")
     await worker.take(parked.body, parked.headers)
-    assert worker.told[4:] == ["delivered", "resumed"]
+    assert worker.told[4:] == ["delivered", "unblocked"]
 
 
 @in_virtual_time
@@ -88,7 +90,9 @@ async def test_a_week_old_dead_letter_does_not_overwrite_a_newer_choice() -> Non
     ("ago", "outcome"),
     [
         pytest.param(-FIVE_MINUTES, "delivered", id="5 minutes ahead"),
-        pytest.param(-FIVE_MINUTES - 1, "dead", id="more than that"),
+        pytest.param(-FIVE_MINUTES - 1, "parked", id="more than that"),
+        pytest.param(-FIVE_MINUTES - 86_400, "parked", id="a day more"),
+        pytest.param(-FIVE_MINUTES - 86_401, "dead", id="more than a day"),
         pytest.param(-1000 * 365 * 86_400, "dead", id="a thousand years ahead"),
         pytest.param(80 * 365 * 86_400, "delivered", id="before 1970"),
         pytest.param(1500 * 365 * 86_400, "delivered", id="long ago"),

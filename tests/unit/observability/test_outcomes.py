@@ -128,10 +128,10 @@ def test_by_default_only_requests_and_trouble_are_logged() -> None:
 def test_a_pause_names_what_to_do_and_its_end_is_told() -> None:
     told = OutcomeLog(Metrics(), {"shop"}.__contains__)
     with capture_logs() as lines:
-        told.paused("shop", Failure("token-refused", "invalid_client"))
-        told.resumed("shop")
+        told.blocked("shop", Failure("token-refused", "invalid_client"))
+        told.unblocked("shop")
     paused, resumed = lines
-    assert (paused["event"], paused["log_level"]) == ("integration.paused", "error")
+    assert (paused["event"], paused["log_level"]) == ("integration.blocked", "error")
     assert (paused["error"], paused["detail"]) == ("token-refused", "invalid_client")
     assert "configuration" in paused["remedy"]
-    assert resumed["event"] == "integration.resumed"
+    assert resumed["event"] == "integration.unblocked"

@@ -1,13 +1,15 @@
-"""The pause of an integration whose set-up is at fault: a refused secret, a missing right. Pure.
+"""The block of an integration whose set-up is at fault: a refused secret, a missing right. Pure.
 
-Such a fault is nobody's event's, so it costs none of them its retry budget: the integration pauses,
-its events are parked, and one at a time is let through to find out whether somebody has mended it.
+Such a fault is nobody's event's, so it costs none of them its retry budget: the integration is
+blocked, its events are parked, and one at a time is let through to find out whether somebody has
+mended it.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from worker.broker.delay import by_one_level
 from worker.delivery.outcome import Failure
 
 SETUP_ERRORS: Final = frozenset(
@@ -21,9 +23,12 @@ SETUP_ERRORS: Final = frozenset(
 )
 """Errors that a person must mend, in the configuration or at Adobe."""
 _SLOWEST: Final = 8
+_DOUBLINGS: Final = 10
+_LONGEST_SECONDS: Final = 240.0
+"""Beside what is left until the next probe, so that the longest level of the delay is enough."""
 
 
-class SetupPause:
+class Block:
     """Times are seconds of one monotonic clock. `probe_seconds` lie between two probes at first,
     and up to eight times as much later on; a probe that tells nothing is over after
     `probe_timeout_seconds`.
@@ -40,13 +45,13 @@ class SetupPause:
 
     @property
     def is_on(self) -> bool:
-        """Whether the integration is paused."""
+        """Whether the integration is blocked."""
         return self.failure is not None
 
     def failed(self, failure: Failure, now: float) -> bool:
-        """The set-up is at fault; says whether the pause begins with this.
+        """The set-up is at fault; says whether the block begins with this.
 
-        Only a probe tells something new: what else fails during a pause was sent before it.
+        Only a probe tells something new: what else fails during a block was sent before it.
         """
         begins = self.failure is None
         self.failure = failure
@@ -57,7 +62,7 @@ class SetupPause:
         return begins
 
     def end(self) -> bool:
-        """It works again, or may do so; says whether there was a pause."""
+        """It works again, or may do so; says whether there was a block."""
         was_on = self.is_on
         self.failure = None
         self._is_probing = False
@@ -72,21 +77,25 @@ class SetupPause:
         self._is_probing = True
         return True
 
+    def is_probe_due(self, now: float) -> bool:
+        """Whether the next event that comes will be let through."""
+        return now >= self._probe_at
+
     def told_nothing(self, now: float) -> None:
         """The event let through had nothing to send: the next one may be the probe at once."""
         if self._is_probing:
             self._probe_at = now
             self._is_probing = self._scout_is_out = False
 
-    def parking_delay(self, parks: int, now: float, jitter: float) -> float:
-        """Seconds to park an event that was parked `parks` times; `jitter` is in [-1, 1].
+    def parking_delay(self, parks: int, now: float) -> float:
+        """Seconds to park an event that was parked `parks` times.
 
         The first one after each probe is the scout that will be the next probe; the others come
-        back later, and ever more rarely, so that a long pause costs the broker little.
+        back later, and ever more rarely, so that a long block costs the broker little.
         """
         until_probe = max(0.0, self._probe_at - now) + 0.1
         if not self._scout_is_out:
             self._scout_is_out = True
             return until_probe
-        spread = self._probe_seconds * min(1 << min(parks, 10), _SLOWEST)
-        return until_probe + spread * (1 + 0.5 * jitter)
+        spread = min(self._probe_seconds * (1 << min(parks, _DOUBLINGS)), _LONGEST_SECONDS)
+        return by_one_level(until_probe + spread)

@@ -1,0 +1,104 @@
+"""Bundles that come back are opened one after the other, and handed on in slices.
+
+While fresh events come, these go first: a bundle may have many events, and most of them may be
+parked again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from worker.broker import headers as names
+from worker.broker.consumer import Incoming
+from worker.broker.intake import Intake
+from worker.delivery.bundle import NotABundle, unpack
+
+REST_SECONDS: Final = 0.02
+"""Between two bundles, or two slices of one, while fresh events come and nothing waits for them."""
+HURRY_SECONDS: Final = 0.004
+"""The same where the lane keeps up with what is opened."""
+_SLICE_EVENTS: Final = 25
+"""Handled without a pause, so it bounds how long others wait."""
+
+Open = Callable[[Incoming], tuple[list[Incoming], float]]
+
+
+class Opening:
+    """`open_bundle` gets a bundle when its turn has come, and gives its events, none if it was
+    dealt with as a whole, and for how long to rest after each slice of them while fresh events
+    come; `take` gets each event.
+    """
+
+    def __init__(self, open_bundle: Open, take: Callable[[Incoming], None]) -> None:
+        self._open = open_bundle
+        self._take = take
+        self._bundles: deque[Incoming] = deque()
+        self._events: deque[Incoming] = deque()
+        self._rest_seconds = REST_SECONDS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, message: Incoming) -> None:
+        """A bundle has come."""
+        self._bundles.append(message)
+        if self._timer is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        first = (self._events or self._bundles)[0]
+        seconds = self._rest_seconds if first.intake.gives_way() else 0
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._next)
+
+    def _next(self) -> None:
+        self._timer = None
+        if not self._events:
+            bundle = self._bundles.popleft()
+            self._rest_seconds = REST_SECONDS
+            if bundle.is_ours:  # or the broker gives it out again
+                events, self._rest_seconds = self._open(bundle)
+                self._events.extend(events)
+        for _ in range(min(_SLICE_EVENTS, len(self._events))):
+            event = self._events.popleft()
+            if event.is_ours:
+                self._take(event)
+        if self._events or self._bundles:
+            self._wait()
+
+
+class _Bundle:
+    """A bundle that came back: settled when all of its events are."""
+
+    def __init__(self, message: Incoming) -> None:
+        self.intake: Intake = message.intake
+        self._message = message
+
+    def settle(self, _: int) -> None:
+        self._message.settle()
+
+
+def events_of(message: Incoming, returns: int) -> list[Incoming]:
+    """The events of a bundle that was returned so often, as messages; raises `NotABundle`.
+
+    Since when they are blocked is told by the bundle, which may have been parked again unopened.
+    """
+    events = unpack(message.body)
+    bundle = _Bundle(message)
+    messages = [
+        Incoming(number, content_header, body, bundle)
+        for number, (content_header, body) in enumerate(events)
+    ]
+    if any(names.BUNDLE in one.headers for one in messages):
+        raise NotABundle("a bundle within a bundle")
+    told = {names.RETURNS: returns} if returns else {}
+    for name in (names.PARKS, names.BLOCKED_SINCE):
+        if name in message.headers:
+            told[name] = message.headers[name]
+    for one in messages:
+        kept = one.headers
+        if names.BLOCKED_SINCE in kept and names.BLOCKED_SINCE not in told:
+            kept = {key: value for key, value in kept.items() if key != names.BLOCKED_SINCE}
+        one.headers = {**kept, **told} if told else kept
+    message.open_deliveries = len(messages)
+    return messages
