@@ -51,7 +51,7 @@ class _Kind(NamedTuple):
 
 @dataclass(slots=True)
 class _Gathered:
-    """Events of one kind that go together, for the delay of the first and with its `own` headers."""
+    """Events of one kind that go together, for the delay and with the headers of the first."""
 
     kind: _Kind
     own: dict[str, Any]
