@@ -40,6 +40,9 @@ ErrorCode = Literal[
     "token-unavailable",
 ]
 
+Fault = Literal["message", "set-up", "ambiguous"]
+"""`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up."""
+
 DETAIL_CHARACTERS: Final = 1000
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
@@ -68,9 +71,12 @@ class Retryable:
 
 @dataclass(frozen=True, slots=True)
 class Permanent:
+    """`fault` is whose fault the refusal is, by Adobe's words."""
+
     error: ErrorCode
     detail: str
     http_status: int | None = None
+    fault: Fault = "message"
 
 
 Reply = Accepted | NoProfile | Retryable | Permanent

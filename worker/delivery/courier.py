@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
@@ -23,6 +25,8 @@ from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
 from worker.ordering.store import Claim, Contended, Granted, Settlement
 from worker.transform.decision import Deliver, Identity
 from worker.transform.xdm import build_record, encode_message
+
+log = structlog.get_logger(__name__)
 
 _LOOK_UPS_AT_ONCE = 8
 _WHOLE_RECORD = "."
@@ -79,11 +83,20 @@ class _Parcel:
         self.granted = granted
         self.folded = folded
         self.message: OutgoingMessage | None = None
-        self.reply: Reply | None = None
+        self.reply: Reply | Crashed | None = None
         self.was_sent = False
         self.parts: list[_Parcel] = []
 
-    def encode(self, integration: Integration) -> None:
+    def encode(self, integration: Integration) -> bool:
+        """Whether there is a message now. What can't be encoded concerns itself alone."""
+        try:
+            self._encode(integration)
+        except Exception as error:
+            log.exception("message.not_encodable", integration=integration.id)
+            self.reply = Crashed(type(error).__name__)
+        return self.message is not None
+
+    def _encode(self, integration: Integration) -> None:
         choices = [one.choice for one in self.deliveries]
         newest = choices[0] if len(choices) == 1 else max(choices, key=_when)
         attributes = self.folded.attributes
@@ -140,11 +153,9 @@ class Courier:
         wanted = [one for one in parcels if one.folded.attributes]
         if integration.needs_lookup:
             wanted = await self._existing(integration, wanted, deadline)
+        await self._send(integration, [one for one in wanted if one.encode(integration)], deadline)
         for parcel in wanted:
-            parcel.encode(integration)
-        await self._send(integration, wanted, deadline)
-        for parcel in wanted:
-            if isinstance(parcel.reply, Permanent) and len(parcel.deliveries) > 1:
+            if _is_messages_fault(parcel.reply) and len(parcel.deliveries) > 1:
                 await self._take_apart(integration, parcel, deadline)
         settlements = [one.settlement() for one in parcels]
         await self._gate.settle(integration.id, settlements, integration.limits.profile_gap_seconds)
@@ -162,8 +173,8 @@ class Courier:
         for delivery in sorted(parcel.deliveries, key=lambda one: _when(one.choice), reverse=True):
             part = _parcel(integration, [delivery], Granted(lease, stored))
             if part.folded.attributes:
-                part.encode(integration)
-                await self._send(integration, [part], deadline)
+                sendable = [part] if part.encode(integration) else []
+                await self._send(integration, sendable, deadline)
             stored = {**stored, **part.written()}
             parcel.parts.append(part)
 
@@ -208,7 +219,7 @@ class Courier:
                     replies = await self._sender.send(integration, messages)
             except TimeoutError:
                 replies = _TIMEOUT
-        if isinstance(replies, Permanent) and len(parcels) > 1:
+        if _is_messages_fault(replies) and len(parcels) > 1:
             middle = len(parcels) // 2
             await self._send(integration, parcels[:middle], deadline)
             await self._send(integration, parcels[middle:], deadline)
@@ -252,11 +263,16 @@ def _claimed(
     return {path for one in group for path in one.choice.attributes}
 
 
+def _is_messages_fault(reply: object) -> bool:
+    """Whether it is worth to find out which message, or which event of it, was refused."""
+    return isinstance(reply, Crashed) or (isinstance(reply, Permanent) and reply.fault != "set-up")
+
+
 def _when(choice: Deliver) -> tuple[int, int]:
     return choice.event_time_ms, choice.updated_at_ms or 0
 
 
-def _result(verdict: Verdict, reply: Reply | None) -> Result:
+def _result(verdict: Verdict, reply: Reply | Crashed | None) -> Result:
     if verdict is Verdict.SUPERSEDED:
         return Superseded()
     if verdict is Verdict.DUPLICATE:

@@ -27,6 +27,7 @@ from worker.delivery.courier import Crashed, Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
+from worker.delivery.suspicion import SetupSuspicion
 from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
@@ -80,6 +81,7 @@ class Lane:
     ) -> None:
         self.integration = integration
         self.block = block
+        self.suspicion = SetupSuspicion()
         self.held = 0
         self._max_rest_seconds = max_rest_seconds
         self._max_events_in_flight = max_events_in_flight
@@ -144,6 +146,7 @@ class Lane:
         says whether it was blocked.
         """
         self.integration = integration
+        self.suspicion = SetupSuspicion()
         self._window.set_limit(integration.limits.requests_in_flight)
         return self.block.end()
 

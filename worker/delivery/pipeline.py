@@ -63,7 +63,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
 from worker.transform.decide import decide
-from worker.transform.decision import Early, Reject, Skip
+from worker.transform.decision import Early, Reject, Skip, SkipReason
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,11 @@ _UNREADABLE: Final = (
     "lost, its body is not"
 )
 _BUSY_SECONDS: Final = 0.25
+_SKIP_REASONS: Final[dict[type, SkipReason]] = {
+    Superseded: "superseded",
+    Duplicate: "duplicate",
+    NoProfile: "no-profile",
+}
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
 
@@ -477,6 +482,7 @@ class Pipeline:
         accepted: list[tuple[Delivery, Accepted]] = []
         for delivery, result in results:
             if isinstance(result, Accepted):
+                lane.suspicion.accepted()
                 accepted.append((delivery, result))
                 delivery.message.settle()
             else:
@@ -485,7 +491,7 @@ class Pipeline:
             self._observer.delivered(lane.integration.id, accepted)
         if not lane.block.is_on:
             return
-        if accepted or any(isinstance(result, (NoProfile, Permanent)) for _, result in results):
+        if accepted or any(_shows_a_right_setup(result) for _, result in results):
             lane.block.end()
             self._observer.unblocked(lane.integration.id)
         else:
@@ -496,14 +502,12 @@ class Pipeline:
 
     def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result) -> None:
         match result:
-            case Superseded():
-                self._skip_delivery(delivery, Skipped("superseded"))
-            case Duplicate():
-                self._skip_delivery(delivery, Skipped("duplicate"))
-            case NoProfile():
-                self._skip_delivery(delivery, Skipped("no-profile"))
+            case Superseded() | Duplicate() | NoProfile():
+                self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
             case Busy():
                 self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))
+            case Permanent(fault=fault) if lane.suspicion.concerns(fault):
+                self._suspect_setup(lane, delivery, result)
             case Permanent(error, detail, http_status):
                 failure = Failure(error, detail, http_status)
                 self._hand_on(delivery, Dead("adobe-rejected", failure), attempted=True)
@@ -518,7 +522,25 @@ class Pipeline:
                 failure = Failure("unexpected-error", name)
                 self._hand_on(delivery, Dead("unexpected-error", failure), attempted=True)
 
-    def _retry_or_give_up(self, delivery: Delivery, reply: Retryable) -> None:
+    def _suspect_setup(self, lane: Lane, delivery: Delivery, refusal: Permanent) -> None:
+        """A refusal that speaks of the set-up: the event is tried again, until so many are refused
+        that the integration is blocked, and no event is dead for it.
+        """
+        failure = Failure(refusal.error, refusal.detail, refusal.http_status)
+        if lane.suspicion.refused(delivery.user) or lane.block.is_on:
+            if lane.block.failed(failure, time.monotonic()):
+                self._observer.blocked(lane.integration.id, failure)
+            self._park_for_block(delivery, lane.block)
+        else:
+            again = Retryable(refusal.error, refusal.detail, refusal.http_status)
+            self._retry_or_give_up(delivery, again, "adobe-rejected")
+
+    def _retry_or_give_up(
+        self,
+        delivery: Delivery,
+        reply: Retryable,
+        dead_reason: DeadReason = "retries-exhausted",
+    ) -> None:
         failure = Failure(reply.error, reply.detail, reply.http_status)
         made = self._after_attempt(delivery)
         delay = self._policy.next_delay(
@@ -528,7 +550,7 @@ class Pipeline:
             retry_after_seconds=reply.retry_after_seconds,
         )
         if delay is None:
-            self._hand_on(delivery, Dead("retries-exhausted", failure), attempted=True)
+            self._hand_on(delivery, Dead(dead_reason, failure), attempted=True)
         else:
             self._hand_on(delivery, Retried(delay, failure), attempted=True)
 
@@ -714,6 +736,13 @@ def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> R
             return replace(state, integration_id=integration_id, elapsed_ms=elapsed)
         case _:
             return replace(state, integration_id=integration_id)
+
+
+def _shows_a_right_setup(result: Result) -> bool:
+    """Whether Adobe has judged the message itself, or the person."""
+    return isinstance(result, NoProfile) or (
+        isinstance(result, Permanent) and result.fault == "message"
+    )
 
 
 def _error_of(outcome: Parked) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 from tests.unit.delivery.parts import Hand, Published, Store
 from tests.unit.delivery.virtual_time import after, now
 from tests.unit.examples import event_document, integration
-from worker.adobe.replies import Accepted, Retryable
+from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
@@ -32,7 +32,7 @@ class Adobe:
     """Answers requests with `reply`, while it answers, and keeps the records that it accepted."""
 
     def __init__(self) -> None:
-        self.reply: Accepted | Retryable = Accepted("x")
+        self.reply: Accepted | Retryable | Permanent = Accepted("x")
         self.records: list[Any] = []
         self.asked = 0
         self.answers = asyncio.Event()
@@ -43,10 +43,10 @@ class Adobe:
 
     async def send(
         self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable:
+    ) -> list[Accepted] | Retryable | Permanent:
         self.asked += 1
         await self.answers.wait()
-        if isinstance(self.reply, Retryable):
+        if isinstance(self.reply, (Retryable, Permanent)):
             return self.reply
         self.records += [one.record["_acme"] for one in messages]
         return [self.reply] * len(messages)

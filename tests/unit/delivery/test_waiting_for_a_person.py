@@ -9,7 +9,7 @@ import pytest
 from tests.unit.delivery.parts import Published, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
-from worker.adobe.replies import Accepted, Retryable
+from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS
 from worker.delivery.bundle import unpack
 from worker.integrations.model import Integration
@@ -265,3 +265,63 @@ async def test_each_event_of_a_bundle_keeps_its_body_to_the_byte() -> None:
         body("e1", user="u1"),
         body("e2", user="u2"),
     ]
+
+
+WRONG_ORG = Permanent("adobe-rejected", "HTTP 400: wrong ims org", 400, fault="set-up")
+UNKNOWN_FORMAT = Permanent("adobe-rejected", "HTTP 400: unknown", 400, fault="ambiguous")
+
+
+@pytest.mark.parametrize("refusal", [WRONG_ORG, UNKNOWN_FORMAT])
+@in_virtual_time
+async def test_a_set_up_that_refuses_every_message_blocks_and_makes_no_dead_letter(
+    refusal: Permanent,
+) -> None:
+    office = Office()
+    office.adobe.reply = refusal
+    await office.come(30)
+    assert office.told.count("block") == 1
+    assert "dead" not in office.told
+    office.adobe.reply = Accepted("x")
+    office.in_force = [SHOP.model_copy()]
+    for parked in list(office.hand.session.published):
+        await office.come_back(parked)
+    assert office.told.count("delivered") == 30
+
+
+@in_virtual_time
+async def test_a_few_refusals_of_that_kind_are_tried_again_and_named_in_the_end() -> None:
+    office = Office()
+    office.adobe.reply = WRONG_ORG
+    retry = await office.come(1)
+    for _ in range(6):
+        await after(_path_seconds(retry))
+        retry = await office.come_back(retry)
+    assert retry.headers["consent-dead-reason"] == "adobe-rejected"
+    assert retry.headers["consent-attempts"] == 7
+    assert "block" not in office.told
+
+
+@in_virtual_time
+async def test_refusals_of_one_person_alone_block_nobody() -> None:
+    office = Office()
+    office.adobe.reply = WRONG_ORG
+    for number in range(25):
+        await office.take(body(f"e{number}", user="lena"))
+    assert "block" not in office.told
+
+
+@in_virtual_time
+async def test_an_ambiguous_refusal_is_the_messages_fault_once_another_was_accepted() -> None:
+    office = Office()
+    await office.take(body("good", user="ole"))
+    office.adobe.reply = UNKNOWN_FORMAT
+    await office.take(body("bad"))
+    assert office.told == ["delivered", "dead"]
+
+
+@in_virtual_time
+async def test_a_batch_refused_for_the_set_up_is_not_halved() -> None:
+    office = Office()
+    office.adobe.reply = WRONG_ORG
+    await office.come(16)
+    assert office.adobe.asked == 1
