@@ -25,7 +25,7 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, Timing
 from worker.ordering.users import UserKeys
-from worker.settings import UnusableSetting, WorkerSettings
+from worker.settings import UnusableSetting, WorkerSettings, old_names_in_use
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +107,8 @@ class Service:
                 detail="a waiting message has one copy on one node and is lost with it; "
                 "the plugin is archived since RabbitMQ 4.3",
             )
+        for sentence in old_names_in_use():
+            log.warning("settings.old_name", detail=sentence)
         store = build_store(settings)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)

@@ -82,7 +82,7 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         await stack.publish([json.dumps(event("org-shop", one)).encode() for one in users])
         await stack.publish([json.dumps(event("org-other", "o@a.example")).encode()])
         await wait_until(lambda: stack.delivered("other"), "the other customer")
-        await wait_until(lambda: _told(stack)["parked setup-failure"] >= 6, "all parked, one again")
+        await wait_until(lambda: _told(stack)["parked blocked"] >= 6, "all parked, one again")
         status, answer = await stack.get("/readyz")
         assert status == 200, "the others work"
         (note,) = json.loads(answer)["notes"]
@@ -96,7 +96,7 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         stack.sandbox.state.clear_faults()
         await wait_until(lambda: stack.delivered("shop") == set(users), "all after the mending", 40)
         await wait_until(lambda: _told(stack)["delivered"] == 6, "a word about all")
-        assert set(_told(stack)) == {"delivered", "parked setup-failure"}
+        assert set(_told(stack)) == {"delivered", "parked blocked"}
         assert json.loads((await stack.get("/readyz"))[1])["notes"] == []
         assert "integration.unblocked" in stack.log_text()
 

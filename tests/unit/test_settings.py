@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, old_names_in_use
 
 
 def _settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> WorkerSettings:
@@ -82,3 +82,20 @@ def test_an_attempt_is_short_enough_for_five_retries(
 ) -> None:
     settings = WorkerSettings(attempt_timeout=timeout, retry_budget=budget)
     assert settings.attempt_timeout_seconds == seconds
+
+
+def test_an_old_name_of_a_setting_is_read_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings(monkeypatch, SETUP_PROBE="7", SETUP_PATIENCE="77")
+    assert (settings.block_probe_seconds, settings.block_patience_seconds) == (7, 77)
+    (probe, patience) = old_names_in_use()
+    assert "CONSENT_WORKER_SETUP_PROBE is now CONSENT_WORKER_BLOCK_PROBE_SECONDS" in probe
+    assert "CONSENT_WORKER_BLOCK_PATIENCE_SECONDS" in patience
+
+
+def test_the_new_name_of_a_setting_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings(monkeypatch, SETUP_PROBE="7", BLOCK_PROBE_SECONDS="8")
+    assert settings.block_probe_seconds == 8
+
+
+def test_nothing_is_said_where_no_old_name_is_in_use() -> None:
+    assert old_names_in_use() == []
