@@ -8,6 +8,7 @@ import signal
 import structlog
 
 from worker.adobe.client import AdobeClient
+from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
 from worker.broker.connection import Broker
@@ -29,6 +30,8 @@ from worker.settings import UnusableSetting, WorkerSettings, old_names_in_use
 
 log = structlog.get_logger(__name__)
 
+CLOCK_NOTE_SECONDS = 30.0
+"""From how far off the others' clocks ours is told of."""
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a lease is than an attempt may take."""
 
@@ -68,6 +71,7 @@ class Service:
         self._gate: StoreGate | None = None
         self._pipeline: Pipeline | None = None
         self._stopping = False
+        self._clock = ClockOffset()
         self._server = ObservabilityServer(
             self._metrics, self.problems, self.notes, self._refresh_metrics
         )
@@ -89,12 +93,19 @@ class Service:
 
     def notes(self) -> list[str]:
         """What does not, but should be looked at."""
-        return [
+        notes = [
             f"integration {lane.integration.id} is blocked: "
             f"{lane.block.failure.error}: {lane.block.failure.detail}"
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
+        offset = self._clock.seconds
+        if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
+            notes.append(
+                f"this worker's clock is {abs(offset):.0f} s {'slow' if offset > 0 else 'fast'}, "
+                "by the replies of Adobe"
+            )
+        return notes
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
@@ -112,7 +123,7 @@ class Service:
         store = build_store(settings)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
-        async with open_session(policy, retries.attempt_timeout_seconds) as http:
+        async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
             client = AdobeClient(
                 http, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
             )

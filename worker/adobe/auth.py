@@ -7,7 +7,9 @@ for one per request; a credential may have two secrets at once while they are ro
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +21,9 @@ from worker.adobe.replies import Retryable, classify_token, token_error_code
 from worker.integrations.model import Authentication
 
 _TEN_DAYS_SECONDS = 864_000
+_DEFAULT_LIFE_SECONDS = 3600.0
+"""Of a token that says none, as RFC 6749 (section 5.1) allows; Adobe's live an hour at least."""
+_MOST_SOURCES = 4096
 _REFRESH_AT = 0.8
 _REFRESH_MARGIN_SECONDS = 300.0
 _MAX_BRAKE_SECONDS = 60.0
@@ -171,10 +176,12 @@ class TokenSource:
             return None
         try:
             document = orjson.loads(reply.body)
-            value, life = document["access_token"], float(document["expires_in"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            value = document["access_token"]
+            said = document.get("expires_in")
+            life = _DEFAULT_LIFE_SECONDS if said is None else float(said)
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
             return None
-        if not isinstance(value, str) or not value or not life > 0:
+        if not isinstance(value, str) or not value or not 0 < life < math.inf:
             return None
         # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
         seconds = life / 1000 if life > _TEN_DAYS_SECONDS else life
@@ -183,17 +190,23 @@ class TokenSource:
 
 
 class TokenSources:
-    """One source per credential, shared by the integrations that use it."""
+    """One source per credential, shared by the integrations that use it: those that agree in all
+    that a token depends on. The one that was not used for longest goes when there are too many.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, ims_url: str) -> None:
         self._session = session
         self._ims_url = ims_url
-        self._sources: dict[str, tuple[Authentication, TokenSource]] = {}
+        self._sources: OrderedDict[Authentication, TokenSource] = OrderedDict()
 
     def source(self, authentication: Authentication) -> TokenSource:
         """The source of this credential; a changed secret or scope gets a new one."""
-        known = self._sources.get(authentication.client_id)
-        if known is None or known[0] != authentication:
-            known = (authentication, TokenSource(self._session, self._ims_url, authentication))
-            self._sources[authentication.client_id] = known
-        return known[1]
+        known = self._sources.get(authentication)
+        if known is None:
+            known = TokenSource(self._session, self._ims_url, authentication)
+            self._sources[authentication] = known
+            if len(self._sources) > _MOST_SOURCES:
+                self._sources.popitem(last=False)
+        else:
+            self._sources.move_to_end(authentication)
+        return known

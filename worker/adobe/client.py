@@ -9,7 +9,13 @@ import aiohttp
 
 from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import ExchangeFailed, RawReply, exchange
+from worker.adobe.http import (
+    BODY_BYTES_A_MESSAGE,
+    MAX_BODY_BYTES,
+    ExchangeFailed,
+    RawReply,
+    exchange,
+)
 from worker.adobe.profiles import KnownContacts, lookup_headers, lookup_params, lookup_url
 from worker.adobe.replies import (
     Accepted,
@@ -75,19 +81,20 @@ class AdobeClient:
         if len(request.body) > MAX_REQUEST_BYTES:
             return Permanent("adobe-rejected", f"larger than Adobe's {MAX_REQUEST_BYTES} bytes")
         try:
-            reply = await self._send(integration, request)
+            reply = await self._send(integration, request, messages=len(messages))
         except TokenUnavailable as error:
             return error.reply
         except ExchangeFailed as error:
             return Retryable(error.error, error.detail)
 
-        def private() -> list[str]:
-            values = integration.authentication.secret_values()
-            return values + [text for one in messages for text in one.private_values()]
+        secrets = integration.authentication.secret_values()
+
+        def private(number: int) -> list[str]:
+            return secrets + messages[number].private_values()
 
         if len(messages) > 1:
             return classify_many(reply.status, reply.headers, reply.body, len(messages), private)
-        quotable = () if reply.status == 200 else private()
+        quotable = () if reply.status == 200 else private(0)
         return [classify_collection(reply.status, reply.headers, reply.body, quotable)]
 
     async def look_up(self, integration: Integration, identity: Identity) -> Reply | None:
@@ -142,6 +149,7 @@ class AdobeClient:
         integration: Integration,
         request: OutgoingRequest,
         params: dict[str, str] | None = None,
+        messages: int = 1,
     ) -> RawReply:
         async def ask(token: AccessToken | None) -> RawReply:
             headers = request.headers
@@ -154,6 +162,7 @@ class AdobeClient:
                 headers=headers,
                 params=params,
                 data=request.body,
+                max_body_bytes=MAX_BODY_BYTES + messages * BODY_BYTES_A_MESSAGE,
             )
 
         if not integration.authenticated:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
+from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.replies import ErrorCode
 
 MAX_BODY_BYTES = 65_536
+BODY_BYTES_A_MESSAGE = 2048
+"""Beyond that, for each message of a batch: Adobe may say something of each."""
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
@@ -25,17 +29,32 @@ class ExchangeFailed(Exception):  # noqa: N818 - what happened
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A reply; `body` holds at most `MAX_BODY_BYTES` bytes of what came."""
+    """A reply; `body` holds no more bytes of what came than were asked for."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def open_session(policy: EndpointPolicy, total_timeout_seconds: float) -> aiohttp.ClientSession:
-    """The shared connection pool. One request takes `total_timeout_seconds` at most."""
+class _Line:
+    """What is known of the connection of one request."""
+
+    __slots__ = ("was_reused",)
+
+    def __init__(self) -> None:
+        self.was_reused = False
+
+
+def open_session(
+    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset | None = None
+) -> aiohttp.ClientSession:
+    """The shared connection pool. One request takes `total_timeout_seconds` at most; `clock` is
+    told the `Date` of each reply.
+
+    No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
+    """
     connector = aiohttp.TCPConnector(
-        limit=0, limit_per_host=256, resolver=resolver_for(policy), ttl_dns_cache=60
+        limit=0, limit_per_host=0, resolver=resolver_for(policy), ttl_dns_cache=60
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -45,7 +64,22 @@ def open_session(policy: EndpointPolicy, total_timeout_seconds: float) -> aiohtt
         ),
         trust_env=False,
         headers={"User-Agent": "consent-worker"},
+        trace_configs=[_tracing(clock or ClockOffset())],
     )
+
+
+def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
+    async def reused(_: Any, context: Any, __: Any) -> None:
+        if isinstance(context.trace_request_ctx, _Line):
+            context.trace_request_ctx.was_reused = True
+
+    async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
+        clock.note(end.response.headers.get("Date"))
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    tracing.on_request_end.append(ended)
+    return tracing
 
 
 async def exchange(
@@ -56,22 +90,53 @@ async def exchange(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     data: bytes | Mapping[str, str] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> RawReply:
-    """One request and its reply. Raises `ExchangeFailed` when none comes."""
-    try:
+    """One request and its reply, of which at most `max_body_bytes` are read. Raises
+    `ExchangeFailed` when none comes.
+
+    A connection that was kept alive may be closed by the other side just when it is used again. If
+    it ends before the first byte of a reply, the request is made once more at once.
+    """
+
+    async def ask(line: _Line) -> RawReply:
         async with session.request(
-            method, url, headers=headers, params=params, data=data, allow_redirects=False
+            method,
+            url,
+            headers=headers,
+            params=params,
+            data=data,
+            allow_redirects=False,
+            trace_request_ctx=line,
         ) as response:
-            body = b""
-            while len(body) < MAX_BODY_BYTES and (
-                chunk := await response.content.read(MAX_BODY_BYTES - len(body))
-            ):
-                body += chunk
-            if not response.content.at_eof():
-                response.close()  # the rest is not wanted, and would be read for reuse
+            body = await _read(response, max_body_bytes)
             return RawReply(response.status, response.headers, body)
+
+    line = _Line()
+    try:
+        try:
+            return await ask(line)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not line.was_reused:
+                raise
+            return await ask(_Line())
     except TimeoutError:
         raise ExchangeFailed("timeout", "no answer in time") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The type alone: the text of an error may hold the URL, and that the contact's identity.
         raise ExchangeFailed("connection-failed", type(error).__name__) from None
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """At most `most` bytes of the body. A line that ends in its midst is no reply."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size < most and (part := await response.content.read(most - size)):
+            parts.append(part)
+            size += len(part)
+    except aiohttp.ClientOSError as error:
+        raise aiohttp.ClientPayloadError(str(type(error))) from None
+    if not response.content.at_eof():
+        response.close()  # the rest is not wanted, and would be read for reuse
+    return b"".join(parts)

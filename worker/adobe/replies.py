@@ -13,6 +13,7 @@ the specifications streaming-ingestion and profile of AdobeDocs/experience-platf
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from worker.adobe.refusals import Fault, fault_of
 from worker.redaction import mask_values, redact
 
 ErrorCode = Literal[
@@ -40,10 +42,10 @@ ErrorCode = Literal[
     "token-unavailable",
 ]
 
-Fault = Literal["message", "set-up", "ambiguous"]
-"""`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up."""
-
 DETAIL_CHARACTERS: Final = 1000
+_XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
+"""Adobe's own sign that it has taken a message; whatever else says 200 has not."""
+_PASSING_TOKEN_ERRORS: Final = frozenset({"server_error", "temporarily_unavailable"})
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
@@ -51,7 +53,7 @@ _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 class Accepted:
     """`xaction_id` is Adobe's id of the transaction, by which its support traces a message."""
 
-    xaction_id: str | None
+    xaction_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,10 @@ def classify_collection(
     """
     document = _parse(body)
     if status == 207:
-        many = classify_many(status, headers, body, 1, lambda: private)
+        many = classify_many(status, headers, body, 1, lambda _: private)
         return many[0] if isinstance(many, list) else many
     if 200 <= status < 300:
-        if not isinstance(document, dict):
-            return Retryable("adobe-unreadable", "the body of a success is not JSON", status)
-        return Accepted(_text(document.get("xactionId")))
+        return _accepted(document, status)
     return _failure(status, headers, document, private)
 
 
@@ -105,23 +105,25 @@ def classify_many(
     headers: Mapping[str, str],
     body: bytes,
     count: int,
-    private: Callable[[], Collection[str]],
+    private: Callable[[int], Collection[str]],
 ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
     """The reply of the streaming endpoint to a batch of `count` messages.
 
     A list has one reply for each message, in the order of the request, by which Adobe's items are
     matched. Anything else concerns the request as a whole: with a list that is too short or not
-    readable nobody can say which messages were taken, so none counts as delivered.
+    readable nobody can say which messages were taken, so none counts as delivered. `private` gives
+    what must not be quoted of the message with that number.
     """
     document = _parse(body)
     if not 200 <= status < 300:
-        return _failure(status, headers, document, private())
+        everything = [text for number in range(count) for text in private(number)]
+        return _failure(status, headers, document, everything)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
         return Retryable(
             "adobe-unreadable", f"a reply to {count} messages without {count} items", status
         )
-    return [_item(one, private) for one in responses]
+    return [_item(one, number, private) for number, one in enumerate(responses)]
 
 
 def classify_lookup(
@@ -129,16 +131,12 @@ def classify_lookup(
 ) -> Reply | None:
     """The reply of the profile look-up; None means that the contact exists.
 
-    "Not found" comes in three forms in Adobe's documents: 404, `{}`, and an empty `entity`.
+    "Not found" comes in three forms in Adobe's documents: 404 with that status in its body, `{}`,
+    and an empty `entity`. A 404 or 200 that looks otherwise is somebody else's.
     """
     document = _parse(body)
-    if status == 404:
-        return NoProfile()
-    if status == 200:
-        if not isinstance(document, dict):
-            return Retryable("adobe-unreadable", "the look-up's body is not JSON", status)
-        found = any(isinstance(one, dict) and one.get("entity") for one in document.values())
-        return None if found else NoProfile()
+    if status in (200, 404):
+        return _found(status, document)
     if status == 403:
         return Retryable(
             "lookup-refused",
@@ -155,13 +153,27 @@ def classify_lookup(
     return _failure(status, headers, document, private)
 
 
+def _found(status: int, document: Any) -> NoProfile | Retryable | None:
+    if isinstance(document, dict):
+        if status == 404 and str(document.get("statusCode", document.get("status"))) == "404":
+            return NoProfile()
+        entities = [
+            one.get("entity") if isinstance(one, dict) else None for one in document.values()
+        ]
+        if status == 200 and all(isinstance(one, dict) for one in entities):
+            return None if any(entities) else NoProfile()
+    return Retryable("adobe-unreadable", "the look-up's answer is not one of Adobe's", status)
+
+
 def classify_token(
     status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
 ) -> Retryable:
     """A reply of the token endpoint that is no token."""
     document = _parse(body)
     detail = _detail(status, document, private)
-    if status in (400, 401, 403):
+    error = token_error_code(body)
+    refused_in_body = 200 <= status < 300 and error and error not in _PASSING_TOKEN_ERRORS
+    if status in (400, 401, 403) or refused_in_body:
         return Retryable("token-refused", detail, status)
     if 300 <= status < 400:
         return Retryable("adobe-redirected", detail, status)
@@ -186,7 +198,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
-        return None
+        moment = moment.replace(tzinfo=UTC)  # the form of asctime says none, and is in GMT
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
@@ -195,7 +207,7 @@ def _failure(
 ) -> Retryable | Permanent:
     detail = _detail(status, document, private)
     if status in _MESSAGES_OWN_FAULT:
-        return Permanent("adobe-rejected", detail, status)
+        return Permanent("adobe-rejected", detail, status, fault_of(detail))
     error: ErrorCode = "adobe-unavailable"
     if status in (401, 403):
         error = "adobe-refused"
@@ -208,20 +220,33 @@ def _failure(
     return Retryable(error, detail, status, _retry_after(headers, document))
 
 
-def _item(item: object, private: Callable[[], Collection[str]]) -> Accepted | Retryable | Permanent:
+def _item(
+    item: object, number: int, private: Callable[[int], Collection[str]]
+) -> Accepted | Retryable | Permanent:
     """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
     if not isinstance(item, dict):
         return Retryable("adobe-unreadable", "an item that is no object", 207)
-    code = item.get("statusCode", item.get("status"))
-    if code is None and item.get("xactionId"):
-        return Accepted(_text(item["xactionId"]))
+    code = item.get("statusCode")
+    if code is None:
+        code = item.get("status")
+    if code is None:
+        return _accepted(item, 207)
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
     if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
         return Retryable("adobe-unreadable", "an item of unknown status", 207)
     if code < 300:
-        return Accepted(_text(item.get("xactionId")))
-    return _failure(code, {}, item, private())
+        return _accepted(item, 207)
+    return _failure(code, {}, item, private(number))
+
+
+def _accepted(document: object, status: int) -> Accepted | Retryable:
+    """What says that it was taken, if it has Adobe's own sign."""
+    said = document.get("xactionId") if isinstance(document, dict) else None
+    if isinstance(said, str) and _XACTION_ID.fullmatch(said):
+        return Accepted(said)
+    detail = "a success without a transaction id of Adobe's; something else may have answered"
+    return Retryable("adobe-unreadable", detail, status)
 
 
 def _detail(status: int, document: Any, private: Collection[str]) -> str:

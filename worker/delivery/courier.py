@@ -28,7 +28,6 @@ from worker.transform.xdm import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 
-_LOOK_UPS_AT_ONCE = 8
 _WHOLE_RECORD = "."
 """No attribute's path; a record that Adobe replaces is ordered as if it were one attribute."""
 _FRAME_BYTES = 2
@@ -131,6 +130,7 @@ class Courier:
         self._sender = sender
         self._gate = gate
         self._attempt_seconds = attempt_seconds
+        self._slots: dict[str, tuple[int, asyncio.Semaphore]] = {}
 
     async def deliver(
         self, integration: Integration, groups: Sequence[list[Delivery]]
@@ -178,11 +178,21 @@ class Courier:
             stored = {**stored, **part.written()}
             parcel.parts.append(part)
 
+    def _look_up_slots(self, integration: Integration) -> asyncio.Semaphore:
+        """Shared by all rounds of an integration: so many look-ups are under way at once as it may
+        have requests in flight.
+        """
+        limit = integration.limits.requests_in_flight
+        known = self._slots.get(integration.id)
+        if known is None or known[0] != limit:
+            known = self._slots[integration.id] = (limit, asyncio.Semaphore(limit))
+        return known[1]
+
     async def _existing(
         self, integration: Integration, parcels: list[_Parcel], deadline: float
     ) -> list[_Parcel]:
         """Those whose contact Adobe knows; the others have their reply."""
-        slots = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
+        slots = self._look_up_slots(integration)
 
         async def look_up(parcel: _Parcel) -> None:
             async with slots:

@@ -172,7 +172,6 @@ async def test_a_token_endpoint_that_is_silent_is_a_timeout(bench: Bench) -> Non
     [
         pytest.param([], id="a list"),
         pytest.param("text", id="text"),
-        pytest.param({"access_token": "t"}, id="no end"),
         pytest.param({"expires_in": 10}, id="no token"),
         pytest.param({"access_token": "", "expires_in": 10}, id="empty token"),
         pytest.param({"access_token": 7, "expires_in": 10}, id="a number as token"),
@@ -180,7 +179,7 @@ async def test_a_token_endpoint_that_is_silent_is_a_timeout(bench: Bench) -> Non
         pytest.param({"access_token": "t", "expires_in": -1}, id="past its end"),
         pytest.param({"access_token": "t", "expires_in": "soon"}, id="end as words"),
         pytest.param({"access_token": "t", "expires_in": "nan"}, id="end is no number"),
-        pytest.param({"access_token": "t", "expires_in": None}, id="end is null"),
+        pytest.param({"access_token": "t", "expires_in": "inf"}, id="without end"),
     ],
 )
 async def test_an_answer_that_is_no_token_is_an_endpoint_that_is_not_available(
@@ -265,3 +264,28 @@ async def test_integrations_share_a_credential_until_it_changes(bench: Bench) ->
     rotated = sources.source(authentication(client_secret="second"))
     assert rotated is not shared
     assert sources.source(authentication(client_secret="second")) is rotated
+
+
+async def test_two_integrations_with_one_client_id_and_two_secrets_keep_a_token_each(
+    bench: Bench,
+) -> None:
+    sources = TokenSources(bench.session, f"{bench.sandbox.url}/ims/token/v3")
+    document = {"client_id": "c", "api_key": "k"}
+    both = [
+        Authentication.model_validate(document | {"client_secret": secret})
+        for secret in ("first", "second")
+    ]
+    for _ in range(20):
+        for one in both:
+            await sources.source(one).token()
+    assert bench.asked == 2
+
+
+async def test_a_token_that_says_no_end_is_used_for_an_hour() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "t"})
+
+    async with serving(answer) as url, open_session(EndpointPolicy((), True), 2) as session:
+        document = {"client_id": "c", "client_secret": "first", "api_key": "k"}
+        source = TokenSource(session, url, Authentication.model_validate(document), lambda: 1000.0)
+        assert (await source.token()).expires_at == 1000 + 3600

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from tests.unit.adobe.server import serving
+from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import MAX_BODY_BYTES, ExchangeFailed, exchange, open_session
 
@@ -123,3 +125,85 @@ async def test_a_body_that_cannot_be_unpacked_is_a_failed_connection(
         with pytest.raises(ExchangeFailed) as failed:
             await exchange(session, "GET", url)
     assert failed.value.error == "connection-failed"
+
+
+class _Closing:
+    """Answers the first request of each connection, and closes it at the second one."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for turn in range(2):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            self.requests += 1
+            if turn == 0:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                await writer.drain()
+        writer.close()
+
+
+async def test_a_kept_alive_line_that_was_closed_costs_no_attempt(
+    session: aiohttp.ClientSession,
+) -> None:
+    closing = _Closing()
+    server = await asyncio.start_server(closing.serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for _ in range(4):
+            reply = await exchange(session, "POST", url)
+            assert reply.body == b"ok"
+    assert closing.requests > 4, "some of them met a closed line first"
+
+
+async def test_a_fresh_line_that_is_closed_is_a_failure_and_not_asked_again(
+    session: aiohttp.ClientSession,
+) -> None:
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(ExchangeFailed):
+            await exchange(session, "POST", url)
+    assert asked == 1
+
+
+async def test_257_hanging_requests_of_one_customer_keep_nobody_from_the_same_host() -> None:
+    hanging = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/hangs":
+            await hanging.wait()
+        return web.Response(text="ok")
+
+    async with serving(answer) as url, open_session(LOCAL, 30) as session:
+        waiting = [
+            asyncio.create_task(exchange(session, "GET", f"{url}/hangs")) for _ in range(257)
+        ]
+        async with asyncio.timeout(10):
+            assert (await exchange(session, "GET", f"{url}/well")).body == b"ok"
+        assert not any(one.done() for one in waiting)
+        hanging.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_the_date_of_each_reply_is_told_to_the_clock() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(headers={"Date": "Thu, 01 Jan 2026 12:00:00 GMT"})
+
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+    clock = ClockOffset(lambda: noon - 600)
+    async with serving(answer) as url, open_session(LOCAL, 2, clock) as session:
+        for _ in range(3):
+            await exchange(session, "GET", url)
+    assert clock.seconds == 600

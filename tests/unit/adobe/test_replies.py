@@ -26,6 +26,22 @@ OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
     [
         (200, OK, Accepted, None),
         (200, b"<html>", Retryable, "adobe-unreadable"),
+        (200, b"{}", Retryable, "adobe-unreadable"),
+        (200, b'{"error": "upstream request timeout"}', Retryable, "adobe-unreadable"),
+        (200, b'{"xactionId": ""}', Retryable, "adobe-unreadable"),
+        (200, b'{"xactionId": 7}', Retryable, "adobe-unreadable"),
+        (200, b'{"xactionId": "a b"}', Retryable, "adobe-unreadable"),
+        (200, b'{"xactionId": "%s"}' % (b"1" * 129), Retryable, "adobe-unreadable"),
+        (202, b"accepted", Retryable, "adobe-unreadable"),
+        (204, b"", Retryable, "adobe-unreadable"),
+        (207, b'{"responses": [{"statusCode": 200}]}', Retryable, "adobe-unreadable"),
+        (207, b'{"responses": [{"xactionId": "<b>"}]}', Retryable, "adobe-unreadable"),
+        (
+            207,
+            b'{"responses": [{"statusCode": null, "status": 400, "xactionId": "1"}]}',
+            Permanent,
+            "adobe-rejected",
+        ),
         (207, b'{"responses": [{"xactionId": "1"}]}', Accepted, None),
         (
             207,
@@ -81,7 +97,7 @@ def test_streaming_ingestion(status: int, body: bytes, kind: type, error: str | 
 def test_each_message_of_a_batch_is_judged_by_its_own_item(
     body: bytes, errors: list[str | None]
 ) -> None:
-    replies = classify_many(207, {}, b'{"responses": %s}' % body, 2, list)
+    replies = classify_many(207, {}, b'{"responses": %s}' % body, 2, lambda _: ())
     assert isinstance(replies, list)
     assert [getattr(reply, "error", None) for reply in replies] == errors
 
@@ -99,7 +115,7 @@ def test_each_message_of_a_batch_is_judged_by_its_own_item(
     ],
 )
 def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> None:
-    reply = classify_many(207, {}, body, 2, list)
+    reply = classify_many(207, {}, body, 2, lambda _: ())
     assert isinstance(reply, Retryable)
     assert reply.error == "adobe-unreadable"
 
@@ -111,6 +127,13 @@ def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> 
         (200, b"{}", NoProfile, None),
         (200, b'{"X": {"entity": {}}}', NoProfile, None),
         (404, b'{"statusCode": "404"}', NoProfile, None),
+        (404, b"<html>not found</html>", Retryable, "adobe-unreadable"),
+        (404, b"", Retryable, "adobe-unreadable"),
+        (404, b'{"message": "no route"}', Retryable, "adobe-unreadable"),
+        (200, b'{"error": "upstream request timeout"}', Retryable, "adobe-unreadable"),
+        (200, b'{"X": {"entity": null}}', Retryable, "adobe-unreadable"),
+        (200, b'{"X": {}}', Retryable, "adobe-unreadable"),
+        (200, b"[]", Retryable, "adobe-unreadable"),
         (200, b"[", Retryable, "adobe-unreadable"),
         (400, b"{}", Permanent, "lookup-rejected"),
         (401, b"{}", Retryable, "adobe-refused"),
@@ -140,6 +163,56 @@ def test_profile_look_up(status: int, body: bytes, kind: type, error: str | None
 )
 def test_token_endpoint(status: int, error: str) -> None:
     assert classify_token(status, {}, b"").error == error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("invalid_client", "token-refused"),
+        ("invalid_scope", "token-refused"),
+        ("temporarily_unavailable", "token-unavailable"),
+        ("server_error", "token-unavailable"),
+    ],
+)
+def test_a_token_endpoint_that_says_200_is_judged_by_its_body(error: str, kind: str) -> None:
+    assert classify_token(200, {}, b'{"error": "%s"}' % error.encode()).error == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("inletId: [x] imsOrgId: [y] Message has an absent or wrong ims org", "set-up"),
+        ("Message has UNKNOWN XDM format", "ambiguous"),
+        ("required key [email] not found", "message"),
+        ("", "message"),
+    ],
+)
+def test_a_refusal_is_somebodys_fault_by_adobes_words(text: str, fault: str) -> None:
+    body = b'{"title": "Invalid", "report": {"message": "%s"}}' % text.encode()
+    for reply in (
+        classify_collection(400, {}, body),
+        classify_collection(
+            207, {}, b'{"responses": [{"status": 400, "message": "%s"}]}' % text.encode()
+        ),
+    ):
+        assert isinstance(reply, Permanent)
+        assert reply.fault == fault
+
+
+def test_of_a_refused_item_only_its_own_values_are_looked_for() -> None:
+    asked: list[int] = []
+
+    def private(number: int) -> list[str]:
+        asked.append(number)
+        return [f"value-{number}"]
+
+    items = b",".join(b'{"status": 400, "message": "no value-%d"}' % n for n in range(3))
+    replies = classify_many(207, {}, b'{"responses": [%s]}' % items, 3, private)
+    assert isinstance(replies, list)
+    assert [one.detail for one in replies if isinstance(one, Permanent)] == [
+        "HTTP 400: no <value>"
+    ] * 3
+    assert asked == [0, 1, 2]
 
 
 def test_a_pause_is_read_from_header_or_body() -> None:
@@ -198,7 +271,10 @@ def test_a_detail_is_shortened() -> None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("Thu, 01 Jan 2026 00:00:30 -0000", None),
+        ("Thu, 01 Jan 2026 00:00:30 -0000", 30),
+        ("Thu Jan  1 00:00:30 2026", 30),
+        ("Thursday, 01-Jan-26 00:00:30 GMT", 30),
+        ("Thu Jan 99 00:00:30 2026", None),
         (None, None),
         ("", None),
         ("12", 12),

@@ -1,0 +1,39 @@
+"""Adobe's texts that say whose fault a refusal is. Pure.
+
+The texts: Adobe's pages "Streaming multiple messages" (unknown xdm format; absent or wrong ims org)
+and the tests of its own Kafka sink, experience-platform-streaming-connect (the 'header' field); the
+codes of schema and dataset are those of the problem reports of streaming ingestion.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Fault = Literal["message", "set-up", "ambiguous"]
+"""`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up."""
+
+_TEXT_CHARACTERS: Final = 4000
+_TEXTS: Final[tuple[tuple[str, Fault], ...]] = (
+    ("absent or wrong ims org", "set-up"),
+    ("wrong ims org", "set-up"),
+    ("wrong schema", "set-up"),
+    ("wrong dataset", "set-up"),
+    ("schema not found", "set-up"),
+    ("dataset not found", "set-up"),
+    ("schema does not exist", "set-up"),
+    ("dataset does not exist", "set-up"),
+    ("invalid schema reference", "set-up"),
+    ("invalid dataset", "set-up"),
+    ("flow not found", "set-up"),
+    ("invalid flow", "set-up"),
+    ("inlet not found", "set-up"),
+    # Of a message without a body and of a dataflow of the other kind alike.
+    ("unknown xdm format", "ambiguous"),
+    ("the 'header' field is mandatory", "ambiguous"),
+)
+
+
+def fault_of(text: str) -> Fault:
+    """Whose fault a refusal with this text is: the message's unless the text is a known one."""
+    said = text[:_TEXT_CHARACTERS].casefold()
+    return next((fault for known, fault in _TEXTS if known in said), "message")
