@@ -121,11 +121,13 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
 def _validate(
     path: Path, document: dict[str, Any], problems: list[str], endpoint_check: EndpointCheck
 ) -> Integration:
-    problems = list(problems)
+    problems = _shortened(problems, len(problems))
     try:
         integration = Integration.model_validate(document)
     except ValidationError as error:
-        problems += [_sentence(one) for one in error.errors(include_input=False)]
+        mistakes = error.errors(include_input=False)
+        sentences = [_sentence(one) for one in mistakes[:_MOST_PROBLEMS]]
+        problems += _shortened(sentences, len(mistakes))
         raise _invalid(path, problems, document) from None
     if problem := endpoint_check(integration.properties.dataflow_endpoint):
         problems.append(f"properties.dataflow_endpoint: {problem}")
@@ -152,15 +154,18 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _invalid(path: Path, problems: list[str], document: dict[str, Any]) -> InvalidIntegration:
     """The id is only told when it is one: dead letters and metrics are named by it."""
     integration_id, organization_id = document["id"], document.get("organization_id")
-    if len(problems) > _MOST_PROBLEMS:
-        left_out = len(problems) - _MOST_PROBLEMS
-        problems = [*problems[:_MOST_PROBLEMS], f"and {left_out} more problems"]
     return InvalidIntegration(
         path,
         problems,
         integration_id if is_usable_id(integration_id) else None,
         (organization_id.strip() or None) if isinstance(organization_id, str) else None,
     )
+
+
+def _shortened(sentences: list[str], number: int) -> list[str]:
+    """The first of `number` sentences, and how many more there are."""
+    first = sentences[:_MOST_PROBLEMS]
+    return [*first, f"and {number - len(first)} more problems"] if number > len(first) else first
 
 
 def is_usable_id(text: object) -> bool:
