@@ -51,6 +51,8 @@ def test_allowed_hosts_may_be_given_in_code() -> None:
         pytest.param("DELAY", "hush", id="delay"),
         pytest.param("HTTP_PORT", "70000", id="port"),
         pytest.param("LOG_LEVEL", "hush", id="level"),
+        pytest.param("INTEGRATION_GRACE_SECONDS", "-1", id="grace"),
+        pytest.param("UNKNOWN_ORGANIZATION", "hush", id="unknown organization"),
         pytest.param("ALLOW_INSECURE", "hush", id="flag"),
     ],
 )
@@ -82,3 +84,16 @@ def test_an_attempt_is_short_enough_for_five_retries(
 ) -> None:
     settings = WorkerSettings(attempt_timeout=timeout, retry_budget=budget)
     assert settings.attempt_timeout_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "directories"),
+    [
+        pytest.param("/a , ./b,", ("/a", "./b"), id="csv"),
+        pytest.param("", (), id="none"),
+    ],
+)
+def test_directories_of_secrets(
+    monkeypatch: pytest.MonkeyPatch, text: str, directories: tuple[str, ...]
+) -> None:
+    assert _settings(monkeypatch, SECRET_DIRECTORIES=text).secret_directories == directories

@@ -11,7 +11,7 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.http import open_session
 from worker.cli.shared import print_json, say
 from worker.integrations.files import printable
-from worker.integrations.loading import InvalidIntegrations
+from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.service import build_registry, endpoint_policy
@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")
 def find_integration(registry: IntegrationRegistry, integration_id: str) -> Integration:
     """The integration of this id, whatever is wrong with others.
 
-    Raises `InvalidIntegrations` when its own file is bad, and `BadParameter` when no file has it.
+    Raises `InvalidIntegrations` when its own file is bad, `NoSuchIntegration` when no file has it.
     """
     found = registry.get(integration_id)
     if found is not None:
@@ -35,7 +35,7 @@ def find_integration(registry: IntegrationRegistry, integration_id: str) -> Inte
     nameless = [printable(one.path) for one in registry.invalid if one.integration_id is None]
     if nameless:
         sentence += f"; these files are not valid and tell no id: {', '.join(nameless)}"
-    raise typer.BadParameter(sentence)
+    raise NoSuchIntegration(sentence)
 
 
 def _loaded(settings: WorkerSettings) -> IntegrationRegistry:

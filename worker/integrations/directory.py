@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +42,16 @@ Readings = Mapping[Path, FileReading]
 
 
 def read_directory(
-    directory: Path, before: Readings, secrets: SecretSource, endpoint_check: EndpointCheck
+    directory: Path,
+    before: Readings,
+    secrets: SecretSource,
+    endpoint_check: EndpointCheck,
+    now_ns: int,
 ) -> Readings:
     """Every integration file of `directory`, by path; what is unchanged since `before` is not read.
 
-    Raises `InvalidIntegration` when the directory can't be listed.
+    `now_ns` is the time since the epoch. Raises `InvalidIntegration` when the directory can't be
+    listed.
     """
     readings = {}
     for path, stamp in sorted(_list(directory).items()):
@@ -56,7 +60,7 @@ def read_directory(
             readings[path] = known
             continue
         content = read_file(path, secrets, endpoint_check)
-        readings[path] = FileReading(content, stamp, _is_final(content, stamp))
+        readings[path] = FileReading(content, stamp, _is_final(content, stamp, now_ns))
     return readings
 
 
@@ -84,8 +88,7 @@ def _list(directory: Path) -> dict[Path, Stamp | None]:
     return files
 
 
-def _is_final(content: FileContent, stamp: Stamp | None) -> bool:
-    now_ns = time.time_ns()
+def _is_final(content: FileContent, stamp: Stamp | None, now_ns: int) -> bool:
     stamps = [stamp, *content.secret_stamps.values()]
     return not content.can_be_tried_again and not any(
         one is None or one.is_young(now_ns) for one in stamps

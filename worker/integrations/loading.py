@@ -63,6 +63,10 @@ class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
         self.problems = problems
 
 
+class NoSuchIntegration(LookupError):  # noqa: N818 - a statement about an id
+    """No file has the id that was asked for; the text names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileContent:
     """What a file said: an integration, or what is wrong with it.

@@ -202,7 +202,9 @@ class IntegrationRegistry:
                 on_change(change)
 
     def _read(self) -> Readings:
-        return read_directory(self._directory, self._readings, self._secrets, self._endpoint_check)
+        return read_directory(
+            self._directory, self._readings, self._secrets, self._endpoint_check, time.time_ns()
+        )
 
     def _keep_all(self, trouble: str) -> Change | None:
         """A volume that is away for a moment must not take every integration with it."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 from devtools.waiting import wait_until
 from tests.unit.examples import integration_document
 from worker.integrations.changes import Change
+from worker.integrations.directory import Readings, read_directory
 from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.registry import IntegrationRegistry
+from worker.integrations.secrets import SecretSource
 
 GRACE = 600.0
 DAY = 86_400.0
@@ -650,22 +653,20 @@ class TestChanges:
         assert "FileNotFoundError" in directory.refresh().problems[0]
         assert directory.registry.get("shop") is not None
 
-    def test_what_has_not_changed_for_long_is_not_read_again(
-        self, tmp_path: Path, directory: Directory
-    ) -> None:
+    def test_what_has_not_changed_for_long_is_not_read_again(self, directory: Directory) -> None:
         checked: list[str] = []
-        registry = IntegrationRegistry(
-            directory.path, lambda url: checked.append(url), {}, grace_seconds=GRACE
-        )
-        old = Path("/usr/bin/env").resolve()
-        assert old.stat().st_ctime < tmp_path.stat().st_ctime - 2
-        link = directory.path / "link.json"
-        link.symlink_to(old)
-        registry.load()
-        assert "is not JSON" in registry.notes[0]
-        directory.write("shop")
-        registry.refresh()
-        assert len(checked) == 1
+        path = directory.write("shop")
+        secrets = SecretSource({})
+
+        def read(before: Readings, seconds_later: float) -> Readings:
+            now_ns = path.stat().st_ctime_ns + int(seconds_later * 1e9)
+            return read_directory(directory.path, before, secrets, checked.append, now_ns)
+
+        soon = read({}, 1)
+        later = read(soon, 3)
+        assert len(checked) == 2, "another change might hide in the same tick of the clock"
+        assert read(later, 4)[path] is later[path]
+        assert len(checked) == 2
 
 
 def test_a_directory_that_is_away_takes_no_integration_with_it(directory: Directory) -> None:
@@ -738,4 +739,49 @@ async def test_the_watch_tells_of_every_change(directory: Directory) -> None:
     await wait_until(lambda: changes and changes[-1].vanished == ("shop",), "that it is gone")
     directory.now += GRACE
     await wait_until(lambda: changes[-1].removed == ("shop",), "its removal")
+    watching.cancel()
+
+
+async def test_a_directory_that_does_not_answer_is_noted_and_holds_nobody(
+    directory: Directory,
+) -> None:
+    answers = threading.Event()
+    answers.set()
+    directory.write("shop")
+
+    def check(_: str) -> None:
+        answers.wait()
+
+    registry = IntegrationRegistry(directory.path, check, {}, clock=lambda: directory.now)
+    registry.load()
+    answers.clear()
+    watching = asyncio.create_task(registry.watch(0.01, lambda _: None))
+    directory.write("shop", source_name="other")
+
+    def is_noted() -> bool:
+        directory.now += 31
+        return any("integrations: does not answer" in one for one in registry.notes)
+
+    try:
+        await wait_until(is_noted, "the note")
+        assert [one.source_name for one in registry.for_organization("northwind")] == ["Didomi"]
+    finally:
+        answers.set()
+    await wait_until(lambda: registry.integrations[0].source_name == "other", "the change")
+    watching.cancel()
+
+
+async def test_the_watch_outlives_what_nobody_expects(directory: Directory) -> None:
+    """A fault of the worker's own, while the directory is listed."""
+    changes: list[Change] = []
+    directory.write("shop")
+    directory.registry.load()
+    path = directory.path
+    directory.registry._directory = path / "a\x00b"
+    watching = asyncio.create_task(directory.registry.watch(0.01, changes.append))
+    await wait_until(lambda: changes, "the problem")
+    assert "can't be read (ValueError)" in changes[0].problems[0]
+    directory.registry._directory = path
+    await wait_until(lambda: len(changes) > 1, "the end of it")
+    assert directory.registry.get("shop") is not None
     watching.cancel()
