@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import structlog
@@ -18,7 +19,9 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.registry import Change, IntegrationRegistry
+from worker.integrations.changes import Change
+from worker.integrations.registry import IntegrationRegistry
+from worker.integrations.secrets import SecretSource
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
@@ -41,9 +44,21 @@ def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:
     return EndpointPolicy(settings.allowed_hosts, settings.allow_insecure)
 
 
+def secret_source(settings: WorkerSettings) -> SecretSource:
+    """Where the references of an integration may lead under these settings."""
+    return SecretSource(os.environ, settings.secret_env_prefix, settings.secret_directories)
+
+
 def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
     """The registry of the settings' directory, not loaded yet."""
-    return IntegrationRegistry(settings.integrations, endpoint_policy(settings).problem)
+    return IntegrationRegistry(
+        settings.integrations,
+        endpoint_policy(settings).problem,
+        secret_env_prefix=settings.secret_env_prefix,
+        secret_directories=settings.secret_directories,
+        grace_seconds=settings.integration_grace_seconds,
+        unknown_organization=settings.unknown_organization,
+    )
 
 
 def build_store(settings: WorkerSettings) -> NewestStore:
@@ -93,7 +108,7 @@ class Service:
 
     def notes(self) -> list[str]:
         """What does not, but should be looked at."""
-        notes = [
+        notes = self._registry.notes + [
             f"integration {lane.integration.id} is blocked: "
             f"{lane.block.failure.error}: {lane.block.failure.detail}"
             for lane in self._lanes()
@@ -150,7 +165,7 @@ class Service:
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
-                self._registry.watch(settings.reload_seconds, _report_change)
+                self._registry.watch(settings.reload_seconds, report_change)
             )
             try:
                 await self._broker.run()
@@ -187,6 +202,8 @@ class Service:
                     metrics.queue_messages.labels(queue).set(depth)
         if self._gate is not None:
             metrics.ordering_available.set(int(self._gate.is_open))
+        for state, number in self._registry.counts().items():
+            metrics.integrations.labels(state).set(number)
         metrics.forget_lanes()
         for lane in self._lanes():
             label = lane.integration.id
@@ -202,7 +219,17 @@ def delay_targets(settings: WorkerSettings) -> DelayKindTargets:
     return NativeDelay(settings.namespace)
 
 
-def _report_change(change: Change) -> None:
-    log.info("integrations.reloaded", loaded=change.loaded, removed=change.removed)
+def report_change(change: Change) -> None:
+    """Log what a reading of the integrations has brought, a line for each matter."""
+    if change.loaded or change.removed:
+        log.info("integrations.reloaded", loaded=change.loaded, removed=change.removed)
     for problem in change.problems:
-        log.error("integrations.invalid", detail=problem, kept="the last good version")
+        log.error("integrations.invalid", detail=problem)
+    for problem in change.mended:
+        log.info("integrations.mended", detail=problem)
+    for one in change.vanished:
+        log.warning("integration.vanished", integration=one, detail="its last version is in force")
+    for one in change.returned:
+        log.info("integration.returned", integration=one)
+    for one, state in change.switched:
+        log.warning("integration.switched", integration=one, state=state)

@@ -49,6 +49,35 @@ class WorkerSettings(BaseSettings):
     integrations: Annotated[
         Path, Field(description="Directory with one JSON file per integration.")
     ] = Path("integrations")
+    integration_grace_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds for which an integration stays in force after its file is gone.",
+        ),
+    ] = 600.0
+    unknown_organization: Annotated[
+        Literal["skip", "park"],
+        Field(
+            description="What becomes of events whose organization has no integration: `skip`, "
+            "except in doubt, or `park` always."
+        ),
+    ] = "skip"
+    secret_directories: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Directories below which `file:` secrets may lie, comma-separated; a "
+            "relative one starts at the directory of the integration's file."
+        ),
+    ] = (".", "/run/secrets", "/var/run/secrets")
+    secret_env_prefix: Annotated[
+        str,
+        Field(
+            description="Prefix of the variables that `${NAME}` may name; without one all but "
+            "`CONSENT_WORKER_*`."
+        ),
+    ] = ""
     reload_seconds: Annotated[
         float, Field(gt=0, description="How often changed integration files are looked for.")
     ] = 2.0
@@ -195,6 +224,13 @@ class WorkerSettings(BaseSettings):
         if isinstance(value, str):
             parts = value.strip().strip("[]").split(",")
             return tuple(part for raw in parts if (part := raw.strip().strip("\"'").lower()))
+        return value
+
+    @field_validator("secret_directories", mode="before")
+    @classmethod
+    def _split_directories(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part for raw in value.split(",") if (part := raw.strip()))
         return value
 
     @field_validator("amqp_url")

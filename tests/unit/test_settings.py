@@ -51,6 +51,8 @@ def test_allowed_hosts_may_be_given_in_code() -> None:
         pytest.param("DELAY", "hush", id="delay"),
         pytest.param("HTTP_PORT", "70000", id="port"),
         pytest.param("LOG_LEVEL", "hush", id="level"),
+        pytest.param("INTEGRATION_GRACE_SECONDS", "-1", id="grace"),
+        pytest.param("UNKNOWN_ORGANIZATION", "hush", id="unknown organization"),
         pytest.param("ALLOW_INSECURE", "hush", id="flag"),
     ],
 )
@@ -99,3 +101,16 @@ def test_the_new_name_of_a_setting_wins(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_nothing_is_said_where_no_old_name_is_in_use() -> None:
     assert old_names_in_use() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "directories"),
+    [
+        pytest.param("/a , ./b,", ("/a", "./b"), id="csv"),
+        pytest.param("", (), id="none"),
+    ],
+)
+def test_directories_of_secrets(
+    monkeypatch: pytest.MonkeyPatch, text: str, directories: tuple[str, ...]
+) -> None:
+    assert _settings(monkeypatch, SECRET_DIRECTORIES=text).secret_directories == directories

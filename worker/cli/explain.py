@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +11,12 @@ import orjson
 import typer
 
 from worker.adobe.streaming import build_request, masked_headers
+from worker.cli.integrations import find_integration
 from worker.cli.shared import print_json, read_input, say
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
-from worker.service import build_registry, endpoint_policy
+from worker.service import build_registry, endpoint_policy, secret_source
 from worker.settings import WorkerSettings
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Early, Reject, Skip
@@ -25,6 +26,8 @@ LOOK_UP_NOTE = (
     "upsert_mode is false: a profile look-up would decide; when Adobe knows no such contact, "
     "nothing is sent and the outcome is skipped(no-profile)"
 )
+
+PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
 
 
 def explain(
@@ -69,7 +72,8 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         detail = "the integration belongs to another organization than the event"
         return explanation | {"outcome": "skip", "reason": "no-integration", "detail": detail}
     if not integration.enabled:
-        return explanation | {"outcome": "skip", "reason": "disabled"}
+        detail = "the integration is not enabled"
+        return explanation | {"outcome": "skip", "reason": "disabled", "detail": detail}
     decision = decide(integration, envelope, int(time.time() * 1000))
     if isinstance(decision, Skip):
         return explanation | {"outcome": "skip", "reason": decision.reason}
@@ -81,6 +85,13 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
     return explanation | _delivery(integration, decision)
 
 
+def _notes(integration: Integration) -> Iterator[str]:
+    if integration.paused:
+        yield PAUSED_NOTE
+    if integration.needs_lookup:
+        yield LOOK_UP_NOTE
+
+
 def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
     record = build_record(
         integration, decision.attributes, decision.identity, decision.event_time_ms
@@ -88,7 +99,7 @@ def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
     request = build_request(integration, [encode_message(integration, record)])
     return {
         "outcome": "deliver",
-        "note": LOOK_UP_NOTE if integration.needs_lookup else None,
+        "note": "; ".join(_notes(integration)) or None,
         "identity": {decision.identity.identifier: decision.identity.value},
         "attributes": decision.attributes,
         "unmatched": list(decision.unmatched),
@@ -105,12 +116,11 @@ def _find(integration_id: str, config: str) -> Integration:
     settings = WorkerSettings()
     if config:
         try:
-            return load_integration(Path(config), os.environ, endpoint_policy(settings).problem)
+            return load_integration(
+                Path(config), secret_source(settings), endpoint_policy(settings).problem
+            )
         except InvalidIntegration as problem:
             raise InvalidIntegrations([problem]) from None
     registry = build_registry(settings)
     registry.load()
-    found = registry.get(integration_id)
-    if found is None:
-        raise typer.BadParameter(f"no integration has the id {integration_id}")
-    return found
+    return find_integration(registry, integration_id)

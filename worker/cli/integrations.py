@@ -10,24 +10,52 @@ import typer
 from worker.adobe.client import AdobeClient
 from worker.adobe.http import open_session
 from worker.cli.shared import print_json, say
+from worker.integrations.files import printable
+from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
+from worker.integrations.model import Integration
+from worker.integrations.registry import IntegrationRegistry
 from worker.service import build_registry, endpoint_policy
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")
 
 
+def find_integration(registry: IntegrationRegistry, integration_id: str) -> Integration:
+    """The integration of this id, whatever is wrong with others.
+
+    Raises `InvalidIntegrations` when its own file is bad, `NoSuchIntegration` when no file has it.
+    """
+    found = registry.get(integration_id)
+    if found is not None:
+        return found
+    own = [one for one in registry.invalid if integration_id in (one.integration_id, one.path.stem)]
+    if own:
+        raise InvalidIntegrations(own)
+    sentence = f"no integration has the id {printable(integration_id)}"
+    nameless = [printable(one.path) for one in registry.invalid if one.integration_id is None]
+    if nameless:
+        sentence += f"; these files are not valid and tell no id: {', '.join(nameless)}"
+    raise NoSuchIntegration(sentence)
+
+
+def _loaded(settings: WorkerSettings) -> IntegrationRegistry:
+    registry = build_registry(settings)
+    registry.load()
+    return registry
+
+
 @app.command("list")
 def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
-    """List the integrations, without secrets."""
-    registry = build_registry(WorkerSettings())
-    registry.load()
+    """List the valid integrations, without secrets; name the files of others on standard error."""
+    registry = _loaded(WorkerSettings())
     rows = [
         {
             "id": one.id,
             "organization_id": one.organization_id,
             "enabled": one.enabled,
+            "paused": one.paused,
             "mappings": len(one.mappings),
             "upsert_mode": one.upsert_mode,
         }
@@ -35,17 +63,18 @@ def list_all(
     ]
     if as_json:
         print_json(rows)
-        return
-    for row in rows:
-        state = "enabled" if row["enabled"] else "disabled"
-        say(f"{row['id']}  organization {row['organization_id']}  {state}")
+    else:
+        for one in registry.integrations:
+            say(f"{one.id}  organization {printable(one.organization_id)}  {one.state}")
+    _name_bad_files(registry)
 
 
 @app.command("validate")
 def validate() -> None:
     """Validate every file; exit 2 and name file, field and rule when one is bad."""
-    registry = build_registry(WorkerSettings())
-    registry.load()
+    registry = _loaded(WorkerSettings())
+    if registry.invalid:
+        raise InvalidIntegrations(registry.invalid)
     say(f"{len(registry)} integrations are valid")
 
 
@@ -55,14 +84,13 @@ def check(
         str, typer.Argument(help="Id of the integration; all without one.")
     ] = "",
 ) -> None:
-    """Ask Adobe for a token and validate the dataflow with one synchronous call."""
+    """Ask Adobe for a token and validate the dataflow with one synchronous call.
+
+    Without an id, exit 2 when all that is valid passed and a file is not.
+    """
     settings = WorkerSettings()
-    registry = build_registry(settings)
-    registry.load()
-    wanted = [one for one in registry.integrations if integration in ("", one.id)]
-    if not wanted:
-        say(f"no integration has the id {integration}")
-        raise typer.Exit(2)
+    registry = _loaded(settings)
+    wanted = [find_integration(registry, integration)] if integration else registry.integrations
 
     async def check_all() -> bool:
         policy = endpoint_policy(settings)
@@ -79,4 +107,13 @@ def check(
             return ok
 
     if not asyncio.run(check_all()):
+        if not integration:
+            _name_bad_files(registry)
         raise typer.Exit(1)
+    if not integration and registry.invalid:
+        raise InvalidIntegrations(registry.invalid)
+
+
+def _name_bad_files(registry: IntegrationRegistry) -> None:
+    for problem in registry.problems:
+        typer.echo(f"consent-worker: {problem}", err=True)

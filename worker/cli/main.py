@@ -1,8 +1,8 @@
 """`consent-worker`: the root of the commands, and what its exit codes mean.
 
-0: done. 1: it ran and something failed, or what was asked for is not there. 2: wrong usage,
-settings or integration files. 3: the broker can't be reached, or holds a conflicting declaration.
-130 and 143: interrupted by SIGINT or SIGTERM.
+0: done. 1: it ran and something failed, or what was asked for is not there. 2: wrong usage or
+settings, or the integration files that the command is about are not valid. 3: the broker can't be
+reached, or holds a conflicting declaration. 130 and 143: interrupted by SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from worker.broker.topology import TopologyConflict
 from worker.cli.event_input import BadInput
 from worker.cli.interrupt import Interrupted
 from worker.cli.shared import BrokerAway
-from worker.integrations.loading import InvalidIntegrations
+from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.observability.logging import silence_libraries
 from worker.settings import UnusableSetting
 
@@ -62,7 +62,7 @@ def main() -> None:
             name = "CONSENT_WORKER_" + ".".join(str(step) for step in one["loc"]).upper()
             _complain(f"setting {name}: {one['msg'].removeprefix('Value error, ')}")
         sys.exit(2)
-    except (InvalidIntegrations, UnusableSetting) as error:
+    except (InvalidIntegrations, NoSuchIntegration, UnusableSetting) as error:
         _complain(str(error))
         sys.exit(2)
     except (TopologyConflict, BrokerAway) as error:

@@ -7,16 +7,19 @@ import gc
 import uvloop
 
 from worker.observability.logging import configure_logging
-from worker.service import Service, build_registry
+from worker.service import Service, build_registry, report_change
 from worker.settings import WorkerSettings
 
 
 def run() -> None:
-    """Consume events and deliver them until SIGTERM."""
+    """Consume events and deliver them until SIGTERM.
+
+    Starts with the integrations that are valid; the others are named in the log.
+    """
     settings = WorkerSettings()
     configure_logging(settings.log_format, settings.log_level)
     registry = build_registry(settings)
-    registry.load()
+    report_change(registry.load())
     # What is there by now stays, and an event makes many objects that soon go: looking for cycles
     # among them as often as Python does by default costs a tenth of the worker's time.
     gc.freeze()

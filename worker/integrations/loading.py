@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from worker.integrations.files import Stamp, UnusableFile, printable, read_regular
 from worker.integrations.model import (
     ID_PATTERN,
     Authentication,
@@ -22,9 +22,13 @@ from worker.integrations.model import (
     Properties,
 )
 from worker.integrations.model import Mapping as MappingEntry
-from worker.integrations.secrets import resolve_references
+from worker.integrations.secrets import Resolution, SecretSource, resolve_references
 
 EndpointCheck = Callable[[str], str | None]
+MOST_FILE_BYTES: Final = 4 * 1024 * 1024
+"""A thousand mappings with names of 200 characters take a tenth of this."""
+_MOST_PROBLEMS: Final = 20
+"""Told of one file; a file that is something else altogether would fill the log."""
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "authentication": Authentication,
@@ -37,7 +41,10 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 @dataclass
 class InvalidIntegration(Exception):  # noqa: N818 - a statement about a file
-    """A file is no valid integration. `problems` name field and rule, never the value given."""
+    """A file is no valid integration. `problems` name field and rule, never the value given.
+
+    `organization_id` is None where it can't be read: then anybody's events may be meant.
+    """
 
     path: Path
     problems: list[str]
@@ -45,44 +52,86 @@ class InvalidIntegration(Exception):  # noqa: N818 - a statement about a file
     organization_id: str | None = None
 
     def __str__(self) -> str:
-        return "\n".join(f"{self.path}: {problem}" for problem in self.problems)
+        return "\n".join(f"{printable(self.path)}: {problem}" for problem in self.problems)
 
 
 class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
-    """The directory can't be used as it is; the text has one line per problem."""
+    """The files can't be used as they are; the text has one line per problem."""
 
     def __init__(self, problems: list[InvalidIntegration]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
 
-@dataclass
-class Loaded:
-    """A directory's integrations by id, where each came from, and what is wrong."""
+class NoSuchIntegration(LookupError):  # noqa: N818 - a statement about an id
+    """No file has the id that was asked for; the text names it."""
 
-    integrations: dict[str, Integration] = field(default_factory=dict)
-    paths: dict[str, Path] = field(default_factory=dict)
-    problems: list[InvalidIntegration] = field(default_factory=list)
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What a file said: an integration, or what is wrong with it.
+
+    `secret_stamps` are those of the files that it names; `can_be_tried_again` says that what is
+    wrong may pass without any change of the file, as when no more files may be opened.
+    """
+
+    integration: Integration | None = None
+    problem: InvalidIntegration | None = None
+    secret_stamps: dict[Path, Stamp | None] = field(default_factory=dict)
+    can_be_tried_again: bool = False
 
 
 def load_integration(
-    path: Path, env: Mapping[str, str], endpoint_check: EndpointCheck
+    path: Path, secrets: SecretSource, endpoint_check: EndpointCheck
 ) -> Integration:
     """Read and validate one file. Raises `InvalidIntegration` with all problems at once.
 
     `endpoint_check` gives the reason why an endpoint may not be called, or None. A file without
     `id` is known by its name.
     """
-    document = _read_object(path)
-    document.setdefault("id", path.stem)
-    problems: list[str] = []
-    authentication = document.get("authentication")
-    if isinstance(authentication, dict):
-        document["authentication"], problems = resolve_references(authentication, env, path.parent)
+    content = read_file(path, secrets, endpoint_check)
+    if content.integration is None:
+        raise content.problem or InvalidIntegration(path, ["can't be understood"])
+    return content.integration
+
+
+def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) -> FileContent:
+    """As `load_integration`; raises nothing, since one file must not keep others from loading."""
+    resolution = Resolution()
+    is_read = False
+    try:
+        document = _read_object(path)
+        is_read = True
+        document.setdefault("id", path.stem)
+        authentication = document.get("authentication")
+        if isinstance(authentication, dict):
+            resolution = resolve_references(authentication, secrets, path.parent)
+            document["authentication"] = resolution.authentication
+        return FileContent(
+            _validate(path, document, resolution.problems, endpoint_check),
+            secret_stamps=resolution.stamps,
+        )
+    except InvalidIntegration as invalid:
+        return FileContent(
+            problem=invalid,
+            secret_stamps=resolution.stamps,
+            can_be_tried_again=not is_read or bool(resolution.problems),
+        )
+    except Exception as error:  # a fault of ours, or memory that is short
+        sentence = f"can't be understood ({type(error).__name__})"
+        return FileContent(problem=InvalidIntegration(path, [sentence]), can_be_tried_again=True)
+
+
+def _validate(
+    path: Path, document: dict[str, Any], problems: list[str], endpoint_check: EndpointCheck
+) -> Integration:
+    problems = _shortened(problems, len(problems))
     try:
         integration = Integration.model_validate(document)
     except ValidationError as error:
-        problems += [_sentence(one) for one in error.errors(include_input=False)]
+        mistakes = error.errors(include_input=False)
+        sentences = [_sentence(one) for one in mistakes[:_MOST_PROBLEMS]]
+        problems += _shortened(sentences, len(mistakes))
         raise _invalid(path, problems, document) from None
     if problem := endpoint_check(integration.properties.dataflow_endpoint):
         problems.append(f"properties.dataflow_endpoint: {problem}")
@@ -91,49 +140,11 @@ def load_integration(
     return integration
 
 
-def integration_files(directory: Path) -> list[os.DirEntry[str]]:
-    """The `*.json` files of `directory`, in no order.
-
-    Raises `InvalidIntegration` when it can't be listed, where a glob would find no file.
-    """
-    try:
-        with os.scandir(directory) as entries:
-            return [one for one in entries if one.name.endswith(".json")]
-    except (FileNotFoundError, NotADirectoryError):
-        raise InvalidIntegration(directory, ["is not a directory"]) from None
-    except OSError as error:
-        raise InvalidIntegration(directory, [f"can't be read ({type(error).__name__})"]) from None
-
-
-def load_directory(
-    directory: Path, env: Mapping[str, str], endpoint_check: EndpointCheck
-) -> Loaded:
-    """Every file of `directory`. Raises `InvalidIntegration` when it can't be listed."""
-    loaded = Loaded()
-    for path in sorted(Path(one.path) for one in integration_files(directory)):
-        try:
-            integration = load_integration(path, env, endpoint_check)
-        except InvalidIntegration as problem:
-            loaded.problems.append(problem)
-            continue
-        if first := loaded.paths.get(integration.id):
-            loaded.problems.append(
-                InvalidIntegration(
-                    path,
-                    [f"id: {integration.id!r} is taken by {first.name}"],
-                    None,
-                    integration.organization_id,
-                )
-            )
-            continue
-        loaded.integrations[integration.id] = integration
-        loaded.paths[integration.id] = path
-    return loaded
-
-
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        document = orjson.loads(path.read_bytes())
+        document = orjson.loads(read_regular(path, MOST_FILE_BYTES))
+    except UnusableFile as error:
+        raise InvalidIntegration(path, [str(error)]) from None
     except OSError as error:
         raise InvalidIntegration(path, [f"can't be read ({type(error).__name__})"]) from None
     except orjson.JSONDecodeError as error:
@@ -147,20 +158,30 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _invalid(path: Path, problems: list[str], document: dict[str, Any]) -> InvalidIntegration:
     """The id is only told when it is one: dead letters and metrics are named by it."""
     integration_id, organization_id = document["id"], document.get("organization_id")
-    is_usable = isinstance(integration_id, str) and re.fullmatch(ID_PATTERN, integration_id)
     return InvalidIntegration(
         path,
         problems,
-        integration_id if is_usable else None,
-        organization_id if isinstance(organization_id, str) else None,
+        integration_id if is_usable_id(integration_id) else None,
+        (organization_id.strip() or None) if isinstance(organization_id, str) else None,
     )
+
+
+def _shortened(sentences: list[str], number: int) -> list[str]:
+    """The first of `number` sentences, and how many more there are."""
+    first = sentences[:_MOST_PROBLEMS]
+    return [*first, f"and {number - len(first)} more problems"] if number > len(first) else first
+
+
+def is_usable_id(text: object) -> bool:
+    """Whether dead letters and metrics may be named so."""
+    return isinstance(text, str) and re.fullmatch(ID_PATTERN, text) is not None
 
 
 def _sentence(error: Any) -> str:
     """One problem of pydantic's as `field: what is allowed there`."""
-    location = [str(step) for step in error["loc"]]
+    location = [printable(step, 100) for step in error["loc"]]
     where = ".".join(location) or "the integration"
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = printable(str(error["msg"]).removeprefix("Value error, "), 1_000)
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown field{_closest(location)}"
     if error["type"] == "missing":

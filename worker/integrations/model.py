@@ -6,9 +6,10 @@ https://developers.didomi.io/integrations/third-party-apps/adobe-experience-clou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,18 +22,28 @@ from pydantic import (
     model_validator,
 )
 
-from worker.integrations.paths import check_attribute_path, check_mapping_value, find_path_conflict
+from worker.integrations.paths import (
+    MOST_CHARACTERS,
+    check_attribute_path,
+    check_mapping_value,
+    find_path_conflict,
+)
 
 UserIdentifier = Literal["email", "id", "personID"]
 Normalisation = Literal["trim", "lower", "sha256"]
 PayloadMode = Literal["upsert", "xdm"]
 EventSource = Literal["event", "user"]
+IntegrationState = Literal["enabled", "paused", "disabled"]
 
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS, strip_whitespace=True)
+]
 # A value that ends up in an HTTP header or a log field: no control characters, no blanks.
 Token = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+MOST_MAPPINGS: Final = 1000
+"""Each is an argument of a script in Redis, whose Lua can unpack some 4,000 at once."""
 DEFAULT_SCOPES = "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
 
 
@@ -56,6 +67,13 @@ class Authentication(_Strict):
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().strip():
             raise ValueError("must not be empty")
+        return value
+
+    @field_validator("api_key", mode="after")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[\x21-\x7e]{1,4096}", value.get_secret_value()):
+            raise ValueError("must be 1 to 4096 printable ASCII characters without blanks")
         return value
 
     def client_secrets(self) -> list[str]:
@@ -159,18 +177,20 @@ class Mapping(_Strict):
 
 
 class Integration(_Strict):
-    """One enabled or disabled integration of type `adobe-experience-cloud`."""
+    """One integration of type `adobe-experience-cloud`: enabled, paused or disabled."""
 
     id: Annotated[str, StringConstraints(pattern=ID_PATTERN)]
     organization_id: Text
     """The Didomi organization whose events this integration receives."""
     enabled: bool = True
+    """False: it takes no events, for good."""
     paused: bool = False
-    """An operator's word: its events are parked, and spend neither budget nor patience."""
+    """An operator's word: its events wait, and spend nothing of their budget, until it is taken
+    back. Says nothing while `enabled` is false."""
     type_id: Literal["adobe-experience-cloud"]
     authentication: Authentication
     properties: Properties
-    mappings: Annotated[list[Mapping], Field(min_length=1)]
+    mappings: Annotated[list[Mapping], Field(min_length=1, max_length=MOST_MAPPINGS)]
     upsert_mode: bool = False
 
     payload_mode: PayloadMode = "upsert"
@@ -198,6 +218,13 @@ class Integration(_Strict):
     def identity_rules(self) -> tuple[tuple[UserIdentifier, IdentityRule], ...]:
         """The configured identifiers in their order, with the defaults of their rules filled in."""
         return tuple((one, self.identity_rule(one)) for one in self.properties.user_identifier)
+
+    @property
+    def state(self) -> IntegrationState:
+        """What its file says of it."""
+        if not self.enabled:
+            return "disabled"
+        return "paused" if self.paused else "enabled"
 
     @property
     def needs_lookup(self) -> bool:

@@ -23,6 +23,11 @@ _FORMS: Final = (
 _MAPPING_VALUE: Final = re.compile("|".join(f"(?:{form})" for form in _FORMS), re.DOTALL)
 
 
+MOST_CHARACTERS: Final = 1024
+_MOST_STEPS: Final = 64
+"""What Adobe's schemas need at most is a dozen; what writes JSON gives up at some 250."""
+
+
 def check_mapping_value(value: str) -> None:
     """Raise ValueError when no event whatever could have something to say at `value`."""
     if not _MAPPING_VALUE.fullmatch(value):
@@ -36,7 +41,10 @@ def check_mapping_value(value: str) -> None:
 
 def check_attribute_path(path: str) -> None:
     """Raise ValueError unless `path` is dotted names without blanks, such as `_tenant.a.b`."""
-    if any(not step or step != step.strip() for step in path.split(".")):
+    steps = path.split(".")
+    if len(steps) > _MOST_STEPS:
+        raise ValueError(f"must be at most {_MOST_STEPS} names deep")
+    if any(not step or step != step.strip() for step in steps):
         raise ValueError("must be names joined by single dots, such as _tenant.consents.newsletter")
 
 

@@ -4,164 +4,243 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Final, Literal
 
-from worker.integrations.loading import (
-    EndpointCheck,
-    InvalidIntegration,
-    InvalidIntegrations,
-    Loaded,
-    integration_files,
-    load_directory,
-)
+from worker.integrations.changes import Change, compare
+from worker.integrations.claims import Assignment, InForce, assign
+from worker.integrations.directory import Readings, read_directory
+from worker.integrations.files import printable
+from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
 from worker.integrations.model import Integration
+from worker.integrations.recent import RecentOrganizations
+from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
+from worker.integrations.threads import in_thread
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a reload did: ids that are new or changed, ids that are gone, and problems."""
-
-    loaded: tuple[str, ...]
-    removed: tuple[str, ...]
-    problems: tuple[str, ...]
+DEFAULT_GRACE_SECONDS: Final = 600.0
+_SLOW_SECONDS: Final = 30.0
+"""From then on a directory that does not answer is worth a note."""
 
 
 class IntegrationRegistry:
-    """`load` is strict, for the start; `refresh` keeps the last good version of a bad file."""
+    """Reads the directory at `load`, and again at each `refresh`; looked up in one thread only.
+
+    A vanished file's last version stays in force for `grace_seconds`. `unknown_organization` says
+    whether events of an organization that nothing is known of are parked. `clock` is in seconds.
+    """
 
     def __init__(
         self,
         directory: Path,
         endpoint_check: EndpointCheck,
         env: Mapping[str, str] | None = None,
+        *,
+        secret_env_prefix: str = "",
+        secret_directories: tuple[str, ...] = DEFAULT_DIRECTORIES,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        unknown_organization: Literal["skip", "park"] = "skip",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._endpoint_check = endpoint_check
-        self._env = os.environ if env is None else env
-        self._by_id: dict[str, Integration] = {}
-        self._path_of: dict[str, Path] = {}
-        self._by_organization: dict[str, list[Integration]] = {}
-        self._broken: dict[str, list[str]] = {}
-        self._seen: dict[str, tuple[int, int]] | None = {}  # None: could not be listed
-        self.problems: tuple[str, ...] = ()
+        self._secrets = SecretSource(
+            os.environ if env is None else env, secret_env_prefix, secret_directories
+        )
+        self._grace_seconds = grace_seconds
+        self._is_strict = unknown_organization == "park"
+        self._clock = clock
+        self._readings: Readings = {}
+        self._recent = RecentOrganizations()
+        self._trouble: str | None = None  # of the directory as a whole
+        self._reading_since: float | None = None
+        self._assignment = Assignment()
+        self._enabled: dict[str, list[Integration]] = {}
+        self._disabled: dict[str, list[Integration]] = {}
+        self._known_ids: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._assignment.in_force)
 
     @property
     def integrations(self) -> list[Integration]:
-        """All of them, disabled ones too, by id."""
-        return [self._by_id[one] for one in sorted(self._by_id)]
+        """All that are in force, disabled ones too, by id."""
+        in_force = self._assignment.in_force
+        return [in_force[one].integration for one in sorted(in_force)]
 
-    def load(self) -> None:
-        """Load all files. Raises `InvalidIntegrations` when one of them is bad."""
+    @property
+    def has_any(self) -> bool:
+        """Whether any integration is in force, be it enabled or not."""
+        return bool(self._assignment.in_force)
+
+    @property
+    def invalid(self) -> list[InvalidIntegration]:
+        """What is wrong, file by file."""
+        return self._assignment.problems
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in sentences."""
+        of_all = [self._trouble] if self._trouble else []
+        return (*of_all, *(str(one) for one in self._assignment.problems))
+
+    @property
+    def notes(self) -> list[str]:
+        """What somebody should look at, in sentences: bad files, and files that are gone."""
+        notes = list(self.problems)
+        for one, known in sorted(self._assignment.in_force.items()):
+            if known.missed_at is not None:
+                notes.append(
+                    f"{printable(known.path)}: is gone; integration {one} stays in force for "
+                    f"{self._grace_seconds:g} s after that was noticed"
+                )
+        if self._reading_since is not None and self._clock() - self._reading_since > _SLOW_SECONDS:
+            notes.append(
+                f"{printable(self._directory)}: does not answer; what was read before is in force"
+            )
+        return notes
+
+    def counts(self) -> dict[str, int]:
+        """How many integrations are `enabled`, `paused`, `disabled` and `vanished` (which are one
+        of these, too), and how many files are `invalid`.
+        """
+        counts = dict.fromkeys(("enabled", "paused", "disabled", "vanished"), 0)
+        for known in self._assignment.in_force.values():
+            counts[known.integration.state] += 1
+            counts["vanished"] += known.missed_at is not None
+        return counts | {"invalid": len(self._assignment.problems)}
+
+    def load(self) -> Change:
+        """Read all files. Raises `InvalidIntegrations` when the directory can't be listed; what is
+        wrong with single files is in `problems`.
+        """
         try:
-            self._seen = self._stamps()
-            loaded = load_directory(self._directory, self._env, self._endpoint_check)
+            readings = self._read()
         except InvalidIntegration as problem:
             raise InvalidIntegrations([problem]) from None
-        if loaded.problems:
-            raise InvalidIntegrations(loaded.problems)
-        self._adopt(loaded)
+        return self._adopt(readings)
 
     def for_organization(self, organization_id: str) -> list[Integration]:
-        """The enabled integrations of a Didomi organization."""
-        return self._by_organization.get(organization_id, [])
+        """The enabled integrations of a Didomi organization, paused ones too."""
+        return self._enabled.get(organization_id, [])
 
     def disabled_for(self, organization_id: str) -> list[Integration]:
-        """The disabled integrations of a Didomi organization."""
-        return [
-            one
-            for one in self._by_id.values()
-            if one.organization_id == organization_id and not one.enabled
-        ]
-
-    def doubt_about(self, organization_id: str) -> str | None:
-        """Why an event of an organization that nothing is known of must wait; None to skip it."""
-        return None if self._by_id else "no integration is valid"
+        """The organization's integrations that are not enabled."""
+        return self._disabled.get(organization_id, [])
 
     def get(self, integration_id: str) -> Integration | None:
-        return self._by_id.get(integration_id)
+        known = self._assignment.in_force.get(integration_id)
+        return known.integration if known else None
 
     def is_enabled(self, integration_id: str) -> bool:
         """Whether there is such an integration, and it is enabled."""
-        integration = self._by_id.get(integration_id)
+        integration = self.get(integration_id)
         return integration is not None and integration.enabled
 
     def is_broken_for(self, organization_id: str) -> list[str]:
-        """Ids of the organization's integrations that never had a good version."""
-        return self._broken.get(organization_id, [])
+        """Ids of the organization's integrations that have no version in force."""
+        return self._assignment.broken.get(organization_id, [])
 
     def knows(self, integration_id: str) -> bool:
         """Whether a file has this id, be it a good one or not."""
-        return integration_id in self._by_id or any(
-            integration_id in broken for broken in self._broken.values()
-        )
+        return integration_id in self._known_ids
+
+    def doubt_about(self, organization_id: str) -> str | None:
+        """Why events of an organization of which no integration is known must wait, in words.
+
+        None: nothing speaks against skipping them.
+        """
+        if self._is_strict:
+            return "CONSENT_WORKER_UNKNOWN_ORGANIZATION is park"
+        if not self.has_any:
+            return "there is no valid integration at all"
+        if self._trouble is not None:
+            return "the integrations' directory can't be read"
+        if self._assignment.unreadable:
+            name = printable(self._assignment.unreadable[0].name)
+            return f"the file {name} does not tell its organization"
+        if self._recent.has(organization_id, self._clock()):
+            return "the organization had a valid integration within the last 24 hours"
+        return None
+
+    def organizations_in_force(self) -> set[str]:
+        """Those with an enabled integration now."""
+        return set(self._enabled)
+
+    def remember(self, organizations: Iterable[str]) -> None:
+        """Take over what others have seen: these had a valid integration within the last 24 h."""
+        self._recent.remember(organizations, self._clock())
 
     def refresh(self) -> Change | None:
-        """Reload if a file has changed; None when nothing has."""
+        """Read what has changed, and end what is over; None when nothing has come of it."""
         try:
-            stamps = self._stamps()
-            if stamps == self._seen:
-                return None
-            loaded = load_directory(self._directory, self._env, self._endpoint_check)
+            readings = self._read()
         except InvalidIntegration as problem:
-            return self._keep_all(problem)
-        self._seen = stamps
-        before = dict(self._by_id)
-        self._adopt(loaded)
-        changed = tuple(i for i, one in self._by_id.items() if before.get(i) is not one)
-        return Change(changed, tuple(set(before) - set(self._by_id)), self.problems)
+            return self._keep_all(str(problem))
+        return self._adopt(readings) or None
 
     async def watch(self, interval_seconds: float, on_change: Callable[[Change], None]) -> None:
-        """Look for changes every `interval_seconds`, for ever."""
+        """Refresh every `interval_seconds`, for ever. Files are read in a thread of its own, which
+        keeps neither the loop nor the end of the process waiting.
+        """
         while True:
             await asyncio.sleep(interval_seconds)
-            change = await asyncio.to_thread(self.refresh)
-            if change is not None:
+            self._reading_since = self._clock()
+            change: Change | None
+            try:
+                change = self._adopt(await in_thread(self._read))
+            except InvalidIntegration as problem:
+                change = self._keep_all(str(problem))
+            except Exception as error:  # a fault of ours must not end the watch
+                name = type(error).__name__
+                change = self._keep_all(f"{printable(self._directory)}: can't be read ({name})")
+            finally:
+                self._reading_since = None
+            if change:
                 on_change(change)
 
-    def _keep_all(self, problem: InvalidIntegration) -> Change | None:
+    def _read(self) -> Readings:
+        return read_directory(
+            self._directory, self._readings, self._secrets, self._endpoint_check, time.time_ns()
+        )
+
+    def _keep_all(self, trouble: str) -> Change | None:
         """A volume that is away for a moment must not take every integration with it."""
-        was_told = self._seen is None
-        self._seen = None
-        self.problems = (str(problem),)
-        return None if was_told else Change((), (), self.problems)
+        was_told = self._trouble == trouble
+        self._trouble = trouble
+        return None if was_told else Change(problems=(trouble,))
 
-    def _adopt(self, loaded: Loaded) -> None:
-        # An unchanged one stays the same object: by that it is told whether anything has changed.
-        known = self._by_id
-        kept = {
-            one.id: known[one.id] if known.get(one.id) == one else one
-            for one in loaded.integrations.values()
-        }
-        paths = dict(loaded.paths)
-        broken: dict[str, list[str]] = defaultdict(list)
-        bad_paths = {problem.path: problem for problem in loaded.problems}
-        for integration_id, path in self._path_of.items():
-            if path in bad_paths and integration_id not in kept:
-                kept[integration_id] = self._by_id[integration_id]
-                paths[integration_id] = path
-        for problem in loaded.problems:
-            if problem.path not in paths.values() and problem.organization_id:
-                broken[problem.organization_id].append(problem.integration_id or problem.path.stem)
-        by_organization: dict[str, list[Integration]] = defaultdict(list)
-        for integration in kept.values():
-            if integration.enabled:
-                by_organization[integration.organization_id].append(integration)
-        self._by_id, self._path_of = kept, paths
-        self._by_organization, self._broken = dict(by_organization), dict(broken)
-        self.problems = tuple(str(problem) for problem in loaded.problems)
+    def _adopt(self, readings: Readings) -> Change:
+        """Put into force what was read."""
+        now, before, problems_before = self._clock(), self._assignment, self.problems
+        self._readings, self._trouble = readings, None
+        self._assignment = assign(readings, before.in_force, now, self._grace_seconds)
+        self._index()
+        self._remember_lost(before.in_force, now)
+        return compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
 
-    def _stamps(self) -> dict[str, tuple[int, int]]:
-        stamps = {}
-        for entry in integration_files(self._directory):
-            try:
-                status = entry.stat()
-            except OSError:
+    def _index(self) -> None:
+        enabled: dict[str, list[Integration]] = defaultdict(list)
+        disabled: dict[str, list[Integration]] = defaultdict(list)
+        for integration in self.integrations:
+            by_organization = enabled if integration.enabled else disabled
+            by_organization[integration.organization_id].append(integration)
+        self._enabled, self._disabled = dict(enabled), dict(disabled)
+        broken = (one for ids in self._assignment.broken.values() for one in ids)
+        self._known_ids = frozenset([*self._assignment.in_force, *broken])
+
+    def _remember_lost(self, before: Mapping[str, InForce], now: float) -> None:
+        for integration_id, known in before.items():
+            organization = known.integration.organization_id
+            after = self.get(integration_id)
+            if after is not None and after.organization_id == organization:
                 continue
-            stamps[entry.name] = (status.st_mtime_ns, status.st_size)
-        return stamps
+            if known.integration.enabled:
+                self._recent.lose(organization, now)
+            else:
+                self._recent.dismiss(organization)
+        for organization in self._enabled:
+            self._recent.welcome(organization)
+        self._recent.forget_old(now)

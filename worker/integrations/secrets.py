@@ -1,51 +1,126 @@
-"""Resolving references in `authentication`: `${ENV_VAR}` and `file:PATH`."""
+"""Resolving references in `authentication`: `${ENV_VAR}` and `file:PATH`.
+
+Who may write an integration's file may name references, so these reach only what a setting allows:
+never the worker's own settings, and no file beyond the directories for secrets.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from worker.integrations.files import (
+    Stamp,
+    UnusableFile,
+    printable,
+    read_regular,
+    stamp_of,
+)
+
+MOST_SECRET_BYTES: Final = 64 * 1024
+DEFAULT_DIRECTORIES: Final = (".", "/run/secrets", "/var/run/secrets")
+"""Beside the integrations, and where Docker and Kubernetes mount secrets."""
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FILE: Final = "file:"
+_OWN_SETTINGS: Final = "CONSENT_WORKER_"
 
 
 class UnresolvedReference(ValueError):  # noqa: N818 - what it is
     """A variable is not set or a file can't be read; the text names it, never a secret."""
 
 
-def resolve_references(
-    authentication: dict[str, Any], env: Mapping[str, str], base: Path
-) -> tuple[dict[str, Any], list[str]]:
-    """`authentication` with its references replaced, and a problem for each that can't be.
-
-    A relative `file:` path starts at `base`. Content of a file is stripped of outer white space.
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where references may lead: variables of `env` that start with `env_prefix`, and regular files
+    below `directories`, of which a relative one starts at the directory of the integration's file.
     """
-    resolved: dict[str, Any] = {}
-    problems = []
-    for name, value in authentication.items():
-        try:
-            resolved[name] = _resolve(value, env, base) if isinstance(value, str) else value
-        except UnresolvedReference as error:
-            problems.append(f"authentication.{name}: {error}")
-            resolved[name] = "unresolved"
-    return resolved, problems
 
+    env: Mapping[str, str]
+    env_prefix: str = ""
+    directories: tuple[str, ...] = DEFAULT_DIRECTORIES
 
-def _resolve(value: str, env: Mapping[str, str], base: Path) -> str:
-    if value.startswith("file:"):
-        path = base / value.removeprefix("file:")
+    def variable(self, name: str) -> str:
+        """The value of a variable. Raises `UnresolvedReference`."""
+        if not self._may_name(name):
+            allowed = f"{self.env_prefix}*" if self.env_prefix else f"all but {_OWN_SETTINGS}*"
+            raise UnresolvedReference(
+                f"the environment variable {name} may not be named here; allowed are {allowed}"
+            )
+        value = self.env.get(name)
+        if not value:
+            raise UnresolvedReference(f"the environment variable {name} is not set")
+        return value
+
+    def file(self, path: Path, base: Path) -> str:
+        """The content of a file, without outer white space. Raises `UnresolvedReference`."""
+        name = printable(path)
         try:
-            return path.read_text(encoding="utf-8").strip()
+            real = Path(os.path.realpath(path))
+            if not self._is_allowed(real, base):
+                raise UnresolvedReference(
+                    f"the file {name} is outside of the directories for secrets "
+                    "(CONSENT_WORKER_SECRET_DIRECTORIES)"
+                )
+            return read_regular(real, MOST_SECRET_BYTES).decode().strip()
+        except UnresolvedReference:
+            raise
+        except UnusableFile as error:
+            raise UnresolvedReference(f"the file {name} {error}") from None
         except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
             raise UnresolvedReference(
-                f"the file {path} can't be read ({type(error).__name__})"
+                f"the file {name} can't be read ({type(error).__name__})"
             ) from None
 
-    def variable(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if not env.get(name):
-            raise UnresolvedReference(f"the environment variable {name} is not set")
-        return env[name]
+    def _may_name(self, name: str) -> bool:
+        # Settings are read in any case of letters, so all of these are refused.
+        is_own = name.upper().startswith(_OWN_SETTINGS)
+        if is_own and not self.env_prefix.upper().startswith(_OWN_SETTINGS):
+            return False
+        return name.startswith(self.env_prefix)
 
-    return _VARIABLE.sub(variable, value)
+    def _is_allowed(self, real: Path, base: Path) -> bool:
+        """Both sides without links: a secret that Kubernetes mounts is a link to one."""
+        return any(
+            real.is_relative_to(os.path.realpath(base / directory))
+            for directory in self.directories
+        )
+
+
+@dataclass(slots=True)
+class Resolution:
+    """`authentication` with its references replaced, a problem for each that can't be, and the
+    stamps of the files that were named, from before they were read.
+    """
+
+    authentication: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    stamps: dict[Path, Stamp | None] = field(default_factory=dict)
+
+
+def resolve_references(
+    authentication: dict[str, Any], source: SecretSource, base: Path
+) -> Resolution:
+    """Replace all references. A relative `file:` path starts at `base`."""
+    resolution = Resolution()
+    for name, value in authentication.items():
+        resolved = value
+        if isinstance(value, str):
+            try:
+                resolved = _resolve(value, source, base, resolution.stamps)
+            except UnresolvedReference as error:
+                resolution.problems.append(f"authentication.{printable(name)}: {error}")
+                resolved = "unresolved"
+        resolution.authentication[name] = resolved
+    return resolution
+
+
+def _resolve(value: str, source: SecretSource, base: Path, stamps: dict[Path, Stamp | None]) -> str:
+    if value.startswith(_FILE):
+        path = base / value.removeprefix(_FILE)
+        stamps[path] = stamp_of(path)
+        return source.file(path, base)
+    return _VARIABLE.sub(lambda match: source.variable(match.group(1)), value)

@@ -42,6 +42,12 @@ class Metrics:
         self.lane_blocked = self._gauge_by_integration(
             "consent_lane_blocked", "1 while an integration is blocked for a fault of its set-up."
         )
+        self.integrations = Gauge(
+            "consent_integrations",
+            "Integrations by state, and integration files that are not valid.",
+            ["state"],
+            registry=self.registry,
+        )
         self.ordering_available = Gauge(
             "consent_ordering_available",
             "1 while the state of newest-wins can be used.",

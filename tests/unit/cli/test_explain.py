@@ -132,3 +132,18 @@ def test_a_bad_integration_is_named_with_file_and_field(cli: CommandLine, how: s
     assert ran.code == 2
     assert f"{path}: upsert_mode: " in ran.err
     assert "hush" not in ran.err
+
+
+def test_a_bad_neighbour_is_no_matter_of_an_explanation(cli: CommandLine) -> None:
+    cli.add("shop")
+    cli.add("bad", events="all")
+    ran = cli.run("explain", "-", "--integration", "shop", stdin=_event())
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("outcome: deliver")
+
+
+def test_of_a_paused_integration_it_is_said_that_events_wait(cli: CommandLine) -> None:
+    cli.add("shop", paused=True)
+    ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
+    assert ran.document["outcome"] == "deliver"
+    assert ran.document["note"].startswith("the integration is paused")

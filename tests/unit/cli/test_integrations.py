@@ -16,16 +16,19 @@ from worker.sandbox.app import Sandbox
 def test_they_are_listed_by_id_without_secrets(cli: CommandLine) -> None:
     cli.add("shop")
     cli.add("press", enabled=False, upsert_mode=False)
+    cli.add("late", paused=True)
     ran = cli.run("integrations", "list")
     assert ran.out.splitlines() == [
+        "late  organization northwind  paused",
         "press  organization northwind  disabled",
         "shop  organization northwind  enabled",
     ]
     ran = cli.run("integrations", "list", "--json")
-    assert ran.document[1] == {
+    assert ran.document[2] == {
         "id": "shop",
         "organization_id": "northwind",
         "enabled": True,
+        "paused": False,
         "mappings": 1,
         "upsert_mode": True,
     }
@@ -37,13 +40,15 @@ def test_valid_ones_are_counted(cli: CommandLine) -> None:
     assert (ran.code, ran.out) == (0, "1 integrations are valid\n")
 
 
-@pytest.mark.parametrize("command", ["list", "validate", "check"])
-def test_every_bad_file_is_named_with_all_its_mistakes(cli: CommandLine, command: str) -> None:
+@pytest.mark.parametrize(("command", "code"), [("list", 0), ("validate", 2), ("check", 2)])
+def test_every_bad_file_is_named_with_all_its_mistakes(
+    cli: CommandLine, command: str, code: int
+) -> None:
     shop = cli.add("shop", upsert_mode="yes", events="all")
     press = cli.integrations / "press.json"
     press.write_text("{")
     ran = cli.run("integrations", command)
-    assert (ran.code, ran.out) == (2, "")
+    assert (ran.code, ran.out) == (code, "")
     assert f"{shop}: upsert_mode: " in ran.err
     assert f"{shop}: events: " in ran.err
     assert f"{press}: is not JSON (line 1" in ran.err
@@ -119,4 +124,52 @@ async def test_a_check_goes_on_after_one_that_fails(cli: CommandLine, sandbox: S
 def test_a_check_of_what_is_not_configured_is_wrong_usage(cli: CommandLine) -> None:
     ran = cli.run("integrations", "check", "none")
     assert ran.code == 2
-    assert "no integration has the id none" in ran.out
+    assert "no integration has the id none" in ran.err
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_list_is_of_the_good_ones_and_names_the_bad_ones_beside(
+    cli: CommandLine, options: tuple[str, ...]
+) -> None:
+    cli.add("shop")
+    bad = cli.add("bad", events="all")
+    ran = cli.run("integrations", "list", *options)
+    assert ran.code == 0
+    assert "shop" in ran.out
+    assert "bad" not in ran.out
+    assert ran.err.startswith(f"consent-worker: {bad}: events: ")
+
+
+def test_a_list_obeys_nothing_that_a_file_says_to_a_terminal(cli: CommandLine) -> None:
+    cli.add("shop", organization_id="\x1b[2Jnorth\nwind")
+    ran = cli.run("integrations", "list")
+    assert ran.out == "shop  organization \\x1b[2Jnorth\\nwind  enabled\n"
+
+
+async def test_a_check_of_one_is_no_matter_of_a_bad_neighbour(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    cli.add("bad", events="all")
+    ran = await asyncio.to_thread(cli.run, "integrations", "check", "shop")
+    assert (ran.code, ran.err) == (0, "")
+    ran = await asyncio.to_thread(cli.run, "integrations", "check")
+    assert ran.code == 2
+    assert ran.out.count(": ok") == 4
+    assert "bad.json: events: " in ran.err
+
+
+def test_a_check_of_a_bad_one_names_its_mistakes_and_no_others(cli: CommandLine) -> None:
+    cli.add("bad", events="all")
+    cli.add("worse", upsert_mode="yes")
+    ran = cli.run("integrations", "check", "bad")
+    assert ran.code == 2
+    assert "bad.json: events: " in ran.err
+    assert "worse" not in ran.err
+
+
+def test_a_file_that_tells_no_id_might_be_the_one_that_is_asked_for(cli: CommandLine) -> None:
+    (cli.integrations / "half.json").write_text("{")
+    ran = cli.run("integrations", "check", "shop")
+    assert ran.code == 2
+    assert "no integration has the id shop" in ran.err
+    assert "half.json" in ran.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -79,8 +80,92 @@ async def test_changed_files_are_told_in_the_log(stack: Stack) -> None:
     await wait_until(
         lambda: was_told("integrations.invalid", "detail", "bad.json: is not JSON"), "the mistake"
     )
-    (stack.integrations / "press.json").unlink()
-    await wait_until(lambda: was_told("integrations.reloaded", "removed", "press"), "the removal")
+    (stack.integrations / "bad.json").unlink()
+    await wait_until(
+        lambda: was_told("integrations.mended", "detail", "bad.json: is not JSON"), "its end"
+    )
+    stack.add_integration("press", paused=True)
+    await wait_until(lambda: was_told("integration.switched", "state", "paused"), "the pause")
+    press = stack.integrations / "press.json"
+    content = press.read_text()
+    press.unlink()
+    await wait_until(lambda: was_told("integration.vanished", "integration", "press"), "the loss")
+    press.write_text(content)
+    await wait_until(lambda: was_told("integration.returned", "integration", "press"), "the return")
+
+
+async def test_a_vanished_file_is_gone_for_good_after_its_grace(stack: Stack) -> None:
+    stack.override("INTEGRATION_GRACE_SECONDS", "0.5")
+    stack.start_worker()
+    await _started(stack)
+    (stack.integrations / "shop.json").unlink()
+    await wait_until(lambda: _lines(stack, "integration.vanished"), "the loss")
+    await wait_until(
+        lambda: any(one["removed"] == ["shop"] for one in _lines(stack, "integrations.reloaded")),
+        "the removal",
+    )
+
+
+async def test_a_worker_starts_with_the_good_ones_and_names_the_bad_ones(stack: Stack) -> None:
+    (stack.integrations / "half.json").write_text("{")
+    stack.add_integration("twin", id="press")
+    stack.add_integration("press")
+    stack.add_integration("keys", authentication={"client_id": "${NOT_THERE}"})
+    stack.start_worker()
+    url = await _started(stack)
+    told = " ".join(one["detail"] for one in _lines(stack, "integrations.invalid"))
+    async with aiohttp.ClientSession(url) as session:
+        async with session.get("/readyz") as reply:
+            notes = " ".join((await reply.json())["notes"])
+        async with session.get("/metrics") as reply:
+            metrics = await reply.text()
+    for said in (told, notes):
+        assert "half.json: is not JSON" in said
+        assert "press.json: id: 'press' is taken by twin.json" in said
+        assert "twin.json: id: 'press' is taken by press.json" in said
+        assert "keys.json: authentication.client_id: the environment variable NOT_THERE" in said
+    assert 'consent_integrations{state="enabled"} 1.0' in metrics
+    assert 'consent_integrations{state="invalid"} 4.0' in metrics
+
+
+async def test_without_any_valid_integration_a_worker_lives_and_waits_for_one(stack: Stack) -> None:
+    (stack.integrations / "shop.json").write_text("{")
+    worker = stack.start_worker()
+    await wait_until(lambda: _lines(stack, "worker.started"), "the worker")
+    stack.add_integration("shop")
+    await wait_until(lambda: _lines(stack, "integrations.reloaded"), "the good one")
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 10) == 0
+
+
+async def test_a_directory_that_is_none_ends_a_worker(stack: Stack) -> None:
+    stack.override("INTEGRATIONS", stack.path / "nowhere")
+    code, _, err = await stack.command("run")
+    assert code == 2
+    assert "nowhere: is not a directory" in err
+
+
+async def test_pipes_and_devices_among_files_and_secrets_stop_neither_start_nor_reload_nor_end(
+    stack: Stack,
+) -> None:
+    os.mkfifo(stack.integrations / "fifo.json")
+    os.mkfifo(stack.integrations / "key")
+    (stack.integrations / ".#shop.json").symlink_to("somebody@host.1234")
+    keys = {"client_id": "c", "client_secret": "file:key", "api_key": "file:/dev/zero"}
+    stack.add_integration("keys", authentication=keys)
+    worker = stack.start_worker()
+    await _started(stack)
+    stack.add_integration("more", authentication=keys)
+    await wait_until(
+        lambda: any("more.json" in one["detail"] for one in _lines(stack, "integrations.invalid")),
+        "the next reading",
+    )
+    details = " ".join(one["detail"] for one in _lines(stack, "integrations.invalid"))
+    assert "key is no regular file" in details
+    assert "/dev/zero is outside of the directories for secrets" in details
+    assert "#shop" not in details
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 10) == 0
 
 
 async def test_the_limits_of_the_plugin_are_told_at_the_start(stack: Stack) -> None:

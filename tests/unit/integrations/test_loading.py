@@ -11,9 +11,12 @@ import pytest
 from tests.unit.examples import integration_document
 from worker.adobe.endpoints import EndpointPolicy
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
+from worker.integrations.model import MOST_MAPPINGS
 from worker.integrations.registry import IntegrationRegistry
+from worker.integrations.secrets import SecretSource
 
 CHECK = EndpointPolicy(("dcs.adobedc.net",)).problem
+NOTHING = SecretSource({})
 
 
 def _write(directory: Path, name: str = "shop", **changes: Any) -> Path:
@@ -100,7 +103,7 @@ def test_every_mistake_is_named_with_file_and_field(
 ) -> None:
     path = _write(tmp_path, **changes)
     with pytest.raises(InvalidIntegration) as caught:
-        load_integration(path, {}, CHECK)
+        load_integration(path, NOTHING, CHECK)
     assert said in str(caught.value)
     assert "shop.json" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -112,7 +115,7 @@ def test_identities_within_each_other_are_no_matter_of_the_time_path(tmp_path: P
         "identities": {"id": {"path": "_own.key"}, "personID": {"path": "_own.key.person"}},
         "event_time_path": "_audit.at",
     } | _props(user_identifier=["id", "personID"])
-    loaded = load_integration(_write(tmp_path, **changes), {}, CHECK)
+    loaded = load_integration(_write(tmp_path, **changes), NOTHING, CHECK)
     assert loaded.event_time_path == "_audit.at"
 
 
@@ -121,13 +124,13 @@ def test_a_file_that_is_no_object_is_named(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "bad.json"
     path.write_bytes(content)
     with pytest.raises(InvalidIntegration, match=r"bad\.json"):
-        load_integration(path, {}, CHECK)
+        load_integration(path, NOTHING, CHECK)
 
 
 def test_secrets_come_from_variables_and_files_and_do_not_show(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-file\n")
     path = _write(tmp_path, **_auth(client_secret="${SECRET}", api_key="file:key"))
-    loaded = load_integration(path, {"SECRET": "from-env"}, CHECK)
+    loaded = load_integration(path, SecretSource({"SECRET": "from-env"}), CHECK)
     assert loaded.authentication.client_secret.get_secret_value() == "from-env"
     assert loaded.authentication.api_key.get_secret_value() == "from-file"
     assert "from-" not in repr(loaded)
@@ -138,42 +141,91 @@ def test_the_id_defaults_to_the_files_name_and_a_string_is_a_list_of_one(tmp_pat
     del document["id"]
     path = tmp_path / "acme.json"
     path.write_text(json.dumps(document))
-    loaded = load_integration(path, {}, CHECK)
+    loaded = load_integration(path, NOTHING, CHECK)
     assert (loaded.id, loaded.properties.user_identifier) == ("acme", ["personID"])
 
 
-def test_a_start_with_a_bad_file_is_refused(tmp_path: Path) -> None:
-    _write(tmp_path)
-    _write(tmp_path, "twin")
-    with pytest.raises(InvalidIntegrations, match=r"'shop' is taken by shop\.json"):
-        IntegrationRegistry(tmp_path, CHECK, {}).load()
+@pytest.mark.parametrize(
+    ("mappings", "is_fine"), [(MOST_MAPPINGS, True), (MOST_MAPPINGS + 1, False)]
+)
+def test_more_mappings_than_redis_can_take_are_refused_at_load(
+    tmp_path: Path, mappings: int, is_fine: bool
+) -> None:
+    path = _write(tmp_path, **_map(*((f"_acme.a{n}", NEWS) for n in range(mappings))))
+    if is_fine:
+        assert len(load_integration(path, NOTHING, CHECK).mappings) == mappings
+        return
+    with pytest.raises(InvalidIntegration, match="mappings: List should have at most 1000 items"):
+        load_integration(path, NOTHING, CHECK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param(_map((".".join("a" * 65), NEWS)), "at most 64 names deep", id="deep path"),
+        pytest.param(_map(("a" * 1025, NEWS)), "at most 1024 characters", id="long path"),
+        pytest.param(
+            _map(("a", "consents_purposes_" + "_values_x" * 300_000)), "at most 1024", id="value"
+        ),
+        pytest.param({"a" * 3_000_000: 1}, "unknown field", id="long name of a field"),
+        pytest.param({f"f{n}": 1 for n in range(50_000)}, "and 49980 more problems", id="many"),
+        pytest.param({"\x1b[2J\nshop": 1}, "\\x1b[2J\\nshop: unknown field", id="escape"),
+        pytest.param(_auth(api_key="k\nx-evil: 1"), "printable ASCII", id="header"),
+    ],
+)
+def test_a_hostile_file_is_refused_at_once_and_in_few_words(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = _write(tmp_path, **changes)
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, NOTHING, CHECK)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 10_000
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_file_that_is_larger_than_any_integration_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "shop.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte of holes
+    with pytest.raises(InvalidIntegration, match="is larger than 4194304 bytes"):
+        load_integration(path, NOTHING, CHECK)
+
+
+def test_a_fault_of_the_worker_s_own_is_that_file_s_only(tmp_path: Path) -> None:
+    def check(_: str) -> str | None:
+        raise RecursionError
+
+    with pytest.raises(InvalidIntegration, match=r"can't be understood \(RecursionError\)"):
+        load_integration(_write(tmp_path), NOTHING, check)
+
+
+def test_the_name_of_a_file_writes_nothing_but_itself_to_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[2J\n.json"
+    path.write_text("{")
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, NOTHING, CHECK)
+    assert str(caught.value).endswith("a\\x1b[2J\\n.json: is not JSON (line 1, column 2)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "enabled"),
+        ({"paused": True}, "paused"),
+        ({"enabled": False}, "disabled"),
+        ({"enabled": False, "paused": True}, "disabled"),
+    ],
+)
+def test_an_integration_has_one_of_three_states(
+    tmp_path: Path, changes: dict[str, Any], state: str
+) -> None:
+    assert load_integration(_write(tmp_path, **changes), NOTHING, CHECK).state == state
+
+
+def test_a_start_without_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidIntegrations, match="not a directory"):
         IntegrationRegistry(tmp_path / "nowhere", CHECK, {}).load()
-
-
-def test_a_reload_adds_changes_removes_and_keeps_the_last_good_version(tmp_path: Path) -> None:
-    registry = IntegrationRegistry(tmp_path, CHECK, {})
-    first = _write(tmp_path)
-    registry.load()
-    assert registry.refresh() is None
-    other = _write(tmp_path, "other", id="other")
-    change = registry.refresh()
-    assert change is not None
-    assert change.loaded == ("other",)
-    assert {one.id for one in registry.for_organization("northwind")} == {"shop", "other"}
-    first.write_text('{"id": "shop", "organization_id": "northwind"}')
-    change = registry.refresh()
-    assert change is not None
-    assert "is required" in change.problems[0]
-    assert registry.get("shop") is not None
-    assert registry.is_broken_for("northwind") == []
-    other.unlink()
-    change = registry.refresh()
-    assert change is not None
-    assert change.removed == ("other",)
-    (tmp_path / "new.json").write_text('{"id": "new", "organization_id": "northwind"}')
-    registry.refresh()
-    assert registry.is_broken_for("northwind") == ["new"]
 
 
 def test_a_disabled_integration_gets_no_events(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import structlog
 from tests.unit.examples import integration, integration_document
 from tests.unit.privacy.conftest import EMAIL, MARKER, places, put
 from worker.integrations.loading import InvalidIntegration, load_integration
+from worker.integrations.secrets import SecretSource
 from worker.settings import WorkerSettings
 
 FULL = integration_document(
@@ -37,7 +38,7 @@ def test_what_is_put_into_a_wrong_place_of_an_integration_is_not_quoted(
     path = tmp_path / "file.json"
     path.write_text(json.dumps(document))
     try:
-        said = repr(load_integration(path, {}, lambda _: None).authentication)
+        said = repr(load_integration(path, SecretSource({}), lambda _: None).authentication)
     except InvalidIntegration as problem:
         structlog.get_logger().error("integrations.invalid", detail=str(problem))
         said = str(problem) + repr(problem.integration_id)
@@ -68,7 +69,7 @@ def test_a_secret_of_the_environment_or_a_file_is_not_quoted(
     document = integration_document(authentication=known | authentication)
     path.write_text(json.dumps(document | {"upsert_mode": 7}))
     with pytest.raises(InvalidIntegration) as refused:
-        load_integration(path, {"PLACE": MARKER}, lambda _: None)
+        load_integration(path, SecretSource({"PLACE": MARKER}), lambda _: None)
     assert MARKER not in str(refused.value)
 
 
