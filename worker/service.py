@@ -86,6 +86,7 @@ class Service:
         self._gate: StoreGate | None = None
         self._pipeline: Pipeline | None = None
         self._stopping = False
+        self._may_begin = asyncio.Event()
         self._clock = ClockOffset()
         self._server = ObservabilityServer(
             self._metrics, self.problems, self.notes, self._refresh_metrics
@@ -96,6 +97,8 @@ class Service:
         problems = []
         if self._stopping:
             problems.append("stopping")
+        if not self._registry.has_any:
+            problems.append("integrations: none is valid, see the notes")
         session = self._broker.session if self._broker else None
         if session is None:
             reason = self._broker.last_problem if self._broker else "not started"
@@ -165,9 +168,10 @@ class Service:
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
-                self._registry.watch(settings.reload_seconds, report_change)
+                self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             try:
+                await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
@@ -175,10 +179,25 @@ class Service:
                 await self._server.stop()
         log.info("worker.stopped")
 
+    async def _first_integration(self) -> None:
+        """Return when an integration is valid, or the worker is to stop: until then no event could
+        go anywhere.
+        """
+        if self._registry.has_any:
+            return
+        log.error("integrations.none", detail="no integration is valid; nothing is consumed")
+        await self._may_begin.wait()
+
+    def _integrations_changed(self, change: Change) -> None:
+        report_change(change)
+        if self._registry.has_any:
+            self._may_begin.set()
+
     def _stop_on_signals(self, broker: Broker) -> None:
         def stop() -> None:
             log.info("worker.stopping")
             self._stopping = True
+            self._may_begin.set()
             broker.stop()
 
         loop = asyncio.get_running_loop()
