@@ -5,9 +5,12 @@
 -- ARGV: owner; number of the lease; the lease in ms; then for each user how many attributes are
 --       claimed, and their paths.
 -- Answer, for each user: {1, stamp or nil for each attribute}, or {0, ms to wait, 1 if held}.
+--
+-- A key of another type than ours concerns its own user alone: its content counts as unknown.
 
 local owner, lease, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local answers, at = {}, 4
+local PORTION, LONGEST_BUSY_MS = 500, 600000
 
 -- A lease of the same owner with a smaller number is one whose answer got lost: an owner asks for
 -- nothing that it knows it holds. One with a larger number means that this call is late itself.
@@ -16,19 +19,41 @@ local function is_forsaken(busy)
   return of == owner and tonumber(number) < lease
 end
 
+-- How long a user stays busy, in ms, and with what; nothing when it is free. What has no end, or
+-- one after any lease or gap of ours, was not written by us.
+local function busy_of(key)
+  local busy = redis.pcall('GET', key)
+  if type(busy) ~= 'string' or is_forsaken(busy) then
+    return nil
+  end
+  local left = redis.call('PTTL', key)
+  if left < 0 or left > LONGEST_BUSY_MS then
+    return nil
+  end
+  return left, busy
+end
+
+-- In portions, since Lua unpacks only some thousands of values at once.
+local function stamps(key, first, count)
+  local found = {1}
+  for from = first, first + count - 1, PORTION do
+    local to = math.min(from + PORTION - 1, first + count - 1)
+    local some = redis.pcall('HMGET', key, unpack(ARGV, from, to))
+    for j = 1, to - from + 1 do
+      found[#found + 1] = some.err == nil and some[j] or false
+    end
+  end
+  return found
+end
+
 for i = 1, #KEYS, 2 do
   local count = tonumber(ARGV[at])
-  local busy = redis.call('GET', KEYS[i + 1])
-  if busy and not is_forsaken(busy) then
-    answers[#answers + 1] = {0, redis.call('PTTL', KEYS[i + 1]), busy == '' and 0 or 1}
+  local left, busy = busy_of(KEYS[i + 1])
+  if left then
+    answers[#answers + 1] = {0, left, busy == '' and 0 or 1}
   else
     redis.call('SET', KEYS[i + 1], owner .. ' ' .. ARGV[2], 'PX', lease_ms)
-    local answer = {}
-    if count > 0 then
-      answer = redis.call('HMGET', KEYS[i], unpack(ARGV, at + 1, at + count))
-    end
-    table.insert(answer, 1, 1)
-    answers[#answers + 1] = answer
+    answers[#answers + 1] = stamps(KEYS[i], at + 1, count)
   end
   at = at + count + 1
 end

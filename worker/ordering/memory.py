@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from worker.ordering.newest import Stamp
@@ -56,6 +56,7 @@ class MemoryStore:
         self._clock = clock
         self._last_lease = 0
         self._paths: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._organizations: dict[str, float] = {}
         self._users: OrderedDict[str, _User] = OrderedDict()
 
     def __len__(self) -> int:
@@ -118,6 +119,19 @@ class MemoryStore:
                 user.busy_until = 0.0
             if not user.stamps and user.busy_until <= now:
                 del users[key]
+
+    async def remember_organizations(
+        self, organizations: Collection[str], for_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        until = self._clock() + for_seconds
+        self._organizations |= dict.fromkeys(organizations, until)
+
+    async def remembered_organizations(self) -> set[str]:
+        """See `NewestStore`."""
+        now = self._clock()
+        self._organizations = {one: end for one, end in self._organizations.items() if end > now}
+        return set(self._organizations)
 
     async def ping(self) -> None:
         """Memory is always there."""

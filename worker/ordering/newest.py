@@ -22,7 +22,7 @@ MAX_EVENT_ID: Final = 64
 """Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
 can fill the state. Didomi's own ids are UUIDs of 36 characters."""
 
-_ENCODED: Final = re.compile(r"(-?[0-9]+)(?:\.(-?[0-9]+))?([n+])(.*)", re.DOTALL)
+_ENCODED: Final = re.compile(r"(-?[0-9]{1,16})(?:\.(-?[0-9]{1,16}))?([n+])(.*)", re.DOTALL)
 _REFUSAL_OBJECT: Final = {"val": "n"}
 """How a mapping with the format `consent-val` writes false."""
 

@@ -16,10 +16,11 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -36,7 +37,15 @@ from worker.ordering.store import (
     Timing,
 )
 
+log = structlog.get_logger(__name__)
+
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TELL_AGAIN_SECONDS: Final = 60.0
+_LATEST_SECONDS: Final = 2 * 86_400.0
+"""How far ahead a stamp may be: events of more than five minutes ahead wait, and no worker's clock
+is days off."""
+_ORGANIZATIONS_AT_MOST: Final = 100_000
+_ORGANIZATION_CHARACTERS: Final = 512
 _TROUBLE: Final = (RedisError, OSError, EOFError, ValueError)
 """What a call can end with: Redis's answer, the line, a cut in the middle of an answer, and an
 answer that isn't what our scripts write. asyncio's TimeoutError is an OSError."""
@@ -52,6 +61,7 @@ class _Script:
 
 _BEGIN: Final = _Script("begin.lua")
 _SETTLE: Final = _Script("settle.lua")
+_ORGANIZATIONS: Final = _Script("organizations.lua")
 
 
 class _Hold(NamedTuple):
@@ -89,6 +99,9 @@ class RedisStore:
         self._last_lease = 0
         # In order of their end, since all leases are equally long.
         self._held: dict[tuple[str, str], _Hold] = {}
+        self.unreadable_values = 0
+        """How many stored values could not be read since the start."""
+        self._told_unreadable_at = -_TELL_AGAIN_SECONDS
         self._client = _client(url, timeout_seconds, max_connections)
 
     async def begin(
@@ -133,6 +146,7 @@ class RedisStore:
             _ms(gap_seconds),
             _ms(self._timing.retention_seconds),
         ]
+        arguments.append(self._latest_ms())
         for _, lease, written, sent in settlements:
             arguments += (lease, int(sent), len(written))
             for path, stamp in written.items():
@@ -141,6 +155,24 @@ class RedisStore:
         await self._run(_SETTLE, keys, arguments)
         for one in settlements:
             self._let_go(integration_id, one.lease, [one])
+
+    async def remember_organizations(
+        self, organizations: Collection[str], for_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        names = [one for one in organizations if len(one) <= _ORGANIZATION_CHARACTERS]
+        if names:
+            arguments: list[str | int] = [_ms(for_seconds), _ORGANIZATIONS_AT_MOST, *names]
+            await self._run(_ORGANIZATIONS, [self._organizations_key], arguments)
+
+    async def remembered_organizations(self) -> set[str]:
+        """See `NewestStore`."""
+        found = await self._run(_ORGANIZATIONS, [self._organizations_key], (0, 0))
+        return {one.decode(errors="replace") for one in found}
+
+    @property
+    def _organizations_key(self) -> str:
+        return f"{self._namespace}:organizations"
 
     async def ping(self) -> None:
         """See `NewestStore`."""
@@ -165,11 +197,45 @@ class RedisStore:
         answers = await self._run(_BEGIN, keys, arguments)
         try:
             return [
-                _granted(lease, claim, values) if is_granted else _contended(*values)
+                self._granted(lease, claim, values) if is_granted else _contended(*values)
                 for claim, (is_granted, *values) in zip(claims, answers, strict=True)
             ]
         except ValueError:
             raise StoreUnavailable("Redis holds a value that this version can't read") from None
+
+    def _granted(self, lease: int, claim: Claim, values: Sequence[bytes | None]) -> Granted:
+        """A value that can't be read counts as unknown: it concerns that attribute alone."""
+        stored: dict[str, Stamp] = {}
+        latest_ms = self._latest_ms()
+        for path, value in zip(claim.attributes, values, strict=True):
+            if value is None:
+                continue
+            try:
+                stamp = Stamp.decode(value.decode(errors="surrogatepass"))
+                if stamp.time_ms > latest_ms:
+                    raise ValueError("of the future")
+            except ValueError:
+                self._tell_unreadable(claim.user)
+            else:
+                stored[path] = stamp
+        return Granted(lease, stored)
+
+    def _tell_unreadable(self, user: str) -> None:
+        self.unreadable_values += 1
+        now = self._clock()
+        if now >= self._told_unreadable_at + _TELL_AGAIN_SECONDS:
+            self._told_unreadable_at = now
+            log.error(
+                "ordering.unreadable_value",
+                user=user,
+                detail="a value in Redis can't be read and counts as unknown: an older choice of "
+                "this user may be sent once more",
+            )
+
+    @staticmethod
+    def _latest_ms() -> int:
+        """No choice of ours is of a later time than this: events of the future wait."""
+        return _ms(time.time() + _LATEST_SECONDS)
 
     def _keys(self, integration_id: str, users: Sequence[str]) -> list[str]:
         keys: list[str] = []
@@ -239,18 +305,6 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
             f"database, and no unknown options ({type(error).__name__})"
         ) from None
     return Redis.from_pool(pool)
-
-
-def _granted(lease: int, claim: Claim, values: Sequence[bytes | None]) -> Granted:
-    pairs = zip(claim.attributes, values, strict=True)
-    return Granted(
-        lease,
-        {
-            path: Stamp.decode(value.decode(errors="surrogatepass"))
-            for path, value in pairs
-            if value is not None
-        },
-    )
 
 
 def _contended(wait_ms: int, is_held: int) -> Contended:

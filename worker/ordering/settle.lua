@@ -1,11 +1,15 @@
 -- Ends leases and writes stamps. The whole batch is atomic, and repeating it does no harm.
 --
 -- KEYS: as in begin.lua.
--- ARGV: owner; gap in ms; retention in ms; then for each user the number of the lease, 1 if
---       anything was sent, how many stamps follow, and for each its path and the stamp.
+-- ARGV: owner; gap in ms; retention in ms; the latest time that a stamp can have, in ms since the
+--       epoch; then for each user the number of the lease, 1 if anything was sent, how many stamps
+--       follow, and for each its path and the stamp.
+--
+-- What is there and can't be read, or is of another type than ours, is replaced.
 
-local owner, gap_ms, retention_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local at = 4
+local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local at = 5
+local PORTION = 500
 
 -- The parts of an encoded stamp (worker/ordering/newest.py).
 local function parts(stamp)
@@ -15,6 +19,14 @@ local function parts(stamp)
     rest = string.sub(rest, #updated + 2)
   end
   return tonumber(time), tonumber(updated or 0), string.sub(rest, 1, 1), string.sub(rest, 2)
+end
+
+local function is_readable(stamp)
+  local time, rest = string.match(stamp, '^(-?%d+)(.*)$')
+  if not time or tonumber(time) > latest_ms then
+    return false
+  end
+  return string.match(rest, '^%.(-?%d+)[n+]') ~= nil or string.match(rest, '^[n+]') ~= nil
 end
 
 -- Byte by byte: Lua's own < compares by the locale that the server was started with.
@@ -43,21 +55,32 @@ local function is_newer(a, b)
   return is_greater(a_id, b_id)
 end
 
-local function write(key, first, count)
+local function write_some(key, first, count)
   local paths = {}
   for i = 0, count - 1 do
     paths[#paths + 1] = ARGV[first + 2 * i]
   end
-  local known, newer = redis.call('HMGET', key, unpack(paths)), {}
+  local known, newer = redis.pcall('HMGET', key, unpack(paths)), {}
+  if known.err then
+    redis.call('DEL', key)
+    known = {}
+  end
   for i, path in ipairs(paths) do
     local stamp = ARGV[first + 2 * i - 1]
-    if not known[i] or is_newer(stamp, known[i]) then
+    if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
       newer[#newer + 1] = stamp
     end
   end
   if #newer > 0 then
     redis.call('HSET', key, unpack(newer))
+  end
+end
+
+-- In portions, since Lua unpacks only some thousands of values at once.
+local function write(key, first, count)
+  for from = 0, count - 1, PORTION do
+    write_some(key, first + 2 * from, math.min(PORTION, count - from))
   end
   redis.call('PEXPIRE', key, retention_ms)
 end
@@ -68,7 +91,10 @@ for i = 1, #KEYS, 2 do
     write(KEYS[i], at + 3, count)
   end
   at = at + 3 + 2 * count
-  local busy = redis.call('GET', KEYS[i + 1])
+  local busy = redis.pcall('GET', KEYS[i + 1])
+  if type(busy) ~= 'string' then
+    busy = false
+  end
   local is_ours = busy == owner .. ' ' .. lease
   if is_sent and gap_ms > 0 and (is_ours or not busy or busy == '') then
     redis.call('SET', KEYS[i + 1], '', 'PX', gap_ms)

@@ -112,6 +112,16 @@ class NewestStore(Protocol):
         """
         ...
 
+    async def remember_organizations(
+        self, organizations: Collection[str], for_seconds: float
+    ) -> None:
+        """Keep for so long that these organizations have a valid integration."""
+        ...
+
+    async def remembered_organizations(self) -> set[str]:
+        """Those for which that time is not over."""
+        ...
+
     async def ping(self) -> None:
         """Return if the store can be used now."""
         ...
