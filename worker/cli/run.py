@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import uvloop
 
@@ -19,7 +20,7 @@ def run() -> None:
     settings = WorkerSettings()
     configure_logging(settings.log_format, settings.log_level)
     registry = build_registry(settings)
-    report_change(registry.load())
+    report_change(replace(registry.load(), loaded=()))  # nothing was loaded anew
     # What is there by now stays, and an event makes many objects that soon go: looking for cycles
     # among them as often as Python does by default costs a tenth of the worker's time.
     gc.freeze()

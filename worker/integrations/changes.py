@@ -38,6 +38,7 @@ def compare(
     problems: Sequence[str],
 ) -> Change:
     """The change from `before` to `after`."""
+    told_before, told = set(problems_before), set(problems)
     missed_before = {one for one, known in before.items() if known.missed_at is not None}
     missed = {one for one, known in after.items() if known.missed_at is not None}
     return Change(
@@ -47,8 +48,8 @@ def compare(
             if one not in before or before[one].integration is not now.integration
         ),
         removed=tuple(one for one in before if one not in after),
-        problems=tuple(one for one in problems if one not in problems_before),
-        mended=tuple(one for one in problems_before if one not in problems),
+        problems=tuple(one for one in problems if one not in told_before),
+        mended=tuple(one for one in problems_before if one not in told),
         vanished=tuple(sorted(missed - missed_before)),
         returned=tuple(sorted((missed_before - missed) & set(after))),
         switched=tuple(

@@ -84,7 +84,7 @@ def _give_ids(
                 if version is not None:
                     kept = known.integration if known else None
                     # An unchanged one stays the same object: by that lanes tell a change.
-                    version = kept if kept is not None and kept == version else version
+                    version = kept if kept is version or kept == version else version
                     assignment.in_force[integration_id] = InForce(version, path)
             elif integration is not None:
                 others = [owner] if owner else [one for one in paths if one != path]

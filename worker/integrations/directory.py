@@ -50,6 +50,8 @@ def read_directory(
 ) -> Readings:
     """Every integration file of `directory`, by path; what is unchanged since `before` is not read.
 
+    Returns `before` itself when nothing has changed.
+
     `now_ns` is the time since the epoch. Raises `InvalidIntegration` when the directory can't be
     listed.
     """
@@ -61,7 +63,10 @@ def read_directory(
             continue
         content = read_file(path, secrets, endpoint_check)
         readings[path] = FileReading(content, stamp, _is_final(content, stamp, now_ns))
-    return readings
+    has_changed = readings.keys() != before.keys() or any(
+        before[path] is not reading for path, reading in readings.items()
+    )
+    return readings if has_changed else before
 
 
 def _list(directory: Path) -> dict[Path, Stamp | None]:

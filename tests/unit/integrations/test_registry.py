@@ -665,8 +665,14 @@ class TestChanges:
         soon = read({}, 1)
         later = read(soon, 3)
         assert len(checked) == 2, "another change might hide in the same tick of the clock"
-        assert read(later, 4)[path] is later[path]
+        assert read(later, 4) is later
         assert len(checked) == 2
+        directory.write("other")
+        both = read(later, 4)
+        assert both[path] is later[path]
+        assert len(checked) == 3
+        directory.remove("other")
+        assert set(read(both, 4)) == {path}
 
 
 def test_a_directory_that_is_away_takes_no_integration_with_it(directory: Directory) -> None:
