@@ -27,7 +27,7 @@ from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
-from worker.ordering.store import NewestStore, Timing
+from worker.ordering.store import NewestStore, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys
 from worker.settings import UnusableSetting, WorkerSettings, old_names_in_use
 
@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 CLOCK_NOTE_SECONDS = 30.0
 """From how far off the others' clocks ours is told of."""
+REMEMBERED_SECONDS = 86_400.0
+REMEMBER_EVERY_SECONDS = 60.0
+"""How long, and how often told, an organization counts as one that has an integration."""
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a lease is than an attempt may take."""
 
@@ -170,14 +173,29 @@ class Service:
             watching = asyncio.create_task(
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
+            remembering = asyncio.create_task(self._remember_organizations(store))
             try:
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
+                remembering.cancel()
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
+
+    async def _remember_organizations(self, store: NewestStore) -> None:
+        """Share with the fleet, and with who comes after a restart, which organizations have an
+        integration: an event of one whose file is gone is in doubt for a day.
+        """
+        while True:
+            try:
+                self._registry.remember(await store.remembered_organizations())
+                in_force = self._registry.organizations_in_force()
+                await store.remember_organizations(in_force, REMEMBERED_SECONDS)
+            except StoreUnavailable as problem:  # the gate tells of it where it matters
+                log.debug("organizations.not_remembered", detail=str(problem))
+            await asyncio.sleep(REMEMBER_EVERY_SECONDS)
 
     async def _first_integration(self) -> None:
         """Return when an integration is valid, or the worker is to stop: until then no event could
@@ -221,6 +239,7 @@ class Service:
                     metrics.queue_messages.labels(queue).set(depth)
         if self._gate is not None:
             metrics.ordering_available.set(int(self._gate.is_open))
+            metrics.unreadable_values.set(self._gate.store.unreadable_values)
         for state, number in self._registry.counts().items():
             metrics.integrations.labels(state).set(number)
         metrics.forget_lanes()

@@ -53,6 +53,11 @@ class Metrics:
             "1 while the state of newest-wins can be used.",
             registry=self.registry,
         )
+        self.unreadable_values = Gauge(
+            "consent_ordering_unreadable_values",
+            "Values of the state of newest-wins that could not be read since the start.",
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "consent_messages_in_flight",
             "Messages in hand of this worker.",

@@ -43,6 +43,9 @@ class MemoryStore:
     `clock` is monotonic, in seconds.
     """
 
+    unreadable_values = 0
+    """Nobody else writes here."""
+
     def __init__(
         self,
         timing: Timing,

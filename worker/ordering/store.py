@@ -85,6 +85,9 @@ class Timing:
 class NewestStore(Protocol):
     """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else."""
 
+    unreadable_values: int
+    """How many stored values could not be read since the start; each counted as unknown."""
+
     async def begin(
         self, integration_id: str, claims: Sequence[Claim]
     ) -> list[Granted | Contended]:
