@@ -378,7 +378,7 @@ class Fleet:
         async with await aio_pika.connect(self._amqp_url) as connection:
             reading = [await connection.channel() for _ in range(4)]
             publishing = await connection.channel(publisher_confirms=True)
-            letters = DeadLetters(reading, publishing, self.topology.names, 1_048_576)
+            letters = DeadLetters(reading, publishing, self.topology.names)
             async for message in letters.read(1000):
                 letter = describe(message)
                 action = "leave" if letter.reason == HOPELESS else what_to_do()

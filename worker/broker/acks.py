@@ -22,10 +22,6 @@ class AckLedger:
         """The message with `tag` needs no further keeping."""
         self._settled.add(tag)
 
-    def refuse(self, tag: int) -> None:
-        """The message with `tag` is settled otherwise: a range may pass it, and not end there."""
-        self._alone.add(tag)
-
     def take_range(self, most: int | None = None) -> int | None:
         """The tag up to which all can be acknowledged at once, None when there is nothing new; of
         `most` tags, if that is given.

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
@@ -22,8 +21,6 @@ from worker.broker.unreadable import UnreadableProperties, has_headers, read_pro
 if TYPE_CHECKING:
     from worker.broker.intake import Intake
     from worker.broker.session import Session
-
-log = structlog.get_logger(__name__)
 
 _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
@@ -125,7 +122,7 @@ class Consumer:
         queue = self.intake.queue
         self._sieve = sieve
         self._channel = channel = await open_channel(connection, ConsumerChannel)
-        sieve.listen(channel.number, self._take, self._refuse, self._session.max_body_bytes)
+        sieve.listen(channel.number, self._take)
         self._session.end_with(channel, queue)
         await channel.basic_qos(prefetch_count=self.intake.prefetch, timeout=TIMEOUT_SECONDS)
         channel.on_consumer_cancel_callbacks.add(
@@ -185,21 +182,6 @@ class Consumer:
         if not self._session.is_draining and not self._session.lost.is_set():
             self.in_hand += 1
             self.intake.take(Incoming(tag, content_header, body, self))
-
-    def _refuse(self, tag: int) -> None:
-        """A message is too large to be gathered: the broker makes a dead letter of it, whole."""
-        if self._session.is_draining or self._session.lost.is_set():
-            return
-        log.error(
-            "message.too_large", queue=self.intake.queue, max_bytes=self._session.max_body_bytes
-        )
-        self._session.spawn(self._reject(tag))
-
-    async def _reject(self, tag: int) -> None:
-        await self._attempt(self._channel.basic_reject(tag, requeue=False))
-        # Only now: a range that passed the tag before would acknowledge the message away.
-        self._ledger.refuse(tag)
-        self._start_sending()
 
     @property
     def acknowledged_alone(self) -> int:

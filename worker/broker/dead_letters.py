@@ -22,10 +22,6 @@ from worker.broker.topology import Names
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
 _READ_TIMEOUT_SECONDS: Final = 30.0
-_MAX_CHARACTERS: Final = 1024
-_MAX_TIME_MS: Final = 253_402_300_799_999
-"""The end of the year 9999."""
-_MAX_BUNDLE: Final = 1_000_000
 _POLL_SECONDS: Final = 0.05
 _COUNT_POLLS: Final = 20
 _RETURN_POLLS: Final = 200
@@ -46,10 +42,6 @@ class DeadLetter:
     dead_at_ms: int | None
     replays: int
     body_bytes: int
-
-
-class NotReplayable(ValueError):  # noqa: N818 - a statement about the letter
-    """A dead letter can't be sent on its way as it is; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +76,22 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
     """What the headers of a dead letter say; tolerant, since a tampered one may be among them."""
     headers = message.headers
     return DeadLetter(
-        id=_text(message.message_id) or "",
+        id=message.message_id or "",
         reason=_text(headers.get(names.DEAD_REASON)) or _broker_reason(headers),
         integration=_text(headers.get(names.INTEGRATION)),
         error=_text(headers.get(names.ERROR)),
         detail=_text(headers.get(names.ERROR_DETAIL)) or _detail_of_bundle(headers),
-        http_status=_number(headers.get(names.HTTP_STATUS), 999),
-        attempts=_number(headers.get(names.ATTEMPTS), names.MAX_ATTEMPTS) or 0,
+        http_status=_number(headers.get(names.HTTP_STATUS)),
+        attempts=_number(headers.get(names.ATTEMPTS)) or 0,
         first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT)),
         dead_at_ms=_number(headers.get(names.DEAD_AT)),
-        replays=_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
+        replays=_number(headers.get(names.REPLAYS)) or 0,
         body_bytes=len(message.body),
     )
 
 
-def _successor(message: AbstractIncomingMessage, own: dict[str, Any]) -> Any:
-    try:
-        properties = successor_of(message.properties, own)
-        properties.marshal()
-    except Exception as error:
-        raise NotReplayable(
-            f"its properties can't be published again ({type(error).__name__})"
-        ) from None
-    return properties
-
-
 def _detail_of_bundle(headers: Any) -> str | None:
-    count = _number(headers.get(names.BUNDLE), _MAX_BUNDLE)
+    count = _number(headers.get(names.BUNDLE))
     return f"{count} events that were parked together" if count else None
 
 
@@ -120,21 +101,15 @@ def _broker_reason(headers: Any) -> str:
     # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     reason = latest.get("reason") if isinstance(latest, dict) else None
-    if reason == "rejected":
-        return "too-large"  # the only ones that a worker rejects
     return "poison" if reason == "delivery_limit" else "unroutable"
 
 
 def _text(value: object) -> str | None:
-    """Text of a header, which anybody may have written, in a length that one can look at."""
-    return value[:_MAX_CHARACTERS] if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
-def _number(value: object, largest: int = _MAX_TIME_MS) -> int | None:
-    """A number of a header, None for one that no worker writes."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= largest else None
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class DeadLetters:
@@ -145,13 +120,8 @@ class DeadLetters:
     """
 
     def __init__(
-        self,
-        reading: Sequence[AbstractChannel],
-        publishing: AbstractChannel,
-        queues: Names,
-        max_event_bytes: int,
+        self, reading: Sequence[AbstractChannel], publishing: AbstractChannel, queues: Names
     ) -> None:
-        self._max_event_bytes = max_event_bytes
         self._reading = reading
         self._publishing = publishing
         self._queues = queues
@@ -194,20 +164,13 @@ class DeadLetters:
         """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
 
         One that names its integration goes to `consent.retries`, so that a long replay does not
-        hold up fresh events; one that never got that far is handled as a fresh event. Raises
-        `NotReplayable`, and then the letter stays.
+        hold up fresh events; one that never got that far is handled as a fresh event.
         """
         letter = describe(message)
-        own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
+        own: dict[str, Any] = {names.REPLAYS: letter.replays + 1}
         queue = self._queues.events
-        bundled = _number(message.headers.get(names.BUNDLE), _MAX_BUNDLE)
-        if bundled is not None:
-            own[names.BUNDLE] = bundled
-        elif letter.body_bytes > self._max_event_bytes:
-            raise NotReplayable(
-                f"its body has {letter.body_bytes} bytes, and a worker takes "
-                f"{self._max_event_bytes} (CONSENT_WORKER_MAX_EVENT_BYTES)"
-            )
+        if names.BUNDLE in message.headers:
+            own[names.BUNDLE] = message.headers[names.BUNDLE]
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries
@@ -215,7 +178,7 @@ class DeadLetters:
         await publishing.basic_publish(
             message.body,
             routing_key=queue,
-            properties=_successor(message, own),
+            properties=successor_of(message.properties, own),
             mandatory=True,
             timeout=_PUBLISH_TIMEOUT_SECONDS,
         )

@@ -21,8 +21,6 @@ Take = Callable[[int, bytes, bytes], None]
 """Is given the delivery tag, the content header (from its class id on) and the body of a message;
 must neither block nor raise.
 """
-Refuse = Callable[[int], None]
-"""Is given the delivery tag of a message whose body is too large, and was dropped as it came."""
 
 # AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
 _PREFIX: Final = Struct(">BHI")
@@ -41,17 +39,14 @@ _PORTION: Final = 192
 class _Listener:
     """What has come of a channel's next message; `tag` is 0 between two."""
 
-    __slots__ = ("header", "is_dropped", "max_bytes", "missing", "parts", "refuse", "tag", "take")
+    __slots__ = ("body", "header", "missing", "tag", "take")
 
-    def __init__(self, take: Take, refuse: Refuse, max_bytes: int) -> None:
+    def __init__(self, take: Take) -> None:
         self.take = take
-        self.refuse = refuse
-        self.max_bytes = max_bytes
         self.tag = 0
         self.header = b""
-        self.parts: list[bytes] = []
+        self.body = b""
         self.missing = 0
-        self.is_dropped = False
 
     def belongs(self, kind: int, payload: bytes) -> bool:
         """Whether that frame is part of a message; hands it over when it is complete."""
@@ -64,24 +59,15 @@ class _Listener:
         if not self.tag:
             return False
         if kind == _HEADER:
-            self.header = payload
+            self.header, self.body = payload, b""
             self.missing = _LONG_LONG.unpack_from(payload, 4)[0]
-            self.is_dropped = self.missing > self.max_bytes
         else:
-            if not self.is_dropped:
-                self.parts.append(payload)
+            self.body = self.body + payload if self.body else payload
             self.missing -= len(payload)
         if self.missing <= 0:
-            self._complete()
+            tag, self.tag = self.tag, 0
+            self.take(tag, self.header, self.body)
         return True
-
-    def _complete(self) -> None:
-        tag, self.tag = self.tag, 0
-        parts, self.parts = self.parts, []
-        if self.is_dropped:
-            self.refuse(tag)
-        else:
-            self.take(tag, self.header, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 class Sieve:
@@ -99,11 +85,9 @@ class Sieve:
         self._later: list[bytes] = []
         self._is_amqp = True
 
-    def listen(self, channel: int, take: Take, refuse: Refuse, max_bytes: int) -> None:
-        """From now on `take` gets the messages of `channel`, and `refuse` those with a body of more
-        than `max_bytes`.
-        """
-        self._listeners[channel] = _Listener(take, refuse, max_bytes)
+    def listen(self, channel: int, take: Take) -> None:
+        """From now on `take` gets the messages of `channel`."""
+        self._listeners[channel] = _Listener(take)
 
     def forget(self, channel: int) -> None:
         """Its number may be used again, for what nobody listens to."""

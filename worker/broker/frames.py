@@ -16,8 +16,6 @@ from typing import Any, Final
 from pamqp import decode, encode
 from pamqp.commands import Basic
 
-from worker.broker.tables import read_table
-
 _ACK: Final = Struct(">BHIHHQBB")
 _PREFIX: Final = Struct(">BHI")
 _HEADER: Final = Struct(">HHQH")
@@ -115,8 +113,13 @@ def _from_octet(data: bytes, at: int) -> tuple[int, int]:
     return data[at], at + 1
 
 
+def _from_table(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+    used, table = decode.field_table(data[at:])
+    return table, at + used
+
+
 def _from_timestamp(data: bytes, at: int) -> tuple[datetime, int]:
-    used, moment = decode.timestamp(data[at : at + 8])
+    used, moment = decode.timestamp(data[at:])
     return moment, at + used
 
 
@@ -125,7 +128,7 @@ _UNKNOWN_FLAGS: Final = 0b111
 _PROPERTIES: Final = (
     ("content_type", 1 << 15, _short, _from_short),
     ("content_encoding", 1 << 14, _short, _from_short),
-    ("headers", 1 << 13, _table, read_table),
+    ("headers", 1 << 13, _table, _from_table),
     ("delivery_mode", 1 << 12, _octet, _from_octet),
     ("priority", 1 << 11, _octet, _from_octet),
     ("correlation_id", 1 << 10, _short, _from_short),

@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 2.0
-LARGEST_BUNDLE_BYTES = 1024 * 1024
-"""What the worker itself publishes has no larger body, however small an event must be."""
 PARKED_PREFETCH = 50
 """Messages of parked events, most of them bundles, in hand at once."""
 
@@ -63,8 +61,6 @@ class Session:
     def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
         self._settings = settings
         self._topology = topology
-        self.max_body_bytes = max(settings.max_event_bytes, LARGEST_BUNDLE_BYTES)
-        """A larger body is not gathered; what lies between is a dead letter of ours."""
         self._handler = handler
         self._connections: list[AbstractConnection] = []
         self._publisher: Publisher | None = None

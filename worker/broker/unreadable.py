@@ -12,40 +12,40 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
+from pamqp import decode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.broker.frames import decode_properties
-from worker.broker.tables import read_table
 
 
 class UnreadableProperties(Basic.Properties):
     """No properties, since not even the headers can be decoded."""
 
 
+_unmarshal = ContentHeader.unmarshal
+_UNREADABLE: Final = (struct.error, ValueError, OverflowError, OSError, IndexError)
 # AMQP 0-9-1 specification, section 4.2.6.1: class, weight and body size, then a flag for each
 # property, then the properties in that order: content type, content encoding, headers, ...
-_START: Final = struct.Struct(">HHQH")
 _FLAGS_AT: Final = 12
 _CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS = 0x80, 0x40, 0x20
 
 
 def has_headers(content_header: bytes) -> bool:
     """Whether a message with that encoded content header has any."""
-    return len(content_header) > _FLAGS_AT and bool(content_header[_FLAGS_AT] & _HEADERS)
+    return bool(content_header[_FLAGS_AT] & _HEADERS)
 
 
 def read_properties(content_header: bytes) -> Basic.Properties:
     """The properties of an encoded content header: all, or the headers alone, or
-    `UnreadableProperties`. Never raises: whatever is in it concerns its own message.
+    `UnreadableProperties`.
     """
     try:
         return decode_properties(content_header)
-    except Exception:
-        try:
-            return Basic.Properties(headers=_read_headers(content_header))
-        except Exception:
-            return UnreadableProperties()
+    except _UNREADABLE:
+        header = ContentHeader()
+        _unmarshal_what_can_be(header, content_header)
+        return header.properties
 
 
 def accept_unreadable_properties() -> None:
@@ -54,9 +54,16 @@ def accept_unreadable_properties() -> None:
 
 
 def _unmarshal_what_can_be(header: ContentHeader, data: bytes) -> None:
-    # Raises for a frame that is itself broken.
-    header.class_id, header.weight, header.body_size, _ = _START.unpack_from(data)
-    header.properties = read_properties(data)
+    header.body_size = -1
+    try:
+        _unmarshal(header, data)
+    except _UNREADABLE:
+        if header.body_size < 0:
+            raise  # the frame itself is broken
+        try:
+            header.properties = Basic.Properties(headers=_read_headers(data))
+        except _UNREADABLE:
+            header.properties = UnreadableProperties()
 
 
 def _read_headers(content_header: bytes) -> dict[str, Any] | None:
@@ -66,4 +73,4 @@ def _read_headers(content_header: bytes) -> dict[str, Any] | None:
     for flag in (_CONTENT_TYPE, _CONTENT_ENCODING):
         if content_header[_FLAGS_AT] & flag:
             at += 1 + content_header[at]
-    return read_table(content_header, at)[0]
+    return decode.field_table(content_header[at:])[1]

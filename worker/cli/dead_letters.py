@@ -17,18 +17,12 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
-from worker.broker.dead_letters import (
-    DeadLetter,
-    DeadLetters,
-    Filter,
-    NotReplayable,
-    describe,
-)
+from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, describe
 from worker.broker.topology import Names
 from worker.broker.window import Window
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, column, print_json, say, shown
+from worker.cli.shared import broker_connection, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.settings import WorkerSettings
 
@@ -36,7 +30,6 @@ app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead l
 
 _AT_ONCE: Final = 100
 _READERS: Final = 8
-_NAMED_AT_MOST: Final = 20
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
@@ -91,7 +84,7 @@ def show(
         print_json(document)
     else:
         for name, value in document.items():
-            say(f"{name}: {shown(value) if value is not None else '-'}")
+            say(f"{name}: {value if value is not None else '-'}")
 
 
 async def _find(letter_id: str) -> dict[str, Any] | None:
@@ -234,9 +227,7 @@ async def _pass(
     async with broker_connection(settings, "dead-letters", so_far) as connection:
         reading = [await connection.channel(publisher_confirms=False) for _ in range(_READERS)]
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        letters = DeadLetters(
-            reading, publishing, Names(settings.namespace), settings.max_event_bytes
-        )
+        letters = DeadLetters(reading, publishing, Names(settings.namespace))
         with stoppable() as stop:
             total = await letters.count()
             with progress(verb, total, wanted=bar) as advance:
@@ -245,41 +236,25 @@ async def _pass(
 
 
 def _settle(verb: str, chosen: Filter, dry_run: bool, as_json: bool) -> None:
-    stop, matched, kept = asyncio.run(_settle_each(verb, chosen, dry_run))
-    settled = 0 if dry_run else matched - len(kept)
+    stop, matched = asyncio.run(_settle_each(verb, chosen, dry_run))
     if as_json:
-        print_json({verb: settled, "matched": matched, "kept": len(kept), "dry_run": dry_run})
+        print_json({verb: 0 if dry_run else matched, "matched": matched, "dry_run": dry_run})
     else:
-        say(f"would have {verb} {matched}" if dry_run else f"{verb} {settled}")
-    for letter_id, why in kept[:_NAMED_AT_MOST]:
-        sys.stderr.write(f"kept {column(letter_id)}: {shown(why)}\n")
-    if len(kept) > _NAMED_AT_MOST:
-        sys.stderr.write(f"kept {len(kept) - _NAMED_AT_MOST} more\n")
+        say(f"would have {verb} {matched}" if dry_run else f"{verb} {matched}")
     stop.check("what was not handled stays in the dead letters")
     if chosen.id is not None and not matched:
         _not_there(chosen.id)
-    if kept:
-        raise typer.Exit(1)
 
 
-async def _settle_each(
-    verb: str, chosen: Filter, dry_run: bool
-) -> tuple[Stop, int, list[tuple[str, str]]]:
-    """The number of those chosen, each of which is settled unless `dry_run`, and id and reason of
-    those that stay.
-    """
+async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, int]:
+    """The number of those chosen, each of which is settled unless `dry_run`."""
     matched = settled = 0
-    kept: list[tuple[str, str]] = []
     window = Window(_AT_ONCE)
 
     async def settle(letters: DeadLetters, message: AbstractIncomingMessage) -> None:
         nonlocal settled
-        try:
-            await (letters.replay(message) if verb == "replayed" else letters.discard(message))
-        except NotReplayable as error:
-            kept.append((describe(message).id, str(error)))
-        else:
-            settled += 1
+        await (letters.replay(message) if verb == "replayed" else letters.discard(message))
+        settled += 1
 
     def so_far() -> str:
         return "" if dry_run else f"{verb} {settled}, and the rest stays in the dead letters"
@@ -292,7 +267,7 @@ async def _settle_each(
                     await window.add(settle(run.letters, message))
         finally:
             await window.drain()
-    return run.stop, matched, kept
+    return run.stop, matched
 
 
 def _not_there(letter_id: str) -> None:
@@ -302,9 +277,8 @@ def _not_there(letter_id: str) -> None:
 
 def _line(letter: DeadLetter) -> bytes:
     return (
-        f"{column(letter.id)}  {column(letter.reason)}  "
-        f"integration {column(letter.integration)}  error {column(letter.error)}  "
-        f"attempts {letter.attempts}  replays {letter.replays}\n"
+        f"{letter.id}  {letter.reason}  integration {letter.integration or '-'}  "
+        f"error {letter.error or '-'}  attempts {letter.attempts}  replays {letter.replays}\n"
     ).encode()
 
 

@@ -109,24 +109,6 @@ def print_json(document: Any) -> None:
     sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def shown(value: object) -> str:
-    """`value` as it may reach a terminal: what is not printable (control and escape sequences, line
-    ends, marks that turn the direction of text) is written as an escape.
-    """
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
-        for one in str(value)
-    )
-
-
-def column(value: str | None) -> str:
-    """A text in a line of columns: one with blanks is quoted, so that it can't look like two."""
-    if not value:
-        return "-"
-    text = shown(value)
-    return text if not any(one.isspace() for one in text) else f'"{text}"'
-
-
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard output."""
     sys.stdout.write(text + "\n")

@@ -752,7 +752,7 @@ def _error_of(outcome: Parked) -> dict[str, Any]:
 
 def _returns_of(message: Incoming) -> int:
     count = message.headers.get(names.RETURNS, 0)
-    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
+    return count if isinstance(count, int) else 0
 
 
 def _readable_state(message: Incoming) -> RetryState:

@@ -77,16 +77,3 @@ def test_a_range_ends_below_what_was_acknowledged_alone() -> None:
     assert ledger.take_range() == 1
     ledger.settle(3)
     assert ledger.take_range() == 3
-
-
-def test_a_range_passes_what_was_refused_and_never_ends_there() -> None:
-    ledger = AckLedger()
-    ledger.settle(1)
-    ledger.settle(3)
-    assert ledger.take_range() == 1
-    ledger.refuse(2)
-    assert ledger.take_range() == 3
-    ledger.refuse(4)
-    assert ledger.take_range() is None
-    ledger.settle(5)
-    assert ledger.take_range() == 5

@@ -22,17 +22,12 @@ from worker.broker.unreadable import read_properties
 LISTENED = 3
 
 
-LARGEST = 2_000_000
-"""Bytes of a body that is gathered."""
-
-
 @dataclass
 class Sorted:
     """What a sieve makes of a line."""
 
     messages: list[tuple[int, str | None, bytes]] = field(default_factory=list)
     passed_on: bytes = b""
-    refused: list[int] = field(default_factory=list)
 
     def take(self, tag: int, content_header: bytes, body: bytes) -> None:
         self.messages.append((tag, read_properties(content_header).message_id, body))
@@ -42,7 +37,7 @@ class Sorted:
 
     def sieve(self) -> Sieve:
         sieve = Sieve(self.pass_on)
-        sieve.listen(LISTENED, self.take, self.refused.append, LARGEST)
+        sieve.listen(LISTENED, self.take)
         return sieve
 
 
@@ -165,7 +160,7 @@ async def test_what_a_lost_line_has_brought_and_nobody_has_seen_is_dropped() -> 
     reader = asyncio.StreamReader()
     line = Line(reader, asyncio.get_running_loop())
     seen = Sorted()
-    line.sieve.listen(LISTENED, seen.take, seen.refused.append, LARGEST)
+    line.sieve.listen(LISTENED, seen.take)
     line.data_received(b"".join(message(number, b"x") for number in range(1, 1_001)) + other(3))
     handled = len(seen.messages)
     assert 0 < handled < 100, "the others' turn comes between two portions"
@@ -180,29 +175,9 @@ async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None
     """aiormq gives up a line on which nothing comes for three heartbeats."""
     reader = asyncio.StreamReader()
     line = Line(reader, asyncio.get_running_loop())
-    line.sieve.listen(LISTENED, Sorted().take, Sorted().refused.append, LARGEST)
+    line.sieve.listen(LISTENED, Sorted().take)
     line.data_received(message(1, b"one"))
     line.data_received(message(2, b"two"))
     line.eof_received()
     frames = [frame async for frame in FrameReceiver(reader)]
     assert [(channel, type(frame)) for _, channel, frame in frames] == [(0, Heartbeat)]
-
-
-def test_a_body_that_is_too_large_is_dropped_as_it_comes_and_the_next_message_arrives() -> None:
-    seen = Sorted()
-    sieve = seen.sieve()
-    large = message(1, b"x" * (LARGEST + 1), parts=16)
-    for at in range(0, len(large), 10_000):
-        feed(sieve, large[at : at + 10_000])
-        assert sum(map(len, sieve._listeners[LISTENED].parts)) == 0
-    feed(sieve, message(2, b"good"))
-    assert seen.refused == [1]
-    assert [(tag, body) for tag, _, body in seen.messages] == [(2, b"good")]
-
-
-def test_a_body_at_the_bound_arrives_whole() -> None:
-    seen = Sorted()
-    body = bytes(range(250)) * (LARGEST // 250)
-    feed(seen.sieve(), message(1, body, parts=16))
-    assert [one[2] for one in seen.messages] == [body]
-    assert seen.refused == []
