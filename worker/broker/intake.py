@@ -31,7 +31,7 @@ _LATELY_SECONDS = 0.25
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
     many it takes beside those that stay for long. While messages come by `first`, it takes its own
-    more slowly.
+    more slowly. A message with a body of more than `most_body_bytes` is rejected unread.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class Intake:
         prefetch: int,
         handler: Callable[[Incoming], None],
         first: Intake | None = None,
+        most_body_bytes: int = 1 << 64,
     ) -> None:
         self.session = session
         self.queue = queue
         self.prefetch = prefetch
+        self.most_body_bytes = most_body_bytes
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
         self._handler = handler
@@ -84,9 +86,13 @@ class Intake:
 
     def take(self, message: Incoming) -> None:
         """A message has come."""
-        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
+        self.heard()
         self.in_hand += 1
         self._handler(message)
+
+    def heard(self) -> None:
+        """The broker has sent something: it and the line are alive."""
+        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
 
     def settled(self, consumer: Consumer) -> None:
         """A message of `consumer` is settled."""

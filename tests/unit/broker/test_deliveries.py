@@ -17,7 +17,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from worker.broker.deliveries import Line, Sieve
-from worker.broker.unreadable import read_properties
+from worker.broker.properties import read_properties
 
 LISTENED = 3
 
