@@ -241,7 +241,7 @@ async def _pass(
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of those that were chosen; `kept` says of some which were not settled, and why."""
+    """What became of those that were chosen; `kept` names some of those not settled, and why."""
 
     matched: int = 0
     settled: int = 0

@@ -37,7 +37,7 @@ def test_a_letter_is_described_by_its_headers() -> None:
 
 @pytest.mark.parametrize(
     ("broker_says", "reason"),
-    [("delivery_limit", "poison"), ("rejected", "unroutable"), (None, "unroutable")],
+    [("delivery_limit", "poison"), ("rejected", "unexpected-error"), (None, "unroutable")],
 )
 def test_a_letter_that_the_broker_made_has_a_reason_too(
     broker_says: str | None, reason: str
