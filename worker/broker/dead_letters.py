@@ -193,12 +193,21 @@ class DeadLetters:
 
         One that names its integration goes to `consent.retries`, so that a long replay does not
         hold up fresh events; one that never got that far is handled as a fresh event.
+        Raises `NotReplayed` for one whose body is larger than the worker takes.
         """
         letter = describe(message)
-        own: dict[str, Any] = {names.REPLAYS: letter.replays + 1}
+        is_bundle = names.BUNDLE in message.headers
+        most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
+        if letter.body_bytes > most:
+            raise NotReplayed(
+                f"its body has {letter.body_bytes} bytes, and a worker takes {most} of it at most; "
+                "raise CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
+            )
+        own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
         queue = self._queues.events
-        if names.BUNDLE in message.headers:
-            own[names.BUNDLE] = message.headers[names.BUNDLE]
+        if is_bundle:
+            # Where the number is none of ours, what is in it tells.
+            own[names.BUNDLE] = _number(message.headers[names.BUNDLE], names.MAX_ATTEMPTS) or 0
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries
