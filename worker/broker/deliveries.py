@@ -116,7 +116,7 @@ class _Listener:
             else:
                 self.take(tag, self.header, parts[0] if len(parts) == 1 else b"".join(parts))
         except Exception as error:  # whatever it is, it concerns this message alone
-            log.exception("message.not_taken", error=type(error).__name__)
+            log.exception("message.not_handled", error=type(error).__name__)
             self.refuse(tag, self.size)
 
 
