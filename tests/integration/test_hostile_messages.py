@@ -129,12 +129,11 @@ async def test_the_commands_work_beside_a_letter_that_cant_be_read(
         assert all(0 <= one["replays"] <= 10_000 for one in letters)
         target = letters[0]["id"]
         code, out, err = await stack.command("dead-letters", "show", target, "--json")
-        assert (code, json.loads(out)["body"]) == (0, bodies[0].decode()), err
+        assert code == 0, err
+        assert json.loads(out)["body"].encode() in bodies
         code, out, err = await stack.command("dead-letters", "export", "-")
         assert code == 0, err
-        assert [json.loads(line)["body"] for line in out.splitlines()] == [
-            body.decode() for body in bodies
-        ]
+        assert {json.loads(line)["body"].encode() for line in out.splitlines()} == set(bodies)
         code, out, err = await stack.command("dead-letters", "discard", "--yes", "--id", target)
         assert (code, out) == (0, "discarded 1\n"), err
         code, out, err = await stack.command("dead-letters", "replay")

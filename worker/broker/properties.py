@@ -3,27 +3,22 @@
 A content header comes from outside: its text may not be UTF-8, its tables may be nested a thousand
 deep. pamqp raises for such, and aiormq then ends the connection: the broker would deliver the
 message again to the next session, and with each of these sessions all that is in hand comes back.
-So nothing here raises past its message, calls itself deeper than `MAX_DEPTH`, or takes more time
-than `MAX_VALUES` values take. What can't be read is left out; where that is a header, the
-properties are `UnreadableProperties`, since nobody knows what was tried already.
+So nothing here raises past its message, and the bounds of `tables` hold. What can't be read is left
+out; where that is a header, the properties are `UnreadableProperties`, since nobody knows what was
+tried already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - named as the others are
 from typing import Any, Final
 
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-MAX_DEPTH: Final = 32
-"""Tables and lists in each other. The broker's own `x-death` has three."""
-MAX_VALUES: Final = 4096
-"""In one content header, of the tens of thousands that fit into a frame."""
+from worker.broker.tables import BROKEN, LENGTH, Values, end_of, extent, moment
 
 # AMQP 0-9-1 specification, section 4.2.6.1: class, weight and body size, then a flag for each
 # property, then the properties in that order.
@@ -33,10 +28,6 @@ _FLAGS_AT: Final = _START.size
 _PROPERTIES_AT: Final = _FLAGS_AT + _FLAGS.size
 _HEADERS: Final = 1 << 13
 _UNKNOWN_FLAGS: Final = 0b11
-_LENGTH: Final = Struct(">I")
-_BROKEN: Final = (StructError, ValueError, OverflowError, OSError, IndexError, ArithmeticError)
-_MILLISECONDS_FROM: Final = 1 << 32
-"""A time that is no 32-bit number of seconds counts milliseconds, as pamqp has it."""
 
 
 class UnreadableProperties(Basic.Properties):
@@ -82,7 +73,7 @@ def _read_into(found: dict[str, Any], data: bytes) -> bool:
                 found[name], at, is_readable = _headers(data, at)
                 continue
             value, at = read(data, at)
-        except _BROKEN:
+        except BROKEN:
             # Nobody knows where the next one begins.
             return is_readable and (flag < _HEADERS or not flags & _HEADERS)
         if value is not None:
@@ -92,116 +83,26 @@ def _read_into(found: dict[str, Any], data: bytes) -> bool:
 
 def _headers(data: bytes, at: int) -> tuple[dict[str, Any], int, bool]:
     """The headers, their end, and whether these are all. One that can't be read is left out."""
-    end = _end(data, at, len(data))
-    at += _LENGTH.size
+    end = end_of(data, at, len(data))
+    at += LENGTH.size
     headers: dict[str, Any] = {}
-    values = _Values(data)
+    values = Values(data)
     is_whole = True
     while at < end:
         value_at = at + 1 + data[at]
         try:
-            following = _extent(data, value_at, end)
-        except _BROKEN:
+            following = extent(data, value_at, end)
+        except BROKEN:
             return headers, end, False
         try:
             name = data[at + 1 : value_at].decode()
             headers[name] = values.read(value_at, following, 0)[0]
-        except _BROKEN:
+        except BROKEN:
             is_whole = False
             if not values.left:
                 break
         at = following
     return headers, end, is_whole
-
-
-def _end(data: bytes, at: int, limit: int) -> int:
-    """The end of what begins with its length. Raises ValueError beyond `limit`."""
-    end: int = at + _LENGTH.size + _LENGTH.unpack_from(data, at)[0]
-    if end > limit:
-        raise ValueError("a value that ends too soon")
-    return end
-
-
-def _extent(data: bytes, at: int, limit: int) -> int:
-    """The end of a value of a table, without reading it. Raises what `_BROKEN` lists."""
-    if at >= limit:
-        raise ValueError("a name without a value")
-    kind = data[at]
-    if kind in _LONG_KINDS:
-        return _end(data, at + 1, limit)
-    end = at + 1 + _FIXED[kind][0].size if kind in _FIXED else limit + 1
-    if end > limit:
-        raise ValueError("a value that ends too soon, or of no known kind")
-    return end
-
-
-class _Values:
-    """Reads the values of tables; `left` is how many more it will read."""
-
-    __slots__ = ("_data", "left")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.left = MAX_VALUES
-
-    def read(self, at: int, limit: int, depth: int) -> tuple[Any, int]:
-        """A value and its end. Raises what `_BROKEN` lists."""
-        data = self._data
-        end = _extent(data, at, limit)
-        if not self.left:
-            raise ValueError("more values than anybody needs")
-        self.left -= 1
-        kind = data[at]
-        if kind in _FIXED:
-            form, made = _FIXED[kind]
-            return made(*form.unpack_from(data, at + 1)), end
-        start = at + 1 + _LENGTH.size
-        if kind == _TEXT:
-            return _text_or_bytes(data[start:end]), end
-        if kind == _BYTES:
-            return bytearray(data[start:end]), end
-        if depth == MAX_DEPTH:
-            raise ValueError("nested too deep")
-        return (self._list if kind == _LIST else self._table)(start, end, depth + 1), end
-
-    def _list(self, at: int, end: int, depth: int) -> list[Any]:
-        values = []
-        while at < end:
-            value, at = self.read(at, end, depth)
-            values.append(value)
-        return values
-
-    def _table(self, at: int, end: int, depth: int) -> dict[str, Any]:
-        table = {}
-        while at < end:
-            value_at = at + 1 + self._data[at]
-            name = self._data[at + 1 : value_at].decode()
-            table[name], at = self.read(value_at, end, depth)
-        return table
-
-
-def _text_or_bytes(data: bytes) -> str | bytes:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _nothing() -> None:
-    return None
-
-
-def _decimal(places: int, number: int) -> Decimal:
-    return Decimal(number).scaleb(-places)
-
-
-def _moment(number: int) -> datetime:
-    seconds = number / 1000 if number >= _MILLISECONDS_FROM else number
-    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 def _short(data: bytes, at: int) -> tuple[str | None, int]:
@@ -228,7 +129,7 @@ def _mode(data: bytes, at: int) -> tuple[int | None, int]:
 def _timestamp(data: bytes, at: int) -> tuple[datetime | None, int]:
     number = _TIME.unpack_from(data, at)[0]
     try:
-        return _moment(number), at + _TIME.size
+        return moment(number), at + _TIME.size
     except (ValueError, OverflowError, OSError):
         return None, at + _TIME.size
 
@@ -254,33 +155,11 @@ def _unmarshal_get_ok(answer: Basic.GetOk, data: bytes) -> None:
         texts.append(data[at + 1 : end].decode(errors="replace"))
         at = end
     answer.exchange, answer.routing_key = texts
-    answer.message_count = _LENGTH.unpack_from(data, at)[0]
+    answer.message_count = LENGTH.unpack_from(data, at)[0]
 
 
 _TIME: Final = Struct(">Q")
 _GET_OK: Final = Struct(">QB")
-_TEXT, _BYTES, _LIST, _TABLE = b"SxAF"
-_LONG_KINDS: Final = frozenset((_TEXT, _BYTES, _LIST, _TABLE))
-# As RabbitMQ writes and reads them (RabbitMQ, "AMQP 0-9-1 errata", section 3).
-_FIXED: Final[dict[int, tuple[Struct, Callable[..., Any]]]] = {
-    ord(kind): (Struct(form), made)
-    for kind, form, made in (
-        ("t", ">?", _same),
-        ("b", ">b", _same),
-        ("B", ">B", _same),
-        ("s", ">h", _same),
-        ("u", ">H", _same),
-        ("I", ">i", _same),
-        ("i", ">I", _same),
-        ("l", ">q", _same),
-        ("L", ">q", _same),
-        ("f", ">f", _same),
-        ("d", ">d", _same),
-        ("D", ">BI", _decimal),
-        ("T", ">Q", _moment),
-        ("V", ">", _nothing),
-    )
-}
 # In the order in which they are written.
 _PROPERTIES: Final[tuple[tuple[str, int, Callable[[bytes, int], tuple[Any, int]]], ...]] = (
     ("content_type", 1 << 15, _short),

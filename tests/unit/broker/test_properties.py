@@ -13,14 +13,13 @@ from pamqp.header import ContentHeader
 
 from worker.broker.frames import encode_content_header
 from worker.broker.properties import (
-    MAX_DEPTH,
-    MAX_VALUES,
     UnreadableProperties,
     accept_any_properties,
     has_headers,
     read_properties,
 )
 from worker.broker.republish import successor_of
+from worker.broker.tables import MAX_DEPTH, MAX_VALUES
 
 _HEADERS, _MODE, _ID = 1 << 13, 1 << 12, 1 << 7
 FRAME_BYTES = 131_072
