@@ -83,6 +83,7 @@ async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker
         port = listener.getsockname()[1]
         through_line = f"amqp://guest:guest@127.0.0.1:{port}/"
         async with Stack(broker_url, namespace, AMQP_URL=through_line) as stack:
+            stack.add_integration("shop")
             worker = stack.start_worker()
             await wait_until(
                 lambda: stack.log_text().count("broker.unreachable") > 4 or worker.poll(),

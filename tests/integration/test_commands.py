@@ -125,7 +125,7 @@ async def test_dead_letters_are_exported_filtered_and_discarded(
     code, out, _ = await stack.command(
         "dead-letters", "discard", "--reason", "no-identity", "--yes", "--json"
     )
-    assert json.loads(out) == {"discarded": 1, "matched": 1, "dry_run": False}
+    assert json.loads(out) == {"discarded": 1, "matched": 1, "kept": 0, "dry_run": False}
     assert await stack.depth("dead-letters") == 1
     code, _, _ = await stack.command("dead-letters", "show", "nothing")
     assert code == 1

@@ -205,7 +205,7 @@ async def test_headers_that_cant_be_decoded_make_a_dead_letter_and_harm_no_other
         assert code == 0, err
         letters = json.loads(out)
         assert {one["reason"] for one in letters} == {"invalid-headers"}
-        assert all("can't be decoded" in one["detail"] for one in letters)
+        assert all("can't be read" in one["detail"] for one in letters)
         assert sorted(one["body_bytes"] for one in letters) == sorted(len(one) for one in bodies)
 
 

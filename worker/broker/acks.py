@@ -22,6 +22,10 @@ class AckLedger:
         """The message with `tag` needs no further keeping."""
         self._settled.add(tag)
 
+    def settled_alone(self, tag: int) -> None:
+        """The message with `tag` was rejected: the broker knows it no longer."""
+        self._alone.add(tag)
+
     def take_range(self, most: int | None = None) -> int | None:
         """The tag up to which all can be acknowledged at once, None when there is nothing new; of
         `most` tags, if that is given.

@@ -6,9 +6,11 @@ Acknowledgements cover ranges, and of a message nothing is decoded that nobody a
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
@@ -16,11 +18,13 @@ from pamqp.commands import Basic
 from worker.broker.acks import AckLedger
 from worker.broker.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
 from worker.broker.deliveries import Sieve
-from worker.broker.unreadable import UnreadableProperties, has_headers, read_properties
+from worker.broker.properties import UnreadableProperties, has_headers, read_properties
 
 if TYPE_CHECKING:
     from worker.broker.intake import Intake
     from worker.broker.session import Session
+
+log = structlog.get_logger(__name__)
 
 _ACK_AFTER_SECONDS = 0.02
 """One acknowledgement covers what is settled meanwhile; each costs a frame and a system call."""
@@ -60,10 +64,11 @@ class Incoming:
         self.open_deliveries = 1
         self.headers = _NO_HEADERS
         self.is_readable = True
-        """Whether its headers, if it has any, could be decoded."""
+        """Whether all of its headers, if it has any, could be read; if not, `headers` is empty."""
         if has_headers(content_header):
-            self.headers = self.properties.headers or _NO_HEADERS
             self.is_readable = not isinstance(self.properties, UnreadableProperties)
+            if self.is_readable:
+                self.headers = self.properties.headers or _NO_HEADERS
 
     @property
     def session(self) -> Session:
@@ -91,6 +96,12 @@ class Incoming:
         self.open_deliveries = -1
         return Incoming(self.tag, self._content_header, self.body, self._holder)
 
+    def abandon(self) -> bool:
+        """Whether it was still in hand; whatever its deliveries still do has no effect."""
+        was_in_hand = self.open_deliveries > 0
+        self.open_deliveries = -1
+        return was_in_hand
+
     def settle(self) -> None:
         """One of its deliveries is durable; after the last one it will be acknowledged."""
         self.open_deliveries -= 1
@@ -107,6 +118,7 @@ class Consumer:
         self._session = intake.session
         self._is_closing = self._is_holding = False
         self._ledger = AckLedger()
+        self._refused: deque[int] = deque()
         self._owed = 0
         self._owed_at_most = max(1, intake.prefetch // 4)
         self._kept_back_at_most = intake.prefetch * 3 // 4  # or the broker would soon send no more
@@ -122,7 +134,9 @@ class Consumer:
         queue = self.intake.queue
         self._sieve = sieve
         self._channel = channel = await open_channel(connection, ConsumerChannel)
-        sieve.listen(channel.number, self._take)
+        sieve.listen(
+            channel.number, self._take, self._refuse, self.intake.heard, self.intake.most_body_bytes
+        )
         self._session.end_with(channel, queue)
         await channel.basic_qos(prefetch_count=self.intake.prefetch, timeout=TIMEOUT_SECONDS)
         channel.on_consumer_cancel_callbacks.add(
@@ -181,7 +195,34 @@ class Consumer:
     def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
         if not self._session.is_draining and not self._session.lost.is_set():
             self.in_hand += 1
-            self.intake.take(Incoming(tag, content_header, body, self))
+            message = Incoming(tag, content_header, body, self)
+            try:
+                self.intake.take(message)
+            except Exception as error:  # whatever it is, it concerns this message alone
+                log.exception("message.not_handled", error=type(error).__name__)
+                if message.abandon():
+                    self.in_hand -= 1
+                    self._reject(tag)
+                    self.intake.settled(self)
+
+    def _refuse(self, tag: int, body_bytes: int) -> None:
+        """A message can't be taken; mostly it is too large to be read at all."""
+        if not self._session.is_draining and not self._session.lost.is_set():
+            log.warning("message.refused", queue=self.intake.queue, body_bytes=body_bytes)
+            self.intake.heard()
+            self._reject(tag)
+
+    def _reject(self, tag: int) -> None:
+        """The broker makes a dead letter of a message as it is, whole."""
+        self._refused.append(tag)
+        self._start_sending()
+
+    async def _send_refusals(self) -> None:
+        while self._refused:
+            tag = self._refused.popleft()
+            await self._attempt(self._channel.basic_reject(tag, requeue=False, wait=False))
+            # Not before: a range that covered it would acknowledge it.
+            self._ledger.settled_alone(tag)
 
     @property
     def acknowledged_alone(self) -> int:
@@ -218,6 +259,7 @@ class Consumer:
         most = _PORTION if self.intake.gives_way() and not self._is_closing else None
         self._owed = 0
         while not (self._is_holding or self._session.lost.is_set()):
+            await self._send_refusals()
             top = ledger.take_range(most)
             if top is not None:
                 self._range_taken_at = self._loop.time()
@@ -235,6 +277,8 @@ class Consumer:
             else:
                 break
         self._sending = None
+        if self._refused:
+            self._send_soon()
         if ledger.kept_back and not ledger.has_range and self._straggler_timer is None:
             self._straggler_timer = self._loop.call_later(
                 _STRAGGLERS_AFTER_SECONDS, self._look_for_stragglers, ledger.border

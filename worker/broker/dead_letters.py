@@ -9,6 +9,7 @@ killed in between, the event is there twice, which is harmless, and never not at
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ from worker.broker.topology import Names
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
 _READ_TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
+_LONGEST_ID: Final = 256
+_LONGEST_CODE: Final = 64
+_LONGEST_DETAIL: Final = 2048
+_LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999."""
 _COUNT_POLLS: Final = 20
 _RETURN_POLLS: Final = 200
 
@@ -42,6 +48,10 @@ class DeadLetter:
     dead_at_ms: int | None
     replays: int
     body_bytes: int
+
+
+class NotReplayed(Exception):  # noqa: N818 - a statement about the letter
+    """A dead letter that would only come back; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +83,61 @@ class Filter:
 
 
 def describe(message: AbstractIncomingMessage) -> DeadLetter:
-    """What the headers of a dead letter say; tolerant, since a tampered one may be among them."""
+    """What the headers of a dead letter say. Each may be forged, so texts and numbers are bounded,
+    and what is none of ours counts as not there.
+    """
     headers = message.headers
+    integration = _text(headers.get(names.INTEGRATION), _LONGEST_ID)
     return DeadLetter(
-        id=message.message_id or "",
-        reason=_text(headers.get(names.DEAD_REASON)) or _broker_reason(headers),
-        integration=_text(headers.get(names.INTEGRATION)),
-        error=_text(headers.get(names.ERROR)),
-        detail=_text(headers.get(names.ERROR_DETAIL)) or _detail_of_bundle(headers),
-        http_status=_number(headers.get(names.HTTP_STATUS)),
-        attempts=_number(headers.get(names.ATTEMPTS)) or 0,
-        first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT)),
-        dead_at_ms=_number(headers.get(names.DEAD_AT)),
-        replays=_number(headers.get(names.REPLAYS)) or 0,
+        id=message.message_id or _id_of_a_nameless(message.body),
+        reason=_reason(headers, len(message.body)),
+        integration=integration or None,
+        error=_text(headers.get(names.ERROR), _LONGEST_CODE),
+        detail=_text(headers.get(names.ERROR_DETAIL), _LONGEST_DETAIL)
+        or _detail_of_bundle(headers),
+        http_status=_number(headers.get(names.HTTP_STATUS), 999),
+        attempts=_number(headers.get(names.ATTEMPTS), names.MAX_ATTEMPTS) or 0,
+        first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT), _LATEST_MS),
+        dead_at_ms=_number(headers.get(names.DEAD_AT), _LATEST_MS),
+        replays=_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
         body_bytes=len(message.body),
     )
 
 
+def _id_of_a_nameless(body: bytes) -> str:
+    """For a message that its producer gave no id, or one that is not UTF-8."""
+    return f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+
+
 def _detail_of_bundle(headers: Any) -> str | None:
-    count = _number(headers.get(names.BUNDLE))
+    count = _number(headers.get(names.BUNDLE), names.MAX_ATTEMPTS)
     return f"{count} events that were parked together" if count else None
 
 
-def _broker_reason(headers: Any) -> str:
-    """Why the broker put a message here: over the delivery limit, or it fitted no binding."""
+def _reason(headers: Any, body_bytes: int) -> str:
+    """Why a letter is here. What the broker did last goes before what a producer may have forged:
+    what the worker publishes has no such history.
+    """
     deaths = headers.get("x-death")
     # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
-    reason = latest.get("reason") if isinstance(latest, dict) else None
-    return "poison" if reason == "delivery_limit" else "unroutable"
+    match latest.get("reason") if isinstance(latest, dict) else None:
+        case "delivery_limit":
+            return "poison"
+        case "rejected":
+            # By the worker: unread for its size, or since not even a dead letter could be made.
+            is_large = body_bytes > names.LARGEST_BUNDLE_BYTES
+            return "too-large" if is_large else "unexpected-error"
+        case _:
+            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or "unroutable"
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _text(value: object, most: int) -> str | None:
+    return value if isinstance(value, str) and len(value) <= most else None
 
 
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _number(value: object, most: int) -> int | None:
+    return value if type(value) is int and 0 <= value <= most else None
 
 
 class DeadLetters:
@@ -160,25 +188,35 @@ class DeadLetters:
             if (message := await self._asked.popleft()) is not None:
                 yield message
 
-    async def replay(self, message: AbstractIncomingMessage) -> None:
+    async def replay(self, message: AbstractIncomingMessage, max_event_bytes: int) -> None:
         """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
 
         One that names its integration goes to `consent.retries`, so that a long replay does not
         hold up fresh events; one that never got that far is handled as a fresh event.
+        Raises `NotReplayed` for one whose body is larger than the worker takes.
         """
         letter = describe(message)
-        own: dict[str, Any] = {names.REPLAYS: letter.replays + 1}
+        is_bundle = names.BUNDLE in message.headers
+        most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
+        if letter.body_bytes > most:
+            raise NotReplayed(
+                f"its body has {letter.body_bytes} bytes, and a worker takes {most} of it at most; "
+                "raise CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
+            )
+        own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
         queue = self._queues.events
-        if names.BUNDLE in message.headers:
-            own[names.BUNDLE] = message.headers[names.BUNDLE]
+        if is_bundle:
+            # Where the number is none of ours, what is in it tells.
+            own[names.BUNDLE] = _number(message.headers[names.BUNDLE], names.MAX_ATTEMPTS) or 0
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries
+        properties = successor_of(message.properties, own)
         publishing = await self._publishing.get_underlay_channel()
         await publishing.basic_publish(
             message.body,
             routing_key=queue,
-            properties=successor_of(message.properties, own),
+            properties=properties,
             mandatory=True,
             timeout=_PUBLISH_TIMEOUT_SECONDS,
         )

@@ -13,14 +13,19 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final
 
+import structlog
 from aiormq.connection import SSLContextProvider, TransportFactory
 from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
+log = structlog.get_logger(__name__)
+
 Take = Callable[[int, bytes, bytes], None]
 """Is given the delivery tag, the content header (from its class id on) and the body of a message;
-must neither block nor raise.
+must not block.
 """
+Refuse = Callable[[int, int], None]
+"""Is given the delivery tag of a message that can't be taken, and the bytes of its body."""
 
 # AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
 _PREFIX: Final = Struct(">BHI")
@@ -29,6 +34,9 @@ _END: Final = 0xCE
 _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
 _TYPES: Final = frozenset((_METHOD, _HEADER, _BODY, _HEARTBEAT))
 _DELIVER: Final = bytes((0, 60, 0, 60))
+_LEAST_HEADER_BYTES: Final = 14
+"""Class, weight, body size and flags (section 4.2.6.1)."""
+_ANY_BYTES: Final = 1 << 64
 _LONG_LONG: Final = Struct(">Q")
 _HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
 _HEARTBEAT_SECONDS: Final = 1.0
@@ -39,35 +47,81 @@ _PORTION: Final = 192
 class _Listener:
     """What has come of a channel's next message; `tag` is 0 between two."""
 
-    __slots__ = ("body", "header", "missing", "tag", "take")
+    __slots__ = (
+        "header",
+        "hear",
+        "missing",
+        "most_bytes",
+        "parts",
+        "refuse",
+        "size",
+        "tag",
+        "take",
+    )
 
-    def __init__(self, take: Take) -> None:
+    def __init__(
+        self, take: Take, refuse: Refuse, hear: Callable[[], None], most_bytes: int
+    ) -> None:
         self.take = take
+        self.refuse = refuse
+        self.hear = hear
+        self.most_bytes = most_bytes
         self.tag = 0
         self.header = b""
-        self.body = b""
-        self.missing = 0
+        self.parts: list[bytes] = []
+        self.missing = self.size = 0
 
     def belongs(self, kind: int, payload: bytes) -> bool:
-        """Whether that frame is part of a message; hands it over when it is complete."""
+        """Whether that frame is part of a message; hands the message over when it is complete."""
         if kind == _METHOD:
-            if payload[:4] != _DELIVER:
-                return False
-            # A consumer tag of so many bytes, then the delivery tag; nobody needs the rest.
-            self.tag = _LONG_LONG.unpack_from(payload, 5 + payload[4])[0]
-            return True
-        if not self.tag:
-            return False
+            return payload[:4] == _DELIVER and self._began(payload)
         if kind == _HEADER:
-            self.header, self.body = payload, b""
-            self.missing = _LONG_LONG.unpack_from(payload, 4)[0]
-        else:
-            self.body = self.body + payload if self.body else payload
-            self.missing -= len(payload)
+            return bool(self.tag) and self._has_header(payload)
+        if kind != _BODY or not self.tag:
+            return False
+        self.missing -= len(payload)
+        if self.size <= self.most_bytes:
+            self.parts.append(payload)
         if self.missing <= 0:
-            tag, self.tag = self.tag, 0
-            self.take(tag, self.header, self.body)
+            self._complete()
+        else:
+            self.hear()
         return True
+
+    def _began(self, payload: bytes) -> bool:
+        # A consumer tag of so many bytes, then the delivery tag; nobody needs the rest.
+        at = 5 + payload[4] if len(payload) > 4 else len(payload)
+        if at + _LONG_LONG.size > len(payload):
+            return False  # no message of AMQP: aiormq says what is wrong with it
+        self.tag = _LONG_LONG.unpack_from(payload, at)[0]
+        return True
+
+    def _has_header(self, payload: bytes) -> bool:
+        if len(payload) < _LEAST_HEADER_BYTES:
+            self.tag = 0
+            return False
+        self.header = payload
+        self.parts.clear()
+        self.missing = self.size = _LONG_LONG.unpack_from(payload, 4)[0]
+        if self.missing == 0:
+            self._complete()
+        return True
+
+    def _complete(self) -> None:
+        tag, self.tag = self.tag, 0
+        parts, self.parts = self.parts, []
+        try:
+            if self.size > self.most_bytes:
+                self.refuse(tag, self.size)
+            else:
+                self.take(tag, self.header, parts[0] if len(parts) == 1 else b"".join(parts))
+        except Exception as error:  # whatever it is, it concerns this message alone
+            log.exception("message.not_handled", error=type(error).__name__)
+            self.refuse(tag, self.size)
+
+
+def _ignore(*_: object) -> None:
+    """For who does not want to be told."""
 
 
 class Sieve:
@@ -83,11 +137,23 @@ class Sieve:
         self._data = b""
         self._at = 0
         self._later: list[bytes] = []
+        self._later_bytes = 0
         self._is_amqp = True
 
-    def listen(self, channel: int, take: Take) -> None:
-        """From now on `take` gets the messages of `channel`."""
-        self._listeners[channel] = _Listener(take)
+    def listen(
+        self,
+        channel: int,
+        take: Take,
+        refuse: Refuse = _ignore,
+        hear: Callable[[], None] = _ignore,
+        most_bytes: int = _ANY_BYTES,
+    ) -> None:
+        """From now on `take` gets the messages of `channel`.
+
+        One whose body has more than `most_bytes` is not gathered: it goes to `refuse` when it has
+        passed, as does one that `take` raises for. `hear` is called while a long one comes.
+        """
+        self._listeners[channel] = _Listener(take, refuse, hear, most_bytes)
 
     def forget(self, channel: int) -> None:
         """Its number may be used again, for what nobody listens to."""
@@ -96,6 +162,7 @@ class Sieve:
     def feed(self, data: bytes) -> None:
         """Bytes have come, to be sorted after those before them."""
         self._later.append(data)
+        self._later_bytes += len(data)
 
     def sort(self, most: int) -> int:
         """Sort `most` frames of messages, or what there is, and all else among them; how many
@@ -118,10 +185,14 @@ class Sieve:
                         self._pass_on(data[at:end])
                     at = end
                     continue
-            if not self._later:
-                break
-            data, at = data[at:] + b"".join(self._later), 0
+                lacking = end - len(data)
+            else:
+                lacking = 1
+            if self._later_bytes < lacking:
+                break  # joined once, when a frame is whole, not whenever a bit of it comes
+            data, at = b"".join((data[at:], *self._later)), 0
             self._later.clear()
+            self._later_bytes = 0
         self._data, self._at = data, at
         if not self._is_amqp:
             self.end()
@@ -137,6 +208,7 @@ class Sieve:
         """Forget what is left."""
         self._data, self._at = b"", 0
         self._later.clear()
+        self._later_bytes = 0
 
 
 class Line(asyncio.StreamReaderProtocol):

@@ -1,5 +1,4 @@
-"""Frames that the worker writes, and properties that it reads, by itself (AMQP 0-9-1 specification,
-sections 2.3.5 and 4.2).
+"""Frames that the worker writes by itself (AMQP 0-9-1 specification, sections 2.3.5 and 4.2).
 
 pamqp encodes anything, one object for each frame and one call for each value. For what a worker
 writes thousands of times a second, acknowledgements and the content of messages, that is most of
@@ -9,11 +8,10 @@ the cost. Values that are no text or number are left to pamqp.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from struct import Struct
 from typing import Any, Final
 
-from pamqp import decode, encode
+from pamqp import encode
 from pamqp.commands import Basic
 
 _ACK: Final = Struct(">BHIHHQBB")
@@ -53,28 +51,12 @@ def encode_content_header(properties: Basic.Properties, body_bytes: int) -> byte
     """
     flags = 0
     values: list[bytes] = []
-    for name, flag, encoded, _ in _PROPERTIES:
+    for name, flag, encoded in _PROPERTIES:
         value = getattr(properties, name)
         if value is not None:
             flags |= flag
             values.append(encoded(value))
     return _HEADER.pack(_BASIC, 0, body_bytes, flags) + b"".join(values)
-
-
-def decode_properties(content_header: bytes) -> Basic.Properties:
-    """The properties of an encoded content header.
-
-    Raises struct.error, ValueError, OverflowError or OSError for what can't be decoded.
-    """
-    flags = _HEADER.unpack_from(content_header)[3]
-    if flags & _UNKNOWN_FLAGS:
-        raise ValueError("properties that nobody uses")
-    at = _HEADER.size
-    found: dict[str, Any] = {}
-    for name, flag, _, decoded in _PROPERTIES:
-        if flags & flag:
-            found[name], at = decoded(content_header, at)
-    return Basic.Properties(**found)
 
 
 def _short(text: str) -> bytes:
@@ -102,41 +84,19 @@ def _octet(number: int) -> bytes:
     return bytes((number,))
 
 
-def _from_short(data: bytes, at: int) -> tuple[str, int]:
-    end = at + 1 + data[at]
-    if end > len(data):
-        raise ValueError("a text that ends too soon")
-    return data[at + 1 : end].decode(), end
-
-
-def _from_octet(data: bytes, at: int) -> tuple[int, int]:
-    return data[at], at + 1
-
-
-def _from_table(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-    used, table = decode.field_table(data[at:])
-    return table, at + used
-
-
-def _from_timestamp(data: bytes, at: int) -> tuple[datetime, int]:
-    used, moment = decode.timestamp(data[at:])
-    return moment, at + used
-
-
-_UNKNOWN_FLAGS: Final = 0b111
 # In the order in which they are written.
 _PROPERTIES: Final = (
-    ("content_type", 1 << 15, _short, _from_short),
-    ("content_encoding", 1 << 14, _short, _from_short),
-    ("headers", 1 << 13, _table, _from_table),
-    ("delivery_mode", 1 << 12, _octet, _from_octet),
-    ("priority", 1 << 11, _octet, _from_octet),
-    ("correlation_id", 1 << 10, _short, _from_short),
-    ("reply_to", 1 << 9, _short, _from_short),
-    ("expiration", 1 << 8, _short, _from_short),
-    ("message_id", 1 << 7, _short, _from_short),
-    ("timestamp", 1 << 6, encode.timestamp, _from_timestamp),
-    ("message_type", 1 << 5, _short, _from_short),
-    ("user_id", 1 << 4, _short, _from_short),
-    ("app_id", 1 << 3, _short, _from_short),
+    ("content_type", 1 << 15, _short),
+    ("content_encoding", 1 << 14, _short),
+    ("headers", 1 << 13, _table),
+    ("delivery_mode", 1 << 12, _octet),
+    ("priority", 1 << 11, _octet),
+    ("correlation_id", 1 << 10, _short),
+    ("reply_to", 1 << 9, _short),
+    ("expiration", 1 << 8, _short),
+    ("message_id", 1 << 7, _short),
+    ("timestamp", 1 << 6, encode.timestamp),
+    ("message_type", 1 << 5, _short),
+    ("user_id", 1 << 4, _short),
+    ("app_id", 1 << 3, _short),
 )

@@ -55,7 +55,15 @@ MAX_ATTEMPTS: Final = 10_000
 MAX_PARKS: Final = 10_000_000
 MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
+_LONGEST_TEXT: Final = 1024
 MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
+LARGEST_BUNDLE_BYTES: Final = 1024 * 1024
+"""No bundle that a worker packs is larger."""
+
+
+def most_body_bytes(max_event_bytes: int) -> int:
+    """Bytes of a body above which a message is rejected unread: neither an event nor a bundle."""
+    return max(max_event_bytes, LARGEST_BUNDLE_BYTES)
 
 
 class InvalidHeaders(ValueError):  # noqa: N818 - a statement about the message
@@ -135,6 +143,21 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         parked_ms=_whole_number(headers, PARKED, MAX_ELAPSED_MS),
         blocked_since_ms=_blocked_since(headers, now_ms),
     )
+
+
+def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own among the headers of a message that is moved unread.
+
+    A value that is none of ours could be of any size and kind, so `True` stands for it, which is
+    none of ours either.
+    """
+    return {
+        name: value
+        if type(value) is int or (isinstance(value, str) and len(value) <= _LONGEST_TEXT)
+        else True
+        for name, value in headers.items()
+        if name in OWN_HEADERS
+    }
 
 
 def write_retry_state(state: RetryState) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
     many it takes beside those that stay for long. While messages come by `first`, it takes its own
     more slowly. `room` is how many events it is reckoned to hold, where a message may have many.
+    A message with a body of more than `most_body_bytes` is rejected unread.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Intake:
         handler: Callable[[Incoming], None],
         first: Intake | None = None,
         room: int | None = None,
+        most_body_bytes: int = 1 << 64,
     ) -> None:
         self.session = session
         self.queue = queue
         self.prefetch = prefetch
         self.room = room or prefetch
+        self.most_body_bytes = most_body_bytes
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
         self._handler = handler
@@ -86,9 +89,13 @@ class Intake:
 
     def take(self, message: Incoming) -> None:
         """A message has come."""
-        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
+        self.heard()
         self.in_hand += 1
         self._handler(message)
+
+    def heard(self) -> None:
+        """The broker has sent something: it and the line are alive."""
+        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
 
     def settled(self, consumer: Consumer) -> None:
         """A message of `consumer` is settled."""

@@ -22,8 +22,12 @@ _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})
 _PERSISTENT: Final = 2
 _DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 # A content header travels in one frame; RabbitMQ negotiates 128 KiB. Leave room for our own part.
-_NOTHING: Final = object()
 MAX_PRODUCER_HEADER_BYTES: Final = 64 * 1024
+_AROUND_NAME_BYTES: Final = 1
+_AROUND_TEXT_BYTES: Final = 5
+_NUMBER_BYTES: Final = 9
+_MAX_ID_BYTES: Final = 255
+"""Of a `message_id` (AMQP 0-9-1 specification, section 4.2.5.3)."""
 
 
 _this_process: Final = os.urandom(8).hex()
@@ -51,7 +55,10 @@ def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> 
     if producer_message_id is None and not any(name in OWN_HEADERS for name in came_with):
         # One that we have published before has an id of ours.
         producer_message_id = original.message_id
-    if isinstance(producer_message_id, str) and producer_message_id:
+    if (
+        isinstance(producer_message_id, str)
+        and 0 < len(producer_message_id.encode()) <= _MAX_ID_BYTES
+    ):
         headers[PRODUCER_MESSAGE_ID] = producer_message_id
     headers.update(own_headers)
     reply_to = original.reply_to
@@ -78,29 +85,32 @@ def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     `MAX_PRODUCER_HEADER_BYTES` the largest are left out, because a content header that does not fit
     in a frame would close the connection.
     """
-    kept = {
-        name: carried
-        for name, value in headers.items()
-        if not name.lower().startswith("x-")
-        and name.lower() not in _REFUSED_HEADERS
-        and name not in OWN_HEADERS
-        and (carried := _carried(value)) is not _NOTHING
-    }
-    sizes = {name: len(repr(value)) + len(name) for name, value in kept.items()}
-    while kept and sum(sizes.values()) > MAX_PRODUCER_HEADER_BYTES:
-        largest = max(sizes, key=lambda name: sizes[name])
-        del kept[largest], sizes[largest]
-    return kept
+    sizes: dict[str, int] = {}
+    for name, value in headers.items():
+        is_ours_or_routing = name.lower() in _REFUSED_HEADERS or name in OWN_HEADERS
+        if not is_ours_or_routing and not name.lower().startswith("x-"):
+            size = _carried_bytes(value)
+            if size is not None:
+                sizes[name] = _AROUND_NAME_BYTES + len(name.encode()) + size
+    total = sum(sizes.values())
+    for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+        if total <= MAX_PRODUCER_HEADER_BYTES:
+            break
+        total -= sizes.pop(name)
+    return {name: _as_carried(headers[name]) for name in sizes}
 
 
-def _carried(value: Any) -> Any:
-    """`value` as it can be published, or `_NOTHING`."""
-    if isinstance(value, str | int | None):
-        return value
-    if isinstance(value, bytes):
-        return bytearray(value)
+def _as_carried(value: Any) -> Any:
+    return bytearray(value) if isinstance(value, bytes) else value
+
+
+def _carried_bytes(value: Any) -> int | None:
+    """The bytes that `value` takes as it is published, at the most; None if it can't be."""
+    if isinstance(value, str):
+        return _AROUND_TEXT_BYTES + len(value.encode())
+    if isinstance(value, bytes | bytearray):
+        return _AROUND_TEXT_BYTES + len(value)
     try:
-        encode_table_value(value)
-    except (TypeError, ValueError, OverflowError):
-        return _NOTHING
-    return value
+        return max(_NUMBER_BYTES, len(encode_table_value(value)))
+    except Exception:  # pamqp raises all kinds, for a time, a decimal, or text that is no text
+        return None

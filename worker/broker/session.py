@@ -29,10 +29,11 @@ from yarl import URL
 from worker.broker.channels import open_channel, tells_of_the_line
 from worker.broker.consumer import Incoming
 from worker.broker.deliveries import Deliveries
+from worker.broker.headers import most_body_bytes
 from worker.broker.intake import Intake
+from worker.broker.properties import accept_any_properties
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
-from worker.broker.unreadable import accept_unreadable_properties
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -90,11 +91,17 @@ class Session:
         )
         names = self._topology.names
         take, prefetch = self._handler.take, self._settings.prefetch_events
-        events = Intake(self, names.events, prefetch, take)
-        retries = Intake(self, names.retries, self._settings.prefetch_retries, take, first=events)
+        most = most_body_bytes(self._settings.max_event_bytes)
+        events = Intake(self, names.events, prefetch, take, most_body_bytes=most)
+        retries = Intake(
+            self, names.retries, self._settings.prefetch_retries, take, events, most_body_bytes=most
+        )
         # A message of parked events has many, so few of these fill as much room as all fresh ones.
-        parked = Intake(self, names.parked, PARKED_PREFETCH, take, first=events, room=prefetch)
-        for one in (events, retries, parked, Intake(self, names.suspects, 1, take)):
+        parked = Intake(
+            self, names.parked, PARKED_PREFETCH, take, events, prefetch, most_body_bytes=most
+        )
+        suspects = Intake(self, names.suspects, 1, take, most_body_bytes=most)
+        for one in (events, retries, parked, suspects):
             await one.start(intake, deliveries.sieve)
             self.intakes.append(one)
 
@@ -275,7 +282,7 @@ async def connect(
     """A plain connection (not one that restores itself: see `Session`), named after its purpose;
     its line is opened by `lines`, if given.
     """
-    accept_unreadable_properties()
+    accept_any_properties()
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
         url = url.update_query(heartbeat=settings.heartbeat)

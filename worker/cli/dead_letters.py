@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -17,19 +17,22 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
-from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, describe
+from worker.broker.channels import tells_of_the_line
+from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
 from worker.broker.topology import Names
 from worker.broker.window import Window
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, print_json, say
+from worker.cli.shared import broker_connection, complain, print_json, say
 from worker.cli.streams import Output, complete_file
+from worker.cli.terminal import as_meant, in_column, json_shown, shown
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
 _AT_ONCE: Final = 100
 _READERS: Final = 8
+_NAMED_AT_MOST: Final = 20
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
@@ -57,7 +60,8 @@ async def _list(chosen: Filter, as_json: bool) -> None:
     async with _pass("listed", bar=not sys.stdout.isatty()) as run:
         async for _, letter in run.matching(chosen):
             if as_json:
-                await output.write((b",\n" if found else b"[\n") + orjson.dumps(asdict(letter)))
+                document = json_shown(orjson.dumps(asdict(letter)).decode()).encode()
+                await output.write((b",\n" if found else b"[\n") + document)
             else:
                 await output.write(_line(letter))
             found += 1
@@ -84,13 +88,13 @@ def show(
         print_json(document)
     else:
         for name, value in document.items():
-            say(f"{name}: {value if value is not None else '-'}")
+            say(f"{name}: {shown(str(value)) if value is not None else '-'}")
 
 
 async def _find(letter_id: str) -> dict[str, Any] | None:
     document = None
     async with _pass("searched") as run:
-        async for message, letter in run.matching(Filter(id=letter_id)):
+        async for message, letter in run.matching(Filter(id=as_meant(letter_id))):
             document = _document(message, letter)
             break
     if document is None:
@@ -192,7 +196,7 @@ def _filter(
         reason or None,
         parse_age(older_than),
         parse_age(newer_than),
-        letter_id or None,
+        as_meant(letter_id) or None,
     )
 
 
@@ -235,50 +239,93 @@ async def _pass(
             await letters.give_back()
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What became of those that were chosen; `kept` names some of those not settled, and why."""
+
+    matched: int = 0
+    settled: int = 0
+    kept_count: int = 0
+    kept: list[tuple[str, str]] = field(default_factory=list)
+
+    def keep(self, letter: DeadLetter, reason: str) -> None:
+        self.kept_count += 1
+        if len(self.kept) < _NAMED_AT_MOST:
+            self.kept.append((letter.id, reason))
+
+
 def _settle(verb: str, chosen: Filter, dry_run: bool, as_json: bool) -> None:
-    stop, matched = asyncio.run(_settle_each(verb, chosen, dry_run))
+    stop, tally = asyncio.run(_settle_each(verb, chosen, dry_run))
     if as_json:
-        print_json({verb: 0 if dry_run else matched, "matched": matched, "dry_run": dry_run})
+        print_json(
+            {
+                verb: tally.settled,
+                "matched": tally.matched,
+                "kept": tally.kept_count,
+                "dry_run": dry_run,
+            }
+        )
     else:
-        say(f"would have {verb} {matched}" if dry_run else f"{verb} {matched}")
+        say(f"would have {verb} {tally.matched}" if dry_run else f"{verb} {tally.settled}")
+    for letter_id, reason in tally.kept:
+        complain(f"not {verb}, and kept: {shown(letter_id)}: {reason}")
+    if unnamed := tally.kept_count - len(tally.kept):
+        complain(f"not {verb}, and kept: {unnamed} more")
     stop.check("what was not handled stays in the dead letters")
-    if chosen.id is not None and not matched:
+    if chosen.id is not None and not tally.matched:
         _not_there(chosen.id)
+    if tally.kept_count:
+        raise typer.Exit(1)
 
 
-async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, int]:
-    """The number of those chosen, each of which is settled unless `dry_run`."""
-    matched = settled = 0
+async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, _Tally]:
+    """What became of those chosen, each of which is settled unless `dry_run`."""
+    tally = _Tally()
+    max_event_bytes = WorkerSettings().max_event_bytes
     window = Window(_AT_ONCE)
 
-    async def settle(letters: DeadLetters, message: AbstractIncomingMessage) -> None:
-        nonlocal settled
-        await (letters.replay(message) if verb == "replayed" else letters.discard(message))
-        settled += 1
+    async def settle(
+        letters: DeadLetters, message: AbstractIncomingMessage, letter: DeadLetter
+    ) -> None:
+        try:
+            if verb == "replayed":
+                await letters.replay(message, max_event_bytes)
+            else:
+                await letters.discard(message)
+        except NotReplayed as error:
+            tally.keep(letter, str(error))
+        except Exception as error:  # of one letter, unless it is the broker's
+            if tells_of_the_line(error):
+                raise
+            tally.keep(letter, f"{type(error).__name__}; export it, and report this")
+        else:
+            tally.settled += 1
 
     def so_far() -> str:
-        return "" if dry_run else f"{verb} {settled}, and the rest stays in the dead letters"
+        return "" if dry_run else f"{verb} {tally.settled}, and the rest stays in the dead letters"
 
     async with _pass(verb, so_far=so_far) as run:
         try:
-            async for message, _ in run.matching(chosen):
-                matched += 1
+            async for message, letter in run.matching(chosen):
+                tally.matched += 1
                 if not dry_run:
-                    await window.add(settle(run.letters, message))
+                    await window.add(settle(run.letters, message, letter))
         finally:
             await window.drain()
-    return run.stop, matched
+    return run.stop, tally
 
 
 def _not_there(letter_id: str) -> None:
-    say(f"no dead letter has the id {letter_id}")
+    say(f"no dead letter has the id {shown(letter_id)}")
     raise typer.Exit(1)
 
 
 def _line(letter: DeadLetter) -> bytes:
     return (
-        f"{letter.id}  {letter.reason}  integration {letter.integration or '-'}  "
-        f"error {letter.error or '-'}  attempts {letter.attempts}  replays {letter.replays}\n"
+        f"{in_column(letter.id)}  {in_column(letter.reason)}  "
+        f"integration {in_column(letter.integration or '-')}  "
+        f"error {in_column(letter.error or '-')}  "
+        f"attempts {letter.attempts}  replays {letter.replays}\n"
     ).encode()
 
 

@@ -21,6 +21,7 @@ from aiormq.exceptions import (
 
 from worker.broker.session import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.broker.topology import Topology, build_topology
+from worker.cli.terminal import json_shown
 from worker.redaction import redact
 from worker.settings import WorkerSettings
 
@@ -106,9 +107,15 @@ def read_input(source: str) -> bytes:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output, indented."""
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    sys.stdout.write(json_shown(text) + "\n")
 
 
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard output."""
     sys.stdout.write(text + "\n")
+
+
+def complain(text: str) -> None:
+    """A line for the person at the terminal, on standard error."""
+    sys.stderr.write(text + "\n")

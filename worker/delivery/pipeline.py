@@ -71,8 +71,8 @@ SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
 _DETAIL_BYTES: Final = 1024
 _UNREADABLE: Final = (
-    "its headers can't be decoded (text that is not UTF-8, or a time out of range): they are "
-    "lost, its body is not"
+    "a header can't be read (nested too deep, text that is not UTF-8, a time out of range, or too "
+    "many): it is lost, the body is not"
 )
 _BUSY_SECONDS: Final = 0.25
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
@@ -677,8 +677,8 @@ class Pipeline:
         the culprit goes on counting.
         """
         log.warning("message.set_apart", returns=returns)
-        kept = {key: value for key, value in message.headers.items() if key in names.OWN_HEADERS}
-        self._publish(message, "", self._queues.suspects, kept)
+        own = names.own_headers_of(message.headers)
+        self._publish(message, "", self._queues.suspects, own)
 
     def _skip(
         self, message: Incoming, integration_id: str, outcome: Skipped, event_id: str
@@ -752,13 +752,13 @@ def _error_of(outcome: Parked) -> dict[str, Any]:
 
 def _returns_of(message: Incoming) -> int:
     count = message.headers.get(names.RETURNS, 0)
-    return count if isinstance(count, int) else 0
+    return count if type(count) is int and count > 0 else 0
 
 
 def _readable_state(message: Incoming) -> RetryState:
     """What can still be said of a message whose retry headers are not to be trusted."""
     integration_id = message.headers.get(names.INTEGRATION)
-    known = isinstance(integration_id, str) and len(integration_id) <= 256
+    known = isinstance(integration_id, str) and 0 < len(integration_id) <= 256
     return RetryState(integration_id=integration_id if known else None)
 
 

@@ -77,3 +77,23 @@ def test_a_range_ends_below_what_was_acknowledged_alone() -> None:
     assert ledger.take_range() == 1
     ledger.settle(3)
     assert ledger.take_range() == 3
+
+
+@given(st.data())
+def test_a_rejected_tag_is_never_acknowledged_and_holds_up_no_other(data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(1, data.draw(st.integers(1, 20)) + 1)))
+    rejected = data.draw(st.sets(st.sampled_from(order)))
+    ledger, channel = AckLedger(), Channel(len(order))
+    acknowledged: set[int] = set()
+    for tag in order:
+        if tag in rejected:
+            channel.acknowledge(tag, multiple=False)  # a rejection, to the channel's books
+            ledger.settled_alone(tag)
+        else:
+            ledger.settle(tag)
+        if data.draw(st.booleans()) and (top := ledger.take_range()) is not None:
+            acknowledged |= channel.acknowledge(top, multiple=True)
+    if (top := ledger.take_range()) is not None:
+        acknowledged |= channel.acknowledge(top, multiple=True)
+    assert acknowledged == set(order) - rejected
+    assert channel.unacknowledged == set()

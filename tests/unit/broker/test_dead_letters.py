@@ -37,7 +37,7 @@ def test_a_letter_is_described_by_its_headers() -> None:
 
 @pytest.mark.parametrize(
     ("broker_says", "reason"),
-    [("delivery_limit", "poison"), ("rejected", "unroutable"), (None, "unroutable")],
+    [("delivery_limit", "poison"), ("rejected", "unexpected-error"), (None, "unroutable")],
 )
 def test_a_letter_that_the_broker_made_has_a_reason_too(
     broker_says: str | None, reason: str
@@ -89,3 +89,37 @@ def test_a_filter_means_what_it_says(chosen: Filter, is_meant: bool) -> None:
 def test_a_letter_of_unknown_age_is_never_meant_by_age() -> None:
     assert not Filter(older_than_ms=0).matches(_letter(), NOW_MS)
     assert not Filter(newer_than_ms=HOUR_MS).matches(_letter(), NOW_MS)
+
+
+@pytest.mark.parametrize("value", [(1 << 63) - 1, -1, 10_001, True, 1.5, "7", [7], None, {"a": 1}])
+@pytest.mark.parametrize("name", ["consent-replays", "consent-attempts", "consent-bundle"])
+def test_a_number_that_no_worker_writes_counts_as_not_there(name: str, value: object) -> None:
+    letter = _letter(**{name: value})
+    assert (letter.replays, letter.attempts, letter.detail) == (0, 0, None)
+
+
+@pytest.mark.parametrize("value", ["x" * 5_000, 7, b"raw", None, [], ""])
+def test_a_text_that_no_worker_writes_counts_as_not_there(value: object) -> None:
+    names = ("consent-integration", "consent-dead-reason", "consent-error", "consent-error-detail")
+    letter = _letter(**dict.fromkeys(names, value))
+    assert letter.integration is None
+    assert letter.reason == "unroutable"
+    assert not letter.error
+    assert not letter.detail
+
+
+def test_the_brokers_reason_goes_before_one_that_a_producer_forged() -> None:
+    message: Any = aio_pika.Message(
+        b"x" * (1 << 20) + b"y",
+        headers={
+            "consent-dead-reason": "adobe-rejected",
+            "x-death": [{"reason": "rejected", "queue": "consent.events", "count": 1}],
+        },
+    )
+    assert describe(message).reason == "too-large"
+
+
+def test_letters_without_an_id_are_told_apart() -> None:
+    one, other = (describe(aio_pika.Message(body)) for body in (b"1", b"2"))  # type: ignore[arg-type]
+    assert one.id.startswith("nameless-")
+    assert one.id != other.id

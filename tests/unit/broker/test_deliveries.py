@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+import tracemalloc
 from dataclasses import dataclass, field
 
 import pamqp.frame
@@ -17,7 +19,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from worker.broker.deliveries import Line, Sieve
-from worker.broker.unreadable import read_properties
+from worker.broker.properties import read_properties
 
 LISTENED = 3
 
@@ -181,3 +183,81 @@ async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None
     line.eof_received()
     frames = [frame async for frame in FrameReceiver(reader)]
     assert [(channel, type(frame)) for _, channel, frame in frames] == [(0, Heartbeat)]
+
+
+@dataclass
+class Strict(Sorted):
+    """Takes no body of more than `most` bytes, and raises for the tags in `bad`."""
+
+    most: int = 1_000
+    bad: frozenset[int] = frozenset()
+    refused: list[tuple[int, int]] = field(default_factory=list)
+    heard: int = 0
+
+    def take(self, tag: int, content_header: bytes, body: bytes) -> None:
+        if tag in self.bad:
+            raise RecursionError
+        super().take(tag, content_header, body)
+
+    def refuse(self, tag: int, size: int) -> None:
+        self.refused.append((tag, size))
+
+    def hear(self) -> None:
+        self.heard += 1
+
+    def sieve(self) -> Sieve:
+        sieve = Sieve(self.pass_on)
+        sieve.listen(LISTENED, self.take, self.refuse, self.hear, self.most)
+        return sieve
+
+
+def test_a_body_that_is_too_large_is_dropped_while_it_comes_and_refused_once() -> None:
+    seen = Strict()
+    sieve = seen.sieve()
+    feed(sieve, message(1, b"x" * 1_000, parts=3) + message(2, b"x" * 1_001, parts=4))
+    feed(sieve, message(3, b"three"))
+    assert seen.messages == [(1, "m1", b"x" * 1_000), (3, "m3", b"three")]
+    assert seen.refused == [(2, 1_001)]
+    assert seen.heard == 2 + 3, "each part but the last tells that the broker lives"
+    assert seen.passed_on == b""
+
+
+def test_of_a_body_that_is_too_large_nothing_is_kept() -> None:
+    sieve = Strict().sieve()
+    parts = 64
+    data = message(1, b"x" * (parts * 100_000), parts=parts)
+    tracemalloc.start()
+    for at in range(0, len(data), 50_000):
+        feed(sieve, data[at : at + 50_000])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_whatever_is_raised_for_one_message_concerns_that_one_alone() -> None:
+    seen = Strict(bad=frozenset({2}))
+    feed(seen.sieve(), b"".join(message(tag, b"body") for tag in (1, 2, 3)))
+    assert [tag for tag, _, _ in seen.messages] == [1, 3]
+    assert seen.refused == [(2, 4)]
+
+
+def test_a_delivery_that_is_no_amqp_is_left_to_aiormq() -> None:
+    deliver = pamqp.frame.marshal(Basic.Deliver("c", 1, False, "", ""), LISTENED)
+    for cut in range(4, 14):
+        payload = deliver[7 : 7 + cut]
+        broken = deliver[:3] + len(payload).to_bytes(4, "big") + payload + b"\xce"
+        seen = Sorted()
+        feed(seen.sieve(), broken + message(2, b"two"))
+        assert seen == Sorted([(2, "m2", b"two")], broken)
+
+
+def test_a_large_frame_that_comes_in_bits_is_joined_once() -> None:
+    body = b"x" * 16_000_000
+    data = message(1, body)
+    seen = Sorted()
+    sieve = seen.sieve()
+    began = time.process_time()
+    for at in range(0, len(data), 4_000):
+        feed(sieve, data[at : at + 4_000])
+    assert time.process_time() - began < 1.0, "a copy for each bit would be 32 GB"
+    assert seen.messages == [(1, "m1", body)]

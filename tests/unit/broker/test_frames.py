@@ -16,10 +16,9 @@ from pamqp.header import ContentHeader
 from worker.broker.frames import (
     acknowledgement,
     content,
-    decode_properties,
     encode_content_header,
 )
-from worker.broker.unreadable import read_properties
+from worker.broker.properties import read_properties
 
 SHORT = st.text(max_size=60)
 NUMBERS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-3, 300))
@@ -66,7 +65,7 @@ def test_a_message_is_read_as_it_was_written(
     assert header.body_size == len(body)
     assert dict(header.properties) == dict(properties)
     encoded = encode_content_header(properties, len(body))
-    assert dict(decode_properties(encoded)) == dict(properties)
+    assert dict(read_properties(encoded)) == dict(properties)
     assert b"".join(frame.value for _, frame in rest) == body
 
 

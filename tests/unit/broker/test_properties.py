@@ -1,0 +1,107 @@
+"""Content headers of any kind are read, or said to be unreadable, within bounds."""
+
+from __future__ import annotations
+
+import struct
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from worker.broker.frames import encode_content_header
+from worker.broker.properties import (
+    UnreadableProperties,
+    accept_any_properties,
+    has_headers,
+    read_properties,
+)
+from worker.broker.republish import successor_of
+from worker.broker.tables import MAX_DEPTH, MAX_VALUES
+
+_HEADERS, _MODE, _ID = 1 << 13, 1 << 12, 1 << 7
+FRAME_BYTES = 131_072
+
+
+def _encoded(flags: int, properties: bytes) -> bytes:
+    return struct.pack(">HHQH", 60, 0, 5, flags) + properties
+
+
+def _table(*entries: tuple[bytes, bytes]) -> bytes:
+    joined = b"".join(bytes((len(name),)) + name + value for name, value in entries)
+    return struct.pack(">I", len(joined)) + joined
+
+
+def _nested(depth: int) -> bytes:
+    value = b"V"
+    for _ in range(depth):
+        value = b"F" + _table((b"a", value))
+    return value
+
+
+@given(st.binary(max_size=200), st.integers(0, 65_535))
+def test_nothing_raises(noise: bytes, flags: int) -> None:
+    for data in (noise, _encoded(flags, noise), _encoded(flags, _table((b"a", noise)) + noise)):
+        assert isinstance(read_properties(data), Basic.Properties)
+        has_headers(data)
+
+
+def test_headers_that_can_be_read_are_kept_beside_one_that_cant() -> None:
+    table = _table((b"before", b"t\x01"), (b"deep", _nested(900)), (b"after", b"b\x05"))
+    properties = read_properties(_encoded(_HEADERS | _ID, table + b"\x02id"))
+    assert isinstance(properties, UnreadableProperties)
+    assert properties.headers == {"before": True, "after": 5}
+    assert properties.message_id == "id"
+
+
+@pytest.mark.parametrize(("depth", "is_readable"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+def test_depth_is_bounded(depth: int, is_readable: bool) -> None:
+    properties = read_properties(_encoded(_HEADERS, _table((b"a", _nested(depth)))))
+    assert isinstance(properties, UnreadableProperties) is not is_readable
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_the_number_of_values_is_bounded(extra: int) -> None:
+    values = b"V" * (MAX_VALUES - 1 + extra)
+    listed = _table((b"a", b"A" + struct.pack(">I", len(values)) + values))
+    properties = read_properties(_encoded(_HEADERS, listed))
+    assert isinstance(properties, UnreadableProperties) is bool(extra)
+
+
+def test_a_frame_full_of_headers_costs_little() -> None:
+    entries = [(b"h" + str(number).encode(), b"V") for number in range(14_000)]
+    data = _encoded(_HEADERS, _table(*entries))
+    began = time.process_time()
+    properties = read_properties(data)
+    successor_of(properties, {})
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\U0001f600"])
+def test_what_is_published_again_fits_into_a_frame_whatever_came(character: str) -> None:
+    text = character * (120_000 // len(character.encode()))
+    for name in ("of-the-producer", "consent-producer-message-id"):
+        again = successor_of(Basic.Properties(headers={name: text}), {"consent-attempts": 1})
+        assert len(encode_content_header(again, 1)) < FRAME_BYTES * 3 // 4
+
+
+def test_small_numbers_do_not_grow_beyond_a_frame() -> None:
+    data = _encoded(_HEADERS, _table(*((b"%04d" % n, b"b\x01") for n in range(MAX_VALUES))))
+    again = successor_of(read_properties(data), {})
+    assert len(encode_content_header(again, 1)) < FRAME_BYTES * 3 // 4
+
+
+def test_pamqp_reads_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ContentHeader, "unmarshal", ContentHeader.unmarshal)
+    monkeypatch.setattr(Basic.GetOk, "unmarshal", Basic.GetOk.unmarshal)
+    accept_any_properties()
+    header = ContentHeader()
+    header.unmarshal(_encoded(_HEADERS | _MODE, _table((b"deep", _nested(2000))) + b"\x07"))
+    assert (header.body_size, header.properties.headers) == (5, {})
+    assert header.properties.delivery_mode is None
+    answer = Basic.GetOk()
+    answer.unmarshal(struct.pack(">QB", 7, 1) + b"\x02ex\x02\xff\xfe" + struct.pack(">I", 9))
+    assert (answer.delivery_tag, answer.redelivered, answer.exchange) == (7, True, "ex")
+    assert (answer.routing_key, answer.message_count) == ("\ufffd\ufffd", 9)

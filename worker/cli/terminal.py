@@ -1,0 +1,58 @@
+"""What comes from outside, made fit for a terminal.
+
+Ids, headers and bodies are whatever their producers chose: escape sequences that rewrite the
+screen, line ends and spaces that forge a line or a column, marks that turn the direction of
+reading.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_NAMED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES: Final = re.compile(r"\\(?:\\|n|r|t|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", re.ASCII)
+_CHARACTERS: Final = {escape: character for character, escape in _NAMED.items()}
+_UNPRINTABLE_IN_JSON: Final = re.compile(r"[^\x00-\x7e]")
+
+
+def shown(text: str) -> str:
+    """`text` in one line, with an escape for all that does not print as one character."""
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_NAMED.get(one) or (one if one.isprintable() else _code(one)) for one in text)
+
+
+def in_column(text: str) -> str:
+    """The same, and spaces are escaped too: it can't be taken for two columns."""
+    return shown(text).replace(" ", "\\x20")
+
+
+def as_meant(text: str) -> str:
+    """What `shown` or `in_column` made `text` of, so that an id can be given as it is listed."""
+    return _ESCAPES.sub(lambda found: _character(found[0]), text)
+
+
+def json_shown(document: str) -> str:
+    """A JSON document, equal to `document`, in which no character does anything to a terminal."""
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return _UNPRINTABLE_IN_JSON.sub(
+        lambda found: found[0] if found[0].isprintable() else _json_code(found[0]), document
+    )
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _character(escape: str) -> str:
+    return _CHARACTERS.get(escape) or chr(min(int(escape[2:], 16), 0x10FFFF))
+
+
+def _json_code(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
