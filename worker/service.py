@@ -17,6 +17,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.file_limit import prepare_files
 from worker.integrations.registry import Change, IntegrationRegistry
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
@@ -107,6 +108,7 @@ class Service:
                 detail="a waiting message has one copy on one node and is lost with it; "
                 "the plugin is archived since RabbitMQ 4.3",
             )
+        prepare_files(self._registry.integrations)
         store = build_store(settings)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
