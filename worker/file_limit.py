@@ -14,8 +14,8 @@ from worker.observability.http_lines import ACCEPTED_AT_ONCE, MAX_LINES
 log = structlog.get_logger(__name__)
 
 OTHER_FILES = MAX_LINES + ACCEPTED_AT_ONCE + 64
-"""Files beside the requests to Adobe: the HTTP port's, two connections to the broker, eight to Redis,
-and room for tokens, names to be resolved, integrations being read, and the interpreter."""
+"""Files beside the requests to Adobe: the HTTP port's, two connections to the broker, eight to
+Redis, and room for tokens, names to be resolved, integrations being read, and the interpreter."""
 
 _MOST = 1_048_576  # where the hard limit is "unlimited": the kernel's own bound for a process
 
@@ -48,6 +48,6 @@ def raise_limit() -> int:
 
 
 def files_wanted(integrations: Iterable[Integration]) -> int:
-    """Files open when every enabled integration has all its requests in flight, look-ups included."""
+    """Files open when every enabled integration has all its requests in flight."""
     requests = sum(one.limits.requests_in_flight for one in integrations if one.enabled)
     return requests + OTHER_FILES
