@@ -26,6 +26,7 @@ demo: $(STAMP) ## Show the main job end to end on a private broker and the emula
 	$(BIN)/python -m devtools.demo
 
 test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
+	@$(BIN)/python -m devtools.servers
 ifdef COVERAGE
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(JOBS) --maxschedchunk 1
@@ -36,6 +37,7 @@ else
 endif
 
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
+	@$(BIN)/python -m devtools.servers
 	CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
 	  $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
 

@@ -13,12 +13,21 @@ import structlog
 
 from devtools.broker import RunningBroker, running_broker
 from devtools.redis_server import running_redis
+from devtools.servers import missing_servers
 from devtools.sharing import shared
+
+_SERVER_FIXTURES = {"broker_url", "own_broker", "redis_url"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What may take long goes first, so that at the end no process works alone."""
     items.sort(key=_seconds_allowed, reverse=True)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # one sentence, and not one for each process: `make test` has asked before
+    if any(_SERVER_FIXTURES & set(getattr(item, "fixturenames", ())) for item in items):
+        problem = missing_servers()
+        if problem is not None:
+            pytest.exit(problem, returncode=1)
 
 
 def _seconds_allowed(item: pytest.Item) -> float:

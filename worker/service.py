@@ -19,6 +19,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
@@ -141,6 +142,7 @@ class Service:
             )
         for sentence in old_names_in_use():
             log.warning("settings.old_name", detail=sentence)
+        prepare_files(self._registry.integrations)
         store = build_store(settings)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)

@@ -51,3 +51,49 @@ def test_the_example_event_would_be_delivered_by_the_example_integration(cli: Co
     assert said["outcome"] == "deliver"
     assert said["unmatched"] == []
     assert said["request"]["url"].startswith("http://sandbox:9000/collection/")
+
+
+def service(name: str, text: str = COMPOSE) -> str:
+    """The lines of a service."""
+    (found,) = re.findall(rf"^  {name}:.*\n((?:    .*\n|\n)*)", text, re.MULTILINE)
+    return str(found)
+
+
+def test_a_stopped_worker_has_the_time_that_its_clean_end_may_take() -> None:
+    (seconds,) = re.findall(r"stop_grace_period: (\d+)s", service("worker"))
+    assert int(seconds) >= WorkerSettings.model_fields["shutdown_timeout"].default + 20
+
+
+def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run() -> None:
+    ports = [
+        port
+        for row in re.findall(r"ports: \[(.*)\]", COMPOSE)
+        for port in re.findall('"(.*?)"', row)
+    ]
+    assert len(ports) == 4
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert 'ports: ["127.0.0.1::8080"]' in service("worker")
+
+
+def test_no_tag_is_built_twice_and_none_is_pulled_that_is_built_here() -> None:
+    assert COMPOSE.count("build:") == 1
+    assert "build:" in service("sandbox")
+    assert "pull_policy: never" in service("worker")
+
+
+def test_compose_has_no_obsolete_version() -> None:
+    assert not re.search("^version:", COMPOSE + PLUGIN, re.MULTILINE)
+
+
+def test_redis_asks_for_a_password_that_no_command_line_shows() -> None:
+    redis = service("redis")
+    assert "requirepass" in redis
+    assert "protected-mode" not in redis
+    assert "redis://:${REDIS_PASSWORD:-local}@redis" in COMPOSE
+    assert "REDISCLI_AUTH: ${REDIS_PASSWORD:-local}" in redis
+    assert not re.search(r"redis-server .*requirepass|redis-cli .*-a", redis)
+
+
+def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -> None:
+    (source,) = re.findall(r"- \./(\S+):/etc/rabbitmq/conf\.d/\S+:ro", service("rabbitmq"))
+    assert "max_message_size = 16777216" in (ROOT / source).read_text()
