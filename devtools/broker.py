@@ -34,6 +34,7 @@ class RunningBroker(Protocol):
     @property
     def url(self) -> str: ...
     def restart(self) -> None: ...
+    def ctl(self, *arguments: str) -> None: ...
 
 
 def engine_answers() -> bool:
@@ -73,6 +74,12 @@ class ContainerBroker:
 
     def stop(self) -> None:
         self._container.stop()
+
+    def ctl(self, *arguments: str) -> None:
+        """Run rabbitmqctl in the container. Raises RuntimeError."""
+        done = self._container.get_wrapped_container().exec_run(["rabbitmqctl", *arguments])
+        if done.exit_code:
+            raise RuntimeError(f"rabbitmqctl {arguments[0]} failed")
 
     def restart(self) -> None:
         """Stop and start again with the same data."""

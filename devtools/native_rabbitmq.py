@@ -120,6 +120,11 @@ class NativeRabbitMQ:
         """Stop without any order."""
         self._signal(signal.SIGKILL)
 
+    def ctl(self, *arguments: str) -> None:
+        """Run rabbitmqctl on this node. Raises CalledProcessError."""
+        command = [str(_SERVER.with_name("rabbitmqctl")), *arguments]
+        subprocess.run(command, env=self._env, capture_output=True, check=True, timeout=60)
+
     def restart(self) -> None:
         """Stop and start again with the same data."""
         self.stop()

@@ -185,8 +185,13 @@ class WorkerSettings(BaseSettings):
         int, Field(ge=1024, description="Bytes of a message body above which it is dead-lettered.")
     ] = 1_048_576
     publish_timeout: Annotated[
-        float, Field(gt=0, description="Seconds to wait for the broker to confirm a publish.")
-    ] = 10.0
+        float,
+        Field(
+            gt=0,
+            description="Seconds after which a publish that the broker has not confirmed is sent "
+            "again; not while it has an alarm.",
+        ),
+    ] = 60.0
     heartbeat: Annotated[int, Field(ge=1, le=60, description="AMQP heartbeat in seconds.")] = 2
     watch_seconds: Annotated[
         float, Field(gt=0, description="How often queues and consumers are checked.")

@@ -13,8 +13,9 @@ from aio_pika.abc import AbstractConnection
 from pamqp.commands import Basic
 from pydantic import SecretStr
 
+from devtools.broker import RunningBroker
 from devtools.waiting import wait_until
-from worker.broker.channels import open_channel
+from worker.broker.channels import is_blocked, open_channel
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.session import connect
 from worker.settings import WorkerSettings
@@ -131,3 +132,28 @@ async def test_nothing_is_confirmed_by_a_channel_that_is_closed(
     await channel.close()
     publisher.publish(message(1, namespace, confirmed))
     assert confirmed == []
+
+
+@pytest.mark.timeout(120)
+async def test_while_the_broker_has_an_alarm_nothing_is_sent_again(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    settings = WorkerSettings(amqp_url=SecretStr(own_broker.url))
+    async with await connect(settings, "test") as line, await connect(settings, "watch") as other:
+        watching = await other.channel()
+        queue = await watching.declare_queue(namespace, durable=True)
+        assert not is_blocked(line)
+        publisher = Publisher(await _open(line), 0.3, partial(is_blocked, line))
+        confirmed: list[int] = []
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.0000001")
+        for number in range(20):
+            publisher.publish(message(number, namespace, confirmed))
+        await wait_until(lambda: "alarm" in publisher.trouble, "the alarm to be told of")
+        await asyncio.sleep(2)  # many times longer than a confirm is waited for: the case itself
+        assert confirmed == []
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.9")
+        await wait_until(lambda: len(confirmed) == 20, "every confirm", 30)
+        assert publisher.trouble == ""
+        again = await watching.declare_queue(namespace, passive=True)
+        assert again.declaration_result.message_count == 20
+        await queue.delete(if_empty=False)

@@ -123,11 +123,20 @@ class Publisher:
 
     A publish that is refused, returned or not confirmed in `timeout_seconds` has an unknown
     outcome, so it is tried again while the channel lives; a duplicate is harmless, a loss is not.
-    `trouble` says what is wrong meanwhile.
+    While the broker has blocked the connection (`is_blocked`) nothing is sent again, however long
+    that lasts: what was written lies in the line, and is taken in when the alarm ends. `trouble`
+    says what is wrong meanwhile.
     """
 
-    def __init__(self, channel: ConfirmChannel, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        channel: ConfirmChannel,
+        timeout_seconds: float,
+        is_blocked: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.trouble = ""
+        self._is_blocked = is_blocked
+        self._was_blocked = False
         self._failing: set[Publish] = set()
         self._channel = channel
         self._timeout_seconds = timeout_seconds
@@ -145,9 +154,11 @@ class Publisher:
             self._watching = self._loop.call_at(one.give_up_at, self._watch)
 
     def _answered(self, one: Publish, problem: str) -> None:
+        if self._was_blocked:
+            self._waits_for_the_broker()
         if not problem:
             self._failing.discard(one)
-            if not self._failing:
+            if not self._failing and not self._was_blocked:
                 self.trouble = ""
             one.then()
             return
@@ -157,6 +168,17 @@ class Publisher:
         self._loop.call_later(one.pause, self.publish, one)
         one.pause = min(one.pause * 2, _LONGEST_PAUSE_SECONDS)
 
+    def _waits_for_the_broker(self) -> bool:
+        is_blocked = self._is_blocked()
+        if is_blocked and not self._was_blocked:
+            self.trouble = "the broker takes no messages: it has an alarm of memory or disk"
+            log.error("publish.blocked", detail=self.trouble)
+        elif self._was_blocked and not is_blocked:
+            log.info("publish.unblocked")
+            self.trouble = ""
+        self._was_blocked = is_blocked
+        return is_blocked
+
     def _watch(self) -> None:
         """Give up what has waited too long, and look again when the next one will have."""
         self._watching = None
@@ -164,6 +186,9 @@ class Publisher:
             return
         now = self._loop.time()
         unconfirmed = self._channel.unconfirmed
+        if self._waits_for_the_broker():
+            for one in unconfirmed.values():
+                one.give_up_at = now + self._timeout_seconds
         for tag, one in list(unconfirmed.items()):
             if one.give_up_at > now:
                 self._watching = self._loop.call_at(one.give_up_at, self._watch)

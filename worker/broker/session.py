@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import aio_pika
@@ -26,7 +27,7 @@ from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 from yarl import URL
 
-from worker.broker.channels import open_channel, tells_of_the_line
+from worker.broker.channels import is_blocked, open_channel, tells_of_the_line
 from worker.broker.consumer import Incoming
 from worker.broker.deliveries import Deliveries
 from worker.broker.headers import most_body_bytes
@@ -84,7 +85,9 @@ class Session:
         await declare(publishing, self._topology)
         channel = await open_channel(publishing, ConfirmChannel, confirms=True)
         self.end_with(channel, "publishing")
-        self._publisher = Publisher(channel, self._settings.publish_timeout)
+        self._publisher = Publisher(
+            channel, self._settings.publish_timeout, partial(is_blocked, publishing)
+        )
         self._watch_channel = await intake.channel(publisher_confirms=False)
         self._watch_channel.close_callbacks.add(
             lambda *_: self.end("the watch channel closed"), weak=False

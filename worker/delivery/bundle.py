@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
+from worker.broker.headers import LARGEST_BUNDLE_BYTES
+
 MOST_EVENTS: Final = 200
 """In a bundle that we pack; they have 256 KiB at the most, or are one."""
-LARGEST_BYTES: Final = 1024 * 1024
+LARGEST_BYTES: Final = LARGEST_BUNDLE_BYTES
 """No bundle of ours is larger. What is larger, or has more than four times as many events as we
 ever pack, was written by somebody else, and is not opened."""
 _OPENED_EVENTS: Final = 4 * MOST_EVENTS
