@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -325,3 +326,20 @@ async def test_a_batch_refused_for_the_set_up_is_not_halved() -> None:
     office.adobe.reply = WRONG_ORG
     await office.come(16)
     assert office.adobe.asked == 1
+
+
+@in_virtual_time
+async def test_a_time_that_nobody_can_write_concerns_its_own_event() -> None:
+    office = Office()
+    office.in_force = [
+        SHOP.model_copy(update={"event_time_path": "extSourceSystemAudit.lastUpdatedDate"})
+    ]
+    good = [body(f"e{number}", user=f"u{number}") for number in range(40)]
+    document = json.loads(good[0])
+    bad = document | {"id": "bad", "created_at": "0001-01-01T00:00:00+01:00"}
+    for one in [*good[:20], json.dumps(bad).encode(), *good[20:]]:
+        office.pipeline.take(office.hand.message(one))
+    await after(GATHERED_SECONDS)
+    assert office.told.count("delivered") == 40
+    assert office.told.count("dead") == 1
+    assert office.latest.headers["consent-dead-reason"] == "invalid-event"
