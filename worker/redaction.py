@@ -28,6 +28,7 @@ _TRACES: Final = re.compile(
     r"@|%40|eyJ|(?i:bearer|client_secret|access_token|api_key|password)|[A-Za-z0-9_-]{40}"
 )
 """One of these is in every text that a pattern matches; most texts have none."""
+_ID_CHARACTERS: Final = 64
 _URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
 
 
@@ -39,6 +40,12 @@ def redact(text: str) -> str:
     for pattern, mask in _PATTERNS:
         text = pattern.sub(mask, text)
     return text
+
+
+def shown_id(text: str) -> str | None:
+    """An id that a producer could fill with anything, if it has an id's shape; else None."""
+    plausible = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    return text if plausible and len(text) <= _ID_CHARACTERS else None
 
 
 def mask_values(text: str, values: Iterable[str]) -> str:

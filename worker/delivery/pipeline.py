@@ -43,6 +43,7 @@ from worker.delivery.courier import (
 )
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.hourly import Hourly
 from worker.delivery.lane import Lane
 from worker.delivery.lanes import Lanes
 from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
@@ -62,6 +63,7 @@ from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
+from worker.redaction import shown_id
 from worker.transform.decide import decide
 from worker.transform.decision import Early, Reject, Skip, SkipReason
 
@@ -151,6 +153,7 @@ class Pipeline:
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
         self._parking = Parking(delay)
+        self._hourly = Hourly()
         self._opening = Opening(self._open_guarded, self.take)
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
@@ -311,6 +314,7 @@ class Pipeline:
         if not (integrations or disabled):
             doubt = self._doubt(None, organization_id)
             if doubt is None:
+                self._tell_unknown(organization_id)
                 self._skip(message, "", Skipped("no-integration"), envelope.event_id)
             else:
                 reason: DeadReason = "invalid-integration" if broken else "no-integration"
@@ -322,9 +326,18 @@ class Pipeline:
             doubt = self._doubt(integration_id, organization_id) or ""
             self._park_in_doubt(message, named, envelope, "invalid-integration", doubt)
         for integration in disabled:
+            self._tell_disabled(integration.id)
             self._skip(message, integration.id, Skipped("disabled"), envelope.event_id)
         for integration in integrations:
             self._decide(message, state, integration, envelope, is_alone)
+
+    def _tell_unknown(self, organization_id: str) -> None:
+        if self._hourly.is_due(f"organization {organization_id}", time.monotonic()):
+            log.warning("organization.unknown", organization=shown_id(organization_id))
+
+    def _tell_disabled(self, integration_id: str) -> None:
+        if self._hourly.is_due(f"integration {integration_id}", time.monotonic()):
+            log.warning("integration.skipped", integration=integration_id)
 
     def _route_named(
         self,

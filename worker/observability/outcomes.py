@@ -13,6 +13,7 @@ from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, ParkReason, Retried
 from worker.observability.metrics import Metrics, describe
+from worker.redaction import shown_id
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class OutcomeLog:
             return
         fields: dict[str, Any] = {
             "integration": integration_id,
-            "event_id": _shown(event_id),
+            "event_id": shown_id(event_id),
             "reason": reason,
             "seconds": round(seconds, 4),
         }
@@ -84,7 +85,7 @@ class OutcomeLog:
                 self._log.debug(
                     "delivery.delivered",
                     integration=integration_id,
-                    event_id=_shown(delivery.choice.event_id),
+                    event_id=shown_id(delivery.choice.event_id),
                     xaction_id=reply.xaction_id,
                     seconds=round(took, 4),
                 )
@@ -112,8 +113,3 @@ class OutcomeLog:
     def unblocked(self, integration_id: str) -> None:
         """It works again."""
         self._log.info("integration.unblocked", integration=integration_id)
-
-
-def _shown(event_id: str) -> str | None:
-    plausible = event_id.isascii() and event_id.replace("-", "").replace("_", "").isalnum()
-    return event_id if plausible and len(event_id) <= 64 else None
