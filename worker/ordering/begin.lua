@@ -11,6 +11,19 @@
 local owner, lease, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local answers, at = {}, 4
 local PORTION, LONGEST_BUSY_MS = 500, 600000
+local LONGEST_BUSY_BYTES, LONGEST_STAMP_BYTES = 64, 1024
+
+-- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
+-- store: to take it for "nothing is known" would let an older choice replace a newer one.
+local function is_other_type(reply)
+  if type(reply) ~= 'table' or not reply.err then
+    return false
+  end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then
+    error(reply.err)
+  end
+  return true
+end
 
 -- A lease of the same owner with a smaller number is one whose answer got lost: an owner asks for
 -- nothing that it knows it holds. One with a larger number means that this call is late itself.
@@ -23,7 +36,7 @@ end
 -- one after any lease or gap of ours, was not written by us.
 local function busy_of(key)
   local busy = redis.pcall('GET', key)
-  if type(busy) ~= 'string' or is_forsaken(busy) then
+  if is_other_type(busy) or not busy or #busy > LONGEST_BUSY_BYTES or is_forsaken(busy) then
     return nil
   end
   local left = redis.call('PTTL', key)
@@ -39,8 +52,11 @@ local function stamps(key, first, count)
   for from = first, first + count - 1, PORTION do
     local to = math.min(from + PORTION - 1, first + count - 1)
     local some = redis.pcall('HMGET', key, unpack(ARGV, from, to))
+    local is_lost = is_other_type(some)
     for j = 1, to - from + 1 do
-      found[#found + 1] = some.err == nil and some[j] or false
+      -- An empty text is no stamp: whoever reads it counts it as unreadable.
+      local value = is_lost and '' or some[j]
+      found[#found + 1] = value and #value > LONGEST_STAMP_BYTES and '' or value
     end
   end
   return found

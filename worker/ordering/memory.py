@@ -11,7 +11,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from worker.ordering.newest import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
+from worker.ordering.store import (
+    ORGANIZATION_CHARACTERS,
+    ORGANIZATIONS_AT_MOST,
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    Timing,
+)
 
 _NOTHING: Final[Mapping[str, Stamp]] = {}
 _MAX_SHARED_PATHS: Final = 10_000
@@ -128,7 +136,12 @@ class MemoryStore:
     ) -> None:
         """See `NewestStore`."""
         until = self._clock() + for_seconds
-        self._organizations |= dict.fromkeys(organizations, until)
+        for one in organizations:
+            if len(one) <= ORGANIZATION_CHARACTERS:
+                self._organizations.pop(one, None)
+                self._organizations[one] = until
+        while len(self._organizations) > ORGANIZATIONS_AT_MOST:
+            del self._organizations[next(iter(self._organizations))]
 
     async def remembered_organizations(self) -> set[str]:
         """See `NewestStore`."""

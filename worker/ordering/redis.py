@@ -29,6 +29,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
+    ORGANIZATION_CHARACTERS,
+    ORGANIZATIONS_AT_MOST,
     Claim,
     Contended,
     Granted,
@@ -44,8 +46,6 @@ _TELL_AGAIN_SECONDS: Final = 60.0
 _LATEST_SECONDS: Final = 2 * 86_400.0
 """How far ahead a stamp may be: events of more than five minutes ahead wait, and no worker's clock
 is days off."""
-_ORGANIZATIONS_AT_MOST: Final = 100_000
-_ORGANIZATION_CHARACTERS: Final = 512
 _TROUBLE: Final = (RedisError, OSError, EOFError, ValueError)
 """What a call can end with: Redis's answer, the line, a cut in the middle of an answer, and an
 answer that isn't what our scripts write. asyncio's TimeoutError is an OSError."""
@@ -160,9 +160,9 @@ class RedisStore:
         self, organizations: Collection[str], for_seconds: float
     ) -> None:
         """See `NewestStore`."""
-        names = [one for one in organizations if len(one) <= _ORGANIZATION_CHARACTERS]
+        names = [one for one in organizations if len(one) <= ORGANIZATION_CHARACTERS]
         if names:
-            arguments: list[str | int] = [_ms(for_seconds), _ORGANIZATIONS_AT_MOST, *names]
+            arguments: list[str | int] = [_ms(for_seconds), ORGANIZATIONS_AT_MOST, *names]
             await self._run(_ORGANIZATIONS, [self._organizations_key], arguments)
 
     async def remembered_organizations(self) -> set[str]:
@@ -211,7 +211,7 @@ class RedisStore:
             if value is None:
                 continue
             try:
-                stamp = Stamp.decode(value.decode(errors="surrogatepass"))
+                stamp = Stamp.decode(_text(value))
                 if stamp.time_ms > latest_ms:
                     raise ValueError("of the future")
             except ValueError:
@@ -305,6 +305,15 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
             f"database, and no unknown options ({type(error).__name__})"
         ) from None
     return Redis.from_pool(pool)
+
+
+def _text(value: bytes) -> str:
+    """Bytes that are no text can only be in the id, which orders nothing but ties: the time before
+    it still counts, here as in settle.lua."""
+    try:
+        return value.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return value.decode(errors="replace")
 
 
 def _contended(wait_ms: int, is_held: int) -> Contended:

@@ -9,7 +9,19 @@
 
 local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local at = 5
-local PORTION = 500
+local PORTION, LONGEST_STAMP_BYTES = 500, 1024
+
+-- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
+-- store: to take it for "nothing is known" would let an older choice replace a newer one.
+local function is_other_type(reply)
+  if type(reply) ~= 'table' or not reply.err then
+    return false
+  end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then
+    error(reply.err)
+  end
+  return true
+end
 
 -- The parts of an encoded stamp (worker/ordering/newest.py).
 local function parts(stamp)
@@ -21,12 +33,21 @@ local function parts(stamp)
   return tonumber(time), tonumber(updated or 0), string.sub(rest, 1, 1), string.sub(rest, 2)
 end
 
+-- Exactly what Stamp.decode reads: a value that only one of the two can read would count as unknown
+-- and yet never be replaced.
 local function is_readable(stamp)
-  local time, rest = string.match(stamp, '^(-?%d+)(.*)$')
-  if not time or tonumber(time) > latest_ms then
+  if #stamp > LONGEST_STAMP_BYTES then
     return false
   end
-  return string.match(rest, '^%.(-?%d+)[n+]') ~= nil or string.match(rest, '^[n+]') ~= nil
+  local time, rest = string.match(stamp, '^(-?%d+)(.*)$')
+  if not time or #string.gsub(time, '-', '') > 16 or tonumber(time) > latest_ms then
+    return false
+  end
+  local updated = string.match(rest, '^%.(-?%d+)[n+]')
+  if updated then
+    return #string.gsub(updated, '-', '') <= 16
+  end
+  return string.match(rest, '^[n+]') ~= nil
 end
 
 -- Byte by byte: Lua's own < compares by the locale that the server was started with.
@@ -61,7 +82,7 @@ local function write_some(key, first, count)
     paths[#paths + 1] = ARGV[first + 2 * i]
   end
   local known, newer = redis.pcall('HMGET', key, unpack(paths)), {}
-  if known.err then
+  if is_other_type(known) then
     redis.call('DEL', key)
     known = {}
   end
@@ -92,7 +113,7 @@ for i = 1, #KEYS, 2 do
   end
   at = at + 3 + 2 * count
   local busy = redis.pcall('GET', KEYS[i + 1])
-  if type(busy) ~= 'string' then
+  if is_other_type(busy) then
     busy = false
   end
   local is_ours = busy == owner .. ' ' .. lease

@@ -17,9 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from worker.ordering.newest import Stamp
+
+LONGEST_LEASE_SECONDS: Final = 600.0
+"""Whoever is busy for longer was not made so by us (`LONGEST_BUSY_MS` of begin.lua)."""
+ORGANIZATIONS_AT_MOST: Final = 100_000
+ORGANIZATION_CHARACTERS: Final = 512
+"""Bounds of what is remembered of organizations."""
 
 
 class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
@@ -76,6 +82,8 @@ class Timing:
     retention_seconds: float = 30 * 86_400.0
 
     def __post_init__(self) -> None:
+        if self.lease_seconds > LONGEST_LEASE_SECONDS:
+            raise ValueError("the lease must be ten minutes at most")
         if self.lease_seconds < 0.001:
             raise ValueError("the lease must be at least a millisecond")
         if self.retention_seconds <= self.lease_seconds:
@@ -118,7 +126,9 @@ class NewestStore(Protocol):
     async def remember_organizations(
         self, organizations: Collection[str], for_seconds: float
     ) -> None:
-        """Keep for so long that these organizations have a valid integration."""
+        """Keep for so long that these organizations have a valid integration: the last hundred
+        thousand, and none whose id has more than 512 characters.
+        """
         ...
 
     async def remembered_organizations(self) -> set[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -247,6 +249,8 @@ async def test_scripts_are_sent_again_to_a_redis_that_lost_them(
     [
         pytest.param(b"lena@northwind.example", id="text"),
         pytest.param(b"\xff\xfe\x00", id="bytes"),
+        pytest.param(b"1." + b"7" * 20 + b"+x", id="an update beyond any time"),
+        pytest.param(b"1+" + b"x" * 2000, id="longer than any"),
         pytest.param(b"", id="empty"),
         pytest.param(b"9" * 40 + b"+x", id="beyond any time"),
         pytest.param(b"4102444800000+x", id="of the far future"),
@@ -280,6 +284,7 @@ async def test_a_key_of_another_type_counts_as_unknown_and_stops_no_other_user(
                 await inspector.zadd(key, {"x": 1})
     store = make_store()
     answers = await store.begin("shop", [Claim(one, ["news"]) for one in ("lena", "ole", "mia")])
+    assert store.unreadable_values == 1
     granted = [one for one in answers if isinstance(one, Granted)]
     assert len(granted) == 3
     names = ("lena", "ole", "mia")
@@ -292,6 +297,63 @@ async def test_a_key_of_another_type_counts_as_unknown_and_stops_no_other_user(
         (again,) = await store.begin("shop", [Claim(name, ["news"])])
         assert isinstance(again, Granted)
         assert again.stored == {"news": NEW}
+
+
+DOCUMENTED = re.search(r"-@all ([^`]*)`", Path("docs/ordering.md").read_text())
+
+
+@pytest.fixture
+async def limited(
+    redis_url: str, inspector: redis.asyncio.Redis
+) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """Makes a user of Redis with these rights; its URL."""
+
+    async def make(*rights: str) -> str:
+        await inspector.execute_command(
+            "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
+        )
+        return redis_url.replace("redis://", "redis://limited:hush@")
+
+    yield make
+    await inspector.execute_command("ACL", "DELUSER", "limited")
+
+
+async def test_the_documented_rights_are_enough(
+    limited: Callable[..., Awaitable[str]], namespace: str
+) -> None:
+    assert DOCUMENTED is not None
+    store = RedisStore(
+        await limited(*DOCUMENTED.group(1).split()), Timing(60, 100), namespace=namespace
+    )
+    number = await lease(store)
+    await store.settle("shop", [Settlement("lena", number, {"news": NEW}, True)], GAP)
+    await store.remember_organizations(["org"], 60)
+    assert await store.remembered_organizations() == {"org"}
+    await store.ping()
+    await store.close()
+
+
+@pytest.mark.parametrize("denied", ["hmget", "get"])
+async def test_a_refused_command_is_no_unknown_state(
+    make_store: MakeStore,
+    limited: Callable[..., Awaitable[str]],
+    inspector: redis.asyncio.Redis,
+    namespace: str,
+    denied: str,
+) -> None:
+    """An older choice would else replace a newer one, and two workers would hold one user."""
+    whole = make_store()
+    number = await lease(whole)
+    await whole.settle("shop", [Settlement("lena", number, {"news": NEW}, False)], 0)
+    assert DOCUMENTED is not None
+    rights = [one for one in DOCUMENTED.group(1).split() if one != f"+{denied}"]
+    store = RedisStore(await limited(*rights), Timing(60, 100), namespace=namespace)
+    with pytest.raises(StoreUnavailable):
+        await begin(store)
+    with pytest.raises(StoreUnavailable):
+        await store.settle("shop", [Settlement("lena", 1, {"news": OLD}, False)], GAP)
+    assert await inspector.hget(f"{namespace}:{{shop}}:lena", "news") == NEW.encode().encode()
+    await store.close()
 
 
 async def test_thousands_of_attributes_fit_in_one_call(make_store: MakeStore) -> None:

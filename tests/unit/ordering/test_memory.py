@@ -211,3 +211,14 @@ def test_contradictory_timing_is_refused(problem: dict[str, float]) -> None:
 def test_a_store_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one user"):
         MemoryStore(TIMING, max_users=0)
+
+
+async def test_organizations_are_remembered_for_a_time_and_within_bounds() -> None:
+    now = 0.0
+    store = MemoryStore(Timing(), clock=lambda: now)
+    await store.remember_organizations(["x" * 513, *(f"org-{n}" for n in range(100_010))], 60)
+    remembered = await store.remembered_organizations()
+    assert len(remembered) == 100_000
+    assert "org-100009" in remembered
+    now = 60.0
+    assert await store.remembered_organizations() == set()
