@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from devtools.broker import RunningBroker
 from devtools.waiting import wait_until
-from worker.broker.channels import is_blocked, open_channel
+from worker.broker.channels import UNBLOCKED_ATTRIBUTE, is_blocked, open_channel
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.session import connect
 from worker.settings import WorkerSettings
@@ -157,3 +157,29 @@ async def test_while_the_broker_has_an_alarm_nothing_is_sent_again(
         again = await watching.declare_queue(namespace, passive=True)
         assert again.declaration_result.message_count == 20
         await queue.delete(if_empty=False)
+
+
+async def test_a_quiet_worker_notices_the_end_of_an_alarm(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    settings = WorkerSettings(amqp_url=SecretStr(own_broker.url))
+    async with await connect(settings, "test") as line:
+        watching = await line.channel()
+        queue = await watching.declare_queue(namespace, durable=True)
+        publisher = Publisher(await _open(line), 60, partial(is_blocked, line))
+        confirmed: list[int] = []
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.0000001")
+        publisher.publish(message(1, namespace, confirmed))
+        publisher.publish(message(2, namespace, confirmed))
+        await wait_until(lambda: "alarm" in publisher.trouble, "the alarm to be told of", 15)
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.9")
+        await wait_until(lambda: len(confirmed) == 2 and not publisher.trouble, "its end", 15)
+        await queue.delete(if_empty=False)
+
+
+async def test_the_attribute_that_tells_of_an_alarm_is_there(line: AbstractConnection) -> None:
+    """It is aiormq's own: without it a blocked line would not be noticed."""
+    assert line.transport is not None
+    event = getattr(line.transport.connection, UNBLOCKED_ATTRIBUTE)
+    assert isinstance(event, asyncio.Event)
+    assert event.is_set()

@@ -389,7 +389,7 @@ class Fleet:
                 fate = self.ledger.write(letter.integration or "", event_id, f"operator: {action}")
                 if action == "replay":
                     fate.replayed += 1
-                    await letters.replay(message)
+                    await letters.replay(message, self.settings.max_event_bytes)
                 else:
                     fate.discarded += 1
                     await letters.discard(message)

@@ -28,6 +28,8 @@ _GATHER_SECONDS = 0.05
 much for bursts of 25 as for bursts of ten."""
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+"""How often it is looked for confirms that are missing, and for an alarm, while anything waits."""
 
 
 @dataclass(slots=True, eq=False)
@@ -150,12 +152,9 @@ class Publisher:
             return
         one.give_up_at = self._loop.time() + self._timeout_seconds
         self._channel.publish(one)
-        if self._watching is None:
-            self._watching = self._loop.call_at(one.give_up_at, self._watch)
+        self._watch_later()
 
     def _answered(self, one: Publish, problem: str) -> None:
-        if self._was_blocked:
-            self._waits_for_the_broker()
         if not problem:
             self._failing.discard(one)
             if not self._failing and not self._was_blocked:
@@ -168,30 +167,38 @@ class Publisher:
         self._loop.call_later(one.pause, self.publish, one)
         one.pause = min(one.pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    def _waits_for_the_broker(self) -> bool:
-        is_blocked = self._is_blocked()
-        if is_blocked and not self._was_blocked:
-            self.trouble = "the broker takes no messages: it has an alarm of memory or disk"
-            log.error("publish.blocked", detail=self.trouble)
-        elif self._was_blocked and not is_blocked:
-            log.info("publish.unblocked")
-            self.trouble = ""
-        self._was_blocked = is_blocked
-        return is_blocked
+    def _watch_later(self) -> None:
+        if self._watching is None:
+            seconds = min(self._timeout_seconds, _LOOK_SECONDS)
+            self._watching = self._loop.call_later(seconds, self._watch)
 
     def _watch(self) -> None:
-        """Give up what has waited too long, and look again when the next one will have."""
+        """Give up what has waited too long, and look again while anything waits."""
         self._watching = None
         if self._channel.is_closed:
             return
         now = self._loop.time()
         unconfirmed = self._channel.unconfirmed
-        if self._waits_for_the_broker():
+        was_blocked = self._was_blocked
+        if self._look_for_an_alarm() or was_blocked:
+            # What was written in an alarm lies in the line, and is taken in only after it.
             for one in unconfirmed.values():
                 one.give_up_at = now + self._timeout_seconds
         for tag, one in list(unconfirmed.items()):
             if one.give_up_at > now:
-                self._watching = self._loop.call_at(one.give_up_at, self._watch)
                 break
             del unconfirmed[tag]
             self._answered(one, "not confirmed in time")
+        if unconfirmed or self._was_blocked:
+            self._watch_later()
+
+    def _look_for_an_alarm(self) -> bool:
+        is_blocked = self._is_blocked()
+        if is_blocked and not self._was_blocked:
+            self.trouble = "the broker takes no messages: it has an alarm of memory or disk"
+            log.error("publish.blocked", detail=self.trouble)
+        elif self._was_blocked and not is_blocked:
+            self.trouble = "publishing failed before the alarm" if self._failing else ""
+            log.info("publish.unblocked")
+        self._was_blocked = is_blocked
+        return is_blocked
