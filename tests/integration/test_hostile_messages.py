@@ -180,7 +180,9 @@ async def test_nothing_that_a_producer_chose_reaches_the_terminal_as_it_is(
         text = hostile.encode()
         value = b"S" + struct.pack(">I", len(text)) + text
         names = (b"consent-integration", b"consent-dead-reason", b"consent-error")
-        properties = _table(*(_entry(name, value) for name in names)) + _entry(text, b"")
+        long_name = _entry(text + b"n" * 200, value)
+        headers = _table(long_name, *(_entry(name, value) for name in names))
+        properties = headers + _entry(text, b"")
         _publish(stack, "dead-letters", _HEADERS | _ID, properties, text)
         code, out, err = await stack.command("dead-letters", "list")
         assert (code, len(out.splitlines())) == (0, 2), err
@@ -192,3 +194,9 @@ async def test_nothing_that_a_producer_chose_reaches_the_terminal_as_it_is(
         assert all(one.isprintable() for one in out.splitlines())
         (letter,) = await _listed(stack)
         assert (letter["id"], letter["integration"]) == (hostile, hostile), "JSON is exact"
+        code, out, err = await stack.command("dead-letters", "export", "-")
+        assert code == 0, err
+        assert all(one.isprintable() for one in out.splitlines())
+        assert json.loads(out)["body"] == hostile, "JSON is exact"
+        code, out, err = await stack.command("dead-letters", "replay")
+        assert (code, out, err) == (0, "replayed 1\n", "")

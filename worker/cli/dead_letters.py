@@ -162,7 +162,8 @@ async def _export(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
     exported = 0
     async with _pass("exported", bar=bar) as run:
         async for message, letter in run.matching(chosen):
-            await output.write(orjson.dumps(_document(message, letter)) + b"\n")
+            line = json_shown(orjson.dumps(_document(message, letter)).decode())
+            await output.write(line.encode() + b"\n")
             exported += 1
         await output.flush()
     run.stop.check("the export is not complete")

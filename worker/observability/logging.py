@@ -14,8 +14,9 @@ import structlog
 
 from worker.redaction import redact
 
-# Chatty at info, and nothing in them that our own log lines don't say better.
-_QUIET = ("aio_pika", "aiormq", "aiohttp.access", "asyncio")
+# Chatty at info, and nothing in them that our own log lines don't say better. pamqp quotes names
+# of headers, which producers choose.
+_QUIET = ("aio_pika", "aiormq", "pamqp", "aiohttp.access", "asyncio")
 
 
 def configure_logging(log_format: str, level: str, stream: TextIO | None = None) -> None:
