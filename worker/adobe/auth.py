@@ -184,7 +184,7 @@ class TokenSource:
         if not isinstance(value, str) or not value or not 0 < life < math.inf:
             return None
         # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
-        seconds = life / 1000 if life > _TEN_DAYS_SECONDS else life
+        seconds = min(life / 1000 if life > _TEN_DAYS_SECONDS else life, _TEN_DAYS_SECONDS)
         now = self._clock()
         return AccessToken(value, now, now + seconds)
 

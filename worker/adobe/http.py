@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -45,6 +47,12 @@ class _Line:
         self.was_reused = False
 
 
+_fresh: WeakKeyDictionary[aiohttp.ClientSession, Callable[[], aiohttp.ClientSession]] = (
+    WeakKeyDictionary()
+)
+"""How to open a session with no connection yet, that is otherwise like this one."""
+
+
 def open_session(
     policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset | None = None
 ) -> aiohttp.ClientSession:
@@ -53,6 +61,15 @@ def open_session(
 
     No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
     """
+    clock = clock or ClockOffset()
+    session = _open(policy, total_timeout_seconds, clock)
+    _fresh[session] = lambda: _open(policy, total_timeout_seconds, clock)
+    return session
+
+
+def _open(
+    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset
+) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=0, limit_per_host=0, resolver=resolver_for(policy), ttl_dns_cache=60
     )
@@ -64,7 +81,7 @@ def open_session(
         ),
         trust_env=False,
         headers={"User-Agent": "consent-worker"},
-        trace_configs=[_tracing(clock or ClockOffset())],
+        trace_configs=[_tracing(clock)],
     )
 
 
@@ -96,10 +113,11 @@ async def exchange(
     `ExchangeFailed` when none comes.
 
     A connection that was kept alive may be closed by the other side just when it is used again. If
-    it ends before the first byte of a reply, the request is made once more at once.
+    it ends before the first byte of a reply, the request is made once more at once, within the same
+    time and on a new connection: others that were kept alive are often closed as well.
     """
 
-    async def ask(line: _Line) -> RawReply:
+    async def ask(session: aiohttp.ClientSession, line: _Line) -> RawReply:
         async with session.request(
             method,
             url,
@@ -114,17 +132,24 @@ async def exchange(
 
     line = _Line()
     try:
-        try:
-            return await ask(line)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not line.was_reused:
-                raise
-            return await ask(_Line())
+        async with asyncio.timeout(session.timeout.total):
+            try:
+                return await ask(session, line)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if not line.was_reused or _began(error) or session not in _fresh:
+                    raise
+                async with _fresh[session]() as fresh:
+                    return await ask(fresh, _Line())
     except TimeoutError:
         raise ExchangeFailed("timeout", "no answer in time") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The type alone: the text of an error may hold the URL, and that the contact's identity.
         raise ExchangeFailed("connection-failed", type(error).__name__) from None
+
+
+def _began(error: Exception) -> bool:
+    """Whether the connection ended within a reply: aiohttp then hands out what came of its head."""
+    return not isinstance(getattr(error, "message", ""), str)
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -1,8 +1,8 @@
 """Adobe's texts that say whose fault a refusal is. Pure.
 
 The texts: Adobe's pages "Streaming multiple messages" (unknown xdm format; absent or wrong ims org)
-and the tests of its own Kafka sink, experience-platform-streaming-connect (the 'header' field); the
-codes of schema and dataset are those of the problem reports of streaming ingestion.
+and the tests of its own Kafka sink, experience-platform-streaming-connect (the 'header' field). The
+texts of a schema, a dataset, a flow and an inlet are in no page of Adobe's: they are guessed.
 """
 
 from __future__ import annotations

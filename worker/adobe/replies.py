@@ -43,9 +43,23 @@ ErrorCode = Literal[
 ]
 
 DETAIL_CHARACTERS: Final = 1000
+_READ_CHARACTERS: Final = 3 * DETAIL_CHARACTERS
+"""So much of a text is looked at: masking costs by its length, and makes it shorter."""
 _XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
 """Adobe's own sign that it has taken a message; whatever else says 200 has not."""
 _PASSING_TOKEN_ERRORS: Final = frozenset({"server_error", "temporarily_unavailable"})
+_TOKEN_REFUSALS: Final = frozenset(
+    {
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
+"""RFC 6749, section 5.2. Any other `error` with a 200 may be a proxy's."""
+_PROBLEM_TYPES: Final = ("http://ns.adobe.com/", "https://ns.adobe.com/")
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
@@ -131,8 +145,9 @@ def classify_lookup(
 ) -> Reply | None:
     """The reply of the profile look-up; None means that the contact exists.
 
-    "Not found" comes in three forms in Adobe's documents: 404 with that status in its body, `{}`,
-    and an empty `entity`. A 404 or 200 that looks otherwise is somebody else's.
+    "Not found" comes in three forms in Adobe's documents: 404 with `{"statusCode": "404"}`, `{}`,
+    and an empty `entity`. A 404 or 200 that looks otherwise is somebody else's: that of a common
+    gateway has the number 404 and a text beside it.
     """
     document = _parse(body)
     if status in (200, 404):
@@ -155,7 +170,7 @@ def classify_lookup(
 
 def _found(status: int, document: Any) -> NoProfile | Retryable | None:
     if isinstance(document, dict):
-        if status == 404 and str(document.get("statusCode", document.get("status"))) == "404":
+        if status == 404 and _is_adobes_not_found(document):
             return NoProfile()
         entities = [
             one.get("entity") if isinstance(one, dict) else None for one in document.values()
@@ -165,6 +180,15 @@ def _found(status: int, document: Any) -> NoProfile | Retryable | None:
     return Retryable("adobe-unreadable", "the look-up's answer is not one of Adobe's", status)
 
 
+def _is_adobes_not_found(document: dict[str, Any]) -> bool:
+    if document.get("statusCode") == "404" or document == {"statusCode": 404}:
+        return True
+    # Adobe's problem form, common to its services: its `type` is a URL of Adobe's.
+    said = document.get("type")
+    is_adobes = isinstance(said, str) and said.startswith(_PROBLEM_TYPES)
+    return is_adobes and str(document.get("status")) == "404"
+
+
 def classify_token(
     status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
 ) -> Retryable:
@@ -172,8 +196,9 @@ def classify_token(
     document = _parse(body)
     detail = _detail(status, document, private)
     error = token_error_code(body)
-    refused_in_body = 200 <= status < 300 and error and error not in _PASSING_TOKEN_ERRORS
-    if status in (400, 401, 403) or refused_in_body:
+    refused_in_body = 200 <= status < 300 and error in _TOKEN_REFUSALS
+    refused = status in (400, 401, 403) and error not in _PASSING_TOKEN_ERRORS
+    if refused or refused_in_body:
         return Retryable("token-refused", detail, status)
     if 300 <= status < 400:
         return Retryable("adobe-redirected", detail, status)
@@ -261,7 +286,7 @@ def _detail(status: int, document: Any, private: Collection[str]) -> str:
             for key in ("error", "error_code", "title", "message", "error_description", "cause"):
                 if text := _text(source.get(key)):
                     parts.append(text)
-    said = redact(mask_values(": ".join(parts[1:]), private))
+    said = redact(mask_values(": ".join(parts[1:]), private, _READ_CHARACTERS))
     return ": ".join([parts[0], said] if said else parts)[:DETAIL_CHARACTERS]
 
 

@@ -198,6 +198,7 @@ async def test_an_answer_that_is_no_token_is_an_endpoint_that_is_not_available(
         pytest.param(86_399, 86_399, id="seconds"),
         pytest.param("3600", 3600, id="as text"),
         pytest.param(86_399_000, 86_399, id="milliseconds"),
+        pytest.param(1e308, 864_000, id="for ever"),
     ],
 )
 async def test_the_life_of_a_token(bench: Bench, expires_in: Any, seconds: float) -> None:

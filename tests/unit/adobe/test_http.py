@@ -130,8 +130,10 @@ async def test_a_body_that_cannot_be_unpacked_is_a_failed_connection(
 class _Closing:
     """Answers the first request of each connection, and closes it at the second one."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: int = 1, last_words: bytes = b"") -> None:
         self.requests = 0
+        self._together = asyncio.Barrier(together)
+        self._last_words = last_words
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for turn in range(2):
@@ -141,8 +143,12 @@ class _Closing:
                 break
             self.requests += 1
             if turn == 0:
+                if self.requests <= self._together.parties:
+                    await self._together.wait()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                await writer.drain()
+            else:
+                writer.write(self._last_words)
+            await writer.drain()
         writer.close()
 
 
@@ -157,6 +163,32 @@ async def test_a_kept_alive_line_that_was_closed_costs_no_attempt(
             reply = await exchange(session, "POST", url)
             assert reply.body == b"ok"
     assert closing.requests > 4, "some of them met a closed line first"
+
+
+async def test_when_every_kept_alive_line_was_closed_the_next_request_takes_a_new_one(
+    session: aiohttp.ClientSession,
+) -> None:
+    closing = _Closing(together=5)
+    server = await asyncio.start_server(closing.serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*(exchange(session, "POST", url) for _ in range(5)))
+        assert (await exchange(session, "POST", url)).body == b"ok"
+    assert closing.requests == 5 + 2, "one on a closed line, one on a new one"
+
+
+async def test_a_line_that_ends_within_the_head_of_a_reply_is_not_asked_again(
+    session: aiohttp.ClientSession,
+) -> None:
+    """The request was answered: it may have been taken."""
+    closing = _Closing(last_words=b"HTTP/1.1 200")
+    server = await asyncio.start_server(closing.serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await exchange(session, "POST", url)
+        with pytest.raises(ExchangeFailed):
+            await exchange(session, "POST", url)
+    assert closing.requests == 2
 
 
 async def test_a_fresh_line_that_is_closed_is_a_failure_and_not_asked_again(

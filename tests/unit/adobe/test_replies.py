@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -127,6 +128,11 @@ def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> 
         (200, b"{}", NoProfile, None),
         (200, b'{"X": {"entity": {}}}', NoProfile, None),
         (404, b'{"statusCode": "404"}', NoProfile, None),
+        (404, b'{"statusCode": 404}', NoProfile, None),
+        (404, b'{"type": "https://ns.adobe.com/aep/errors/X", "status": 404}', NoProfile, None),
+        (404, b'{"status": 404, "error": "Not Found"}', Retryable, "adobe-unreadable"),
+        (404, b'{"statusCode": 404, "message": "no route"}', Retryable, "adobe-unreadable"),
+        (404, b"{}", Retryable, "adobe-unreadable"),
         (404, b"<html>not found</html>", Retryable, "adobe-unreadable"),
         (404, b"", Retryable, "adobe-unreadable"),
         (404, b'{"message": "no route"}', Retryable, "adobe-unreadable"),
@@ -172,6 +178,7 @@ def test_token_endpoint(status: int, error: str) -> None:
         ("invalid_scope", "token-refused"),
         ("temporarily_unavailable", "token-unavailable"),
         ("server_error", "token-unavailable"),
+        ("upstream request timeout", "token-unavailable"),
     ],
 )
 def test_a_token_endpoint_that_says_200_is_judged_by_its_body(error: str, kind: str) -> None:
@@ -213,6 +220,30 @@ def test_of_a_refused_item_only_its_own_values_are_looked_for() -> None:
         "HTTP 400: no <value>"
     ] * 3
     assert asked == [0, 1, 2]
+
+
+@pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])
+def test_a_token_endpoint_that_is_busy_refuses_no_secret_whatever_its_status(error: str) -> None:
+    assert classify_token(400, {}, b'{"error": "%s"}' % error.encode()).error == "token-unavailable"
+
+
+def test_a_text_that_quotes_every_value_of_a_large_batch_costs_little() -> None:
+    values = [[f"user-{number}-{part}" for part in range(6)] for number in range(1000)]
+    quoted = " ".join(value for own in values for value in own).encode() + b" x" * 100_000
+    began = time.process_time()
+    reply = classify_many(400, {}, b'{"message": "%s"}' % quoted, 1000, values.__getitem__)
+    assert time.process_time() - began < 2, "it was a minute and more: values times characters"
+    assert isinstance(reply, Permanent)
+    assert "user-" not in reply.detail
+
+
+def test_a_value_that_the_bound_of_a_text_cuts_is_not_shown_in_part() -> None:
+    secret = "hush " * 500
+    said = "secret " * 400 + secret
+    private = ["secret", secret.strip()]
+    reply = classify_collection(400, {}, b'{"message": "%s"}' % said.encode(), private)
+    assert isinstance(reply, Permanent)
+    assert "hush" not in reply.detail
 
 
 def test_a_pause_is_read_from_header_or_body() -> None:
