@@ -10,6 +10,18 @@ from typing import Self
 _CHUNK = 65_536
 
 
+_SAID_BYTES = 4096
+
+
+class _Line:
+    """One connection: what the client `said` first, and whether it is passed on."""
+
+    def __init__(self) -> None:
+        self.said = b""
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+
+
 class TcpProxy:
     """Forwards `port` to a target; an async context manager."""
 
@@ -20,6 +32,8 @@ class TcpProxy:
         self._answering = asyncio.Event()
         self._answering.set()
         self._is_cut = False
+        self._stalling_words = b""
+        self._lines: list[_Line] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -35,6 +49,19 @@ class TcpProxy:
         """Let connections stand and accept new ones, but pass nothing on until `restore`."""
         self._flowing.clear()
 
+    def stall_those_who_said(self, words: bytes) -> int:
+        """Let the present connections stand whose client said `words` at its beginning, and pass
+        nothing on until `restore`; how many these are. Others, and new ones, go on.
+        """
+        stalled = [line for line in self._lines if words in line.said and line.flowing.is_set()]
+        for line in stalled:
+            line.flowing.clear()
+        return len(stalled)
+
+    def stall_who_says(self, words: bytes) -> None:
+        """Stall each connection whose client says `words` from now on, until `restore`."""
+        self._stalling_words = words
+
     def hold_answers(self) -> None:
         """Pass on what clients say, but nothing that the target answers, until `restore`."""
         self._answering.clear()
@@ -42,8 +69,11 @@ class TcpProxy:
     def restore(self) -> None:
         """Pass everything on again."""
         self._is_cut = False
+        self._stalling_words = b""
         self._flowing.set()
         self._answering.set()
+        for line in self._lines:
+            line.flowing.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -77,23 +107,34 @@ class TcpProxy:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
+        line = _Line()
+        self._lines.append(line)
         try:
             await asyncio.gather(
-                self._copy(reader, far_writer, self._flowing),
-                self._copy(far_reader, writer, self._flowing, self._answering),
+                self._copy(reader, far_writer, self._flowing, line.flowing, hears=line),
+                self._copy(far_reader, writer, self._flowing, line.flowing, self._answering),
             )
         except asyncio.CancelledError:
             return  # the proxy is closing
         finally:
+            self._lines.remove(line)
             self._writers -= {writer, far_writer}
             for one in (writer, far_writer):
                 one.transport.abort()
 
     async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *gates: asyncio.Event,
+        hears: _Line | None = None,
     ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
+                if hears is not None:
+                    hears.said += chunk[: _SAID_BYTES - len(hears.said)]
+                    if self._stalling_words and self._stalling_words in chunk:
+                        hears.flowing.clear()
                 for gate in gates:
                     await gate.wait()
                 writer.write(chunk)

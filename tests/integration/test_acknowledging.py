@@ -14,9 +14,10 @@ from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from worker.broker.connecting import connect
 from worker.broker.consumer import Incoming
 from worker.broker.headers import RETURNS
-from worker.broker.session import Handler, Session, connect
+from worker.broker.session import Handler, Session
 from worker.broker.topology import build_topology, declare
 from worker.broker.window import Window
 from worker.settings import WorkerSettings

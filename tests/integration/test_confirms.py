@@ -4,186 +4,247 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import aio_pika
 import pytest
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel
 from pamqp.commands import Basic
 from pydantic import SecretStr
+from yarl import URL
 
 from devtools.broker import RunningBroker
+from devtools.proxy import TcpProxy
 from devtools.waiting import wait_until
-from worker.broker.channels import UNBLOCKED_ATTRIBUTE, is_blocked, open_channel
-from worker.broker.publishing import ConfirmChannel, Publish, Publisher
-from worker.broker.session import connect
+from worker.broker.publisher import Publisher
+from worker.broker.publishing import Publish
+from worker.broker.publishing_line import PublishingLine
+from worker.broker.topology import build_topology
 from worker.settings import WorkerSettings
 
 MESSAGES = 2_000
-_open = partial(open_channel, kind=ConfirmChannel, confirms=True)
 
 
-@pytest.fixture
-async def line(broker_url: str) -> AsyncIterator[AbstractConnection]:
-    settings = WorkerSettings(amqp_url=SecretStr(broker_url))
-    async with await connect(settings, "test") as connection:
-        yield connection
+class Publishing:
+    """A publisher, and a queue to publish to that nobody consumes."""
+
+    def __init__(self, publisher: Publisher, watching: AbstractChannel, queue: str) -> None:
+        self.publisher = publisher
+        self.watching = watching
+        self.queue = queue
+        self.confirmed: list[int] = []
+
+    def send(self, number: int, queue: str | None = None, body: bytes = b"body") -> None:
+        properties = Basic.Properties(message_id=f"m{number}", delivery_mode=2)
+        to = queue or self.queue
+        then = partial(self.confirmed.append, number)
+        self.publisher.publish(Publish("", to, properties, body, True, then))
+
+    async def depth(self) -> int:
+        declared = await self.watching.declare_queue(self.queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def ids(self) -> list[str | None]:
+        """Message ids in the queue, in order; takes them out."""
+        queue = await self.watching.get_queue(self.queue)
+        taken: list[str | None] = []
+        while (got := await queue.get(no_ack=True, fail=False)) is not None:
+            taken.append(got.message_id)
+        return taken
 
 
-def message(number: int, queue: str, confirmed: list[int], body: bytes = b"body") -> Publish:
-    properties = Basic.Properties(message_id=f"m{number}", delivery_mode=2)
-    return Publish("", queue, properties, body, True, partial(confirmed.append, number))
+@asynccontextmanager
+async def publishing_to(
+    url: str, namespace: str, patience: float = 10, through: str | None = None, heartbeat: int = 60
+) -> AsyncIterator[Publishing]:
+    """`through` is the URL by which the publisher gets to the broker at `url`."""
+    settings = WorkerSettings(amqp_url=SecretStr(through or url), heartbeat=heartbeat)
+    topology = build_topology(namespace, "native", 20)
+    failures: list[str] = []
+    publisher = Publisher(lambda: PublishingLine(settings, topology), patience, failures.append)
+    async with AsyncExitStack() as until, await aio_pika.connect(url) as watch:
+        watching = await watch.channel()
+        queue = await watching.declare_queue(f"{namespace}.test", durable=True)
+        await publisher.start()
+        until.push_async_callback(publisher.close)
+        yield Publishing(publisher, watching, queue.name)
+        await queue.delete(if_empty=False)
+    assert not failures
+
+
+@asynccontextmanager
+async def proxy_to(url: str) -> AsyncIterator[tuple[TcpProxy, str]]:
+    """A proxy before the broker, and the URL through it."""
+    address = URL(url)
+    async with TcpProxy(address.host or "", address.port or 0) as proxy:
+        yield proxy, str(address.with_host("127.0.0.1").with_port(proxy.port))
 
 
 async def test_each_message_is_confirmed_once_and_is_in_the_queue_in_order(
-    line: AbstractConnection, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    watching = await line.channel()
-    queue = await watching.declare_queue(namespace, durable=True)
-    publisher = Publisher(await _open(line), 10)
-    confirmed: list[int] = []
     large = b"x" * 300_000  # more than one frame holds
-    for number in range(MESSAGES):
-        body = large if number == 7 else str(number).encode()
-        publisher.publish(message(number, namespace, confirmed, body))
-        if number % 50 == 0:
-            await asyncio.sleep(0)
-    await wait_until(lambda: len(confirmed) >= MESSAGES, "every confirm")
-    assert sorted(confirmed) == list(range(MESSAGES))
-    for number in range(10):
-        got = await queue.get(no_ack=True)
-        assert got is not None
-        assert (got.body, got.message_id) == (
-            large if number == 7 else str(number).encode(),
-            f"m{number}",
-        )
-    await queue.delete(if_empty=False)
+    async with publishing_to(broker_url, namespace) as line:
+        for number in range(MESSAGES):
+            line.send(number, body=large if number == 7 else str(number).encode())
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        await wait_until(lambda: len(line.confirmed) >= MESSAGES, "every confirm")
+        assert sorted(line.confirmed) == list(range(MESSAGES))
+        queue = await line.watching.get_queue(line.queue)
+        for number in range(10):
+            got = await queue.get(no_ack=True)
+            assert got is not None
+            expected = large if number == 7 else str(number).encode()
+            assert (got.body, got.message_id) == (expected, f"m{number}")
 
 
 async def test_what_fits_no_queue_is_tried_again_until_it_does(
-    line: AbstractConnection, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    watching = await line.channel()
-    there = await watching.declare_queue(f"{namespace}.there", durable=True)
-    publisher = Publisher(await _open(line), 10)
-    confirmed: list[int] = []
-    with structlog.testing.capture_logs() as logs:
-        for number in range(20):
-            name = f"{namespace}.missing" if number == 3 else there.name
-            publisher.publish(message(number, name, confirmed))
-        await wait_until(lambda: len(confirmed) == 19, "the confirms of all others")
-        await wait_until(lambda: logs, "a word about the one")
-    assert 3 not in confirmed
-    assert publisher.trouble == "publishing to a queue: returned"
-    assert (logs[0]["event"], logs[0]["error"]) == ("publish.unconfirmed", "returned")
-    missing = await watching.declare_queue(f"{namespace}.missing", durable=True)
-    await wait_until(lambda: 3 in confirmed, "the confirm of the one")
-    assert publisher.trouble == ""
-    assert len(confirmed) == 20
-    for queue in (there, missing):
-        await queue.delete(if_empty=False)
+    async with publishing_to(broker_url, namespace) as line:
+        missing = f"{namespace}.missing"
+        with structlog.testing.capture_logs() as logs:
+            for number in range(20):
+                line.send(number, missing if number == 3 else None)
+            await wait_until(lambda: len(line.confirmed) == 19, "the confirms of all others")
+            await wait_until(lambda: logs, "a word about the one")
+        assert 3 not in line.confirmed
+        assert line.publisher.trouble == "publishing to a queue: returned"
+        assert (logs[0]["event"], logs[0]["error"]) == ("publish.unconfirmed", "returned")
+        there = await line.watching.declare_queue(missing, durable=True)
+        await wait_until(lambda: 3 in line.confirmed, "the confirm of the one")
+        assert line.publisher.trouble == ""
+        assert len(line.confirmed) == 20
+        await there.delete(if_empty=False)
 
 
 async def test_what_a_full_queue_refuses_is_tried_again_until_there_is_room(
-    line: AbstractConnection, namespace: str
+    broker_url: str, namespace: str
 ) -> None:
-    watching = await line.channel()
-    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
-    queue = await watching.declare_queue(namespace, durable=True, arguments=arguments)
-    await watching.default_exchange.publish(aio_pika.Message(b"before"), namespace)
-    publisher = Publisher(await _open(line), 10)
-    confirmed: list[int] = []
-    publisher.publish(message(0, namespace, confirmed))
-    await wait_until(lambda: publisher.trouble, "a refusal")
-    assert (publisher.trouble, confirmed) == ("publishing to a queue: refused", [])
-    await queue.purge()
-    await wait_until(lambda: confirmed == [0], "the confirm")
-    await queue.delete(if_empty=False)
+    async with publishing_to(broker_url, namespace) as line:
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        full = f"{namespace}.full"
+        queue = await line.watching.declare_queue(full, durable=True, arguments=arguments)
+        await line.watching.default_exchange.publish(aio_pika.Message(b"before"), full)
+        line.send(0, full)
+        await wait_until(lambda: line.publisher.trouble, "a refusal")
+        assert line.publisher.trouble == "publishing to a queue: refused"
+        assert line.confirmed == []
+        await queue.purge()
+        await wait_until(lambda: line.confirmed == [0], "the confirm")
+        await queue.delete(if_empty=False)
 
 
-async def test_a_message_that_is_not_confirmed_in_time_is_sent_again(
-    line: AbstractConnection, namespace: str
+async def test_without_confirms_each_message_goes_once_more_on_a_new_line_in_order(
+    broker_url: str, namespace: str
 ) -> None:
-    """It may be there twice then, which is harmless, while a loss would not be."""
-    watching = await line.channel()
-    queue = await watching.declare_queue(namespace, durable=True)
-    publisher = Publisher(await _open(line), 0)
-    confirmed: list[int] = []
-    publisher.publish(message(0, namespace, confirmed))
-    await wait_until(lambda: publisher.trouble, "impatience")
-    assert publisher.trouble == "publishing to a queue: not confirmed in time"
+    async with (
+        proxy_to(broker_url) as (proxy, through),
+        publishing_to(broker_url, namespace, 0.5, through) as line,
+    ):
+        line.send(0)
+        await wait_until(lambda: line.confirmed == [0], "the first confirm")
+        proxy.hold_answers()  # the broker takes all in, and its word does not arrive
+        for number in range(1, 6):
+            line.send(number)
 
-    async def is_there_twice() -> bool:
-        declared = await watching.declare_queue(namespace, durable=True, passive=True)
-        return (declared.declaration_result.message_count or 0) >= 2
+        async def is_in() -> bool:
+            return await line.depth() == 6
 
-    await wait_until(is_there_twice, "the message once more")
-    await queue.delete(if_empty=False)
+        await wait_until(is_in, "the messages")
+        await wait_until(lambda: "opened anew" in line.publisher.trouble, "impatience")
+        assert line.confirmed == [0]
+        proxy.restore()
+        await wait_until(lambda: len(line.confirmed) == 6, "every confirm")
+        assert line.confirmed == list(range(6)), "each once, whatever the old line still says"
+        assert line.publisher.trouble == ""
+        once, again = [f"m{n}" for n in range(6)], [f"m{n}" for n in range(1, 6)]
+        assert await line.ids() == once + again
 
 
-async def test_nothing_is_confirmed_by_a_channel_that_is_closed(
-    line: AbstractConnection, namespace: str
+async def test_patience_doubles_while_no_confirm_comes(broker_url: str, namespace: str) -> None:
+    async with (
+        proxy_to(broker_url) as (proxy, through),
+        publishing_to(broker_url, namespace, 0.6, through) as line,
+    ):
+        proxy.stall_who_says(b"never confirmed")
+        with structlog.testing.capture_logs() as logs:
+            line.send(0, body=b"never confirmed")
+            await wait_until(lambda: len(_reopenings(logs)) == 3, "the third line", 30)
+            proxy.restore()
+            await wait_until(lambda: line.confirmed == [0], "the confirm", 30)
+            proxy.stall_who_says(b"again not")
+            line.send(1, body=b"again not")
+            await wait_until(lambda: len(_reopenings(logs)) == 4, "one more", 30)
+        assert _reopenings(logs) == [f"no confirm in {n} s" for n in ("0.6", "1.2", "2.4", "0.6")]
+
+
+def _reopenings(logs: list[structlog.typing.EventDict]) -> list[str]:
+    return [one["reason"] for one in logs if one["event"] == "publish.reopening"]
+
+
+@pytest.mark.parametrize("heartbeat", [1, 60])
+async def test_a_line_that_is_cut_or_falls_silent_is_opened_anew(
+    broker_url: str, namespace: str, heartbeat: int
 ) -> None:
-    channel = await _open(line)
-    publisher = Publisher(channel, 10)
-    confirmed: list[int] = []
-    publisher.publish(message(0, namespace, confirmed))
-    await channel.close()
-    publisher.publish(message(1, namespace, confirmed))
-    assert confirmed == []
+    async with (
+        proxy_to(broker_url) as (proxy, through),
+        publishing_to(broker_url, namespace, 600, through, heartbeat) as line,
+    ):
+        line.send(0)
+        await wait_until(lambda: line.confirmed == [0], "the first confirm")
+        if heartbeat == 1:
+            assert proxy.stall_those_who_said(b"publishing") == 1
+        else:
+            proxy.cut()
+        line.send(1)
+        await wait_until(lambda: "opened anew" in line.publisher.trouble, "the loss", 30)
+        line.send(2)  # while there is none
+        proxy.restore()
+        await wait_until(lambda: line.confirmed == [0, 1, 2], "the others", 30)
 
 
-@pytest.mark.timeout(120)
+async def test_what_was_deleted_meanwhile_is_declared_with_the_next_line(
+    broker_url: str, namespace: str
+) -> None:
+    async with publishing_to(broker_url, namespace) as line:
+        exchange = build_topology(namespace, "native", 20).exchanges[0].name
+        await line.watching.exchange_delete(exchange)
+        properties = Basic.Properties(message_id="m", delivery_mode=2)
+        then = partial(line.confirmed.append, 1)
+        # The broker answers an exchange that is not there by closing the channel.
+        line.publisher.publish(Publish(exchange, "x", properties, b"body", False, then))
+        await wait_until(lambda: line.confirmed == [1], "the confirm")
+
+
+async def test_nothing_is_confirmed_by_a_publisher_that_is_closed(
+    broker_url: str, namespace: str
+) -> None:
+    async with publishing_to(broker_url, namespace) as line:
+        line.send(0)
+        await line.publisher.close()
+        line.send(1)
+        assert line.confirmed == []
+
+
+@pytest.mark.timeout(180)
 async def test_while_the_broker_has_an_alarm_nothing_is_sent_again(
     own_broker: RunningBroker, namespace: str
 ) -> None:
-    settings = WorkerSettings(amqp_url=SecretStr(own_broker.url))
-    async with await connect(settings, "test") as line, await connect(settings, "watch") as other:
-        watching = await other.channel()
-        queue = await watching.declare_queue(namespace, durable=True)
-        assert not is_blocked(line)
-        publisher = Publisher(await _open(line), 0.3, partial(is_blocked, line))
-        confirmed: list[int] = []
+    async with publishing_to(own_broker.url, namespace, 0.3) as line:
         await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.0000001")
-        publisher.publish(message(0, namespace, confirmed))
+        line.send(0)
         # The broker blocks who publishes; what it was given by then it may have taken in.
-        await wait_until(lambda: is_blocked(line), "the alarm", 30)
+        await wait_until(lambda: line.publisher.trouble, "the alarm", 30)
+        assert "the broker takes no messages: low on memory" in line.publisher.trouble
         for number in range(1, 20):
-            publisher.publish(message(number, namespace, confirmed))
-        await wait_until(lambda: "alarm" in publisher.trouble, "the alarm to be told of")
+            line.send(number)
         await asyncio.sleep(2)  # many times longer than a confirm is waited for: the case itself
-        assert set(confirmed) <= {0}
+        assert set(line.confirmed) <= {0}
         await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.9")
-        await wait_until(lambda: len(confirmed) == 20, "every confirm", 30)
-        await wait_until(lambda: publisher.trouble == "", "the end of the alarm to be told of")
-        again = await watching.declare_queue(namespace, passive=True)
-        assert again.declaration_result.message_count == 20
-        await queue.delete(if_empty=False)
-
-
-async def test_a_quiet_worker_notices_the_end_of_an_alarm(
-    own_broker: RunningBroker, namespace: str
-) -> None:
-    settings = WorkerSettings(amqp_url=SecretStr(own_broker.url))
-    async with await connect(settings, "test") as line:
-        watching = await line.channel()
-        queue = await watching.declare_queue(namespace, durable=True)
-        publisher = Publisher(await _open(line), 60, partial(is_blocked, line))
-        confirmed: list[int] = []
-        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.0000001")
-        publisher.publish(message(1, namespace, confirmed))
-        await wait_until(lambda: is_blocked(line), "the alarm", 30)
-        publisher.publish(message(2, namespace, confirmed))
-        await wait_until(lambda: "alarm" in publisher.trouble, "the alarm to be told of", 15)
-        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.9")
-        await wait_until(lambda: len(confirmed) == 2 and not publisher.trouble, "its end", 15)
-        await queue.delete(if_empty=False)
-
-
-async def test_the_attribute_that_tells_of_an_alarm_is_there(line: AbstractConnection) -> None:
-    """It is aiormq's own: without it a blocked line would not be noticed."""
-    assert line.transport is not None
-    event = getattr(line.transport.connection, UNBLOCKED_ATTRIBUTE)
-    assert isinstance(event, asyncio.Event)
-    assert event.is_set()
+        await wait_until(lambda: len(line.confirmed) == 20, "every confirm", 30)
+        assert line.publisher.trouble == ""
+        assert await line.ids() == [f"m{number}" for number in range(20)]

@@ -7,9 +7,10 @@ import asyncio
 import aio_pika
 from pydantic import SecretStr
 
+from worker.broker.connecting import connect
 from worker.broker.connection import Broker
 from worker.broker.consumer import Incoming
-from worker.broker.session import Session, connect
+from worker.broker.session import Session
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -14,7 +13,6 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 from worker.broker.frames import acknowledgement
 
 TIMEOUT_SECONDS = 5.0
-UNBLOCKED_ATTRIBUTE = "_Connection__connection_unblocked"
 
 
 def tells_of_the_line(error: Exception) -> bool:
@@ -45,17 +43,6 @@ class ConsumerChannel(Channel):
 
 async def _never_called(message: DeliveredMessage) -> None:
     raise AssertionError("a message went past the one who listens to its channel")
-
-
-def is_blocked(connection: AbstractConnection) -> bool:
-    """Whether the broker has said that it takes nothing of `connection` now, for want of memory or
-    disk (RabbitMQ documentation, "Blocked Connection Notifications").
-
-    aiormq keeps it in an attribute of its own; a test holds us to its name.
-    """
-    transport = connection.transport
-    event = getattr(transport and transport.connection, UNBLOCKED_ATTRIBUTE, None)
-    return isinstance(event, asyncio.Event) and not event.is_set()
 
 
 Kind = TypeVar("Kind", bound=Channel)

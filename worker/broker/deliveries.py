@@ -26,6 +26,8 @@ must not block.
 """
 Refuse = Callable[[int, int], None]
 """Is given the delivery tag of a message that can't be taken, and the bytes of its body."""
+HearAlarm = Callable[[str], None]
+"""Is given why the broker takes no more messages on this connection, or "" when it does again."""
 
 # AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
 _PREFIX: Final = Struct(">BHI")
@@ -34,6 +36,9 @@ _END: Final = 0xCE
 _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
 _TYPES: Final = frozenset((_METHOD, _HEADER, _BODY, _HEARTBEAT))
 _DELIVER: Final = bytes((0, 60, 0, 60))
+_BLOCKED: Final = bytes((0, 10, 0, 60))
+_UNBLOCKED: Final = bytes((0, 10, 0, 61))
+"""Class and method of RabbitMQ's extension "Blocked Connection Notifications"."""
 _LEAST_HEADER_BYTES: Final = 14
 """Class, weight, body size and flags (section 4.2.6.1)."""
 _ANY_BYTES: Final = 1 << 64
@@ -120,6 +125,23 @@ class _Listener:
             self.refuse(tag, self.size)
 
 
+class _Alarms:
+    """Hears on channel 0 that the broker takes no messages; aiormq only logs its reason."""
+
+    def __init__(self, hear: HearAlarm) -> None:
+        self._hear = hear
+
+    def belongs(self, kind: int, payload: bytes) -> bool:
+        """False: aiormq is to see all frames of this channel."""
+        if kind == _METHOD:
+            if payload[:4] == _BLOCKED:
+                text = payload[5 : 5 + payload[4]] if len(payload) > 4 else b""
+                self._hear(text.decode(errors="replace") or "no reason given")
+            elif payload[:4] == _UNBLOCKED:
+                self._hear("")
+        return False
+
+
 def _ignore(*_: object) -> None:
     """For who does not want to be told."""
 
@@ -133,7 +155,7 @@ class Sieve:
 
     def __init__(self, pass_on: Callable[[bytes], None]) -> None:
         self._pass_on = pass_on
-        self._listeners: dict[int, _Listener] = {}
+        self._listeners: dict[int, _Listener | _Alarms] = {}
         self._data = b""
         self._at = 0
         self._later: list[bytes] = []
@@ -154,6 +176,10 @@ class Sieve:
         passed, as does one that `take` raises for. `hear` is called while a long one comes.
         """
         self._listeners[channel] = _Listener(take, refuse, hear, most_bytes)
+
+    def listen_for_alarms(self, hear: HearAlarm) -> None:
+        """From now on `hear` is told when the broker takes no messages, and when it does again."""
+        self._listeners[0] = _Alarms(hear)
 
     def forget(self, channel: int) -> None:
         """Its number may be used again, for what nobody listens to."""
@@ -255,12 +281,22 @@ class Line(asyncio.StreamReaderProtocol):
 
 
 class Deliveries(TransportFactory):
-    """Opens one line, `amqp` or `amqps`, whose messages go to who listens.
+    """Opens one line, `amqp` or `amqps`, whose messages go to who listens, and `hear_alarm` is told
+    of the broker's alarms.
 
     Raises `AMQPConnectionError` when the line can't be opened.
     """
 
     sieve: Sieve
+
+    def __init__(self, hear_alarm: HearAlarm | None = None) -> None:
+        self._hear_alarm = hear_alarm
+        self._transport: asyncio.Transport | None = None
+
+    def abort(self) -> None:
+        """Cut the line, if there is one: nothing that is still in it is sent."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def create(
         self, url: URL, **options: Any
@@ -274,8 +310,11 @@ class Deliveries(TransportFactory):
         reader = asyncio.StreamReader(loop=loop)
         line = Line(reader, loop)
         self.sieve = line.sieve
+        if self._hear_alarm is not None:
+            self.sieve.listen_for_alarms(self._hear_alarm)
         try:
             transport, _ = await loop.create_connection(lambda: line, **options)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
+        self._transport = transport
         return reader, asyncio.StreamWriter(transport, line, reader, loop)

@@ -31,12 +31,10 @@ def acknowledgement(channel: int, tag: int) -> bytes:
     return _ACK.pack(_METHOD, channel, _ACK_BYTES, _BASIC, _BASIC_ACK, tag, 0, _END[0])
 
 
-def content(channel: int, properties: Basic.Properties, body: bytes, frame_bytes: int) -> bytes:
-    """The frames of a message after that of basic.publish, none larger than `frame_bytes`.
-
-    Raises ValueError or TypeError for what AMQP can't carry.
+def content(channel: int, header: bytes, body: bytes, frame_bytes: int) -> bytes:
+    """The frames of a message after that of basic.publish, those of the body no larger than
+    `frame_bytes`; `header` is an encoded content header.
     """
-    header = encode_content_header(properties, len(body))
     frames = [_PREFIX.pack(_CONTENT_HEADER, channel, len(header)), header, _END]
     most = frame_bytes - _AROUND_BYTES
     for at in range(0, len(body), most):

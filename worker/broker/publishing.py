@@ -9,32 +9,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pamqp.frame
-import structlog
 from aiormq import Channel
 from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.frames import content
-
-log = structlog.get_logger(__name__)
+from worker.broker.frames import content, encode_content_header
 
 _GATHER_SECONDS = 0.05
 """What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as
 much for bursts of 25 as for bursts of ten."""
-_FIRST_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 10.0
-_LOOK_SECONDS = 1.0
-"""How often it is looked for confirms that are missing, and for an alarm, while anything waits."""
 
 
 @dataclass(slots=True, eq=False)
 class Publish:
-    """One message on its way to the broker; `then` is called once it is confirmed."""
+    """One message on its way to the broker; `then` is called once it is confirmed.
+
+    Raises ValueError or TypeError for what AMQP can't carry.
+    """
 
     exchange: str
     routing_key: str
@@ -42,8 +38,11 @@ class Publish:
     body: bytes
     mandatory: bool
     then: Callable[[], None]
-    give_up_at: float = 0.0
-    pause: float = _FIRST_PAUSE_SECONDS
+    header: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        # At once, while who publishes can still do something else with what can't be encoded.
+        self.header = encode_content_header(self.properties, len(self.body))
 
 
 class ConfirmChannel(Channel):
@@ -63,8 +62,8 @@ class ConfirmChannel(Channel):
         self._frame_bytes = self.max_content_size + self.CONTENT_FRAME_SIZE
 
     def publish(self, one: Publish) -> None:
-        """Number the message and write it soon, in order. Raises what can't be encoded."""
-        rest = content(self.number, one.properties, one.body, self._frame_bytes)
+        """Number the message and write it soon, in order."""
+        rest = content(self.number, one.header, one.body, self._frame_bytes)
         self._frames += (self._head(one.exchange, one.routing_key, one.mandatory), rest)
         self.delivery_tag += 1
         self.unconfirmed[self.delivery_tag] = one
@@ -118,87 +117,3 @@ class ConfirmChannel(Channel):
         for tag, one in self.unconfirmed.items():
             if one.properties.message_id == header.properties.message_id:
                 self._returned.add(tag)
-
-
-class Publisher:
-    """Publishes each message until the broker has confirmed it, on one channel.
-
-    A publish that is refused, returned or not confirmed in `timeout_seconds` has an unknown
-    outcome, so it is tried again while the channel lives; a duplicate is harmless, a loss is not.
-    While the broker has blocked the connection (`is_blocked`) nothing is sent again, however long
-    that lasts: what was written lies in the line, and is taken in when the alarm ends. `trouble`
-    says what is wrong meanwhile.
-    """
-
-    def __init__(
-        self,
-        channel: ConfirmChannel,
-        timeout_seconds: float,
-        is_blocked: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.trouble = ""
-        self._is_blocked = is_blocked
-        self._was_blocked = False
-        self._failing: set[Publish] = set()
-        self._channel = channel
-        self._timeout_seconds = timeout_seconds
-        self._loop = asyncio.get_running_loop()
-        self._watching: asyncio.TimerHandle | None = None
-        channel.answered = self._answered
-
-    def publish(self, one: Publish) -> None:
-        """Send `one`; what its `then` is for never happens when the channel ends before."""
-        if self._channel.is_closed:
-            return
-        one.give_up_at = self._loop.time() + self._timeout_seconds
-        self._channel.publish(one)
-        self._watch_later()
-
-    def _answered(self, one: Publish, problem: str) -> None:
-        if not problem:
-            self._failing.discard(one)
-            if not self._failing and not self._was_blocked:
-                self.trouble = ""
-            one.then()
-            return
-        self._failing.add(one)
-        self.trouble = f"publishing to {one.exchange or 'a queue'}: {problem}"
-        log.warning("publish.unconfirmed", exchange=one.exchange, error=problem)
-        self._loop.call_later(one.pause, self.publish, one)
-        one.pause = min(one.pause * 2, _LONGEST_PAUSE_SECONDS)
-
-    def _watch_later(self) -> None:
-        if self._watching is None:
-            seconds = min(self._timeout_seconds, _LOOK_SECONDS)
-            self._watching = self._loop.call_later(seconds, self._watch)
-
-    def _watch(self) -> None:
-        """Give up what has waited too long, and look again while anything waits."""
-        self._watching = None
-        if self._channel.is_closed:
-            return
-        now = self._loop.time()
-        unconfirmed = self._channel.unconfirmed
-        was_blocked = self._was_blocked
-        if self._look_for_an_alarm() or was_blocked:
-            # What was written in an alarm lies in the line, and is taken in only after it.
-            for one in unconfirmed.values():
-                one.give_up_at = now + self._timeout_seconds
-        for tag, one in list(unconfirmed.items()):
-            if one.give_up_at > now:
-                break
-            del unconfirmed[tag]
-            self._answered(one, "not confirmed in time")
-        if unconfirmed or self._was_blocked:
-            self._watch_later()
-
-    def _look_for_an_alarm(self) -> bool:
-        is_blocked = self._is_blocked()
-        if is_blocked and not self._was_blocked:
-            self.trouble = "the broker takes no messages: it has an alarm of memory or disk"
-            log.error("publish.blocked", detail=self.trouble)
-        elif self._was_blocked and not is_blocked:
-            self.trouble = "publishing failed before the alarm" if self._failing else ""
-            log.info("publish.unblocked")
-        self._was_blocked = is_blocked
-        return is_blocked

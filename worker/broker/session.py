@@ -1,46 +1,49 @@
-"""One session with RabbitMQ: two connections, a publishing channel and one intake per queue.
+"""One session with RabbitMQ: one intake per queue on one connection, and publishing on another.
 
-A session is never repaired. Whatever goes wrong with a part of it ends it as a whole, and the
+Intake is never repaired. Whatever goes wrong with a part of it ends the session as a whole, and the
 `Broker` opens a new one: so no bookkeeping of unacknowledged messages can survive the channel that
 it belongs to (a tag of an old channel is worthless, and acknowledging it is a channel error).
 
 Publishing has a connection of its own, as RabbitMQ's documentation advises: under a memory or disk
 alarm the broker stops reading from connections that publish, and intake must go on holding its
-messages meanwhile instead of returning them again and again.
+messages meanwhile instead of returning them again and again. It keeps account of what is not
+confirmed by itself, so it opens its connection anew when that is lost (`Publisher`), and what is in
+hand stays in hand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection, ConnectionParameter
+from aio_pika.abc import AbstractConnection
 from aiormq import Channel
-from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
-from yarl import URL
 
-from worker.broker.channels import is_blocked, open_channel, tells_of_the_line
+from worker.broker.channels import tells_of_the_line
+from worker.broker.connecting import (
+    CLOSE_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    at_most,
+    connect,
+)
 from worker.broker.consumer import Incoming
 from worker.broker.deliveries import Deliveries
 from worker.broker.headers import most_body_bytes
 from worker.broker.intake import Intake
-from worker.broker.properties import accept_any_properties
-from worker.broker.publishing import ConfirmChannel, Publish, Publisher
-from worker.broker.topology import Topology, assert_bindings, declare
+from worker.broker.publisher import Publisher
+from worker.broker.publishing import Publish
+from worker.broker.publishing_line import PublishingLine
+from worker.broker.topology import Topology, assert_bindings
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-CONNECT_TIMEOUT_SECONDS = 5.0
-CLOSE_TIMEOUT_SECONDS = 2.0
 PARKED_PREFETCH = 50
 """Messages of parked events, most of them bundles, in hand at once."""
 
@@ -64,7 +67,7 @@ class Session:
         self._settings = settings
         self._topology = topology
         self._handler = handler
-        self._connections: list[AbstractConnection] = []
+        self._connection: AbstractConnection | None = None
         self._publisher: Publisher | None = None
         self._released: set[Channel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,14 +83,10 @@ class Session:
     async def open(self) -> None:
         """Connect, declare the topology and start consuming; raises what the broker answers."""
         deliveries = Deliveries()
-        intake = await self._connect("intake", deliveries)
-        publishing = await self._connect("publishing")
-        await declare(publishing, self._topology)
-        channel = await open_channel(publishing, ConfirmChannel, confirms=True)
-        self.end_with(channel, "publishing")
-        self._publisher = Publisher(
-            channel, self._settings.publish_timeout, partial(is_blocked, publishing)
-        )
+        intake = self._connection = await connect(self._settings, "intake", deliveries)
+        intake.close_callbacks.add(lambda *_: self.end("the intake connection closed"), weak=False)
+        self._publisher = Publisher(self._new_line, self._settings.publish_timeout, self.end)
+        await self._publisher.start()
         self._watch_channel = await intake.channel(publisher_confirms=False)
         self._watch_channel.close_callbacks.add(
             lambda *_: self.end("the watch channel closed"), weak=False
@@ -190,8 +189,10 @@ class Session:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_SECONDS)
-        for connection in self._connections:
-            await at_most(CLOSE_TIMEOUT_SECONDS, connection.close())
+        if self._publisher is not None:
+            await self._publisher.close()
+        if self._connection is not None:
+            await at_most(CLOSE_TIMEOUT_SECONDS, self._connection.close())
 
     @property
     def in_hand(self) -> int:
@@ -244,60 +245,5 @@ class Session:
         """`channel` is about to be closed by us."""
         self._released.add(channel)
 
-    async def _connect(
-        self, purpose: str, lines: TransportFactory | None = None
-    ) -> AbstractConnection:
-        connection = await connect(self._settings, purpose, lines)
-        connection.close_callbacks.add(
-            lambda *_: self.end(f"the {purpose} connection closed"), weak=False
-        )
-        self._connections.append(connection)
-        return connection
-
-
-async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
-    """Whether `work` ended within `seconds`; if not, it is cancelled and not waited for.
-
-    On a line that stalls, aiormq answers a cancellation by closing its channel and waits for the
-    broker's consent to that, so a plain timeout would hang with it.
-    """
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait({task}, timeout=seconds)
-    if task.done():
-        return True
-    task.cancel()
-    return False
-
-
-class _Connection(aio_pika.Connection):
-    """aio-pika hands on to aiormq what is listed here."""
-
-    PARAMETERS = (
-        *aio_pika.Connection.PARAMETERS,
-        ConnectionParameter("transport_factory", parser=lambda given: given, is_kwarg=True),
-    )
-
-
-async def connect(
-    settings: WorkerSettings, purpose: str, lines: TransportFactory | None = None
-) -> AbstractConnection:
-    """A plain connection (not one that restores itself: see `Session`), named after its purpose;
-    its line is opened by `lines`, if given.
-    """
-    accept_any_properties()
-    url = URL(settings.amqp_url.get_secret_value())
-    if "heartbeat" not in url.query:
-        url = url.update_query(heartbeat=settings.heartbeat)
-    connection = _Connection(
-        url,
-        client_properties={"connection_name": f"consent-worker {purpose}"},
-        transport_factory=lines,
-    )
-    try:
-        await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
-    except StopAsyncIteration:
-        # aiormq's word for a line that has ended when it begins to read: something answers in
-        # place of a broker that is away, such as a load balancer.
-        raise ConnectionResetError("the line ended before the broker spoke") from None
-    return connection
+    def _new_line(self) -> PublishingLine:
+        return PublishingLine(self._settings, self._topology)

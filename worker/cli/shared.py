@@ -19,7 +19,7 @@ from aiormq.exceptions import (
     DeliveryError,
 )
 
-from worker.broker.session import CLOSE_TIMEOUT_SECONDS, at_most, connect
+from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
 from worker.redaction import redact

@@ -101,6 +101,7 @@ class Lane:
         self._round_trip = 0.0
         self._rounds_under_way: dict[asyncio.Task[None], list[list[Delivery]]] = {}
         self._oldest: Delivery | None = None
+        self._confirming: dict[Delivery, float] = {}
         self._pump_is_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -114,13 +115,34 @@ class Lane:
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do: nothing is held, in flight, or in a gap."""
-        return not (self.held or self._in_flight or self._under_way)
+        return not (self.occupied or self._in_flight or self._under_way)
+
+    @property
+    def occupied(self) -> int:
+        """Events that take up room: those held, and those whose successor is not confirmed yet."""
+        return self.held + len(self._confirming)
+
+    def confirming(self, delivery: Delivery) -> Callable[[], None]:
+        """The successor of `delivery` is being published; call what is returned when the broker has
+        confirmed it. Until then the event takes up room, so that a failing customer can't fill the
+        prefetch while the broker confirms nothing.
+        """
+        self._confirming[delivery] = self._loop.time()
+
+        def confirmed() -> None:
+            self._confirming.pop(delivery, None)
+            delivery.message.settle()
+
+        return confirmed
 
     def keeps_up(self) -> bool:
         """Whether what it holds will soon be through: by the age of the event that waits longest,
         or by the pace that the lane keeps. The second is for a worker that is itself what events
-        wait for: to park them would only be more work for it.
+        wait for: to park them would only be more work for it. Not while confirms stay away.
         """
+        now = self._loop.time()
+        if now - next(iter(self._confirming.values()), now) > STILL_SECONDS:
+            return False
         oldest = self._oldest
         if oldest is None or time.monotonic() - oldest.began <= KEEPS_UP_SECONDS:
             return True
@@ -194,7 +216,9 @@ class Lane:
             self._start(batch)
 
     def drop_lost(self) -> None:
-        """Let go of waiting deliveries that the broker has again."""
+        """Let go of deliveries that the broker has again, and that wait."""
+        for delivery in [one for one in self._confirming if not one.message.is_ours]:
+            del self._confirming[delivery]
         for users in (self._waiting, self._under_way):
             for user, deliveries in list(users.items()):
                 ours = [one for one in deliveries if one.message.is_ours]

@@ -59,14 +59,14 @@ class Lanes:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
         if _is_short_of_room(intake):
             self._rebalance_later(intake)
-        if lane.held >= lane.integration.limits.events_held:
+        if lane.occupied >= lane.integration.limits.events_held:
             return False
         few = _few_of(intake)
         if lane.waiting >= few and lane.stands_still():
             if lane.waiting > few:
                 self._rebalance_later(intake)
             return False
-        return lane.held < max(_free_of(intake) // 4, 1) or lane.keeps_up()
+        return lane.occupied < max(_free_of(intake) // 4, 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
         """Let every lane send what it holds."""

@@ -10,6 +10,7 @@ a life of its own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -56,14 +57,14 @@ class _Gathered:
     kind: _Kind
     own: dict[str, Any]
     delay_seconds: float
-    messages: list[Incoming] = field(default_factory=list)
     properties: list[Basic.Properties] = field(default_factory=list)
     packed: list[tuple[bytes, bytes]] = field(default_factory=list)
+    settles: list[Callable[[], None]] = field(default_factory=list)
     size: int = 0
 
     def settle(self) -> None:
-        for message in self.messages:
-            message.settle()
+        for settle in self.settles:
+            settle()
 
 
 class Parking:
@@ -74,10 +75,16 @@ class Parking:
         self._gathered: dict[_Kind, _Gathered] = {}
 
     def park(
-        self, message: Incoming, state: RetryState, own: dict[str, Any], outcome: Parked
+        self,
+        message: Incoming,
+        state: RetryState,
+        own: dict[str, Any],
+        outcome: Parked,
+        settle: Callable[[], None],
     ) -> None:
         """Park a message with `own` headers, those of the `state` in which it is to come back,
-        together with what else is parked for the same reason within a moment.
+        together with what else is parked for the same reason within a moment; `settle` is called
+        when the broker has confirmed it.
         """
         kind = _Kind(
             message.session,
@@ -98,11 +105,11 @@ class Parking:
             self._gathered[kind] = gathered
             loop = asyncio.get_running_loop()
             loop.call_later(_GATHER_SECONDS, self._publish, gathered)
-        gathered.messages.append(message)
+        gathered.settles.append(settle)
         gathered.properties.append(properties)
         gathered.packed.append((header, message.body))
         gathered.size += size
-        if len(gathered.messages) == MOST_EVENTS:
+        if len(gathered.packed) == MOST_EVENTS:
             self._publish(gathered)
 
     def _publish(self, gathered: _Gathered) -> None:
@@ -110,10 +117,10 @@ class Parking:
             return  # it was full before its time
         del self._gathered[gathered.kind]
         to = self._delay.target(gathered.delay_seconds, parked=True)
-        count = len(gathered.messages)
+        count = len(gathered.packed)
         if count == 1:
             # By itself, so that a person who looks at the queue can read it.
-            properties, body = gathered.properties[0], gathered.messages[0].body
+            properties, body = gathered.properties[0], gathered.packed[0][1]
             properties.headers = (properties.headers or {}) | to.headers
         else:
             own = gathered.own | {names.BUNDLE: count} | to.headers

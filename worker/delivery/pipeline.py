@@ -257,7 +257,7 @@ class Pipeline:
         after = _after(state, outcome, state.integration_id)
         self._observer.parked_again(state.integration_id or "", outcome.reason, events)
         own = write_retry_state(after) | _error_of(outcome) | {names.BUNDLE: events}
-        self._publish_delayed(bundle, own, outcome.delay_seconds, parked=True)
+        self._publish_delayed(bundle, own, outcome.delay_seconds, bundle.settle, parked=True)
         return True
 
     def _still_parked(self, bundle: Incoming, state: RetryState, events: int) -> Parked | None:
@@ -610,6 +610,7 @@ class Pipeline:
             outcome,
             delivery.began,
             delivery.choice.event_id,
+            self.lanes.of(delivery.integration).confirming(delivery),
         )
 
     def _follow(
@@ -620,10 +621,14 @@ class Pipeline:
         outcome: Outcome,
         began: float,
         event_id: str,
+        settle: Callable[[], None] | None = None,
     ) -> None:
-        """Tell of an outcome, and publish the successor that it needs; `state` is that before."""
+        """Tell of an outcome, and publish the successor that it needs; `state` is that before.
+        `settle` is called when the broker has confirmed it, in place of the message's own.
+        """
         self._tell(integration_id or "", outcome, began, event_id)
-        self._make_durable(message, _after(state, outcome, integration_id), outcome)
+        after = _after(state, outcome, integration_id)
+        self._make_durable(message, after, outcome, settle or message.settle)
 
     def _bury(
         self, message: Incoming, state: RetryState, reason: Any, detail: str, event_id: str = ""
@@ -632,36 +637,44 @@ class Pipeline:
         outcome = Dead(reason, Failure(reason, detail))
         self._follow(message, state.integration_id, state, outcome, time.monotonic(), event_id)
 
-    def _make_durable(self, message: Incoming, state: RetryState, outcome: Outcome) -> None:
+    def _make_durable(
+        self,
+        message: Incoming,
+        state: RetryState,
+        outcome: Outcome,
+        settle: Callable[[], None],
+    ) -> None:
         """Publish the successor that an outcome needs, and settle when it is confirmed."""
         own = write_retry_state(state)
         match outcome:
             case Retried(delay_seconds, failure):
-                self._publish_delayed(message, own | _about(failure), delay_seconds)
+                self._publish_delayed(message, own | _about(failure), delay_seconds, settle)
             case Parked(delay_seconds, "busy"):
                 # It comes back as a due retry does: the user is free in a moment.
-                self._publish_delayed(message, own, delay_seconds)
+                self._publish_delayed(message, own, delay_seconds, settle)
             case Parked() if not state.attempts_made:
-                self._parking.park(message, state, own | _error_of(outcome), outcome)
+                self._parking.park(message, state, own | _error_of(outcome), outcome, settle)
             case Parked(delay_seconds, _, cause):
                 about = _about(cause) if cause is not None else {}
-                self._publish_delayed(message, own | about, delay_seconds, parked=True)
+                self._publish_delayed(message, own | about, delay_seconds, settle, parked=True)
             case Dead(reason, failure):
                 own[names.DEAD_REASON] = reason
                 own[names.DEAD_AT] = self._now_ms()
-                self._publish(message, self._queues.dead_letters, "", own | _about(failure))
+                own |= _about(failure)
+                self._publish(message, self._queues.dead_letters, "", own, settle)
 
     def _publish_delayed(
         self,
         message: Incoming,
         own: dict[str, Any],
         delay_seconds: float,
+        settle: Callable[[], None],
         *,
         parked: bool = False,
     ) -> None:
         to = self._delay.target(delay_seconds, parked=parked)
         self._publish(
-            message, to.exchange, to.routing_key, own | to.headers, mandatory=to.mandatory
+            message, to.exchange, to.routing_key, own | to.headers, settle, mandatory=to.mandatory
         )
 
     def _publish(
@@ -670,6 +683,7 @@ class Pipeline:
         exchange: str,
         routing_key: str,
         own: dict[str, Any],
+        settle: Callable[[], None],
         *,
         mandatory: bool = True,
     ) -> None:
@@ -678,7 +692,7 @@ class Pipeline:
             routing_key,
             successor_of(message.properties, own),
             message.body,
-            message.settle,
+            settle,
             mandatory=mandatory,
         )
 
@@ -691,7 +705,7 @@ class Pipeline:
         """
         log.warning("message.set_apart", returns=returns)
         own = names.own_headers_of(message.headers)
-        self._publish(message, "", self._queues.suspects, own)
+        self._publish(message, "", self._queues.suspects, own, message.settle)
 
     def _skip(
         self, message: Incoming, integration_id: str, outcome: Skipped, event_id: str
