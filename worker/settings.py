@@ -188,8 +188,8 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             gt=0,
-            description="Seconds after which a publish that the broker has not confirmed is sent "
-            "again; not while it has an alarm.",
+            description="Seconds without a confirm after which the publishing connection is opened "
+            "anew; not while the broker has an alarm.",
         ),
     ] = 60.0
     heartbeat: Annotated[int, Field(ge=1, le=60, description="AMQP heartbeat in seconds.")] = 2
