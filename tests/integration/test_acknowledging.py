@@ -10,10 +10,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import aio_pika
+import pytest
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from worker.broker import consumer
 from worker.broker.connecting import connect
 from worker.broker.consumer import Incoming
 from worker.broker.headers import RETURNS
@@ -78,7 +80,7 @@ class _Bench:
 
     async def __aenter__(self) -> Self:
         self._connection = await connect(self.settings, "test")
-        self._channel = await self._connection.channel()
+        self.channel = await self._connection.channel()
         await declare(self._connection, self.topology)
         return self
 
@@ -88,14 +90,14 @@ class _Bench:
 
     async def publish(self, queue: str, bodies: Iterable[bytes]) -> None:
         window = Window(500)
-        exchange = self._channel.default_exchange
+        exchange = self.channel.default_exchange
         for body in bodies:
             await window.add(exchange.publish(aio_pika.Message(body), queue))
         await window.drain()
 
     async def left(self, queue: str) -> int:
         """After the session is closed: messages that were not acknowledged."""
-        declared = await self._channel.declare_queue(queue, passive=True)
+        declared = await self.channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
 
 
@@ -230,3 +232,46 @@ async def test_what_gives_way_is_acknowledged_when_the_worker_stops(
         await bench.session.drain(10)
         await bench.session.close()
         assert await bench.left(bench.names.retries) == 3_000 - handler.bodies.count(b"retry")
+
+
+@pytest.mark.parametrize("fails_at", ["reading", "handling"])
+async def test_what_raises_concerns_its_message_alone(
+    broker_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch, fails_at: str
+) -> None:
+    """It becomes a dead letter, and neither consumer nor intake counts it as in hand."""
+    handler = _KeepsSome()
+    if fails_at == "reading":
+        read = consumer.has_headers
+        monkeypatch.setattr(
+            consumer, "has_headers", lambda data: _raise_for_long(data) or read(data)
+        )
+    else:
+        take = handler.take
+        monkeypatch.setattr(handler, "take", lambda one: _raise_for_long(one.body) or take(one))
+    long_name = "x" * 200
+    async with _Bench(broker_url, namespace, handler, prefetch_events=10) as bench:
+        session, events = bench.session, bench.names.events
+        await session.open()
+        counts: list[int] = []
+        for round_number in range(3):
+            for body in (b"good", b"bad" * 100, b"good"):
+                name = long_name if body.startswith(b"bad") else None
+                await bench.channel.default_exchange.publish(
+                    aio_pika.Message(body, message_id=name), events
+                )
+            due = 2 * (round_number + 1)
+            await wait_until(lambda due=due: handler.bodies.count(b"good") == due, "the good ones")
+            await wait_until(lambda: session.in_hand == 0, "an empty hand")
+            counts += [one.in_hand for one in session.intakes[0]._consumers]
+        assert counts == [0, 0, 0]
+        assert session.loss_reason == ""
+        await session.drain(10)
+        await session.close()
+        assert await bench.left(events) == 0
+        assert await bench.left(bench.names.dead_letters) == 3
+    assert handler.bodies == [b"good"] * 6
+
+
+def _raise_for_long(data: bytes) -> None:
+    if len(data) > 200:
+        raise RuntimeError("staged")

@@ -7,6 +7,7 @@ for one per request; a credential may have two secrets at once while they are ro
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections import OrderedDict
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
-import orjson
 
 from worker.adobe.http import ExchangeFailed, RawReply, exchange
 from worker.adobe.replies import Retryable, classify_token, token_error_code
@@ -23,6 +23,8 @@ from worker.integrations.model import Authentication
 _TEN_DAYS_SECONDS = 864_000
 _DEFAULT_LIFE_SECONDS = 3600.0
 """Of a token that says none, as RFC 6749 (section 5.1) allows; Adobe's live an hour at least."""
+_LEAST_LIFE_SECONDS = 1.0
+"""With less every request would ask for a token of its own."""
 _MOST_SOURCES = 4096
 _REFRESH_AT = 0.8
 _REFRESH_MARGIN_SECONDS = 300.0
@@ -175,18 +177,34 @@ class TokenSource:
         if reply.status != 200:
             return None
         try:
-            document = orjson.loads(reply.body)
-            value = document["access_token"]
-            said = document.get("expires_in")
-            life = _DEFAULT_LIFE_SECONDS if said is None else float(said)
-        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+            # Not by orjson, which takes no NaN and no number of a hundred digits for JSON.
+            document = json.loads(reply.body, parse_int=float)
+        except (ValueError, RecursionError):
             return None
-        if not isinstance(value, str) or not value or not 0 < life < math.inf:
+        value = document.get("access_token") if isinstance(document, dict) else None
+        if not isinstance(value, str) or not value:
             return None
-        # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
-        seconds = min(life / 1000 if life > _TEN_DAYS_SECONDS else life, _TEN_DAYS_SECONDS)
         now = self._clock()
-        return AccessToken(value, now, now + seconds)
+        return AccessToken(value, now, now + life_seconds(document.get("expires_in")))
+
+
+def life_seconds(expires_in: object) -> float:
+    """How long a token lives of which a reply says `expires_in`, at most ten days.
+
+    RFC 6749, section 5.1: the lifetime in seconds, recommended only; without it the client goes by
+    what is documented. So a token is not refused for it: what is no sensible number (a bool, words,
+    less than a second, without end) counts as not there.
+    """
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float | str):
+        return _DEFAULT_LIFE_SECONDS
+    try:
+        life = float(expires_in)
+    except (ValueError, OverflowError):
+        return _DEFAULT_LIFE_SECONDS
+    if not _LEAST_LIFE_SECONDS <= life < math.inf:
+        return _DEFAULT_LIFE_SECONDS
+    # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
+    return min(life / 1000 if life > _TEN_DAYS_SECONDS else life, _TEN_DAYS_SECONDS)
 
 
 class TokenSources:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from statistics import median
+from statistics import median, median_high, median_low
 from typing import Final
 
-_KEPT: Final = 31
-_ENOUGH: Final = 3
+_REPLIES_OF_A_HOST: Final = 5
+_MOST_HOSTS: Final = 64
+_ENOUGH_REPLIES: Final = 3
 
 
 class ClockOffset:
-    """The median of what the last replies said; one endpoint with a bad clock does not decide."""
+    """Each host has one voice, the median of its last replies, and the median of the hosts decides:
+    neither a busy host with a bad clock nor a single bad reply does. Of too many hosts the one that
+    was silent for longest is forgotten.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._offsets: deque[float] = deque(maxlen=_KEPT)
+        self._hosts: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def note(self, date: str | None) -> None:
-        """A reply came with this `Date` (RFC 9110, section 6.6.1); what is none is ignored."""
+    def note(self, host: str, date: str | None) -> None:
+        """A reply of `host` came with this `Date` (RFC 9110, section 6.6.1); what is none is
+        ignored.
+        """
         if not date:
             return
         try:
@@ -32,9 +38,20 @@ class ClockOffset:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        self._offsets.append((moment - epoch).total_seconds() - self._clock())
+        offsets = self._hosts.setdefault(host, deque(maxlen=_REPLIES_OF_A_HOST))
+        offsets.append((moment - epoch).total_seconds() - self._clock())
+        self._hosts.move_to_end(host)
+        if len(self._hosts) > _MOST_HOSTS:
+            self._hosts.popitem(last=False)
 
     @property
     def seconds(self) -> float | None:
-        """By how much the others' clocks are ahead of ours; None while too few have said."""
-        return median(self._offsets) if len(self._offsets) >= _ENOUGH else None
+        """By how much the others' clocks are ahead of ours; None while too few have said.
+
+        Of two in the middle the nearer to ours: where two hosts disagree, the one that agrees with
+        us is right.
+        """
+        if sum(map(len, self._hosts.values())) < _ENOUGH_REPLIES:
+            return None
+        voices = [median(offsets) for offsets in self._hosts.values()]
+        return min(median_low(voices), median_high(voices), key=abs)

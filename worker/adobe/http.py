@@ -91,7 +91,7 @@ def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
             context.trace_request_ctx.was_reused = True
 
     async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
-        clock.note(end.response.headers.get("Date"))
+        clock.note(end.url.host or "", end.response.headers.get("Date"))
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)

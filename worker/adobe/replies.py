@@ -232,7 +232,7 @@ def _failure(
 ) -> Retryable | Permanent:
     detail = _detail(status, document, private)
     if status in _MESSAGES_OWN_FAULT:
-        return Permanent("adobe-rejected", detail, status, fault_of(detail))
+        return Permanent("adobe-rejected", detail, status, fault_of(_said(document), private))
     error: ErrorCode = "adobe-unavailable"
     if status in (401, 403):
         error = "adobe-refused"
@@ -275,10 +275,16 @@ def _accepted(document: object, status: int) -> Accepted | Retryable:
 
 
 def _detail(status: int, document: Any, private: Collection[str]) -> str:
-    """Adobe's own code, title and message, without what is private, and shortened."""
+    """Adobe's words without what is private, and shortened."""
+    said = redact(mask_values(_said(document), private, _READ_CHARACTERS))
+    return (f"HTTP {status}: {said}" if said else f"HTTP {status}")[:DETAIL_CHARACTERS]
+
+
+def _said(document: Any) -> str:
+    """Adobe's own code, title and message, as they came: they may quote what is private."""
     if isinstance(document, list) and document:
         document = document[0]
-    parts = [f"HTTP {status}"]
+    parts = []
     if isinstance(document, dict):
         report = document.get("report")
         sources = [document, report if isinstance(report, dict) else {}]
@@ -286,8 +292,7 @@ def _detail(status: int, document: Any, private: Collection[str]) -> str:
             for key in ("error", "error_code", "title", "message", "error_description", "cause"):
                 if text := _text(source.get(key)):
                     parts.append(text)
-    said = redact(mask_values(": ".join(parts[1:]), private, _READ_CHARACTERS))
-    return ": ".join([parts[0], said] if said else parts)[:DETAIL_CHARACTERS]
+    return ": ".join(parts)
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:

@@ -193,17 +193,22 @@ class Consumer:
         self.intake.settled(self)
 
     def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
-        if not self._session.is_draining and not self._session.lost.is_set():
-            self.in_hand += 1
+        if self._session.is_draining or self._session.lost.is_set():
+            return
+        message = None
+        try:
             message = Incoming(tag, content_header, body, self)
-            try:
-                self.intake.take(message)
-            except Exception as error:  # whatever it is, it concerns this message alone
-                log.exception("message.not_handled", error=type(error).__name__)
-                if message.abandon():
-                    self.in_hand -= 1
-                    self._reject(tag)
-                    self.intake.settled(self)
+            self.in_hand += 1
+            self.intake.take(message)
+        except Exception as error:  # whatever it is, it concerns this message alone
+            log.exception("message.not_handled", error=type(error).__name__)
+            if message is None:
+                self.intake.heard()
+                self._reject(tag)
+            elif message.abandon():
+                self.in_hand -= 1
+                self._reject(tag)
+                self.intake.settled(self)
 
     def _refuse(self, tag: int, body_bytes: int) -> None:
         """A message can't be taken; mostly it is too large to be read at all."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -93,13 +93,31 @@ def show(
 
 async def _find(letter_id: str) -> dict[str, Any] | None:
     document = None
+    chosen = Filter(id=await _id_in_the_queue(letter_id))
     async with _pass("searched") as run:
-        async for message, letter in run.matching(Filter(id=as_meant(letter_id))):
+        async for message, letter in run.matching(chosen):
             document = _document(message, letter)
             break
     if document is None:
         run.stop.check("not found yet")
     return document
+
+
+async def _id_in_the_queue(given: str | None) -> str | None:
+    """The id that is meant by `given`: as it stands, as `--json` has it, if there is such a letter;
+    else the one that `list` shows that way.
+    """
+    meant = given and as_meant(given)
+    if meant == given:
+        return given
+    is_there = False
+    async with _pass("searched") as run:
+        async for _ in run.matching(Filter(id=given)):
+            is_there = True
+            break
+    if not is_there:
+        run.stop.check("not found yet")
+    return given if is_there else meant
 
 
 @app.command("replay")
@@ -197,7 +215,7 @@ def _filter(
         reason or None,
         parse_age(older_than),
         parse_age(newer_than),
-        as_meant(letter_id) or None,
+        letter_id or None,
     )
 
 
@@ -305,6 +323,7 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
     def so_far() -> str:
         return "" if dry_run else f"{verb} {tally.settled}, and the rest stays in the dead letters"
 
+    chosen = replace(chosen, id=await _id_in_the_queue(chosen.id))
     async with _pass(verb, so_far=so_far) as run:
         try:
             async for message, letter in run.matching(chosen):

@@ -20,6 +20,7 @@ from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
 from worker.ordering.store import Claim, Contended, Granted, Settlement
@@ -130,12 +131,12 @@ class Courier:
         self._sender = sender
         self._gate = gate
         self._attempt_seconds = attempt_seconds
-        self._slots: dict[str, tuple[int, asyncio.Semaphore]] = {}
 
     async def deliver(
-        self, integration: Integration, groups: Sequence[list[Delivery]]
+        self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
     ) -> list[tuple[Delivery, Result]]:
-        """A result for each delivery; each group has those of one user.
+        """A result for each delivery; each group has those of one user. Each request has one of
+        the `slots`.
 
         Raises `StoreUnavailable`, and then nothing was sent.
         """
@@ -152,18 +153,21 @@ class Courier:
                 parcels.append(_parcel(integration, group, answer))
         wanted = [one for one in parcels if one.folded.attributes]
         if integration.needs_lookup:
-            wanted = await self._existing(integration, wanted, deadline)
-        await self._send(integration, [one for one in wanted if one.encode(integration)], deadline)
+            wanted = await self._existing(integration, wanted, slots, deadline)
+        sendable = [one for one in wanted if one.encode(integration)]
+        await self._send(integration, sendable, slots, deadline)
         for parcel in wanted:
             if _is_messages_fault(parcel.reply) and len(parcel.deliveries) > 1:
-                await self._take_apart(integration, parcel, deadline)
+                await self._take_apart(integration, parcel, slots, deadline)
         settlements = [one.settlement() for one in parcels]
         await self._gate.settle(integration.id, settlements, integration.limits.profile_gap_seconds)
         for parcel in parcels:
             results.extend(parcel.results())
         return results
 
-    async def _take_apart(self, integration: Integration, parcel: _Parcel, deadline: float) -> None:
+    async def _take_apart(
+        self, integration: Integration, parcel: _Parcel, slots: RequestSlots, deadline: float
+    ) -> None:
         """A message of several events was refused: let each of them stand for itself.
 
         The newest goes first, so that an older one keeps only what no newer one has said: then no
@@ -174,41 +178,44 @@ class Courier:
             part = _parcel(integration, [delivery], Granted(lease, stored))
             if part.folded.attributes:
                 sendable = [part] if part.encode(integration) else []
-                await self._send(integration, sendable, deadline)
+                await self._send(integration, sendable, slots, deadline)
             stored = {**stored, **part.written()}
             parcel.parts.append(part)
 
-    def _look_up_slots(self, integration: Integration) -> asyncio.Semaphore:
-        """Shared by all rounds of an integration: so many look-ups are under way at once as it may
-        have requests in flight.
-        """
-        limit = integration.limits.requests_in_flight
-        known = self._slots.get(integration.id)
-        if known is None or known[0] != limit:
-            known = self._slots[integration.id] = (limit, asyncio.Semaphore(limit))
-        return known[1]
-
     async def _existing(
-        self, integration: Integration, parcels: list[_Parcel], deadline: float
+        self,
+        integration: Integration,
+        parcels: list[_Parcel],
+        slots: RequestSlots,
+        deadline: float,
     ) -> list[_Parcel]:
-        """Those whose contact Adobe knows; the others have their reply."""
-        slots = self._look_up_slots(integration)
+        """Those whose contact Adobe knows; the others have their reply.
+
+        All at once as far as there are slots, but after what has only to be sent: a round that is
+        nearly done is not to wait for the many look-ups of those behind it.
+        """
 
         async def look_up(parcel: _Parcel) -> None:
-            async with slots:
-                try:
-                    async with asyncio.timeout(deadline - time.monotonic()):
-                        parcel.reply = await self._sender.look_up(
-                            integration, parcel.deliveries[0].choice.identity
-                        )
-                except TimeoutError:
-                    parcel.reply = _TIMEOUT
+            delivery = parcel.deliveries[0]
+            try:
+                async with (
+                    asyncio.timeout(deadline - time.monotonic()),
+                    slots.one(first=delivery.is_alone),
+                ):
+                    identity = delivery.choice.identity
+                    parcel.reply = await self._sender.look_up(integration, identity)
+            except TimeoutError:
+                parcel.reply = _TIMEOUT
 
         await asyncio.gather(*(look_up(parcel) for parcel in parcels))
         return [parcel for parcel in parcels if parcel.reply is None]
 
     async def _send(
-        self, integration: Integration, parcels: list[_Parcel], deadline: float
+        self,
+        integration: Integration,
+        parcels: list[_Parcel],
+        slots: RequestSlots,
+        deadline: float,
     ) -> None:
         """Send in one request; what is refused as a whole, in halves, until the bad one is alone.
 
@@ -222,17 +229,17 @@ class Courier:
         if len(parcels) > 1 and size > MAX_REQUEST_BYTES:
             replies = Permanent("adobe-rejected", "too large for one request")
         else:
-            for parcel in parcels:
-                parcel.was_sent = True
             try:
-                async with asyncio.timeout(deadline - time.monotonic()):
+                async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
+                    for parcel in parcels:
+                        parcel.was_sent = True
                     replies = await self._sender.send(integration, messages)
             except TimeoutError:
                 replies = _TIMEOUT
         if _is_messages_fault(replies) and len(parcels) > 1:
             middle = len(parcels) // 2
-            await self._send(integration, parcels[:middle], deadline)
-            await self._send(integration, parcels[middle:], deadline)
+            await self._send(integration, parcels[:middle], slots, deadline)
+            await self._send(integration, parcels[middle:], slots, deadline)
             return
         each = replies if isinstance(replies, list) else [replies] * len(parcels)
         for parcel, reply in zip(parcels, each, strict=True):

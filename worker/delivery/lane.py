@@ -27,6 +27,7 @@ from worker.delivery.courier import Crashed, Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
+from worker.delivery.slots import RequestSlots
 from worker.delivery.suspicion import SetupSuspicion
 from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
@@ -57,7 +58,7 @@ class Rounds(Protocol):
     """Makes one round; see `Courier`."""
 
     async def deliver(
-        self, integration: Integration, groups: list[list[Delivery]]
+        self, integration: Integration, groups: list[list[Delivery]], slots: RequestSlots
     ) -> list[tuple[Delivery, Result]]: ...
 
 
@@ -93,6 +94,7 @@ class Lane:
         self._under_way: dict[str, list[Delivery]] = {}
         self._gaps: deque[tuple[float, str]] = deque()
         self._window = AimdWindow(integration.limits.requests_in_flight)
+        self._request_slots = RequestSlots(integration.limits.requests_in_flight)
         self._in_flight = 0
         self._events_in_flight = 0
         self._next_request_at = 0.0
@@ -170,6 +172,7 @@ class Lane:
         self.integration = integration
         self.suspicion = SetupSuspicion()
         self._window.set_limit(integration.limits.requests_in_flight)
+        self._request_slots.set_limit(integration.limits.requests_in_flight)
         return self.block.end()
 
     def offer(self, delivery: Delivery) -> None:
@@ -330,7 +333,7 @@ class Lane:
         epoch = self._window.epoch
         began = self._loop.time()
         try:
-            results = await self._rounds.deliver(self.integration, batch)
+            results = await self._rounds.deliver(self.integration, batch, self._request_slots)
         except StoreUnavailable as problem:
             self._in_flight -= 1
             self._events_in_flight -= events

@@ -41,7 +41,8 @@ async def journal(request: web.Request, handler: Handler) -> web.StreamResponse:
         "status": None,
     }
     request.app[STATE].requests.append(entry)
-    response = await handler(request)
+    with request.app[STATE].counted(_organization(request, body)):
+        response = await handler(request)
     if request.transport is not None and not request.transport.is_closing():
         entry["status"] = response.status
     return response
@@ -53,6 +54,15 @@ def named_flow_id(request: web.Request) -> str | None:
     Adobe Experience Platform, "Create a streaming connection for the HTTP API".
     """
     return request.headers.get("x-adobe-flow-id") or request.query.get("x-adobe-flow-id")
+
+
+def _organization(request: web.Request, body: Any) -> str:
+    """Adobe's organization by the look-up's header or the first message; "" where none is said."""
+    many = body.get("messages") if isinstance(body, dict) else None
+    message = many[0] if isinstance(many, list) and many else body
+    header = message.get("header") if isinstance(message, dict) else None
+    said = header.get("imsOrgId") if isinstance(header, dict) else None
+    return str(said or request.headers.get("x-gw-ims-org-id", ""))
 
 
 def flow_ids(request: web.Request, body: Any) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -47,11 +49,25 @@ class SandboxState:
     profiles: dict[tuple[str, str], Profile] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=JOURNAL_ENTRIES))
+    under_way: Counter[str] = field(default_factory=Counter)
+    most_under_way: Counter[str] = field(default_factory=Counter)
+    """By Adobe's organization, sent messages and look-ups together."""
     faults: Faults = field(default_factory=Faults)
 
     def inject(self, **description: Any) -> Fault:
         """Stage a fault; the parameters are the fields of `Fault`. Raises `InvalidFault`."""
         return self.faults.inject(**description)
+
+    @contextmanager
+    def counted(self, organization: str) -> Iterator[None]:
+        """A request of this organization is under way."""
+        self.under_way[organization] += 1
+        most = max(self.most_under_way[organization], self.under_way[organization])
+        self.most_under_way[organization] = most
+        try:
+            yield
+        finally:
+            self.under_way[organization] -= 1
 
     def clear_faults(self) -> None:
         """Back to normal, also for the calls that hang."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from worker.adobe.replies import (
@@ -204,6 +205,34 @@ def test_a_refusal_is_somebodys_fault_by_adobes_words(text: str, fault: str) -> 
     ):
         assert isinstance(reply, Permanent)
         assert reply.fault == fault
+
+
+@pytest.mark.parametrize(
+    ("private", "fault"),
+    [
+        (["wrong"], "set-up"),
+        (["ims", "org", "x"], "set-up"),
+        (["I said: absent or wrong IMS org"], "message"),
+        (["unknown xdm format"], "set-up"),
+    ],
+)
+def test_whose_fault_it_is_is_judged_before_what_is_private_is_masked(
+    private: list[str], fault: str
+) -> None:
+    """A word of Adobe's may be somebody's value; but what a value says is not Adobe's word."""
+    said = "absent or wrong ims org"
+    if fault == "message":
+        said = f"{private[0]} is no address"
+    body = orjson.dumps({"report": {"message": f"Message has an {said}"}})
+    many = orjson.dumps({"responses": [{"status": 400, "message": f"Message has an {said}"}]})
+    for reply in (
+        classify_collection(400, {}, body, private),
+        classify_collection(207, {}, many, private),
+        classify_many(400, {}, body, 2, lambda _: private),
+    ):
+        assert isinstance(reply, Permanent)
+        assert reply.fault == fault
+        assert not any(f" {one} " in reply.detail for one in private), "what is kept is masked"
 
 
 def test_of_a_refused_item_only_its_own_values_are_looked_for() -> None:

@@ -16,6 +16,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.delivery.pace import RequestPace
+from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 
@@ -66,7 +67,7 @@ class Rounds:
         return self.made[-1]
 
     async def deliver(
-        self, integration: Integration, groups: list[list[Delivery]]
+        self, integration: Integration, groups: list[list[Delivery]], _: RequestSlots
     ) -> list[tuple[Delivery, Result]]:
         one = Round(integration, groups)
         self.made.append(one)

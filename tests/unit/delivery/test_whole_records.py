@@ -15,6 +15,7 @@ from worker.broker.headers import FRESH
 from worker.delivery.courier import Courier, Duplicate, Result, Superseded
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.slots import RequestSlots
 from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.memory import MemoryStore
@@ -83,7 +84,7 @@ async def test_an_older_snapshot_that_comes_late_is_superseded_as_a_whole(
 ) -> None:
     results: list[Result] = []
     for one in (NEWER, OLDER, NEWER):
-        [(_, result)] = await courier.deliver(REPLACING, [[snapshot(**one)]])
+        [(_, result)] = await courier.deliver(REPLACING, [[snapshot(**one)]], RequestSlots(1))
         results.append(result)
     assert results == [Accepted("x"), Superseded(), Duplicate()]
     assert adobe.records == [{"news": False}]
@@ -91,6 +92,6 @@ async def test_an_older_snapshot_that_comes_late_is_superseded_as_a_whole(
 
 async def test_snapshots_that_wait_together_are_not_mixed(adobe: Adobe, courier: Courier) -> None:
     older, newer = snapshot(**OLDER), snapshot(**NEWER)
-    results = dict(await courier.deliver(REPLACING, [[older, newer]]))
+    results = dict(await courier.deliver(REPLACING, [[older, newer]], RequestSlots(1)))
     assert results == {older: Superseded(), newer: Accepted("x")}
     assert adobe.records == [{"news": False}]
