@@ -165,6 +165,7 @@ class Service:
                     settings.block_probe_seconds,
                     settings.block_patience_seconds,
                     max(1, settings.prefetch_events // 2),
+                    settings.prefetch_retries,
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
             )

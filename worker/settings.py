@@ -154,8 +154,14 @@ class WorkerSettings(BaseSettings):
         int, Field(ge=1, le=2000, description="Unacknowledged fresh events per worker.")
     ] = 2000
     prefetch_retries: Annotated[
-        int, Field(ge=1, le=2000, description="Unacknowledged due retries per worker.")
-    ] = 100
+        int,
+        Field(
+            ge=1,
+            le=2000,
+            description="Unacknowledged due retries per worker, and so how many events it "
+            "begins that fail: all of them may be due at once.",
+        ),
+    ] = 2000
     delivery_limit: Annotated[
         int,
         Field(

@@ -66,8 +66,3 @@ class AckLedger:
     def kept_back(self) -> int:
         """How many settled tags wait for a gap to close."""
         return len(self._settled)
-
-    @property
-    def acknowledged_alone(self) -> int:
-        """How many tags above the gap were acknowledged one at a time."""
-        return len(self._alone)

@@ -32,7 +32,6 @@ _PORTION = 10
 """How many are acknowledged in that time where others go first; the broker sends no more."""
 _STRAGGLERS_AFTER_SECONDS = 0.15
 """A gap of a batch that waits for company, and its request, closes before that."""
-_LOOKS_FOR_REST = 25
 _NO_HEADERS: dict[str, Any] = {}
 
 
@@ -114,9 +113,8 @@ class Consumer:
 
     def __init__(self, intake: Intake) -> None:
         self.intake = intake
-        self.in_hand = 0
         self._session = intake.session
-        self._is_closing = self._is_holding = False
+        self._is_closing = False
         self._ledger = AckLedger()
         self._refused: deque[int] = deque()
         self._owed = 0
@@ -127,7 +125,6 @@ class Consumer:
         self._stragglers_are_due = False
         self._straggler_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._range_taken_at = self._loop.time()
 
     async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
         """Start consuming. Raises what the broker answers."""
@@ -148,23 +145,6 @@ class Consumer:
         """Ask the broker for no more messages. Raises what the broker answers."""
         await self._channel.basic_cancel(self._tag)
 
-    async def cancel_at_rest(self) -> None:
-        """The same, when nothing is under way any more: what is, at full load hundreds of messages,
-        the broker would take back, and count as returned.
-
-        For that, nothing is acknowledged until the prefetch is used up, or has not been for long.
-        """
-        self._is_holding = True
-        for _ in range(_LOOKS_FOR_REST):
-            if self.in_hand + self._ledger.kept_back >= self.intake.prefetch:
-                break
-            await asyncio.sleep(_ACK_AFTER_SECONDS)
-        try:
-            await self.cancel()
-        finally:
-            self._is_holding = False
-            self._start_sending()
-
     async def close(self) -> None:
         """Send what is owed, and close the channel, which the broker answers after taking it in."""
         self._session.release(self._channel)
@@ -183,14 +163,13 @@ class Consumer:
 
     def settle(self, tag: int) -> None:
         """The message with `tag` is to be acknowledged, together with others where possible."""
-        self.in_hand -= 1
         self._ledger.settle(tag)
         self._owed += 1
         if self._owed >= self._owed_at_most and not self.intake.gives_way():
             self._start_sending()
         else:
             self._send_soon()
-        self.intake.settled(self)
+        self.intake.settled()
 
     def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
         if self._session.is_draining or self._session.lost.is_set():
@@ -198,7 +177,6 @@ class Consumer:
         message = None
         try:
             message = Incoming(tag, content_header, body, self)
-            self.in_hand += 1
             self.intake.take(message)
         except Exception as error:  # whatever it is, it concerns this message alone
             log.exception("message.not_handled", error=type(error).__name__)
@@ -206,9 +184,8 @@ class Consumer:
                 self.intake.heard()
                 self._reject(tag)
             elif message.abandon():
-                self.in_hand -= 1
                 self._reject(tag)
-                self.intake.settled(self)
+                self.intake.settled()
 
     def _refuse(self, tag: int, body_bytes: int) -> None:
         """A message can't be taken; mostly it is too large to be read at all."""
@@ -229,18 +206,6 @@ class Consumer:
             # Not before: a range that covered it would acknowledge it.
             self._ledger.settled_alone(tag)
 
-    @property
-    def acknowledged_alone(self) -> int:
-        """How many messages above one that is not settled had to be acknowledged one by one."""
-        return self._ledger.acknowledged_alone
-
-    @property
-    def stuck_seconds(self) -> float:
-        """For how long the same message has kept those above it from being acknowledged together,
-        if one does.
-        """
-        return self._loop.time() - self._range_taken_at
-
     def _send_soon(self) -> None:
         if self._ack_timer is None:
             self._ack_timer = self._loop.call_later(_ACK_AFTER_SECONDS, self._send_later)
@@ -250,7 +215,7 @@ class Consumer:
         self._start_sending()
 
     def _start_sending(self) -> None:
-        if self._sending is None and not (self._is_holding or self._session.lost.is_set()):
+        if self._sending is None and not self._session.lost.is_set():
             self._sending = self._session.spawn(self._send_what_is_owed())
 
     async def _send_what_is_owed(self) -> None:
@@ -263,11 +228,10 @@ class Consumer:
         ledger = self._ledger
         most = _PORTION if self.intake.gives_way() and not self._is_closing else None
         self._owed = 0
-        while not (self._is_holding or self._session.lost.is_set()):
+        while not self._session.lost.is_set():
             await self._send_refusals()
             top = ledger.take_range(most)
             if top is not None:
-                self._range_taken_at = self._loop.time()
                 # wait=False: not for the socket. A line that is gone is found by others sooner.
                 await self._attempt(self._channel.basic_ack(top, multiple=True, wait=False))
                 if most is not None and ledger.has_range:
@@ -278,7 +242,6 @@ class Consumer:
                 if ledger.kept_back:
                     tags = ledger.take_stragglers()
                     await self._attempt(self._channel.acknowledge(tags))
-                    self.intake.lagging()
             else:
                 break
         self._sending = None

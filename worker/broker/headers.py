@@ -14,6 +14,7 @@ INTEGRATION: Final = "consent-integration"
 ATTEMPTS: Final = "consent-attempts"
 FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
 ELAPSED: Final = "consent-elapsed"
+HANDED_OVER: Final = "consent-handed-over"
 PARKS: Final = "consent-parks"
 PARKED: Final = "consent-parked"
 BLOCKED_SINCE: Final = "consent-blocked-since"
@@ -36,6 +37,7 @@ OWN_HEADERS: Final = frozenset(
         ATTEMPTS,
         FIRST_ATTEMPT_AT,
         ELAPSED,
+        HANDED_OVER,
         PARKS,
         PARKED,
         BLOCKED_SINCE,
@@ -76,7 +78,8 @@ class RetryState:
 
     `parked_ms` is how long it was parked since its first attempt, which its budget is spared;
     `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
-    None while it meets neither.
+    None while it meets neither. One that `is_handed_over` was published while the request of its
+    last attempt had no answer yet; if that succeeded after all, its outcome is told already.
     """
 
     integration_id: str | None = None
@@ -87,6 +90,7 @@ class RetryState:
     parks: int = 0
     parked_ms: int = 0
     blocked_since_ms: int | None = None
+    is_handed_over: bool = False
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -104,6 +108,7 @@ class RetryState:
             self.parks + 1,
             self.parked_ms + spared_ms,
             blocked_since_ms,
+            self.is_handed_over,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -142,6 +147,7 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         parks=_whole_number(headers, PARKS, MAX_PARKS),
         parked_ms=_whole_number(headers, PARKED, MAX_ELAPSED_MS),
         blocked_since_ms=_blocked_since(headers, now_ms),
+        is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
     )
 
 
@@ -176,6 +182,8 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
         headers[PARKED] = state.parked_ms
     if state.blocked_since_ms is not None:
         headers[BLOCKED_SINCE] = state.blocked_since_ms
+    if state.is_handed_over:
+        headers[HANDED_OVER] = 1
     return headers
 
 

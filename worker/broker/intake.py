@@ -1,36 +1,30 @@
-"""Intake: the messages of one queue.
+"""Intake: the messages of one queue, which come by one consumer as long as the session lives.
 
-One acknowledgement covers a range of messages, unless one of them stays: a message that is in a
-request which hangs makes each later one cost an acknowledgement of its own, which is dear for the
-worker and dearer for the broker. So when one stays for long, a new consumer takes its place beside
-the old one, which goes as soon as nothing of it is left.
+A consumer is cancelled only when the worker stops, and its channel is closed soon after. To replace
+one whose messages stay would leave a cancelled consumer with messages, and what such a one holds is
+not given out again when a node of RabbitMQ dies, until the queue has another leader.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.channels import tells_of_the_line
 from worker.broker.consumer import Consumer, Incoming
 from worker.broker.deliveries import Sieve
 
 if TYPE_CHECKING:
     from worker.broker.session import Session
 
-_CONSUMERS_AT_MOST = 4
-_ALONE_AT_LEAST = 8
-_STUCK_SECONDS = 0.5
 _LATELY_SECONDS = 0.25
 
 
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
-    many it takes beside those that stay for long. While messages come by `first`, it takes its own
+    many it has in hand at most. While messages come by `first`, it takes its own
     more slowly. `room` is how many events it is reckoned to hold, where a message may have many.
     A message with a body of more than `most_body_bytes` is rejected unread.
     """
@@ -54,32 +48,21 @@ class Intake:
         self.last_delivery_at = time.monotonic()
         self._handler = handler
         self._first = first
-        self._consumers: list[Consumer] = []
-        self._tending: asyncio.Task[None] | None = None
+        self._consumer = Consumer(self)
 
     async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
         """Start consuming. Raises what the broker answers."""
-        self._connection = connection
-        self._sieve = sieve
-        await self._add_consumer()
+        await self._consumer.start(connection, sieve)
 
     async def cancel(self) -> None:
         """Ask the broker for no more messages. Raises what the broker answers."""
-        if self._tending is not None:
-            await asyncio.wait({self._tending})
-        await self._consumers[-1].cancel()
+        await self._consumer.cancel()
 
     async def close(self) -> None:
         """Send all acknowledgements that are owed; returns when the broker has taken them in."""
-        for consumer in list(self._consumers):
-            await consumer.close()
+        await self._consumer.close()
 
-    @property
-    def consumers(self) -> int:
-        """How many consumers there are: one, and those with messages that stay."""
-        return len(self._consumers)
-
-    # Asked and told by consumers
+    # Asked and told by the consumer
 
     def gives_way(self) -> bool:
         """Whether another intake goes first now."""
@@ -97,50 +80,9 @@ class Intake:
         """The broker has sent something: it and the line are alive."""
         self.last_delivery_at = self.session.last_heard_at = time.monotonic()
 
-    def settled(self, consumer: Consumer) -> None:
-        """A message of `consumer` is settled."""
+    def settled(self) -> None:
+        """A message is settled."""
         self.last_delivery_at = time.monotonic()
         self.in_hand -= 1
         if self.in_hand == 0:
             self.session.note_idle()
-        if consumer.in_hand == 0 and consumer is not self._consumers[-1]:
-            self._tend_soon()
-
-    def lagging(self) -> None:
-        """Messages were acknowledged one by one, since one before them stays."""
-        if self._is_due_for_another():
-            self._tend_soon()
-
-    # Consumers come and go
-
-    def _is_due_for_another(self) -> bool:
-        last = self._consumers[-1]
-        many = max(self.prefetch // 2, _ALONE_AT_LEAST)
-        is_stuck = last.acknowledged_alone >= many and last.stuck_seconds >= _STUCK_SECONDS
-        return is_stuck and len(self._consumers) < _CONSUMERS_AT_MOST
-
-    def _tend_soon(self) -> None:
-        if self._tending is None and not self.session.is_draining:
-            self._tending = self.session.spawn(self._tend())
-
-    async def _tend(self) -> None:
-        try:
-            if self._is_due_for_another():
-                await self._add_consumer()
-                await self._consumers[-2].cancel_at_rest()
-            while (done := self._without_messages()) is not None:
-                self._consumers.remove(done)
-                await done.close()
-        except Exception as error:
-            if not tells_of_the_line(error):
-                raise
-            self.session.end(f"a change of consumers failed: {type(error).__name__}")
-        self._tending = None
-
-    def _without_messages(self) -> Consumer | None:
-        return next((one for one in self._consumers[:-1] if one.in_hand == 0), None)
-
-    async def _add_consumer(self) -> None:
-        consumer = Consumer(self)
-        self._consumers.append(consumer)  # before its first message
-        await consumer.start(self._connection, self._sieve)

@@ -72,7 +72,12 @@ class Crashed:
     error: str
 
 
-Result = Reply | Superseded | Duplicate | Busy | Crashed
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """No request of the attempt's time was left for the event: Adobe has not seen it."""
+
+
+Result = Reply | Superseded | Duplicate | Busy | Crashed | Untried
 
 
 class _Parcel:
@@ -83,9 +88,19 @@ class _Parcel:
         self.granted = granted
         self.folded = folded
         self.message: OutgoingMessage | None = None
-        self.reply: Reply | Crashed | None = None
+        self.reply: Reply | Crashed | Untried | None = None
         self.was_sent = False
         self.parts: list[_Parcel] = []
+
+    def is_going(self) -> None:
+        """A request that speaks of it begins."""
+        for delivery in self.deliveries:
+            delivery.was_sent = True
+
+    def late(self) -> Retryable | Untried:
+        """What is to be said of it when the time of the attempt is over."""
+        tried = any(one.was_sent or one.is_alone for one in self.deliveries)
+        return _TIMEOUT if tried else Untried()
 
     def encode(self, integration: Integration) -> bool:
         """Whether there is a message now. What can't be encoded concerns itself alone."""
@@ -202,10 +217,11 @@ class Courier:
                     asyncio.timeout(deadline - time.monotonic()),
                     slots.one(first=delivery.is_alone),
                 ):
+                    parcel.is_going()
                     identity = delivery.choice.identity
                     parcel.reply = await self._sender.look_up(integration, identity)
             except TimeoutError:
-                parcel.reply = _TIMEOUT
+                parcel.reply = parcel.late()
 
         await asyncio.gather(*(look_up(parcel) for parcel in parcels))
         return [parcel for parcel in parcels if parcel.reply is None]
@@ -233,9 +249,12 @@ class Courier:
                 async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
                     for parcel in parcels:
                         parcel.was_sent = True
+                        parcel.is_going()
                     replies = await self._sender.send(integration, messages)
             except TimeoutError:
-                replies = _TIMEOUT
+                for parcel in parcels:
+                    parcel.reply = parcel.late()
+                return
         if _is_messages_fault(replies) and len(parcels) > 1:
             middle = len(parcels) // 2
             await self._send(integration, parcels[:middle], slots, deadline)
@@ -289,7 +308,7 @@ def _when(choice: Deliver) -> tuple[int, int]:
     return choice.event_time_ms, choice.updated_at_ms or 0
 
 
-def _result(verdict: Verdict, reply: Reply | Crashed | None) -> Result:
+def _result(verdict: Verdict, reply: Reply | Crashed | Untried | None) -> Result:
     if verdict is Verdict.SUPERSEDED:
         return Superseded()
     if verdict is Verdict.DUPLICATE:

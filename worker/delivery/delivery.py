@@ -17,7 +17,8 @@ _FIRST_SUSPECT_BATCH: Final = 25
 class Delivery:
     """`choice` is what the event has to say; `user` the digest of whom. It was taken at `began` and
     its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
-    messages in one request.
+    messages in one request. Once it `was_sent`, Adobe may have seen it; one that `is_handed_over`
+    has a successor that will be tried again, whatever becomes of the request under way.
     """
 
     __slots__ = (
@@ -27,9 +28,11 @@ class Delivery:
         "choice",
         "integration",
         "is_alone",
+        "is_handed_over",
         "message",
         "state",
         "user",
+        "was_sent",
     )
 
     def __init__(
@@ -47,6 +50,7 @@ class Delivery:
         self.choice = choice
         self.user = user
         self.is_alone = is_alone
+        self.is_handed_over = self.was_sent = False
         self.began = self.attempt_began = time.monotonic()
         self.batch_limit = ANY_BATCH
         if state.attempts_made and message.headers.get(HTTP_STATUS) == 500:

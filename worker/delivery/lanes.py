@@ -90,19 +90,20 @@ class Lanes:
             return
         if self._gate.is_open:
             for lane in self:
-                if lane.stands_still() and (excess := lane.waiting - _few_of(intake)) > 0:
-                    self._shed(lane, intake, lane.held - excess)
+                if lane.stands_still():
+                    self._shed(lane, intake, lane.waiting - _few_of(intake))
         if not _is_short_of_room(intake):
             return
         if self._gate.is_open:
             slow = [lane for lane in self if not lane.keeps_up()]
             for lane in slow:
-                self._shed(lane, intake, intake.room // (len(slow) + 1))
+                self._shed(lane, intake, lane.held_of(intake) - intake.room // (len(slow) + 1))
         self._rebalance_later(intake)
 
-    def _shed(self, lane: Lane, intake: Intake, share: int) -> None:
-        for delivery in lane.shed(intake, share):
-            self._park(lane, delivery)
+    def _shed(self, lane: Lane, intake: Intake, events: int) -> None:
+        if events > 0:
+            for delivery in lane.shed(intake, events):
+                self._park(lane, delivery)
 
     def retire(self, is_in_use: Callable[[str], bool]) -> None:
         """Forget lanes of integrations that are removed or disabled, as soon as they are idle: no

@@ -30,6 +30,7 @@ from worker.broker.headers import (
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
+from worker.delivery.begun import Begun
 from worker.delivery.block import SETUP_ERRORS, Block
 from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.courier import (
@@ -44,7 +45,7 @@ from worker.delivery.courier import (
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.hourly import Hourly
-from worker.delivery.lane import Lane
+from worker.delivery.lane import Lane, Pauses
 from worker.delivery.lanes import Lanes
 from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
 from worker.delivery.outcome import (
@@ -77,6 +78,7 @@ _UNREADABLE: Final = (
     "many): it is lost, the body is not"
 )
 _BUSY_SECONDS: Final = 0.25
+_NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: "superseded",
     Duplicate: "duplicate",
@@ -84,6 +86,8 @@ _SKIP_REASONS: Final[dict[type, SkipReason]] = {
 }
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
+_SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused"})
+"""What stops the schedule of an event that was attempted. Nothing else does."""
 
 
 class Routes(Protocol):
@@ -120,6 +124,7 @@ class Limits:
     block_probe_seconds: float = 15.0
     block_patience_seconds: float = 86_400.0
     events_in_flight: int = 500
+    retries_in_hand: int = 2_000
 
 
 class Pipeline:
@@ -155,6 +160,7 @@ class Pipeline:
         self._parking = Parking(delay)
         self._hourly = Hourly()
         self._opening = Opening(self._open_guarded, self.take)
+        self._begun = Begun(limits.retries_in_hand, time.monotonic)
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
     def take(self, message: Incoming) -> None:
@@ -425,7 +431,7 @@ class Pipeline:
         if integration.paused:
             self._park_untried(message, state, integration, "paused", envelope.event_id)
             return
-        goes_on = is_alone or lane.block.is_on
+        goes_on = is_alone or lane.block.is_on or state.attempts_made > 0
         if not goes_on and not self.lanes.has_room_for_one_of(message.intake, lane):
             # Undecided, since that would have to be done again: what is parked for a lane that
             # hangs is to cost others as little as can be.
@@ -493,13 +499,18 @@ class Pipeline:
     def _conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
         """The results of one round."""
         accepted: list[tuple[Delivery, Accepted]] = []
+        # One for all, so that what was sent together is due together, and fits one request again.
+        jitter = self._jitter()
         for delivery, result in results:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
                 accepted.append((delivery, result))
+            if delivery.is_handed_over:
+                continue  # in no one's hands; what did not succeed is left to its successor
+            if isinstance(result, Accepted):
                 delivery.message.settle()
             else:
-                self._conclude_one(lane, delivery, result)
+                self._conclude_one(lane, delivery, result, jitter)
         if accepted:
             self._observer.delivered(lane.integration.id, accepted)
         if not lane.block.is_on:
@@ -513,14 +524,16 @@ class Pipeline:
             for delivery in lane.clear():
                 self._park_for_block(delivery, lane.block)
 
-    def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result) -> None:
+    def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result, jitter: float) -> None:
         match result:
+            case Duplicate() if delivery.state.is_handed_over:
+                delivery.message.settle()  # its request succeeded after all, which was told then
             case Superseded() | Duplicate() | NoProfile():
                 self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
             case Busy():
                 self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))
             case Permanent(fault=fault) if lane.suspicion.concerns(fault):
-                self._suspect_setup(lane, delivery, result)
+                self._suspect_setup(lane, delivery, result, jitter)
             case Permanent(error, detail, http_status):
                 failure = Failure(error, detail, http_status)
                 self._hand_on(delivery, Dead("adobe-rejected", failure), attempted=True)
@@ -530,12 +543,14 @@ class Pipeline:
                     self._observer.blocked(lane.integration.id, failure)
                 self._park_for_block(delivery, lane.block)
             case Retryable():
-                self._retry_or_give_up(delivery, result)
+                self._retry_or_give_up(delivery, result, jitter)
             case Crashed(name):
                 failure = Failure("unexpected-error", name)
                 self._hand_on(delivery, Dead("unexpected-error", failure), attempted=True)
 
-    def _suspect_setup(self, lane: Lane, delivery: Delivery, refusal: Permanent) -> None:
+    def _suspect_setup(
+        self, lane: Lane, delivery: Delivery, refusal: Permanent, jitter: float
+    ) -> None:
         """A refusal that speaks of the set-up: the event is tried again, until so many are refused
         that the integration is blocked, and no event is dead for it.
         """
@@ -546,12 +561,13 @@ class Pipeline:
             self._park_for_block(delivery, lane.block)
         else:
             again = Retryable(refusal.error, refusal.detail, refusal.http_status)
-            self._retry_or_give_up(delivery, again, "adobe-rejected")
+            self._retry_or_give_up(delivery, again, jitter, "adobe-rejected")
 
     def _retry_or_give_up(
         self,
         delivery: Delivery,
         reply: Retryable,
+        jitter: float,
         dead_reason: DeadReason = "retries-exhausted",
     ) -> None:
         failure = Failure(reply.error, reply.detail, reply.http_status)
@@ -559,13 +575,32 @@ class Pipeline:
         delay = self._policy.next_delay(
             made.attempts_made,
             made.elapsed_seconds(self._now_ms()),
-            jitter=self._jitter(),
+            jitter=jitter,
             retry_after_seconds=reply.retry_after_seconds,
         )
         if delay is None:
             self._hand_on(delivery, Dead(dead_reason, failure), attempted=True)
         else:
             self._hand_on(delivery, Retried(delay, failure), attempted=True)
+
+    def _hand_over(self, lane: Lane, deliveries: list[Delivery]) -> None:
+        """Their request has had no answer for long: publish what would follow if it had none at
+        all, so that they need not stay in hand until its time is over. What has no retry left
+        stays.
+        """
+        jitter = self._jitter()
+        limit = self._policy.attempt_timeout_seconds
+        for delivery in deliveries:
+            made = self._after_attempt(delivery)
+            remaining = max(0.0, delivery.attempt_began + limit - time.monotonic())
+            delay = self._policy.next_delay(
+                made.attempts_made,
+                made.elapsed_seconds(self._now_ms()) + remaining,
+                jitter=jitter,
+            )
+            if delay is not None:
+                self._hand_on(delivery, Retried(remaining + delay, _NO_ANSWER_YET), attempted=True)
+                delivery.is_handed_over = True
 
     def _park_for_room(
         self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
@@ -603,6 +638,9 @@ class Pipeline:
     def _hand_on(self, delivery: Delivery, outcome: Outcome, *, attempted: bool = False) -> None:
         """Publish the successor of a delivery; `attempted` counts one more attempt."""
         state = self._after_attempt(delivery) if attempted else delivery.state
+        due_at = None
+        if isinstance(outcome, Retried):
+            due_at = time.monotonic() + outcome.delay_seconds
         self._follow(
             delivery.message,
             delivery.integration.id,
@@ -610,7 +648,7 @@ class Pipeline:
             outcome,
             delivery.began,
             delivery.choice.event_id,
-            self.lanes.of(delivery.integration).confirming(delivery),
+            self.lanes.of(delivery.integration).confirming(delivery, due_at),
         )
 
     def _follow(
@@ -732,6 +770,7 @@ class Pipeline:
             first_attempt_at_ms=state.first_attempt_at_ms or self._now_ms() - took_ms,
             elapsed_ms=state.elapsed_ms + took_ms,
             blocked_since_ms=None,
+            is_handed_over=False,
         )
 
     def _new_lane(self, integration: Integration) -> Lane:
@@ -742,8 +781,10 @@ class Pipeline:
             gate=self._gate,
             pace=self._pace,
             block=Block(self._limits.block_probe_seconds, timeout + 5),
+            begun=self._begun,
             conclude=self._conclude,
-            max_rest_seconds=self._policy.min_gap_seconds,
+            hand_over=self._hand_over,
+            pauses=Pauses(timeout, self._policy.min_gap_seconds, self._policy.min_gap_seconds),
             max_events_in_flight=self._limits.events_in_flight,
         )
 
@@ -755,12 +796,17 @@ def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> R
     """The state in which a delivery for `integration_id` comes back, if it does."""
     match outcome:
         case Parked(delay_seconds, reason):
-            spared = round(delay_seconds * 1000) if state.attempts_made else 0
+            spares = state.attempts_made and reason in _SPARES_BUDGET
+            spared = round(delay_seconds * 1000) if spares else 0
             blocked_since = state.blocked_since_ms if reason in _SPENDS_PATIENCE else None
             return state.parked(integration_id, spared, blocked_since)
-        case Retried(delay_seconds, _):
-            elapsed = state.elapsed_ms + round(delay_seconds * 1000)
-            return replace(state, integration_id=integration_id, elapsed_ms=elapsed)
+        case Retried(delay_seconds, failure):
+            return replace(
+                state,
+                integration_id=integration_id,
+                elapsed_ms=state.elapsed_ms + round(delay_seconds * 1000),
+                is_handed_over=failure is _NO_ANSWER_YET,
+            )
         case _:
             return replace(state, integration_id=integration_id)
 

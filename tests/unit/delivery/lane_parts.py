@@ -10,11 +10,12 @@ from tests.unit.delivery.parts import Hand, Store, event
 from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
+from worker.delivery.begun import Begun
 from worker.delivery.block import Block
 from worker.delivery.courier import Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
-from worker.delivery.lane import Lane
+from worker.delivery.lane import Lane, Pauses
 from worker.delivery.pace import RequestPace
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
@@ -86,6 +87,8 @@ class Bench:
         self.store = Store()
         self.gate = StoreGate(self.store)
         self.concluded: list[tuple[Delivery, Result]] = []
+        self.begun = Begun(2_000, now)
+        self.handed_over: list[Delivery] = []
         self.on_conclude: Callable[[Lane], None] = lambda lane: None
         self.lane = Lane(
             self.integration,
@@ -94,10 +97,17 @@ class Bench:
             pace=RequestPace(lambda: now() * cpu_share),
             block=Block(15, 35),
             conclude=self._conclude,
-            max_rest_seconds=5.0,
+            begun=self.begun,
+            hand_over=self._hand_over,
+            pauses=Pauses(30.0, 5.0, 5.0),
             max_events_in_flight=max_events_in_flight,
         )
         self.gate.when_open(self.lane.pump)
+
+    def _hand_over(self, _: Lane, deliveries: list[Delivery]) -> None:
+        for one in deliveries:
+            one.is_handed_over = True
+        self.handed_over += deliveries
 
     def _conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
         self.concluded += results
@@ -115,6 +125,11 @@ class Bench:
             self.lane.offer(one)
         await quiet()
         return offered
+
+    def shed(self, share: int, hand: Hand | None = None) -> list[Delivery]:
+        """What the lane gives up of all but `share` that came by `hand`."""
+        intake = hand or self.hand
+        return self.lane.shed(intake, self.lane.held_of(intake) - share)
 
     async def fill(self, **more: Any) -> None:
         """As many requests under way as may be, one event in each."""

@@ -438,7 +438,7 @@ async def test_what_waits_can_be_taken_out_while_results_are_concluded() -> None
 async def test_beyond_its_share_the_newest_are_shed_and_the_lane_keeps_the_rest() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     offered = await bench.offer(*names(10))
-    parked = bench.lane.shed(bench.hand, share=4)
+    parked = bench.shed(4)
     assert set(parked) == set(offered[4:])
     assert bench.lane.held == 4
     for _ in range(4):
@@ -452,7 +452,7 @@ async def test_what_is_in_a_request_counts_in_the_share_and_stays() -> None:
     bench = Bench(requests_in_flight=1)
     under_way = await bench.offer(*names(6))
     waiting = await bench.offer("lena", "ole", "user-1")
-    parked = bench.lane.shed(bench.hand, share=2)
+    parked = bench.shed(2)
     assert set(parked) == set(waiting)
     await bench.rounds.latest.answer()
     assert [one for one, _ in bench.concluded] == under_way
@@ -468,7 +468,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
     kept = await bench.offer("ole", "ida")
     bench.hand = retries
     shed = await bench.offer("ole", "tom")
-    assert set(bench.lane.shed(retries, share=0)) == set(shed)
+    assert set(bench.shed(0, retries)) == set(shed)
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == kept
 
@@ -477,7 +477,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
 async def test_a_lane_within_its_share_sheds_nothing() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     await bench.offer(*names(4))
-    assert bench.lane.shed(bench.hand, share=4) == []
+    assert bench.shed(4) == []
     assert bench.lane.held == 4
 
 
@@ -486,7 +486,7 @@ async def test_a_suspect_is_not_shed() -> None:
     bench = Bench(requests_in_flight=1)
     await bench.offer("lena")
     await bench.offer("lena", is_alone=True)
-    assert bench.lane.shed(bench.hand, share=0) == []
+    assert bench.shed(0) == []
 
 
 # Whether it keeps up
@@ -537,7 +537,7 @@ async def test_what_is_taken_out_of_a_lane_tells_nothing_any_more() -> None:
     bench.store.away["ping"] = 1_000
     for take_out in (
         bench.lane.clear,
-        lambda: bench.lane.shed(bench.hand, share=0),
+        lambda: bench.shed(0),
         lambda: (bench.hand.session.lost.set(), bench.lane.drop_lost()),
     ):
         await bench.offer("lena", "ole")
@@ -627,5 +627,5 @@ async def test_what_an_old_intake_gave_is_shed_from_a_gap_too() -> None:
     waiting = [event(bench.hand, bench.integration, "lena") for _ in range(3)]
     for one in waiting:
         bench.lane.offer(one)
-    assert bench.lane.shed(bench.hand, share=0) == waiting
+    assert bench.shed(0) == waiting
     assert bench.lane.held == 0

@@ -64,7 +64,7 @@ class Model:
         assert not waiting & self.held
 
     async def shed(self, share: int) -> None:
-        parked = self.bench.lane.shed(self.bench.hand, share)
+        parked = self.bench.shed(share)
         assert not set(parked) & set(self.in_rounds)
         assert all(one.message.intake is self.bench.hand for one in parked)
         self._give_up(parked)

@@ -9,7 +9,15 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
 from worker.broker.frames import encode_content_header
-from worker.broker.headers import BUNDLE, INTEGRATION, PARKS, RETURNS
+from worker.broker.headers import (
+    ATTEMPTS,
+    BUNDLE,
+    ELAPSED,
+    FIRST_ATTEMPT_AT,
+    INTEGRATION,
+    PARKS,
+    RETURNS,
+)
 from worker.delivery.bundle import pack, unpack
 
 ROOM = 2
@@ -158,11 +166,27 @@ async def test_what_calls_itself_a_bundle_and_is_none_is_a_dead_letter() -> None
     assert letter.body == b"{}"
 
 
+ATTEMPTED: dict[str, int | str] = {
+    INTEGRATION: "shop",
+    ATTEMPTS: 1,
+    FIRST_ATTEMPT_AT: 1_772_452_800_000,
+    ELAPSED: 10,
+}
+
+
+@in_virtual_time
+async def test_a_retry_is_never_parked_for_want_of_room() -> None:
+    shop = await Shop().full()
+    shop.come(20, **ATTEMPTED)
+    await after(GATHERED_SECONDS)
+    assert shop.published == []
+
+
 @in_virtual_time
 async def test_a_retry_is_parked_by_itself_since_its_budget_depends_on_the_delay() -> None:
-    shop = await Shop().full()
-    first = {"consent-first-attempt-at": 1_772_452_800_000, "consent-elapsed": 10}
-    shop.come(2, **({"consent-integration": "shop", "consent-attempts": 1} | first))
+    shop = Shop()
+    shop.shop = SMALL_SHOP.model_copy(update={"paused": True})
+    shop.come(2, **ATTEMPTED)
     await after(GATHERED_SECONDS)
     assert len(shop.published) == 2
     assert not any(BUNDLE in one.headers for one in shop.published)
