@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -151,33 +150,26 @@ async def test_messages_come_by_tls(broker_url: str, namespace: str, tmp_path: P
 async def test_a_message_that_stays_does_not_hold_up_those_after_it(
     broker_url: str, namespace: str
 ) -> None:
-    """Nor is it lost when the consumer that it came by is replaced, over and over."""
-    handler = _KeepsSome(*(b"stays %d" % number for number in range(100)))
+    """Nor is its consumer ever cancelled: what a cancelled one holds is stuck when a node dies."""
+    handler = _KeepsSome(*(b"stays %d" % number for number in range(5)))
     async with _Bench(broker_url, namespace, handler, prefetch_events=50) as bench:
         session = bench.session
         events = bench.names.events
         await session.open()
-        intake = session.intakes[0]
-        published = rounds = 0
-        async with asyncio.timeout(60):
-            while intake.consumers < 3:
-                bodies = [b"%d" % number for number in range(published, published + 200)]
-                if rounds % 10 == 0:  # one that is being replaced may still get it, so more follow
-                    bodies[0] = b"stays %d" % (rounds // 10)
-                await bench.publish(events, bodies)
-                published += len(bodies)
-                rounds += 1
-                await wait_until(
-                    lambda due=published: session.lost.is_set() or len(handler.bodies) >= due,
-                    "every message",
-                )
+        published = 0
+        for stays in range(5):
+            bodies = [b"stays %d" % stays]
+            bodies += [b"%d" % number for number in range(published, published + 400)]
+            await bench.publish(events, bodies)
+            published += len(bodies)
+            await wait_until(
+                lambda due=published: session.lost.is_set() or len(handler.bodies) >= due,
+                "every message",
+            )
         assert session.loss_reason == ""
-        await wait_until(
-            lambda: intake.in_hand == len(handler.held) >= 2, "all but those that stay"
-        )
+        await wait_until(lambda: session.intakes[0].in_hand == 5, "all but those that stay")
         for message in handler.held:
             message.settle()
-        await wait_until(lambda: intake.consumers == 1, "the end of all consumers but one")
         await bench.publish(events, [b"last"])
         await wait_until(lambda: handler.bodies[-1] == b"last", "one more message")
         await session.drain(10)
@@ -185,7 +177,7 @@ async def test_a_message_that_stays_does_not_hold_up_those_after_it(
         await session.close()
         assert await bench.left(events) == 0
     assert len(handler.bodies) == len(set(handler.bodies)) == published + 1
-    assert handler.returned == 0, "no return counts against a message whose consumer is replaced"
+    assert handler.returned == 0
 
 
 async def test_what_stays_is_given_back_when_the_session_closes(
@@ -238,7 +230,7 @@ async def test_what_gives_way_is_acknowledged_when_the_worker_stops(
 async def test_what_raises_concerns_its_message_alone(
     broker_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch, fails_at: str
 ) -> None:
-    """It becomes a dead letter, and neither consumer nor intake counts it as in hand."""
+    """It becomes a dead letter, and the intake does not count it as in hand."""
     handler = _KeepsSome()
     if fails_at == "reading":
         read = consumer.has_headers
@@ -252,7 +244,6 @@ async def test_what_raises_concerns_its_message_alone(
     async with _Bench(broker_url, namespace, handler, prefetch_events=10) as bench:
         session, events = bench.session, bench.names.events
         await session.open()
-        counts: list[int] = []
         for round_number in range(3):
             for body in (b"good", b"bad" * 100, b"good"):
                 name = long_name if body.startswith(b"bad") else None
@@ -262,8 +253,6 @@ async def test_what_raises_concerns_its_message_alone(
             due = 2 * (round_number + 1)
             await wait_until(lambda due=due: handler.bodies.count(b"good") == due, "the good ones")
             await wait_until(lambda: session.in_hand == 0, "an empty hand")
-            counts += [one.in_hand for one in session.intakes[0]._consumers]
-        assert counts == [0, 0, 0]
         assert session.loss_reason == ""
         await session.drain(10)
         await session.close()

@@ -324,9 +324,8 @@ class Lane:
         start_at = max(self._resting_until, self._next_request_at)
         if self.is_failing and len(self._waiting.due) < self._messages_per_request:
             start_at = max(start_at, self._due_since + self._pauses.attempt * _COMPANY_SHARE)
-            if self._in_flight and self._in_flight >= limit // 2:
-                slots_left = limit - limit // 2
-                start_at = max(start_at, self._started_at + self._pauses.attempt / slots_left)
+            if self._in_flight >= max(1, limit // 2):
+                start_at = max(start_at, self._started_at + self._pauses.attempt / limit)
         return self._is_time(start_at, now)
 
     def _may_start_fresh(self, now: float) -> bool:

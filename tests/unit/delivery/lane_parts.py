@@ -131,6 +131,11 @@ class Bench:
         intake = hand or self.hand
         return self.lane.shed(intake, self.lane.held_of(intake) - share)
 
+    def mark_sent(self) -> None:
+        """The latest round has sent its request."""
+        for one in self.rounds.latest.deliveries:
+            one.was_sent = True
+
     async def fill(self, **more: Any) -> None:
         """As many requests under way as may be, one event in each."""
         number = 0

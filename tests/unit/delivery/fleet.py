@@ -1,0 +1,118 @@
+"""Workers in virtual time with a broker that delays, and an Adobe that remembers when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pamqp.commands import Basic
+
+from tests.unit.delivery.parts import Hand, Line, Store
+from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
+from tests.unit.delivery.virtual_time import now
+from tests.unit.examples import integration
+from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.adobe.streaming import OutgoingMessage
+from worker.broker.headers import DEAD_REASON, HANDED_OVER
+from worker.integrations.model import Integration
+
+
+class Seen(Adobe):
+    """Keeps when it saw whom, and the most requests that were under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.under_way = self.most_under_way = 0
+
+    async def send(
+        self, target: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted] | Retryable | Permanent:
+        for one in messages:
+            self.times[one.record["personalEmail"]["address"]].append(now())
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            return await super().send(target, messages)
+        finally:
+            self.under_way -= 1
+
+
+class Delaying(Line):
+    """A line to a broker that gives out again what is published, when its delay is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hands: list[Hand] = []
+        self.take: Callable[[bytes, dict[str, Any], str], None] = lambda *_: None
+        self.letters: list[dict[str, Any]] = []
+        self.handed_over = 0
+
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        properties: Basic.Properties,
+        body: bytes,
+        then: Callable[[], None],
+        *,
+        mandatory: bool = True,
+    ) -> None:
+        headers = dict(properties.headers or {})
+        loop = asyncio.get_running_loop()
+        loop.call_soon(then)
+        self.handed_over += HANDED_OVER in headers
+        if DEAD_REASON in headers:
+            self.letters.append(headers)
+            return
+        words = routing_key.split(".")
+        queue = "parked" if words[-1] == "parked" else "retries"
+        loop.call_later(_seconds(words), self.take, body, headers, f"consent.{queue}")
+
+
+def _seconds(words: list[str]) -> float:
+    return sum(
+        float(one[:-2]) / 1000 if one.endswith("ms") else float(one[:-1])
+        for one in words
+        if one[0].isdigit()
+    )
+
+
+class Fleet:
+    """Workers with one broker, one store and one Adobe."""
+
+    def __init__(self, workers: int = 1, **limits: int) -> None:
+        shop = integration(limits={"profile_gap_seconds": 0} | limits)
+        self.adobe = Seen()
+        self.store = Store()
+        self.line = Delaying()
+        self.line.take = self._take
+        self.workers = [Worker(self.adobe, self.store, shop=shop) for _ in range(workers)]
+        self.hands: dict[tuple[int, str], Hand] = {}
+        self._next = 0
+        self._published = 0
+
+    def _take(self, content: bytes, headers: dict[str, Any], queue: str) -> None:
+        number = self._next % len(self.workers)
+        self._next += 1
+        hand = self.hands.get((number, queue))
+        if hand is None:
+            hand = self.hands[number, queue] = Hand(queue, 2_000)
+            hand.session = self.line
+        self.workers[number].pipeline.take(hand.message(content, headers))
+
+    def publish(self, events: int) -> None:
+        for _ in range(events):
+            self._published += 1
+            event = body(f"e{self._published}", user=f"u{self._published}")
+            self._take(event, {}, "consent.events")
+
+    def forget_all(self) -> None:
+        """The store has lost its data."""
+        self.store._users.clear()
+
+    @property
+    def told(self) -> list[str]:
+        return [one for worker in self.workers for one in worker.told]

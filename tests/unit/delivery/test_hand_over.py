@@ -1,0 +1,120 @@
+"""What gets no answer for some seconds leaves the worker's hands, and its request goes on."""
+
+from __future__ import annotations
+
+from tests.unit.delivery.fleet import Fleet
+from tests.unit.delivery.lane_parts import OK, Bench
+from tests.unit.delivery.virtual_time import after, in_virtual_time
+from worker.adobe.replies import Retryable
+from worker.broker.headers import HANDED_OVER
+from worker.delivery.courier import Untried
+
+
+@in_virtual_time
+async def test_after_three_seconds_without_an_answer_nothing_of_a_request_is_in_hand() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(20)
+    await after(2.9)
+    [hand] = fleet.hands.values()
+    assert hand.in_hand == 20
+    await after(0.2)
+    assert hand.in_hand == 0
+    assert fleet.adobe.under_way == 1, "the request goes on"
+
+
+@in_virtual_time
+async def test_a_request_that_succeeds_late_is_one_outcome_and_one_message() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(20)
+    await after(12)
+    fleet.adobe.answers.set()
+    await after(100)
+    assert fleet.told == ["retried"] * 20 + ["delivered"] * 20
+    assert {len(times) for times in fleet.adobe.times.values()} == {1}
+    assert sum(hand.in_hand for hand in fleet.hands.values()) == 0
+
+
+@in_virtual_time
+async def test_without_the_stamp_of_a_late_success_the_copy_is_sent_again() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(1)
+    await after(3.1)
+    assert fleet.line.handed_over == 1
+    fleet.adobe.answers.set()
+    await after(1)
+    fleet.forget_all()
+    await after(100)
+    assert len(fleet.adobe.times["u1@northwind.example"]) == 2
+    assert fleet.told[-1] == "delivered"
+
+
+@in_virtual_time
+async def test_a_late_refusal_is_left_to_the_copy() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(1)
+    await after(12)
+    fleet.adobe.reply = Retryable("adobe-unavailable", "", 503)
+    fleet.adobe.answers.set()
+    await after(1)
+    assert fleet.told == ["retried"], "of the copy, which is due when the request's time is over"
+    await after(25)
+    assert fleet.told == ["retried", "retried"]
+    assert len(fleet.adobe.times["u1@northwind.example"]) == 2
+
+
+@in_virtual_time
+async def test_what_has_no_retry_left_stays_in_hand_and_is_dead_with_its_cause() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(1)
+    await after(400)
+    [letter] = fleet.line.letters
+    assert (letter["consent-dead-reason"], letter["consent-error"]) == (
+        "retries-exhausted",
+        "timeout",
+    )
+    assert HANDED_OVER not in letter
+
+
+@in_virtual_time
+async def test_an_endpoint_that_is_slow_as_usual_hands_nothing_over() -> None:
+    bench = Bench()
+    for user in ("lena", "ole"):
+        await bench.offer(user)
+        bench.mark_sent()
+        await after(2.5)
+        await bench.rounds.latest.answer(OK)
+    await bench.offer("ida")
+    bench.mark_sent()
+    await after(7)
+    assert bench.handed_over == []
+    await after(1)
+    assert [one.user for one in bench.handed_over] == ["ida"]
+
+
+@in_virtual_time
+async def test_a_suspect_and_what_was_not_sent_yet_stay_in_hand() -> None:
+    bench = Bench()
+    await bench.offer("lena", is_alone=True)
+    bench.mark_sent()
+    await bench.offer("ole")  # waits for the store, say
+    await after(20)
+    assert bench.handed_over == []
+
+
+@in_virtual_time
+async def test_what_adobe_has_not_seen_waits_on_and_makes_no_attempt() -> None:
+    bench = Bench()
+    [one] = await bench.offer("lena")
+    await bench.rounds.latest.answer(Untried())
+    await after(0.1)
+    assert bench.concluded == []
+    assert bench.rounds.latest.deliveries == [one]
+    assert len(bench.rounds.made) == 2
+    await bench.rounds.latest.answer(OK)
+    assert bench.concluded == [(one, OK)]
+    assert bench.lane.held == 0
