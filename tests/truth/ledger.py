@@ -107,6 +107,14 @@ class Teller:
             fate = self._write(integration_id, delivery.choice.event_id, "delivered")
             fate.ended["delivered"] += 1
 
+    def accepted_late(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
+        for delivery, _ in accepted:
+            self._write(integration_id, delivery.choice.event_id, "accepted late")
+
+    def delivered_late(self, integration_id: str, delivery: Delivery) -> None:
+        fate = self._write(integration_id, delivery.choice.event_id, "delivered late")
+        fate.ended["delivered"] += 1
+
     def parked_again(self, integration_id: str, reason: str, events: int) -> None:
         self._ledger.parked["again"] += events
 

@@ -79,7 +79,7 @@ class RetryState:
     `parked_ms` is how long it was parked since its first attempt, which its budget is spared;
     `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
     None while it meets neither. One that `is_handed_over` was published while the request of its
-    last attempt had no answer yet; if that succeeded after all, its outcome is told already.
+    last attempt had no answer yet.
     """
 
     integration_id: str | None = None

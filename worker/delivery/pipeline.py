@@ -107,6 +107,10 @@ class Observer(Protocol):
         self, integration_id: str, outcome: Outcome, seconds: float, event_id: str
     ) -> None: ...
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None: ...
+    def accepted_late(
+        self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]
+    ) -> None: ...
+    def delivered_late(self, integration_id: str, delivery: Delivery) -> None: ...
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None: ...
     def blocked(self, integration_id: str, failure: Failure) -> None: ...
     def unblocked(self, integration_id: str) -> None: ...
@@ -499,35 +503,44 @@ class Pipeline:
     def _conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
         """The results of one round."""
         accepted: list[tuple[Delivery, Accepted]] = []
+        accepted_late: list[tuple[Delivery, Accepted]] = []
         # One for all, so that what was sent together is due together, and fits one request again.
         jitter = self._jitter()
         for delivery, result in results:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
-                accepted.append((delivery, result))
-            if delivery.is_handed_over:
-                continue  # in no one's hands; what did not succeed is left to its successor
-            if isinstance(result, Accepted):
-                delivery.message.settle()
-            else:
+                if delivery.is_handed_over:
+                    accepted_late.append((delivery, result))
+                else:
+                    accepted.append((delivery, result))
+                    delivery.message.settle()
+            elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 self._conclude_one(lane, delivery, result, jitter)
         if accepted:
             self._observer.delivered(lane.integration.id, accepted)
-        if not lane.block.is_on:
-            return
-        if accepted or any(_shows_a_right_setup(result) for _, result in results):
+        if accepted_late:
+            self._observer.accepted_late(lane.integration.id, accepted_late)
+        if lane.block.is_on:
+            self._look_at_block(lane, [result for _, result in results])
+
+    def _look_at_block(self, lane: Lane, results: list[Result]) -> None:
+        """What the answers that a blocked lane got say of its set-up."""
+        if any(_shows_a_right_setup(one) for one in results):
             lane.block.end()
             self._observer.unblocked(lane.integration.id)
-        else:
-            if all(isinstance(result, (Superseded, Duplicate, Busy)) for _, result in results):
-                lane.block.told_nothing(time.monotonic())
-            for delivery in lane.clear():
-                self._park_for_block(delivery, lane.block)
+            return
+        if all(isinstance(one, (Superseded, Duplicate, Busy)) for one in results):
+            lane.block.told_nothing(time.monotonic())
+        for delivery in lane.clear():
+            self._park_for_block(delivery, lane.block)
 
     def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result, jitter: float) -> None:
         match result:
             case Duplicate() if delivery.state.is_handed_over:
-                delivery.message.settle()  # its request succeeded after all, which was told then
+                # Its request succeeded after all. Told only now: told then, there would be a second
+                # outcome where a newer choice comes between, or the stamp is lost.
+                self._observer.delivered_late(lane.integration.id, delivery)
+                delivery.message.settle()
             case Superseded() | Duplicate() | NoProfile():
                 self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
             case Busy():
@@ -812,8 +825,8 @@ def _after(state: RetryState, outcome: Outcome, integration_id: str | None) -> R
 
 
 def _shows_a_right_setup(result: Result) -> bool:
-    """Whether Adobe has judged the message itself, or the person."""
-    return isinstance(result, NoProfile) or (
+    """Whether Adobe has accepted or judged the message itself, or knows of the person."""
+    return isinstance(result, (Accepted, NoProfile)) or (
         isinstance(result, Permanent) and result.fault == "message"
     )
 

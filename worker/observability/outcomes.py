@@ -90,6 +90,41 @@ class OutcomeLog:
                     seconds=round(took, 4),
                 )
 
+    def accepted_late(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
+        """Told of events that were handed over before Adobe accepted them: the outcome is told with
+        their copies, see `delivered_late`.
+        """
+        now = time.monotonic()
+        self._log.info(
+            "request.accepted_late",
+            integration=integration_id,
+            events=len(accepted),
+            xaction_id=accepted[0][1].xaction_id,
+            seconds=round(now - accepted[0][0].began, 4),
+        )
+        if self._is_verbose:
+            for delivery, reply in accepted:
+                self._log.debug(
+                    "delivery.accepted_late",
+                    integration=integration_id,
+                    event_id=shown_id(delivery.choice.event_id),
+                    xaction_id=reply.xaction_id,
+                    seconds=round(now - delivery.began, 4),
+                )
+
+    def delivered_late(self, integration_id: str, delivery: Delivery) -> None:
+        """Told of the copy of an event that Adobe had accepted after it was handed over."""
+        seconds = time.monotonic() - delivery.began
+        self._metrics.count_delivered(integration_id, [seconds])
+        if self._is_verbose:
+            self._log.debug(
+                "delivery.delivered",
+                integration=integration_id,
+                event_id=shown_id(delivery.choice.event_id),
+                xaction_id=None,
+                seconds=round(seconds, 4),
+            )
+
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None:
         """A bundle of parked events is parked once more, unopened."""
         if integration_id and not self._is_known(integration_id):

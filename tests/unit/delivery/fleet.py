@@ -109,6 +109,10 @@ class Fleet:
             event = body(f"e{self._published}", user=f"u{self._published}")
             self._take(event, {}, "consent.events")
 
+    def publish_newer(self) -> None:
+        """A newer choice of the first user."""
+        self._take(body("newer", ago=10, enabled=False, user="u1"), {}, "consent.events")
+
     def forget_all(self) -> None:
         """The store has lost its data."""
         self.store._users.clear()

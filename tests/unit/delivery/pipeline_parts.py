@@ -109,6 +109,12 @@ class Worker:
     def delivered(self, _: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         self.told += ["delivered"] * len(accepted)
 
+    def accepted_late(self, _: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
+        self.told += ["accepted late"] * len(accepted)
+
+    def delivered_late(self, _: str, delivery: Delivery) -> None:
+        self.told.append("delivered")
+
     def parked_again(self, _: str, reason: str, events: int) -> None:
         self.told += ["parked again"] * events
 

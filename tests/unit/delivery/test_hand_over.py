@@ -31,9 +31,22 @@ async def test_a_request_that_succeeds_late_is_one_outcome_and_one_message() -> 
     await after(12)
     fleet.adobe.answers.set()
     await after(100)
-    assert fleet.told == ["retried"] * 20 + ["delivered"] * 20
+    assert fleet.told == ["retried"] * 20 + ["accepted late"] * 20 + ["delivered"] * 20
     assert {len(times) for times in fleet.adobe.times.values()} == {1}
     assert sum(hand.in_hand for hand in fleet.hands.values()) == 0
+
+
+@in_virtual_time
+async def test_a_newer_choice_between_a_late_success_and_the_copy_is_no_second_outcome() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(1)
+    await after(12)
+    fleet.adobe.answers.set()
+    await after(1)
+    fleet.publish_newer()
+    await after(100)
+    assert fleet.told == ["retried", "accepted late", "delivered", "superseded"]
 
 
 @in_virtual_time
