@@ -263,6 +263,7 @@ async def test_what_raises_concerns_its_message_alone(
             await wait_until(lambda: session.in_hand == 0, "an empty hand")
             counts += [one.in_hand for one in session.intakes[0]._consumers]
         assert counts == [0, 0, 0]
+        assert session.refused == 3
         assert session.loss_reason == ""
         await session.drain(10)
         await session.close()
