@@ -1,4 +1,4 @@
-"""An in-process TCP proxy whose line can be cut, stalled and restored."""
+"""An in-process TCP proxy whose line can be cut, stalled, slowed down and restored."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class TcpProxy:
         self._answering = asyncio.Event()
         self._answering.set()
         self._is_cut = False
+        self._bytes_a_second = 0.0
+        self.answered_bytes = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -39,8 +41,13 @@ class TcpProxy:
         """Pass on what clients say, but nothing that the target answers, until `restore`."""
         self._answering.clear()
 
+    def slow_answers(self, bytes_a_second: float) -> None:
+        """Pass on so much of each connection that the target answers by, until `restore`."""
+        self._bytes_a_second = bytes_a_second
+
     def restore(self) -> None:
         """Pass everything on again."""
+        self._bytes_a_second = 0.0
         self._is_cut = False
         self._flowing.set()
         self._answering.set()
@@ -79,8 +86,8 @@ class TcpProxy:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(
-                self._copy(reader, far_writer, self._flowing),
-                self._copy(far_reader, writer, self._flowing, self._answering),
+                self._copy(reader, far_writer),
+                self._copy_answers(far_reader, writer),
             )
         except asyncio.CancelledError:
             return  # the proxy is closing
@@ -89,13 +96,24 @@ class TcpProxy:
             for one in (writer, far_writer):
                 one.transport.abort()
 
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                await self._flowing.wait()
+                writer.write(chunk)
+                await writer.drain()
+        writer.transport.abort()
+
+    async def _copy_answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
-                for gate in gates:
-                    await gate.wait()
+                await self._flowing.wait()
+                await self._answering.wait()
                 writer.write(chunk)
                 await writer.drain()
+                self.answered_bytes += len(chunk)
+                if self._bytes_a_second:
+                    await asyncio.sleep(len(chunk) / self._bytes_a_second)
         writer.transport.abort()
