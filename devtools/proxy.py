@@ -1,4 +1,4 @@
-"""An in-process TCP proxy whose line can be cut, stalled and restored."""
+"""An in-process TCP proxy whose line can be cut, stalled, slowed down and restored."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class TcpProxy:
         self._is_cut = False
         self._stalling_words = b""
         self._lines: list[_Line] = []
+        self._bytes_a_second = 0.0
+        self.answered_bytes = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -66,8 +68,13 @@ class TcpProxy:
         """Pass on what clients say, but nothing that the target answers, until `restore`."""
         self._answering.clear()
 
+    def slow_answers(self, bytes_a_second: float) -> None:
+        """Pass on so much of each connection that the target answers by, until `restore`."""
+        self._bytes_a_second = bytes_a_second
+
     def restore(self) -> None:
         """Pass everything on again."""
+        self._bytes_a_second = 0.0
         self._is_cut = False
         self._stalling_words = b""
         self._flowing.set()
@@ -111,8 +118,8 @@ class TcpProxy:
         self._lines.append(line)
         try:
             await asyncio.gather(
-                self._copy(reader, far_writer, self._flowing, line.flowing, hears=line),
-                self._copy(far_reader, writer, self._flowing, line.flowing, self._answering),
+                self._copy(reader, far_writer, line),
+                self._copy_answers(far_reader, writer, line),
             )
         except asyncio.CancelledError:
             return  # the proxy is closing
@@ -123,20 +130,30 @@ class TcpProxy:
                 one.transport.abort()
 
     async def _copy(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *gates: asyncio.Event,
-        hears: _Line | None = None,
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line
     ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
-                if hears is not None:
-                    hears.said += chunk[: _SAID_BYTES - len(hears.said)]
-                    if self._stalling_words and self._stalling_words in chunk:
-                        hears.flowing.clear()
-                for gate in gates:
-                    await gate.wait()
+                line.said += chunk[: _SAID_BYTES - len(line.said)]
+                if self._stalling_words and self._stalling_words in chunk:
+                    line.flowing.clear()
+                await self._flowing.wait()
+                await line.flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
+        writer.transport.abort()
+
+    async def _copy_answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                await self._flowing.wait()
+                await line.flowing.wait()
+                await self._answering.wait()
+                writer.write(chunk)
+                await writer.drain()
+                self.answered_bytes += len(chunk)
+                if self._bytes_a_second:
+                    await asyncio.sleep(len(chunk) / self._bytes_a_second)
         writer.transport.abort()

@@ -110,11 +110,15 @@ class Stack:
         """Change a setting for what is started from now on."""
         self._settings[name] = value
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        """One more worker; its log goes to a file below `path`."""
+    def start_worker(self, most_files: int | None = None) -> subprocess.Popen[bytes]:
+        """One more worker, which may open `most_files`; its log goes to a file below `path`."""
         self._logs += 1
         log = (self.path / f"worker-{self._logs}.log").open("wb")
-        worker = subprocess.Popen([*_COMMAND, "run"], env=self.env, stdout=log, stderr=log)
+        command = [*_COMMAND, "run"]
+        if most_files is not None:
+            limited = f'ulimit -n {most_files} && exec "$@"'  # the soft limit and the hard one
+            command = ["sh", "-c", limited, "sh", *command]
+        worker = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 

@@ -19,15 +19,31 @@ from devtools.sharing import shared
 _SERVER_FIXTURES = {"broker_url", "own_broker", "redis_url"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several processes the first one asks for the servers: it collects nothing by itself, and
+    the others would each say so.
+    """
+    is_first_of_many = bool(config.getoption("numprocesses", None))
+    if is_first_of_many and "PYTEST_XDIST_WORKER" not in os.environ:
+        unit_tests = Path(__file__).parent / "unit"
+        paths = [config.invocation_params.dir / one.partition("::")[0] for one in config.args]
+        if not all(one.resolve().is_relative_to(unit_tests) for one in paths):
+            _exit_without_servers()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What may take long goes first, so that at the end no process works alone."""
     items.sort(key=_seconds_allowed, reverse=True)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # one sentence, and not one for each process: `make test` has asked before
+        return  # see `pytest_configure`
     if any(_SERVER_FIXTURES & set(getattr(item, "fixturenames", ())) for item in items):
-        problem = missing_servers()
-        if problem is not None:
-            pytest.exit(problem, returncode=1)
+        _exit_without_servers()
+
+
+def _exit_without_servers() -> None:
+    problem = missing_servers()
+    if problem is not None:
+        pytest.exit(problem, returncode=1)
 
 
 def _seconds_allowed(item: pytest.Item) -> float:

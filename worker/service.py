@@ -236,6 +236,7 @@ class Service:
         metrics, broker = self._metrics, self._broker
         if broker is not None:
             metrics.reconnects.set(broker.reconnects)
+            metrics.refused.set(broker.refused)
             if broker.session is not None:
                 metrics.in_flight.set(broker.session.in_hand)
                 for queue, depth in broker.session.depths.items():

@@ -253,6 +253,7 @@ async def test_what_raises_concerns_its_message_alone(
             due = 2 * (round_number + 1)
             await wait_until(lambda due=due: handler.bodies.count(b"good") == due, "the good ones")
             await wait_until(lambda: session.in_hand == 0, "an empty hand")
+        assert session.refused == 3
         assert session.loss_reason == ""
         await session.drain(10)
         await session.close()

@@ -7,9 +7,11 @@ import asyncio
 import aio_pika
 from pydantic import SecretStr
 
+from devtools.waiting import wait_until
 from worker.broker.connecting import connect
 from worker.broker.connection import Broker
 from worker.broker.consumer import Incoming
+from worker.broker.headers import most_body_bytes
 from worker.broker.session import Session
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
@@ -54,3 +56,33 @@ async def test_a_line_that_ends_between_two_frames_while_a_session_opens(
         sessions.stop()
         await asyncio.gather(running, coming)
     assert sessions.reconnects == 1
+
+
+async def test_what_is_refused_is_counted_over_all_sessions(
+    broker_url: str, namespace: str
+) -> None:
+    settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
+    topology = build_topology(namespace, "native", settings.delivery_limit)
+    handler = _LosesTheLine()
+    sessions = Broker(settings, topology, handler)
+    async with await connect(settings, "test") as connection:
+        await declare(connection, topology)
+        channel = await connection.channel()
+
+        async def publish(body: bytes) -> None:
+            await channel.default_exchange.publish(aio_pika.Message(body), topology.names.events)
+
+        async def is_buried() -> bool:
+            letters = await channel.declare_queue(topology.names.dead_letters, passive=True)
+            return letters.declaration_result.message_count == 1
+
+        running = asyncio.create_task(sessions.run())
+        await publish(b"x" * (most_body_bytes(settings.max_event_bytes) + 1))
+        await wait_until(is_buried, "a dead letter")
+        assert sessions.refused == 1
+        await publish(b"x")
+        await wait_until(handler.came_again.is_set, "another session")
+        assert sessions.refused == 1
+        sessions.stop()
+        await running
+    assert sessions.refused == 1

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,12 +41,19 @@ def test_make_test_asks_before_it_starts_processes() -> None:
     assert "start a Docker engine, or install Debian's package rabbitmq-server" in sentence
 
 
-def test_a_run_of_tests_that_need_a_server_ends_at_once() -> None:
-    done = without_servers("pytest", "-q", "-n", "0", "tests/integration/test_publish.py")
+@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("paths", [(), ("tests/integration/test_publish.py",)])
+def test_a_run_of_tests_that_need_a_server_ends_at_once(
+    processes: str, paths: tuple[str, ...]
+) -> None:
+    done = without_servers("pytest", "-q", "-n", processes, *paths)
     assert done.returncode == 1
-    assert (done.stdout + done.stderr).count("The tests need a real RabbitMQ") == 1
+    said = done.stdout + done.stderr
+    assert said.count("The tests need a real RabbitMQ") == 1
+    assert "ERROR" not in said
 
 
-def test_a_run_of_tests_that_need_none_goes_on() -> None:
-    done = without_servers("pytest", "-q", "-n", "0", "tests/unit/test_redaction.py")
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_of_tests_that_need_none_goes_on(processes: str) -> None:
+    done = without_servers("pytest", "-q", "-n", processes, "tests/unit/test_redaction.py")
     assert done.returncode == 0, done.stdout

@@ -35,7 +35,13 @@ class Broker:
         self._stopping = asyncio.Event()
         self.session: Session | None = None
         self.reconnects = 0
+        self._refused_before = 0
         self.last_problem = "not connected yet"
+
+    @property
+    def refused(self) -> int:
+        """Messages of all sessions that the broker was told to make dead letters of, unread."""
+        return self._refused_before + (self.session.refused if self.session is not None else 0)
 
     def stop(self) -> None:
         """Ask `run` to drain and return."""
@@ -85,6 +91,7 @@ class Broker:
             log.warning("broker.unreachable", error=type(error).__name__)
         finally:
             self.session = None
+            self._refused_before += session.refused
             await session.close()
 
     async def _watch(self, session: Session) -> None:

@@ -196,6 +196,7 @@ class Consumer:
 
     def _reject(self, tag: int) -> None:
         """The broker makes a dead letter of a message as it is, whole."""
+        self._session.refused += 1
         self._refused.append(tag)
         self._start_sending()
 

@@ -78,6 +78,8 @@ class Session:
         self.lost = asyncio.Event()
         self.loss_reason = ""
         self.depths: dict[str, int] = {}
+        self.refused = 0
+        """Messages that the broker was told to make dead letters of, unread."""
         self.is_draining = False
 
     async def open(self) -> None:

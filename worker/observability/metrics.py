@@ -63,6 +63,11 @@ class Metrics:
             "Messages in hand of this worker.",
             registry=self.registry,
         )
+        self.refused = Gauge(
+            "consent_messages_refused",
+            "Messages rejected unread since the start, mostly too large; the broker buries them.",
+            registry=self.registry,
+        )
         self.reconnects = Gauge(
             "consent_broker_reconnects",
             "Times this worker had to open a new session with the broker.",

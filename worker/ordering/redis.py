@@ -168,7 +168,7 @@ class RedisStore:
     async def remembered_organizations(self) -> set[str]:
         """See `NewestStore`."""
         found = await self._run(_ORGANIZATIONS, [self._organizations_key], (0, 0))
-        return {one.decode(errors="replace") for one in found}
+        return {_text(one) for one in found}
 
     @property
     def _organizations_key(self) -> str:
@@ -308,8 +308,9 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
 
 
 def _text(value: bytes) -> str:
-    """Bytes that are no text can only be in the id, which orders nothing but ties: the time before
-    it still counts, here as in settle.lua."""
+    """Bytes that are no text can only be in an id. That of an event orders nothing but ties: the
+    time before it still counts, here as in settle.lua.
+    """
     try:
         return value.decode(errors="surrogatepass")
     except UnicodeDecodeError:

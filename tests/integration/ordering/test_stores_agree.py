@@ -1,8 +1,8 @@
 """The stores answer alike: random operations on memory, on a real Redis, and on a plain model.
 
-Time is not waited for. Memory has a clock that the test moves; in Redis the expiry of every key is
-moved nearer instead, which comes to the same. No sum of the steps is within five seconds of where
-something ends, so the time that the test itself takes changes nothing.
+Time is not waited for. Memory has a clock that the test moves; in Redis the expiry of every key and
+of every organization, is moved nearer instead, which comes to the same. No sum of the steps is
+within five seconds of where something ends, so the time that the test itself takes changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
-from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
+from worker.ordering.store import (
+    ORGANIZATION_CHARACTERS,
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    Timing,
+)
 
 LEASE, GAP, RETENTION = 105.0, 45.0, 1005.0
 ATTRIBUTES = ("a", "_acme.b", "é.c")
@@ -35,6 +42,16 @@ stamps = st.builds(
 )
 written = st.dictionaries(st.sampled_from(ATTRIBUTES), stamps)
 users = st.sampled_from(["lena", "emil"])
+organizations = st.lists(
+    st.sampled_from(
+        [
+            *("org-a", "org-b", "", "é\n", "\x00", "\ud800"),
+            "x" * ORGANIZATION_CHARACTERS,
+            "x" * (ORGANIZATION_CHARACTERS + 1),
+        ]
+    ),
+    max_size=3,
+)
 claims = st.builds(Claim, users, st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple))
 
 
@@ -66,6 +83,7 @@ class Stores(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.model: dict[str, User] = {"lena": User(), "emil": User()}
         self.leases: list[Lease] = []
+        self.organizations: dict[str, float] = {}
 
     @initialize(has_gap=st.booleans())
     def open(self, has_gap: bool) -> None:
@@ -139,6 +157,22 @@ class Stores(RuleBasedStateMachine):
         elif user.lease == number:
             user.lease, user.busy_until = None, 0.0
 
+    @rule(
+        worker=st.integers(0, 1), named=organizations, seconds=st.sampled_from([LEASE, RETENTION])
+    )
+    def remember(self, worker: int, named: list[str], seconds: float) -> None:
+        for store in (self.memory, self.workers[worker]):
+            self.runner.run(store.remember_organizations(named, seconds))
+        for one in named:
+            if len(one) <= ORGANIZATION_CHARACTERS:
+                self.organizations[one] = self.now + seconds
+
+    @rule(worker=st.integers(0, 1))
+    def recall(self, worker: int) -> None:
+        expected = {one for one, until in self.organizations.items() if until > self.now}
+        for store in (self.memory, self.workers[worker]):
+            assert self.runner.run(store.remembered_organizations()) == expected
+
     @rule(seconds=st.sampled_from([10, 50, 110, 500, 1010]))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
@@ -149,6 +183,9 @@ class Stores(RuleBasedStateMachine):
                 self.inspector.pexpire(key, left)
             else:
                 self.inspector.delete(key)
+        organizations = f"{self.namespace}:organizations"
+        for one in self.inspector.zrange(organizations, 0, -1):
+            self.inspector.zincrby(organizations, -seconds, one)
 
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown
