@@ -104,7 +104,9 @@ class Service:
         if not self._registry.has_any:
             problems.append("integrations: none is valid, see the notes")
         session = self._broker.session if self._broker else None
-        if session is None:
+        if self._broker is not None and self._broker.stands_by:
+            pass  # it is there to take over, and says so in a note
+        elif session is None:
             reason = self._broker.last_problem if self._broker else "not started"
             problems.append(f"broker: {reason}")
         elif session.publish_trouble:
@@ -121,6 +123,12 @@ class Service:
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
+        if self._broker is not None and self._broker.stands_by:
+            lock = self._topology.names.single_worker
+            notes.append(
+                f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
+                "one at work needs CONSENT_WORKER_REDIS_URL"
+            )
         offset = self._clock.seconds
         if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
             notes.append(

@@ -32,6 +32,7 @@ from worker.broker.consumer import Incoming
 from worker.broker.deliveries import Deliveries
 from worker.broker.headers import most_body_bytes
 from worker.broker.intake import Intake
+from worker.broker.locks import take_lock
 from worker.broker.properties import accept_any_properties
 from worker.broker.publishing import ConfirmChannel, Publish, Publisher
 from worker.broker.topology import Topology, assert_bindings, declare
@@ -58,7 +59,11 @@ class Handler(Protocol):
 
 
 class Session:
-    """Opened by `open`, it lives until `lost` is set."""
+    """Connected by `connect` and opened by `open`, it lives until `lost` is set.
+
+    A worker that keeps the state of newest-wins for itself is to be the only one, so in between it
+    must get a lock, which lives on the connection of the intake: who lost that consumes nothing.
+    """
 
     def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
         self._settings = settings
@@ -69,6 +74,8 @@ class Session:
         self._released: set[Channel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._deliveries = Deliveries()
+        self._needs_lock = settings.redis_url is None
         self.intakes: list[Intake] = []
         self._checking: asyncio.Task[None] | None = None
         self.last_heard_at = 0.0
@@ -77,10 +84,21 @@ class Session:
         self.depths: dict[str, int] = {}
         self.is_draining = False
 
+    async def connect(self) -> None:
+        """Open the line of the intake; raises what the broker answers."""
+        self._intake_line = await self._connect("intake", self._deliveries)
+
+    async def may_consume(self) -> bool:
+        """Whether no other worker without a shared store does, from now on. Asked again, it takes
+        a lock back that a policy with `expires` has deleted. Raises what the broker answers.
+        """
+        if not self._needs_lock:
+            return True
+        return await take_lock(self._intake_line, self._topology.names.single_worker)
+
     async def open(self) -> None:
-        """Connect, declare the topology and start consuming; raises what the broker answers."""
-        deliveries = Deliveries()
-        intake = await self._connect("intake", deliveries)
+        """Declare the topology and start consuming; raises what the broker answers."""
+        intake = self._intake_line
         publishing = await self._connect("publishing")
         await declare(publishing, self._topology)
         channel = await open_channel(publishing, ConfirmChannel, confirms=True)
@@ -105,7 +123,7 @@ class Session:
         )
         suspects = Intake(self, names.suspects, 1, take, most_body_bytes=most)
         for one in (events, retries, parked, suspects):
-            await one.start(intake, deliveries.sieve)
+            await one.start(intake, self._deliveries.sieve)
             self.intakes.append(one)
 
     def publish(
@@ -205,6 +223,9 @@ class Session:
 
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
+            if not await self.may_consume():
+                self.end("another worker without a shared store consumes")
+                return
             for name in [queue.name for queue in self._topology.queues]:
                 queue = await self._watch_channel.declare_queue(name, passive=True)
                 ready = queue.declaration_result.message_count or 0
