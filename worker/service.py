@@ -178,18 +178,21 @@ class Service:
             )
             self._broker = Broker(settings, self._topology, pipeline)
             self._stop_on_signals(self._broker)
+            await gate.check()  # before anybody can ask whether this worker is ready
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             remembering = asyncio.create_task(self._remember_organizations(store))
+            asking = asyncio.create_task(gate.watch(settings.watch_seconds))
             try:
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
                 remembering.cancel()
+                asking.cancel()
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
