@@ -30,7 +30,13 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys
-from worker.settings import UnusableSetting, WorkerSettings, old_names_in_use
+from worker.settings import (
+    UnusableSetting,
+    WorkerSettings,
+    judge_environment,
+    old_names_in_use,
+    unknown_in_use,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -150,6 +156,11 @@ class Service:
             )
         for sentence in old_names_in_use():
             log.warning("settings.old_name", detail=sentence)
+        judgement = judge_environment()
+        for sentence in unknown_in_use(judgement):
+            log.warning("settings.unknown", detail=sentence)
+        if judgement.links:
+            log.info("settings.service_links", ignored=judgement.links)
         prepare_files(self._registry.integrations)
         store = build_store(settings)
         policy = endpoint_policy(settings)

@@ -24,7 +24,7 @@ from worker.broker.window import Window
 from worker.cli.alone import alone
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, complain, print_json, say
+from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import as_meant, in_column, json_shown, shown
 from worker.settings import WorkerSettings
@@ -231,7 +231,7 @@ async def _pass(
     """A pass that gives back what it did not settle, while no other command works on the dead
     letters: what one holds the other can't see. Raises `BrokerAway`.
     """
-    settings = WorkerSettings()
+    settings = command_settings()
     names = Names(settings.namespace)
     async with broker_connection(settings, "dead-letters", so_far) as connection:
         reading = [await connection.channel(publisher_confirms=False) for _ in range(_READERS)]
