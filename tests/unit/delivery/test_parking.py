@@ -9,7 +9,7 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
 from worker.broker.frames import encode_content_header
-from worker.broker.headers import BUNDLE, INTEGRATION, PARKS, RETURNS
+from worker.broker.headers import BUNDLE, DUE_AT, INTEGRATION, PARKS, RETURNS
 from worker.delivery.bundle import pack, unpack
 
 ROOM = 2
@@ -128,7 +128,8 @@ async def test_a_bundle_that_finds_no_room_at_all_is_parked_whole() -> None:
     assert shop.told[-5:] == ["parked again"] * 5
     assert len(shop.published) == 2
     assert shop.latest.body == bundle.body
-    assert shop.latest.headers == bundle.headers | {PARKS: 2}
+    due = {DUE_AT: shop.latest.headers[DUE_AT]}
+    assert shop.latest.headers == bundle.headers | {PARKS: 2} | due
     assert shop.latest.properties.message_id != bundle.properties.message_id
 
 
