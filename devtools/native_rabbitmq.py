@@ -80,6 +80,7 @@ class NativeRabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
             "RABBITMQ_LOG_BASE": str(self.home / "log"),
             "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.home / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": str(self.home / "none"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
@@ -87,6 +88,9 @@ class NativeRabbitMQ:
         (self.home / "rabbitmq.conf").write_text(
             "log.file.level = warning\nvm_memory_high_watermark.absolute = 2GB\n"
             "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n"
+        )
+        (self.home / "advanced.config").write_text(
+            "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n"
         )
         (self.home / "enabled_plugins").write_text("[].\n")
 

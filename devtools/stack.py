@@ -75,7 +75,9 @@ class Stack:
             "RELOAD_SECONDS": "0.2",
             "WATCH_SECONDS": "1",
         } | self._settings
-        return dict(os.environ) | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
+        # Without those of the tests, which are no settings.
+        outer = {k: v for k, v in os.environ.items() if not k.startswith("CONSENT_WORKER_TEST_")}
+        return outer | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
 
     def add_integration(self, integration_id: str, **changes: Any) -> None:
         """An integration of the organization `org-<id>`, upserting by e-mail; `changes` to it."""

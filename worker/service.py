@@ -30,7 +30,13 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys
-from worker.settings import UnusableSetting, WorkerSettings, old_names_in_use
+from worker.settings import (
+    UnusableSetting,
+    WorkerSettings,
+    judge_environment,
+    old_names_in_use,
+    unknown_in_use,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +110,9 @@ class Service:
         if not self._registry.has_any:
             problems.append("integrations: none is valid, see the notes")
         session = self._broker.session if self._broker else None
-        if session is None:
+        if self._broker is not None and self._broker.stands_by:
+            pass  # it is there to take over, and says so in a note
+        elif session is None:
             reason = self._broker.last_problem if self._broker else "not started"
             problems.append(f"broker: {reason}")
         elif session.publish_trouble:
@@ -121,6 +129,12 @@ class Service:
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
+        if self._broker is not None and self._broker.stands_by:
+            lock = self._topology.names.single_worker
+            notes.append(
+                f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
+                "one at work needs CONSENT_WORKER_REDIS_URL"
+            )
         offset = self._clock.seconds
         if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
             notes.append(
@@ -142,6 +156,11 @@ class Service:
             )
         for sentence in old_names_in_use():
             log.warning("settings.old_name", detail=sentence)
+        judgement = judge_environment()
+        for sentence in unknown_in_use(judgement):
+            log.warning("settings.unknown", detail=sentence)
+        if judgement.links:
+            log.info("settings.service_links", ignored=judgement.links)
         prepare_files(self._registry.integrations)
         store = build_store(settings)
         policy = endpoint_policy(settings)
@@ -171,18 +190,21 @@ class Service:
             )
             self._broker = Broker(settings, self._topology, pipeline)
             self._stop_on_signals(self._broker)
+            await gate.check()  # before anybody can ask whether this worker is ready
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             remembering = asyncio.create_task(self._remember_organizations(store))
+            asking = asyncio.create_task(gate.watch(settings.watch_seconds))
             try:
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
                 remembering.cancel()
+                asking.cancel()
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")

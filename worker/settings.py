@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from yarl import URL
+
+from worker.environment import PREFIX, Judgement, is_link, judge
 
 DelayKind = Literal["native", "plugin"]
 
@@ -33,7 +37,7 @@ class WorkerSettings(BaseSettings):
     """Every setting has a default that suits production, except where the stack is local."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CONSENT_WORKER_", hide_input_in_errors=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX, hide_input_in_errors=True, frozen=True, extra="ignore"
     )
 
     amqp_url: Annotated[
@@ -227,7 +231,7 @@ class WorkerSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[Any, ...]:
-        return init_settings, env_settings, _from_old_names
+        return init_settings, partial(_from_environment, env_settings), _from_old_names
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -270,6 +274,32 @@ def old_names_in_use() -> list[str]:
         for old, new in OLD_NAMES.items()
         if old in os.environ
     ]
+
+
+def judge_environment() -> Judgement:
+    """What the variables of this process are to the settings."""
+    known = {f"{PREFIX}{name.upper()}" for name in WorkerSettings.model_fields} | set(OLD_NAMES)
+    return judge(os.environ, known, os.environ.get(f"{PREFIX}SECRET_ENV_PREFIX", ""))
+
+
+def unknown_in_use(judgement: Judgement) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    return [f"{name} is no setting and has no effect" for name in judgement.unknown]
+
+
+def _from_environment(source: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the environment says, without what Kubernetes has put there. Raises `UnusableSetting`
+    for a name that is a slip of the pen from a setting's.
+    """
+    if mistaken := judge_environment().mistaken:
+        raise UnusableSetting(
+            "; ".join(f"{name} is no setting; did you mean {meant}?" for name, meant in mistaken)
+        )
+    return {
+        name: value
+        for name, value in source().items()
+        if not (isinstance(value, str) and is_link(name.upper(), value, is_setting=True))
+    }
 
 
 def _from_old_names() -> dict[str, Any]:

@@ -33,5 +33,7 @@ async def test_nothing_is_left_of_it() -> None:
         running = _processes_below(broker.home)
         assert any("beam" in one for one in running)
         assert any("epmd" in one for one in running)
+        name = "dead_letter_worker_publisher_confirm_timeout"  # as docs/retry.md advises
+        broker.ctl("eval", f"{{ok, 10000}} = application:get_env(rabbit, {name}).")
     await wait_until(lambda: not _processes_below(broker.home), "the end of its processes")
     assert not broker.home.exists()

@@ -118,6 +118,9 @@ class Teller:
     def parked_again(self, integration_id: str, reason: str, events: int) -> None:
         self._ledger.parked["again"] += events
 
+    def came_back(self, kind: str, late_seconds: float) -> None:
+        """How late it is changes nothing."""
+
     def blocked(self, integration_id: str, failure: Failure) -> None:
         """Told of each of its events anyway."""
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from worker.settings import WorkerSettings, old_names_in_use
+from worker.environment import Judgement
+from worker.settings import (
+    UnusableSetting,
+    WorkerSettings,
+    judge_environment,
+    old_names_in_use,
+    unknown_in_use,
+)
 
 
 def _settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> WorkerSettings:
@@ -114,3 +121,34 @@ def test_directories_of_secrets(
     monkeypatch: pytest.MonkeyPatch, text: str, directories: tuple[str, ...]
 ) -> None:
     assert _settings(monkeypatch, SECRET_DIRECTORIES=text).secret_directories == directories
+
+
+@pytest.mark.parametrize("value", ["tcp://10.0.0.1:8080", "udp://10.0.0.1:8080"])
+def test_a_port_that_kubernetes_has_set_is_the_default(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    settings = _settings(monkeypatch, HTTP_PORT=value, HTTP_PORT_8080_TCP=value)
+    assert settings.http_port == 8080
+    judged = judge_environment()
+    assert judged.links == ("CONSENT_WORKER_HTTP_PORT", "CONSENT_WORKER_HTTP_PORT_8080_TCP")
+    assert unknown_in_use(judged) == []
+
+
+def test_a_port_of_another_scheme_is_still_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError):
+        _settings(monkeypatch, HTTP_PORT="http://10.0.0.1:8080")
+
+
+def test_a_slip_of_the_pen_is_refused_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnusableSetting) as refused:
+        _settings(monkeypatch, REDIS_ULR="redis://:hush@h/", HTTP_PROT="9")
+    assert str(refused.value) == (
+        "CONSENT_WORKER_HTTP_PROT is no setting; did you mean CONSENT_WORKER_HTTP_PORT?; "
+        "CONSENT_WORKER_REDIS_ULR is no setting; did you mean CONSENT_WORKER_REDIS_URL?"
+    )
+
+
+def test_no_setting_is_taken_for_a_slip_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in WorkerSettings.model_fields:
+        monkeypatch.setenv(f"CONSENT_WORKER_{name.upper()}", "")
+    assert judge_environment() == Judgement()

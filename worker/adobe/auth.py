@@ -12,6 +12,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 
 import aiohttp
@@ -130,7 +131,8 @@ class TokenSource:
 
     def _start_refresh(self) -> asyncio.Task[AccessToken]:
         if self._refresh is None or self._refresh.done():
-            self._refresh = asyncio.create_task(self._obtain())
+            # A context of its own: the deadline of who asks first is not that of all others.
+            self._refresh = asyncio.create_task(self._obtain(), context=Context())
             # A background refresh that fails has nobody to await it.
             self._refresh.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._refresh

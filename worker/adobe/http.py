@@ -9,8 +9,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 
 from worker.adobe.clock import ClockOffset
+from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.replies import ErrorCode
 
@@ -47,6 +50,26 @@ class _Line:
         self.was_reused = False
 
 
+class _Request(aiohttp.ClientRequest):
+    """Is not written after the deadline of its attempt.
+
+    The head is written together with the body, by a task of its own, so each has its look.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if is_too_late():
+            raise TimeoutError
+        return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        if not is_too_late():
+            await super().write_bytes(writer, conn, content_length)
+        elif conn.protocol is not None:
+            conn.protocol.set_exception(TimeoutError())  # for who awaits the reply
+
+
 _fresh: WeakKeyDictionary[aiohttp.ClientSession, Callable[[], aiohttp.ClientSession]] = (
     WeakKeyDictionary()
 )
@@ -75,6 +98,7 @@ def _open(
     )
     return aiohttp.ClientSession(
         connector=connector,
+        request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(
             total=total_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
@@ -110,7 +134,7 @@ async def exchange(
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> RawReply:
     """One request and its reply, of which at most `max_body_bytes` are read. Raises
-    `ExchangeFailed` when none comes.
+    `ExchangeFailed` when none comes, and when it is too late to ask (see `deadline`).
 
     A connection that was kept alive may be closed by the other side just when it is used again. If
     it ends before the first byte of a reply, the request is made once more at once, within the same

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,12 +22,15 @@ MAX_PAUSE_SECONDS = 3.0
 IDLE_LIMIT_SECONDS = 10.0
 OPEN_TIMEOUT_SECONDS = 8.0
 
+Answer = TypeVar("Answer")
+
 
 class Broker:
     """Runs sessions one after the other until told to stop.
 
-    `session` is the present one, or None while there is none. Errors of the broker never end it,
-    except `TopologyConflict`, which no waiting heals.
+    `session` is the present one, or None while there is none. `stands_by` says that there is none
+    because another worker is to be the only one. Errors of the broker never end it, except
+    `TopologyConflict`, which no waiting heals.
     """
 
     def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
@@ -34,6 +39,7 @@ class Broker:
         self._handler = handler
         self._stopping = asyncio.Event()
         self.session: Session | None = None
+        self.stands_by = False
         self.reconnects = 0
         self._refused_before = 0
         self.last_problem = "not connected yet"
@@ -65,18 +71,14 @@ class Broker:
     async def _run_session(self) -> None:
         session = Session(self._settings, self._topology, self._handler)
         try:
-            opening = asyncio.create_task(session.open())
-            await asyncio.wait({opening}, timeout=OPEN_TIMEOUT_SECONDS)
-            if not opening.done():
-                # Not awaited: on a stalled line a cancelled call waits for the broker, too.
-                opening.add_done_callback(lambda done: done.cancelled() or done.exception())
-                opening.cancel()
-                raise TimeoutError
-            opening.result()
-            self.session = session
-            self.last_problem = ""
-            log.info("broker.connected", namespace=self._topology.names.namespace)
-            await self._watch(session)
+            await self._in_time(session.connect())
+            if await self._may_consume(session):
+                await self._in_time(session.open())
+                self.session = session
+                self.stands_by = False
+                self.last_problem = ""
+                log.info("broker.connected", namespace=self._topology.names.namespace)
+                await self._watch(session)
             if self._stopping.is_set():
                 await session.drain(self._settings.shutdown_timeout)
             else:
@@ -92,20 +94,42 @@ class Broker:
         finally:
             self.session = None
             self._refused_before += session.refused
+            self.stands_by = False
             await session.close()
+
+    async def _may_consume(self, session: Session) -> bool:
+        """Stand by until `session` may consume; False when it is lost or the worker is to stop."""
+        while not await self._in_time(session.may_consume()):
+            if not self.stands_by:
+                self.stands_by = True
+                log.info("worker.stands_by", lock=self._topology.names.single_worker)
+            await self._until_the_end_of(session, self._settings.watch_seconds)
+            if session.lost.is_set() or self._stopping.is_set():
+                return False
+        if self.stands_by:
+            log.info("worker.takes_over", lock=self._topology.names.single_worker)
+        return True
+
+    @staticmethod
+    async def _in_time(work: Coroutine[Any, Any, Answer]) -> Answer:
+        opening = asyncio.create_task(work)
+        await asyncio.wait({opening}, timeout=OPEN_TIMEOUT_SECONDS)
+        if not opening.done():
+            # Not awaited: on a stalled line a cancelled call waits for the broker, too.
+            opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+            opening.cancel()
+            raise TimeoutError
+        return opening.result()
 
     async def _watch(self, session: Session) -> None:
         """Return when the session is lost or the worker is to stop."""
-        lost = asyncio.create_task(session.lost.wait())
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            while not lost.done() and not stopping.done():
-                await session.check(IDLE_LIMIT_SECONDS)
-                await asyncio.wait(
-                    {lost, stopping},
-                    timeout=self._settings.watch_seconds,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-        finally:
-            lost.cancel()
-            stopping.cancel()
+        while not session.lost.is_set() and not self._stopping.is_set():
+            await session.check(IDLE_LIMIT_SECONDS)
+            await self._until_the_end_of(session, self._settings.watch_seconds)
+
+    async def _until_the_end_of(self, session: Session, at_most_seconds: float) -> None:
+        """Return when the session is lost or the worker is to stop, or after so many seconds."""
+        endings = {asyncio.create_task(one.wait()) for one in (session.lost, self._stopping)}
+        await asyncio.wait(endings, timeout=at_most_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for ending in endings:
+            ending.cancel()

@@ -23,6 +23,11 @@ MAX_DELAY_MS: Final = (2**LEVELS - 1) * UNIT_MS
 """Longest delay of the chain: 511.875 s."""
 
 
+def due_at_ms(delay_seconds: float, now_ms: int) -> int:
+    """When what is delayed from now on is to come back, in ms since the epoch."""
+    return now_ms + min(round(delay_seconds * 1000), MAX_DELAY_MS)
+
+
 @dataclass(frozen=True, slots=True)
 class DelayTarget:
     """Where to publish. `mandatory` says whether the broker can tell an unroutable publish."""

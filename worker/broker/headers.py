@@ -28,6 +28,7 @@ DEAD_AT: Final = "consent-dead-at"
 REPLAYS: Final = "consent-replays"
 PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
 BUNDLE: Final = "consent-bundle"
+DUE_AT: Final = "consent-due-at"
 RETURNS: Final = "x-delivery-count"
 """The broker's own: how often it had a message back unsettled."""
 
@@ -50,6 +51,7 @@ OWN_HEADERS: Final = frozenset(
         REPLAYS,
         PRODUCER_MESSAGE_ID,
         BUNDLE,
+        DUE_AT,
     }
 )
 
@@ -59,6 +61,8 @@ MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
 _LONGEST_TEXT: Final = 1024
 MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
+MAX_LATENESS_MS: Final = 31 * 86_400_000
+"""A fleet may be down for days; what says more was written by somebody else."""
 LARGEST_BUNDLE_BYTES: Final = 1024 * 1024
 """No bundle that a worker packs is larger."""
 
@@ -149,6 +153,19 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         blocked_since_ms=_blocked_since(headers, now_ms),
         is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
     )
+
+
+def lateness_seconds(headers: Mapping[str, Any], now_ms: int) -> float | None:
+    """How late what waited in the delay comes back, by this worker's clock; 0 for what is early,
+    None where nobody can say. Only measured by, so a value that is none of ours does no harm.
+    """
+    due_at_ms = headers.get(DUE_AT)
+    if type(due_at_ms) is not int:
+        return None
+    late_ms = now_ms - due_at_ms
+    if not -MAX_CLOCK_SKEW_MS <= late_ms <= MAX_LATENESS_MS:
+        return None
+    return max(late_ms, 0) / 1000
 
 
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:

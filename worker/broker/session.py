@@ -36,6 +36,7 @@ from worker.broker.consumer import Incoming
 from worker.broker.deliveries import Deliveries
 from worker.broker.headers import most_body_bytes
 from worker.broker.intake import Intake
+from worker.broker.locks import take_lock
 from worker.broker.publisher import Publisher
 from worker.broker.publishing import Publish
 from worker.broker.publishing_line import PublishingLine
@@ -61,7 +62,11 @@ class Handler(Protocol):
 
 
 class Session:
-    """Opened by `open`, it lives until `lost` is set."""
+    """Connected by `connect` and opened by `open`, it lives until `lost` is set.
+
+    A worker that keeps the state of newest-wins for itself is to be the only one, so in between it
+    must get a lock, which lives on the connection of the intake: who lost that consumes nothing.
+    """
 
     def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
         self._settings = settings
@@ -72,6 +77,8 @@ class Session:
         self._released: set[Channel] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._deliveries = Deliveries()
+        self._needs_lock = settings.redis_url is None
         self.intakes: list[Intake] = []
         self._checking: asyncio.Task[None] | None = None
         self.last_heard_at = 0.0
@@ -82,11 +89,22 @@ class Session:
         """Messages that the broker was told to make dead letters of, unread."""
         self.is_draining = False
 
-    async def open(self) -> None:
-        """Connect, declare the topology and start consuming; raises what the broker answers."""
-        deliveries = Deliveries()
-        intake = self._connection = await connect(self._settings, "intake", deliveries)
+    async def connect(self) -> None:
+        """Open the line of the intake; raises what the broker answers."""
+        intake = self._connection = await connect(self._settings, "intake", self._deliveries)
         intake.close_callbacks.add(lambda *_: self.end("the intake connection closed"), weak=False)
+
+    async def may_consume(self) -> bool:
+        """Whether no other worker without a shared store does, from now on. Asked again, it takes
+        a lock back that a policy with `expires` has deleted. Raises what the broker answers.
+        """
+        if not self._needs_lock:
+            return True
+        return await take_lock(self._line, self._topology.names.single_worker)
+
+    async def open(self) -> None:
+        """Declare the topology and start consuming; raises what the broker answers."""
+        intake = self._line
         self._publisher = Publisher(self._new_line, self._settings.publish_timeout, self.end)
         await self._publisher.start()
         self._watch_channel = await intake.channel(publisher_confirms=False)
@@ -106,7 +124,7 @@ class Session:
         )
         suspects = Intake(self, names.suspects, 1, take, most_body_bytes=most)
         for one in (events, retries, parked, suspects):
-            await one.start(intake, deliveries.sieve)
+            await one.start(intake, self._deliveries.sieve)
             self.intakes.append(one)
 
     def publish(
@@ -208,6 +226,9 @@ class Session:
 
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
+            if not await self.may_consume():
+                self.end("another worker without a shared store consumes")
+                return
             for name in [queue.name for queue in self._topology.queues]:
                 queue = await self._watch_channel.declare_queue(name, passive=True)
                 ready = queue.declaration_result.message_count or 0
@@ -246,6 +267,12 @@ class Session:
     def release(self, channel: Channel) -> None:
         """`channel` is about to be closed by us."""
         self._released.add(channel)
+
+    @property
+    def _line(self) -> AbstractConnection:
+        if self._connection is None:
+            raise ConnectionError("not connected")
+        return self._connection
 
     def _new_line(self) -> PublishingLine:
         return PublishingLine(self._settings, self._topology)

@@ -97,6 +97,16 @@ class Names:
         """Exchange and queue of the dead letters."""
         return f"{self.namespace}.dead-letters"
 
+    @property
+    def single_worker(self) -> str:
+        """The lock of the worker that keeps the state of newest-wins for itself."""
+        return f"{self.namespace}.single-worker"
+
+    @property
+    def dead_letters_lock(self) -> str:
+        """The lock of the command that works on the dead letters."""
+        return f"{self.namespace}.dead-letters.lock"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

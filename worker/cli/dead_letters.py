@@ -21,9 +21,10 @@ from worker.broker.channels import tells_of_the_line
 from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
 from worker.broker.topology import Names
 from worker.broker.window import Window
+from worker.cli.alone import alone
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, complain, print_json, say
+from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import as_meant, in_column, json_shown, shown
 from worker.settings import WorkerSettings
@@ -245,17 +246,21 @@ class _Pass:
 async def _pass(
     verb: str, *, bar: bool = True, so_far: Callable[[], str] = lambda: ""
 ) -> AsyncIterator[_Pass]:
-    """A pass that gives back what it did not settle. Raises `BrokerAway`."""
-    settings = WorkerSettings()
+    """A pass that gives back what it did not settle, while no other command works on the dead
+    letters: what one holds the other can't see. Raises `BrokerAway`.
+    """
+    settings = command_settings()
+    names = Names(settings.namespace)
     async with broker_connection(settings, "dead-letters", so_far) as connection:
         reading = [await connection.channel(publisher_confirms=False) for _ in range(_READERS)]
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        letters = DeadLetters(reading, publishing, Names(settings.namespace))
+        letters = DeadLetters(reading, publishing, names)
         with stoppable() as stop:
-            total = await letters.count()
-            with progress(verb, total, wanted=bar) as advance:
-                yield _Pass(letters, total, stop, advance)
-            await letters.give_back()
+            async with alone(connection, names.dead_letters_lock, stop):
+                total = await letters.count()
+                with progress(verb, total, wanted=bar) as advance:
+                    yield _Pass(letters, total, stop, advance)
+                await letters.give_back()
 
 
 @dataclass(slots=True)

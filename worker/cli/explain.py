@@ -12,12 +12,11 @@ import typer
 
 from worker.adobe.streaming import build_request, masked_headers
 from worker.cli.integrations import find_integration
-from worker.cli.shared import print_json, read_input, say
+from worker.cli.shared import command_settings, print_json, read_input, say
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
 from worker.service import build_registry, endpoint_policy, secret_source
-from worker.settings import WorkerSettings
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Early, Reject, Skip
 from worker.transform.xdm import build_payload, build_record, encode_message
@@ -113,7 +112,7 @@ def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
 
 
 def _find(integration_id: str, config: str) -> Integration:
-    settings = WorkerSettings()
+    settings = command_settings()
     if config:
         try:
             return load_integration(

@@ -9,7 +9,7 @@ import typer
 
 from worker.adobe.client import AdobeClient
 from worker.adobe.http import open_session
-from worker.cli.shared import print_json, say
+from worker.cli.shared import command_settings, print_json, say
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
@@ -49,7 +49,7 @@ def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
     """List the valid integrations, without secrets; name the files of others on standard error."""
-    registry = _loaded(WorkerSettings())
+    registry = _loaded(command_settings())
     rows = [
         {
             "id": one.id,
@@ -72,7 +72,7 @@ def list_all(
 @app.command("validate")
 def validate() -> None:
     """Validate every file; exit 2 and name file, field and rule when one is bad."""
-    registry = _loaded(WorkerSettings())
+    registry = _loaded(command_settings())
     if registry.invalid:
         raise InvalidIntegrations(registry.invalid)
     say(f"{len(registry)} integrations are valid")
@@ -88,7 +88,7 @@ def check(
 
     Without an id, exit 2 when all that is valid passed and a file is not.
     """
-    settings = WorkerSettings()
+    settings = command_settings()
     registry = _loaded(settings)
     wanted = [find_integration(registry, integration)] if integration else registry.integrations
 

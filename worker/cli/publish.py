@@ -19,9 +19,8 @@ from worker.broker.window import Window
 from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, say, topology_of
+from worker.cli.shared import broker_connection, command_settings, say, topology_of
 from worker.cli.streams import CHUNK_BYTES, chunks
-from worker.settings import WorkerSettings
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0
@@ -83,7 +82,7 @@ class _Publishing:
 
     async def run(self, descriptor: int, total: int | None) -> None:
         """Raises `BadInput`, `Interrupted` or `BrokerAway`, each saying how far it came."""
-        settings = WorkerSettings()
+        settings = command_settings()
         topology = topology_of(settings)
         async with broker_connection(settings, "publish", self._so_far) as connection:
             await _ensure(connection, topology)

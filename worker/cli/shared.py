@@ -23,7 +23,7 @@ from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
 from worker.redaction import redact
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, judge_environment, unknown_in_use
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30
@@ -93,6 +93,14 @@ def what_happened(error: Exception) -> str:
             return "RabbitMQ did not answer in time"
         case _:
             return f"the connection to RabbitMQ was lost ({type(error).__name__})"
+
+
+def command_settings() -> WorkerSettings:
+    """The settings of a command, which names on standard error what is none of them."""
+    settings = WorkerSettings()
+    for sentence in unknown_in_use(judge_environment()):
+        complain(sentence)
+    return settings
 
 
 def topology_of(settings: WorkerSettings) -> Topology:

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from worker.broker.topology import declare
-from worker.cli.shared import broker_connection, print_json, say, topology_of
-from worker.settings import WorkerSettings
+from worker.cli.shared import broker_connection, command_settings, print_json, say, topology_of
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
 
@@ -20,7 +19,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what the worker needs on the broker, without asking it."""
-    topology = topology_of(WorkerSettings())
+    topology = topology_of(command_settings())
     if as_json:
         print_json(asdict(topology))
         return
@@ -39,7 +38,7 @@ def declare_all() -> None:
 
 
 async def _declare() -> None:
-    settings = WorkerSettings()
+    settings = command_settings()
     topology = topology_of(settings)
     async with broker_connection(settings, "topology") as connection:
         await declare(connection, topology)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from worker.adobe.deadline import Deadline, awake_or_not, until
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
@@ -155,9 +156,16 @@ class Courier:
 
         Raises `StoreUnavailable`, and then nothing was sent.
         """
+        with until(Deadline(awake_or_not() + self._attempt_seconds)):
+            return await self._deliver(integration, groups, slots)
+
+    async def _deliver(
+        self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
+    ) -> list[tuple[Delivery, Result]]:
+        # From before the store is asked: the lease runs since then, however late its answer is.
+        deadline = time.monotonic() + self._attempt_seconds
         claims = [Claim(group[0].user, _claimed(integration, group)) for group in groups]
         answers = await self._gate.store.begin(integration.id, claims)
-        deadline = time.monotonic() + self._attempt_seconds
         results: list[tuple[Delivery, Result]] = []
         parcels: list[_Parcel] = []
         for group, answer in zip(groups, answers, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -12,6 +13,10 @@ from worker.ordering.store import NewestStore, Settlement, StoreUnavailable
 log = structlog.get_logger(__name__)
 
 _PING_SECONDS = 0.5
+_LONGEST_PING_SECONDS = 8.0
+_STEADY_SECONDS = 10.0
+"""A store that answers pings, and not what it is for, closes the gate again at once: it is asked
+less and less often then, until the gate has been open for so long."""
 
 
 class StoreGate:
@@ -24,6 +29,8 @@ class StoreGate:
         self.problem = ""
         self._on_open: list[Callable[[], None]] = []
         self._opening: asyncio.Task[None] | None = None
+        self._opened_at = -_STEADY_SECONDS
+        self._pause_seconds = _PING_SECONDS
 
     @property
     def is_open(self) -> bool:
@@ -38,7 +45,26 @@ class StoreGate:
         if self._opening is None or self._opening.done():
             log.error("ordering.unavailable", detail=str(problem))
             self.problem = str(problem)
+            is_steady = time.monotonic() - self._opened_at >= _STEADY_SECONDS
+            doubled = min(self._pause_seconds * 2, _LONGEST_PING_SECONDS)
+            self._pause_seconds = _PING_SECONDS if is_steady else doubled
             self._opening = asyncio.create_task(self._reopen())
+
+    async def check(self) -> None:
+        """Ask the store, unless that is being done: one that is away is to be known before an event
+        needs it.
+        """
+        if self.is_open:
+            try:
+                await self.store.ping()
+            except StoreUnavailable as problem:
+                self.close(problem)
+
+    async def watch(self, every_seconds: float) -> None:
+        """Check so often, for ever."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            await self.check()
 
     async def settle(
         self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
@@ -64,7 +90,7 @@ class StoreGate:
 
     async def _reopen(self) -> None:
         while True:
-            await asyncio.sleep(_PING_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
             try:
                 await self.store.ping()
             except StoreUnavailable as problem:
@@ -73,5 +99,6 @@ class StoreGate:
                 break
         log.info("ordering.available")
         self.problem = ""
+        self._opened_at = time.monotonic()
         for callback in self._on_open:
             callback()

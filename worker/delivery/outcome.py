@@ -80,3 +80,7 @@ class Dead:
 
 
 Outcome = Skipped | Retried | Parked | Dead
+
+ReturnKind = Literal["retry", "parked"]
+"""What came out of the delay, by the queue that it came to: `retry` is due for its next attempt (or
+was parked as busy), `parked` was held back for any other reason."""

@@ -18,7 +18,7 @@ from pamqp.commands import Basic
 
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
-from worker.broker.delay import DelayKindTargets
+from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.frames import encode_content_header
 from worker.broker.headers import RetryState
 from worker.broker.republish import successor_of
@@ -68,10 +68,13 @@ class _Gathered:
 
 
 class Parking:
-    """Publishes what is parked. Each event is settled when the broker has confirmed it."""
+    """Publishes what is parked. Each event is settled when the broker has confirmed it. `now_ms` is
+    the time in ms since the epoch.
+    """
 
-    def __init__(self, delay: DelayKindTargets) -> None:
+    def __init__(self, delay: DelayKindTargets, now_ms: Callable[[], int]) -> None:
         self._delay = delay
+        self._now_ms = now_ms
         self._gathered: dict[_Kind, _Gathered] = {}
 
     def park(
@@ -117,13 +120,14 @@ class Parking:
             return  # it was full before its time
         del self._gathered[gathered.kind]
         to = self._delay.target(gathered.delay_seconds, parked=True)
+        due = {names.DUE_AT: due_at_ms(gathered.delay_seconds, self._now_ms())}
         count = len(gathered.packed)
         if count == 1:
             # By itself, so that a person who looks at the queue can read it.
             properties, body = gathered.properties[0], gathered.packed[0][1]
-            properties.headers = (properties.headers or {}) | to.headers
+            properties.headers = (properties.headers or {}) | due | to.headers
         else:
-            own = gathered.own | {names.BUNDLE: count} | to.headers
+            own = gathered.own | {names.BUNDLE: count} | due | to.headers
             properties = successor_of(Basic.Properties(), own)
             body = pack(gathered.packed)
         gathered.kind.session.publish(

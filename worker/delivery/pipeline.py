@@ -19,11 +19,12 @@ import structlog
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
-from worker.broker.delay import DelayKindTargets, by_few_levels
+from worker.broker.delay import DelayKindTargets, by_few_levels, due_at_ms
 from worker.broker.headers import (
     FRESH,
     InvalidHeaders,
     RetryState,
+    lateness_seconds,
     read_retry_state,
     write_retry_state,
 )
@@ -56,6 +57,7 @@ from worker.delivery.outcome import (
     Parked,
     ParkReason,
     Retried,
+    ReturnKind,
     Skipped,
 )
 from worker.delivery.pace import RequestPace
@@ -112,6 +114,7 @@ class Observer(Protocol):
     ) -> None: ...
     def delivered_late(self, integration_id: str, delivery: Delivery) -> None: ...
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None: ...
+    def came_back(self, kind: ReturnKind, late_seconds: float) -> None: ...
     def blocked(self, integration_id: str, failure: Failure) -> None: ...
     def unblocked(self, integration_id: str) -> None: ...
 
@@ -154,6 +157,10 @@ class Pipeline:
         self._policy = policy
         self._delay = delay
         self._queues = queues
+        self._return_kinds: dict[str, ReturnKind] = {
+            queues.retries: "retry",
+            queues.parked: "parked",
+        }
         self._limits = limits
         self._observer = observer
         self._clock = clock
@@ -161,7 +168,7 @@ class Pipeline:
         self._gate = gate
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
-        self._parking = Parking(delay)
+        self._parking = Parking(delay, self._now_ms)
         self._hourly = Hourly()
         self._opening = Opening(self._open_guarded, self.take)
         self._begun = Begun(limits.retries_in_hand, time.monotonic)
@@ -195,6 +202,7 @@ class Pipeline:
     # From a message to deliveries
 
     def _take(self, message: Incoming) -> None:
+        self._note_lateness(message)
         if names.BUNDLE in message.headers:
             self._opening.add(message)
             return
@@ -228,6 +236,15 @@ class Pipeline:
             self._route_named(message, state, state.integration_id, envelope, is_alone)
         else:
             self._route(message, state, envelope, is_alone)
+
+    def _note_lateness(self, message: Incoming) -> None:
+        """Tell how late a message comes out of the delay, the first time that it is handed out."""
+        kind = self._return_kinds.get(message.queue)
+        if kind is None or names.DUE_AT not in message.headers or _returns_of(message):
+            return
+        late_seconds = lateness_seconds(message.headers, self._now_ms())
+        if late_seconds is not None:
+            self._observer.came_back(kind, late_seconds)
 
     def _open_or_park_again(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         """The turn of a bundle of parked events has come: those that are to be handled now, and
@@ -724,8 +741,14 @@ class Pipeline:
         parked: bool = False,
     ) -> None:
         to = self._delay.target(delay_seconds, parked=parked)
+        due = {names.DUE_AT: due_at_ms(delay_seconds, self._now_ms())}
         self._publish(
-            message, to.exchange, to.routing_key, own | to.headers, settle, mandatory=to.mandatory
+            message,
+            to.exchange,
+            to.routing_key,
+            own | due | to.headers,
+            settle,
+            mandatory=to.mandatory,
         )
 
     def _publish(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from worker.delivery.outcome import Dead, Outcome, Parked, Retried, Skipped
+from worker.delivery.outcome import Dead, Outcome, Parked, Retried, ReturnKind, Skipped
 
 
 class Metrics:
@@ -23,6 +23,13 @@ class Metrics:
             "Seconds from taking a delivery up to its outcome, by outcome.",
             ["outcome"],
             buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self._lateness = Histogram(
+            "consent_lateness_seconds",
+            "Seconds that what waited in the delay came back late, by kind: retry or parked.",
+            ["kind"],
+            buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600),
             registry=self.registry,
         )
         # Kept at hand, since finding them by their labels costs more than counting.
@@ -85,6 +92,10 @@ class Metrics:
         """Count events that were parked once more, undecided."""
         counter, _ = self._counted_by(integration_id or "none", "parked", reason)
         counter.inc(events)
+
+    def count_lateness(self, kind: ReturnKind, seconds: float) -> None:
+        """Count a message that came back from the delay so late."""
+        self._lateness.labels(kind).observe(seconds)
 
     def forget_lanes(self) -> None:
         """Before all lanes that there are tell theirs anew."""

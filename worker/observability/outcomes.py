@@ -11,7 +11,7 @@ import structlog
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
-from worker.delivery.outcome import Dead, Failure, Outcome, Parked, ParkReason, Retried
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, ParkReason, Retried, ReturnKind
 from worker.observability.metrics import Metrics, describe
 from worker.redaction import shown_id
 
@@ -134,6 +134,10 @@ class OutcomeLog:
             self._log.debug(
                 "bundle.parked", integration=integration_id, reason=reason, events=events
             )
+
+    def came_back(self, kind: ReturnKind, late_seconds: float) -> None:
+        """A message that waited in the delay is handed out, so much later than asked for."""
+        self._metrics.count_lateness(kind, late_seconds)
 
     def blocked(self, integration_id: str, failure: Failure) -> None:
         """An integration is blocked: a person must mend its set-up."""

@@ -24,7 +24,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.newest import Stamp
@@ -62,6 +62,16 @@ class _Script:
 _BEGIN: Final = _Script("begin.lua")
 _SETTLE: Final = _Script("settle.lua")
 _ORGANIZATIONS: Final = _Script("organizations.lua")
+_PING: Final = _Script("ping.lua")
+_PING_MS: Final = 60_000
+_REFUSALS: Final = {
+    "OOM": "is out of memory and refuses writes; raise maxmemory",
+    "READONLY": "is a read-only replica; CONSENT_WORKER_REDIS_URL must lead to the primary",
+    "MISCONF": "can't save to its disk and refuses writes",
+    "NOREPLICAS": "has too few replicas and refuses writes",
+}
+"""By Redis's code: what an operator has to mend."""
+_CLASSES: Final[dict[type, str]] = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
 
 
 class _Hold(NamedTuple):
@@ -175,8 +185,8 @@ class RedisStore:
         return f"{self._namespace}:organizations"
 
     async def ping(self) -> None:
-        """See `NewestStore`."""
-        await self._call(self._client.ping)
+        """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
+        await self._run(_PING, [f"{self._namespace}:ping"], (self._owner, _PING_MS))
 
     async def close(self) -> None:
         """See `NewestStore`; trouble while closing is no trouble any more."""
@@ -278,8 +288,7 @@ class RedisStore:
             text = f"Redis did not answer within {self._timeout_seconds:g} s"
             raise StoreUnavailable(text) from None
         except _TROUBLE as error:
-            # Only the kind of the error: the text of somebody else's may quote what it was given.
-            raise StoreUnavailable(f"Redis can't be used: {type(error).__name__}") from None
+            raise StoreUnavailable(f"Redis {_problem(error)}") from None
 
 
 def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
@@ -305,6 +314,15 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
             f"database, and no unknown options ({type(error).__name__})"
         ) from None
     return Redis.from_pool(pool)
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong, in words of ours: the text of somebody else may quote what it was given."""
+    said = {word.strip("-@:") for word in str(error).split()}
+    # redis-py takes the code off where it has a class for it; an older Redis says it later.
+    kind = _CLASSES.get(type(error))
+    code = kind or next((one for one in _REFUSALS if one in said), None)
+    return _REFUSALS[code] if code else f"can't be used: {type(error).__name__}"
 
 
 def _text(value: bytes) -> str:

@@ -136,7 +136,7 @@ class NewestStore(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return if the store can be used now."""
+        """Return if the store can be written now, which it finds out by a write."""
         ...
 
     async def close(self) -> None:

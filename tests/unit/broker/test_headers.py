@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from worker.broker.headers import (
     InvalidHeaders,
     RetryState,
+    lateness_seconds,
     read_retry_state,
     write_retry_state,
 )
@@ -73,3 +74,32 @@ def test_the_larger_measure_of_elapsed_time_counts() -> None:
     assert RetryState("a", 1, NOW - 9000, 4000).elapsed_seconds(NOW) == 9
     assert RetryState("a", 1, NOW + 9000, 4000).elapsed_seconds(NOW) == 4
     assert RetryState().elapsed_seconds(NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("due_at_ms", "late_seconds"),
+    [
+        pytest.param(NOW - 185_250, 185.25, id="late"),
+        pytest.param(NOW, 0, id="at once"),
+        pytest.param(NOW + 700, 0, id="early by a rounded delay or another clock"),
+        pytest.param(NOW - 31 * 86_400_000, 31 * 86_400, id="after a month"),
+        pytest.param(NOW - 32 * 86_400_000, None, id="older than any"),
+        pytest.param(NOW + 3_600_001, None, id="far future"),
+        pytest.param(0, None, id="the epoch"),
+        pytest.param(-1, None, id="before the epoch"),
+        pytest.param(True, None, id="boolean"),
+        pytest.param(float(NOW), None, id="fraction"),
+        pytest.param("yesterday", None, id="text"),
+        pytest.param({"a": 1}, None, id="table"),
+    ],
+)
+def test_lateness_is_measured_by_what_is_ours_alone(
+    due_at_ms: Any, late_seconds: float | None
+) -> None:
+    headers = GOOD | {"consent-due-at": due_at_ms}
+    assert lateness_seconds(headers, NOW) == late_seconds
+    assert read_retry_state(headers, NOW) == read_retry_state(GOOD, NOW), "it does no harm"
+
+
+def test_what_was_not_delayed_is_not_late() -> None:
+    assert lateness_seconds(GOOD, NOW) is None

@@ -63,6 +63,7 @@ class Worker:
         self.hand = Hand()
         self.shop = shop
         self.told: list[str] = []
+        self.lateness: list[tuple[str, float]] = []
         began = now()
         self.pipeline = Pipeline(
             routes=self,
@@ -117,6 +118,9 @@ class Worker:
 
     def parked_again(self, _: str, reason: str, events: int) -> None:
         self.told += ["parked again"] * events
+
+    def came_back(self, kind: str, late_seconds: float) -> None:
+        self.lateness.append((kind, late_seconds))
 
     def blocked(self, _: str, failure: Failure) -> None:
         self.told.append("block")

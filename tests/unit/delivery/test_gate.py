@@ -171,3 +171,49 @@ async def test_stopping_asks_no_more_and_lets_go_of_the_store(is_closed: bool) -
     await after(60)
     assert store.pings == 0
     assert store.is_closed
+
+
+@in_virtual_time
+async def test_a_check_finds_what_is_away_before_an_event_does() -> None:
+    store = Store()
+    gate = StoreGate(store)
+    watching = asyncio.create_task(gate.watch(5))
+    await gate.check()
+    assert (gate.is_open, store.pings) == (True, 1)
+    await after(4.9)
+    assert store.pings == 1
+    store.away["ping"] = 3
+    await after(0.2)
+    assert not gate.is_open
+    await after(2)
+    assert gate.is_open
+    assert store.pings == 5, "asked by the watch, and four times until it was back"
+    watching.cancel()
+
+
+@in_virtual_time
+async def test_a_closed_gate_is_not_checked_beside() -> None:
+    store = Store()
+    store.away["ping"] = 1000
+    gate = StoreGate(store)
+    gate.close(AWAY)
+    await gate.check()
+    assert store.pings == 0
+    await gate.stop()
+
+
+@in_virtual_time
+async def test_a_store_that_only_takes_pings_is_asked_less_and_less() -> None:
+    gate = StoreGate(Store())
+
+    async def seconds_closed() -> float:
+        began = now()
+        gate.close(AWAY)
+        while not gate.is_open:
+            await after(0.01)
+        return now() - began
+
+    took = [await seconds_closed() for _ in range(7)]
+    assert took == pytest.approx([0.5, 1, 2, 4, 8, 8, 8], abs=0.05)
+    await after(10)
+    assert await seconds_closed() == pytest.approx(0.5, abs=0.05), "steady meanwhile"

@@ -12,6 +12,7 @@ from worker.broker.frames import encode_content_header
 from worker.broker.headers import (
     ATTEMPTS,
     BUNDLE,
+    DUE_AT,
     ELAPSED,
     FIRST_ATTEMPT_AT,
     INTEGRATION,
@@ -136,7 +137,8 @@ async def test_a_bundle_that_finds_no_room_at_all_is_parked_whole() -> None:
     assert shop.told[-5:] == ["parked again"] * 5
     assert len(shop.published) == 2
     assert shop.latest.body == bundle.body
-    assert shop.latest.headers == bundle.headers | {PARKS: 2}
+    due = {DUE_AT: shop.latest.headers[DUE_AT]}
+    assert shop.latest.headers == bundle.headers | {PARKS: 2} | due
     assert shop.latest.properties.message_id != bundle.properties.message_id
 
 
