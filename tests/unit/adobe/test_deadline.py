@@ -17,9 +17,10 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.deadline import Deadline, is_too_late, until
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import ExchangeFailed, exchange, open_session
-from worker.adobe.replies import Accepted, Retryable
-from worker.delivery.courier import Courier
+from worker.adobe.replies import Accepted
+from worker.delivery.courier import Courier, Untried
 from worker.delivery.gate import StoreGate
+from worker.delivery.slots import RequestSlots
 from worker.ordering.memory import MemoryStore
 from worker.ordering.store import Claim, Contended, Granted, Timing
 
@@ -140,16 +141,15 @@ async def test_a_woken_worker_sends_nothing_of_an_attempt_that_is_over(upserts: 
         client = AdobeClient(session, LOCAL, ims_url=f"{url}/token", platform_url=url)
         store = _SlowStore(Timing())
         courier = Courier(client, StoreGate(store), ATTEMPT_SECONDS)
-        hand = Hand()
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "lena")]])
+        hand, slots = Hand(), RequestSlots(8)
+        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "lena")]], slots)
         assert isinstance(result, Accepted)
         asked_in_time = len(server.asked)
         assert asked_in_time, "there is a kept-alive line now"
         store.stop_seconds = ATTEMPT_SECONDS * 1.2
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=1)]])
-        assert isinstance(result, Retryable)
-        assert result.error == "timeout"
+        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=1)]], slots)
+        assert isinstance(result, Untried), "which is no attempt"
         assert len(server.asked) == asked_in_time
         store.stop_seconds = 0
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=2)]])
+        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=2)]], slots)
         assert isinstance(result, Accepted)
