@@ -114,10 +114,10 @@ class Service:
         return problems
 
     def notes(self) -> list[str]:
-        """What does not, but should be looked at."""
+        """What does not, but should be looked at. Anybody may read it: nothing of it is Adobe's."""
         notes = self._registry.notes + [
-            f"integration {lane.integration.id} is blocked: "
-            f"{lane.block.failure.error}: {lane.block.failure.detail}"
+            f"integration {lane.integration.id} is blocked: {lane.block.failure.error}; "
+            "the log has more of it, integration.blocked"
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
@@ -148,7 +148,11 @@ class Service:
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
         async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
             client = AdobeClient(
-                http, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
+                http,
+                policy,
+                ims_url=settings.ims_url,
+                platform_url=settings.platform_url,
+                fingerprint_key=settings.ordering_secret.get_secret_value().encode(),
             )
             gate = self._gate = StoreGate(store)
             pipeline = self._pipeline = Pipeline(

@@ -96,7 +96,11 @@ def check(
         policy = endpoint_policy(settings)
         async with open_session(policy, settings.attempt_timeout_seconds) as session:
             client = AdobeClient(
-                session, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
+                session,
+                policy,
+                ims_url=settings.ims_url,
+                platform_url=settings.platform_url,
+                fingerprint_key=settings.ordering_secret.get_secret_value().encode(),
             )
             ok = True
             for one in wanted:
