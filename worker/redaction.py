@@ -6,6 +6,7 @@ error; this one catches what comes from outside, such as the text of somebody el
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -27,6 +28,18 @@ _TRACES: Final = re.compile(
 )
 """One of these is in every text that a pattern matches; most texts have none."""
 _ID_CHARACTERS: Final = 64
+_MOST_DIGITS: Final = 6
+_RANDOM_ID: Final = re.compile(
+    r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})"
+    r"|[0-9A-HJKMNP-TV-Z]{26}",
+    re.ASCII,
+)
+_COUNTER: Final = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+){0,7}", re.ASCII)
+_HEX: Final = re.compile(r"[0-9]{1,6}|(?=[0-9a-f]*[0-9])(?![0-9]+$)[0-9a-f]{1,16}", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z]{1,6}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_KEPT_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_LONG_NUMBER: Final = re.compile(r"[0-9]{7}", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
 
 
@@ -41,6 +54,33 @@ def redact(text: str) -> str:
 
 
 def shown_id(text: str) -> str | None:
-    """An id that a producer could fill with anything, if it has an id's shape; else None."""
-    plausible = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
-    return text if plausible and len(text) <= _ID_CHARACTERS else None
+    """An id that a producer could fill with anything, if it tells of nobody by its shape; else
+    None.
+
+    Such are UUIDs, hexadecimal and Crockford's base 32 of random ids, and counters with one word of
+    at most six letters and six digits (`ev-0001`). A full name, an address or a telephone number
+    has none of these shapes.
+    """
+    if _RANDOM_ID.fullmatch(text) is not None:
+        return text
+    parts = _COUNTER.fullmatch(text) and re.split("[-_]", text)
+    words = [one for one in parts or () if not _HEX.fullmatch(one)]
+    digits = sum(len(one) for one in parts or () if one.isdigit())
+    is_harmless = len(words) <= 1 and all(map(_WORD.fullmatch, words)) and digits <= _MOST_DIGITS
+    return text if parts and is_harmless and len(text) <= _ID_CHARACTERS else None
+
+
+def shown_name(text: str) -> str | None:
+    """The name of a thing that somebody else chose, if it is one by its shape; else None."""
+    return text if _NAME.fullmatch(text) is not None and not _LONG_NUMBER.search(text) else None
+
+
+def kept_id(text: str) -> str:
+    """A producer's id of its message, as it may stand in a header: one with a blank, an `@`, a long
+    number or more than 128 characters becomes its SHA-256, which the producer can compute, too.
+    """
+    is_id = _KEPT_ID.fullmatch(text) is not None
+    if is_id and (_RANDOM_ID.fullmatch(text) or not _LONG_NUMBER.search(text)):
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"sha256-{digest[:32]}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
-from worker.redaction import redact
+from worker.redaction import kept_id, redact, shown_id, shown_name
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,57 @@ def test_masking_takes_a_time_in_line_with_the_text(part: str) -> None:
     begun = time.perf_counter()
     redact(part * (100_000 // len(part)))
     assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        *("ev-0001", "0d5c-ev_1", "3f0a6c1e-ev-0001", "event-12", "large", "a", "7", "letter-5"),
+        *("7b1d2c34-1111-4222-8333-944455556666", "7B1D2C34-1111-4222-8333-944455556666"),
+        *("0123456789abcdef" * 2, "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+    ],
+)
+def test_an_id_that_tells_of_nobody_is_shown(harmless: str) -> None:
+    assert shown_id(harmless) == harmless
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        *("lena@b.example", "lena%40b.example", "lena_lindqvist", "lena-lindqvist", "lindqvist"),
+        *("491705550161", "1234567", "49-170-555-0161", "+49 170", "4711-PLANTED", "jane1985"),
+        *("ev-1\n", "ev 1", "Zoë", "²", "", "-", "x" * 65, "1-" * 30 + "1", "bGVuYUBiLmV4YW1wbGU"),
+        "7b1d2c34-1111-4222-8333-944455556666x",
+    ],
+)
+def test_an_id_that_may_tell_of_a_person_is_not_shown(telling: str) -> None:
+    assert shown_id(telling) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        ("from-the-producer", True),
+        ("7b1d2c34-1111-4222-8333-944455556666", True),
+        ("9" * 32, True),
+        ("order:77/3", True),
+        ("lena@b.example", False),
+        ("Lena Lindqvist", False),
+        ("+491705550161", False),
+        ("Zoë", False),
+        ("x" * 129, False),
+        ("\ud800", False),
+    ],
+)
+def test_a_producers_id_is_kept_or_its_digest(given: str, is_kept: bool) -> None:
+    kept = kept_id(given)
+    assert (kept == given) is is_kept
+    assert is_kept or re.fullmatch("sha256-[0-9a-f]{32}", kept)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_shown"),
+    [("northwind-eu", True), ("lena@b.example", False), ("491705550161", False), ("a b", False)],
+)
+def test_a_name_is_shown_by_its_shape(given: str, is_shown: bool) -> None:
+    assert shown_name(given) == (given if is_shown else None)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -17,6 +17,7 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
+from worker.adobe.replies import ErrorCode
 from worker.broker.channels import tells_of_the_line
 from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
 from worker.broker.topology import Names
@@ -26,6 +27,7 @@ from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, complain, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import as_meant, in_column, json_shown, shown
+from worker.delivery.outcome import DeadReason, codes_of
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
@@ -33,6 +35,9 @@ app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead l
 _AT_ONCE: Final = 100
 _READERS: Final = 8
 _NAMED_AT_MOST: Final = 20
+_UNKNOWN: Final = "unknown"
+_REASONS: Final = codes_of(DeadReason) | {"unroutable"}
+_ERRORS: Final = codes_of(DeadReason) | codes_of(ErrorCode)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
@@ -215,7 +220,7 @@ class _Pass:
     ) -> AsyncIterator[tuple[AbstractIncomingMessage, DeadLetter]]:
         """Those that are chosen, until the command is asked to stop."""
         async for message in self.letters.read(self.total):
-            letter = describe(message)
+            letter = _as_told(describe(message))
             if chosen.matches(letter, int(time.time() * 1000)):
                 yield message, letter
             self.advance()
@@ -314,6 +319,15 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
         finally:
             await window.drain()
     return run.stop, tally
+
+
+def _as_told(letter: DeadLetter) -> DeadLetter:
+    """`letter` with codes of ours alone: whoever may publish to the queue may write others."""
+    return replace(
+        letter,
+        reason=letter.reason if letter.reason in _REASONS else _UNKNOWN,
+        error=letter.error if letter.error is None or letter.error in _ERRORS else _UNKNOWN,
+    )
 
 
 def _not_there(letter_id: str) -> None:

@@ -24,6 +24,7 @@ from worker.broker.headers import (
     FRESH,
     InvalidHeaders,
     RetryState,
+    integration_id_in,
     read_retry_state,
     write_retry_state,
 )
@@ -63,7 +64,7 @@ from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
-from worker.redaction import shown_id
+from worker.redaction import shown_name
 from worker.transform.decide import decide
 from worker.transform.decision import Early, Reject, Skip, SkipReason
 
@@ -333,7 +334,7 @@ class Pipeline:
 
     def _tell_unknown(self, organization_id: str) -> None:
         if self._hourly.is_due(f"organization {organization_id}", time.monotonic()):
-            log.warning("organization.unknown", organization=shown_id(organization_id))
+            log.warning("organization.unknown", organization=shown_name(organization_id))
 
     def _tell_disabled(self, integration_id: str) -> None:
         if self._hourly.is_due(f"integration {integration_id}", time.monotonic()):
@@ -770,9 +771,7 @@ def _returns_of(message: Incoming) -> int:
 
 def _readable_state(message: Incoming) -> RetryState:
     """What can still be said of a message whose retry headers are not to be trusted."""
-    integration_id = message.headers.get(names.INTEGRATION)
-    known = isinstance(integration_id, str) and 0 < len(integration_id) <= 256
-    return RetryState(integration_id=integration_id if known else None)
+    return RetryState(integration_id=integration_id_in(message.headers))
 
 
 def _about(failure: Failure) -> dict[str, Any]:
