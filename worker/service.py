@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import aiohttp
 import structlog
 
 from worker.adobe.client import AdobeClient
@@ -78,6 +79,21 @@ def build_store(settings: WorkerSettings) -> NewestStore:
         raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
 
 
+def build_client(settings: WorkerSettings, http: aiohttp.ClientSession) -> AdobeClient:
+    """The client of Adobe. Raises `UnusableSetting` for a URL that may not be called."""
+    policy = endpoint_policy(settings)
+    for name in ("ims_url", "platform_url"):
+        if problem := policy.service_problem(getattr(settings, name)):
+            raise UnusableSetting(f"setting CONSENT_WORKER_{name.upper()}: {problem}")
+    return AdobeClient(
+        http,
+        policy,
+        ims_url=settings.ims_url,
+        platform_url=settings.platform_url,
+        fingerprint_key=settings.ordering_secret.get_secret_value().encode(),
+    )
+
+
 class Service:
     """One worker process. `registry` must be loaded."""
 
@@ -147,13 +163,7 @@ class Service:
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
         async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
-            client = AdobeClient(
-                http,
-                policy,
-                ims_url=settings.ims_url,
-                platform_url=settings.platform_url,
-                fingerprint_key=settings.ordering_secret.get_secret_value().encode(),
-            )
+            client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,

@@ -81,12 +81,12 @@ class WorkerSettings(BaseSettings):
     reload_seconds: Annotated[
         float, Field(gt=0, description="How often changed integration files are looked for.")
     ] = 2.0
-    ims_url: Annotated[str, Field(description="Adobe's token endpoint.")] = (
-        "https://ims-na1.adobelogin.com/ims/token/v3"
-    )
-    platform_url: Annotated[str, Field(description="Base of Adobe's profile look-up.")] = (
-        "https://platform.adobe.io"
-    )
+    ims_url: Annotated[
+        str, Field(description="Adobe's token endpoint; checked as a dataflow endpoint is.")
+    ] = "https://ims-na1.adobelogin.com/ims/token/v3"
+    platform_url: Annotated[
+        str, Field(description="Base of Adobe's profile look-up; checked likewise.")
+    ] = "https://platform.adobe.io"
     allowed_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
