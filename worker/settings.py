@@ -129,8 +129,18 @@ class WorkerSettings(BaseSettings):
     ] = 30 * 86_400.0
     ordering_secret: Annotated[
         SecretStr,
-        Field(description="Key of the digests that stand for users; the same in the whole fleet."),
+        Field(
+            description="Key of the digests that stand for users, the same in the whole fleet; "
+            "required for a new namespace on Redis (`openssl rand -hex 32`)."
+        ),
     ] = SecretStr("")
+    ordering_secret_previous: Annotated[
+        SecretStr | None,
+        Field(
+            description="The other key while the fleet rotates it; set to nothing, the digests "
+            "without one. None: no rotation."
+        ),
+    ] = None
     ordering_max_users: Annotated[
         int, Field(ge=1000, description="Users remembered by a worker that has no Redis.")
     ] = 100_000
