@@ -62,7 +62,7 @@ def list_all(
 async def _list(chosen: Filter, as_json: bool) -> None:
     output = Output(sys.stdout.buffer)
     found = 0
-    async with _pass("listed", bar=not sys.stdout.isatty()) as run:
+    async with one_pass("listed", bar=not sys.stdout.isatty()) as run:
         async for _, letter in run.matching(chosen):
             if as_json:
                 document = json_shown(orjson.dumps(asdict(letter)).decode()).encode()
@@ -98,7 +98,7 @@ def show(
 
 async def _find(letter_id: str) -> dict[str, Any] | None:
     document = None
-    async with _pass("searched") as run:
+    async with one_pass("searched") as run:
         async for message, letter in run.matching(Filter(id=as_meant(letter_id))):
             document = _document(message, letter)
             break
@@ -165,7 +165,7 @@ def export(
 async def _export(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
     output = Output(stream)
     exported = 0
-    async with _pass("exported", bar=bar) as run:
+    async with one_pass("exported", bar=bar) as run:
         async for message, letter in run.matching(chosen):
             line = json_shown(orjson.dumps(_document(message, letter)).decode())
             await output.write(line.encode() + b"\n")
@@ -207,13 +207,18 @@ def _filter(
 
 
 @dataclass(slots=True)
-class _Pass:
+class Pass:
     """One pass over the dead letters that were there at its start, and how far it came."""
 
     letters: DeadLetters
     total: int
     stop: Stop
     advance: Callable[[], None]
+
+    async def all(self) -> AsyncIterator[tuple[AbstractIncomingMessage, DeadLetter]]:
+        """Every one, until the command is asked to stop."""
+        async for found in self.matching(Filter()):
+            yield found
 
     async def matching(
         self, chosen: Filter
@@ -229,9 +234,9 @@ class _Pass:
 
 
 @asynccontextmanager
-async def _pass(
+async def one_pass(
     verb: str, *, bar: bool = True, so_far: Callable[[], str] = lambda: ""
-) -> AsyncIterator[_Pass]:
+) -> AsyncIterator[Pass]:
     """A pass that gives back what it did not settle. Raises `BrokerAway`."""
     settings = WorkerSettings()
     async with broker_connection(settings, "dead-letters", so_far) as connection:
@@ -241,7 +246,7 @@ async def _pass(
         with stoppable() as stop:
             total = await letters.count()
             with progress(verb, total, wanted=bar) as advance:
-                yield _Pass(letters, total, stop, advance)
+                yield Pass(letters, total, stop, advance)
             await letters.give_back()
 
 
@@ -310,7 +315,7 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
     def so_far() -> str:
         return "" if dry_run else f"{verb} {tally.settled}, and the rest stays in the dead letters"
 
-    async with _pass(verb, so_far=so_far) as run:
+    async with one_pass(verb, so_far=so_far) as run:
         try:
             async for message, letter in run.matching(chosen):
                 tally.matched += 1

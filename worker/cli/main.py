@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "integrations": "integrations",
     "topology": "topology",
     "dead-letters": "dead_letters",
+    "erase": "erase",
 }
 """Each command's module, in which it is a function of that name, or an `app` of subcommands."""
 

@@ -22,7 +22,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
-from worker.ordering.store import Claim, Contended, Granted, Settlement
+from worker.ordering.store import ERASED, Claim, Contended, Granted, Settlement
 from worker.transform.decision import Deliver, Identity
 from worker.transform.xdm import build_record, encode_message
 
@@ -55,6 +55,11 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """The person has been erased since the choice was made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Busy:
     """Another worker is sending for the user (`is_held`), or has just done so; the user is free
     after `wait_seconds` at the latest.
@@ -71,13 +76,25 @@ class Crashed:
     error: str
 
 
-Result = Reply | Superseded | Duplicate | Busy | Crashed
+Result = Reply | Superseded | Duplicate | Erased | Busy | Crashed
 
 
 class _Parcel:
-    __slots__ = ("deliveries", "folded", "granted", "message", "parts", "reply", "was_sent")
+    __slots__ = (
+        "deliveries",
+        "folded",
+        "granted",
+        "message",
+        "parts",
+        "reply",
+        "user",
+        "was_sent",
+    )
 
-    def __init__(self, deliveries: list[Delivery], granted: Granted, folded: Folded) -> None:
+    def __init__(
+        self, deliveries: list[Delivery], granted: Granted, folded: Folded, user: str
+    ) -> None:
+        self.user = user
         self.deliveries = deliveries
         self.granted = granted
         self.folded = folded
@@ -119,8 +136,7 @@ class _Parcel:
         return self.folded.written if isinstance(self.reply, Accepted) else {}
 
     def settlement(self) -> Settlement:
-        user = self.deliveries[0].user
-        return Settlement(user, self.granted.lease, self.written(), self.was_sent)
+        return Settlement(self.user, self.granted.lease, self.written(), self.was_sent)
 
 
 class Courier:
@@ -148,8 +164,10 @@ class Courier:
             if isinstance(answer, Contended):
                 busy = Busy(answer.wait_seconds, answer.is_held)
                 results.extend((one, busy) for one in group)
-            else:
-                parcels.append(_parcel(integration, group, answer))
+                continue
+            left = _not_erased(group, answer)
+            results.extend((one, Erased()) for one in group if one not in left)
+            parcels.append(_parcel(integration, left, answer, group[0].user))
         wanted = [one for one in parcels if one.folded.attributes]
         if integration.needs_lookup:
             wanted = await self._existing(integration, wanted, deadline)
@@ -171,7 +189,7 @@ class Courier:
         """
         lease, stored = parcel.granted
         for delivery in sorted(parcel.deliveries, key=lambda one: _when(one.choice), reverse=True):
-            part = _parcel(integration, [delivery], Granted(lease, stored))
+            part = _parcel(integration, [delivery], Granted(lease, stored), delivery.user)
             if part.folded.attributes:
                 sendable = [part] if part.encode(integration) else []
                 await self._send(integration, sendable, deadline)
@@ -251,7 +269,17 @@ class _Snapshot:
     attributes: dict[str, object]
 
 
-def _parcel(integration: Integration, group: list[Delivery], granted: Granted) -> _Parcel:
+def _not_erased(group: list[Delivery], granted: Granted) -> list[Delivery]:
+    """Those of `group` that are of after the person's erasure, if there was one."""
+    tombstone = granted.stored.get(ERASED)
+    if tombstone is None:
+        return group
+    return [one for one in group if one.choice.event_time_ms > tombstone.time_ms]
+
+
+def _parcel(
+    integration: Integration, group: list[Delivery], granted: Granted, user: str
+) -> _Parcel:
     choices: list[Choices] = [one.choice for one in group]
     if integration.replaces_record:
         choices = [
@@ -260,17 +288,15 @@ def _parcel(integration: Integration, group: list[Delivery], granted: Granted) -
             )
             for one in choices
         ]
-    return _Parcel(group, granted, fold(choices, granted.stored))
+    return _Parcel(group, granted, fold(choices, granted.stored), user)
 
 
-def _claimed(
-    integration: Integration, group: list[Delivery]
-) -> tuple[str] | set[str] | dict[str, object]:
+def _claimed(integration: Integration, group: list[Delivery]) -> tuple[str, ...] | set[str]:
     if integration.replaces_record:
-        return (_WHOLE_RECORD,)
+        return (_WHOLE_RECORD, ERASED)
     if len(group) == 1:
-        return group[0].choice.attributes
-    return {path for one in group for path in one.choice.attributes}
+        return (*group[0].choice.attributes, ERASED)
+    return {path for one in group for path in one.choice.attributes} | {ERASED}
 
 
 def _is_messages_fault(reply: object) -> bool:

@@ -38,6 +38,7 @@ from worker.delivery.courier import (
     Courier,
     Crashed,
     Duplicate,
+    Erased,
     Result,
     Sender,
     Superseded,
@@ -81,8 +82,11 @@ _BUSY_SECONDS: Final = 0.25
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: "superseded",
     Duplicate: "duplicate",
+    Erased: "erased",
     NoProfile: "no-profile",
 }
+_TELLS_NOTHING: Final = (Superseded, Duplicate, Erased, Busy)
+"""Of these nothing was sent, so they say nothing of the set-up."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
 
@@ -444,8 +448,7 @@ class Pipeline:
             self._bury(message, named, decision.reason, decision.detail, envelope.event_id)
             return
         identity = decision.identity
-        place = identity.namespace if identity.in_identity_map else identity.path
-        user = self._users.user_key(integration.id, place or "", identity.value)
+        user = self._users.user_key(integration.id, identity.place, identity.value)
         delivery = Delivery(message, state, integration, decision, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
@@ -509,14 +512,14 @@ class Pipeline:
             lane.block.end()
             self._observer.unblocked(lane.integration.id)
         else:
-            if all(isinstance(result, (Superseded, Duplicate, Busy)) for _, result in results):
+            if all(isinstance(result, _TELLS_NOTHING) for _, result in results):
                 lane.block.told_nothing(time.monotonic())
             for delivery in lane.clear():
                 self._park_for_block(delivery, lane.block)
 
     def _conclude_one(self, lane: Lane, delivery: Delivery, result: Result) -> None:
         match result:
-            case Superseded() | Duplicate() | NoProfile():
+            case Superseded() | Duplicate() | Erased() | NoProfile():
                 self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
             case Busy():
                 self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))

@@ -30,6 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.ordering.newest import Stamp
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit
 from worker.ordering.store import (
+    ERASED,
     ORGANIZATION_CHARACTERS,
     ORGANIZATIONS_AT_MOST,
     Claim,
@@ -38,6 +39,7 @@ from worker.ordering.store import (
     Settlement,
     StoreUnavailable,
     Timing,
+    tombstone,
 )
 from worker.ordering.users import Marks, both_digests
 
@@ -67,6 +69,7 @@ class _Script:
 
 _BEGIN: Final = _Script("begin.lua"), _Script("begin.lua", rotating=True)
 _SETTLE: Final = _Script("settle.lua"), _Script("settle.lua", rotating=True)
+_ERASE: Final = _Script("erase.lua")
 _ORGANIZATIONS: Final = _Script("organizations.lua")
 
 
@@ -167,6 +170,14 @@ class RedisStore:
         await self._run(_SETTLE[is_rotating], keys, arguments)
         for one in settlements:
             self._let_go(integration_id, one.lease, [one])
+
+    async def erase(
+        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        keys, _ = self._keys(integration_id, [user])
+        arguments = (ERASED, tombstone(before_ms).encode(), _ms(kept_seconds))
+        await self._run(_ERASE, keys[::2], arguments)
 
     async def remember_organizations(
         self, organizations: Collection[str], for_seconds: float

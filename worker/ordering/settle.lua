@@ -105,7 +105,10 @@ local function write(key, first, count)
   for from = 0, count - 1, PORTION do
     write_some(key, first + 2 * from, math.min(PORTION, count - from))
   end
-  redis.call('PEXPIRE', key, retention_ms)
+  -- A tombstone is kept for longer.
+  if redis.call('PTTL', key) < tonumber(retention_ms) then
+    redis.call('PEXPIRE', key, retention_ms)
+  end
 end
 
 -- A hash that is larger than any of ours stays where it is, and is read there.
