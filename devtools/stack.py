@@ -69,6 +69,7 @@ class Stack:
             "PLATFORM_URL": self.sandbox.url,
             "ALLOWED_HOSTS": "127.0.0.1",
             "ALLOW_INSECURE": "true",
+            "ORDERING_SECRET": "of-this-stack",
             "HTTP_PORT": "0",
             "HTTP_HOST": "127.0.0.1",
             "LOG_FORMAT": "json",

@@ -6,10 +6,9 @@ error; this one catches what comes from outside, such as the text of somebody el
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote
 
 _PATTERNS: Final = (
     (re.compile(r"[^\s@<>\"'(),;:=/\[\]]{1,128}(?:@|%40)[^\s@<>\"'(),;:/\[\]]{1,255}"), "<email>"),
@@ -28,9 +27,19 @@ _TRACES: Final = re.compile(
     r"@|%40|eyJ|(?i:bearer|client_secret|access_token|api_key|password)|[A-Za-z0-9_-]{40}"
 )
 """One of these is in every text that a pattern matches; most texts have none."""
-_PATTERN_CHARACTERS: Final = 512
-"""No pattern needs more of a text than this to be known by."""
 _ID_CHARACTERS: Final = 64
+_MOST_DIGITS: Final = 6
+_RANDOM_ID: Final = re.compile(
+    r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})"
+    r"|[0-9A-HJKMNP-TV-Z]{26}",
+    re.ASCII,
+)
+_COUNTER: Final = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+){0,7}", re.ASCII)
+_HEX: Final = re.compile(r"[0-9]{1,6}|(?=[0-9a-f]*[0-9])(?![0-9]+$)[0-9a-f]{1,16}", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z]{1,6}", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_KEPT_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_LONG_NUMBER: Final = re.compile(r"[0-9]{7}", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
 
 
@@ -45,39 +54,33 @@ def redact(text: str) -> str:
 
 
 def shown_id(text: str) -> str | None:
-    """An id that a producer could fill with anything, if it has an id's shape; else None."""
-    plausible = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
-    return text if plausible and len(text) <= _ID_CHARACTERS else None
+    """An id that a producer could fill with anything, if it tells of nobody by its shape; else
+    None.
 
-
-def mask_values(text: str, values: Iterable[str], most: int | None = None) -> str:
-    """`text` without these values, as they are or percent-encoded, in any case, as whole words.
-
-    For the text of whoever was sent a value, and may quote it: a customer's number looks like
-    nothing that `redact` could know. Of a text of more than `most` characters only those are looked
-    at, and less is returned: what the cut may have made of a value would not be known any more.
+    Such are UUIDs, hexadecimal and Crockford's base 32 of random ids, and counters with one word of
+    at most six letters and six digits (`ev-0001`). A full name, an address or a telephone number
+    has none of these shapes.
     """
-    forms = {form for one in values if one for form in (one, quote(one, safe=""))}
-    shown = text[:most]
-    end = len(shown)
-    if end < len(text):
-        end = max(0, end - max(_PATTERN_CHARACTERS, *map(len, forms), 0))
-    folded = _folded(shown)
-    # Nearly none is quoted, and a pattern is dear: first a cheap look, then one pass for all.
-    quoted = sorted((one for one in forms if _folded(one) in folded), key=len, reverse=True)
-    if not quoted:
-        return shown[:end]
-    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, quoted))})(?!\w)"
-    kept: list[str] = []
-    at = 0
-    for match in re.finditer(pattern, shown, re.IGNORECASE):
-        if match.start() >= end:
-            break
-        kept += (shown[at : match.start()], "<value>")
-        at = match.end()
-    return "".join(kept) + shown[at : max(at, end)]
+    if _RANDOM_ID.fullmatch(text) is not None:
+        return text
+    parts = _COUNTER.fullmatch(text) and re.split("[-_]", text)
+    words = [one for one in parts or () if not _HEX.fullmatch(one)]
+    digits = sum(len(one) for one in parts or () if one.isdigit())
+    is_harmless = len(words) <= 1 and all(map(_WORD.fullmatch, words)) and digits <= _MOST_DIGITS
+    return text if parts and is_harmless and len(text) <= _ID_CHARACTERS else None
 
 
-def _folded(text: str) -> str:
-    """Equal for whatever `re.IGNORECASE` takes for equal: it knows no dots above an i."""
-    return text.casefold().replace("\u0307", "").replace("\u0131", "i")
+def shown_name(text: str) -> str | None:
+    """The name of a thing that somebody else chose, if it is one by its shape; else None."""
+    return text if _NAME.fullmatch(text) is not None and not _LONG_NUMBER.search(text) else None
+
+
+def kept_id(text: str) -> str:
+    """A producer's id of its message, as it may stand in a header: one with a blank, an `@`, a long
+    number or more than 128 characters becomes its SHA-256, which the producer can compute, too.
+    """
+    is_id = _KEPT_ID.fullmatch(text) is not None
+    if is_id and (_RANDOM_ID.fullmatch(text) or not _LONG_NUMBER.search(text)):
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"sha256-{digest[:32]}"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import aiohttp
 import structlog
 
 from worker.adobe.client import AdobeClient
@@ -28,6 +29,7 @@ from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
+from worker.ordering.secret import GUESSABLE, SecretRefused
 from worker.ordering.store import NewestStore, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys
 from worker.settings import (
@@ -71,6 +73,13 @@ def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
     )
 
 
+def user_keys(settings: WorkerSettings) -> UserKeys:
+    """How users are called in the state. What one process keeps in memory is never rotated."""
+    secret = settings.ordering_secret.get_secret_value().encode()
+    previous = settings.ordering_secret_previous if settings.redis_url is not None else None
+    return UserKeys(secret, None if previous is None else previous.get_secret_value().encode())
+
+
 def build_store(settings: WorkerSettings) -> NewestStore:
     """Where the state of newest-wins is kept. Raises `UnusableSetting` for Redis's URL."""
     lease = settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS
@@ -79,9 +88,25 @@ def build_store(settings: WorkerSettings) -> NewestStore:
         return MemoryStore(timing, settings.ordering_max_users)
     url = settings.redis_url.get_secret_value()
     try:
-        return RedisStore(url, timing, namespace=settings.namespace)
+        marks = user_keys(settings).marks
+        return RedisStore(url, timing, namespace=settings.namespace, marks=marks)
     except ValueError as error:
         raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
+
+
+def build_client(settings: WorkerSettings, http: aiohttp.ClientSession) -> AdobeClient:
+    """The client of Adobe. Raises `UnusableSetting` for a URL that may not be called."""
+    policy = endpoint_policy(settings)
+    for name in ("ims_url", "platform_url"):
+        if problem := policy.service_problem(getattr(settings, name)):
+            raise UnusableSetting(f"setting CONSENT_WORKER_{name.upper()}: {problem}")
+    return AdobeClient(
+        http,
+        policy,
+        ims_url=settings.ims_url,
+        platform_url=settings.platform_url,
+        fingerprint_key=settings.ordering_secret.get_secret_value().encode(),
+    )
 
 
 class Service:
@@ -122,10 +147,10 @@ class Service:
         return problems
 
     def notes(self) -> list[str]:
-        """What does not, but should be looked at."""
+        """What does not, but should be looked at. Anybody may read it: nothing of it is Adobe's."""
         notes = self._registry.notes + [
-            f"integration {lane.integration.id} is blocked: "
-            f"{lane.block.failure.error}: {lane.block.failure.detail}"
+            f"integration {lane.integration.id} is blocked: {lane.block.failure.error}; "
+            "the log has more of it, integration.blocked"
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
@@ -135,6 +160,9 @@ class Service:
                 f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
                 "one at work needs CONSENT_WORKER_REDIS_URL"
             )
+        store = self._gate.store if self._gate is not None else None
+        if isinstance(store, RedisStore) and store.digests_are_guessable:
+            notes.append(GUESSABLE)
         offset = self._clock.seconds
         if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
             notes.append(
@@ -166,15 +194,14 @@ class Service:
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
         async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
-            client = AdobeClient(
-                http, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
-            )
+            client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
+            await self._check_secret(gate)
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,
                 sender=client,
                 gate=gate,
-                users=UserKeys(settings.ordering_secret.get_secret_value().encode()),
+                users=user_keys(settings),
                 policy=retries,
                 delay=delay_targets(settings),
                 queues=self._topology.names,
@@ -208,6 +235,22 @@ class Service:
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
+
+    @staticmethod
+    async def _check_secret(gate: StoreGate) -> None:
+        """Raises `UnusableSetting` for a secret that does not fit what is in Redis. While Redis is
+        away nothing is sent, and the same is asked when it is back.
+        """
+        if isinstance(gate.store, RedisStore):
+            try:
+                await gate.store.admit()
+            except SecretRefused as refused:
+                await gate.stop()
+                raise UnusableSetting(
+                    f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}"
+                ) from None
+            except StoreUnavailable as problem:
+                gate.close(problem)
 
     async def _remember_organizations(self, store: NewestStore) -> None:
         """Share with the fleet, and with who comes after a restart, which organizations have an

@@ -85,12 +85,12 @@ class WorkerSettings(BaseSettings):
     reload_seconds: Annotated[
         float, Field(gt=0, description="How often changed integration files are looked for.")
     ] = 2.0
-    ims_url: Annotated[str, Field(description="Adobe's token endpoint.")] = (
-        "https://ims-na1.adobelogin.com/ims/token/v3"
-    )
-    platform_url: Annotated[str, Field(description="Base of Adobe's profile look-up.")] = (
-        "https://platform.adobe.io"
-    )
+    ims_url: Annotated[
+        str, Field(description="Adobe's token endpoint; checked as a dataflow endpoint is.")
+    ] = "https://ims-na1.adobelogin.com/ims/token/v3"
+    platform_url: Annotated[
+        str, Field(description="Base of Adobe's profile look-up; checked likewise.")
+    ] = "https://platform.adobe.io"
     allowed_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
@@ -133,8 +133,18 @@ class WorkerSettings(BaseSettings):
     ] = 30 * 86_400.0
     ordering_secret: Annotated[
         SecretStr,
-        Field(description="Key of the digests that stand for users; the same in the whole fleet."),
+        Field(
+            description="Key of the digests that stand for users, the same in the whole fleet; "
+            "required for a new namespace on Redis (`openssl rand -hex 32`)."
+        ),
     ] = SecretStr("")
+    ordering_secret_previous: Annotated[
+        SecretStr | None,
+        Field(
+            description="The other key while the fleet rotates it; set to nothing, the digests "
+            "without one. None: no rotation."
+        ),
+    ] = None
     ordering_max_users: Annotated[
         int, Field(ge=1000, description="Users remembered by a worker that has no Redis.")
     ] = 100_000

@@ -86,12 +86,14 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         status, answer = await stack.get("/readyz")
         assert status == 200, "the others work"
         (note,) = json.loads(answer)["notes"]
-        assert note.startswith(
-            "integration shop is blocked: token-refused: HTTP 400: invalid_client"
-        )
+        assert note == (
+            "integration shop is blocked: token-refused; the log has more of it, "
+            "integration.blocked"
+        ), "nothing of what Adobe said"
         (paused,) = [one for one in stack.log_entries() if one["event"] == "integration.blocked"]
         assert (paused["integration"], paused["error"]) == ("shop", "token-refused")
         assert "mend the configuration" in paused["remedy"]
+        assert paused["detail"].startswith("HTTP 400: invalid_client")
         assert 'consent_lane_blocked{integration="shop"} 1.0' in (await stack.get("/metrics"))[1]
         stack.sandbox.state.clear_faults()
         await wait_until(lambda: stack.delivered("shop") == set(users), "all after the mending", 40)

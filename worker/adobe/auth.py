@@ -68,8 +68,10 @@ class TokenSource:
         ims_url: str,
         authentication: Authentication,
         clock: Callable[[], float] = time.monotonic,
+        key: bytes = b"",
     ) -> None:
         self._session = session
+        self._key = key
         self._ims_url = ims_url
         self._authentication = authentication
         self._clock = clock
@@ -153,8 +155,7 @@ class TokenSource:
             if token is not None:
                 self._token, self._failure, self._failure_pause = token, None, 0.5
                 return token
-            private = self._authentication.secret_values()
-            failure = classify_token(reply.status, reply.headers, reply.body, private)
+            failure = classify_token(reply.status, reply.headers, reply.body, self._key)
             if token_error_code(reply.body) != "invalid_client":
                 break
         self._failure = failure
@@ -214,8 +215,9 @@ class TokenSources:
     that a token depends on. The one that was not used for longest goes when there are too many.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, ims_url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, ims_url: str, key: bytes = b"") -> None:
         self._session = session
+        self._key = key
         self._ims_url = ims_url
         self._sources: OrderedDict[Authentication, TokenSource] = OrderedDict()
 
@@ -223,7 +225,7 @@ class TokenSources:
         """The source of this credential; a changed secret or scope gets a new one."""
         known = self._sources.get(authentication)
         if known is None:
-            known = TokenSource(self._session, self._ims_url, authentication)
+            known = TokenSource(self._session, self._ims_url, authentication, key=self._key)
             self._sources[authentication] = known
             if len(self._sources) > _MOST_SOURCES:
                 self._sources.popitem(last=False)

@@ -53,7 +53,8 @@ class CheckResult:
 class AdobeClient:
     """Never raises for what Adobe or the network does: everything is a `Reply`.
 
-    The time limit of a whole attempt is the caller's.
+    The time limit of a whole attempt is the caller's. `fingerprint_key` is that of the fingerprints
+    of what Adobe says, see `words`.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class AdobeClient:
         *,
         ims_url: str,
         platform_url: str,
+        fingerprint_key: bytes = b"",
     ) -> None:
         self._session = session
         self._policy = policy
-        self._tokens = TokenSources(session, ims_url)
+        self._key = fingerprint_key
+        self._tokens = TokenSources(session, ims_url, fingerprint_key)
         self._lookup_url = lookup_url(platform_url)
         self._contacts = KnownContacts()
 
@@ -86,16 +89,9 @@ class AdobeClient:
             return error.reply
         except ExchangeFailed as error:
             return Retryable(error.error, error.detail)
-
-        secrets = integration.authentication.secret_values()
-
-        def private(number: int) -> list[str]:
-            return secrets + messages[number].private_values()
-
         if len(messages) > 1:
-            return classify_many(reply.status, reply.headers, reply.body, len(messages), private)
-        quotable = () if reply.status == 200 else private(0)
-        return [classify_collection(reply.status, reply.headers, reply.body, quotable)]
+            return classify_many(reply.status, reply.headers, reply.body, len(messages), self._key)
+        return [classify_collection(reply.status, reply.headers, reply.body, self._key)]
 
     async def look_up(self, integration: Integration, identity: Identity) -> Reply | None:
         """None when the contact exists, else what to do instead of sending."""
@@ -121,7 +117,7 @@ class AdobeClient:
             reply = await self._send(integration, request, {"syncValidation": "true"})
         except (TokenUnavailable, ExchangeFailed) as error:
             return [*results, CheckResult("dataflow", False, str(error))]
-        return [*results, _judge_probe(reply, integration.authentication.secret_values())]
+        return [*results, _judge_probe(reply, self._key)]
 
     async def _look_up(self, integration: Integration, identity: Identity) -> Reply | None:
         known = self._contacts.recall(integration, identity)
@@ -138,8 +134,7 @@ class AdobeClient:
             )
 
         reply = await self._authorized(self._tokens.source(integration.authentication), ask)
-        private = [identity.value, *integration.authentication.secret_values()]
-        result = classify_lookup(reply.status, reply.headers, reply.body, private)
+        result = classify_lookup(reply.status, reply.headers, reply.body, self._key)
         if result is None or isinstance(result, NoProfile):
             self._contacts.remember(integration, identity, result is None)
         return result
@@ -188,12 +183,12 @@ class AdobeClient:
         return reply
 
 
-def _judge_probe(reply: RawReply, private: list[str]) -> CheckResult:
+def _judge_probe(reply: RawReply, key: bytes) -> CheckResult:
     if reply.status == 501:
         return CheckResult(
             "dataflow", True, "reached; synchronous validation is not offered in its region"
         )
-    result = classify_collection(reply.status, reply.headers, reply.body, private)
+    result = classify_collection(reply.status, reply.headers, reply.body, key)
     if isinstance(result, Accepted):
         return CheckResult("dataflow", True, "accepted the message")
     return CheckResult("dataflow", False, result.detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +12,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")
+"""RFC 9637; Python 3.11 does not know it."""
+_ISATAP: Final = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+"""Of the interface, before the IPv4 address (RFC 5214)."""
+_RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")
+"""Those of 6to4, deprecated (RFC 7526)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,13 @@ class EndpointPolicy:
 
     def problem(self, url: str) -> str | None:
         """Why `url` may not be called, as a sentence for the person who configured it; or None."""
+        return self._problem(url, self._list_problem)
+
+    def service_problem(self, url: str) -> str | None:
+        """The same for a URL of the operator's own settings, which need not be on the list."""
+        return self._problem(url, lambda host, port: None)
+
+    def _problem(self, url: str, of_host: Callable[[str, int | None], str | None]) -> str | None:
         try:
             parsed = URL(url)
             host, port = (parsed.host or "").lower(), parsed.port
@@ -34,14 +49,17 @@ class EndpointPolicy:
             return "must start with https:// (plain http needs CONSENT_WORKER_ALLOW_INSECURE)"
         if parsed.user or parsed.password:
             return "must not carry a user name or password"
-        if not self._is_listed(host, port):
-            return (
-                f"host {host} is not on the allow-list CONSENT_WORKER_ALLOWED_HOSTS "
-                f"({', '.join(self.allowed_hosts) or 'empty'})"
-            )
+        if problem := of_host(host, port):
+            return problem
         if not self.allow_insecure and _is_private_literal(host):
             return "must not be a private address"
         return None
+
+    def _list_problem(self, host: str, port: int | None) -> str | None:
+        if self._is_listed(host, port):
+            return None
+        listed = ", ".join(self.allowed_hosts) or "empty"
+        return f"host {host} is not on the allow-list CONSENT_WORKER_ALLOWED_HOSTS ({listed})"
 
     def _is_listed(self, host: str, port: int | None) -> bool:
         usual_port = port == 443 or self.allow_insecure
@@ -59,20 +77,28 @@ def _is_private_literal(host: str) -> bool:
     try:
         return not _is_public(host)
     except ValueError:
-        return host == "localhost"
+        name = host.rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _is_public(text: str) -> bool:
     """Whether an address leads out of every private network. Raises ValueError for a name.
 
-    An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64) is judged as that one: a
-    gateway would take the request to it.
+    An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64, ISATAP) is judged as that one:
+    a gateway would take the request to it. Of all others only global unicast (2000::/3, RFC 4291)
+    is public. So are not: IPv4-compatible and site-local addresses, a network's own NAT64
+    (64:ff9b:1::/48, RFC 8215), Teredo, and what documentation uses.
     """
     address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
-        of_nat64 = ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None
-        address = address.ipv4_mapped or address.sixtofour or of_nat64 or address
-    return address.is_global and not address.is_multicast
+        stands_for = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64 or address.packed[8:12] in _ISATAP:
+            stands_for = ipaddress.IPv4Address(address.packed[-4:])
+        if stands_for is None:
+            is_unicast = address in _GLOBAL_UNICAST and address not in _DOCUMENTATION
+            return is_unicast and address.teredo is None and address.is_global
+        address = stands_for
+    return address.is_global and not address.is_multicast and address not in _RELAYS
 
 
 class GuardedResolver(AbstractResolver):

@@ -7,10 +7,7 @@ texts of a schema, a dataset, a flow and an inlet are in no page of Adobe's: the
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final, Literal
-
-from worker.redaction import mask_values
 
 Fault = Literal["message", "set-up", "ambiguous"]
 """`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up."""
@@ -37,20 +34,7 @@ _TEXTS: Final[tuple[tuple[str, Fault], ...]] = (
 )
 
 
-def fault_of(text: str, private: Collection[str] = ()) -> Fault:
-    """Whose fault a refusal with this text is: the message's unless the text is a known one.
-
-    It is to be the text as it came, since what is masked could be one of Adobe's own words. A value
-    of `private` that is a known text by itself, and is quoted, is its producer's word, not Adobe's.
-    """
-    text = text[:_TEXT_CHARACTERS]
-    fault = _known(text)
-    if fault == "message":
-        return fault
-    forged = [one for one in private if _known(one) != "message"]
-    return _known(mask_values(text, forged)) if forged else fault
-
-
-def _known(text: str) -> Fault:
-    said = text.casefold()
+def fault_of(text: str) -> Fault:
+    """Whose fault a refusal with this text is: the message's unless the text is a known one."""
+    said = text[:_TEXT_CHARACTERS].casefold()
     return next((fault for known, fault in _TEXTS if known in said), "message")

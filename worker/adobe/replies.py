@@ -14,7 +14,7 @@ the specifications streaming-ingestion and profile of AdobeDocs/experience-platf
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from worker.adobe.refusals import Fault, fault_of
-from worker.redaction import mask_values, redact
+from worker.adobe.words import raw_text, shown_transaction, shown_words
 
 ErrorCode = Literal[
     "adobe-not-found",
@@ -42,9 +42,6 @@ ErrorCode = Literal[
     "token-unavailable",
 ]
 
-DETAIL_CHARACTERS: Final = 1000
-_READ_CHARACTERS: Final = 3 * DETAIL_CHARACTERS
-"""So much of a text is looked at: masking costs by its length, and makes it shorter."""
 _XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
 """Adobe's own sign that it has taken a message; whatever else says 200 has not."""
 _PASSING_TOKEN_ERRORS: Final = frozenset({"server_error", "temporarily_unavailable"})
@@ -65,9 +62,11 @@ _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`xaction_id` is Adobe's id of the transaction, by which its support traces a message."""
+    """`xaction_id` is Adobe's id of the transaction, by which its support traces a message; None
+    where what came as one has no documented shape, and so may be anything.
+    """
 
-    xaction_id: str
+    xaction_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,9 @@ class NoProfile:
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """`retry_after_seconds` is what the endpoint asked for, None when it said nothing."""
+    """`detail` is ours to show, see `words`; `retry_after_seconds` is what the endpoint asked for,
+    None when it said nothing.
+    """
 
     error: ErrorCode
     detail: str
@@ -99,19 +100,19 @@ Reply = Accepted | NoProfile | Retryable | Permanent
 
 
 def classify_collection(
-    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes, key: bytes = b""
 ) -> Accepted | Retryable | Permanent:
     """The reply of the streaming endpoint to a single message.
 
-    `private`, here and below, is what was sent and must not be quoted: secrets, personal data.
+    `key`, here and below, is that of the fingerprints of what Adobe said.
     """
     document = _parse(body)
     if status == 207:
-        many = classify_many(status, headers, body, 1, lambda _: private)
+        many = classify_many(status, headers, body, 1, key)
         return many[0] if isinstance(many, list) else many
     if 200 <= status < 300:
         return _accepted(document, status)
-    return _failure(status, headers, document, private)
+    return _failure(status, headers, document, key)
 
 
 def classify_many(
@@ -119,29 +120,27 @@ def classify_many(
     headers: Mapping[str, str],
     body: bytes,
     count: int,
-    private: Callable[[int], Collection[str]],
+    key: bytes = b"",
 ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
     """The reply of the streaming endpoint to a batch of `count` messages.
 
     A list has one reply for each message, in the order of the request, by which Adobe's items are
     matched. Anything else concerns the request as a whole: with a list that is too short or not
-    readable nobody can say which messages were taken, so none counts as delivered. `private` gives
-    what must not be quoted of the message with that number.
+    readable nobody can say which messages were taken, so none counts as delivered.
     """
     document = _parse(body)
     if not 200 <= status < 300:
-        everything = [text for number in range(count) for text in private(number)]
-        return _failure(status, headers, document, everything)
+        return _failure(status, headers, document, key)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
         return Retryable(
             "adobe-unreadable", f"a reply to {count} messages without {count} items", status
         )
-    return [_item(one, number, private) for number, one in enumerate(responses)]
+    return [_item(one, key) for one in responses]
 
 
 def classify_lookup(
-    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes, key: bytes = b""
 ) -> Reply | None:
     """The reply of the profile look-up; None means that the contact exists.
 
@@ -157,15 +156,15 @@ def classify_lookup(
             "lookup-refused",
             "the profile look-up was refused (it is licensed with Real-Time CDP Ultimate, and the "
             "credential needs a role for it); grant it or set upsert_mode to true. "
-            + _detail(status, document, private),
+            + shown_words(status, document, key),
             status,
             _retry_after(headers, document),
         )
     if status in _MESSAGES_OWN_FAULT:
         # 422 is said of a missing merge policy or of a graph with too many identities: settings.
         kind = Retryable if status == 422 else Permanent
-        return kind("lookup-rejected", _detail(status, document, private), status)
-    return _failure(status, headers, document, private)
+        return kind("lookup-rejected", shown_words(status, document, key), status)
+    return _failure(status, headers, document, key)
 
 
 def _found(status: int, document: Any) -> NoProfile | Retryable | None:
@@ -190,11 +189,11 @@ def _is_adobes_not_found(document: dict[str, Any]) -> bool:
 
 
 def classify_token(
-    status: int, headers: Mapping[str, str], body: bytes, private: Collection[str] = ()
+    status: int, headers: Mapping[str, str], body: bytes, key: bytes = b""
 ) -> Retryable:
     """A reply of the token endpoint that is no token."""
     document = _parse(body)
-    detail = _detail(status, document, private)
+    detail = shown_words(status, document, key)
     error = token_error_code(body)
     refused_in_body = 200 <= status < 300 and error in _TOKEN_REFUSALS
     refused = status in (400, 401, 403) and error not in _PASSING_TOKEN_ERRORS
@@ -228,11 +227,11 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def _failure(
-    status: int, headers: Mapping[str, str], document: Any, private: Collection[str]
+    status: int, headers: Mapping[str, str], document: Any, key: bytes
 ) -> Retryable | Permanent:
-    detail = _detail(status, document, private)
+    detail = shown_words(status, document, key)
     if status in _MESSAGES_OWN_FAULT:
-        return Permanent("adobe-rejected", detail, status, fault_of(_said(document), private))
+        return Permanent("adobe-rejected", detail, status, fault_of(raw_text(document)))
     error: ErrorCode = "adobe-unavailable"
     if status in (401, 403):
         error = "adobe-refused"
@@ -245,9 +244,7 @@ def _failure(
     return Retryable(error, detail, status, _retry_after(headers, document))
 
 
-def _item(
-    item: object, number: int, private: Callable[[int], Collection[str]]
-) -> Accepted | Retryable | Permanent:
+def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
     """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
     if not isinstance(item, dict):
         return Retryable("adobe-unreadable", "an item that is no object", 207)
@@ -262,37 +259,16 @@ def _item(
         return Retryable("adobe-unreadable", "an item of unknown status", 207)
     if code < 300:
         return _accepted(item, 207)
-    return _failure(code, {}, item, private(number))
+    return _failure(code, {}, item, key)
 
 
 def _accepted(document: object, status: int) -> Accepted | Retryable:
     """What says that it was taken, if it has Adobe's own sign."""
     said = document.get("xactionId") if isinstance(document, dict) else None
     if isinstance(said, str) and _XACTION_ID.fullmatch(said):
-        return Accepted(said)
+        return Accepted(shown_transaction(said))
     detail = "a success without a transaction id of Adobe's; something else may have answered"
     return Retryable("adobe-unreadable", detail, status)
-
-
-def _detail(status: int, document: Any, private: Collection[str]) -> str:
-    """Adobe's words without what is private, and shortened."""
-    said = redact(mask_values(_said(document), private, _READ_CHARACTERS))
-    return (f"HTTP {status}: {said}" if said else f"HTTP {status}")[:DETAIL_CHARACTERS]
-
-
-def _said(document: Any) -> str:
-    """Adobe's own code, title and message, as they came: they may quote what is private."""
-    if isinstance(document, list) and document:
-        document = document[0]
-    parts = []
-    if isinstance(document, dict):
-        report = document.get("report")
-        sources = [document, report if isinstance(report, dict) else {}]
-        for source in sources:
-            for key in ("error", "error_code", "title", "message", "error_description", "cause"):
-                if text := _text(source.get(key)):
-                    parts.append(text)
-    return ": ".join(parts)
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:

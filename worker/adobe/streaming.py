@@ -6,6 +6,7 @@ Headers by Adobe's page "Create a streaming connection for raw data": a raw inle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,20 +17,12 @@ MAX_REQUEST_BYTES: Final = 1_048_576
 """Adobe's hard limit of one request, however many messages it has (guardrails for ingestion)."""
 
 
-_TELLING_CHARACTERS = 4
-"""Shorter values, such as "y" or a country code, tell nothing of whom they are about."""
-
-
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """One encoded message, and the record in it."""
 
     body: bytes
     record: Mapping[str, Any]
-
-    def private_values(self) -> list[str]:
-        """What the record says of a person, which Adobe might quote in an error."""
-        return [text for text in _texts(self.record) if len(text) >= _TELLING_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +75,6 @@ def masked_headers(integration: Integration, request: OutgoingRequest) -> dict[s
     return request.headers | {"Authorization": "Bearer ***"}
 
 
-def _texts(node: Any) -> list[str]:
-    if isinstance(node, str):
-        return [node]
-    children = (
-        node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
-    )
-    return [text for child in children for text in _texts(child)]
+def shown_url(url: str) -> str:
+    """`url` with its query masked, which may hold a key."""
+    return re.sub(r"[?#].*", "?***", url, count=1, flags=re.DOTALL)

@@ -18,13 +18,13 @@ from typing import Any, Final
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from worker.broker import headers as names
-from worker.broker.republish import successor_of
+from worker.broker.republish import is_own_message_id, successor_of
 from worker.broker.topology import Names
+from worker.redaction import shown_id
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
 _READ_TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
-_LONGEST_ID: Final = 256
 _LONGEST_CODE: Final = 64
 _LONGEST_DETAIL: Final = 2048
 _LATEST_MS: Final = 253_402_300_799_999
@@ -84,17 +84,15 @@ class Filter:
 
 def describe(message: AbstractIncomingMessage) -> DeadLetter:
     """What the headers of a dead letter say. Each may be forged, so texts and numbers are bounded,
-    and what is none of ours counts as not there.
+    and what is none of ours counts as not there. Ids are shown where they tell of nobody.
     """
     headers = message.headers
-    integration = _text(headers.get(names.INTEGRATION), _LONGEST_ID)
     return DeadLetter(
-        id=message.message_id or _id_of_a_nameless(message.body),
+        id=shown_id(message.message_id or "") or _id_of_a_nameless(message.body),
         reason=_reason(headers, len(message.body)),
-        integration=integration or None,
+        integration=names.integration_id_in(headers),
         error=_text(headers.get(names.ERROR), _LONGEST_CODE),
-        detail=_text(headers.get(names.ERROR_DETAIL), _LONGEST_DETAIL)
-        or _detail_of_bundle(headers),
+        detail=_detail(message) or _detail_of_bundle(headers),
         http_status=_number(headers.get(names.HTTP_STATUS), 999),
         attempts=_number(headers.get(names.ATTEMPTS), names.MAX_ATTEMPTS) or 0,
         first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT), _LATEST_MS),
@@ -105,8 +103,15 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
 
 
 def _id_of_a_nameless(body: bytes) -> str:
-    """For a message that its producer gave no id, or one that is not UTF-8."""
+    """For a message without an id, or with one that is not UTF-8 or may tell of a person."""
     return f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+
+
+def _detail(message: AbstractIncomingMessage) -> str | None:
+    """What went wrong, if a worker wrote it: the message has an id of a worker's making then."""
+    if not is_own_message_id(message.message_id):
+        return None
+    return _text(message.headers.get(names.ERROR_DETAIL), _LONGEST_DETAIL)
 
 
 def _detail_of_bundle(headers: Any) -> str | None:

@@ -6,9 +6,12 @@ message ends in the dead letters instead of being guessed at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from worker.integrations.model import ID_PATTERN
 
 INTEGRATION: Final = "consent-integration"
 ATTEMPTS: Final = "consent-attempts"
@@ -60,6 +63,7 @@ MAX_PARKS: Final = 10_000_000
 MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
 _LONGEST_TEXT: Final = 1024
+_INTEGRATION_ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
 MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
 MAX_LATENESS_MS: Final = 31 * 86_400_000
 """A fleet may be down for days; what says more was written by somebody else."""
@@ -131,10 +135,8 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
     """The retry state a message carries. Raises `InvalidHeaders` for anything not as documented."""
     if not headers:
         return FRESH
-    integration_id = headers.get(INTEGRATION)
-    if integration_id is not None and (
-        not isinstance(integration_id, str) or not 0 < len(integration_id) <= 256
-    ):
+    integration_id = integration_id_in(headers)
+    if integration_id is None and headers.get(INTEGRATION) is not None:
         raise InvalidHeaders(f"{INTEGRATION} must be the id of an integration")
     attempts = _whole_number(headers, ATTEMPTS, MAX_ATTEMPTS)
     first = _whole_number(headers, FIRST_ATTEMPT_AT, now_ms + MAX_CLOCK_SKEW_MS)
@@ -168,6 +170,13 @@ def lateness_seconds(headers: Mapping[str, Any], now_ms: int) -> float | None:
     return max(late_ms, 0) / 1000
 
 
+def integration_id_in(headers: Mapping[str, Any]) -> str | None:
+    """The id of an integration that a message names; None for what can't be one by its shape."""
+    said = headers.get(INTEGRATION)
+    is_id = isinstance(said, str) and _INTEGRATION_ID.fullmatch(said) is not None
+    return said if is_id else None
+
+
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Our own among the headers of a message that is moved unread.
 
@@ -179,7 +188,7 @@ def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
         if type(value) is int or (isinstance(value, str) and len(value) <= _LONGEST_TEXT)
         else True
         for name, value in headers.items()
-        if name in OWN_HEADERS
+        if name in OWN_HEADERS and name != PRODUCER_MESSAGE_ID  # which `successor_of` keeps
     }
 
 

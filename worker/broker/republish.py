@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from pamqp.commands import Basic
 from pamqp.encode import encode_table_value
 
 from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
+from worker.redaction import kept_id
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
 _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})
@@ -30,6 +32,7 @@ _MAX_ID_BYTES: Final = 255
 """Of a `message_id` (AMQP 0-9-1 specification, section 4.2.5.3)."""
 
 
+_OWN_ID: Final = re.compile(r"[0-9a-f]{32}")
 _this_process: Final = os.urandom(8).hex()
 _numbers: Final = itertools.count()
 
@@ -40,6 +43,11 @@ def new_message_id() -> str:
     Random for the process alone: asking the system for each costs more than all else of a publish.
     """
     return f"{_this_process}{next(_numbers):016x}"
+
+
+def is_own_message_id(message_id: str | None) -> bool:
+    """Whether it may be one of `new_message_id`."""
+    return message_id is not None and _OWN_ID.fullmatch(message_id) is not None
 
 
 def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> Basic.Properties:
@@ -59,7 +67,7 @@ def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> 
         isinstance(producer_message_id, str)
         and 0 < len(producer_message_id.encode()) <= _MAX_ID_BYTES
     ):
-        headers[PRODUCER_MESSAGE_ID] = producer_message_id
+        headers[PRODUCER_MESSAGE_ID] = kept_id(producer_message_id)
     headers.update(own_headers)
     reply_to = original.reply_to
     return Basic.Properties(

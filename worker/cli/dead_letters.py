@@ -17,6 +17,7 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
+from worker.adobe.replies import ErrorCode
 from worker.broker.channels import tells_of_the_line
 from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
 from worker.broker.topology import Names
@@ -27,6 +28,7 @@ from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import as_meant, in_column, json_shown, shown
+from worker.delivery.outcome import DeadReason, codes_of
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
@@ -34,6 +36,9 @@ app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead l
 _AT_ONCE: Final = 100
 _READERS: Final = 8
 _NAMED_AT_MOST: Final = 20
+_UNKNOWN: Final = "unknown"
+_REASONS: Final = codes_of(DeadReason) | {"unroutable"}
+_ERRORS: Final = codes_of(DeadReason) | codes_of(ErrorCode)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
@@ -58,7 +63,7 @@ def list_all(
 async def _list(chosen: Filter, as_json: bool) -> None:
     output = Output(sys.stdout.buffer)
     found = 0
-    async with _pass("listed", bar=not sys.stdout.isatty()) as run:
+    async with one_pass("listed", bar=not sys.stdout.isatty()) as run:
         async for _, letter in run.matching(chosen):
             if as_json:
                 document = json_shown(orjson.dumps(asdict(letter)).decode()).encode()
@@ -95,7 +100,7 @@ def show(
 async def _find(letter_id: str) -> dict[str, Any] | None:
     document = None
     chosen = Filter(id=await _id_in_the_queue(letter_id))
-    async with _pass("searched") as run:
+    async with one_pass("searched") as run:
         async for message, letter in run.matching(chosen):
             document = _document(message, letter)
             break
@@ -112,7 +117,7 @@ async def _id_in_the_queue(given: str | None) -> str | None:
     if meant == given:
         return given
     is_there = False
-    async with _pass("searched") as run:
+    async with one_pass("searched") as run:
         async for _ in run.matching(Filter(id=given)):
             is_there = True
             break
@@ -179,7 +184,7 @@ def export(
 async def _export(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
     output = Output(stream)
     exported = 0
-    async with _pass("exported", bar=bar) as run:
+    async with one_pass("exported", bar=bar) as run:
         async for message, letter in run.matching(chosen):
             line = json_shown(orjson.dumps(_document(message, letter)).decode())
             await output.write(line.encode() + b"\n")
@@ -221,7 +226,7 @@ def _filter(
 
 
 @dataclass(slots=True)
-class _Pass:
+class Pass:
     """One pass over the dead letters that were there at its start, and how far it came."""
 
     letters: DeadLetters
@@ -229,12 +234,17 @@ class _Pass:
     stop: Stop
     advance: Callable[[], None]
 
+    async def all(self) -> AsyncIterator[tuple[AbstractIncomingMessage, DeadLetter]]:
+        """Every one, until the command is asked to stop."""
+        async for found in self.matching(Filter()):
+            yield found
+
     async def matching(
         self, chosen: Filter
     ) -> AsyncIterator[tuple[AbstractIncomingMessage, DeadLetter]]:
         """Those that are chosen, until the command is asked to stop."""
         async for message in self.letters.read(self.total):
-            letter = describe(message)
+            letter = _as_told(describe(message))
             if chosen.matches(letter, int(time.time() * 1000)):
                 yield message, letter
             self.advance()
@@ -243,9 +253,9 @@ class _Pass:
 
 
 @asynccontextmanager
-async def _pass(
+async def one_pass(
     verb: str, *, bar: bool = True, so_far: Callable[[], str] = lambda: ""
-) -> AsyncIterator[_Pass]:
+) -> AsyncIterator[Pass]:
     """A pass that gives back what it did not settle, while no other command works on the dead
     letters: what one holds the other can't see. Raises `BrokerAway`.
     """
@@ -259,7 +269,7 @@ async def _pass(
             async with alone(connection, names.dead_letters_lock, stop):
                 total = await letters.count()
                 with progress(verb, total, wanted=bar) as advance:
-                    yield _Pass(letters, total, stop, advance)
+                    yield Pass(letters, total, stop, advance)
                 await letters.give_back()
 
 
@@ -329,7 +339,7 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
         return "" if dry_run else f"{verb} {tally.settled}, and the rest stays in the dead letters"
 
     chosen = replace(chosen, id=await _id_in_the_queue(chosen.id))
-    async with _pass(verb, so_far=so_far) as run:
+    async with one_pass(verb, so_far=so_far) as run:
         try:
             async for message, letter in run.matching(chosen):
                 tally.matched += 1
@@ -338,6 +348,15 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
         finally:
             await window.drain()
     return run.stop, tally
+
+
+def _as_told(letter: DeadLetter) -> DeadLetter:
+    """`letter` with codes of ours alone: whoever may publish to the queue may write others."""
+    return replace(
+        letter,
+        reason=letter.reason if letter.reason in _REASONS else _UNKNOWN,
+        error=letter.error if letter.error is None or letter.error in _ERRORS else _UNKNOWN,
+    )
 
 
 def _not_there(letter_id: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from worker.adobe.streaming import build_request, masked_headers
+from worker.adobe.streaming import build_request, masked_headers, shown_url
 from worker.cli.integrations import find_integration
 from worker.cli.shared import command_settings, print_json, read_input, say
 from worker.events import UndecodableEvent, open_envelope
@@ -104,7 +104,7 @@ def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
         "unmatched": list(decision.unmatched),
         "request": {
             "method": request.method,
-            "url": request.url,
+            "url": shown_url(request.url),
             "headers": masked_headers(integration, request),
             "body": build_payload(integration, record),
         },

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from worker.adobe.client import AdobeClient
 from worker.adobe.http import open_session
 from worker.cli.shared import command_settings, print_json, say
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
-from worker.service import build_registry, endpoint_policy
+from worker.service import build_client, build_registry, endpoint_policy
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")
@@ -95,9 +94,7 @@ def check(
     async def check_all() -> bool:
         policy = endpoint_policy(settings)
         async with open_session(policy, settings.attempt_timeout_seconds) as session:
-            client = AdobeClient(
-                session, policy, ims_url=settings.ims_url, platform_url=settings.platform_url
-            )
+            client = build_client(settings, session)
             ok = True
             for one in wanted:
                 for result in await client.check(one):

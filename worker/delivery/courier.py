@@ -24,7 +24,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
-from worker.ordering.store import Claim, Contended, Granted, Settlement
+from worker.ordering.store import ERASED, Claim, Contended, Granted, Settlement
 from worker.transform.decision import Deliver, Identity
 from worker.transform.xdm import build_record, encode_message
 
@@ -57,6 +57,11 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """The person has been erased since the choice was made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Busy:
     """Another worker is sending for the user (`is_held`), or has just done so; the user is free
     after `wait_seconds` at the latest.
@@ -78,13 +83,25 @@ class Untried:
     """No request of the attempt's time was left for the event: Adobe has not seen it."""
 
 
-Result = Reply | Superseded | Duplicate | Busy | Crashed | Untried
+Result = Reply | Superseded | Duplicate | Erased | Busy | Crashed | Untried
 
 
 class _Parcel:
-    __slots__ = ("deliveries", "folded", "granted", "message", "parts", "reply", "was_sent")
+    __slots__ = (
+        "deliveries",
+        "folded",
+        "granted",
+        "message",
+        "parts",
+        "reply",
+        "user",
+        "was_sent",
+    )
 
-    def __init__(self, deliveries: list[Delivery], granted: Granted, folded: Folded) -> None:
+    def __init__(
+        self, deliveries: list[Delivery], granted: Granted, folded: Folded, user: str
+    ) -> None:
+        self.user = user
         self.deliveries = deliveries
         self.granted = granted
         self.folded = folded
@@ -136,8 +153,7 @@ class _Parcel:
         return self.folded.written if isinstance(self.reply, Accepted) else {}
 
     def settlement(self) -> Settlement:
-        user = self.deliveries[0].user
-        return Settlement(user, self.granted.lease, self.written(), self.was_sent)
+        return Settlement(self.user, self.granted.lease, self.written(), self.was_sent)
 
 
 class Courier:
@@ -172,8 +188,10 @@ class Courier:
             if isinstance(answer, Contended):
                 busy = Busy(answer.wait_seconds, answer.is_held)
                 results.extend((one, busy) for one in group)
-            else:
-                parcels.append(_parcel(integration, group, answer))
+                continue
+            left = _not_erased(group, answer)
+            results.extend((one, Erased()) for one in group if one not in left)
+            parcels.append(_parcel(integration, left, answer, group[0].user))
         wanted = [one for one in parcels if one.folded.attributes]
         if integration.needs_lookup:
             wanted = await self._existing(integration, wanted, slots, deadline)
@@ -198,7 +216,7 @@ class Courier:
         """
         lease, stored = parcel.granted
         for delivery in sorted(parcel.deliveries, key=lambda one: _when(one.choice), reverse=True):
-            part = _parcel(integration, [delivery], Granted(lease, stored))
+            part = _parcel(integration, [delivery], Granted(lease, stored), delivery.user)
             if part.folded.attributes:
                 sendable = [part] if part.encode(integration) else []
                 await self._send(integration, sendable, slots, deadline)
@@ -225,6 +243,7 @@ class Courier:
                     asyncio.timeout(deadline - time.monotonic()),
                     slots.one(first=delivery.is_alone),
                 ):
+                    _look_at_the_clock(deadline)
                     parcel.is_going()
                     identity = delivery.choice.identity
                     parcel.reply = await self._sender.look_up(integration, identity)
@@ -255,6 +274,7 @@ class Courier:
         else:
             try:
                 async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
+                    _look_at_the_clock(deadline)
                     for parcel in parcels:
                         parcel.was_sent = True
                         parcel.is_going()
@@ -273,6 +293,12 @@ class Courier:
             parcel.reply = reply
 
 
+def _look_at_the_clock(deadline: float) -> None:
+    # A timer that has expired is heard only at the next pause.
+    if time.monotonic() >= deadline:
+        raise TimeoutError
+
+
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     """A choice for the record as a whole: of a snapshot nothing may be left out, since what it does
@@ -285,7 +311,17 @@ class _Snapshot:
     attributes: dict[str, object]
 
 
-def _parcel(integration: Integration, group: list[Delivery], granted: Granted) -> _Parcel:
+def _not_erased(group: list[Delivery], granted: Granted) -> list[Delivery]:
+    """Those of `group` that are of after the person's erasure, if there was one."""
+    tombstone = granted.stored.get(ERASED)
+    if tombstone is None:
+        return group
+    return [one for one in group if one.choice.event_time_ms > tombstone.time_ms]
+
+
+def _parcel(
+    integration: Integration, group: list[Delivery], granted: Granted, user: str
+) -> _Parcel:
     choices: list[Choices] = [one.choice for one in group]
     if integration.replaces_record:
         choices = [
@@ -294,17 +330,15 @@ def _parcel(integration: Integration, group: list[Delivery], granted: Granted) -
             )
             for one in choices
         ]
-    return _Parcel(group, granted, fold(choices, granted.stored))
+    return _Parcel(group, granted, fold(choices, granted.stored), user)
 
 
-def _claimed(
-    integration: Integration, group: list[Delivery]
-) -> tuple[str] | set[str] | dict[str, object]:
+def _claimed(integration: Integration, group: list[Delivery]) -> tuple[str, ...] | set[str]:
     if integration.replaces_record:
-        return (_WHOLE_RECORD,)
+        return (_WHOLE_RECORD, ERASED)
     if len(group) == 1:
-        return group[0].choice.attributes
-    return {path for one in group for path in one.choice.attributes}
+        return (*group[0].choice.attributes, ERASED)
+    return {path for one in group for path in one.choice.attributes} | {ERASED}
 
 
 def _is_messages_fault(reply: object) -> bool:

@@ -12,7 +12,7 @@ Outcome
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from worker.adobe.replies import ErrorCode
 from worker.transform.decision import RejectReason, SkipReason
@@ -32,6 +32,14 @@ DeadReason = (
         "unknown-integration",
     ]
 )
+
+
+def codes_of(kind: Any) -> frozenset[str]:
+    """The texts of a Literal, or of a union of them."""
+    found: set[str] = set()
+    for one in get_args(kind):
+        found |= {one} if isinstance(one, str) else codes_of(one)
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from worker.broker.headers import (
     FRESH,
     InvalidHeaders,
     RetryState,
+    integration_id_in,
     lateness_seconds,
     read_retry_state,
     write_retry_state,
@@ -39,6 +40,7 @@ from worker.delivery.courier import (
     Courier,
     Crashed,
     Duplicate,
+    Erased,
     Result,
     Sender,
     Superseded,
@@ -66,7 +68,7 @@ from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
-from worker.redaction import shown_id
+from worker.redaction import shown_name
 from worker.transform.decide import decide
 from worker.transform.decision import Early, Reject, Skip, SkipReason
 
@@ -84,8 +86,11 @@ _NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: "superseded",
     Duplicate: "duplicate",
+    Erased: "erased",
     NoProfile: "no-profile",
 }
+_TELLS_NOTHING: Final = (Superseded, Duplicate, Erased, Busy)
+"""Of these nothing was sent, so they say nothing of the set-up."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
 _SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused"})
@@ -360,7 +365,7 @@ class Pipeline:
 
     def _tell_unknown(self, organization_id: str) -> None:
         if self._hourly.is_due(f"organization {organization_id}", time.monotonic()):
-            log.warning("organization.unknown", organization=shown_id(organization_id))
+            log.warning("organization.unknown", organization=shown_name(organization_id))
 
     def _tell_disabled(self, integration_id: str) -> None:
         if self._hourly.is_due(f"integration {integration_id}", time.monotonic()):
@@ -470,8 +475,7 @@ class Pipeline:
             self._bury(message, named, decision.reason, decision.detail, envelope.event_id)
             return
         identity = decision.identity
-        place = identity.namespace if identity.in_identity_map else identity.path
-        user = self._users.user_key(integration.id, place or "", identity.value)
+        user = self._users.user_key(integration.id, identity.place, identity.value)
         delivery = Delivery(message, state, integration, decision, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
@@ -546,7 +550,7 @@ class Pipeline:
             lane.block.end()
             self._observer.unblocked(lane.integration.id)
             return
-        if all(isinstance(one, (Superseded, Duplicate, Busy)) for one in results):
+        if all(isinstance(one, _TELLS_NOTHING) for one in results):
             lane.block.told_nothing(time.monotonic())
         for delivery in lane.clear():
             self._park_for_block(delivery, lane.block)
@@ -558,7 +562,7 @@ class Pipeline:
                 # outcome where a newer choice comes between, or the stamp is lost.
                 self._observer.delivered_late(lane.integration.id, delivery)
                 delivery.message.settle()
-            case Superseded() | Duplicate() | NoProfile():
+            case Superseded() | Duplicate() | Erased() | NoProfile():
                 self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
             case Busy():
                 self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))
@@ -866,9 +870,7 @@ def _returns_of(message: Incoming) -> int:
 
 def _readable_state(message: Incoming) -> RetryState:
     """What can still be said of a message whose retry headers are not to be trusted."""
-    integration_id = message.headers.get(names.INTEGRATION)
-    known = isinstance(integration_id, str) and 0 < len(integration_id) <= 256
-    return RetryState(integration_id=integration_id if known else None)
+    return RetryState(integration_id=integration_id_in(message.headers))
 
 
 def _about(failure: Failure) -> dict[str, Any]:

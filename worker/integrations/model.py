@@ -55,7 +55,7 @@ class _Strict(BaseModel):
 class Authentication(_Strict):
     """Credentials of Adobe's OAuth server-to-server flow."""
 
-    client_id: Token
+    client_id: Token = Field(repr=False)
     client_secret: SecretStr
     api_key: SecretStr
     second_client_secret: SecretStr | None = None
@@ -80,10 +80,6 @@ class Authentication(_Strict):
         """The secrets that a token may be asked for with, the first one first."""
         both = (self.client_secret, self.second_client_secret)
         return [one.get_secret_value() for one in both if one is not None]
-
-    def secret_values(self) -> list[str]:
-        """All that must never be shown."""
-        return [*self.client_secrets(), self.api_key.get_secret_value()]
 
 
 class IdentityRule(_Strict):

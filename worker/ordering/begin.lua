@@ -2,14 +2,17 @@
 --
 -- KEYS: for each user the hash of stamps, then the string that is there while the user is not free:
 --       "OWNER LEASE" while held, empty while cooling down; its time to live says for how long.
+--       While the fleet rotates its secret, the same two by the user's other digest follow.
 -- ARGV: owner; number of the lease; the lease in ms; then for each user how many attributes are
 --       claimed, and their paths.
--- Answer, for each user: {1, stamp or nil for each attribute}, or {0, ms to wait, 1 if held}.
+-- Answer, for each user: {1, stamp or nil for each attribute, and again from the second hash}, or
+-- {0, ms to wait, 1 if held}.
 --
 -- A key of another type than ours concerns its own user alone: its content counts as unknown.
 
 local owner, lease, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local answers, at = {}, 4
+local STRIDE = 2 -- keys of each user; 4 during a rotation, see _Script
 local PORTION, LONGEST_BUSY_MS = 500, 600000
 local LONGEST_BUSY_BYTES, LONGEST_STAMP_BYTES = 64, 1024
 
@@ -47,8 +50,7 @@ local function busy_of(key)
 end
 
 -- In portions, since Lua unpacks only some thousands of values at once.
-local function stamps(key, first, count)
-  local found = {1}
+local function add_stamps(found, size, key, first, count)
   for from = first, first + count - 1, PORTION do
     local to = math.min(from + PORTION - 1, first + count - 1)
     local some = redis.pcall('HMGET', key, unpack(ARGV, from, to))
@@ -56,20 +58,28 @@ local function stamps(key, first, count)
     for j = 1, to - from + 1 do
       -- An empty text is no stamp: whoever reads it counts it as unreadable.
       local value = is_lost and '' or some[j]
-      found[#found + 1] = value and #value > LONGEST_STAMP_BYTES and '' or value
+      size = size + 1
+      found[size] = value and #value > LONGEST_STAMP_BYTES and '' or value
     end
   end
-  return found
 end
 
-for i = 1, #KEYS, 2 do
+for i = 1, #KEYS, STRIDE do
   local count = tonumber(ARGV[at])
   local left, busy = busy_of(KEYS[i + 1])
+  if STRIDE == 4 and not left then
+    left, busy = busy_of(KEYS[i + 3])
+  end
   if left then
     answers[#answers + 1] = {0, left, busy == '' and 0 or 1}
   else
-    redis.call('SET', KEYS[i + 1], owner .. ' ' .. ARGV[2], 'PX', lease_ms)
-    answers[#answers + 1] = stamps(KEYS[i], at + 1, count)
+    local found, size = {1}, 1
+    for j = i, i + STRIDE - 1, 2 do
+      redis.call('SET', KEYS[j + 1], owner .. ' ' .. ARGV[2], 'PX', lease_ms)
+      add_stamps(found, size, KEYS[j], at + 1, count)
+      size = size + count
+    end
+    answers[#answers + 1] = found
   end
   at = at + count + 1
 end

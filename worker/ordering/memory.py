@@ -12,6 +12,7 @@ from typing import Final
 
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
+    ERASED,
     ORGANIZATION_CHARACTERS,
     ORGANIZATIONS_AT_MOST,
     Claim,
@@ -19,6 +20,7 @@ from worker.ordering.store import (
     Granted,
     Settlement,
     Timing,
+    tombstone,
 )
 
 _NOTHING: Final[Mapping[str, Stamp]] = {}
@@ -131,6 +133,19 @@ class MemoryStore:
             if not user.stamps and user.busy_until <= now:
                 del users[key]
 
+    async def erase(
+        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
+    ) -> None:
+        """See `NewestStore`. Of use within this process only."""
+        now = self._clock()
+        key = _key(integration_id, user)
+        known = self._users.get(key) or self._add(key, now)
+        stamp = tombstone(before_ms)
+        if known.expires_at > now and ERASED in known.paths:
+            stamp = max(stamp, known.stamps[known.paths.index(ERASED)])
+        known.paths, known.stamps = self._shared_paths((ERASED,)), (stamp,)
+        known.expires_at = now + kept_seconds
+
     async def remember_organizations(
         self, organizations: Collection[str], for_seconds: float
     ) -> None:
@@ -159,7 +174,7 @@ class MemoryStore:
         self, user: _User, written: Mapping[str, Stamp], now: float, expires_at: float
     ) -> None:
         stamps = dict(zip(user.paths, user.stamps, strict=True)) if user.expires_at > now else {}
-        user.expires_at = expires_at
+        user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
         for path, stamp in written.items():
             known = stamps.get(path)
             if known is None or stamp > known:

@@ -28,7 +28,9 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.newest import Stamp
+from worker.ordering.secret import GUESSABLE, SecretRefused, admit
 from worker.ordering.store import (
+    ERASED,
     ORGANIZATION_CHARACTERS,
     ORGANIZATIONS_AT_MOST,
     Claim,
@@ -37,7 +39,9 @@ from worker.ordering.store import (
     Settlement,
     StoreUnavailable,
     Timing,
+    tombstone,
 )
+from worker.ordering.users import Marks, both_digests
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +56,20 @@ answer that isn't what our scripts write. asyncio's TimeoutError is an OSError."
 
 
 class _Script:
-    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet."""
+    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet. `rotating` is
+    for users with two digests, who have four keys each.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, rotating: bool = False) -> None:
         self.text = files("worker.ordering").joinpath(name).read_text("utf-8")
+        if rotating:
+            self.text = self.text.replace("local STRIDE = 2", "local STRIDE = 4")
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-_BEGIN: Final = _Script("begin.lua")
-_SETTLE: Final = _Script("settle.lua")
+_BEGIN: Final = _Script("begin.lua"), _Script("begin.lua", rotating=True)
+_SETTLE: Final = _Script("settle.lua"), _Script("settle.lua", rotating=True)
+_ERASE: Final = _Script("erase.lua")
 _ORGANIZATIONS: Final = _Script("organizations.lua")
 _PING: Final = _Script("ping.lua")
 _PING_MS: Final = 60_000
@@ -84,7 +93,8 @@ class RedisStore:
 
     `url` is redis:// or rediss:// (TLS) with its credentials; redis-py's options may follow as a
     query, such as `?ssl_ca_certs=/path`. `timeout_seconds` bounds each call as a whole, connecting
-    included. `clock` is monotonic and only times what this process itself holds.
+    included. `clock` is monotonic and only times what this process itself holds. `marks` are those
+    of the secrets by which users are called, to be looked at before all else; None looks at none.
 
     Raises ValueError, without the URL in its text, for a URL or a namespace that can't be used.
     """
@@ -98,6 +108,7 @@ class RedisStore:
         timeout_seconds: float = 2.0,
         max_connections: int = 8,
         clock: Callable[[], float] = time.monotonic,
+        marks: Marks | None = None,
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("the namespace must be letters, digits, dots, dashes and underscores")
@@ -113,6 +124,10 @@ class RedisStore:
         """How many stored values could not be read since the start."""
         self._told_unreadable_at = -_TELL_AGAIN_SECONDS
         self._client = _client(url, timeout_seconds, max_connections)
+        self._marks = marks
+        self._is_admitted = marks is None
+        self.digests_are_guessable = False
+        """Whether the namespace is used without a secret."""
 
     async def begin(
         self, integration_id: str, claims: Sequence[Claim]
@@ -161,10 +176,18 @@ class RedisStore:
             arguments += (lease, int(sent), len(written))
             for path, stamp in written.items():
                 arguments += (path, stamp.encode())
-        keys = self._keys(integration_id, [one.user for one in settlements])
-        await self._run(_SETTLE, keys, arguments)
+        keys, is_rotating = self._keys(integration_id, [one.user for one in settlements])
+        await self._run(_SETTLE[is_rotating], keys, arguments)
         for one in settlements:
             self._let_go(integration_id, one.lease, [one])
+
+    async def erase(
+        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        keys, _ = self._keys(integration_id, [user])
+        arguments = (ERASED, tombstone(before_ms).encode(), _ms(kept_seconds))
+        await self._run(_ERASE, keys[::2], arguments)
 
     async def remember_organizations(
         self, organizations: Collection[str], for_seconds: float
@@ -186,7 +209,30 @@ class RedisStore:
 
     async def ping(self) -> None:
         """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
+        await self._admit_or_wait()
         await self._run(_PING, [f"{self._namespace}:ping"], (self._owner, _PING_MS))
+
+    async def admit(self) -> None:
+        """Find out whether the secret may be used with this namespace; until then nothing is
+        granted. Raises `SecretRefused` if not.
+        """
+        if self._is_admitted or self._marks is None:
+            return
+        marks = self._marks
+        await self._call(lambda: admit(self._client, self._namespace, marks))
+        if self._is_admitted:
+            return  # by another call meanwhile
+        self._is_admitted = True
+        self.digests_are_guessable = not marks.is_keyed
+        if self.digests_are_guessable:
+            log.error("ordering.guessable_digests", detail=GUESSABLE)
+
+    async def _admit_or_wait(self) -> None:
+        """Also later, since Redis may be away at the start."""
+        try:
+            await self.admit()
+        except SecretRefused as refused:
+            raise StoreUnavailable(f"CONSENT_WORKER_ORDERING_SECRET {refused}") from None
 
     async def close(self) -> None:
         """See `NewestStore`; trouble while closing is no trouble any more."""
@@ -203,8 +249,8 @@ class RedisStore:
         arguments: list[str | int] = [self._owner, lease, _ms(self._timing.lease_seconds)]
         for _, attributes in claims:
             arguments += (len(attributes), *attributes)
-        keys = self._keys(integration_id, [one.user for one in claims])
-        answers = await self._run(_BEGIN, keys, arguments)
+        keys, is_rotating = self._keys(integration_id, [one.user for one in claims])
+        answers = await self._run(_BEGIN[is_rotating], keys, arguments)
         try:
             return [
                 self._granted(lease, claim, values) if is_granted else _contended(*values)
@@ -214,10 +260,15 @@ class RedisStore:
             raise StoreUnavailable("Redis holds a value that this version can't read") from None
 
     def _granted(self, lease: int, claim: Claim, values: Sequence[bytes | None]) -> Granted:
-        """A value that can't be read counts as unknown: it concerns that attribute alone."""
+        """A value that can't be read counts as unknown: it concerns that attribute alone. During a
+        rotation of the secret each attribute has two, of which the newer counts.
+        """
         stored: dict[str, Stamp] = {}
         latest_ms = self._latest_ms()
-        for path, value in zip(claim.attributes, values, strict=True):
+        paths = list(claim.attributes)
+        if len(values) == 2 * len(paths):
+            paths *= 2
+        for path, value in zip(paths, values, strict=True):
             if value is None:
                 continue
             try:
@@ -227,7 +278,7 @@ class RedisStore:
             except ValueError:
                 self._tell_unreadable(claim.user)
             else:
-                stored[path] = stamp
+                stored[path] = max(stamp, stored.get(path, stamp))
         return Granted(lease, stored)
 
     def _tell_unreadable(self, user: str) -> None:
@@ -247,12 +298,15 @@ class RedisStore:
         """No choice of ours is of a later time than this: events of the future wait."""
         return _ms(time.time() + _LATEST_SECONDS)
 
-    def _keys(self, integration_id: str, users: Sequence[str]) -> list[str]:
+    def _keys(self, integration_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
+        """The keys of `users`, and whether these have two digests, and so twice as many."""
         keys: list[str] = []
+        is_rotating = all(both_digests(user)[1] for user in users)
         for user in users:
-            key = f"{self._namespace}:{{{integration_id}}}:{user}"
-            keys += (key, f"{key}:busy")
-        return keys
+            for digest in both_digests(user)[: 1 + is_rotating]:
+                key = f"{self._namespace}:{{{integration_id}}}:{digest}"
+                keys += (key, f"{key}:busy")
+        return keys, is_rotating
 
     def _forget_expired(self, now: float) -> None:
         while self._held:
@@ -271,6 +325,8 @@ class RedisStore:
     async def _run(
         self, script: _Script, keys: Sequence[str], arguments: Sequence[str | int]
     ) -> Any:
+        await self._admit_or_wait()
+
         async def run() -> Any:
             rest = (*keys, *arguments)
             try:
@@ -287,6 +343,8 @@ class RedisStore:
         except (TimeoutError, RedisTimeoutError):
             text = f"Redis did not answer within {self._timeout_seconds:g} s"
             raise StoreUnavailable(text) from None
+        except SecretRefused:
+            raise
         except _TROUBLE as error:
             raise StoreUnavailable(f"Redis {_problem(error)}") from None
 

@@ -5,11 +5,13 @@
 --       epoch; then for each user the number of the lease, 1 if anything was sent, how many stamps
 --       follow, and for each its path and the stamp.
 --
--- What is there and can't be read, or is of another type than ours, is replaced.
+-- What is there and can't be read, or is of another type than ours, is replaced. What stands under a
+-- user's other digest moves to the first one.
 
 local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local at = 5
-local PORTION, LONGEST_STAMP_BYTES = 500, 1024
+local STRIDE = 2 -- keys of each user; 4 during a rotation, see _Script
+local PORTION, LONGEST_STAMP_BYTES, MOST_STAMPS = 500, 1024, 2000
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
 -- store: to take it for "nothing is known" would let an older choice replace a newer one.
@@ -103,23 +105,65 @@ local function write(key, first, count)
   for from = 0, count - 1, PORTION do
     write_some(key, first + 2 * from, math.min(PORTION, count - from))
   end
-  redis.call('PEXPIRE', key, retention_ms)
+  -- A tombstone is kept for longer.
+  if redis.call('PTTL', key) < tonumber(retention_ms) then
+    redis.call('PEXPIRE', key, retention_ms)
+  end
 end
 
-for i = 1, #KEYS, 2 do
-  local lease, is_sent, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
-  if count > 0 then
-    write(KEYS[i], at + 3, count)
+-- A hash that is larger than any of ours stays where it is, and is read there.
+local function move(from, to)
+  local size = redis.pcall('HLEN', from)
+  if is_other_type(size) or size == 0 or size > MOST_STAMPS then
+    return
   end
-  at = at + 3 + 2 * count
-  local busy = redis.pcall('GET', KEYS[i + 1])
+  local there = redis.call('HGETALL', from)
+  for at_path = 1, #there, 2 do
+    local path, stamp = there[at_path], there[at_path + 1]
+    local known = redis.pcall('HMGET', to, path)
+    if is_other_type(known) then
+      redis.call('DEL', to)
+      known = {}
+    end
+    if is_readable(stamp) then
+      if not known[1] or not is_readable(known[1]) or is_newer(stamp, known[1]) then
+        redis.call('HSET', to, path, stamp)
+      end
+    end
+  end
+  local left = redis.call('PTTL', from)
+  if left < 0 then
+    left = tonumber(retention_ms)
+  end
+  if redis.call('PTTL', to) < left then
+    redis.call('PEXPIRE', to, left)
+  end
+  redis.call('DEL', from)
+end
+
+local function release(key, lease, is_sent)
+  local busy = redis.pcall('GET', key)
   if is_other_type(busy) then
     busy = false
   end
   local is_ours = busy == owner .. ' ' .. lease
   if is_sent and gap_ms > 0 and (is_ours or not busy or busy == '') then
-    redis.call('SET', KEYS[i + 1], '', 'PX', gap_ms)
+    redis.call('SET', key, '', 'PX', gap_ms)
   elseif is_ours then
-    redis.call('DEL', KEYS[i + 1])
+    redis.call('DEL', key)
+  end
+end
+
+for i = 1, #KEYS, STRIDE do
+  local lease, is_sent, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
+  if STRIDE == 4 then
+    move(KEYS[i + 2], KEYS[i])
+  end
+  if count > 0 then
+    write(KEYS[i], at + 3, count)
+  end
+  at = at + 3 + 2 * count
+  for j = i, i + STRIDE - 1, 2 do
+    release(KEYS[j + 1], lease, is_sent)
   end
 end

@@ -23,6 +23,9 @@ from worker.ordering.newest import Stamp
 
 LONGEST_LEASE_SECONDS: Final = 600.0
 """Whoever is busy for longer was not made so by us (`LONGEST_BUSY_MS` of begin.lua)."""
+ERASED: Final = "!"
+"""No attribute's path. A stamp there is a tombstone: the user's choices until its time are erased.
+Whoever claims this path beside the attributes is told of it."""
 ORGANIZATIONS_AT_MOST: Final = 100_000
 ORGANIZATION_CHARACTERS: Final = 512
 """Bounds of what is remembered of organizations."""
@@ -90,6 +93,11 @@ class Timing:
             raise ValueError("the retention must be longer than the lease")
 
 
+def tombstone(before_ms: int) -> Stamp:
+    """The stamp of an erasure, for the path `ERASED`."""
+    return Stamp(before_ms, 0, False, "erased")
+
+
 class NewestStore(Protocol):
     """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else."""
 
@@ -120,6 +128,14 @@ class NewestStore(Protocol):
         held for as long as the lease runs. An event whose verdict awaits the message must not be
         acknowledged before this has returned: if the worker dies in between, the event comes again,
         and its stamp is written then.
+        """
+        ...
+
+    async def erase(
+        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
+    ) -> None:
+        """Forget the stamps of a user, and leave a tombstone, see `ERASED`, for at least so long.
+        The caller holds the user. The later of two tombstones stays.
         """
         ...
 

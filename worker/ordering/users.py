@@ -4,30 +4,67 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from typing import NamedTuple
+
+
+class Marks(NamedTuple):
+    """What tells by which secrets digests are made, without telling these: of the present one, and
+    of the other one during a rotation. `is_keyed`: there is a present one.
+    """
+
+    present: str
+    previous: str | None
+    is_keyed: bool
 
 
 class UserKeys:
     """Makes digests with one secret, which all workers of a fleet must share.
 
     Without a secret the digest hides an address from the eye, but who can read the state can still
-    test whether a guessed address is in it. To change the secret is to forget all stamps.
+    test whether a guessed address is in it. `previous` is the fleet's other secret while it rotates
+    them, empty where there was none.
     """
 
-    def __init__(self, secret: bytes = b"") -> None:
-        # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
-        key = hashlib.blake2b(secret).digest() if secret else b""
-        self._keyed = hashlib.blake2b(key=key, digest_size=16, person=b"consent-user")
+    def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
+        self._keyed = _keyed(secret)
+        self._previous = None if previous is None or previous == secret else _keyed(previous)
+        self.marks = Marks(
+            _mark(secret), None if previous is None else _mark(previous), bool(secret)
+        )
 
     def user_key(self, integration_id: str, identity_property: str, identity_value: str) -> str:
-        """22 characters of URL-safe base64 (128 bits) for one identity at one integration.
+        """22 characters of URL-safe base64 (128 bits) for one identity at one integration; during a
+        rotation with those of the other secret after a tilde, see `both_digests`.
 
         `identity_property` is where the identity is said (a path, or the namespace of an identity
         map), `identity_value` the value as it is sent. The device's id is never used: several
         devices share a user.
         """
-        keyed = self._keyed.copy()
         # Lengths first, so that no two triples of texts give the same bytes.
         head = f"{len(integration_id)}.{len(identity_property)}."
         text = f"{head}{integration_id}{identity_property}{identity_value}"
-        keyed.update(text.encode(errors="surrogatepass"))
-        return urlsafe_b64encode(keyed.digest())[:22].decode("ascii")
+        said = text.encode(errors="surrogatepass")
+        digest = _digest(self._keyed, said)
+        return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
+
+
+def both_digests(user: str) -> tuple[str, str]:
+    """The digest of a user, and that by the other secret while the fleet rotates them, or empty."""
+    digest, _, other = user.partition("~")
+    return digest, other
+
+
+def _keyed(secret: bytes) -> hashlib.blake2b:
+    # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
+    key = hashlib.blake2b(secret).digest() if secret else b""
+    return hashlib.blake2b(key=key, digest_size=16, person=b"consent-user")
+
+
+def _digest(keyed: hashlib.blake2b, said: bytes) -> str:
+    copy = keyed.copy()
+    copy.update(said)
+    return urlsafe_b64encode(copy.digest())[:22].decode("ascii")
+
+
+def _mark(secret: bytes) -> str:
+    return _digest(_keyed(secret), b"mark of the secret")

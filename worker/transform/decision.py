@@ -18,6 +18,7 @@ SkipReason = Literal[
     "consent-event",
     "disabled",
     "duplicate",
+    "erased",
     "event-deleted",
     "guest",
     "no-integration",
@@ -47,6 +48,11 @@ class Identity(NamedTuple):
     path: str
     namespace: str | None
     in_identity_map: bool
+
+    @property
+    def place(self) -> str:
+        """Where it is said: the namespace of an identity map, or a path."""
+        return (self.namespace if self.in_identity_map else self.path) or ""
 
 
 class Deliver(NamedTuple):

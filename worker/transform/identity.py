@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from worker.events import ConsentRecord
-from worker.integrations.model import Integration, Normalisation, UserIdentifier
+from worker.integrations.model import IdentityRule, Integration, Normalisation, UserIdentifier
 from worker.transform.decision import Identity
 
 # A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
@@ -26,14 +26,30 @@ def resolve_identity(integration: Integration, record: ConsentRecord) -> Identit
         value = _raw_value(identifier, record)
         if value is None or len(value) > MAX_IDENTITY_CHARACTERS:
             continue
-        return Identity(
-            identifier,
-            normalise(value, rule.normalisation),
-            rule.path or "",
-            rule.namespace,
-            rule.location == "identity-map",
-        )
+        return _identity(identifier, rule, value)
     return None
+
+
+def possible_identities(integration: Integration, user_id: str) -> list[Identity]:
+    """What somebody with this id may be at Adobe, whichever of the identifiers an event has."""
+    value = user_id.strip()
+    return [
+        _identity(identifier, rule, value)
+        for identifier, rule in integration.identity_rules
+        if value
+        and len(value) <= MAX_IDENTITY_CHARACTERS
+        and (identifier != "email" or _EMAIL.fullmatch(value))
+    ]
+
+
+def _identity(identifier: UserIdentifier, rule: IdentityRule, value: str) -> Identity:
+    return Identity(
+        identifier,
+        normalise(value, rule.normalisation),
+        rule.path or "",
+        rule.namespace,
+        rule.location == "identity-map",
+    )
 
 
 def normalise(value: str, rule: Normalisation) -> str:

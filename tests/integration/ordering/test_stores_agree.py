@@ -22,15 +22,18 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import (
+    ERASED,
     ORGANIZATION_CHARACTERS,
     Claim,
     Contended,
     Granted,
     Settlement,
     Timing,
+    tombstone,
 )
 
 LEASE, GAP, RETENTION = 105.0, 45.0, 1005.0
+KEPT = 2005.0
 ATTRIBUTES = ("a", "_acme.b", "é.c")
 stamps = st.builds(
     Stamp,
@@ -52,7 +55,9 @@ organizations = st.lists(
     ),
     max_size=3,
 )
-claims = st.builds(Claim, users, st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple))
+claims = st.builds(
+    Claim, users, st.lists(st.sampled_from((*ATTRIBUTES, ERASED)), unique=True).map(tuple)
+)
 
 
 @dataclass
@@ -150,7 +155,7 @@ class Stores(RuleBasedStateMachine):
                 path: max(one for one in (kept.get(path), written.get(path)) if one is not None)
                 for path in kept.keys() | written.keys()
             }
-            user.expires_at = self.now + RETENTION
+            user.expires_at = max(user.expires_at, self.now + RETENTION)
         is_anothers = user.busy_until > self.now and user.lease not in (None, number)
         if sent and not is_anothers:
             user.lease, user.busy_until = None, self.now + self.gap
@@ -172,6 +177,16 @@ class Stores(RuleBasedStateMachine):
         expected = {one for one, until in self.organizations.items() if until > self.now}
         for store in (self.memory, self.workers[worker]):
             assert self.runner.run(store.remembered_organizations()) == expected
+
+    @rule(user=users, before_ms=st.integers(1, 40))
+    def erase(self, user: str, before_ms: int) -> None:
+        for store in (self.memory, self.workers[0]):
+            self.runner.run(store.erase("shop", user, before_ms, KEPT))
+        known = self.model[user]
+        is_there = known.expires_at > self.now
+        earlier = known.stamps.get(ERASED) if is_there else None
+        known.stamps = {ERASED: max(tombstone(before_ms), earlier or tombstone(before_ms))}
+        known.expires_at = self.now + KEPT
 
     @rule(seconds=st.sampled_from([10, 50, 110, 500, 1010]))
     def time_passes(self, seconds: int) -> None:

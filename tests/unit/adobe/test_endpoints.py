@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.unit.adobe.server import serving
 from worker.adobe.endpoints import EndpointPolicy, GuardedResolver, resolver_for
 from worker.adobe.http import ExchangeFailed, exchange, open_session
+from worker.service import build_client
+from worker.settings import UnusableSetting, WorkerSettings
 
 
 class Names(AbstractResolver):
@@ -50,6 +53,31 @@ class Names(AbstractResolver):
         pytest.param("64:ff9b::a00:1", id="private v4 through NAT64"),
         pytest.param("2002:a00:1::", id="private v4 through 6to4"),
         pytest.param("224.0.0.1", id="multicast"),
+        pytest.param("240.0.0.1", id="reserved"),
+        pytest.param("192.88.99.1", id="relay of 6to4"),
+        pytest.param("::", id="unspecified v6"),
+        pytest.param("::7f00:1", id="loopback, IPv4-compatible"),
+        pytest.param("::808:808", id="any IPv4-compatible"),
+        pytest.param("::ffff:0:a00:1", id="IPv4-translated"),
+        pytest.param("::ffff:127.0.0.1", id="loopback as v6"),
+        pytest.param("64:ff9b::7f00:1", id="loopback through NAT64"),
+        pytest.param("64:ff9b:1::808:808", id="a network's own NAT64"),
+        pytest.param("64:ff9b:1:ffff::a00:1", id="a network's own NAT64, its end"),
+        pytest.param("fec0::1", id="site-local"),
+        pytest.param("feff::1", id="site-local, its end"),
+        pytest.param("fc00::1", id="unique local, the other half"),
+        pytest.param("2002:7f00:1::1", id="loopback through 6to4"),
+        pytest.param("2002:c0a8:101::1", id="private 192 through 6to4"),
+        pytest.param("2001:0:a00:1::f5ff:fffe", id="Teredo"),
+        pytest.param("2001:0:4136:e378:8000:63bf:f7f7:f7f7", id="Teredo around a public one"),
+        pytest.param("2606:4700::5efe:a00:1", id="private v4 by ISATAP"),
+        pytest.param("2606:4700::200:5efe:7f00:1", id="loopback by ISATAP"),
+        pytest.param("2001:db8::1", id="documentation"),
+        pytest.param("3fff::1", id="documentation, new"),
+        pytest.param("100::1", id="discarded"),
+        pytest.param("5f00::1", id="segment routing"),
+        pytest.param("ff02::1", id="multicast v6"),
+        pytest.param("ff0e::1", id="multicast v6, global"),
     ],
 )
 async def test_a_name_that_resolves_to_a_private_address_is_refused(address: str) -> None:
@@ -63,6 +91,9 @@ async def test_a_name_that_resolves_to_a_private_address_is_refused(address: str
         pytest.param("8.8.8.8", id="v4"),
         pytest.param("2606:4700::1111", id="v6"),
         pytest.param("64:ff9b::808:808", id="v4 through NAT64"),
+        pytest.param("2002:808:808::1", id="v4 through 6to4"),
+        pytest.param("::ffff:8.8.8.8", id="v4 as v6"),
+        pytest.param("2a00:1450:4001:80b::200e", id="v6 of Europe"),
     ],
 )
 async def test_only_the_global_addresses_of_a_name_are_used(address: str) -> None:
@@ -145,3 +176,47 @@ def test_a_refused_url_shows_no_credentials() -> None:
     policy = EndpointPolicy(("dcs.adobedc.net",))
     for url in ("https://u:hush@dcs.adobedc.net/x", "https://hush@evil.example/x"):
         assert "hush" not in (policy.problem(url) or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "insecure", "problem"),
+    [
+        pytest.param("https://ims-na1.adobelogin.com/ims/token/v3", False, None, id="Adobe's"),
+        pytest.param("https://ims.example:8443/", False, None, id="any public host and port"),
+        pytest.param("http://ims.example/", False, "https://", id="plain http"),
+        pytest.param("HTTP://ims.example/", False, "https://", id="plain http in capitals"),
+        pytest.param("http://sandbox:9000/", True, None, id="plain http locally"),
+        pytest.param("http://127.0.0.1:9000/", True, None, id="loopback locally"),
+        pytest.param("https://u:hush@ims.example/", False, "password", id="credentials"),
+        pytest.param("https://hush@ims.example/", True, "password", id="a user, locally"),
+        pytest.param("https://127.0.0.1/", False, "private", id="loopback"),
+        pytest.param("https://[::7f00:1]/", False, "private", id="loopback, IPv4-compatible"),
+        pytest.param("https://[fec0::1]/", False, "private", id="site-local"),
+        pytest.param("https://[64:ff9b:1::a00:1]/", False, "private", id="NAT64"),
+        pytest.param("https://localhost/", False, "private", id="localhost"),
+        pytest.param("https://localhost./", False, "private", id="localhost with a dot"),
+        pytest.param("https://ims.localhost/", False, "private", id="below localhost"),
+        pytest.param("ftp://ims.example/", True, "https://", id="another scheme"),
+        pytest.param("ims.example", True, "https://", id="no URL"),
+        pytest.param("", True, "https://", id="empty"),
+        pytest.param("https://[::1", True, "is not a URL", id="broken brackets"),
+    ],
+)
+def test_a_url_of_the_settings_is_checked_as_an_endpoint_is(
+    monkeypatch: pytest.MonkeyPatch, url: str, insecure: bool, problem: str | None
+) -> None:
+    said = EndpointPolicy((), insecure).service_problem(url)
+    assert (said is None) == (problem is None)
+    assert (problem or "") in (said or "")
+    assert "hush" not in (said or "")
+    for name in ("IMS_URL", "PLATFORM_URL"):
+        with monkeypatch.context() as environment:
+            environment.setenv(f"CONSENT_WORKER_{name}", url)
+            environment.setenv("CONSENT_WORKER_ALLOW_INSECURE", str(insecure))
+            settings = WorkerSettings()
+        # The session is of no matter: nothing is asked.
+        if problem is None:
+            build_client(settings, cast(ClientSession, None))
+        else:
+            with pytest.raises(UnusableSetting, match=f"CONSENT_WORKER_{name}: "):
+                build_client(settings, cast(ClientSession, None))

@@ -8,6 +8,8 @@ import aio_pika
 import pytest
 
 from worker.broker.dead_letters import DeadLetter, Filter, describe
+from worker.broker.headers import InvalidHeaders, read_retry_state
+from worker.broker.republish import new_message_id
 
 NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -123,3 +125,31 @@ def test_letters_without_an_id_are_told_apart() -> None:
     one, other = (describe(aio_pika.Message(body)) for body in (b"1", b"2"))  # type: ignore[arg-type]
     assert one.id.startswith("nameless-")
     assert one.id != other.id
+
+
+@pytest.mark.parametrize("telling", ["lena@b.example", "491705550161", "lena_lindqvist", "a b"])
+def test_an_id_that_may_tell_of_a_person_is_not_told(telling: str) -> None:
+    message: Any = aio_pika.Message(b"1", message_id=telling, headers={})
+    assert describe(message).id.startswith("nameless-")
+
+
+@pytest.mark.parametrize(
+    ("message_id", "is_told"),
+    [
+        pytest.param(new_message_id(), True, id="a worker's"),
+        ("from-a-producer", False),
+        (None, False),
+        ("lena", False),
+    ],
+)
+def test_a_detail_is_told_of_what_a_worker_wrote(message_id: str | None, is_told: bool) -> None:
+    headers: Any = {"consent-error-detail": "HTTP 400"}
+    message: Any = aio_pika.Message(b"1", message_id=message_id, headers=headers)
+    assert describe(message).detail == ("HTTP 400" if is_told else None)
+
+
+@pytest.mark.parametrize("forged", ["lena@b.example", "Lena Lindqvist", "", "x" * 129, "a\n"])
+def test_an_integration_that_is_none_by_its_shape_is_not_told(forged: str) -> None:
+    assert _letter(**{"consent-integration": forged}).integration is None
+    with pytest.raises(InvalidHeaders):
+        read_retry_state({"consent-integration": forged}, NOW_MS)

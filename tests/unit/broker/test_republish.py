@@ -7,6 +7,7 @@ from pamqp import frame
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from worker.broker.headers import own_headers_of
 from worker.broker.republish import MAX_PRODUCER_HEADER_BYTES, successor_of
 
 
@@ -88,3 +89,14 @@ def test_headers_that_can_be_read_but_not_written_do_not_hold_the_message(
     successor = successor_of(_original(headers={"odd": value, "traceparent": "00"}), {})
     assert (successor.headers or {}).get("odd") == kept
     frame.marshal(ContentHeader(properties=successor, body_size=1), 1)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_producers_id_that_may_tell_of_a_person_is_kept_as_its_digest(moved: bool) -> None:
+    """The second way: it stands in the header already, and the message is moved unread."""
+    telling = "lena@northwind.example"
+    headers = {"consent-producer-message-id": telling, "consent-attempts": 1} if moved else {}
+    original = Basic.Properties(message_id=telling, headers=headers)
+    own = own_headers_of(headers)
+    kept = (successor_of(original, own).headers or {})["consent-producer-message-id"]
+    assert str(kept).startswith("sha256-")

@@ -97,3 +97,7 @@ def test_redis_asks_for_a_password_that_no_command_line_shows() -> None:
 def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -> None:
     (source,) = re.findall(r"- \./(\S+):/etc/rabbitmq/conf\.d/\S+:ro", service("rabbitmq"))
     assert "max_message_size = 16777216" in (ROOT / source).read_text()
+
+
+def test_the_workers_of_the_local_stack_have_a_key_for_their_digests() -> None:
+    assert "CONSENT_WORKER_ORDERING_SECRET: ${ORDERING_SECRET:-local}" in COMPOSE

@@ -87,7 +87,15 @@ def test_the_topology_is_shown_without_asking_the_broker(
 def test_without_a_command_the_commands_are_listed(cli: CommandLine) -> None:
     ran = cli.run()
     assert ran.code == 2
-    for command in ("run", "publish", "explain", "sandbox", "integrations", "dead-letters"):
+    for command in (
+        "run",
+        "publish",
+        "explain",
+        "sandbox",
+        "integrations",
+        "dead-letters",
+        "erase",
+    ):
         assert command in ran.out + ran.err
 
 

@@ -44,7 +44,6 @@ def test_what_is_put_into_a_wrong_place_of_an_integration_is_not_quoted(
         said = str(problem) + repr(problem.integration_id)
         if place == ("organization_id",):
             said = str(problem)  # whose it is stays known, for routing
-    said = said.replace(f"client_id='{MARKER}'", "")  # no secret
     if place == ("id",) and wrong == MARKER:
         said = ""  # a fine id
     assert MARKER not in said + written.getvalue()
@@ -77,6 +76,8 @@ def test_a_valid_integration_shows_no_secret_in_any_form() -> None:
     secrets = dict.fromkeys(("client_secret", "second_client_secret", "api_key"), MARKER)
     loaded = integration(authentication={"client_id": "c"} | secrets)
     assert MARKER not in f"{loaded} {loaded!r} {loaded.model_dump()} {loaded.model_dump_json()}"
+    named = integration(authentication={"client_id": MARKER, "client_secret": "s", "api_key": "k"})
+    assert MARKER not in f"{named} {named!r}"
 
 
 @pytest.mark.parametrize("name", WorkerSettings.model_fields)

@@ -50,6 +50,11 @@ SECRET_OR_TELLING = [
     pytest.param("at ?id=PLANTED%40other.example", id="any e-mail address in a URL"),
     pytest.param("Bearer PLANTED", id="any bearer token"),
     pytest.param("eyJhbGciOiJQTEFOVEVE.PLANTED.PLANTED", id="any JWT"),
+    pytest.param("id_PLANTED", id="after an underscore"),
+    pytest.param("PLANTEDx", id="before a letter"),
+    pytest.param("PL\\u0041NTED", id="escaped"),
+    pytest.param("client-PLANTED", id="client id"),
+    pytest.param("at ?hush=PLANTED", id="query of the endpoint"),
 ]
 SHAPES = {
     "title": lambda text: {"title": text},
@@ -75,7 +80,7 @@ def _person() -> tuple[Integration, Any]:
     secrets = {"client_secret": "secret-PLANTED", "second_client_secret": "second-PLANTED"}
     properties = integration_document()["properties"] | {"user_identifier": ["personID"]}
     target = integration(
-        authentication={"client_id": "c", "api_key": "key-PLANTED"} | secrets,
+        authentication={"client_id": "client-PLANTED", "api_key": "key-PLANTED"} | secrets,
         properties=properties,
         identities={"personID": {"namespace": "CRM"}},
         mappings=[{"id": "_acme.tier", "value": "metadata_tier"}],
@@ -101,7 +106,9 @@ def _quoting(where: str, shape: str, text: str) -> Any:
 
 
 def _sent_to(target: Integration, url: str) -> Integration:
-    properties = target.properties.model_copy(update={"dataflow_endpoint": f"{url}/collection"})
+    properties = target.properties.model_copy(
+        update={"dataflow_endpoint": f"{url}/collection?hush={MARKER}"}
+    )
     return target.model_copy(update={"properties": properties})
 
 
@@ -191,13 +198,21 @@ async def test_what_is_no_transaction_id_accepts_nothing_and_is_not_quoted(text:
     assert MARKER not in reply.detail
 
 
-async def test_a_transaction_id_is_logged_and_no_token_as_one(written: io.StringIO) -> None:
-    text = f"eyJhbGciOiJ.{MARKER}.{MARKER}"
-
+@pytest.mark.parametrize(
+    ("said", "logged"),
+    [
+        (f"17:1:eyJhbGciOiJ.{MARKER}.{MARKER}", "null"),
+        (f"1584479347507:2153:{MARKER}", "null"),
+        ("1584479347507:2153:240", '"1584479347507:2153:240"'),
+    ],
+)
+async def test_a_transaction_id_is_logged_and_nothing_else_as_one(
+    written: io.StringIO, said: str, logged: str
+) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/token":
             return web.json_response({"access_token": "t", "expires_in": 100})
-        return web.json_response({"xactionId": f"17:1:{text}"})
+        return web.json_response({"xactionId": said})
 
     target, decision = _person()
     async with serving(answer) as url, open_session(POLICY, 2) as session:
@@ -205,7 +220,7 @@ async def test_a_transaction_id_is_logged_and_no_token_as_one(written: io.String
     assert isinstance(reply, Accepted)
     delivery = Delivery(cast(Incoming, None), RetryState(), target, decision, "user")
     OutcomeLog(Metrics(), {"shop"}.__contains__).delivered("shop", [(delivery, reply)])
-    assert '"xaction_id":"17:1' in written.getvalue()
+    assert f'"xaction_id":{logged}' in written.getvalue()
     assert MARKER not in written.getvalue()
 
 

@@ -1,0 +1,183 @@
+"""`consent-worker erase`: a person wants to be forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from worker.cli.dead_letters import one_pass
+from worker.cli.event_input import BadInput
+from worker.cli.integrations import find_integration
+from worker.cli.shared import BrokerAway, complain, print_json, say
+from worker.cli.terminal import shown
+from worker.delivery.erasing import Person, erase_from_state
+from worker.integrations.model import Integration
+from worker.ordering.redis import RedisStore
+from worker.ordering.secret import SecretRefused
+from worker.ordering.store import StoreUnavailable
+from worker.service import build_registry, build_store, user_keys
+from worker.settings import UnusableSetting, WorkerSettings
+
+_MOST_IDS: Final = 100
+_LONGEST_ID: Final = 1024
+_NAMED_AT_MOST: Final = 20
+_WITHOUT_REDIS: Final = (
+    "not erased in the state: without CONSENT_WORKER_REDIS_URL each worker keeps its own in "
+    "memory, which no command reaches. A restart forgets it; what still waits for the person is "
+    "delivered"
+)
+OUT_OF_REACH: Final = (
+    "events that wait in queues: each is skipped as `erased` when it comes, until then it is there",
+    "Adobe: delete the profile there",
+    "Didomi, and the producer of the events",
+    "logs, backups of the broker and of Redis, and exports of dead letters",
+    "other namespaces, and integrations whose file is gone",
+    "other ids and spellings of the person: give each of them, one a line",
+)
+
+
+def erase(
+    integration: Annotated[
+        list[str] | None,
+        typer.Option(help="Only at this integration; may be repeated. All without one."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Say what dead letters would be removed, and do nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Forget a person, whose id is asked for or read from standard input, one id a line."""
+    settings = WorkerSettings()
+    registry = build_registry(settings)
+    registry.load()
+    chosen = [find_integration(registry, one) for one in integration or ()]
+    person = Person(_ids(), chosen or registry.integrations, everywhere=not chosen)
+    report = asyncio.run(_erase(settings, person, chosen or registry.integrations, dry_run))
+    _tell(report, as_json)
+    for sentence in registry.problems:
+        complain(f"consent-worker: not erased there: {sentence}")
+    if report["kept"] or registry.problems or not (dry_run or report["erased_before"]):
+        raise typer.Exit(1)
+
+
+def _ids() -> list[str]:
+    """Never from the command line, which every process of the machine can read. Raises
+    `BadInput`.
+    """
+    if sys.stdin.isatty():
+        lines = [typer.prompt("The person's id (not shown)", hide_input=True, err=True)]
+    else:
+        text = sys.stdin.buffer.read(_MOST_IDS * _LONGEST_ID * 4 + 1)
+        try:
+            lines = text.decode().splitlines()
+        except UnicodeDecodeError:
+            raise BadInput("the ids on standard input must be UTF-8, one a line") from None
+    ids = [one.strip() for one in lines if one.strip()]
+    if not ids or len(ids) > _MOST_IDS or any(len(one) > _LONGEST_ID for one in ids):
+        raise BadInput(
+            f"standard input must have 1 to {_MOST_IDS} ids, one a line, of {_LONGEST_ID} "
+            "characters at most"
+        )
+    return ids
+
+
+async def _erase(
+    settings: WorkerSettings, person: Person, integrations: list[Integration], dry_run: bool
+) -> dict[str, object]:
+    """The state first: what is replayed or comes back meanwhile is skipped already."""
+    before_ms = int(time.time() * 1000)
+    kept_seconds = settings.block_patience_seconds + settings.ordering_retention
+    is_erased = False
+    if settings.redis_url is not None and not dry_run:
+        await _erase_from_state(settings, person, integrations, before_ms, kept_seconds)
+        is_erased = True
+    removed, kept = await _remove_letters(person, dry_run)
+    return {
+        "erased_before": datetime.fromtimestamp(before_ms / 1000, UTC).isoformat()
+        if is_erased
+        else None,
+        "kept_for_seconds": kept_seconds,
+        "integrations": len(integrations),
+        "dead_letters_removed": removed,
+        "kept": kept,
+        "dry_run": dry_run,
+        "out_of_reach": list(OUT_OF_REACH),
+    }
+
+
+async def _erase_from_state(
+    settings: WorkerSettings,
+    person: Person,
+    integrations: list[Integration],
+    before_ms: int,
+    kept_seconds: float,
+) -> None:
+    store, keys = build_store(settings), user_keys(settings)
+    try:
+        if isinstance(store, RedisStore):
+            await store.admit()
+        for integration in integrations:
+            for user in person.users(integration, keys):
+                await erase_from_state(store, integration.id, user, before_ms, kept_seconds)
+    except SecretRefused as refused:
+        raise UnusableSetting(f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}") from None
+    except StoreUnavailable as problem:
+        raise BrokerAway(f"{problem}; run the command again, it may be repeated") from None
+    finally:
+        await store.close()
+
+
+async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]]:
+    """How many dead letters were removed, and the ids of those that speak of others, too."""
+    removed = 0
+    kept: list[str] = []
+
+    def so_far() -> str:
+        return f"removed {removed} dead letters; run the command again for the rest"
+
+    async with one_pass("erased", so_far=so_far) as run:
+        async for message, letter in run.all():
+            concern = person.concern_of(message.headers, message.body)
+            if concern == "among others":
+                kept.append(letter.id)
+            elif concern == "theirs":
+                if not dry_run:
+                    await run.letters.discard(message)
+                removed += 1
+    run.stop.check(so_far())
+    return removed, kept
+
+
+def _tell(report: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    kept = report["kept"]
+    if report["dry_run"]:
+        say(f"would remove {report['dead_letters_removed']} dead letters")
+    else:
+        if report["erased_before"]:
+            days = float(str(report["kept_for_seconds"])) / 86_400
+            say(
+                f"erased at {report['integrations']} integrations: what is older than "
+                f"{report['erased_before']} and comes back is skipped, for {days:.3g} days"
+            )
+        else:
+            complain(_WITHOUT_REDIS)
+        say(f"removed {report['dead_letters_removed']} dead letters")
+    if isinstance(kept, list):
+        for one in kept[:_NAMED_AT_MOST]:
+            complain(
+                f"kept, since it speaks of others or is no event: {shown(one)}; look at it by "
+                "`dead-letters show`, then replay it, which skips what is erased, or discard it"
+            )
+        if len(kept) > _NAMED_AT_MOST:
+            complain(f"kept likewise: {len(kept) - _NAMED_AT_MOST} more")
+    say("Out of reach of this command:")
+    for one in OUT_OF_REACH:
+        say(f"- {one}")
