@@ -6,6 +6,7 @@ https://developers.didomi.io/integrations/third-party-apps/adobe-experience-clou
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -218,6 +219,12 @@ class Integration(_Strict):
     def identity_rules(self) -> tuple[tuple[UserIdentifier, IdentityRule], ...]:
         """The configured identifiers in their order, with the defaults of their rules filled in."""
         return tuple((one, self.identity_rule(one)) for one in self.properties.user_identifier)
+
+    @cached_property
+    def content_digest(self) -> str:
+        """The same for two that differ in nothing but id, credentials, limits and state."""
+        own = {"id", "enabled", "paused", "authentication", "limits"}
+        return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
     @property
     def state(self) -> IntegrationState:

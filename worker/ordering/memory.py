@@ -12,8 +12,8 @@ from typing import Final
 
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
-    ORGANIZATION_CHARACTERS,
-    ORGANIZATIONS_AT_MOST,
+    REMEMBERED_AT_MOST,
+    REMEMBERED_CHARACTERS,
     Claim,
     Contended,
     Granted,
@@ -67,7 +67,7 @@ class MemoryStore:
         self._clock = clock
         self._last_lease = 0
         self._paths: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._organizations: dict[str, float] = {}
+        self._integrations: dict[str, float] = {}
         self._users: OrderedDict[str, _User] = OrderedDict()
 
     def __len__(self) -> int:
@@ -131,23 +131,23 @@ class MemoryStore:
             if not user.stamps and user.busy_until <= now:
                 del users[key]
 
-    async def remember_organizations(
-        self, organizations: Collection[str], for_seconds: float
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
     ) -> None:
         """See `NewestStore`."""
         until = self._clock() + for_seconds
-        for one in organizations:
-            if len(one) <= ORGANIZATION_CHARACTERS:
-                self._organizations.pop(one, None)
-                self._organizations[one] = until
-        while len(self._organizations) > ORGANIZATIONS_AT_MOST:
-            del self._organizations[next(iter(self._organizations))]
+        for one in integrations:
+            if len(one) <= REMEMBERED_CHARACTERS:
+                self._integrations.pop(one, None)
+                self._integrations[one] = until
+        while len(self._integrations) > REMEMBERED_AT_MOST:
+            del self._integrations[next(iter(self._integrations))]
 
-    async def remembered_organizations(self) -> set[str]:
+    async def remembered_integrations(self) -> set[str]:
         """See `NewestStore`."""
         now = self._clock()
-        self._organizations = {one: end for one, end in self._organizations.items() if end > now}
-        return set(self._organizations)
+        self._integrations = {one: end for one, end in self._integrations.items() if end > now}
+        return set(self._integrations)
 
     async def ping(self) -> None:
         """Memory is always there."""
