@@ -121,7 +121,8 @@ class Limits(_Strict):
     """1 sends each message alone, to the single endpoint."""
     events_held: Annotated[int, Field(ge=1, le=2000)] = 2000
     """Messages in hand of a worker; what is more is parked. Never more than its share of them."""
-    requests_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    requests_per_second: Annotated[float, Field(ge=0.1, le=10_000)] | None = None
+    """Not less: an event would wait for its request longer than a worker may hold it."""
     profile_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     """Pause between two messages for one profile, which Adobe may else resolve either way."""
 

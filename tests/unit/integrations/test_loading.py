@@ -48,6 +48,11 @@ NEWS = "consents_purposes_news_enabled"
         (_auth(client_secret=""), "authentication.client_secret: must not be empty"),
         (_auth(client_secret="${NOT_SET}"), "environment variable NOT_SET is not set"),
         (_auth(api_key="file:nowhere"), "authentication.api_key: the file"),
+        (
+            {"limits": {"requests_per_second": 1e-300}},
+            "limits.requests_per_second: ",
+        ),
+        ({"limits": {"requests_per_second": 0.099}}, "greater than or equal to 0.1"),
         (_props(user_identifier=[]), "properties.user_identifier"),
         (_props(user_identifier=["phone"]), "properties.user_identifier"),
         (_props(user_identifier=["email", "email"]), "twice"),
