@@ -7,6 +7,7 @@ import json
 
 import redis.asyncio
 
+from devtools.redis_server import running_redis
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -107,6 +108,26 @@ async def test_one_of_several_that_is_unreadable_after_a_restart_is_known_by_the
         _second(stack)
         await wait_until(lambda: stack.delivered("second"), "the event", 30)
         assert len(stack.delivered("shop")) == 1
+
+
+async def test_before_the_store_has_said_what_was_in_force_nothing_is_consumed(
+    broker_url: str, namespace: str
+) -> None:
+    with running_redis() as server:
+        server.kill()
+        async with Stack(broker_url, namespace, REDIS_URL=server.url) as stack:
+            stack.add_integration("shop")
+            assert (await stack.command("topology", "declare"))[0] == 0
+            await stack.publish([_event("org-shop", "lena@a.example")])
+            stack.start_worker()
+            await wait_until(lambda: "ordering.unavailable" in stack.log_text(), "its word")
+            await wait_until(stack.is_unready, "the worker to say that it is not ready")
+            assert "ordering: " in (await stack.get("/readyz"))[1]
+            assert "broker.connected" not in stack.log_text()
+            assert await stack.depth("events") == 1
+            server.start()
+            await wait_until(lambda: stack.delivered("shop"), "the event")
+            await wait_until(stack.is_ready, "readiness")
 
 
 async def test_a_half_written_file_may_be_of_an_organization_that_has_others(

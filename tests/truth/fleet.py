@@ -41,8 +41,7 @@ from worker.broker.topology import build_topology, declare
 from worker.delivery.gate import StoreGate
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.model import Integration
-from worker.integrations.registry import Missing
+from worker.integrations.model import Integration, Missing
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, Timing

@@ -61,8 +61,7 @@ from worker.delivery.pace import RequestPace
 from worker.delivery.parking import LONGEST_HOLD_SECONDS, Parking, hold_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
-from worker.integrations.model import Integration
-from worker.integrations.registry import Missing
+from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 from worker.redaction import shown_id
 from worker.transform.decide import decide

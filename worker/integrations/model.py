@@ -35,6 +35,8 @@ Normalisation = Literal["trim", "lower", "sha256"]
 PayloadMode = Literal["upsert", "xdm"]
 EventSource = Literal["event", "user"]
 IntegrationState = Literal["enabled", "paused", "disabled"]
+Missing = Literal["broken", "gone"]
+"""Why an integration can't have its events now: no version is valid, or its file is gone."""
 
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS, strip_whitespace=True)

@@ -15,12 +15,11 @@ from worker.integrations.claims import Assignment, InForce, assign
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.files import printable
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, Missing
 from worker.integrations.recent import RecentIntegrations, Seen
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.threads import in_thread
 
-Missing = Literal["broken", "gone"]
 DEFAULT_GRACE_SECONDS: Final = 600.0
 _NONE: Final[Mapping[str, Missing]] = {}
 _SLOW_SECONDS: Final = 30.0

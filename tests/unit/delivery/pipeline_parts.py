@@ -21,8 +21,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.outcome import Failure, Outcome, Skipped
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.model import Integration
-from worker.integrations.registry import Missing
+from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()

@@ -14,8 +14,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
 from worker.delivery.bundle import unpack
-from worker.integrations.model import Integration
-from worker.integrations.registry import Missing
+from worker.integrations.model import Integration, Missing
 
 DAY = 86_400
 GATHERED_SECONDS = 0.06
