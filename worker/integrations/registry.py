@@ -15,6 +15,7 @@ from worker.integrations.claims import Assignment, InForce, assign
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.files import printable
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
+from worker.integrations.missing import MissingIntegrations, find_missing
 from worker.integrations.model import Integration, Missing
 from worker.integrations.recent import RecentIntegrations, Seen
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
@@ -59,9 +60,7 @@ class IntegrationRegistry:
         self._reading_since: float | None = None
         self._assignment = Assignment()
         self._seen_now: set[str] = set()
-        self._gone: set[Seen] = set()
-        self._missing: dict[str, dict[str, Missing]] = {}
-        self._doubt_about_all: str | None = None
+        self._missing = MissingIntegrations()
         self._enabled: dict[str, list[Integration]] = {}
         self._disabled: dict[str, list[Integration]] = {}
         self._known_ids: frozenset[str] = frozenset()
@@ -148,11 +147,11 @@ class IntegrationRegistry:
         """Ids of the organization's integrations that should have its events and can't have them
         now: `broken` ones have no valid version, `gone` ones were in force within 24 h.
         """
-        return self._missing.get(organization_id, _NONE)
+        return self._missing.by_organization.get(organization_id, _NONE)
 
     def doubt_about_all(self) -> str | None:
         """Why any organization may have one more integration than is known, in words."""
-        return self._doubt_about_all
+        return self._missing.doubt_about_all
 
     def knows(self, integration_id: str) -> bool:
         """Whether a file has this id, be it a good one or not."""
@@ -172,7 +171,7 @@ class IntegrationRegistry:
         if self._assignment.unreadable:
             name = printable(self._assignment.unreadable[0].name)
             return f"the file {name} does not tell its organization"
-        if organization_id in self._missing:
+        if organization_id in self._missing.by_organization:
             return "the organization had a valid integration within the last 24 hours"
         return None
 
@@ -181,7 +180,7 @@ class IntegrationRegistry:
         integrations, and those that are gone but for a file that can't be read.
         """
         bad = {one.path.name for one in self._assignment.problems}
-        kept = {one.encode() for one in self._gone if one.file_name in bad}
+        kept = {one.encode() for one in self._missing.gone if one.file_name in bad}
         return self._seen_now | kept
 
     def lately_dismissed(self) -> set[str]:
@@ -280,28 +279,10 @@ class IntegrationRegistry:
 
     def _index_missing(self) -> None:
         """Who is missing; looked up for each event, so known beforehand."""
-        in_force = {(one.organization_id, one.id) for one in self.integrations}
-        contents = {(one.organization_id, one.content_digest) for one in self.integrations}
-        lately = list(self._recent.lately())
-        gone = {one for one in lately if one.key not in in_force}
+        self._missing = find_missing(self._assignment, list(self._recent.lately()))
         now = self._clock()
-        replaced = {one.key for one in gone if (one.organization_id, one.content) in contents}
-        for key in replaced:  # it has got another id
+        for key in self._missing.replaced:
             self._recent.dismiss(key, now)
-        self._gone = {one for one in gone if one.key not in replaced}
-        missing: dict[str, dict[str, Missing]] = defaultdict(dict)
-        for one in sorted(self._gone):
-            missing[one.organization_id][one.integration_id] = "gone"
-        for organization, ids in self._assignment.broken.items():
-            missing[organization].update(dict.fromkeys(ids, "broken"))
-        self._missing = dict(missing)
-        names = {one.path.name for one in self._assignment.in_force.values()}
-        names.update(one.file_name for one in lately)
-        strange = [one.name for one in self._assignment.unreadable if one.name not in names]
-        self._doubt_about_all = None
-        if strange:
-            name = printable(strange[0])
-            self._doubt_about_all = f"the file {name} does not tell its organization"
 
 
 def _seen(known: InForce) -> Seen:
