@@ -46,7 +46,8 @@ CLOCK_NOTE_SECONDS = 30.0
 """From how far off the others' clocks ours is told of."""
 REMEMBERED_SECONDS = 86_400.0
 REMEMBER_EVERY_SECONDS = 60.0
-"""How long, and how often told, an organization counts as one that has an integration."""
+"""How long, and how often told, an integration counts as one that was in force lately."""
+RECALL_SECONDS = 0.5
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a lease is than an attempt may take."""
 
@@ -223,15 +224,18 @@ class Service:
             watching = asyncio.create_task(
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
-            remembering = asyncio.create_task(self._remember_organizations(store))
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
+            remembering: asyncio.Task[None] | None = None
             try:
+                await self._recall(store, gate)
+                remembering = asyncio.create_task(self._remember_integrations(store))
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
-                remembering.cancel()
                 asking.cancel()
+                if remembering is not None:
+                    remembering.cancel()
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
@@ -252,17 +256,32 @@ class Service:
             except StoreUnavailable as problem:
                 gate.close(problem)
 
-    async def _remember_organizations(self, store: NewestStore) -> None:
-        """Share with the fleet, and with who comes after a restart, which organizations have an
-        integration: an event of one whose file is gone is in doubt for a day.
+    async def _recall(self, store: NewestStore, gate: StoreGate) -> None:
+        """Learn which integrations were in force lately, before any event is handled: one whose
+        file is gone would else be passed over.
         """
+        while not self._stopping:
+            try:
+                self._registry.remember(await store.remembered_integrations())
+            except StoreUnavailable as problem:
+                gate.close(problem)
+                await asyncio.sleep(RECALL_SECONDS)
+            else:
+                return
+
+    async def _remember_integrations(self, store: NewestStore) -> None:
+        """Share with the fleet, and with who comes after a restart, which integrations are in
+        force: one whose file is gone is in doubt for a day.
+        """
+        registry = self._registry
         while True:
             try:
-                self._registry.remember(await store.remembered_organizations())
-                in_force = self._registry.organizations_in_force()
-                await store.remember_organizations(in_force, REMEMBERED_SECONDS)
+                await store.remember_integrations(registry.lately_in_force(), REMEMBERED_SECONDS)
+                if dismissed := registry.lately_dismissed():
+                    await store.remember_integrations(dismissed, 0)
+                registry.remember(await store.remembered_integrations())
             except StoreUnavailable as problem:  # the gate tells of it where it matters
-                log.debug("organizations.not_remembered", detail=str(problem))
+                log.debug("integrations.not_remembered", detail=str(problem))
             await asyncio.sleep(REMEMBER_EVERY_SECONDS)
 
     async def _first_integration(self) -> None:

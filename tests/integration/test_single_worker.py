@@ -163,7 +163,7 @@ async def test_a_lock_that_was_deleted_under_its_holder(
         await session.open()
         try:
             assert not await take_lock(other, lock)
-            channel = await session._intake_line.channel()
+            channel = await session._line.channel()
             await channel.queue_delete(lock)
             if is_taken:
                 assert await take_lock(other, lock)

@@ -107,7 +107,7 @@ async def test_patience_that_is_spent_is_a_dead_letter_with_no_attempt_counted(
     broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, BLOCK_PATIENCE_SECONDS=1, RETRY_BUDGET=10
+        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, BLOCK_PATIENCE_SECONDS=1
     ) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(target="collection", key="shop", kind="refuse-token")

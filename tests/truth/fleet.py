@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -41,7 +41,7 @@ from worker.broker.topology import build_topology, declare
 from worker.delivery.gate import StoreGate
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, Missing
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import NewestStore, Timing
@@ -221,8 +221,11 @@ class Fleet:
         """All organizations are known."""
         return None
 
-    def is_broken_for(self, organization_id: str) -> list[str]:
-        return []
+    def missing_for(self, _: str) -> Mapping[str, Missing]:
+        return {}
+
+    def doubt_about_all(self) -> str | None:
+        return None
 
     # From start to settled
 

@@ -7,7 +7,7 @@ message ends in the dead letters instead of being guessed at.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ REPLAYS: Final = "consent-replays"
 PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
 BUNDLE: Final = "consent-bundle"
 DUE_AT: Final = "consent-due-at"
+SERVED: Final = "consent-served"
 RETURNS: Final = "x-delivery-count"
 """The broker's own: how often it had a message back unsettled."""
 
@@ -55,6 +56,7 @@ OWN_HEADERS: Final = frozenset(
         PRODUCER_MESSAGE_ID,
         BUNDLE,
         DUE_AT,
+        SERVED,
     }
 )
 
@@ -64,6 +66,7 @@ MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
 _LONGEST_TEXT: Final = 1024
 _INTEGRATION_ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
+_IDS: Final = re.compile(r"[A-Za-z0-9._-]{1,128}(,[A-Za-z0-9._-]{1,128})*")
 MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
 MAX_LATENESS_MS: Final = 31 * 86_400_000
 """A fleet may be down for days; what says more was written by somebody else."""
@@ -87,7 +90,8 @@ class RetryState:
     `parked_ms` is how long it was parked since its first attempt, which its budget is spared;
     `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
     None while it meets neither. One that `is_handed_over` was published while the request of its
-    last attempt had no answer yet.
+    last attempt had no answer yet. `served` are the integrations that need nothing of an event in
+    doubt: each has had it, or has a copy of its own.
     """
 
     integration_id: str | None = None
@@ -99,6 +103,7 @@ class RetryState:
     parked_ms: int = 0
     blocked_since_ms: int | None = None
     is_handed_over: bool = False
+    served: tuple[str, ...] = ()
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -117,6 +122,7 @@ class RetryState:
             self.parked_ms + spared_ms,
             blocked_since_ms,
             self.is_handed_over,
+            self.served if blocked_since_ms is not None else (),
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -144,6 +150,7 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         raise InvalidHeaders(f"{FIRST_ATTEMPT_AT} is required beside {ATTEMPTS}")
     if attempts and integration_id is None:
         raise InvalidHeaders(f"{INTEGRATION} is required beside {ATTEMPTS}")
+    blocked_since_ms = _blocked_since(headers, now_ms)
     return RetryState(
         integration_id=integration_id,
         attempts_made=attempts,
@@ -152,8 +159,9 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         replays=_whole_number(headers, REPLAYS, MAX_ATTEMPTS),
         parks=_whole_number(headers, PARKS, MAX_PARKS),
         parked_ms=_whole_number(headers, PARKED, MAX_ELAPSED_MS),
-        blocked_since_ms=_blocked_since(headers, now_ms),
+        blocked_since_ms=blocked_since_ms,
         is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
+        served=_served(headers, blocked_since_ms),
     )
 
 
@@ -208,9 +216,34 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
         headers[PARKED] = state.parked_ms
     if state.blocked_since_ms is not None:
         headers[BLOCKED_SINCE] = state.blocked_since_ms
+        if state.served:
+            headers[SERVED] = _joined(state.served)
     if state.is_handed_over:
         headers[HANDED_OVER] = 1
     return headers
+
+
+def _joined(ids: Iterable[str]) -> str:
+    """As many of them as a text may have: one that is left out has the event again, which is a
+    duplicate there.
+    """
+    text = ""
+    for one in ids:
+        longer = f"{text},{one}" if text else one
+        if len(longer) <= _LONGEST_TEXT:
+            text = longer
+    return text
+
+
+def _served(headers: Mapping[str, Any], blocked_since_ms: int | None) -> tuple[str, ...]:
+    value = headers.get(SERVED)
+    if value is None:
+        return ()
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not _IDS.fullmatch(value):
+        raise InvalidHeaders(f"{SERVED} must be ids of integrations, joined by commas")
+    if blocked_since_ms is None:
+        raise InvalidHeaders(f"{BLOCKED_SINCE} is required beside {SERVED}")
+    return tuple(value.split(","))
 
 
 def _blocked_since(headers: Mapping[str, Any], now_ms: int) -> int | None:

@@ -56,6 +56,10 @@ def build_app(*names: str) -> typer.Typer:
 def main() -> None:
     """Entry point: turns what goes wrong into a sentence and an exit code."""
     silence_libraries()
+    if empty := _empty_argument(sys.argv[1:]):
+        # Often a variable of a script that is not set, where without the option all is meant.
+        _complain(f"{empty} must not be empty; leave it out if it is not meant")
+        sys.exit(2)
     asked_for = [one for one in sys.argv[1:2] if one in COMMANDS]
     try:
         build_app(*(asked_for or COMMANDS))()
@@ -79,6 +83,19 @@ def main() -> None:
     except OSError as error:
         _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))
         sys.exit(1)
+
+
+def _empty_argument(arguments: list[str]) -> str | None:
+    """What stands without a value: `--id ""`, `--id=` or `""`."""
+    before = ""
+    for one in arguments:
+        option, equals, value = one.partition("=")
+        if equals and not value and option.startswith("--"):
+            return option
+        if not one:
+            return before if before.startswith("-") else "an argument"
+        before = one
+    return None
 
 
 def _complain(text: str) -> None:

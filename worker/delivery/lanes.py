@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
+from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
 from worker.integrations.model import Integration
 
+PACED_SECONDS: Final = 60.0
+"""Far below the broker's `consumer_timeout`, half an hour by default."""
 _SWEEP_EVERY = 1024
 _REBALANCE_SECONDS = 0.25
 
@@ -46,8 +50,8 @@ class Lanes:
         return lane
 
     def has_room_for_one_of(self, intake: Intake, lane: Lane) -> bool:
-        """Whether a lane may hold one more of `intake`: within its own limit, and while it does not
-        keep up, never more than a quarter of what is left free.
+        """Whether a lane may hold one more of `intake`: within its own limits, and while it does
+        not keep up, never more than a quarter of what is left free.
 
         The second is the dynamic threshold of shared-memory switches (Choudhury and Hahne, 1998):
         n lanes that take all they can get leave 4/(n + 4) of the room free for everyone else. A
@@ -59,8 +63,15 @@ class Lanes:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
         if _is_short_of_room(intake):
             self._rebalance_later(intake)
-        if lane.occupied >= lane.integration.limits.events_held:
+        limits = lane.integration.limits
+        if lane.occupied >= limits.events_held:
             return False
+        if limits.requests_per_second is not None:
+            most = _paced_events(lane.integration)
+            if lane.occupied > most:  # the limit is new
+                self._rebalance_later(intake)
+            if lane.occupied >= most:
+                return False
         few = _few_of(intake)
         if lane.waiting >= few and lane.stands_still():
             if lane.waiting > few:
@@ -90,6 +101,8 @@ class Lanes:
             return
         if self._gate.is_open:
             for lane in self:
+                if lane.integration.limits.requests_per_second is not None:
+                    self._shed(lane, intake, lane.occupied - _paced_events(lane.integration))
                 if lane.stands_still():
                     self._shed(lane, intake, lane.waiting - _few_of(intake))
         if not _is_short_of_room(intake):
@@ -117,6 +130,15 @@ class Lanes:
         for key, lane in list(self._lanes.items()):
             if lane.is_idle and not lane.block.is_on:
                 del self._lanes[key]
+
+
+def _paced_events(integration: Integration) -> int:
+    """Events that a limit of requests lets go within `PACED_SECONDS`: what waits longer in a worker
+    keeps acknowledgements open, until the broker ends the session of all customers.
+    """
+    limits = integration.limits
+    per_request = limits.messages_per_request if takes_batches(integration) else 1
+    return max(1, int((limits.requests_per_second or 0) * PACED_SECONDS * per_request))
 
 
 def _free_of(intake: Intake) -> int:

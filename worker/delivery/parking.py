@@ -47,6 +47,7 @@ class _Kind(NamedTuple):
     integration_id: str
     reason: str
     organization_id: str
+    served: tuple[str, ...]
     parks: int
 
 
@@ -94,6 +95,7 @@ class Parking:
             state.integration_id or "",
             outcome.reason,
             outcome.organization_id,
+            state.served,
             state.parks,
         )
         properties = successor_of(message.properties, own)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -66,7 +66,7 @@ from worker.delivery.pace import RequestPace
 from worker.delivery.parking import LONGEST_HOLD_SECONDS, Parking, hold_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 from worker.redaction import shown_name
 from worker.transform.decide import decide
@@ -104,7 +104,8 @@ class Routes(Protocol):
     def disabled_for(self, organization_id: str) -> list[Integration]: ...
     def doubt_about(self, organization_id: str) -> str | None: ...
     def get(self, integration_id: str) -> Integration | None: ...
-    def is_broken_for(self, organization_id: str) -> list[str]: ...
+    def missing_for(self, organization_id: str) -> Mapping[str, Missing]: ...
+    def doubt_about_all(self) -> str | None: ...
 
 
 class Observer(Protocol):
@@ -319,6 +320,8 @@ class Pipeline:
             organization_id = open_envelope(first_body(bundle.body)).organization_id
         except (NotABundle, UndecodableEvent):
             return None
+        if state.integration_id is None and self._ids_beyond(state.served, organization_id):
+            return None
         if self._doubt(state.integration_id, organization_id) is None:
             return None
         return Parked(hold_seconds(state.parks), "in-doubt")
@@ -326,42 +329,87 @@ class Pipeline:
     def _doubt(self, integration_id: str | None, organization_id: str) -> str | None:
         """Why nobody can say now where an event goes that names no integration in force."""
         routes = self._routes
-        broken = routes.is_broken_for(organization_id)
-        if integration_id in broken:
-            return f"the configuration of {integration_id} is not valid; see the worker's log"
-        if broken and integration_id is None:
-            return "the configuration of its integration is not valid; see the worker's log"
+        if integration_id is not None:
+            match routes.missing_for(organization_id).get(integration_id):
+                case "broken":
+                    return f"the configuration of {integration_id} is not valid; see the log"
+                case "gone":
+                    return f"{integration_id} was in force within the last 24 hours, and is gone"
         if routes.for_organization(organization_id) or routes.disabled_for(organization_id):
-            return None
+            return routes.doubt_about_all()
         return routes.doubt_about(organization_id)
+
+    def _ids_beyond(self, served: tuple[str, ...], organization_id: str) -> list[str]:
+        """The organization's integrations, missing ones too, that are not among `served`."""
+        routes = self._routes
+        in_force = routes.for_organization(organization_id) + routes.disabled_for(organization_id)
+        ids = [one.id for one in in_force] + list(routes.missing_for(organization_id))
+        return [one for one in ids if one not in served]
 
     def _route(
         self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
     ) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
-        organization_id = envelope.organization_id
-        integrations = self._routes.for_organization(organization_id)
-        disabled = self._routes.disabled_for(organization_id)
-        broken = sorted(set(self._routes.is_broken_for(organization_id)))
-        if not (integrations or disabled):
-            doubt = self._doubt(None, organization_id)
-            if doubt is None:
-                self._tell_unknown(organization_id)
-                self._skip(message, "", Skipped("no-integration"), envelope.event_id)
-            else:
-                reason: DeadReason = "invalid-integration" if broken else "no-integration"
-                self._park_in_doubt(message, state, envelope, reason, doubt)
+        routes, organization_id = self._routes, envelope.organization_id
+        integrations = routes.for_organization(organization_id)
+        disabled = routes.disabled_for(organization_id)
+        missing = routes.missing_for(organization_id)
+        doubt_about_all = routes.doubt_about_all()
+        if state.served:
+            integrations = [one for one in integrations if one.id not in state.served]
+            disabled = [one for one in disabled if one.id not in state.served]
+        elif not (integrations or disabled or missing):
+            self._route_unknown(message, state, envelope)
             return
-        message.open_deliveries = len(integrations) + len(disabled) + len(broken)
-        for integration_id in broken:
-            named = replace(state, integration_id=integration_id)
-            doubt = self._doubt(integration_id, organization_id) or ""
-            self._park_in_doubt(message, named, envelope, "invalid-integration", doubt)
+        if missing or state.served or doubt_about_all is not None:
+            copies = self._copies_in_doubt(state, organization_id, doubt_about_all)
+            state = replace(state, served=())
+        else:
+            copies = []
+        message.open_deliveries = len(integrations) + len(disabled) + len(copies)
+        if not message.open_deliveries:
+            # A copy for an integration that might have been: there is none, and no outcome.
+            message.open_deliveries = 1
+            message.settle()
+            return
+        for copy in copies:
+            doubt = self._doubt(copy.integration_id, organization_id) or ""
+            kind = missing.get(copy.integration_id or "", "broken")
+            reason: DeadReason = "unknown-integration" if kind == "gone" else "invalid-integration"
+            self._park_in_doubt(message, copy, envelope, reason, doubt)
         for integration in disabled:
             self._tell_disabled(integration.id)
             self._skip(message, integration.id, Skipped("disabled"), envelope.event_id)
         for integration in integrations:
             self._decide(message, state, integration, envelope, is_alone)
+
+    def _route_unknown(self, message: Incoming, state: RetryState, envelope: Envelope) -> None:
+        """An event whose organization has no integration, nor had one lately."""
+        doubt = self._doubt(None, envelope.organization_id)
+        if doubt is None:
+            self._tell_unknown(envelope.organization_id)
+            self._skip(message, "", Skipped("no-integration"), envelope.event_id)
+        else:
+            self._park_in_doubt(message, state, envelope, "no-integration", doubt)
+
+    def _copies_in_doubt(
+        self, state: RetryState, organization_id: str, doubt_about_all: str | None
+    ) -> list[RetryState]:
+        """The states of copies that wait: one for each integration that is missing, and one for
+        those that nobody may know of.
+        """
+        ids = self._ids_beyond(state.served, organization_id)
+        served = (*state.served, *ids)
+        copies = [
+            replace(
+                state, integration_id=one, served=tuple(other for other in served if other != one)
+            )
+            for one in self._routes.missing_for(organization_id)
+            if one in ids
+        ]
+        if doubt_about_all is not None:
+            copies.append(replace(state, served=served))
+        return copies
 
     def _tell_unknown(self, organization_id: str) -> None:
         if self._hourly.is_due(f"organization {organization_id}", time.monotonic()):
@@ -405,14 +453,23 @@ class Pipeline:
         is_alone: bool,
     ) -> None:
         """An event whose integration is not in force, or not its organization's any more."""
-        doubt = self._doubt(integration_id, envelope.organization_id)
+        organization_id = envelope.organization_id
+        doubt = self._doubt(integration_id, organization_id)
+        others = self._ids_beyond((integration_id,), organization_id)
         if doubt is not None:
-            is_broken = integration_id in self._routes.is_broken_for(envelope.organization_id)
-            reason: DeadReason = "invalid-integration" if is_broken else "unknown-integration"
-            self._park_in_doubt(message, state, envelope, reason, doubt)
-        elif state.blocked_since_ms is not None and not state.attempts_made:
-            # It was never tried, and its integration may have got another id while it waited. What
-            # others have had of it already is a duplicate there.
+            kind = self._routes.missing_for(organization_id).get(integration_id)
+            reason: DeadReason = (
+                "invalid-integration" if kind == "broken" else "unknown-integration"
+            )
+            # Each of the others has had a delivery of its own when this one was made.
+            served = replace(state, served=state.served or tuple(others))
+            self._park_in_doubt(message, served, envelope, reason, doubt)
+        elif (
+            state.blocked_since_ms is not None
+            and not state.attempts_made
+            and self._ids_beyond(state.served, organization_id)
+        ):
+            # It was never tried, and its integration may have got another id while it waited.
             self._route(message, replace(state, integration_id=None), envelope, is_alone)
         else:
             detail = "its organization has no integration with this id"
@@ -811,6 +868,7 @@ class Pipeline:
             elapsed_ms=state.elapsed_ms + took_ms,
             blocked_since_ms=None,
             is_handed_over=False,
+            served=(),
         )
 
     def _new_lane(self, integration: Integration) -> Lane:

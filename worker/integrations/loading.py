@@ -22,6 +22,7 @@ from worker.integrations.model import (
     Properties,
 )
 from worker.integrations.model import Mapping as MappingEntry
+from worker.integrations.repeated import repeated_keys
 from worker.integrations.secrets import Resolution, SecretSource, resolve_references
 
 EndpointCheck = Callable[[str], str | None]
@@ -100,7 +101,7 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
     resolution = Resolution()
     is_read = False
     try:
-        document = _read_object(path)
+        document, repeated = _read_object(path)
         is_read = True
         document.setdefault("id", path.stem)
         authentication = document.get("authentication")
@@ -108,7 +109,7 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
             resolution = resolve_references(authentication, secrets, path.parent)
             document["authentication"] = resolution.authentication
         return FileContent(
-            _validate(path, document, resolution.problems, endpoint_check),
+            _validate(path, document, repeated + resolution.problems, endpoint_check),
             secret_stamps=resolution.stamps,
         )
     except InvalidIntegration as invalid:
@@ -140,9 +141,13 @@ def _validate(
     return integration
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The object, and a sentence for each of its keys that is there more than once. It tells no id
+    and no organization where that is such a key: nobody knows which one is meant.
+    """
     try:
-        document = orjson.loads(read_regular(path, MOST_FILE_BYTES))
+        text = read_regular(path, MOST_FILE_BYTES)
+        document = orjson.loads(text)
     except UnusableFile as error:
         raise InvalidIntegration(path, [str(error)]) from None
     except OSError as error:
@@ -152,7 +157,15 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise InvalidIntegration(path, [f"is not JSON ({where})"]) from None
     if not isinstance(document, dict):
         raise InvalidIntegration(path, ["must be a JSON object"])
-    return document
+    try:
+        repeated = repeated_keys(text)
+    except RecursionError:
+        return document, ["is nested too deep"]
+    for key in ("id", "organization_id"):
+        if (key,) in repeated:
+            document[key] = None
+    paths = (".".join(printable(step, 100) for step in path) for path in repeated)
+    return document, [f"{one}: is there more than once" for one in paths]
 
 
 def _invalid(path: Path, problems: list[str], document: dict[str, Any]) -> InvalidIntegration:

@@ -6,6 +6,7 @@ https://developers.didomi.io/integrations/third-party-apps/adobe-experience-clou
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -34,6 +35,8 @@ Normalisation = Literal["trim", "lower", "sha256"]
 PayloadMode = Literal["upsert", "xdm"]
 EventSource = Literal["event", "user"]
 IntegrationState = Literal["enabled", "paused", "disabled"]
+Missing = Literal["broken", "gone"]
+"""Why an integration can't have its events now: no version is valid, or its file is gone."""
 
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS, strip_whitespace=True)
@@ -116,7 +119,8 @@ class Limits(_Strict):
     """1 sends each message alone, to the single endpoint."""
     events_held: Annotated[int, Field(ge=1, le=2000)] = 2000
     """Messages in hand of a worker; what is more is parked. Never more than its share of them."""
-    requests_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    requests_per_second: Annotated[float, Field(ge=0.1, le=10_000)] | None = None
+    """Not less: an event would wait for its request longer than a worker may hold it."""
     profile_gap_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     """Pause between two messages for one profile, which Adobe may else resolve either way."""
 
@@ -214,6 +218,12 @@ class Integration(_Strict):
     def identity_rules(self) -> tuple[tuple[UserIdentifier, IdentityRule], ...]:
         """The configured identifiers in their order, with the defaults of their rules filled in."""
         return tuple((one, self.identity_rule(one)) for one in self.properties.user_identifier)
+
+    @cached_property
+    def content_digest(self) -> str:
+        """The same for two that differ in nothing but id, credentials, limits and state."""
+        own = {"id", "enabled", "paused", "authentication", "limits"}
+        return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
     @property
     def state(self) -> IntegrationState:

@@ -1,52 +1,97 @@
-"""Remembers which organizations had a valid integration lately, in memory."""
+"""Remembers which integrations were in force lately: by what this worker and others have seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import json
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+
+from worker.integrations.loading import is_usable_id
 
 LATELY_SECONDS: Final = 86_400.0
 """Long enough for somebody to notice that a customer's file is gone, and to put it back."""
 
 
-class RecentOrganizations:
+class Seen(NamedTuple):
+    """An integration as it was in force: whose it was, in which file, and the digest of what it
+    said but for its name.
+    """
+
+    organization_id: str
+    integration_id: str
+    file_name: str
+    content: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it goes by: an id of an organization."""
+        return self.organization_id, self.integration_id
+
+    def encode(self) -> str:
+        """A text for `decode`."""
+        return json.dumps(self, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str) -> Seen | None:
+    """What `Seen.encode` wrote; None for anything else, which others may have put there."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, list) or len(fields) != len(Seen._fields):
+        return None
+    if not all(isinstance(one, str) for one in fields):
+        return None
+    seen = Seen(*fields)
+    return seen if is_usable_id(seen.integration_id) else None
+
+
+class RecentIntegrations:
     """All times are seconds of one clock, which the caller reads."""
 
     def __init__(self) -> None:
-        self._lost: dict[str, float] = {}
-        self._remembered: dict[str, float] = {}
-        self._dismissed: set[str] = set()
+        self._lost: dict[Seen, float] = {}
+        self._remembered: frozenset[Seen] = frozenset()
+        self._remembered_texts: frozenset[str] = frozenset()
+        self._dismissed: dict[tuple[str, str], float] = {}
 
-    def lose(self, organization: str, now: float) -> None:
-        """It has just lost an enabled integration."""
-        self._dismissed.discard(organization)
-        self._lost[organization] = now
+    def lose(self, seen: Seen, now: float) -> None:
+        """It was in force until now."""
+        self._dismissed.pop(seen.key, None)
+        self._lost[seen] = now
 
-    def dismiss(self, organization: str) -> None:
-        """Its integration was disabled before the file went away, so somebody meant it."""
-        self._remembered.pop(organization, None)
-        self._dismissed.add(organization)
+    def dismiss(self, key: tuple[str, str], now: float) -> None:
+        """Somebody meant it to go, whatever others still say."""
+        self._dismissed[key] = now
 
-    def welcome(self, organization: str) -> None:
-        """It has an enabled integration now."""
-        self._dismissed.discard(organization)
+    def welcome(self, key: tuple[str, str]) -> None:
+        """It is in force again, and would be missed."""
+        self._dismissed.pop(key, None)
 
-    def remember(self, organizations: Iterable[str], now: float) -> None:
-        """Others have seen these lately; counts from the first time that it is said."""
-        for one in organizations:
-            if one not in self._dismissed:
-                self._remembered.setdefault(one, now)
+    def remember(self, texts: Collection[str]) -> bool:
+        """What all workers have seen lately, in place of what they had; whether it is new."""
+        if texts == self._remembered_texts:
+            return False
+        self._remembered_texts = frozenset(texts)
+        decoded = (decode(one) for one in self._remembered_texts)
+        self._remembered = frozenset(one for one in decoded if one is not None)
+        return True
 
-    def has(self, organization: str, now: float) -> bool:
-        """Whether it had a valid integration within the last 24 h."""
-        return any(
-            now - times[organization] < LATELY_SECONDS
-            for times in (self._lost, self._remembered)
-            if organization in times
-        )
+    def lately(self) -> Iterator[Seen]:
+        """Those that were in force lately, in no order, and were not dismissed."""
+        for seen in self._remembered.union(self._lost):
+            if seen.key not in self._dismissed:
+                yield seen
 
-    def forget_old(self, now: float) -> None:
-        """Drop what is no longer of interest."""
-        for times in (self._lost, self._remembered):
-            for one in [one for one, at in times.items() if now - at >= LATELY_SECONDS]:
-                del times[one]
+    def dismissed(self) -> set[str]:
+        """What others should forget, as they told it."""
+        return {one.encode() for one in self._remembered if one.key in self._dismissed}
+
+    def forget_old(self, now: float) -> bool:
+        """Drop what is no longer of interest; whether there was any."""
+        old = [one for one, at in self._lost.items() if now - at >= LATELY_SECONDS]
+        for one in old:
+            del self._lost[one]
+        for key in [key for key, at in self._dismissed.items() if now - at >= LATELY_SECONDS]:
+            del self._dismissed[key]
+        return bool(old)

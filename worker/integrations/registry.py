@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,12 +15,14 @@ from worker.integrations.claims import Assignment, InForce, assign
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.files import printable
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
-from worker.integrations.model import Integration
-from worker.integrations.recent import RecentOrganizations
+from worker.integrations.missing import MissingIntegrations, find_missing
+from worker.integrations.model import Integration, Missing
+from worker.integrations.recent import RecentIntegrations, Seen
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.threads import in_thread
 
 DEFAULT_GRACE_SECONDS: Final = 600.0
+_NONE: Final[Mapping[str, Missing]] = {}
 _SLOW_SECONDS: Final = 30.0
 """From then on a directory that does not answer is worth a note."""
 
@@ -53,10 +55,12 @@ class IntegrationRegistry:
         self._is_strict = unknown_organization == "park"
         self._clock = clock
         self._readings: Readings = {}
-        self._recent = RecentOrganizations()
+        self._recent = RecentIntegrations()
         self._trouble: str | None = None  # of the directory as a whole
         self._reading_since: float | None = None
         self._assignment = Assignment()
+        self._seen_now: set[str] = set()
+        self._missing = MissingIntegrations()
         self._enabled: dict[str, list[Integration]] = {}
         self._disabled: dict[str, list[Integration]] = {}
         self._known_ids: frozenset[str] = frozenset()
@@ -139,9 +143,15 @@ class IntegrationRegistry:
         integration = self.get(integration_id)
         return integration is not None and integration.enabled
 
-    def is_broken_for(self, organization_id: str) -> list[str]:
-        """Ids of the organization's integrations that have no version in force."""
-        return self._assignment.broken.get(organization_id, [])
+    def missing_for(self, organization_id: str) -> Mapping[str, Missing]:
+        """Ids of the organization's integrations that should have its events and can't have them
+        now: `broken` ones have no valid version, `gone` ones were in force within 24 h.
+        """
+        return self._missing.by_organization.get(organization_id, _NONE)
+
+    def doubt_about_all(self) -> str | None:
+        """Why any organization may have one more integration than is known, in words."""
+        return self._missing.doubt_about_all
 
     def knows(self, integration_id: str) -> bool:
         """Whether a file has this id, be it a good one or not."""
@@ -161,17 +171,26 @@ class IntegrationRegistry:
         if self._assignment.unreadable:
             name = printable(self._assignment.unreadable[0].name)
             return f"the file {name} does not tell its organization"
-        if self._recent.has(organization_id, self._clock()):
+        if organization_id in self._missing.by_organization:
             return "the organization had a valid integration within the last 24 hours"
         return None
 
-    def organizations_in_force(self) -> set[str]:
-        """Those with an enabled integration now."""
-        return set(self._enabled)
+    def lately_in_force(self) -> set[str]:
+        """What others, and who comes after a restart, are to remember for the next 24 h: enabled
+        integrations, and those that are gone but for a file that can't be read.
+        """
+        bad = {one.path.name for one in self._assignment.problems}
+        kept = {one.encode() for one in self._missing.gone if one.file_name in bad}
+        return self._seen_now | kept
 
-    def remember(self, organizations: Iterable[str]) -> None:
-        """Take over what others have seen: these had a valid integration within the last 24 h."""
-        self._recent.remember(organizations, self._clock())
+    def lately_dismissed(self) -> set[str]:
+        """What others are to forget: somebody disabled it, or gave it another id."""
+        return self._recent.dismissed()
+
+    def remember(self, seen: Collection[str]) -> None:
+        """Take over what all workers have told by `lately_in_force` within the last 24 h."""
+        if self._recent.remember(seen):
+            self._index_missing()
 
     def refresh(self) -> Change | None:
         """Read what has changed, and end what is over; None when nothing has come of it."""
@@ -217,12 +236,15 @@ class IntegrationRegistry:
         is_waiting = any(one.missed_at is not None for one in self._assignment.in_force.values())
         # With thousands of customers the rest would be felt by their events, every two seconds.
         if readings is self._readings and not is_waiting and self._trouble is None:
+            if self._recent.forget_old(self._clock()):
+                self._index_missing()
             return Change()
         now, before, problems_before = self._clock(), self._assignment, self.problems
         self._readings, self._trouble = readings, None
         self._assignment = assign(readings, before.in_force, now, self._grace_seconds)
         self._index()
-        self._remember_lost(before.in_force, now)
+        self._note_lost(before.in_force, now)
+        self._index_missing()
         return compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
 
     def _index(self) -> None:
@@ -234,17 +256,37 @@ class IntegrationRegistry:
         self._enabled, self._disabled = dict(enabled), dict(disabled)
         broken = (one for ids in self._assignment.broken.values() for one in ids)
         self._known_ids = frozenset([*self._assignment.in_force, *broken])
+        in_force = self._assignment.in_force.values()
+        self._seen_now = {_seen(one).encode() for one in in_force if one.integration.enabled}
 
-    def _remember_lost(self, before: Mapping[str, InForce], now: float) -> None:
+    def _note_lost(self, before: Mapping[str, InForce], now: float) -> None:
         for integration_id, known in before.items():
             organization = known.integration.organization_id
             after = self.get(integration_id)
             if after is not None and after.organization_id == organization:
                 continue
             if known.integration.enabled:
-                self._recent.lose(organization, now)
+                self._recent.lose(_seen(known), now)
             else:
-                self._recent.dismiss(organization)
-        for organization in self._enabled:
-            self._recent.welcome(organization)
+                self._recent.dismiss((organization, integration_id), now)
+        for integration in self.integrations:
+            key = (integration.organization_id, integration.id)
+            if integration.enabled:
+                self._recent.welcome(key)
+            else:
+                self._recent.dismiss(key, now)
         self._recent.forget_old(now)
+
+    def _index_missing(self) -> None:
+        """Who is missing; looked up for each event, so known beforehand."""
+        self._missing = find_missing(self._assignment, list(self._recent.lately()))
+        now = self._clock()
+        for key in self._missing.replaced:
+            self._recent.dismiss(key, now)
+
+
+def _seen(known: InForce) -> Seen:
+    integration = known.integration
+    return Seen(
+        integration.organization_id, integration.id, known.path.name, integration.content_digest
+    )

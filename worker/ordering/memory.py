@@ -13,8 +13,8 @@ from typing import Final
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
     ERASED,
-    ORGANIZATION_CHARACTERS,
-    ORGANIZATIONS_AT_MOST,
+    REMEMBERED_AT_MOST,
+    REMEMBERED_CHARACTERS,
     Claim,
     Contended,
     Granted,
@@ -69,7 +69,7 @@ class MemoryStore:
         self._clock = clock
         self._last_lease = 0
         self._paths: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._organizations: dict[str, float] = {}
+        self._integrations: dict[str, float] = {}
         self._users: OrderedDict[str, _User] = OrderedDict()
 
     def __len__(self) -> int:
@@ -146,23 +146,23 @@ class MemoryStore:
         known.paths, known.stamps = self._shared_paths((ERASED,)), (stamp,)
         known.expires_at = now + kept_seconds
 
-    async def remember_organizations(
-        self, organizations: Collection[str], for_seconds: float
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
     ) -> None:
         """See `NewestStore`."""
         until = self._clock() + for_seconds
-        for one in organizations:
-            if len(one) <= ORGANIZATION_CHARACTERS:
-                self._organizations.pop(one, None)
-                self._organizations[one] = until
-        while len(self._organizations) > ORGANIZATIONS_AT_MOST:
-            del self._organizations[next(iter(self._organizations))]
+        for one in integrations:
+            if len(one) <= REMEMBERED_CHARACTERS:
+                self._integrations.pop(one, None)
+                self._integrations[one] = until
+        while len(self._integrations) > REMEMBERED_AT_MOST:
+            del self._integrations[next(iter(self._integrations))]
 
-    async def remembered_organizations(self) -> set[str]:
+    async def remembered_integrations(self) -> set[str]:
         """See `NewestStore`."""
         now = self._clock()
-        self._organizations = {one: end for one, end in self._organizations.items() if end > now}
-        return set(self._organizations)
+        self._integrations = {one: end for one, end in self._integrations.items() if end > now}
+        return set(self._integrations)
 
     async def ping(self) -> None:
         """Memory is always there."""

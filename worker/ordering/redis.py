@@ -31,8 +31,8 @@ from worker.ordering.newest import Stamp
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit
 from worker.ordering.store import (
     ERASED,
-    ORGANIZATION_CHARACTERS,
-    ORGANIZATIONS_AT_MOST,
+    REMEMBERED_AT_MOST,
+    REMEMBERED_CHARACTERS,
     Claim,
     Contended,
     Granted,
@@ -70,7 +70,7 @@ class _Script:
 _BEGIN: Final = _Script("begin.lua"), _Script("begin.lua", rotating=True)
 _SETTLE: Final = _Script("settle.lua"), _Script("settle.lua", rotating=True)
 _ERASE: Final = _Script("erase.lua")
-_ORGANIZATIONS: Final = _Script("organizations.lua")
+_INTEGRATIONS: Final = _Script("integrations.lua")
 _PING: Final = _Script("ping.lua")
 _PING_MS: Final = 60_000
 _REFUSALS: Final = {
@@ -189,23 +189,23 @@ class RedisStore:
         arguments = (ERASED, tombstone(before_ms).encode(), _ms(kept_seconds))
         await self._run(_ERASE, keys[::2], arguments)
 
-    async def remember_organizations(
-        self, organizations: Collection[str], for_seconds: float
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
     ) -> None:
         """See `NewestStore`."""
-        names = [one for one in organizations if len(one) <= ORGANIZATION_CHARACTERS]
+        names = [one for one in integrations if len(one) <= REMEMBERED_CHARACTERS]
         if names:
-            arguments: list[str | int] = [_ms(for_seconds), ORGANIZATIONS_AT_MOST, *names]
-            await self._run(_ORGANIZATIONS, [self._organizations_key], arguments)
+            arguments: list[str | int] = [_ms(for_seconds), REMEMBERED_AT_MOST, *names]
+            await self._run(_INTEGRATIONS, [self._integrations_key], arguments)
 
-    async def remembered_organizations(self) -> set[str]:
+    async def remembered_integrations(self) -> set[str]:
         """See `NewestStore`."""
-        found = await self._run(_ORGANIZATIONS, [self._organizations_key], (0, 0))
+        found = await self._run(_INTEGRATIONS, [self._integrations_key], (0, 0))
         return {_text(one) for one in found}
 
     @property
-    def _organizations_key(self) -> str:
-        return f"{self._namespace}:organizations"
+    def _integrations_key(self) -> str:
+        return f"{self._namespace}:integrations"
 
     async def ping(self) -> None:
         """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""

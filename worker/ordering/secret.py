@@ -58,8 +58,9 @@ async def admit(client: Redis, namespace: str, marks: Marks) -> None:
 
 async def _is_in_use(client: Redis, namespace: str) -> bool:
     """Whether there are keys of the namespace, as far as we may look."""
-    if await client.type(f"{namespace}:organizations") != b"none":
-        return True
+    for name in ("integrations", "organizations"):  # the second is of workers before 0.2
+        if await client.type(f"{namespace}:{name}") != b"none":
+            return True
     cursor = 0
     try:
         for _ in range(_SCANS):

@@ -26,9 +26,9 @@ LONGEST_LEASE_SECONDS: Final = 600.0
 ERASED: Final = "!"
 """No attribute's path. A stamp there is a tombstone: the user's choices until its time are erased.
 Whoever claims this path beside the attributes is told of it."""
-ORGANIZATIONS_AT_MOST: Final = 100_000
-ORGANIZATION_CHARACTERS: Final = 512
-"""Bounds of what is remembered of organizations."""
+REMEMBERED_AT_MOST: Final = 100_000
+REMEMBERED_CHARACTERS: Final = 2048
+"""Bounds of what is remembered of integrations."""
 
 
 class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
@@ -139,15 +139,15 @@ class NewestStore(Protocol):
         """
         ...
 
-    async def remember_organizations(
-        self, organizations: Collection[str], for_seconds: float
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
     ) -> None:
-        """Keep for so long that these organizations have a valid integration: the last hundred
-        thousand, and none whose id has more than 512 characters.
+        """Keep for so long that these integrations were in force, each as a text of the caller's:
+        the last hundred thousand, and no text of more than 2,048 characters. 0 seconds forgets.
         """
         ...
 
-    async def remembered_organizations(self) -> set[str]:
+    async def remembered_integrations(self) -> set[str]:
         """Those for which that time is not over."""
         ...
 

@@ -327,8 +327,8 @@ async def test_the_documented_rights_are_enough(
     )
     number = await lease(store)
     await store.settle("shop", [Settlement("lena", number, {"news": NEW}, True)], GAP)
-    await store.remember_organizations(["org"], 60)
-    assert await store.remembered_organizations() == {"org"}
+    await store.remember_integrations(["org"], 60)
+    assert await store.remembered_integrations() == {"org"}
     await store.ping()
     await store.close()
 
@@ -367,16 +367,16 @@ async def test_thousands_of_attributes_fit_in_one_call(make_store: MakeStore) ->
     assert again.stored == written
 
 
-async def test_organizations_are_remembered_for_all_workers_and_for_a_time(
+async def test_integrations_are_remembered_for_all_workers_and_for_a_time(
     make_store: MakeStore, inspector: redis.asyncio.Redis, namespace: str
 ) -> None:
-    await inspector.set(f"{namespace}:organizations", "of another type")
+    await inspector.set(f"{namespace}:integrations", "of another type")
     one, other = make_store(), make_store()
-    await one.remember_organizations(["org-a", "org-b", "x" * 600], 60)
-    await one.remember_organizations([], 60)
-    assert await other.remembered_organizations() == {"org-a", "org-b"}
-    await inspector.zadd(f"{namespace}:organizations", {"org-a": 1})
-    assert await other.remembered_organizations() == {"org-b"}
+    await one.remember_integrations(["org-a", "org-b", "x" * 2049], 60)
+    await one.remember_integrations([], 60)
+    assert await other.remembered_integrations() == {"org-a", "org-b"}
+    await inspector.zadd(f"{namespace}:integrations", {"org-a": 1})
+    assert await other.remembered_integrations() == {"org-b"}
 
 
 async def test_keys_and_values_are_as_documented(

@@ -1,7 +1,7 @@
 """The stores answer alike: random operations on memory, on a real Redis, and on a plain model.
 
 Time is not waited for. Memory has a clock that the test moves; in Redis the expiry of every key and
-of every organization, is moved nearer instead, which comes to the same. No sum of the steps is
+of every integration, is moved nearer instead, which comes to the same. No sum of the steps is
 within five seconds of where something ends, so the time that the test itself takes changes nothing.
 """
 
@@ -23,7 +23,7 @@ from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import (
     ERASED,
-    ORGANIZATION_CHARACTERS,
+    REMEMBERED_CHARACTERS,
     Claim,
     Contended,
     Granted,
@@ -45,12 +45,12 @@ stamps = st.builds(
 )
 written = st.dictionaries(st.sampled_from(ATTRIBUTES), stamps)
 users = st.sampled_from(["lena", "emil"])
-organizations = st.lists(
+remembered = st.lists(
     st.sampled_from(
         [
             *("org-a", "org-b", "", "é\n", "\x00", "\ud800"),
-            "x" * ORGANIZATION_CHARACTERS,
-            "x" * (ORGANIZATION_CHARACTERS + 1),
+            "x" * REMEMBERED_CHARACTERS,
+            "x" * (REMEMBERED_CHARACTERS + 1),
         ]
     ),
     max_size=3,
@@ -88,7 +88,7 @@ class Stores(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.model: dict[str, User] = {"lena": User(), "emil": User()}
         self.leases: list[Lease] = []
-        self.organizations: dict[str, float] = {}
+        self.integrations: dict[str, float] = {}
 
     @initialize(has_gap=st.booleans())
     def open(self, has_gap: bool) -> None:
@@ -163,20 +163,20 @@ class Stores(RuleBasedStateMachine):
             user.lease, user.busy_until = None, 0.0
 
     @rule(
-        worker=st.integers(0, 1), named=organizations, seconds=st.sampled_from([LEASE, RETENTION])
+        worker=st.integers(0, 1), named=remembered, seconds=st.sampled_from([0, LEASE, RETENTION])
     )
     def remember(self, worker: int, named: list[str], seconds: float) -> None:
         for store in (self.memory, self.workers[worker]):
-            self.runner.run(store.remember_organizations(named, seconds))
+            self.runner.run(store.remember_integrations(named, seconds))
         for one in named:
-            if len(one) <= ORGANIZATION_CHARACTERS:
-                self.organizations[one] = self.now + seconds
+            if len(one) <= REMEMBERED_CHARACTERS:
+                self.integrations[one] = self.now + seconds
 
     @rule(worker=st.integers(0, 1))
     def recall(self, worker: int) -> None:
-        expected = {one for one, until in self.organizations.items() if until > self.now}
+        expected = {one for one, until in self.integrations.items() if until > self.now}
         for store in (self.memory, self.workers[worker]):
-            assert self.runner.run(store.remembered_organizations()) == expected
+            assert self.runner.run(store.remembered_integrations()) == expected
 
     @rule(user=users, before_ms=st.integers(1, 40))
     def erase(self, user: str, before_ms: int) -> None:
@@ -198,9 +198,9 @@ class Stores(RuleBasedStateMachine):
                 self.inspector.pexpire(key, left)
             else:
                 self.inspector.delete(key)
-        organizations = f"{self.namespace}:organizations"
-        for one in self.inspector.zrange(organizations, 0, -1):
-            self.inspector.zincrby(organizations, -seconds, one)
+        integrations = f"{self.namespace}:integrations"
+        for one in self.inspector.zrange(integrations, 0, -1):
+            self.inspector.zincrby(integrations, -seconds, one)
 
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown

@@ -21,6 +21,15 @@ GOOD = {
     "consent-first-attempt-at": NOW - 5000,
     "consent-elapsed": 5000,
 }
+SERVED = {"consent-blocked-since": NOW - 5000, "consent-served": "shop,press"}
+
+
+def test_those_that_were_served_are_read_and_written_within_bounds() -> None:
+    assert read_retry_state(SERVED, NOW).served == ("shop", "press")
+    many = RetryState(blocked_since_ms=NOW, served=tuple(f"shop-{n}" for n in range(1000)))
+    read = read_retry_state(write_retry_state(many), NOW).served
+    assert read == many.served[: len(read)]
+    assert len(read) > 100
 
 
 def test_a_producers_message_is_fresh() -> None:
@@ -39,6 +48,12 @@ def test_a_producers_message_is_fresh() -> None:
         pytest.param({"consent-first-attempt-at": "yesterday"}, id="text time"),
         pytest.param({"consent-first-attempt-at": 0}, id="attempts without a time"),
         pytest.param({"consent-elapsed": -1}, id="negative elapsed"),
+        pytest.param({"consent-served": "shop"}, id="served without a doubt"),
+        pytest.param(SERVED | {"consent-served": ""}, id="nobody served"),
+        pytest.param(SERVED | {"consent-served": "a,,b"}, id="a nameless one served"),
+        pytest.param(SERVED | {"consent-served": "a b"}, id="no id served"),
+        pytest.param(SERVED | {"consent-served": ["shop"]}, id="a list served"),
+        pytest.param(SERVED | {"consent-served": ",".join(["shop"] * 300)}, id="too many served"),
         pytest.param({"consent-elapsed": 1.5}, id="fractional elapsed"),
         pytest.param({"consent-replays": -1}, id="negative replays"),
         pytest.param({"consent-integration": None}, id="attempts without an integration"),

@@ -173,3 +173,12 @@ def test_a_file_that_tells_no_id_might_be_the_one_that_is_asked_for(cli: Command
     assert ran.code == 2
     assert "no integration has the id shop" in ran.err
     assert "half.json" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("validate",), ("check", "shop")])
+def test_a_key_that_is_there_twice_is_named(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    path = cli.add("shop", paused=True)
+    path.write_text(path.read_text().replace('"paused": true', '"paused": true, "paused": false'))
+    ran = cli.run("integrations", *arguments)
+    assert ran.code == 2
+    assert "shop.json: paused: is there more than once" in ran.err

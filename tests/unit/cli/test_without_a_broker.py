@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from tests.unit.cli.conftest import CommandLine
+from worker.cli.main import COMMANDS, build_app
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,48 @@ def test_wrong_usage_is_exit_code_two(
     ran = cli.run(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
+
+
+def _values(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every option that takes a value, and every argument, of `command` and those below it."""
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _values(below, *path, name)
+    for parameter in command.params:
+        if path and parameter.param_type_name == "argument":
+            yield path
+        elif path and not parameter.is_flag:
+            yield (*path, parameter.opts[0])
+
+
+ALL_VALUES = sorted(set(_values(get_command(build_app(*COMMANDS)))))
+
+
+def test_the_options_that_take_a_value_are_known() -> None:
+    assert {
+        ("dead-letters", "discard", "--id"),
+        ("dead-letters", "replay", "--older-than"),
+        ("dead-letters", "show"),
+        ("integrations", "check"),
+        ("explain", "--integration"),
+        ("sandbox", "--host"),
+    } <= set(ALL_VALUES)
+
+
+@pytest.mark.parametrize("words", ALL_VALUES, ids=" ".join)
+def test_a_value_that_is_empty_is_wrong_usage_and_never_means_all(
+    cli: CommandLine, words: tuple[str, ...]
+) -> None:
+    option = words[-1] if words[-1].startswith("--") else None
+    forms = [(*words, ""), (*words, "", "--yes")]
+    if option:
+        forms.append((*words[:-1], f"{option}="))
+    for arguments in forms:
+        ran = cli.run(*arguments, stdin=b"{}")
+        assert (ran.code, ran.out) == (2, ""), arguments
+        assert ran.err == (
+            f"consent-worker: {option or 'an argument'} must not be empty; "
+            "leave it out if it is not meant\n"
+        )
 
 
 @pytest.mark.parametrize("answer", [b"n\n", b""])

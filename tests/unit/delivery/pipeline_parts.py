@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from worker.delivery.gate import StoreGate
 from worker.delivery.outcome import Failure, Outcome, Skipped
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -94,8 +94,11 @@ class Worker:
     def get(self, _: str) -> Integration:
         return self.shop
 
-    def is_broken_for(self, _: str) -> list[str]:
-        return []
+    def missing_for(self, _: str) -> Mapping[str, Missing]:
+        return {}
+
+    def doubt_about_all(self) -> str | None:
+        return None
 
     def disabled_for(self, _: str) -> list[Integration]:
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.delivery.lane_parts import OK, TIMEOUT, Bench
 from tests.unit.delivery.parts import event
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
@@ -18,7 +20,7 @@ FEW = 10
 class Room:
     """The lane of a bench among lanes, which is offered events as long as it has room for them."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: float) -> None:
         self.bench = Bench(**({"messages_per_request": 1, "requests_in_flight": 1} | limits))
         self.bench.hand.prefetch = self.bench.hand.room = PREFETCH
         self.parked: list[Delivery] = []
@@ -126,3 +128,26 @@ async def test_answers_that_never_came_are_no_round_trips_to_learn_from() -> Non
 async def test_a_lane_is_never_beyond_its_own_limit() -> None:
     room = Room(events_held=7)
     assert await room.come(PREFETCH) == 7
+
+
+@pytest.mark.parametrize(
+    ("per_second", "per_request", "most"), [(0.1, 1, 6), (0.1, 4, 24), (2, 1, 120), (20, 1, 640)]
+)
+@in_virtual_time
+async def test_a_lane_that_is_paced_holds_what_may_go_within_a_minute(
+    per_second: float, per_request: int, most: int
+) -> None:
+    room = Room(requests_per_second=per_second, messages_per_request=per_request)
+    assert await room.come(PREFETCH) == most
+
+
+@in_virtual_time
+async def test_a_lane_that_is_paced_anew_gives_up_what_may_not_go_within_a_minute() -> None:
+    room = Room()
+    await room.come(100)
+    limits = room.lane.integration.limits.model_copy(update={"requests_per_second": 0.5})
+    room.lane.adopt(room.lane.integration.model_copy(update={"limits": limits}))
+    assert not room.has_room()
+    await after(0.3)
+    assert room.lane.held == 30
+    assert len(room.parked) == 70

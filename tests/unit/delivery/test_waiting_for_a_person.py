@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from tests.unit.delivery.parts import Published, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS
+from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
 from worker.delivery.bundle import unpack
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, Missing
 
 DAY = 86_400
 GATHERED_SECONDS = 0.06
@@ -28,7 +29,9 @@ class Office(Worker):
     def __init__(self) -> None:
         self.adobe = Adobe()
         self.doubt: str | None = None
+        self.doubt_about_others: str | None = None
         self.broken: list[str] = []
+        self.gone: list[str] = []
         self.in_force: list[Integration] = [SHOP]
         super().__init__(self.adobe, Store())
 
@@ -38,8 +41,11 @@ class Office(Worker):
     def disabled_for(self, _: str) -> list[Integration]:
         return [one for one in self.in_force if not one.enabled]
 
-    def is_broken_for(self, _: str) -> list[str]:
-        return self.broken
+    def missing_for(self, _: str) -> Mapping[str, Missing]:
+        return dict.fromkeys(self.broken, "broken") | dict.fromkeys(self.gone, "gone")
+
+    def doubt_about_all(self) -> str | None:
+        return self.doubt_about_others
 
     def doubt_about(self, _: str) -> str | None:
         return self.doubt
@@ -222,7 +228,102 @@ async def test_what_was_parked_for_a_name_that_is_gone_is_routed_anew() -> None:
     renamed = SHOP.model_copy(update={"id": "renamed"})
     office.in_force = [SHOP, renamed]
     await office.come_back(parked)
-    assert office.told[-2:] == ["duplicate", "delivered"]
+    assert office.told == ["parked", "delivered", "delivered"]
+
+
+SECOND = SHOP.model_copy(update={"id": "second"})
+THIRD = SHOP.model_copy(update={"id": "third"})
+
+
+@pytest.mark.parametrize("kind", ["gone", "broken"])
+@in_virtual_time
+async def test_one_of_several_integrations_that_is_missing_gets_its_copies_when_it_is_back(
+    kind: str,
+) -> None:
+    office = Office()
+    setattr(office, kind, ["second"])
+    parked = await office.come(3)
+    assert office.told.count("delivered") == 3
+    assert (parked.headers[INTEGRATION], parked.headers[SERVED]) == ("second", "shop")
+    parked = await office.come_back(parked)
+    assert office.told.count("delivered") == 3
+    setattr(office, kind, [])
+    office.in_force = [SHOP, SECOND]
+    await office.come_back(parked)
+    assert office.told.count("delivered") == 6
+    assert "duplicate" not in office.told
+    assert office.hand.in_hand == 0
+
+
+@pytest.mark.parametrize("seconds", [1, DAY + 1])
+@in_virtual_time
+async def test_one_that_never_comes_back_makes_a_dead_letter_under_its_name(seconds: int) -> None:
+    office = Office()
+    office.gone = ["second"]
+    parked = await office.come(1)
+    await after(seconds)
+    if seconds < DAY:
+        office.gone = []
+    letter = await office.come_back(parked)
+    assert letter.headers["consent-dead-reason"] == "unknown-integration"
+    assert letter.headers[INTEGRATION] == "second"
+    assert office.told.count("delivered") == 1
+
+
+@in_virtual_time
+async def test_what_was_under_way_to_one_that_goes_is_no_ones_else() -> None:
+    office = Office()
+    office.gone = ["second"]
+    await office.take(body("e1"), {INTEGRATION: "second"})
+    await after(GATHERED_SECONDS)
+    office.gone = []
+    letter = await office.come_back(office.latest)
+    assert letter.headers["consent-dead-reason"] == "unknown-integration"
+    assert office.told == ["parked", "dead"]
+
+
+@in_virtual_time
+async def test_a_file_that_may_be_anybodys_holds_a_copy_for_those_that_are_new_since() -> None:
+    office = Office()
+    office.doubt_about_others = "half.json does not tell its organization"
+    parked = await office.come(3)
+    assert office.told.count("delivered") == 3
+    assert INTEGRATION not in parked.headers
+    assert parked.headers[SERVED] == "shop"
+    parked = await office.come_back(parked)
+    assert office.told[-1] == "parked again", "a bundle of them is not even opened"
+    office.in_force = [SHOP, SECOND]
+    parked = await office.come_back(parked)
+    assert office.told.count("delivered") == 6
+    assert parked.headers[SERVED] == "shop,second"
+    office.doubt_about_others = None
+    office.in_force = [SHOP, SECOND, THIRD]
+    await office.come_back(parked)
+    assert office.told.count("delivered") == 9
+    assert "duplicate" not in office.told
+    assert office.hand.in_hand == 0
+
+
+@in_virtual_time
+async def test_a_copy_that_nobody_wants_ends_without_an_outcome() -> None:
+    office = Office()
+    office.doubt_about_others = "half.json does not tell its organization"
+    parked = await office.come(1)
+    told, published = list(office.told), office.published
+    office.doubt_about_others = None
+    await office.come_back(parked)
+    assert (office.told, office.published, office.hand.in_hand) == (told, published, 0)
+
+
+@in_virtual_time
+async def test_a_copy_that_nobody_can_judge_is_a_dead_letter_in_the_end() -> None:
+    office = Office()
+    office.doubt_about_others = "half.json does not tell its organization"
+    parked = await office.come(1)
+    await after(DAY + 1)
+    letter = await office.come_back(parked)
+    assert letter.headers["consent-dead-reason"] == "invalid-integration"
+    assert office.told == ["parked", "delivered", "dead"]
 
 
 @in_virtual_time

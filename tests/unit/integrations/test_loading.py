@@ -48,6 +48,11 @@ NEWS = "consents_purposes_news_enabled"
         (_auth(client_secret=""), "authentication.client_secret: must not be empty"),
         (_auth(client_secret="${NOT_SET}"), "environment variable NOT_SET is not set"),
         (_auth(api_key="file:nowhere"), "authentication.api_key: the file"),
+        (
+            {"limits": {"requests_per_second": 1e-300}},
+            "limits.requests_per_second: ",
+        ),
+        ({"limits": {"requests_per_second": 0.099}}, "greater than or equal to 0.1"),
         (_props(user_identifier=[]), "properties.user_identifier"),
         (_props(user_identifier=["phone"]), "properties.user_identifier"),
         (_props(user_identifier=["email", "email"]), "twice"),
@@ -255,3 +260,56 @@ def test_the_allow_list(url: str, problem: str | None) -> None:
     hosts = ("dcs.adobedc.net", "*.adobedc.net", "local.example:8443", "127.0.0.1")
     said = EndpointPolicy(hosts).problem(url)
     assert (said is None) if problem is None else (said is not None and problem in said)
+
+
+def _with_text(directory: Path, old: str, new: str) -> Path:
+    path = _write(directory, paused=True, limits={"events_held": 5})
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('"paused": true', '"paused": true, "paused": false', "paused"),
+        ('"paused": true', '"paused": true, "paused": true', "paused"),
+        ('"paused": true', '"paused": true, "pa\\u0075sed": false', "paused"),
+        ('"events_held": 5', '"events_held": 5, "events_held": 9', "limits.events_held"),
+        ('"client_id": ', '"client_id": "hush", "client_id": ', "authentication.client_id"),
+        ('"mappings": [{', '"mappings": [{"id": "x", ', "mappings.0.id"),
+        ('"limits": {', '"limits": {"events_held": 7}, "limits": {', "limits"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_a_mistake(
+    tmp_path: Path, old: str, new: str, key: str
+) -> None:
+    path = _with_text(tmp_path, old, new)
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, NOTHING, CHECK)
+    assert caught.value.problems == [f"{key}: is there more than once"]
+    assert caught.value.organization_id == "northwind"
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("id", "shop"), ("organization_id", "northwind")])
+def test_whose_a_file_is_that_says_it_twice_is_unknown(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    said = f'"{key}": "{value}"'
+    path = _with_text(tmp_path, said, f'"{key}": "other", {said}')
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, NOTHING, CHECK)
+    assert f"{key}: is there more than once" in caught.value.problems
+    unknown = {"id": caught.value.integration_id, "organization_id": caught.value.organization_id}
+    assert unknown[key] is None
+
+
+def test_a_file_that_is_nested_too_deep_still_tells_its_organization(tmp_path: Path) -> None:
+    deep = "[" * 1000 + "]" * 1000
+    path = _with_text(tmp_path, '"paused": true', f'"paused": {deep}')
+    with pytest.raises(InvalidIntegration) as caught:
+        load_integration(path, NOTHING, CHECK)
+    assert caught.value.problems[0] == "is nested too deep"
+    assert caught.value.organization_id == "northwind"

@@ -24,6 +24,7 @@ from worker.integrations.secrets import SecretSource
 
 GRACE = 600.0
 DAY = 86_400.0
+SHOP_SEEN = '["northwind","shop","shop.json","0123456789abcdef"]'
 
 
 class Directory:
@@ -52,6 +53,13 @@ class Directory:
 
     def remove(self, name: str) -> None:
         (self.path / f"{name}.json").unlink()
+
+    def broken(self, organization: str) -> list[str]:
+        missing = self.registry.missing_for(organization)
+        return [one for one, kind in missing.items() if kind == "broken"]
+
+    def in_force_lately(self) -> set[str]:
+        return {json.loads(one)[1] for one in self.registry.lately_in_force()}
 
     def refresh(self) -> Change:
         change = self.registry.refresh()
@@ -86,7 +94,7 @@ def test_a_paused_one_is_among_those_that_get_events(directory: Directory) -> No
     (shop,) = directory.registry.for_organization("northwind")
     assert shop.paused
     assert directory.registry.is_enabled("shop")
-    assert directory.registry.organizations_in_force() == {"northwind"}
+    assert directory.in_force_lately() == {"shop"}
 
 
 def test_each_state_of_an_integration_is_told_once(directory: Directory) -> None:
@@ -165,7 +173,7 @@ def test_a_bad_file_keeps_its_last_good_version_until_it_is_mended(
     assert (change.loaded, change.removed) == ((), ())
     assert "shop.json" in change.problems[0]
     assert directory.registry.notes == list(directory.registry.problems)
-    assert directory.registry.is_broken_for("northwind") == []
+    assert directory.broken("northwind") == []
     directory.now += 100 * DAY
     assert directory.registry.refresh() is None
     assert directory.registry.get("shop") is not None
@@ -193,9 +201,9 @@ def test_a_start_takes_the_good_ones_and_names_the_bad_ones(directory: Directory
     notes = "\n".join(directory.registry.notes)
     assert "press.json: events: " in notes
     assert "keys.json: authentication.client_id: the environment variable MISSING" in notes
-    assert directory.registry.is_broken_for("southwind") == ["press"]
-    assert directory.registry.is_broken_for("eastwind") == ["keys"]
-    assert directory.registry.is_broken_for("northwind") == []
+    assert directory.broken("southwind") == ["press"]
+    assert directory.broken("eastwind") == ["keys"]
+    assert directory.broken("northwind") == []
     assert directory.registry.knows("press")
 
 
@@ -215,10 +223,10 @@ def test_an_organizations_integration_that_never_was_good_is_known_as_broken(
     directory.registry.load()
     directory.write("file", **({"id": "new"} | changes))
     directory.refresh()
-    assert directory.registry.is_broken_for("northwind") == broken
+    assert directory.broken("northwind") == broken
     directory.write("file", id="new", source_name="mended")
     directory.refresh()
-    assert directory.registry.is_broken_for("northwind") == []
+    assert directory.broken("northwind") == []
 
 
 def test_an_organization_that_a_bad_file_now_names_is_not_without_integration(
@@ -230,7 +238,7 @@ def test_an_organization_that_a_bad_file_now_names_is_not_without_integration(
     directory.write("shop", organization_id="southwind", events="all")
     directory.refresh()
     assert [one.id for one in directory.registry.for_organization("northwind")] == ["shop"]
-    assert directory.registry.is_broken_for("southwind") == ["shop"]
+    assert directory.broken("southwind") == ["shop"]
 
 
 class TestIds:
@@ -242,8 +250,8 @@ class TestIds:
         directory.write("a-twin", id="shop", source_name="twin", organization_id="southwind")
         assert "id: 'shop' is taken by shop.json" in directory.refresh().problems[0]
         assert directory.source_of("shop") == "Didomi"
-        assert directory.registry.is_broken_for("northwind") == []
-        assert directory.registry.is_broken_for("southwind") == ["a-twin"]
+        assert directory.broken("northwind") == []
+        assert directory.broken("southwind") == ["a-twin"]
 
     def test_nor_while_the_owners_file_is_bad(self, directory: Directory) -> None:
         directory.write("shop")
@@ -278,7 +286,7 @@ class TestIds:
         assert "twin.json: " in problems
         assert directory.registry.get("shop") is None
         for organization in {"northwind", second.get("organization_id", "northwind")}:
-            assert directory.registry.is_broken_for(organization) == ["shop"]
+            assert directory.broken(organization) == ["shop"]
         assert directory.registry.knows("shop")
         assert directory.registry.has_any
         assert not directory.registry.refresh(), "nor at the next look"
@@ -336,7 +344,7 @@ class TestIds:
         (directory.path / "press.json").rename(directory.path / "p.json")
         directory.write("press", id="shop", organization_id="southwind")
         directory.refresh()
-        assert directory.registry.is_broken_for("southwind") == ["unknown"]
+        assert directory.broken("southwind") == ["unknown"]
 
 
 class TestVanished:
@@ -495,12 +503,12 @@ class TestDoubt:
     def test_not_if_it_was_disabled_when_its_file_vanished(self, directory: Directory) -> None:
         directory.write("shop")
         directory.registry.load()
-        directory.registry.remember(["northwind"])
+        directory.registry.remember([SHOP_SEEN])
         directory.write("shop", enabled=False)
         directory.refresh()
         self._vanish(directory)
         assert directory.registry.doubt_about("northwind") is None
-        directory.registry.remember(["northwind"])
+        directory.registry.remember([SHOP_SEEN])
         assert directory.registry.doubt_about("northwind") is None, "others may not know yet"
 
     def test_it_is_one_more_time_when_it_comes_back_and_vanishes(
@@ -514,15 +522,13 @@ class TestDoubt:
         self._vanish(directory)
         assert directory.registry.doubt_about("northwind") is not None
 
-    def test_for_a_day_about_what_others_have_seen(self, directory: Directory) -> None:
+    def test_about_what_others_have_seen_while_they_say_so(self, directory: Directory) -> None:
         directory.registry.load()
-        directory.registry.remember(["northwind"])
-        directory.now += DAY - 1
-        directory.registry.remember(["northwind"])
+        directory.registry.remember([SHOP_SEEN])
         assert directory.registry.doubt_about("northwind") is not None
-        directory.now += 1
-        assert directory.registry.doubt_about("northwind") is None, "counted from the first time"
         assert directory.registry.doubt_about("southwind") is None
+        directory.registry.remember([])
+        assert directory.registry.doubt_about("northwind") is None
 
     def test_while_the_directory_can_not_be_listed(self, directory: Directory) -> None:
         directory.registry.load()
@@ -534,12 +540,139 @@ class TestDoubt:
         assert directory.registry.doubt_about("northwind") is None
 
 
-def test_only_organizations_with_an_enabled_one_are_to_be_remembered(directory: Directory) -> None:
-    directory.write("shop")
-    directory.write("press", organization_id="southwind", enabled=False)
-    directory.write("bad", organization_id="eastwind", events="all")
-    directory.registry.load()
-    assert directory.registry.organizations_in_force() == {"northwind"}
+class TestMissing:
+    """Integrations that should have events of an organization that has others, too."""
+
+    @pytest.fixture(autouse=True)
+    def _one_that_is_valid(self, directory: Directory) -> None:
+        directory.write("other")
+
+    def _missing(self, directory: Directory) -> dict[str, str]:
+        return dict(directory.registry.missing_for("northwind"))
+
+    def _after_a_restart(self, directory: Directory) -> IntegrationRegistry:
+        """Another worker, which learns what this one has told."""
+        told = directory.registry.lately_in_force()
+        directory.registry.remember(told)
+        forgotten = directory.registry.lately_dismissed()
+        directory.registry = directory.another_registry()
+        directory.registry.load()
+        directory.registry.remember(told - forgotten)
+        return directory.registry
+
+    def _vanish(self, directory: Directory) -> None:
+        directory.remove("shop")
+        directory.refresh()
+        directory.now += GRACE
+        directory.refresh()
+
+    def test_only_enabled_ones_are_to_be_remembered(self, directory: Directory) -> None:
+        directory.write("shop", paused=True)
+        directory.write("press", enabled=False)
+        directory.write("bad", events="all")
+        directory.registry.load()
+        assert directory.in_force_lately() == {"other", "shop"}
+
+    def test_none_is_while_all_is_well(self, directory: Directory) -> None:
+        directory.write("shop", source_name="shop")
+        directory.registry.load()
+        registry = self._after_a_restart(directory)
+        assert self._missing(directory) == {}
+        assert registry.doubt_about_all() is None
+
+    @pytest.mark.parametrize("restarts", [False, True])
+    def test_one_whose_file_is_gone_is_for_a_day(
+        self, directory: Directory, restarts: bool
+    ) -> None:
+        directory.write("shop", source_name="shop")
+        directory.registry.load()
+        if restarts:
+            directory.remove("shop")
+            self._after_a_restart(directory)
+        else:
+            self._vanish(directory)
+        assert self._missing(directory) == {"shop": "gone"}
+        assert directory.registry.missing_for("southwind") == {}
+        directory.now += DAY
+        directory.registry.remember([])
+        directory.registry.refresh()
+        assert self._missing(directory) == {}
+
+    @pytest.mark.parametrize("restarts", [False, True])
+    def test_one_that_was_disabled_is_not(self, directory: Directory, restarts: bool) -> None:
+        directory.write("shop", source_name="shop")
+        directory.registry.load()
+        directory.registry.remember(directory.registry.lately_in_force())
+        directory.write("shop", source_name="shop", enabled=False)
+        directory.refresh()
+        assert directory.registry.lately_dismissed()
+        directory.now += 2 * DAY
+        self._vanish(directory)
+        if restarts:
+            self._after_a_restart(directory)
+        assert self._missing(directory) == {}
+
+    @pytest.mark.parametrize("restarts", [False, True])
+    def test_one_that_has_another_id_now_is_not(self, directory: Directory, restarts: bool) -> None:
+        directory.write("shop", source_name="shop")
+        directory.registry.load()
+        told = directory.registry.lately_in_force()
+        directory.write("renamed", source_name="shop")
+        directory.remove("shop")
+        if restarts:
+            directory.registry = directory.another_registry()
+            directory.registry.load()
+            directory.registry.remember(told)
+        else:
+            directory.refresh()
+            directory.now += GRACE
+            directory.refresh()
+        assert self._missing(directory) == {}
+
+    @pytest.mark.parametrize("content", ["", "{", '{"id": "shop"}', None])
+    def test_a_file_that_is_known_is_in_doubt_by_its_name_alone(
+        self, directory: Directory, content: str | None
+    ) -> None:
+        path = directory.write("x2", id="shop", source_name="shop")
+        directory.registry.load()
+        if content is None:
+            path.unlink()
+            path.symlink_to(path.with_name("nowhere"))
+        else:
+            directory.write("x2", content)
+        registry = self._after_a_restart(directory)
+        assert self._missing(directory) == {"shop": "gone"}
+        assert registry.doubt_about_all() is None
+        assert directory.in_force_lately() == {"other", "shop"}, "for as long as the file is bad"
+
+    def test_one_that_is_in_force_although_its_file_is_bad_is_in_no_doubt(
+        self, directory: Directory
+    ) -> None:
+        directory.registry.load()
+        directory.write("other", "{")
+        directory.refresh()
+        assert self._missing(directory) == {}
+        assert directory.registry.doubt_about_all() is None
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"organization_id": 7}'])
+    def test_a_file_that_nobody_knows_may_be_anybodys(
+        self, directory: Directory, content: str
+    ) -> None:
+        directory.registry.load()
+        directory.write("half", content)
+        directory.refresh()
+        assert "half.json" in str(directory.registry.doubt_about_all())
+        directory.write("half", organization_id="southwind")
+        directory.refresh()
+        assert directory.registry.doubt_about_all() is None
+
+    def test_what_others_may_have_written_into_the_store_stops_nobody(
+        self, directory: Directory
+    ) -> None:
+        directory.registry.load()
+        strange = ["", "[", "[" * 100_000, "7", "[1,2,3,4]", '["northwind","a b","f","c"]', "{}"]
+        directory.registry.remember([*strange, '["northwind","shop","f","c"]'])
+        assert self._missing(directory) == {"shop": "gone"}
 
 
 class TestWhatCountsAsAFile:

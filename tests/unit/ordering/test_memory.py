@@ -213,12 +213,12 @@ def test_a_store_without_room_is_refused() -> None:
         MemoryStore(TIMING, max_users=0)
 
 
-async def test_organizations_are_remembered_for_a_time_and_within_bounds() -> None:
+async def test_integrations_are_remembered_for_a_time_and_within_bounds() -> None:
     now = 0.0
     store = MemoryStore(Timing(), clock=lambda: now)
-    await store.remember_organizations(["x" * 513, *(f"org-{n}" for n in range(100_010))], 60)
-    remembered = await store.remembered_organizations()
+    await store.remember_integrations(["x" * 2049, *(f"org-{n}" for n in range(100_010))], 60)
+    remembered = await store.remembered_integrations()
     assert len(remembered) == 100_000
     assert "org-100009" in remembered
     now = 60.0
-    assert await store.remembered_organizations() == set()
+    assert await store.remembered_integrations() == set()

@@ -1,6 +1,6 @@
--- Organizations that are remembered for a time: a sorted set by the end of that, in seconds.
+-- Integrations that are remembered for a time: a sorted set by the end of that, in seconds.
 --
--- KEYS: the set. ARGV: for how many ms, at most how many, and the organizations, of which there may
+-- KEYS: the set. ARGV: for how many ms, at most how many, and the integrations, of which there may
 -- be none. Answer: those that are remembered now. A key of another type is replaced.
 
 local now = tonumber(redis.call('TIME')[1])
