@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aio_pika
 import aiohttp
 
+from devtools import guard
 from devtools.waiting import wait_until
 from worker.sandbox.app import Sandbox
 
@@ -51,8 +49,7 @@ class Stack:
         self.namespace = namespace
         self.sandbox = Sandbox()
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._directory = tempfile.TemporaryDirectory(prefix="consent-stack-")
-        self.path = Path(self._directory.name)
+        self.path = guard.directory("consent-stack-")
         self.integrations = self.path / "integrations"
         self.integrations.mkdir()
         self._settings = settings
@@ -75,7 +72,7 @@ class Stack:
             "RELOAD_SECONDS": "0.2",
             "WATCH_SECONDS": "1",
         } | self._settings
-        return dict(os.environ) | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
+        return guard.marked() | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
 
     def add_integration(self, integration_id: str, **changes: Any) -> None:
         """An integration of the organization `org-<id>`, upserting by e-mail; `changes` to it."""
@@ -233,4 +230,4 @@ class Stack:
                 worker.kill()
                 await asyncio.to_thread(worker.wait, 10)
         await self.sandbox.stop()
-        self._directory.cleanup()
+        guard.remove("directory", str(self.path))

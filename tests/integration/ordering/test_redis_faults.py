@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devtools.native_rabbitmq import free_port
+from devtools.ports import free_port
 from devtools.proxy import TcpProxy
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until

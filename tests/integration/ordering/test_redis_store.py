@@ -17,7 +17,7 @@ import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devtools.native_rabbitmq import free_port
+from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
 from worker.ordering.newest import Stamp
