@@ -16,6 +16,7 @@ import pytest
 import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from devtools.ports import free_port
 from devtools.redis_server import running_redis
@@ -312,7 +313,7 @@ async def limited(
         await inspector.execute_command(
             "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
         )
-        return redis_url.replace("redis://", "redis://limited:hush@")
+        return str(URL(redis_url).with_user("limited").with_password("hush"))
 
     yield make
     await inspector.execute_command("ACL", "DELUSER", "limited")
