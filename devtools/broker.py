@@ -22,6 +22,7 @@ from devtools.native_rabbitmq import (
 
 DEFAULT_IMAGE = "rabbitmq:4.2.2-management"
 KIND_VARIABLE = "CONSENT_WORKER_TEST_BROKER"
+IMAGE_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ_IMAGE"
 PLUGIN_BROKER_VARIABLE = "CONSENT_WORKER_TEST_AMQP_URL"
 """Names a broker that has the delayed-message plugin."""
 
@@ -39,7 +40,7 @@ class RunningBroker(Protocol):
 
 def image() -> str:
     """The image of RabbitMQ under test."""
-    return os.environ.get("CONSENT_WORKER_TEST_RABBITMQ_IMAGE", DEFAULT_IMAGE)
+    return os.environ.get(IMAGE_VARIABLE, DEFAULT_IMAGE)
 
 
 class ContainerBroker:

@@ -15,6 +15,7 @@ from devtools.native_redis import NativeRedis, RedisUnavailable, redis_answers
 
 DEFAULT_IMAGE = "redis:7.4"
 KIND_VARIABLE = "CONSENT_WORKER_TEST_REDIS"
+IMAGE_VARIABLE = "CONSENT_WORKER_TEST_REDIS_IMAGE"
 START_SECONDS = 30.0
 # The configuration comes by standard input: no list of processes shows the password.
 _SCRIPT = """exec redis-server - "$@" <<end
@@ -37,7 +38,7 @@ class RunningRedis(Protocol):
 
 def image() -> str:
     """The image of Redis under test."""
-    return os.environ.get("CONSENT_WORKER_TEST_REDIS_IMAGE", DEFAULT_IMAGE)
+    return os.environ.get(IMAGE_VARIABLE, DEFAULT_IMAGE)
 
 
 class ContainerRedis:
