@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 4
 HISTORIES ?= 5000
+# Chooses between containers and native servers once for all processes of a run, and says why.
+ON_SERVERS := $(BIN)/python -m devtools.servers
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
@@ -26,20 +28,18 @@ demo: $(STAMP) ## Show the main job end to end on a private broker and the emula
 	$(BIN)/python -m devtools.demo
 
 test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
-	@$(BIN)/python -m devtools.servers
 ifdef COVERAGE
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) --maxschedchunk 1
+	@$(ON_SERVERS) $(BIN)/coverage run -m pytest -n $(JOBS) --maxschedchunk 1
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 else
-	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1
+	@$(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1
 endif
 
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
-	@$(BIN)/python -m devtools.servers
-	CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
-	  $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
+	@CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
+	  $(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
 
 $(BENCH_STAMP): constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -22,6 +22,7 @@ from yarl import URL
 from bench.cores import Cores, share
 from bench.publisher import Job, Line, Report
 from devtools.broker import running_broker
+from devtools.proxy import through
 from devtools.redis_server import running_redis
 
 
@@ -30,7 +31,7 @@ class Arena:
 
     def __init__(
         self,
-        broker_port: int,
+        broker_url: str,
         redis_url: str,
         stub: int,
         tap: int,
@@ -38,17 +39,16 @@ class Arena:
         cores: Cores,
     ) -> None:
         self.cores = cores
-        self.broker_port = broker_port
+        self.broker_url = broker_url
         self.redis_url = redis_url
         self.stub_url = f"http://127.0.0.1:{stub}"
         self.tap_port = tap
         self.folder = folder
-        self._line = Line(broker_port)
+        self._line = Line(broker_url)
 
     def amqp_url(self, *, by_tap: bool = False) -> str:
         """The broker, or the tap before it."""
-        port = self.tap_port if by_tap else self.broker_port
-        return f"amqp://guest:guest@127.0.0.1:{port}/"
+        return through(self.broker_url, self.tap_port) if by_tap else self.broker_url
 
     def declare(self, queue: str) -> None:
         """A quorum queue."""
@@ -77,7 +77,7 @@ class Arena:
         """Publish in a process of its own; the answer waits for its end."""
         path = self.folder / f"template-{time.monotonic_ns()}"
         path.write_bytes(template)
-        job = replace(job, port=self.broker_port, template=str(path))
+        job = replace(job, url=self.broker_url, template=str(path))
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.publisher", job.dumps()], stdout=subprocess.PIPE
         )
@@ -124,14 +124,16 @@ def opened() -> Iterator[Arena]:
         running_redis() as redis,
         tempfile.TemporaryDirectory(prefix="consent-bench-") as folder,
     ):
-        port = URL(broker.url).port or 5672
+        address = URL(broker.url)
         stub = subprocess.Popen(
-            [sys.executable, "-m", "bench.stub", str(port)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.stub", address.host or "", str(address.port)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         try:
             line = stub.stdout.readline() if stub.stdout else ""
             http_port, tap_port = (int(one) for one in line.split())
-            yield Arena(port, redis.url, http_port, tap_port, Path(folder), cores)
+            yield Arena(broker.url, redis.url, http_port, tap_port, Path(folder), cores)
         finally:
             stub.kill()
             stub.wait()

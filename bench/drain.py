@@ -52,7 +52,7 @@ def drain(
     contestant.prepare(arena)
     arena.reset()
     template = contestant.template(arena)
-    first = Job(0, "", organizations, organizations=organizations)
+    first = Job("", "", organizations, organizations=organizations)
     arena.start_publishing(template, first)()
     rest = replace(first, count=count - organizations, in_a_row=in_a_row)
     arena.start_publishing(template, replace(rest, first_number=organizations))()

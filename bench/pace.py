@@ -52,7 +52,7 @@ def wait_for(arena: Arena, count: int, *, kind: str = "t", without: str = "") ->
 def warm_up(arena: Arena, contestant: Contestant, organizations: int = 1) -> None:
     """Until a contestant that was just started delivers."""
     count = max(_WARM_UP_EVENTS, organizations)
-    job = Job(0, "", count, _WARM_UP_EVENTS, organizations=organizations)
+    job = Job("", "", count, _WARM_UP_EVENTS, organizations=organizations)
     arena.start_publishing(contestant.template(arena), job)()
     wait_for(arena, count)
 
@@ -61,7 +61,7 @@ def pace(arena: Arena, contestant: Contestant, per_second: float, seconds: float
     """Publish at `per_second` for a contestant that runs and has nothing to do."""
     arena.reset()
     count = max(_LEAST_EVENTS, round(per_second * seconds))
-    arena.start_publishing(contestant.template(arena), Job(0, "", count, per_second))()
+    arena.start_publishing(contestant.template(arena), Job("", "", count, per_second))()
     waiting = count - arena.arrived()
     wait_for(arena, count)
     summary = arena.summary()

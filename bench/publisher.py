@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pamqp import base, body, commands, frame, header
+from yarl import URL
 
 from bench.events import MARK_PLACE, ORGANIZATION_PLACE, now_us, organization
 
@@ -37,7 +38,7 @@ class Job:
     which gets `in_a_row` at a time.
     """
 
-    port: int
+    url: str
     template: str
     count: int
     rate: float = 0.0
@@ -73,8 +74,9 @@ def frames_of(exchange: str, routing_key: str, properties: Any, content: bytes) 
 class Line:
     """A connection to the broker with one channel in confirm mode."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, url: str) -> None:
+        broker = URL(url)
+        self._socket = socket.create_connection((broker.host or "", broker.port or 5672))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self.sent = 0
@@ -82,7 +84,7 @@ class Line:
         self._confirmed_alone: set[int] = set()
         self._socket.sendall(frame.marshal(header.ProtocolHeader(0, 9, 1), 0))
         self._expect("Connection.Start")
-        self._say(commands.Connection.StartOk(response="\0guest\0guest"), 0)
+        self._say(commands.Connection.StartOk(response=f"\0{broker.user}\0{broker.password}"), 0)
         tune = self._expect("Connection.Tune")
         self._say(commands.Connection.TuneOk(tune.channel_max, tune.frame_max, 0), 0)
         self._say(commands.Connection.Open(), 0)
@@ -209,4 +211,4 @@ def publish(job: Job, line: Line) -> Report:
 
 if __name__ == "__main__":
     the_job = Job(**json.loads(sys.argv[1]))
-    print(json.dumps(asdict(publish(the_job, Line(the_job.port)))))
+    print(json.dumps(asdict(publish(the_job, Line(the_job.url)))))

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
-import time
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from testcontainers.core.container import DockerContainer
-
+from devtools.containers import Container
+from devtools.engine import EngineUnusable
+from devtools.fallback import container_or_native
 from devtools.native_rabbitmq import (
+    PROGRAMS_VARIABLE,
     START_SECONDS,
+    USER,
     BrokerUnavailable,
     NativeRabbitMQ,
     amqp_answers,
-    free_port,
 )
 
 DEFAULT_IMAGE = "rabbitmq:4.2.2-management"
+KIND_VARIABLE = "CONSENT_WORKER_TEST_BROKER"
+IMAGE_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ_IMAGE"
 PLUGIN_BROKER_VARIABLE = "CONSENT_WORKER_TEST_AMQP_URL"
 """Names a broker that has the delayed-message plugin."""
 
@@ -29,93 +30,80 @@ PLUGIN_BROKER_VARIABLE = "CONSENT_WORKER_TEST_AMQP_URL"
 class RunningBroker(Protocol):
     """A broker under test."""
 
-    kind: str
-
+    @property
+    def kind(self) -> str: ...
     @property
     def url(self) -> str: ...
     def restart(self) -> None: ...
     def ctl(self, *arguments: str) -> None: ...
 
 
-def engine_answers() -> bool:
-    """Whether a Docker engine can be used."""
-    if shutil.which("docker") is None:
-        return False
-    try:
-        command = ["docker", "version", "--format", "{{.Server.Version}}"]
-        return subprocess.run(command, capture_output=True, timeout=5, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+def image() -> str:
+    """The image of RabbitMQ under test."""
+    return os.environ.get(IMAGE_VARIABLE, DEFAULT_IMAGE)
 
 
 class ContainerBroker:
-    """RabbitMQ by testcontainers, on a fixed port so that a restart keeps its address."""
+    """RabbitMQ in a container, whose URL is stable across `restart`, which keeps the data."""
 
     kind = "docker"
 
     def __init__(self) -> None:
-        image = os.environ.get("CONSENT_WORKER_TEST_RABBITMQ_IMAGE", DEFAULT_IMAGE)
-        self.port = free_port()
-        self._container = DockerContainer(image).with_bind_ports(5672, self.port)
+        self._password = secrets.token_hex(16)
+        self._container = Container(
+            image(),
+            5672,
+            {"RABBITMQ_DEFAULT_USER": USER, "RABBITMQ_DEFAULT_PASS": self._password},
+        )
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        return f"amqp://{USER}:{self._password}@{self._container.host}:{self._container.port}/"
 
     def start(self) -> None:
-        """Start and wait until AMQP is answered. Raises `BrokerUnavailable`."""
-        try:
-            self._container.start()
-        except Exception as error:
-            raise BrokerUnavailable(
-                f"Docker answers, but RabbitMQ did not start: {str(error)[:300]}"
-            ) from None
-        self._wait()
+        """Start and wait until AMQP is answered. Raises `EngineUnusable`."""
+        self._container.start(amqp_answers, START_SECONDS)
 
-    def stop(self) -> None:
-        self._container.stop()
+    def remove(self) -> None:
+        self._container.remove()
 
     def ctl(self, *arguments: str) -> None:
-        """Run rabbitmqctl in the container. Raises RuntimeError."""
-        done = self._container.get_wrapped_container().exec_run(["rabbitmqctl", *arguments])
-        if done.exit_code:
-            raise RuntimeError(f"rabbitmqctl {arguments[0]} failed")
+        """Run rabbitmqctl in the container. Raises `EngineUnusable`."""
+        self._container.run("rabbitmqctl", *arguments)
 
     def restart(self) -> None:
         """Stop and start again with the same data."""
-        self._container.get_wrapped_container().restart(timeout=30)
-        self._wait()
+        self._container.restart()
+        self._container.wait(amqp_answers, START_SECONDS)
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not amqp_answers(self.port):
-            if time.monotonic() > deadline:
-                tail = self._container.get_logs()[0][-1500:].decode(errors="replace")
-                raise BrokerUnavailable(f"RabbitMQ did not answer in its container:\n{tail}")
-            time.sleep(0.1)
+
+@contextmanager
+def _container() -> Iterator[RunningBroker]:
+    broker = ContainerBroker()
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.remove()
 
 
 @contextmanager
 def running_broker() -> Iterator[RunningBroker]:
     """A container where Docker answers and can start one, Debian's package elsewhere.
 
-    CONSENT_WORKER_TEST_BROKER (`docker` or `native`) forces one kind. Raises `BrokerUnavailable`.
+    `CONSENT_WORKER_TEST_BROKER` (`docker` or `native`) forces one kind, and
+    `CONSENT_WORKER_TEST_RABBITMQ` the native one of that directory. Raises `BrokerUnavailable`.
     """
-    wanted = os.environ.get("CONSENT_WORKER_TEST_BROKER", "")
-    if wanted == "docker" or (wanted != "native" and engine_answers()):
-        container = ContainerBroker()
-        try:
-            container.start()
-        except BrokerUnavailable as problem:
-            container.stop()
-            if wanted == "docker":
-                raise
-            sys.stderr.write(f"{problem}\nUsing a native RabbitMQ instead.\n")
-        else:
-            try:
-                yield container
-            finally:
-                container.stop()
-            return
-    with NativeRabbitMQ() as native:
-        yield native
+
+    def native() -> AbstractContextManager[RunningBroker]:
+        return NativeRabbitMQ()
+
+    if os.environ.get(PROGRAMS_VARIABLE):
+        with native() as chosen:
+            yield chosen
+        return
+    try:
+        with container_or_native("RabbitMQ", KIND_VARIABLE, _container, native) as started:
+            yield started
+    except EngineUnusable as problem:
+        raise BrokerUnavailable(str(problem)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devtools import guard
 from devtools.broker import running_broker
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.stack import Stack, event
@@ -169,7 +171,26 @@ def _summarise(stack: Stack, published: int, left: int) -> None:
 
 
 def main() -> int:
-    """0 when everything was shown; 1 with a sentence when something is missing; 130 for Ctrl-C."""
+    """0 when everything was shown; 1 with a sentence when something is missing; 130 and 143 for
+    Ctrl-C and SIGTERM.
+    """
+    is_terminated = False
+
+    def terminate(*_: object) -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        signal.raise_signal(signal.SIGINT)  # for which the event loop has an orderly end
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        return _demonstrate()
+    except KeyboardInterrupt:
+        console.print("Stopped; cleaning up")
+        console.print("Everything is cleaned up" if guard.finish() else "Not all is cleaned up")
+        return 143 if is_terminated else 130
+
+
+def _demonstrate() -> int:
     console.print("Starting a private RabbitMQ; this takes a few seconds")
     try:
         with running_broker() as broker:
@@ -179,10 +200,7 @@ def main() -> int:
     except (BrokerUnavailable, AssertionError) as error:
         console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
-        console.print("stopped; everything is cleaned up")
-        return 130
-    return 0
+    return 0 if guard.finish() else 1
 
 
 if __name__ == "__main__":

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+from devtools import guard
+from devtools.ports import free_port
+
+PROGRAMS_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ"
+"""Names the directory of `rabbitmq-server` and `rabbitmqctl` of the RabbitMQ to be tested."""
+_DEBIAN_PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 _GREETING = b"AMQP\x00\x00\x09\x01"
 START_SECONDS = 60.0
+_PORT_TAKEN = ("already_used", "eaddrinuse", "port_already_in_use")
+_TRIES = 4
+"""With other ports each, since a port that was free may be somebody's a moment later."""
+USER = "consent-test"
+"""Of test brokers, each with a password of its own."""
 
 
 class BrokerUnavailable(RuntimeError):  # noqa: N818 - a state
     """No RabbitMQ can be had here; the text says what is missing."""
 
 
+class _PortTaken(BrokerUnavailable):
+    pass
+
+
+def programs() -> Path:
+    """The directory of RabbitMQ's programs: the one that is asked for, or Debian's."""
+    return Path(os.environ.get(PROGRAMS_VARIABLE) or _DEBIAN_PROGRAMS)
+
+
 def ensure_installed() -> None:
-    """Find Debian's rabbitmq-server, or install it where that is possible."""
-    if _SERVER.exists():
+    """Find rabbitmq-server, or install Debian's where that is possible. Raises
+    `BrokerUnavailable`.
+    """
+    if (programs() / "rabbitmq-server").exists():
         return
+    if os.environ.get(PROGRAMS_VARIABLE):
+        raise BrokerUnavailable(
+            f"{PROGRAMS_VARIABLE} names {programs()}, where no rabbitmq-server is"
+        )
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise BrokerUnavailable(
             "no RabbitMQ: start a Docker engine, or install Debian's package rabbitmq-server "
@@ -41,16 +67,10 @@ def ensure_installed() -> None:
             raise BrokerUnavailable(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def amqp_answers(port: int) -> bool:
-    """Whether a broker on this machine answers AMQP's greeting on `port`."""
+def amqp_answers(host: str, port: int) -> bool:
+    """Whether a broker answers AMQP's greeting there."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as line:
+        with socket.create_connection((host, port), timeout=2) as line:
             line.settimeout(2)
             line.sendall(_GREETING)
             return bool(line.recv(8))
@@ -65,17 +85,13 @@ class NativeRabbitMQ:
 
     def __init__(self) -> None:
         ensure_installed()
-        self.home = Path(tempfile.mkdtemp(prefix="consent-rabbitmq-"))
-        self.port = free_port()
-        self._epmd_port = free_port()
+        self.home = guard.directory("consent-rabbitmq-", "server")
+        self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
-        self._env = os.environ | {
+        self._env = guard.marked() | {
             "HOME": str(self.home),
             "RABBITMQ_NODENAME": f"t{uuid.uuid4().hex[:8]}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(free_port()),
-            "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
             "RABBITMQ_LOG_BASE": str(self.home / "log"),
@@ -85,7 +101,9 @@ class NativeRabbitMQ:
             "RABBITMQ_CONF_ENV_FILE": str(self.home / "none"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
         }
+        self._choose_ports()
         (self.home / "rabbitmq.conf").write_text(
+            f"default_user = {USER}\ndefault_pass = {self._password}\n"
             "log.file.level = warning\nvm_memory_high_watermark.absolute = 2GB\n"
             "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n"
         )
@@ -96,24 +114,48 @@ class NativeRabbitMQ:
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        return f"amqp://{USER}:{self._password}@127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        """Start and wait until AMQP is answered."""
-        output = (self.home / "output").open("ab")
-        self._process = subprocess.Popen(
-            [str(_SERVER)],
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        """Start and wait until AMQP is answered. Raises `BrokerUnavailable`."""
+        is_first = not (self.home / "data").exists()
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self._start()
+                return
+            except _PortTaken:
+                if not is_first or attempt == _TRIES:
+                    raise
+                self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        self.port = free_port()
+        self._env |= {
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(free_port()),
+        }
+
+    def _start(self) -> None:
+        if not self.home.exists():
+            raise BrokerUnavailable("this RabbitMQ was removed")
+        with (self.home / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(programs() / "rabbitmq-server")],
+                env=self._env,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + START_SECONDS
-        while not amqp_answers(self.port):
+        while not amqp_answers("127.0.0.1", self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = (self.home / "output").read_text(errors="replace")[-1500:]
-                raise BrokerUnavailable(f"RabbitMQ did not start:\n{tail}")
+                said = (self.home / "output").read_text(errors="replace")
+                is_taken = any(text in said for text in _PORT_TAKEN)
+                kind = _PortTaken if is_taken else BrokerUnavailable
+                raise kind(f"RabbitMQ did not start:\n{said[-1500:]}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -126,7 +168,7 @@ class NativeRabbitMQ:
 
     def ctl(self, *arguments: str) -> None:
         """Run rabbitmqctl on this node. Raises CalledProcessError."""
-        command = [str(_SERVER.with_name("rabbitmqctl")), *arguments]
+        command = [str(programs() / "rabbitmqctl"), *arguments]
         subprocess.run(command, env=self._env, capture_output=True, check=True, timeout=60)
 
     def restart(self) -> None:
@@ -135,24 +177,18 @@ class NativeRabbitMQ:
         self.start()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._end_epmd()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def _end_epmd(self) -> None:
-        """End the name server of this node, which refuses until it has noticed the node's death."""
-        epmd = next(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"), "epmd")
-        command = [str(epmd), "-port", str(self._epmd_port), "-kill"]
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            said = subprocess.run(command, capture_output=True, text=True, check=False)
-            if "living nodes" not in said.stdout + said.stderr:
-                return
-            time.sleep(0.05)
+        guard.remove("server", str(self.home))  # with the name server of this node
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

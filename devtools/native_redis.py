@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from pathlib import Path
+from contextlib import suppress
 from typing import Self
 
-from devtools.native_rabbitmq import free_port
+from devtools import guard
+from devtools.ports import free_port
 
 
 class RedisUnavailable(RuntimeError):  # noqa: N818 - a state
@@ -40,9 +41,22 @@ def ensure_installed() -> str:
     return shutil.which("redis-server") or "/usr/bin/redis-server"
 
 
+def redis_answers(host: str, port: int, password: str) -> bool:
+    """Whether a Redis answers commands there. While it reads its data, it says -LOADING."""
+    try:
+        with socket.create_connection((host, port), timeout=2) as line:
+            line.settimeout(2)
+            line.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            with line.makefile("rb") as answers:
+                return answers.readline() == b"+OK\r\n" and answers.readline() == b"+PONG\r\n"
+    except OSError:
+        return False
+
+
 class NativeRedis:
     """Started by `start`; `url` is stable across `restart`, which keeps the data.
 
+    Without a `password` it gets one of its own.
     `options` are further arguments of redis-server, such as `("--cluster-enabled", "yes")`.
     """
 
@@ -50,19 +64,20 @@ class NativeRedis:
 
     def __init__(self, password: str = "", options: tuple[str, ...] = ()) -> None:
         self._program = ensure_installed()
-        self._home = Path(tempfile.mkdtemp(prefix="consent-redis-"))
-        self._password = password
+        self._home = guard.directory("consent-redis-", "server")
+        self._password = password or secrets.token_hex(16)
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
     @property
     def url(self) -> str:
-        credentials = f":{self._password}@" if self._password else ""
-        return f"redis://{credentials}127.0.0.1:{self.port}/0"
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start and wait until commands are answered."""
+        """Start and wait until commands are answered. Raises `RedisUnavailable`."""
+        if not self._home.exists():
+            raise RedisUnavailable("this Redis was removed")
         # The configuration comes by standard input, where no list of processes shows the password.
         lines = [
             "bind 127.0.0.1",
@@ -70,11 +85,13 @@ class NativeRedis:
             f"dir {self._home}",
             "appendonly yes",
             'save ""',
-            *([f"requirepass {self._password}"] if self._password else []),
+            f"requirepass {self._password}",
         ]
         with (self._home / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [self._program, "-", *self._options],
+                env=guard.marked(),
+                cwd=self._home,  # by which it is found: it writes its title over its environment
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -84,7 +101,7 @@ class NativeRedis:
             self._process.stdin.write("\n".join(lines).encode())
             self._process.stdin.close()
         deadline = time.monotonic() + 20
-        while not self._answers():
+        while not redis_answers("127.0.0.1", self.port, self._password):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = (self._home / "output").read_text(errors="replace")[-1500:]
                 raise RedisUnavailable(f"Redis did not start:\n{tail}")
@@ -104,22 +121,18 @@ class NativeRedis:
         self.start()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as line:
-                line.settimeout(2)
-                line.sendall(b"PING\r\n")
-                # While it reads its data, Redis answers -LOADING; without a password -NOAUTH.
-                return line.recv(64).startswith((b"+PONG", b"-NOAUTH"))
-        except OSError:
-            return False
+        guard.remove("server", str(self._home))
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -3,96 +3,106 @@
 from __future__ import annotations
 
 import os
-import sys
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from devtools.broker import engine_answers
-from devtools.native_rabbitmq import free_port
-from devtools.native_redis import NativeRedis, RedisUnavailable
+from devtools.containers import Container
+from devtools.engine import EngineUnusable
+from devtools.fallback import container_or_native
+from devtools.native_redis import NativeRedis, RedisUnavailable, redis_answers
 
 DEFAULT_IMAGE = "redis:7.4"
+KIND_VARIABLE = "CONSENT_WORKER_TEST_REDIS"
+IMAGE_VARIABLE = "CONSENT_WORKER_TEST_REDIS_IMAGE"
+START_SECONDS = 30.0
+# The configuration comes by standard input: no list of processes shows the password.
+_SCRIPT = """exec redis-server - "$@" <<end
+requirepass $REDISCLI_AUTH
+appendonly yes
+end
+"""
 
 
 class RunningRedis(Protocol):
     """A Redis under test."""
 
-    kind: str
-
+    @property
+    def kind(self) -> str: ...
     @property
     def url(self) -> str: ...
     def kill(self) -> None: ...
     def start(self) -> None: ...
 
 
+def image() -> str:
+    """The image of Redis under test."""
+    return os.environ.get(IMAGE_VARIABLE, DEFAULT_IMAGE)
+
+
 class ContainerRedis:
-    """Redis by testcontainers, on a fixed port so that a restart keeps its address."""
+    """Redis in a container, on a port that stays the same when it is started again."""
 
     kind = "docker"
 
     def __init__(self, password: str = "", options: tuple[str, ...] = ()) -> None:
-        from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - needs an engine
-
-        image = os.environ.get("CONSENT_WORKER_TEST_REDIS_IMAGE", DEFAULT_IMAGE)
-        self._password = password
-        self.port = free_port()
-        self._container = RedisContainer(image, password=password or None)
-        self._container.with_bind_ports(6379, self.port)
-        secret = ("--requirepass", password) if password else ()
-        # protected-mode: without a password Redis may else answer its own host alone.
-        command = ("redis-server", "--appendonly", "yes", "--protected-mode", "no")
-        command += (*secret, *options)
-        self._container.with_command(" ".join(command))
-        self._is_created = False
+        self._password = password or secrets.token_hex(16)
+        self._container = Container(
+            image(),
+            6379,
+            {"REDISCLI_AUTH": self._password},
+            ("-c", _SCRIPT, "redis", *options),
+            entry_point="sh",
+        )
+        self._is_started = False
 
     @property
     def url(self) -> str:
-        credentials = f":{self._password}@" if self._password else ""
-        return f"redis://{credentials}127.0.0.1:{self.port}/0"
+        return f"redis://:{self._password}@{self._container.host}:{self._container.port}/0"
 
     def start(self) -> None:
-        """Start, or start again after `kill`, which keeps the data. Raises `RedisUnavailable`."""
-        if self._is_created:
-            self._container.get_wrapped_container().start()
-            return
-        try:
-            self._container.start()
-        except Exception as error:
-            raise RedisUnavailable(
-                f"Docker answers, but Redis did not start: {str(error)[:300]}"
-            ) from None
-        self._is_created = True
+        """Start, or start again after `kill`, which keeps the data. Raises `EngineUnusable`."""
+        if self._is_started:
+            self._container.start_again()
+            self._container.wait(self._answers, START_SECONDS)
+        else:
+            self._container.start(self._answers, START_SECONDS)
+            self._is_started = True
 
     def kill(self) -> None:
         """Stop without any order."""
-        self._container.get_wrapped_container().kill()
+        self._container.kill()
 
     def remove(self) -> None:
-        self._container.stop()
+        self._container.remove()
+
+    def _answers(self, host: str, port: int) -> bool:
+        return redis_answers(host, port, self._password)
 
 
 @contextmanager
 def running_redis(password: str = "", options: tuple[str, ...] = ()) -> Iterator[RunningRedis]:
-    """A container where Docker answers and can start one, Debian's package elsewhere.
+    """A container where Docker answers and can start one, Debian's package elsewhere. Without a
+    `password` it gets one of its own.
 
-    CONSENT_WORKER_TEST_REDIS (`docker` or `native`) forces one kind. Raises `RedisUnavailable`.
+    `CONSENT_WORKER_TEST_REDIS` (`docker` or `native`) forces one kind. Raises `RedisUnavailable`.
     """
-    wanted = os.environ.get("CONSENT_WORKER_TEST_REDIS", "")
-    if wanted == "docker" or (wanted != "native" and engine_answers()):
-        container = ContainerRedis(password, options)
+
+    @contextmanager
+    def container() -> Iterator[RunningRedis]:
+        redis = ContainerRedis(password, options)
         try:
-            container.start()
-        except RedisUnavailable as problem:
-            container.remove()
-            if wanted == "docker":
-                raise
-            sys.stderr.write(f"{problem}\nUsing a native Redis instead.\n")
-        else:
-            try:
-                yield container
-            finally:
-                container.remove()
-            return
-    with NativeRedis(password, options) as native:
-        yield native
+            redis.start()
+            yield redis
+        finally:
+            redis.remove()
+
+    def native() -> AbstractContextManager[RunningRedis]:
+        return NativeRedis(password, options)
+
+    try:
+        with container_or_native("Redis", KIND_VARIABLE, container, native) as started:
+            yield started
+    except EngineUnusable as problem:
+        raise RedisUnavailable(str(problem)) from None

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aio_pika
 import aiohttp
 
+from devtools import guard
 from devtools.waiting import wait_until
 from worker.sandbox.app import Sandbox
 
+_OF_TESTS = "CONSENT_WORKER_TEST_"
 _COMMAND = [sys.executable, "-m", "worker"]
 
 
@@ -51,8 +50,7 @@ class Stack:
         self.namespace = namespace
         self.sandbox = Sandbox()
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._directory = tempfile.TemporaryDirectory(prefix="consent-stack-")
-        self.path = Path(self._directory.name)
+        self.path = guard.directory("consent-stack-")
         self.integrations = self.path / "integrations"
         self.integrations.mkdir()
         self._settings = settings
@@ -77,7 +75,7 @@ class Stack:
             "WATCH_SECONDS": "1",
         } | self._settings
         # Without those of the tests, which are no settings.
-        outer = {k: v for k, v in os.environ.items() if not k.startswith("CONSENT_WORKER_TEST_")}
+        outer = {k: v for k, v in guard.marked().items() if not k.startswith(_OF_TESTS)}
         return outer | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
 
     def add_integration(self, integration_id: str, **changes: Any) -> None:
@@ -240,4 +238,4 @@ class Stack:
                 worker.kill()
                 await asyncio.to_thread(worker.wait, 10)
         await self.sandbox.stop()
-        self._directory.cleanup()
+        guard.remove("directory", str(self.path))

@@ -30,10 +30,10 @@ def _peak(arena: Arena, waiting: int, handled: int, capacity: float) -> float:
     worker.prepare(arena)
     arena.reset()
     template = worker.template(arena)
-    arena.start_publishing(template, Job(0, "", waiting))()
+    arena.start_publishing(template, Job("", "", waiting))()
     with worker.start(arena) as process:
         if (more := handled - waiting) > 0:
-            job = Job(0, "", more, capacity * _LOAD, first_number=waiting)
+            job = Job("", "", more, capacity * _LOAD, first_number=waiting)
             arena.start_publishing(template, job)()
         wait_for(arena, min(handled, waiting + max(more, 0)))
         peak = process.peak_memory_mb

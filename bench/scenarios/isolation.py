@@ -41,7 +41,7 @@ def _throughput(
     worker.prepare(arena)
     arena.reset()
     count = round(capacity * min(scale.isolation_seconds, 10.0) / _INTEGRATIONS) * _INTEGRATIONS
-    job = Job(0, "", count, organizations=_INTEGRATIONS)
+    job = Job("", "", count, organizations=_INTEGRATIONS)
     arena.start_publishing(worker.template(arena), job)()
     bad = organization(0)
     arena.hang(*hanging)
@@ -65,7 +65,7 @@ def _p99(
         since = now_us()
         rate = capacity * _LOAD
         count = round(rate * scale.isolation_seconds / _INTEGRATIONS) * _INTEGRATIONS
-        job = Job(0, "", count, rate, first_number=1_000_000, organizations=_INTEGRATIONS)
+        job = Job("", "", count, rate, first_number=1_000_000, organizations=_INTEGRATIONS)
         arrived = arena.arrived(without=organization(0))
         arena.start_publishing(worker.template(arena), job)()
         others = count * (_INTEGRATIONS - 1) // _INTEGRATIONS

@@ -38,13 +38,13 @@ def _fresh(arena: Arena, retries: int, scale: Scale, capacity: float) -> tuple[f
     worker.prepare(arena)
     arena.reset()
     if retries:
-        arena.start_publishing(_retry_template(worker), Job(0, "", retries, kind="r"))()
+        arena.start_publishing(_retry_template(worker), Job("", "", retries, kind="r"))()
     with worker.start(arena):
         warm_up(arena, worker)
         rate = capacity * _LOAD
         count = round(rate * scale.pace_seconds)
         since = now_us()
-        job = Job(0, "", count, rate, first_number=1_000_000)
+        job = Job("", "", count, rate, first_number=1_000_000)
         already = arena.arrived()
         arena.start_publishing(worker.template(arena), job)()
         left = retries - arena.arrived("r")

@@ -1,4 +1,4 @@
-"""`python -m bench.stub BROKER_PORT`: serve, and print the ports of HTTP and of the tap."""
+"""`python -m bench.stub HOST PORT` (of the broker): serve, and print the ports of HTTP and tap."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.stub.http import Hanging, StubProtocol
 from bench.stub.tap import Tap
 
 
-async def serve(broker_port: int) -> None:
+async def serve(host: str, port: int) -> None:
     """Serve until the process ends."""
     loop = asyncio.get_running_loop()
     figures, hanging = Figures(), Hanging()
     http = await loop.create_server(
         lambda: StubProtocol(figures, hanging), "127.0.0.1", 0, backlog=4096
     )
-    tap = await asyncio.start_server(Tap(broker_port, figures).relay, "127.0.0.1", 0)
+    tap = await asyncio.start_server(Tap(host, port, figures).relay, "127.0.0.1", 0)
     gc.freeze()
     ports = [server.sockets[0].getsockname()[1] for server in (http, tap)]
     print(*ports, flush=True)
@@ -28,4 +28,4 @@ async def serve(broker_port: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2])))

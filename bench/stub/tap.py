@@ -12,15 +12,15 @@ _LONGEST_MARK: Final = 32
 
 
 class Tap:
-    """Relays to the broker at `port`."""
+    """Relays to the broker at `host` and `port`."""
 
-    def __init__(self, port: int, figures: Figures) -> None:
-        self._port = port
+    def __init__(self, host: str, port: int, figures: Figures) -> None:
+        self._broker = (host, port)
         self._figures = figures
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a worker."""
-        from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._port)
+        from_broker, to_broker = await asyncio.open_connection(*self._broker)
         await asyncio.gather(
             self._copy(reader, to_broker, is_watched=False),
             self._copy(from_broker, writer, is_watched=True),

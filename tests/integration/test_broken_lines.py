@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devtools.proxy import TcpProxy
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -55,7 +55,7 @@ async def test_the_line_to_the_broker_breaks_twenty_times(
     async def scenario(number: int) -> None:
         async with AsyncExitStack() as until:
             line = await _line_to(broker_url, until)
-            through_line = f"amqp://guest:guest@127.0.0.1:{line.port}/"
+            through_line = through(broker_url, line.port)
             stack = Stack(broker_url, f"{namespace}{number}", AMQP_URL=through_line)
             await until.enter_async_context(stack)
             stack.add_integration("shop")
@@ -81,7 +81,7 @@ async def test_a_line_that_ends_before_the_broker_speaks_does_not_end_the_worker
         # A thread, since only a line that is closed at once has ended before it is first read.
         threading.Thread(target=_hang_up, args=[listener], daemon=True).start()
         port = listener.getsockname()[1]
-        through_line = f"amqp://guest:guest@127.0.0.1:{port}/"
+        through_line = through(broker_url, port)
         async with Stack(broker_url, namespace, AMQP_URL=through_line) as stack:
             stack.add_integration("shop")
             worker = stack.start_worker()

@@ -19,7 +19,7 @@ import aio_pika
 import pytest
 from pydantic import SecretStr
 
-from devtools.proxy import TcpProxy
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from worker.cli.shared import BrokerAway, broker_connection
@@ -235,7 +235,7 @@ async def test_the_line_breaks_during_a_replay(stack: Stack, depth: Depth) -> No
     bodies = await _bury(stack, LETTERS)
     address = urlsplit(stack.amqp_url)
     async with TcpProxy(address.hostname or "", address.port or 0) as line:
-        stack.override("AMQP_URL", f"amqp://guest:guest@127.0.0.1:{line.port}/")
+        stack.override("AMQP_URL", through(stack.amqp_url, line.port))
         process = await _start(stack, "dead-letters", "replay")
         await wait_until(lambda: _is_at_least(depth, "retries", 20), "some replays")
         line.cut()
@@ -452,7 +452,7 @@ async def test_a_broker_that_answers_late_is_asked_again(stack: Stack) -> None:
 
         async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            stack.override("AMQP_URL", f"amqp://guest:guest@127.0.0.1:{port}/")
+            stack.override("AMQP_URL", through(stack.amqp_url, port))
             code, out, err = await stack.command("topology", "declare")
     assert code == 0, err
     assert "declared" in out

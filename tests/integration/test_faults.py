@@ -190,5 +190,20 @@ async def test_the_plugin_asked_for_where_it_is_missing_is_a_clear_error(
     async with Stack(broker_url, namespace, DELAY="plugin") as stack:
         code, _, err = await stack.command("topology", "declare")
         assert code == 3
-        assert "x-delayed-message" in err
+        assert f"doesn't know the type of exchange {namespace}.delayed" in err
         assert "CONSENT_WORKER_DELAY=native" in err
+        assert "delete it" not in err
+
+
+async def test_a_conflicting_exchange_is_named(broker_url: str, namespace: str) -> None:
+    import aio_pika  # noqa: PLC0415
+
+    async with Stack(broker_url, namespace) as stack:
+        connection = await aio_pika.connect(broker_url)
+        async with connection:
+            channel = await connection.channel()
+            name = f"{namespace}.retry"
+            await channel.declare_exchange(name, aio_pika.ExchangeType.HEADERS, durable=True)
+        code, _, err = await stack.command("topology", "declare")
+        assert code == 3
+        assert f"exchange {name} exists with other arguments" in err

@@ -7,7 +7,6 @@ import struct
 import time
 from collections import Counter
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from pamqp import commands, frame
@@ -51,7 +50,7 @@ def _publish(stack: Stack, queue: str, flags: int, properties: bytes, body: byte
     ]
     for at in range(0, len(body), _FRAME_BODY_BYTES):
         parts.append(frame.marshal(ContentBody(body[at : at + _FRAME_BODY_BYTES]), _CHANNEL))
-    line = Line(int(urlsplit(stack.amqp_url).port or 5672))
+    line = Line(stack.amqp_url)
     line.send([b"".join(parts)])
     while line.unconfirmed:
         line.take_confirms(10)

@@ -15,7 +15,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from devtools.proxy import TcpProxy
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -173,7 +173,7 @@ async def test_a_lost_connection_says_where_to_go_on(stack: Stack) -> None:
     await stack.command("topology", "declare")
     address = urlsplit(stack.amqp_url)
     async with TcpProxy(address.hostname or "", address.port or 0) as line:
-        stack.override("AMQP_URL", f"amqp://guest:guest@127.0.0.1:{line.port}/")
+        stack.override("AMQP_URL", through(stack.amqp_url, line.port))
         process, stdin = await _start(stack)
         stdin.write(b"\n".join(_lines(10)) + b"\n")
         stack.override("AMQP_URL", stack.amqp_url)

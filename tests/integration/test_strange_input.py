@@ -9,7 +9,6 @@ import struct
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from pamqp.commands import Basic
@@ -181,7 +180,7 @@ def _publish_with(
     do.
     """
     frames = frames_of("", f"{namespace}.events", properties, body)
-    line = Line(int(urlsplit(broker_url).port or 5672))
+    line = Line(broker_url)
     line.send([frames.replace(place, b"\xff" * len(place))])
     while line.unconfirmed:
         line.take_confirms(10)

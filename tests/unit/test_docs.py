@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, get_args
 import pytest
 from pydantic import BaseModel
 
+from devtools import broker, native_rabbitmq, redis_server
 from worker.adobe.replies import ErrorCode
 from worker.broker.headers import OWN_HEADERS
 from worker.delivery.block import SETUP_ERRORS
@@ -203,6 +204,16 @@ def test_the_admin_api_of_the_emulator_and_its_faults_are_listed() -> None:
     assert given <= set(rows)
 
 
+_TEST_VARIABLES = {
+    broker.KIND_VARIABLE,
+    broker.IMAGE_VARIABLE,
+    redis_server.KIND_VARIABLE,
+    redis_server.IMAGE_VARIABLE,
+    native_rabbitmq.PROGRAMS_VARIABLE,
+}
+"""They choose the servers of tests, and are no settings of a worker."""
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_settings_and_their_defaults_in_the_docs_are_those_of_the_code(path: Path) -> None:
     text = path.read_text()
@@ -210,7 +221,8 @@ def test_settings_and_their_defaults_in_the_docs_are_those_of_the_code(path: Pat
         f"CONSENT_WORKER_{name.upper()}": field.default
         for name, field in WorkerSettings.model_fields.items()
     }
-    assert set(re.findall(r"CONSENT_WORKER_[A-Z_]+[A-Z]", text)) <= set(defaults)
+    known = set(defaults) | _TEST_VARIABLES
+    assert set(re.findall(r"CONSENT_WORKER_[A-Z_]+[A-Z]", text)) <= known
     for name, quoted in re.findall(r"`(CONSENT_WORKER_[A-Z_]+)` \(([0-9.]+)[^)]*\)", text):
         assert float(quoted) == float(defaults[name]), name
 

@@ -17,7 +17,7 @@ def without_servers(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = (
         "import os, pathlib, runpy, sys\n"
         "from devtools import native_rabbitmq\n"
-        "native_rabbitmq._SERVER = pathlib.Path('/nowhere')\n"
+        "native_rabbitmq._DEBIAN_PROGRAMS = pathlib.Path('/nowhere')\n"
         "os.environ['PATH'] = '/nowhere'\n"
         f"sys.argv = {list(arguments)!r}\n"
         "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import structlog
 
 from worker.broker.channels import tells_of_the_line
+from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Handler, Session
-from worker.broker.topology import Topology, TopologyConflict
+from worker.broker.topology import Topology
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import aiormq
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
@@ -27,15 +26,12 @@ from worker.broker.delay import (
     level_word,
     plugin_exchange,
 )
+from worker.broker.refusals import refusals_named
 from worker.settings import DelayKind
 
 # The dead letters must never be dropped for having been looked at often: RabbitMQ 4 has a default
 # limit of 20 deliveries, 3.x has none, and this number is accepted by both.
 UNLIMITED_DELIVERIES: Final = 1_000_000_000
-
-
-class TopologyConflict(RuntimeError):  # noqa: N818 - what was found, not a failure of ours
-    """Something of that name exists on the broker with other arguments, or can't exist there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,30 +216,18 @@ async def assert_bindings(channel: AbstractChannel, topology: Topology) -> None:
 
 
 async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
-    try:
+    with refusals_named("exchange", exchange.name):
         await channel.declare_exchange(
             exchange.name,
             exchange.type if exchange.type.startswith("x-") else ExchangeType(exchange.type),
             durable=True,
             arguments=exchange.arguments,
         )
-    except aiormq.exceptions.ChannelPreconditionFailed as error:
-        raise _conflict("exchange", exchange.name, error) from None
-    except (aiormq.exceptions.AMQPConnectionError, aiormq.exceptions.ChannelInvalidStateError):
-        if exchange.type == "x-delayed-message":
-            # An unknown exchange type closes the whole connection (503, command invalid).
-            raise TopologyConflict(
-                "this broker has no exchange type x-delayed-message: enable the plugin "
-                "rabbitmq_delayed_message_exchange, or set CONSENT_WORKER_DELAY=native"
-            ) from None
-        raise
 
 
 async def _declare_queue(channel: AbstractChannel, queue: Queue) -> None:
-    try:
+    with refusals_named("queue", queue.name):
         await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-    except aiormq.exceptions.ChannelPreconditionFailed as error:
-        raise _conflict("queue", queue.name, error) from None
 
 
 async def _bind(channel: AbstractChannel, binding: Binding) -> None:
@@ -254,10 +238,3 @@ async def _bind(channel: AbstractChannel, binding: Binding) -> None:
     else:
         queue = await channel.get_queue(binding.destination, ensure=False)
         await queue.bind(source, binding.routing_key)
-
-
-def _conflict(kind: str, name: str, error: Exception) -> TopologyConflict:
-    return TopologyConflict(
-        f"{kind} {name} exists with other arguments than this worker's ({error}); delete it after "
-        "it was emptied, or run this worker under another CONSENT_WORKER_NAMESPACE"
-    )

@@ -15,7 +15,7 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
-from worker.broker.topology import TopologyConflict
+from worker.broker.refusals import TopologyConflict
 from worker.cli.event_input import BadInput
 from worker.cli.interrupt import Interrupted
 from worker.cli.shared import BrokerAway

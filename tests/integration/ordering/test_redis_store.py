@@ -16,8 +16,9 @@ import pytest
 import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
-from devtools.native_rabbitmq import free_port
+from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
 from worker.ordering.newest import Stamp
@@ -312,7 +313,7 @@ async def limited(
         await inspector.execute_command(
             "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
         )
-        return redis_url.replace("redis://", "redis://limited:hush@")
+        return str(URL(redis_url).with_user("limited").with_password("hush"))
 
     yield make
     await inspector.execute_command("ACL", "DELUSER", "limited")

@@ -94,6 +94,24 @@ def test_redis_asks_for_a_password_that_no_command_line_shows() -> None:
     assert not re.search(r"redis-server .*requirepass|redis-cli .*-a", redis)
 
 
+def test_redis_reads_its_configuration_where_no_umask_can_keep_it_from_it() -> None:
+    # The image's entry point gives what it starts as root a umask of 0077, and Redis is not root.
+    assert "docker-entrypoint.sh redis-server - <<end" in service("redis")
+    assert "redis.conf" not in service("redis")
+
+
+def test_the_worker_is_not_process_1_which_misses_signals() -> None:
+    assert "\n  init: true" in COMPOSE.partition("services:")[0]
+
+
+def test_a_dead_node_makes_retries_late_by_seconds() -> None:
+    (source,) = re.findall(r"- \./(\S+):/etc/rabbitmq/advanced\.config:ro", service("rabbitmq"))
+    assert (
+        "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}]."
+        in (ROOT / source).read_text()
+    )
+
+
 def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -> None:
     (source,) = re.findall(r"- \./(\S+):/etc/rabbitmq/conf\.d/\S+:ro", service("rabbitmq"))
     assert "max_message_size = 16777216" in (ROOT / source).read_text()
