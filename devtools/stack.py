@@ -19,7 +19,6 @@ from devtools import guard
 from devtools.waiting import wait_until
 from worker.sandbox.app import Sandbox
 
-_OF_TESTS = "CONSENT_WORKER_TEST_"
 _COMMAND = [sys.executable, "-m", "worker"]
 
 
@@ -74,9 +73,7 @@ class Stack:
             "RELOAD_SECONDS": "0.2",
             "WATCH_SECONDS": "1",
         } | self._settings
-        # Without those of the tests, which are no settings.
-        outer = {k: v for k, v in guard.marked().items() if not k.startswith(_OF_TESTS)}
-        return outer | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
+        return guard.marked() | {f"CONSENT_WORKER_{k}": str(v) for k, v in settings.items()}
 
     def add_integration(self, integration_id: str, **changes: Any) -> None:
         """An integration of the organization `org-<id>`, upserting by e-mail; `changes` to it."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
 
-from worker.broker.topology import TopologyConflict
+from worker.broker.refusals import TopologyConflict
 
 TIMEOUT_SECONDS: Final = 5.0
 _ARGUMENTS: Final[dict[str, Any]] = {"x-queue-type": "classic"}
