@@ -20,8 +20,9 @@ from worker.broker.connecting import connect
 from worker.broker.connection import Broker
 from worker.broker.consumer import Incoming
 from worker.broker.locks import take_lock
+from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Session
-from worker.broker.topology import TopologyConflict, build_topology, declare
+from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 
 
