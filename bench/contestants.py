@@ -128,6 +128,7 @@ class Ours(Contestant):
     prefill: int = 80_000
     with_redis: bool = False
     integrations: int = 1
+    paused: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -143,6 +144,10 @@ class Ours(Contestant):
     def retries(self) -> str:
         return f"{self.namespace}.retries"
 
+    @property
+    def parked(self) -> str:
+        return f"{self.namespace}.parked"
+
     def prepare(self, arena: Arena) -> None:
         topology = build_topology(self.namespace, "native", 20)
         asyncio.run(_declare(arena.amqp_url(), topology))
@@ -152,6 +157,7 @@ class Ours(Contestant):
         folder.mkdir(exist_ok=True)
         for number in range(self.integrations):
             document = _integration(arena, organization(number)) | {"limits": self.limits}
+            document["paused"] = number < self.paused
             (folder / f"{organization(number)}.json").write_text(json.dumps(document))
 
     def template(self, arena: Arena) -> bytes:

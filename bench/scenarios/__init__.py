@@ -16,6 +16,7 @@ from bench.scenarios.customers import customers
 from bench.scenarios.isolation import isolation
 from bench.scenarios.latency import latency
 from bench.scenarios.ordering import ordering
+from bench.scenarios.parked import parked
 from bench.scenarios.storm import storm
 from bench.scenarios.workers import workers
 
@@ -26,6 +27,7 @@ SCENARIOS: Final[dict[str, Callable[[Arena, Scale, float], Figures]]] = {
     "isolation": isolation,
     "storm": storm,
     "backlog": backlog,
+    "parked": parked,
     "customers": customers,
     "ordering": ordering,
     "workers": workers,
