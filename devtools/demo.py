@@ -47,6 +47,10 @@ def _settled(stack: Stack) -> int:
     return sum(count for (_, outcome, _), count in _outcomes(stack).items() if outcome in FINAL)
 
 
+_CALLED: dict[str, str] = {}
+"""What the story calls an event, by its id: a worker shows only ids that tell of nobody."""
+
+
 class _Narrator:
     """Tells outcomes as they come."""
 
@@ -67,7 +71,9 @@ class _Narrator:
         ids: dict[tuple[Outcome, str], list[str]] = {}
         for entry in entries:
             after = f"again in {entry['delay_seconds']:.1f} s" if "delay_seconds" in entry else ""
-            ids.setdefault((_outcome(entry), after), []).append(entry["event_id"] or "(no id)")
+            event_id = entry["event_id"]
+            told = _CALLED.get(event_id, event_id) or "(no id)"
+            ids.setdefault((_outcome(entry), after), []).append(told)
         for ((integration, outcome, reason), after), named in ids.items():
             more = f" and {len(named) - SHOWN_IDS} more" if len(named) > SHOWN_IDS else ""
             which = ", ".join(named[:SHOWN_IDS]) + more
@@ -149,7 +155,9 @@ async def _play(stack: Stack, narrator: _Narrator) -> int:
     return len(bodies) + 2
 
 
-def _choice(event_id: str, user: str, *, organization: str = "org-shop", **changes: Any) -> bytes:
+def _choice(called: str, user: str, *, organization: str = "org-shop", **changes: Any) -> bytes:
+    event_id = f"ev-{len(_CALLED) + 1:04}"
+    _CALLED[event_id] = called
     return json.dumps(event(organization, user, event_id=event_id, **changes)).encode()
 
 

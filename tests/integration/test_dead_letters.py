@@ -456,31 +456,3 @@ async def test_a_broker_that_answers_late_is_asked_again(stack: Stack) -> None:
             code, out, err = await stack.command("topology", "declare")
     assert code == 0, err
     assert "declared" in out
-
-
-async def test_an_id_is_taken_as_it_is_or_else_as_it_is_shown(stack: Stack) -> None:
-    """A backslash and an n, or the end of a line: the first is meant while there is one."""
-
-    async def show(given: str) -> str:
-        code, out, err = await stack.command("dead-letters", "show", given, "--json")
-        assert code == 0, out + err
-        return str(json.loads(out)["id"])
-
-    ids = {"a\nb", "a\\nb", "c d\\x20"}
-    async with await aio_pika.connect(stack.amqp_url) as connection:
-        channel = await connection.channel(publisher_confirms=True)
-        for one in ids:
-            await channel.default_exchange.publish(
-                aio_pika.Message(_body(1), message_id=one), f"{stack.namespace}.dead-letters"
-            )
-    assert {one: await show(one) for one in ids} == {one: one for one in ids}
-    listed = {"a\\\\nb": "a\\nb", "c\\x20d\\\\x20": "c d\\x20"}
-    assert {one: await show(one) for one in listed} == listed
-    for verb in (("discard", "--yes"), ("replay",)):
-        code, out, err = await stack.command("dead-letters", *verb, "--id", "a\\nb")
-        assert (code, out.split()[-1]) == (0, "1"), err
-        if verb[0] == "discard":
-            assert await show("a\\nb") == "a\nb"
-    code, out, _ = await stack.command("dead-letters", "show", "a\\nb")
-    assert code == 1
-    assert "no dead letter" in out

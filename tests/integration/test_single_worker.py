@@ -13,7 +13,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from devtools.proxy import TcpProxy
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from worker.broker.connecting import connect
@@ -85,7 +85,7 @@ async def test_who_lost_the_line_stands_by_when_another_has_taken_over(stack: St
     async with TcpProxy(address.hostname or "", address.port or 0) as line:
         stack.start_worker()
         await stack.wait_until_consuming()
-        stack.override("AMQP_URL", f"amqp://guest:guest@127.0.0.1:{line.port}/")
+        stack.override("AMQP_URL", through(stack.amqp_url, line.port))
         behind = stack.start_worker()
         await wait_until(lambda: _told(stack, "worker.stands_by") == 1, "it to stand by", 60)
         stack.workers[0].send_signal(signal.SIGTERM)
@@ -121,7 +121,7 @@ async def test_while_the_broker_is_away_no_worker_stands_by_ready(stack: Stack) 
     await stack.wait_until_consuming()
     address = urlsplit(stack.amqp_url)
     async with TcpProxy(address.hostname or "", address.port or 0) as line:
-        stack.override("AMQP_URL", f"amqp://guest:guest@127.0.0.1:{line.port}/")
+        stack.override("AMQP_URL", through(stack.amqp_url, line.port))
         stack.start_worker()
         await wait_until(lambda: _told(stack, "worker.stands_by") == 1, "it to stand by", 60)
         line.cut()

@@ -103,7 +103,11 @@ class Session:
         return await take_lock(self._line, self._topology.names.single_worker)
 
     async def open(self) -> None:
-        """Declare the topology and start consuming; raises what the broker answers."""
+        """Declare the topology and start consuming, connecting before if that is not done; raises
+        what the broker answers.
+        """
+        if self._connection is None:
+            await self.connect()
         intake = self._line
         self._publisher = Publisher(self._new_line, self._settings.publish_timeout, self.end)
         await self._publisher.start()

@@ -27,7 +27,7 @@ from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
-from worker.cli.terminal import as_meant, in_column, json_shown, shown
+from worker.cli.terminal import in_column, json_shown, shown
 from worker.delivery.outcome import DeadReason, codes_of
 from worker.settings import WorkerSettings
 
@@ -99,7 +99,7 @@ def show(
 
 async def _find(letter_id: str) -> dict[str, Any] | None:
     document = None
-    chosen = Filter(id=await _id_in_the_queue(letter_id))
+    chosen = Filter(id=letter_id)
     async with one_pass("searched") as run:
         async for message, letter in run.matching(chosen):
             document = _document(message, letter)
@@ -107,23 +107,6 @@ async def _find(letter_id: str) -> dict[str, Any] | None:
     if document is None:
         run.stop.check("not found yet")
     return document
-
-
-async def _id_in_the_queue(given: str | None) -> str | None:
-    """The id that is meant by `given`: as it stands, as `--json` has it, if there is such a letter;
-    else the one that `list` shows that way.
-    """
-    meant = given and as_meant(given)
-    if meant == given:
-        return given
-    is_there = False
-    async with one_pass("searched") as run:
-        async for _ in run.matching(Filter(id=given)):
-            is_there = True
-            break
-    if not is_there:
-        run.stop.check("not found yet")
-    return given if is_there else meant
 
 
 @app.command("replay")
@@ -338,7 +321,6 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
     def so_far() -> str:
         return "" if dry_run else f"{verb} {tally.settled}, and the rest stays in the dead letters"
 
-    chosen = replace(chosen, id=await _id_in_the_queue(chosen.id))
     async with one_pass(verb, so_far=so_far) as run:
         try:
             async for message, letter in run.matching(chosen):

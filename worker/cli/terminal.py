@@ -11,7 +11,6 @@ import re
 from typing import Final
 
 _NAMED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_ESCAPES: Final = re.compile(r"\\(?:\\|n|r|t|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", re.ASCII)
 _CHARACTERS: Final = {escape: character for character, escape in _NAMED.items()}
 _UNPRINTABLE_IN_JSON: Final = re.compile(r"[^\x00-\x7e]")
 
@@ -28,11 +27,6 @@ def in_column(text: str) -> str:
     return shown(text).replace(" ", "\\x20")
 
 
-def as_meant(text: str) -> str:
-    """What `shown` or `in_column` made `text` of, so that an id can be given as it is listed."""
-    return _ESCAPES.sub(lambda found: _character(found[0]), text)
-
-
 def json_shown(document: str) -> str:
     """A JSON document, equal to `document`, in which no character does anything to a terminal."""
     if document.isascii() and "\x7f" not in document:
@@ -47,10 +41,6 @@ def _code(character: str) -> str:
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-def _character(escape: str) -> str:
-    return _CHARACTERS.get(escape) or chr(min(int(escape[2:], 16), 0x10FFFF))
 
 
 def _json_code(character: str) -> str:

@@ -180,7 +180,8 @@ class Lane:
         confirmed it. Until then the event takes up room, so that a failing customer can't fill the
         prefetch while the broker confirms nothing. A retry is in the delay until `due_at`.
         """
-        self._confirming[delivery] = self._loop.time()
+        if delivery.message.is_ours:  # or nothing of it will ever be confirmed
+            self._confirming[delivery] = self._loop.time()
 
         def confirmed() -> None:
             self._confirming.pop(delivery, None)

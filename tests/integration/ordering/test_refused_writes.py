@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 import structlog
 from redis.asyncio import Redis
+from yarl import URL
 
 from devtools.native_rabbitmq import free_port
 from devtools.redis_server import RunningRedis, running_redis
@@ -110,8 +111,8 @@ async def test_a_missing_right_is_found_before_the_first_event(
     server: RunningRedis, operator: Redis
 ) -> None:
     await operator.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "-@all", "+ping")
-    url = server.url.replace("redis://", "redis://reader:pw@")
-    store = RedisStore(url, Timing())
+    url = URL(server.url).with_user("reader").with_password("pw")
+    store = RedisStore(str(url), Timing())
     with pytest.raises(StoreUnavailable, match="NoPermissionError"):
         await store.ping()
     await store.close()
@@ -123,7 +124,7 @@ def _told(stack: Stack, event_name: str) -> int:
 
 async def _says(stack: Stack, problem: str) -> bool:
     status, answer = await stack.get("/readyz")
-    return status == 503 and json.loads(answer)["problems"] == [f"ordering: {problem}"]
+    return status == 503 and f"ordering: {problem}" in json.loads(answer)["problems"]
 
 
 @pytest.mark.parametrize("fault", ["out of memory", "read-only"])

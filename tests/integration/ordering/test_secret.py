@@ -91,7 +91,7 @@ async def test_a_new_namespace_without_a_secret_is_refused(
         with pytest.raises(StoreUnavailable):
             await one.store.ping()
         with pytest.raises(StoreUnavailable):
-            await one.store.remember_organizations(["org"], 60)
+            await one.store.remember_integrations(["org"], 60)
     assert await inspector.keys(f"{namespace}:*") == [], "or the next one would be no new one"
 
 
