@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 
 from devtools.broker import RunningBroker
-from devtools.proxy import TcpProxy
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -57,7 +57,7 @@ async def test_100_mb_cost_neither_memory_nor_the_line_nor_anybody_s_event(
     there = urlsplit(own_broker.url)
     async with (
         TcpProxy(there.hostname or "", there.port or 0) as line,
-        Stack(f"amqp://guest:guest@127.0.0.1:{line.port}/", namespace, HEARTBEAT=1) as stack,
+        Stack(through(own_broker.url, line.port), namespace, HEARTBEAT=1) as stack,
     ):
         for name in ("shop", "other"):
             stack.add_integration(name)

@@ -135,6 +135,7 @@ async def test_a_worker_is_not_ready_until_redis_takes_writes_and_goes_on_then(
     await break_it(operator)
     async with Stack(broker_url, namespace, REDIS_URL=server.url) as stack:
         stack.add_integration("shop")
+        assert (await stack.command("topology", "declare"))[0] == 0
         stack.start_worker()
         await wait_until(lambda: _told(stack, "worker.started"), "the worker", 60)
         assert (await stack.get("/readyz"))[0] == 503, "at its very first word"
