@@ -1,9 +1,16 @@
-"""A server in a container of the Docker engine, published on one address and gone with this run."""
+"""A server in a container, by testcontainers, published on one address and gone with this run.
+
+Its reaper is not asked for: `guard` removes what a run leaves, also where no image can be pulled.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
+
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
 
 from devtools import guard
 from devtools.engine import EngineUnusable, address, docker, ensure_image, trouble
@@ -35,7 +42,7 @@ class Container:
         self._inner_port = inner_port
         self._secrets = secrets
         self._command = command
-        self._entry_point = ("--entrypoint", entry_point) if entry_point else ()
+        self._entry_point = entry_point
         self._name = ""
         self._is_created = False
 
@@ -46,7 +53,6 @@ class Container:
         for attempt in range(1, _TRIES + 1):
             try:
                 self._create()
-                docker("start", self._name)
                 break
             except EngineUnusable as problem:
                 self.remove()
@@ -92,19 +98,27 @@ class Container:
             self._name = ""
 
     def _create(self) -> None:
+        """Create and start it. Raises `EngineUnusable`."""
         self.port = free_port()
         self._is_created, self._name = False, guard.container()
-        docker(
-            *("create", "--pull", "never", "--name", self._name),
-            *("--label", f"consent-worker.test={guard.RUN}"),
-            *("--publish", f"{self.host}:{self.port}:{self._inner_port}"),
-            *(word for name in self._secrets for word in ("--env", name)),
-            *self._entry_point,
-            self._image,
-            *self._command,
-            environment=self._secrets,
-        )
+        try:
+            self._described().start()
+        except Exception as error:  # of the client's, the engine's, or the line's
+            raise EngineUnusable(f"a container did not start ({str(error)[:300]})") from None
         self._is_created = True
+
+    def _described(self) -> DockerContainer:
+        testcontainers_config.ryuk_disabled = True
+        described = DockerContainer(self._image).with_name(self._name).with_envs(**self._secrets)
+        # On one address: by itself testcontainers publishes on all of them.
+        ports: dict[str, Any] = described.ports
+        ports[f"{self._inner_port}/tcp"] = (self.host, self.port)
+        more: dict[str, Any] = {"labels": {"consent-worker.test": guard.RUN}}
+        if self._entry_point:
+            more["entrypoint"] = self._entry_point
+        if self._command:
+            described.with_command(list(self._command))
+        return described.with_kwargs(**more)
 
     def _last_words(self) -> str:
         try:

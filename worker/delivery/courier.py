@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 _WHOLE_RECORD = "."
 """No attribute's path; a record that Adobe replaces is ordered as if it were one attribute."""
+GAP_SHARE = 1 / 6
+"""Of an attempt's time limit: the longest gap between two attempts for one user."""
 _FRAME_BYTES = 2
 _TIMEOUT = Retryable("timeout", "no answer in time")
 
@@ -200,11 +202,24 @@ class Courier:
         for parcel in wanted:
             if _is_messages_fault(parcel.reply) and len(parcel.deliveries) > 1:
                 await self._take_apart(integration, parcel, slots, deadline)
-        settlements = [one.settlement() for one in parcels]
-        await self._gate.settle(integration.id, settlements, integration.limits.profile_gap_seconds)
+        await self._settle(integration, [one.settlement() for one in parcels])
         for parcel in parcels:
             results.extend(parcel.results())
         return results
+
+    async def _settle(self, integration: Integration, settlements: list[Settlement]) -> None:
+        """Give the users back, with a gap. After a failure it is no longer than retries can bear,
+        which are to fit their budget.
+        """
+        gap = integration.limits.profile_gap_seconds
+        after_failure = min(gap, self._attempt_seconds * GAP_SHARE)
+        if after_failure == gap:
+            await self._gate.settle(integration.id, settlements, gap)
+            return
+        for seconds, is_accepted in ((after_failure, False), (gap, True)):
+            ended = [one for one in settlements if bool(one.written) == is_accepted]
+            if ended:
+                await self._gate.settle(integration.id, ended, seconds)
 
     async def _take_apart(
         self, integration: Integration, parcel: _Parcel, slots: RequestSlots, deadline: float

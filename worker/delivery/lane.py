@@ -431,14 +431,24 @@ class Lane:
         results = self._without_untried(results)
         self._learn(results, epoch, began)
         self._throughput.count(len(results))
-        # Not the loop's time, which may lag: the store's gap began before, and must end before.
-        gap_until = time.monotonic() + self.integration.limits.profile_gap_seconds
-        self._waiting.end(batch, gap_until)
+        self._begin_gaps(batch, results)
         self._conclude(self, results)
         self._ended(batch)
         if any(one is self._oldest for group in batch for one in group):
             self._watch_next()
         self.pump()
+
+    def _begin_gaps(
+        self, batch: list[list[Delivery]], results: list[tuple[Delivery, Result]]
+    ) -> None:
+        # Not the loop's time, which may lag: the store's gap began before, and must end before.
+        now = time.monotonic()
+        gap = self.integration.limits.profile_gap_seconds
+        after_failure = min(gap, self._pauses.probe)
+        accepted = {one.user for one, result in results if isinstance(result, Accepted)}
+        for seconds, is_accepted in ((after_failure, False), (gap, True)):
+            ended = [one for one in batch if (one[0].user in accepted) == is_accepted]
+            self._waiting.end(ended, now + seconds)
 
     def _ended(self, batch: list[list[Delivery]]) -> None:
         self._in_flight -= 1
@@ -512,7 +522,8 @@ class Lane:
 
 
 def _may_be_handed_over(delivery: Delivery) -> bool:
-    return delivery.was_sent and delivery.message.is_ours and not delivery.is_alone
+    # A suspect, too: what takes its worker down does so long before this.
+    return delivery.was_sent and delivery.message.is_ours
 
 
 def _is_held(delivery: Delivery) -> bool:

@@ -514,6 +514,10 @@ class Pipeline:
         if integration.paused:
             self._park_untried(message, state, integration, "paused", envelope.event_id)
             return
+        if is_alone and lane.is_failing:
+            # It has done no harm so far, and would hold the one place that all suspects share.
+            self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
+            return
         goes_on = is_alone or lane.block.is_on or state.attempts_made > 0
         if not goes_on and not self.lanes.has_room_for_one_of(message.intake, lane):
             # Undecided, since that would have to be done again: what is parked for a lane that
@@ -731,7 +735,9 @@ class Pipeline:
         state = self._after_attempt(delivery) if attempted else delivery.state
         due_at = None
         if isinstance(outcome, Retried):
-            due_at = time.monotonic() + outcome.delay_seconds
+            # And a moment more, until it is here again or with another worker.
+            late = self._policy.min_gap_seconds
+            due_at = time.monotonic() + outcome.delay_seconds + late
         self._follow(
             delivery.message,
             delivery.integration.id,

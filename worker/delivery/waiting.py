@@ -6,7 +6,7 @@ waits behind it. Pure.
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from collections.abc import Callable, Iterator
 
 from worker.broker.intake import Intake
@@ -23,7 +23,7 @@ class Waiting:
         self.fresh: Groups = {}
         self.due: Groups = {}
         self._behind: Groups = {}
-        self._gaps: deque[tuple[float, str]] = deque()
+        self._gaps: list[tuple[float, str]] = []
         self.events = 0
         """All that waits, also behind a message that is under way."""
         self.due_events = 0
@@ -59,7 +59,7 @@ class Waiting:
     def end(self, groups: list[list[Delivery]], gap_until: float) -> None:
         """They are no longer under way; what is behind them may go from `gap_until` on."""
         for group in groups:
-            self._gaps.append((gap_until, group[0].user))
+            heapq.heappush(self._gaps, (gap_until, group[0].user))
 
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
@@ -84,7 +84,7 @@ class Waiting:
         """Let go what is behind a gap that is over; when the next one is."""
         gaps = self._gaps
         while gaps and gaps[0][0] <= now:
-            for delivery in self._behind.pop(gaps.popleft()[1], ()):
+            for delivery in self._behind.pop(heapq.heappop(gaps)[1], ()):
                 self._place(delivery)
         return gaps[0][0] if gaps else None
 

@@ -37,6 +37,9 @@ class SecretRefused(ValueError):  # noqa: N818 - a statement about the setting
     """The secret can't be used with this namespace; the text says what to do."""
 
 
+_PAST_AT_MOST: Final = 16
+
+
 async def admit(client: Redis, namespace: str, marks: Marks) -> None:
     """Remember the secret of `marks` as that of the namespace. Raises `SecretRefused`, and whatever
     Redis does.
@@ -48,12 +51,14 @@ async def admit(client: Redis, namespace: str, marks: Marks) -> None:
             raise SecretRefused(_NEW_WITHOUT)
         await client.set(key, marks.present, nx=True)  # another worker may have been first
         known = await client.get(key)
-    mark = known.decode(errors="replace") if isinstance(known, bytes) else known
+    told = known.decode(errors="replace") if isinstance(known, bytes) else str(known)
+    mark, *past = told.split(" ")
     if mark == marks.present:
         return
     if mark != marks.previous:
         raise SecretRefused(_ANOTHER)
-    await client.set(key, marks.present)
+    if marks.present not in past:  # or a worker of the step before starts again: never backwards
+        await client.set(key, " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1])))
 
 
 async def _is_in_use(client: Redis, namespace: str) -> bool:

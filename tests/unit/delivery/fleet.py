@@ -103,11 +103,11 @@ class Fleet:
             hand.session = self.line
         self.workers[number].pipeline.take(hand.message(content, headers))
 
-    def publish(self, events: int) -> None:
+    def publish(self, events: int, queue: str = "consent.events") -> None:
         for _ in range(events):
             self._published += 1
             event = body(f"e{self._published}", user=f"u{self._published}")
-            self._take(event, {}, "consent.events")
+            self._take(event, {}, queue)
 
     def publish_newer(self) -> None:
         """A newer choice of the first user."""

@@ -22,6 +22,9 @@ AWAY = Retryable("adobe-unavailable", "", 503)
         (3, {"messages_per_request": 1}),
         (1, {"requests_in_flight": 1}),
         (3, {"requests_in_flight": 2}),
+        (1, {"requests_in_flight": 1, "messages_per_request": 1}),
+        (1, {"requests_in_flight": 1, "messages_per_request": 3}),
+        (1, {"profile_gap_seconds": 60}),
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])

@@ -110,13 +110,27 @@ async def test_an_endpoint_that_is_slow_as_usual_hands_nothing_over() -> None:
 
 
 @in_virtual_time
-async def test_a_suspect_and_what_was_not_sent_yet_stay_in_hand() -> None:
+async def test_a_suspect_is_handed_over_and_what_was_not_sent_yet_stays_in_hand() -> None:
     bench = Bench()
-    await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_alone=True)
     bench.mark_sent()
     await bench.offer("ole")  # waits for the store, say
     await after(20)
-    assert bench.handed_over == []
+    assert bench.handed_over == [suspect]
+
+
+@in_virtual_time
+async def test_suspects_of_a_failing_endpoint_leave_the_one_place_that_all_share() -> None:
+    fleet = Fleet()
+    fleet.adobe.answers.clear()
+    fleet.publish(1)
+    await after(4)
+    fleet.publish(20, queue="consent.suspects")
+    await after(0.1)
+    assert fleet.hands[0, "consent.suspects"].in_hand == 0
+    fleet.adobe.answers.set()
+    await after(60)
+    assert fleet.told.count("delivered") == 21
 
 
 @in_virtual_time
