@@ -129,6 +129,19 @@ async def test_another_secret_is_refused_unless_the_former_one_is_known(
         await worker(FORMER).store.admit()
 
 
+async def test_a_worker_of_the_first_step_that_starts_again_turns_nothing_back(
+    worker: MakeWorker,
+) -> None:
+    """It may crash in the middle of the second; after it the former secret alone is refused."""
+    await worker(FORMER).store.admit()
+    await worker(FORMER, PRESENT).store.admit()
+    await worker(PRESENT, FORMER).store.admit()
+    await worker(FORMER, PRESENT).store.admit()
+    await worker(PRESENT).store.admit()
+    with pytest.raises(SecretRefused):
+        await worker(FORMER).store.admit()
+
+
 async def test_what_is_found_under_the_former_secret_is_moved(
     worker: MakeWorker, inspector: redis.asyncio.Redis, namespace: str
 ) -> None:
