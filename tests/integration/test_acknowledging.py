@@ -198,7 +198,7 @@ async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_sa
     broker_url: str, namespace: str
 ) -> None:
     handler = _KeepsSome()
-    async with _Bench(broker_url, namespace, handler) as bench:
+    async with _Bench(broker_url, namespace, handler, prefetch_retries=100) as bench:
         await _open_with_retries(bench, 5_000)
         for _ in range(50):
             fresh = handler.bodies.count(b"fresh")

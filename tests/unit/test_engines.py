@@ -46,19 +46,9 @@ ENGINES = {
         f"image) ;; pull) echo 'Pulling from library/rabbitmq'; {HANGS} ;;",
         "the registry of the image rabbitmq:4.2.2-management had no answer for 0.6 s",
     ),
-    "that creates no container": (
-        "create) echo 'no space left on device' >&2; exit 1 ;;",
-        "`docker create` failed (no space left on device)",
-    ),
-    "that starts no container": (
-        "start) echo 'cgroups: cannot find cgroup mount' >&2; exit 1 ;;",
-        "`docker start` failed (cgroups: cannot find cgroup mount)",
-    ),
-    "whose containers end at once": (
-        "inspect) echo false ;; logs) echo 'exec format error' ;;",
-        "the container of redis:7.4 ended at once (exec format error)",
-    ),
 }
+_STARTS_NOTHING = "start) exit 1 ;;"
+"""The command answers, but testcontainers finds no engine at the socket."""
 SHORT = """
 import runpy, sys
 from devtools import engine
@@ -143,20 +133,15 @@ def test_a_run_on_a_machine_without_docker(machine: Machine) -> None:
 
 
 def test_a_server_that_fell_back_is_native_from_then_on_and_says_so_once(machine: Machine) -> None:
-    machine.docker(ENGINES["that starts no container"][0])
+    machine.docker(_STARTS_NOTHING)
     done = machine.run(START_TWICE)
     assert done.stdout.split() == ["native", "native"], done.stderr
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("Redis runs natively, not in a container: `docker start` failed")
-    calls = machine.calls.read_text().split()
-    assert calls.count("create") == 1
-    assert calls.count("rm") >= 1
+    assert sentence.startswith("Redis runs natively, not in a container: a container did not start")
 
 
 def test_what_the_engine_does_not_remove_is_named(machine: Machine) -> None:
-    machine.docker(
-        ENGINES["that starts no container"][0] + " rm) echo 'device is busy' >&2; exit 1 ;;"
-    )
+    machine.docker(_STARTS_NOTHING + " rm) echo 'device is busy' >&2; exit 1 ;;")
     done = machine.run(START_TWICE)
     assert done.stdout.split() == ["native", "native"], done.stderr
     left = [line for line in done.stderr.splitlines() if line.startswith("Left behind")]
