@@ -93,11 +93,6 @@ class Publisher:
             self._send(one)
 
     @property
-    def pending(self) -> int:
-        """Messages that the broker has not confirmed."""
-        return len(self._pending)
-
-    @property
     def trouble(self) -> str:
         """What is wrong now, if anything."""
         if self._line is None:

@@ -11,7 +11,6 @@ import re
 from typing import Final
 
 _NAMED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_CHARACTERS: Final = {escape: character for character, escape in _NAMED.items()}
 _UNPRINTABLE_IN_JSON: Final = re.compile(r"[^\x00-\x7e]")
 
 

@@ -16,10 +16,11 @@ from typing import Protocol
 
 import structlog
 
-from worker.adobe.deadline import Deadline, awake_or_not, until
+from worker.adobe.deadline import Deadline, awake_or_not, is_too_late, until
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
+from worker.delivery.gap import gap_seconds
 from worker.delivery.gate import StoreGate
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
@@ -32,8 +33,6 @@ log = structlog.get_logger(__name__)
 
 _WHOLE_RECORD = "."
 """No attribute's path; a record that Adobe replaces is ordered as if it were one attribute."""
-GAP_SHARE = 1 / 6
-"""Of an attempt's time limit: the longest gap between two attempts for one user."""
 _FRAME_BYTES = 2
 _TIMEOUT = Retryable("timeout", "no answer in time")
 
@@ -112,7 +111,7 @@ class _Parcel:
         self.was_sent = False
         self.parts: list[_Parcel] = []
 
-    def is_going(self) -> None:
+    def mark_sent(self) -> None:
         """A request that speaks of it begins."""
         for delivery in self.deliveries:
             delivery.was_sent = True
@@ -208,18 +207,13 @@ class Courier:
         return results
 
     async def _settle(self, integration: Integration, settlements: list[Settlement]) -> None:
-        """Give the users back, with a gap. After a failure it is no longer than retries can bear,
-        which are to fit their budget.
-        """
-        gap = integration.limits.profile_gap_seconds
-        after_failure = min(gap, self._attempt_seconds * GAP_SHARE)
-        if after_failure == gap:
-            await self._gate.settle(integration.id, settlements, gap)
-            return
-        for seconds, is_accepted in ((after_failure, False), (gap, True)):
-            ended = [one for one in settlements if bool(one.written) == is_accepted]
-            if ended:
-                await self._gate.settle(integration.id, ended, seconds)
+        """Give the users back, each with a gap."""
+        by_gap: dict[float, list[Settlement]] = {}
+        for one in settlements:
+            gap = gap_seconds(integration, self._attempt_seconds, is_accepted=bool(one.written))
+            by_gap.setdefault(gap, []).append(one)
+        for gap, ended in by_gap.items():
+            await self._gate.settle(integration.id, ended, gap)
 
     async def _take_apart(
         self, integration: Integration, parcel: _Parcel, slots: RequestSlots, deadline: float
@@ -258,8 +252,9 @@ class Courier:
                     asyncio.timeout(deadline - time.monotonic()),
                     slots.one(first=delivery.is_alone),
                 ):
-                    _look_at_the_clock(deadline)
-                    parcel.is_going()
+                    if is_too_late():  # a timer that has expired is heard only at a pause
+                        raise TimeoutError
+                    parcel.mark_sent()
                     identity = delivery.choice.identity
                     parcel.reply = await self._sender.look_up(integration, identity)
             except TimeoutError:
@@ -289,10 +284,11 @@ class Courier:
         else:
             try:
                 async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
-                    _look_at_the_clock(deadline)
+                    if is_too_late():  # a timer that has expired is heard only at a pause
+                        raise TimeoutError
                     for parcel in parcels:
                         parcel.was_sent = True
-                        parcel.is_going()
+                        parcel.mark_sent()
                     replies = await self._sender.send(integration, messages)
             except TimeoutError:
                 for parcel in parcels:
@@ -306,12 +302,6 @@ class Courier:
         each = replies if isinstance(replies, list) else [replies] * len(parcels)
         for parcel, reply in zip(parcels, each, strict=True):
             parcel.reply = reply
-
-
-def _look_at_the_clock(deadline: float) -> None:
-    # A timer that has expired is heard only at the next pause.
-    if time.monotonic() >= deadline:
-        raise TimeoutError
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from worker.delivery.begun import Begun
 from worker.delivery.block import Block
 from worker.delivery.courier import Crashed, Result, Untried
 from worker.delivery.delivery import Delivery
+from worker.delivery.gap import gap_seconds
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
 from worker.delivery.slots import RequestSlots
@@ -443,12 +444,11 @@ class Lane:
     ) -> None:
         # Not the loop's time, which may lag: the store's gap began before, and must end before.
         now = time.monotonic()
-        gap = self.integration.limits.profile_gap_seconds
-        after_failure = min(gap, self._pauses.probe)
         accepted = {one.user for one, result in results if isinstance(result, Accepted)}
-        for seconds, is_accepted in ((after_failure, False), (gap, True)):
-            ended = [one for one in batch if (one[0].user in accepted) == is_accepted]
-            self._waiting.end(ended, now + seconds)
+        for group in batch:
+            user = group[0].user
+            gap = gap_seconds(self.integration, self._pauses.attempt, is_accepted=user in accepted)
+            self._waiting.end(user, now + gap)
 
     def _ended(self, batch: list[list[Delivery]]) -> None:
         self._in_flight -= 1

@@ -56,10 +56,9 @@ class Waiting:
             for delivery in group:
                 self._count(delivery, -1)
 
-    def end(self, groups: list[list[Delivery]], gap_until: float) -> None:
-        """They are no longer under way; what is behind them may go from `gap_until` on."""
-        for group in groups:
-            heapq.heappush(self._gaps, (gap_until, group[0].user))
+    def end(self, user: str, gap_until: float) -> None:
+        """Nothing of `user` is under way any more; what is behind may go from `gap_until` on."""
+        heapq.heappush(self._gaps, (gap_until, user))
 
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
@@ -108,8 +107,9 @@ class Waiting:
                 if len(shed) >= events:
                     break
                 shed += [one for one in groups[user] if _may_be_shed(one, intake)]
-        gone = set(shed)
-        self._keep(lambda one: one not in gone)
+        if shed:
+            gone = set(shed)
+            self._keep(lambda one: one not in gone)
         return shed
 
     def _keep(self, is_kept: Callable[[Delivery], bool]) -> None:

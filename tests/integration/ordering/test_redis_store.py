@@ -45,15 +45,6 @@ async def make_store(redis_url: str, namespace: str) -> AsyncIterator[MakeStore]
         await store.close()
 
 
-@pytest.fixture
-async def inspector(redis_url: str, namespace: str) -> AsyncIterator[redis.asyncio.Redis]:
-    client = redis.asyncio.Redis.from_url(redis_url)
-    yield client
-    if keys := await client.keys(f"{namespace}:*"):
-        await client.delete(*keys)
-    await client.aclose()
-
-
 async def begin(store: RedisStore, user: str = "lena", *attributes: str) -> Granted | Contended:
     (answer,) = await store.begin("shop", [Claim(user, attributes or ("news",))])
     return answer

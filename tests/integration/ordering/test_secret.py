@@ -67,15 +67,6 @@ async def worker(redis_url: str, namespace: str) -> AsyncIterator[MakeWorker]:
         await one.store.close()
 
 
-@pytest.fixture
-async def inspector(redis_url: str, namespace: str) -> AsyncIterator[redis.asyncio.Redis]:
-    client = redis.asyncio.Redis.from_url(redis_url)
-    yield client
-    if keys := await client.keys(f"{namespace}:*"):
-        await client.delete(*keys)
-    await client.aclose()
-
-
 def stamp(time_ms: int) -> Stamp:
     return Stamp(time_ms, 0, False, f"ev-{time_ms}")
 
