@@ -79,6 +79,8 @@ async def test_what_is_refused_is_counted_over_all_sessions(
         running = asyncio.create_task(sessions.run())
         await publish(b"x" * (most_body_bytes(settings.max_event_bytes) + 1))
         await wait_until(is_buried, "a dead letter")
+        # It may have come while the session was still being opened, which is not told of before.
+        await wait_until(lambda: sessions.session is not None, "the session to be open")
         assert sessions.refused == 1
         await publish(b"x")
         await wait_until(handler.came_again.is_set, "another session")
