@@ -265,8 +265,9 @@ def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
 def _accepted(document: object, status: int) -> Accepted | Retryable:
     """What says that it was taken, if it has Adobe's own sign."""
     said = document.get("xactionId") if isinstance(document, dict) else None
-    if isinstance(said, str) and _XACTION_ID.fullmatch(said):
-        return Accepted(shown_transaction(said))
+    shown = shown_transaction(said)
+    if shown is not None or (isinstance(said, str) and _XACTION_ID.fullmatch(said)):
+        return Accepted(shown)
     detail = "a success without a transaction id of Adobe's; something else may have answered"
     return Retryable("adobe-unreadable", detail, status)
 

@@ -109,8 +109,9 @@ def shown_transaction(xaction_id: object) -> str | None:
     "Streaming multiple messages" has milliseconds and counters (`1565650704337:2124:92:3`), the
     Kafka sink of Adobe's a UUID and an index. Whatever else is in that place is not shown.
     """
-    is_known = isinstance(xaction_id, str) and _TRANSACTION.fullmatch(xaction_id) is not None
-    return xaction_id if is_known and isinstance(xaction_id, str) else None
+    if isinstance(xaction_id, str) and _TRANSACTION.fullmatch(xaction_id):
+        return xaction_id
+    return None
 
 
 def raw_text(document: Any) -> str:

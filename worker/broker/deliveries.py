@@ -9,8 +9,8 @@ its channel, everything else goes to aiormq, which speaks the protocol.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable
-from struct import Struct
 from typing import Any, Final
 
 import structlog
@@ -30,7 +30,7 @@ HearAlarm = Callable[[str], None]
 """Is given why the broker takes no more messages on this connection, or "" when it does again."""
 
 # AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
-_PREFIX: Final = Struct(">BHI")
+_PREFIX: Final = struct.Struct(">BHI")
 _AROUND_BYTES: Final = _PREFIX.size + 1
 _END: Final = 0xCE
 _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
@@ -42,7 +42,7 @@ _UNBLOCKED: Final = bytes((0, 10, 0, 61))
 _LEAST_HEADER_BYTES: Final = 14
 """Class, weight, body size and flags (section 4.2.6.1)."""
 _ANY_BYTES: Final = 1 << 64
-_LONG_LONG: Final = Struct(">Q")
+_LONG_LONG: Final = struct.Struct(">Q")
 _HEARTBEAT_FRAME: Final = _PREFIX.pack(_HEARTBEAT, 0, 0) + bytes((_END,))
 _HEARTBEAT_SECONDS: Final = 1.0
 _PORTION: Final = 192
@@ -79,7 +79,13 @@ class _Listener:
     def belongs(self, kind: int, payload: bytes) -> bool:
         """Whether that frame is part of a message; hands the message over when it is complete."""
         if kind == _METHOD:
-            return payload[:4] == _DELIVER and self._began(payload)
+            if payload[:4] != _DELIVER:
+                return False
+            try:  # a consumer tag of so many bytes, then the delivery tag; nobody needs the rest
+                self.tag = _LONG_LONG.unpack_from(payload, 5 + payload[4])[0]
+            except (IndexError, struct.error):
+                return False  # no message of AMQP: aiormq says what is wrong with it
+            return True
         if kind == _HEADER:
             return bool(self.tag) and self._has_header(payload)
         if kind != _BODY or not self.tag:
@@ -91,14 +97,6 @@ class _Listener:
             self._complete()
         else:
             self.hear()
-        return True
-
-    def _began(self, payload: bytes) -> bool:
-        # A consumer tag of so many bytes, then the delivery tag; nobody needs the rest.
-        at = 5 + payload[4] if len(payload) > 4 else len(payload)
-        if at + _LONG_LONG.size > len(payload):
-            return False  # no message of AMQP: aiormq says what is wrong with it
-        self.tag = _LONG_LONG.unpack_from(payload, at)[0]
         return True
 
     def _has_header(self, payload: bytes) -> bool:

@@ -72,7 +72,7 @@ class Intake:
 
     def take(self, message: Incoming) -> None:
         """A message has come."""
-        self.heard()
+        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
         self.in_hand += 1
         self._handler(message)
 

@@ -190,8 +190,10 @@ class Courier:
                 busy = Busy(answer.wait_seconds, answer.is_held)
                 results.extend((one, busy) for one in group)
                 continue
-            left = _not_erased(group, answer)
-            results.extend((one, Erased()) for one in group if one not in left)
+            left = group
+            if ERASED in answer.stored:
+                left = _not_erased(group, answer.stored[ERASED])
+                results.extend((one, Erased()) for one in group if one not in left)
             parcels.append(_parcel(integration, left, answer, group[0].user))
         wanted = [one for one in parcels if one.folded.attributes]
         if integration.needs_lookup:
@@ -199,7 +201,7 @@ class Courier:
         sendable = [one for one in wanted if one.encode(integration)]
         await self._send(integration, sendable, slots, deadline)
         for parcel in wanted:
-            if _is_messages_fault(parcel.reply) and len(parcel.deliveries) > 1:
+            if len(parcel.deliveries) > 1 and _is_messages_fault(parcel.reply):
                 await self._take_apart(integration, parcel, slots, deadline)
         await self._settle(integration, [one.settlement() for one in parcels])
         for parcel in parcels:
@@ -208,12 +210,17 @@ class Courier:
 
     async def _settle(self, integration: Integration, settlements: list[Settlement]) -> None:
         """Give the users back, each with a gap."""
-        by_gap: dict[float, list[Settlement]] = {}
-        for one in settlements:
-            gap = gap_seconds(integration, self._attempt_seconds, is_accepted=bool(one.written))
-            by_gap.setdefault(gap, []).append(one)
-        for gap, ended in by_gap.items():
-            await self._gate.settle(integration.id, ended, gap)
+        after_success, after_failure = (
+            gap_seconds(integration, self._attempt_seconds, is_accepted=is_accepted)
+            for is_accepted in (True, False)
+        )
+        if after_success == after_failure:
+            await self._gate.settle(integration.id, settlements, after_success)
+            return
+        written = [one for one in settlements if one.written]
+        await self._gate.settle(integration.id, written, after_success)
+        rest = [one for one in settlements if not one.written]
+        await self._gate.settle(integration.id, rest, after_failure)
 
     async def _take_apart(
         self, integration: Integration, parcel: _Parcel, slots: RequestSlots, deadline: float
@@ -294,7 +301,7 @@ class Courier:
                 for parcel in parcels:
                     parcel.reply = parcel.late()
                 return
-        if _is_messages_fault(replies) and len(parcels) > 1:
+        if len(parcels) > 1 and _is_messages_fault(replies):
             middle = len(parcels) // 2
             await self._send(integration, parcels[:middle], slots, deadline)
             await self._send(integration, parcels[middle:], slots, deadline)
@@ -316,11 +323,8 @@ class _Snapshot:
     attributes: dict[str, object]
 
 
-def _not_erased(group: list[Delivery], granted: Granted) -> list[Delivery]:
-    """Those of `group` that are of after the person's erasure, if there was one."""
-    tombstone = granted.stored.get(ERASED)
-    if tombstone is None:
-        return group
+def _not_erased(group: list[Delivery], tombstone: Stamp) -> list[Delivery]:
+    """Those of `group` that are of after the person's erasure."""
     return [one for one in group if one.choice.event_time_ms > tombstone.time_ms]
 
 

@@ -17,8 +17,9 @@ _FIRST_SUSPECT_BATCH: Final = 25
 class Delivery:
     """`choice` is what the event has to say; `user` the digest of whom. It was taken at `began` and
     its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
-    messages in one request. Once it `was_sent`, Adobe may have seen it; one that `is_handed_over`
-    has a successor that will be tried again, whatever becomes of the request under way.
+    messages in one request. It `is_due` when an attempt was made before. Once it `was_sent`, Adobe
+    may have seen it; one that `is_handed_over` has a successor that will be tried again, whatever
+    becomes of the request under way.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class Delivery:
         "choice",
         "integration",
         "is_alone",
+        "is_due",
         "is_handed_over",
         "message",
         "state",
@@ -53,7 +55,8 @@ class Delivery:
         self.is_handed_over = self.was_sent = False
         self.began = self.attempt_began = time.monotonic()
         self.batch_limit = ANY_BATCH
-        if state.attempts_made and message.headers.get(HTTP_STATUS) == 500:
+        self.is_due = state.attempts_made > 0
+        if self.is_due and message.headers.get(HTTP_STATUS) == 500:
             self.batch_limit = batch_limit_after(state.attempts_made)
 
 

@@ -164,7 +164,9 @@ class Lane:
         """Events that take up room among the fresh: those held, but for the due ones that wait, and
         those whose successor is not confirmed yet.
         """
-        return self.held - self._waiting.due_events + len(self._confirming)
+        waiting = self._waiting
+        fresh = waiting.events - waiting.due_events
+        return fresh + self._events_in_flight + len(self._confirming)
 
     @property
     def is_idle(self) -> bool:
@@ -239,7 +241,7 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery in. Whether there is room is for the caller to ask (`occupied`)."""
-        if not self.held:
+        if not (self._waiting.events or self._events_in_flight):
             self._throughput.begin()
         self._pace.came()
         if self._oldest is None:
@@ -444,11 +446,16 @@ class Lane:
     ) -> None:
         # Not the loop's time, which may lag: the store's gap began before, and must end before.
         now = time.monotonic()
-        accepted = {one.user for one, result in results if isinstance(result, Accepted)}
+        attempt = self._pauses.attempt
+        after_success = gap_seconds(self.integration, attempt, is_accepted=True)
+        after_failure = gap_seconds(self.integration, attempt, is_accepted=False)
+        accepted: set[str] = set()
+        if after_success != after_failure:
+            accepted = {one.user for one, result in results if isinstance(result, Accepted)}
         for group in batch:
             user = group[0].user
-            gap = gap_seconds(self.integration, self._pauses.attempt, is_accepted=user in accepted)
-            self._waiting.end(user, now + gap)
+            gap = after_success if user in accepted else after_failure
+            self._waiting.end(user, gap, now)
 
     def _ended(self, batch: list[list[Delivery]]) -> None:
         self._in_flight -= 1
@@ -459,8 +466,11 @@ class Lane:
         self, results: list[tuple[Delivery, Result]]
     ) -> list[tuple[Delivery, Result]]:
         """What Adobe has not seen goes on waiting, unless the broker has it again."""
-        for delivery, result in results:
-            if isinstance(result, Untried) and delivery.message.is_ours:
+        untried = [delivery for delivery, result in results if isinstance(result, Untried)]
+        if not untried:
+            return results
+        for delivery in untried:
+            if delivery.message.is_ours:
                 self._waiting.put_behind(delivery)
         return [one for one in results if not isinstance(one[1], Untried)]
 

@@ -64,20 +64,21 @@ class Lanes:
         if _is_short_of_room(intake):
             self._rebalance_later(intake)
         limits = lane.integration.limits
-        if lane.occupied >= limits.events_held:
+        occupied = lane.occupied
+        if occupied >= limits.events_held:
             return False
         if limits.requests_per_second is not None:
             most = _paced_events(lane.integration)
-            if lane.occupied > most:  # the limit is new
+            if occupied > most:  # the limit is new
                 self._rebalance_later(intake)
-            if lane.occupied >= most:
+            if occupied >= most:
                 return False
         few = _few_of(intake)
         if lane.waiting >= few and lane.stands_still():
             if lane.waiting > few:
                 self._rebalance_later(intake)
             return False
-        return lane.occupied < max(_free_of(intake) // 4, 1) or lane.keeps_up()
+        return occupied < max(_free_of(intake) // 4, 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
         """Let every lane send what it holds."""

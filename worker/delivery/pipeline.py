@@ -208,11 +208,13 @@ class Pipeline:
     # From a message to deliveries
 
     def _take(self, message: Incoming) -> None:
-        self._note_lateness(message)
-        if names.BUNDLE in message.headers:
-            self._opening.add(message)
-            return
-        returns = _returns_of(message)
+        returns = 0
+        if message.headers:  # a fresh event has none
+            self._note_lateness(message)
+            if names.BUNDLE in message.headers:
+                self._opening.add(message)
+                return
+            returns = _returns_of(message)
         is_alone = message.queue == self._queues.suspects
         if returns >= SUSPECT_AFTER and not is_alone:
             self._set_apart(message, returns)

@@ -6,7 +6,7 @@ waits behind it. Pure.
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from worker.broker.intake import Intake
@@ -23,7 +23,7 @@ class Waiting:
         self.fresh: Groups = {}
         self.due: Groups = {}
         self._behind: Groups = {}
-        self._gaps: list[tuple[float, str]] = []
+        self._gaps: dict[float, deque[tuple[float, str]]] = {}
         self.events = 0
         """All that waits, also behind a message that is under way."""
         self.due_events = 0
@@ -40,7 +40,8 @@ class Waiting:
 
     def add(self, delivery: Delivery) -> bool:
         """Take one in; whether it may go now."""
-        self._count(delivery, 1)
+        self.events += 1
+        self.due_events += delivery.is_due
         return self._place(delivery)
 
     def together_with(self, delivery: Delivery) -> list[Delivery]:
@@ -50,15 +51,21 @@ class Waiting:
     def begin(self, groups: list[list[Delivery]]) -> None:
         """These groups, each all that is fresh or all that is due of a user, are under way."""
         for group in groups:
-            user = group[0].user
-            del self._groups_of(group[0])[user]
-            self._behind[user] = self.fresh.pop(user, []) + self.due.pop(user, [])
-            for delivery in group:
-                self._count(delivery, -1)
+            user, is_due = group[0].user, group[0].is_due
+            own, other = (self.due, self.fresh) if is_due else (self.fresh, self.due)
+            del own[user]
+            self._behind[user] = other.pop(user, [])
+            self.events -= len(group)
+            if is_due:
+                self.due_events -= len(group)
 
-    def end(self, user: str, gap_until: float) -> None:
-        """Nothing of `user` is under way any more; what is behind may go from `gap_until` on."""
-        heapq.heappush(self._gaps, (gap_until, user))
+    def end(self, user: str, gap_seconds: float, now: float) -> None:
+        """Nothing of `user` is under way any more; what is behind may go after the gap."""
+        # Those with equally long gaps end in the order in which they began.
+        gaps = self._gaps.get(gap_seconds)
+        if gaps is None:
+            gaps = self._gaps[gap_seconds] = deque()
+        gaps.append((now + gap_seconds, user))
 
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
@@ -70,7 +77,7 @@ class Waiting:
         heads: tuple[Groups, Groups] = ({}, {})
         behind: list[Delivery] = []
         for group in groups:
-            heads[_is_due(group[0])][group[0].user] = list(group)
+            heads[group[0].is_due][group[0].user] = list(group)
             behind += self._behind.pop(group[0].user)
             for delivery in group:
                 self._count(delivery, 1)
@@ -81,11 +88,16 @@ class Waiting:
 
     def end_gaps(self, now: float) -> float | None:
         """Let go what is behind a gap that is over; when the next one is."""
-        gaps = self._gaps
-        while gaps and gaps[0][0] <= now:
-            for delivery in self._behind.pop(heapq.heappop(gaps)[1], ()):
-                self._place(delivery)
-        return gaps[0][0] if gaps else None
+        next_end: float | None = None
+        for length, gaps in list(self._gaps.items()):
+            while gaps and gaps[0][0] <= now:
+                for delivery in self._behind.pop(gaps.popleft()[1], ()):
+                    self._place(delivery)
+            if not gaps:
+                del self._gaps[length]
+            elif next_end is None or gaps[0][0] < next_end:
+                next_end = gaps[0][0]
+        return next_end
 
     def drop_lost(self) -> None:
         """Let go of what the broker has again."""
@@ -130,21 +142,22 @@ class Waiting:
         if behind is not None:
             behind.append(delivery)
             return False
-        self._groups_of(delivery).setdefault(delivery.user, []).append(delivery)
+        groups = self.due if delivery.is_due else self.fresh
+        group = groups.get(delivery.user)
+        if group is None:
+            groups[delivery.user] = [delivery]
+        else:
+            group.append(delivery)
         return True
 
     def _groups_of(self, delivery: Delivery) -> Groups:
-        return self.due if _is_due(delivery) else self.fresh
+        return self.due if delivery.is_due else self.fresh
 
     def _count(self, delivery: Delivery, by: int) -> None:
         self.events += by
-        if _is_due(delivery):
+        if delivery.is_due:
             self.due_events += by
 
 
-def _is_due(delivery: Delivery) -> bool:
-    return delivery.state.attempts_made > 0
-
-
 def _may_be_shed(delivery: Delivery, intake: Intake) -> bool:
-    return delivery.message.intake is intake and not (delivery.is_alone or _is_due(delivery))
+    return delivery.message.intake is intake and not (delivery.is_alone or delivery.is_due)
