@@ -27,7 +27,7 @@ _NEW_WITHOUT: Final = (
     "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS to nothing beside it"
 )
 _ANOTHER: Final = (
-    "is not the one that this namespace on Redis was used with, so that no stamp would be found "
+    "is not the one that this state was kept with, so that no stamp would be found "
     "and older choices would win. Set the former one, or rotate: "
     "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS is the former one (docs/ordering.md)"
 )
@@ -52,13 +52,25 @@ async def admit(client: Redis, namespace: str, marks: Marks) -> None:
         await client.set(key, marks.present, nx=True)  # another worker may have been first
         known = await client.get(key)
     told = known.decode(errors="replace") if isinstance(known, bytes) else str(known)
+    after = mark_after(told, marks)
+    if after != told:
+        await client.set(key, after)
+
+
+def mark_after(told: str | None, marks: Marks) -> str:
+    """What is to be kept of the secrets of a state, of which `told` was kept until now; None where
+    nothing was. Raises `SecretRefused` for another secret.
+    """
+    if told is None:
+        return marks.present
     mark, *past = told.split(" ")
     if mark == marks.present:
-        return
+        return told
     if mark != marks.previous:
         raise SecretRefused(_ANOTHER)
-    if marks.present not in past:  # or a worker of the step before starts again: never backwards
-        await client.set(key, " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1])))
+    if marks.present in past:  # a worker of the step before starts again: never backwards
+        return told
+    return " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1]))
 
 
 async def _is_in_use(client: Redis, namespace: str) -> bool:

@@ -1,8 +1,9 @@
-"""The stores answer alike: random operations on memory, on a real Redis, and on a plain model.
+"""The stores answer alike: random operations on memory, a file, a real Redis, and a plain model.
 
-Time is not waited for. Memory has a clock that the test moves; in Redis the expiry of every key and
-of every integration, is moved nearer instead, which comes to the same. No sum of the steps is
-within five seconds of where something ends, so the time that the test itself takes changes nothing.
+Time is not waited for. Memory and the file have clocks that the test moves; in Redis the expiry of
+every key, and of every integration, is moved nearer instead, which comes to the same. No sum of the
+steps is within five seconds of where something ends, so the time that the test itself takes changes
+nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -21,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
+from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import (
     ERASED,
     REMEMBERED_CHARACTERS,
@@ -70,12 +74,13 @@ class User:
 
 @dataclass
 class Lease:
-    """One lease in all three: its number in the model is its place in the list of leases."""
+    """One lease in all of them: its number in the model is its place in the list of leases."""
 
     user: str
     worker: int
     memory: int
     redis: int
+    file: int
 
 
 class Stores(RuleBasedStateMachine):
@@ -95,6 +100,13 @@ class Stores(RuleBasedStateMachine):
         self.gap = GAP if has_gap else 0.0
         timing = Timing(LEASE, RETENTION)
         self.memory = MemoryStore(timing, clock=lambda: self.now)
+        self.folder = TemporaryDirectory()
+        self.file = SqliteStore(
+            Path(self.folder.name) / "state",
+            timing,
+            clock=lambda: self.now,
+            wall_clock=lambda: 1_800_000_000 + self.now,
+        )
         self.workers = [
             RedisStore(self.url, timing, namespace=self.namespace, clock=lambda: self.now)
             for _ in range(2)
@@ -103,6 +115,9 @@ class Stores(RuleBasedStateMachine):
     def teardown(self) -> None:
         for worker in getattr(self, "workers", ()):
             self.runner.run(worker.close())
+        if hasattr(self, "file"):
+            self.runner.run(self.file.close())
+            self.folder.cleanup()
         self.runner.close()
         if keys := self.inspector.keys(f"{self.namespace}:*"):
             self.inspector.delete(*keys)
@@ -112,20 +127,24 @@ class Stores(RuleBasedStateMachine):
     def begin(self, worker: int, batch: list[Claim]) -> None:
         by_memory = self.runner.run(self.memory.begin("shop", batch))
         by_redis = self.runner.run(self.workers[worker].begin("shop", batch))
-        assert len(by_memory) == len(by_redis) == len(batch)
-        for claim, one, other in zip(batch, by_memory, by_redis, strict=True):
+        by_file = self.runner.run(self.file.begin("shop", batch))
+        assert len(by_memory) == len(by_redis) == len(by_file) == len(batch)
+        for claim, one, other, third in zip(batch, by_memory, by_redis, by_file, strict=True):
             expected = self._begin(claim)
             if isinstance(expected, Contended):
                 assert isinstance(one, Contended)
                 assert isinstance(other, Contended)
-                assert one.is_held == other.is_held == expected.is_held
+                assert isinstance(third, Contended)
+                assert third.is_held == one.is_held == other.is_held == expected.is_held
                 assert one.wait_seconds == pytest.approx(expected.wait_seconds)
+                assert third.wait_seconds == pytest.approx(expected.wait_seconds, abs=0.01)
                 assert other.wait_seconds == pytest.approx(expected.wait_seconds, abs=5)
             else:
                 assert isinstance(one, Granted)
                 assert isinstance(other, Granted)
-                assert one.stored == other.stored == expected
-                self.leases.append(Lease(claim.user, worker, one.lease, other.lease))
+                assert isinstance(third, Granted)
+                assert one.stored == other.stored == third.stored == expected
+                self.leases.append(Lease(claim.user, worker, one.lease, other.lease, third.lease))
 
     def _begin(self, claim: Claim) -> Contended | dict[str, Stamp]:
         user = self.model[claim.user]
@@ -146,7 +165,9 @@ class Stores(RuleBasedStateMachine):
         lease = self.leases[number]
         of_memory = Settlement(lease.user, lease.memory, written, sent)
         of_redis = Settlement(lease.user, lease.redis, written, sent)
+        in_file = Settlement(lease.user, lease.file, written, sent)
         self.runner.run(self.memory.settle("shop", [of_memory], self.gap))
+        self.runner.run(self.file.settle("shop", [in_file], self.gap))
         self.runner.run(self.workers[lease.worker].settle("shop", [of_redis], self.gap))
         user = self.model[lease.user]
         if written:
@@ -166,7 +187,7 @@ class Stores(RuleBasedStateMachine):
         worker=st.integers(0, 1), named=remembered, seconds=st.sampled_from([0, LEASE, RETENTION])
     )
     def remember(self, worker: int, named: list[str], seconds: float) -> None:
-        for store in (self.memory, self.workers[worker]):
+        for store in (self.memory, self.file, self.workers[worker]):
             self.runner.run(store.remember_integrations(named, seconds))
         for one in named:
             if len(one) <= REMEMBERED_CHARACTERS:
@@ -175,12 +196,12 @@ class Stores(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1))
     def recall(self, worker: int) -> None:
         expected = {one for one, until in self.integrations.items() if until > self.now}
-        for store in (self.memory, self.workers[worker]):
+        for store in (self.memory, self.file, self.workers[worker]):
             assert self.runner.run(store.remembered_integrations()) == expected
 
     @rule(user=users, before_ms=st.integers(1, 40))
     def erase(self, user: str, before_ms: int) -> None:
-        for store in (self.memory, self.workers[0]):
+        for store in (self.memory, self.file, self.workers[0]):
             self.runner.run(store.erase("shop", user, before_ms, KEPT))
         known = self.model[user]
         is_there = known.expires_at > self.now
@@ -204,7 +225,7 @@ class Stores(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown
-def test_memory_and_redis_and_the_model_agree(redis_url: str) -> None:
+def test_memory_and_a_file_and_redis_and_the_model_agree(redis_url: str) -> None:
     run_state_machine_as_test(
         partial(Stores, redis_url),
         settings=settings(

@@ -1,0 +1,240 @@
+"""The state in a file: what is kept when its worker ends, however it ends, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from worker.ordering.newest import Stamp
+from worker.ordering.sqlite import SqliteStore
+from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.ordering.users import UserKeys
+
+TIMING = Timing(60.0, 86_400.0)
+NEWSLETTER = "_acme.newsletter"
+YES = Stamp(1_800_000_000_000, 0, False, "event-1")
+NO = Stamp(1_800_000_001_000, 0, True, "event-2")
+
+ENDLESS = """
+import asyncio, sys
+from pathlib import Path
+from worker.ordering.newest import Stamp
+from worker.ordering.sqlite import SqliteStore
+from worker.ordering.store import Claim, Settlement, Timing
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), Timing(60.0, 86_400.0))
+    number = 0
+    while True:
+        number += 1
+        users = [f"user-{number}-{place}" for place in range(5)]
+        granted = await store.begin("shop", [Claim(one, ("a",)) for one in users])
+        written = {"a": Stamp(number, 0, False, "e")}
+        await store.settle(
+            "shop",
+            [Settlement(u, g.lease, written, True) for u, g in zip(users, granted)],
+            0.0,
+        )
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def settled_until_killed(path: Path, commits: int) -> int:
+    """How many settlements a process has told of that was killed after so many."""
+    script = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)], stdout=subprocess.PIPE)
+    assert script.stdout is not None
+    said = 0
+    while said < commits:
+        said = int(script.stdout.readline())
+    os.kill(script.pid, signal.SIGKILL)
+    said = max([said, *map(int, script.stdout.read().split())])
+    script.wait()
+    return said
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+async def accept(store: SqliteStore, user: str, stamp: Stamp, gap_seconds: float = 0.0) -> None:
+    (granted,) = await store.begin("shop", [Claim(user, (NEWSLETTER,))])
+    assert isinstance(granted, Granted)
+    written = {NEWSLETTER: stamp}
+    await store.settle("shop", [Settlement(user, granted.lease, written, True)], gap_seconds)
+
+
+async def known_of(store: SqliteStore, user: str) -> dict[str, Stamp]:
+    (granted,) = await store.begin("shop", [Claim(user, (NEWSLETTER,))])
+    assert isinstance(granted, Granted)
+    await store.settle("shop", [Settlement(user, granted.lease, {}, False)], 0.0)
+    return dict(granted.stored)
+
+
+async def test_stamps_and_gaps_outlive_the_worker_and_leases_do_not(path: Path) -> None:
+    before = SqliteStore(path, TIMING)
+    await accept(before, "lena", NO)
+    await accept(before, "emil", YES, gap_seconds=30.0)
+    await before.begin("shop", [Claim("lena", (NEWSLETTER,))])
+    await before.close()
+    after = SqliteStore(path, TIMING)
+    assert await known_of(after, "lena") == {NEWSLETTER: NO}
+    (cooling,) = await after.begin("shop", [Claim("emil", (NEWSLETTER,))])
+    assert isinstance(cooling, Contended)
+    assert not cooling.is_held
+    assert 0 < cooling.wait_seconds <= 30
+    await after.close()
+
+
+async def test_the_file_is_for_its_owners_eyes(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    await accept(store, "lena", YES)
+    for one in path.parent.iterdir():
+        assert one.stat().st_mode & 0o077 == 0, one.name
+    await store.close()
+
+
+@pytest.mark.parametrize("commits", [1, 7, 40])
+async def test_what_was_settled_is_there_after_a_kill(path: Path, commits: int) -> None:
+    said = settled_until_killed(path, commits)
+    store = SqliteStore(path, TIMING)
+    for number in range(1, said + 1):
+        for place in range(5):
+            (granted,) = await store.begin("shop", [Claim(f"user-{number}-{place}", ("a",))])
+            assert isinstance(granted, Granted)
+            assert granted.stored == {"a": Stamp(number, 0, False, "e")}
+    await store.close()
+
+
+async def test_a_second_worker_is_told_that_the_file_serves_one(path: Path) -> None:
+    first, second = SqliteStore(path, TIMING), SqliteStore(path, TIMING)
+    await accept(first, "lena", YES)
+    with pytest.raises(StoreUnavailable, match=r"state\.sqlite: another process has it open"):
+        await second.ping()
+    await first.close()
+    await second.ping()
+    assert await known_of(second, "lena") == {NEWSLETTER: YES}
+    await second.close()
+
+
+async def test_rounds_at_once_share_commits(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    await asyncio.gather(*(accept(store, f"user-{number}", YES) for number in range(200)))
+    for number in range(200):
+        assert await known_of(store, f"user-{number}") == {NEWSLETTER: YES}
+    await store.close()
+
+
+async def test_a_user_who_is_asked_for_by_two_rounds_at_once_is_granted_one(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    claims = [Claim("lena", (NEWSLETTER,))]
+    answers = await asyncio.gather(*(store.begin("shop", claims) for _ in range(10)))
+    assert sum(isinstance(one, Granted) for (one,) in answers) == 1
+    await store.close()
+
+
+@pytest.fixture
+def something_else(path: Path) -> bytes:
+    path.write_bytes(b"no database " * 100)
+    return b"no database " * 100
+
+
+async def test_a_file_that_is_something_else_is_named_and_left_as_it_is(
+    path: Path, something_else: bytes
+) -> None:
+    store = SqliteStore(path, TIMING)
+    with pytest.raises(StoreUnavailable, match="is no SQLite file, or is damaged; move it away"):
+        await store.begin("shop", [Claim("lena", (NEWSLETTER,))])
+    await store.close()
+    assert await asyncio.to_thread(path.read_bytes) == something_else
+
+
+async def test_it_goes_on_once_the_file_can_be_used_again(path: Path) -> None:
+    holder = SqliteStore(path, TIMING)
+    await holder.ping()
+    store = SqliteStore(path, TIMING)
+    with pytest.raises(StoreUnavailable):
+        await store.begin("shop", [Claim("lena", (NEWSLETTER,))])
+    await holder.close()
+    await accept(store, "lena", YES)
+    await store.close()
+
+
+async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("PRAGMA user_version = 99")
+    store = SqliteStore(path, TIMING)
+    with pytest.raises(StoreUnavailable, match="of a newer version"):
+        await store.ping()
+    await store.close()
+
+
+async def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "nowhere" / "state", TIMING)
+    with pytest.raises(StoreUnavailable, match="state: No such file or directory"):
+        await store.ping()
+    await store.close()
+
+
+async def test_a_row_that_cannot_be_read_concerns_its_user_alone(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    await accept(store, "lena", YES)
+    await accept(store, "emil", NO)
+    await store.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE users SET stamps = '[' WHERE key = 'shop lena'")
+    store = SqliteStore(path, TIMING)
+    assert await known_of(store, "lena") == {}
+    assert await known_of(store, "emil") == {NEWSLETTER: NO}
+    assert store.unreadable_values == 1
+    await accept(store, "lena", NO)
+    assert await known_of(store, "lena") == {NEWSLETTER: NO}
+    await store.close()
+
+
+async def test_another_secret_is_refused_and_a_rotation_keeps_what_is_known(path: Path) -> None:
+    old, new = UserKeys(b"old"), UserKeys(b"new")
+    store = SqliteStore(path, TIMING, marks=old.marks)
+    await accept(store, old.user_key("shop", "email", "lena@example.org"), NO)
+    await store.close()
+    store = SqliteStore(path, TIMING, marks=new.marks)
+    with pytest.raises(StoreUnavailable, match="is not the one that this state was kept with"):
+        await store.ping()
+    await store.close()
+    rotating = UserKeys(b"new", b"old")
+    store = SqliteStore(path, TIMING, marks=rotating.marks)
+    user = rotating.user_key("shop", "email", "lena@example.org")
+    assert await known_of(store, user) == {NEWSLETTER: NO}
+    (granted,) = await store.begin("shop", [Claim(user, ("other",))])
+    assert isinstance(granted, Granted)
+    await store.settle("shop", [Settlement(user, granted.lease, {"other": YES}, True)], 0.0)
+    await store.close()
+    store = SqliteStore(path, TIMING, marks=new.marks)
+    assert await known_of(store, new.user_key("shop", "email", "lena@example.org")) == {
+        NEWSLETTER: NO
+    }
+    await store.close()
+
+
+async def test_what_is_over_is_swept(path: Path) -> None:
+    seconds = [1_800_000_000.0]
+    store = SqliteStore(path, Timing(60.0, 100.0), wall_clock=lambda: seconds[0])
+    for number in range(50):
+        await accept(store, f"old-{number}", YES)
+    seconds[0] += 200
+    for number in range(400):  # two sweeps
+        await accept(store, f"new-{number}", YES)
+    await store.close()
+    with closing(sqlite3.connect(path)) as file, file:
+        assert file.execute("SELECT count(*) FROM users WHERE key LIKE '%old-%'").fetchone() == (0,)
+        assert file.execute("SELECT count(*) FROM users").fetchone() == (400,)
