@@ -39,6 +39,7 @@ _HEX: Final = re.compile(r"[0-9]{1,6}|(?=[0-9a-f]*[0-9])(?![0-9]+$)[0-9a-f]{1,16
 _WORD: Final = re.compile(r"[A-Za-z]{1,6}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _KEPT_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_KEPT_DIGEST: Final = re.compile(r"sha256-[0-9a-f]{32}", re.ASCII)
 _LONG_NUMBER: Final = re.compile(r"[0-9]{7}", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
 
@@ -77,8 +78,11 @@ def shown_name(text: str) -> str | None:
 
 def kept_id(text: str) -> str:
     """A producer's id of its message, as it may stand in a header: one with a blank, an `@`, a long
-    number or more than 128 characters becomes its SHA-256, which the producer can compute, too.
+    number or more than 128 characters becomes its SHA-256, which the producer can compute, too. One
+    that is kept already stays as it is.
     """
+    if _KEPT_DIGEST.fullmatch(text) is not None:
+        return text  # of an earlier pass, whatever its digits look like
     is_id = _KEPT_ID.fullmatch(text) is not None
     if is_id and (_RANDOM_ID.fullmatch(text) or not _LONG_NUMBER.search(text)):
         return text

@@ -91,6 +91,13 @@ def test_a_producers_id_is_kept_or_its_digest(given: str, is_kept: bool) -> None
     assert is_kept or re.fullmatch("sha256-[0-9a-f]{32}", kept)
 
 
+@pytest.mark.parametrize("given", [f"order {number}" for number in range(50)])
+def test_what_is_kept_is_the_same_after_each_retry(given: str) -> None:
+    """Many a digest has seven digits in a row, as a telephone number has."""
+    kept = kept_id(given)
+    assert kept_id(kept) == kept
+
+
 @pytest.mark.parametrize(
     ("given", "is_shown"),
     [("northwind-eu", True), ("lena@b.example", False), ("491705550161", False), ("a b", False)],
