@@ -15,6 +15,8 @@ from worker.redaction import kept_id, redact, shown_id, shown_name
     [
         pytest.param("for lena@northwind.example now", "for <email> now", id="e-mail"),
         pytest.param("for lena%40northwind.example now", "for <email> now", id="encoded e-mail"),
+        pytest.param("%40lena%40northwind.example", "<email>", id="encoded twice"),
+        pytest.param("x" * 300 + "@b.example", "<email>", id="long e-mail"),
         pytest.param("<lena@b.example>, 'max@b.example'", "<<email>>, '<email>'", id="two"),
         pytest.param("Bearer abc.def", "Bearer <token>", id="bearer token"),
         pytest.param("eyJhbGciOi.eyJzdWIi.c2ln", "<token>", id="JWT"),
