@@ -12,6 +12,7 @@ from devtools.fuzz.target import Target
 from devtools.fuzz.values import PERSON, Raw, assert_hidden, below, json_bytes, pick, text, written
 from worker.adobe.profiles import KnownContacts, lookup_params
 from worker.events import (
+    MAX_VALUES,
     EarlyEvent,
     Envelope,
     UndecodableEvent,
@@ -125,7 +126,8 @@ def _purposes(r: Random) -> Any:
     if r.random() > 0.001:
         return [_purpose(r) for _ in range(below(r, 4))]
     one = written(pick(r, (_purpose(r), {"id": "a"}, {"id": "news", "values": {}}, {}))).decode()
-    count = pick(r, (100, 1_000, _MOST_BYTES // (len(one) + 1)))
+    just_allowed = (MAX_VALUES - 300) // (1 + sum(map(one.count, ",{[")))
+    count = pick(r, (100, just_allowed, _MOST_BYTES // (len(one) + 1)))
     return Raw(f"[{','.join([one] * count)}]")
 
 

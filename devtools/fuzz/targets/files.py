@@ -88,9 +88,9 @@ def make(r: Random) -> bytes:
         document["properties"]["dataflow_endpoint"] = pick(r, _ENDPOINTS)
         document["authentication"]["client_secret"] = pick(r, _REFERENCES)
     if r.random() < 0.002:
-        document["regulations"] = Raw("[" + ",".join(["1"] * pick(r, (1000, 30_000))) + "]")
+        document["regulations"] = Raw("[" + ",".join(["1"] * pick(r, (1000, 9_000, 30_000))) + "]")
     if r.random() < 0.002:
-        document |= {f"x{number}": 1 for number in range(pick(r, (1000, 30_000)))}
+        document |= {f"x{number}": 1 for number in range(pick(r, (1000, 9_000, 30_000)))}
     return json_bytes(r, document, 0.008, _NAMES)
 
 
