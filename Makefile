@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 4
 HISTORIES ?= 5000
+FUZZ_CASES ?= 1_000_000
+FUZZ_SEED ?=
 # Chooses between containers and native servers once for all processes of a run, and says why.
 ON_SERVERS := $(BIN)/python -m devtools.servers
 BENCH_VENV := .venv-bench
@@ -11,7 +13,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test soak bench bench-full lint types imports format clean
+.PHONY: help install demo test soak fuzz bench bench-full lint types imports format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -40,6 +42,9 @@ endif
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
 	@CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
 	  $(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
+
+fuzz: $(STAMP) ## Feed all that reads from outside what nobody would write (FUZZ_CASES=10_000_000 FUZZ_SEED=7)
+	$(BIN)/python -m devtools.fuzz --cases $(FUZZ_CASES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 $(BENCH_STAMP): constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -10,8 +10,16 @@ import hashlib
 import re
 from typing import Final
 
+_LOCAL: Final = r"[^\s@<>\"'(),;:=/\[\]]"
+"""A character of what stands before the `@` of an address. Whole runs of these are looked at, each
+once (that is what `(?<!` and `++` say), or a long text would cost its length many times over."""
 _PATTERNS: Final = (
-    (re.compile(r"[^\s@<>\"'(),;:=/\[\]]{1,128}(?:@|%40)[^\s@<>\"'(),;:/\[\]]{1,255}"), "<email>"),
+    (
+        re.compile(
+            rf"(?<!{_LOCAL})(?:{_LOCAL}++@|(?:%40)*+(?:(?!%40){_LOCAL})++%40)[^\s@<>\"'(),;:/\[\]]{{1,255}}"
+        ),
+        "<email>",
+    ),
     (re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]+){0,2}"), "<token>"),
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), r"\1 <token>"),
     (
@@ -39,8 +47,9 @@ _HEX: Final = re.compile(r"[0-9]{1,6}|(?=[0-9a-f]*[0-9])(?![0-9]+$)[0-9a-f]{1,16
 _WORD: Final = re.compile(r"[A-Za-z]{1,6}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _KEPT_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_KEPT_DIGEST: Final = re.compile(r"sha256-[0-9a-f]{32}", re.ASCII)
 _LONG_NUMBER: Final = re.compile(r"[0-9]{7}", re.ASCII)
-_URL_PASSWORD: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@")
+_URL_PASSWORD: Final = re.compile(r"(?i)((?<![a-z0-9+.-])[a-z0-9+.-]++://)[^\s/@]*@")
 
 
 def redact(text: str) -> str:
@@ -77,8 +86,11 @@ def shown_name(text: str) -> str | None:
 
 def kept_id(text: str) -> str:
     """A producer's id of its message, as it may stand in a header: one with a blank, an `@`, a long
-    number or more than 128 characters becomes its SHA-256, which the producer can compute, too.
+    number or more than 128 characters becomes its SHA-256, which the producer can compute, too. One
+    that is kept already stays as it is.
     """
+    if _KEPT_DIGEST.fullmatch(text) is not None:
+        return text  # of an earlier pass, whatever its digits look like
     is_id = _KEPT_ID.fullmatch(text) is not None
     if is_id and (_RANDOM_ID.fullmatch(text) or not _LONG_NUMBER.search(text)):
         return text

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.examples import NOW_MS, envelope, event_document
-from worker.events import UndecodableEvent, open_envelope, read_record
+from worker.events import MAX_VALUES, UndecodableEvent, open_envelope, read_record
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8) | st.integers(),
@@ -141,3 +141,21 @@ def test_a_flattened_body_is_refused_with_a_hint() -> None:
 def test_unknown_fields_are_ignored() -> None:
     record = read_record(envelope(novelty={"a": 1}, proofs_id=["x"]), NOW_MS)
     assert record.event_time_ms == 1_772_439_330_120
+
+
+@pytest.mark.parametrize(
+    ("part", "count"), [(b"{}", MAX_VALUES // 2), (b"1", MAX_VALUES - 1), (b"[]", MAX_VALUES // 2)]
+)
+def test_a_body_with_more_values_than_any_event_is_refused_unread(part: bytes, count: int) -> None:
+    """Each costs time in which nobody else is served."""
+    fits = b'{"a":[' + b",".join([part] * (count - 1)) + b"]}"
+    with pytest.raises(UndecodableEvent, match="neither"):
+        open_envelope(fits)
+    with pytest.raises(UndecodableEvent, match="more than 20000 values") as caught:
+        open_envelope(b'{"a":[' + b",".join([part] * (count + 1)) + b"]}")
+    assert caught.value.reason == "invalid-event"
+
+
+def test_commas_in_a_large_text_are_no_values_up_to_thousands() -> None:
+    opened = envelope(proof="a," * 9_000 + "x" * 500_000)
+    assert read_record(opened, NOW_MS).event_id == "ev-1"

@@ -15,6 +15,8 @@ from worker.redaction import kept_id, redact, shown_id, shown_name
     [
         pytest.param("for lena@northwind.example now", "for <email> now", id="e-mail"),
         pytest.param("for lena%40northwind.example now", "for <email> now", id="encoded e-mail"),
+        pytest.param("%40lena%40northwind.example", "<email>", id="encoded twice"),
+        pytest.param("x" * 300 + "@b.example", "<email>", id="long e-mail"),
         pytest.param("<lena@b.example>, 'max@b.example'", "<<email>>, '<email>'", id="two"),
         pytest.param("Bearer abc.def", "Bearer <token>", id="bearer token"),
         pytest.param("eyJhbGciOi.eyJzdWIi.c2ln", "<token>", id="JWT"),
@@ -89,6 +91,13 @@ def test_a_producers_id_is_kept_or_its_digest(given: str, is_kept: bool) -> None
     kept = kept_id(given)
     assert (kept == given) is is_kept
     assert is_kept or re.fullmatch("sha256-[0-9a-f]{32}", kept)
+
+
+@pytest.mark.parametrize("given", [f"order {number}" for number in range(50)])
+def test_what_is_kept_is_the_same_after_each_retry(given: str) -> None:
+    """Many a digest has seven digits in a row, as a telephone number has."""
+    kept = kept_id(given)
+    assert kept_id(kept) == kept
 
 
 @pytest.mark.parametrize(

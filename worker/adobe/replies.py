@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from worker.adobe.refusals import Fault, fault_of
-from worker.adobe.words import raw_text, shown_transaction, shown_words
+from worker.adobe.words import MOST_CHARACTERS, raw_text, shown_transaction, shown_words
 
 ErrorCode = Literal[
     "adobe-not-found",
@@ -57,6 +57,10 @@ _TOKEN_REFUSALS: Final = frozenset(
 )
 """RFC 6749, section 5.2. Any other `error` with a 200 may be a proxy's."""
 _PROBLEM_TYPES: Final = ("http://ns.adobe.com/", "https://ns.adobe.com/")
+_CHARACTERS_OF_A_BATCH: Final = 200_000
+_LEAST_CHARACTERS: Final = 200
+"""Read of all items of a batch together, and of each at least: a thousand with long texts would
+keep all other customers waiting."""
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
@@ -136,7 +140,8 @@ def classify_many(
         return Retryable(
             "adobe-unreadable", f"a reply to {count} messages without {count} items", status
         )
-    return [_item(one, key) for one in responses]
+    characters = max(_LEAST_CHARACTERS, _CHARACTERS_OF_A_BATCH // max(1, count))
+    return [_item(one, key, characters) for one in responses]
 
 
 def classify_lookup(
@@ -227,11 +232,16 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def _failure(
-    status: int, headers: Mapping[str, str], document: Any, key: bytes
+    status: int,
+    headers: Mapping[str, str],
+    document: Any,
+    key: bytes,
+    characters: int = MOST_CHARACTERS,
 ) -> Retryable | Permanent:
-    detail = shown_words(status, document, key)
+    detail = shown_words(status, document, key, characters)
     if status in _MESSAGES_OWN_FAULT:
-        return Permanent("adobe-rejected", detail, status, fault_of(raw_text(document)))
+        fault = fault_of(raw_text(document, characters))
+        return Permanent("adobe-rejected", detail, status, fault)
     error: ErrorCode = "adobe-unavailable"
     if status in (401, 403):
         error = "adobe-refused"
@@ -244,7 +254,7 @@ def _failure(
     return Retryable(error, detail, status, _retry_after(headers, document))
 
 
-def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
+def _item(item: object, key: bytes, characters: int) -> Accepted | Retryable | Permanent:
     """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
     if not isinstance(item, dict):
         return Retryable("adobe-unreadable", "an item that is no object", 207)
@@ -259,7 +269,7 @@ def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
         return Retryable("adobe-unreadable", "an item of unknown status", 207)
     if code < 300:
         return _accepted(item, 207)
-    return _failure(code, {}, item, key)
+    return _failure(code, {}, item, key, characters)
 
 
 def _accepted(document: object, status: int) -> Accepted | Retryable:

@@ -24,6 +24,7 @@ _PROCESS_KEY: Final = os.urandom(32)
 READ_CHARACTERS: Final = 4000
 """So much of each text is looked at."""
 _READ_TEXTS: Final = 16
+MOST_CHARACTERS: Final = READ_CHARACTERS * _READ_TEXTS
 _FINGERPRINT_BYTES: Final = 5
 _MOST_CODES: Final = 3
 _MOST_SENTENCES: Final = 3
@@ -100,7 +101,7 @@ _TRANSACTION: Final = re.compile(
     r"[12][0-9]{12}(?::[0-9]{1,6}){2,3}"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:-[0-9]{1,6})?"
 )
-_PLAIN_WORD: Final = re.compile(r"[^\W\d_]+[.,:;]?")
+_PLAIN_WORD: Final = re.compile(r"(?<!\S)[^\W\d_]+[.,:;]?(?!\S)")
 
 
 def shown_transaction(xaction_id: object) -> str | None:
@@ -114,22 +115,26 @@ def shown_transaction(xaction_id: object) -> str | None:
     return None
 
 
-def raw_text(document: Any) -> str:
-    """All that a reply says in words, to be judged and never to be shown."""
-    return " ".join(text for _, text in _texts(document))
+def raw_text(document: Any, characters: int = MOST_CHARACTERS) -> str:
+    """All that a reply says in words, to be judged and never to be shown; as many `characters` of
+    it are read.
+    """
+    return " ".join(text for _, text in _texts(document, characters))
 
 
-def shown_words(status: int, document: Any, key: bytes = b"") -> str:
+def shown_words(
+    status: int, document: Any, key: bytes = b"", characters: int = MOST_CHARACTERS
+) -> str:
     """What an operator is shown of a refusal; under 300 characters, whatever the reply is.
 
     `key` is that of the fingerprint: without the fleet's secret who reads it can't test guesses of
-    what the text quoted.
+    what the text quoted. As many `characters` are read.
     """
     codes: dict[str, None] = {}
     sentences: dict[str, None] = {}
     title = ""
     unknown: list[str] = []
-    for name, text in _texts(document):
+    for name, text in _texts(document, characters):
         folded = text.casefold()
         found = _SERVICE_CODE.findall(text) + _code_in(name, text, status)
         said = [one for one in _SENTENCES if one in folded]
@@ -153,7 +158,7 @@ def fingerprint(text: str, key: bytes = b"") -> str:
     """Ten hex digits, equal for texts that differ only in what is no plain word: values, numbers,
     what stands in quotes or brackets.
     """
-    words = " ".join(filter(_PLAIN_WORD.fullmatch, text.casefold().split()))
+    words = " ".join(_PLAIN_WORD.findall(text.casefold()))
     hashed = hashlib.blake2b(
         words.encode(errors="surrogatepass"),
         key=hashlib.blake2b(key).digest() if key else _PROCESS_KEY,
@@ -169,7 +174,7 @@ def _code_in(name: str, text: str, status: int) -> list[str]:
     return [text] if name in _CODE_KEYS and is_code else []
 
 
-def _texts(document: Any) -> Iterator[tuple[str, str]]:
+def _texts(document: Any, characters: int) -> Iterator[tuple[str, str]]:
     """The texts in Adobe's own fields, with the fields' names: bounded in number and length."""
     if isinstance(document, list) and document:
         document = document[0]
@@ -181,11 +186,15 @@ def _texts(document: Any) -> Iterator[tuple[str, str]]:
     for source in sources:
         for name in (*_TEXT_KEYS, "type"):
             text = source.get(name)
+            if not characters:
+                return
             if isinstance(text, int) and not isinstance(text, bool) and name in _CODE_KEYS:
                 text = str(text)
             if isinstance(text, str) and text and left:
+                text = text[: min(READ_CHARACTERS, characters)]
                 left -= 1
-                yield name, text[:READ_CHARACTERS]
+                characters -= len(text)
+                yield name, text
 
 
 def _is_object(document: Any) -> bool:

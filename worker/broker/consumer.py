@@ -19,6 +19,7 @@ from worker.broker.acks import AckLedger
 from worker.broker.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
 from worker.broker.deliveries import Sieve
 from worker.broker.properties import UnreadableProperties, has_headers, read_properties
+from worker.broker.tables import Budget
 
 if TYPE_CHECKING:
     from worker.broker.intake import Intake
@@ -53,7 +54,14 @@ class Incoming:
         *("body", "headers", "intake", "is_readable", "open_deliveries", "tag"),
     )
 
-    def __init__(self, tag: int, content_header: bytes, body: bytes, holder: Holder) -> None:
+    def __init__(
+        self,
+        tag: int,
+        content_header: bytes,
+        body: bytes,
+        holder: Holder,
+        budget: Budget | None = None,
+    ) -> None:
         self.tag = tag
         self._content_header = content_header
         self._properties: Basic.Properties | None = None
@@ -65,9 +73,10 @@ class Incoming:
         self.is_readable = True
         """Whether all of its headers, if it has any, could be read; if not, `headers` is empty."""
         if has_headers(content_header):
-            self.is_readable = not isinstance(self.properties, UnreadableProperties)
+            self._properties = read_properties(content_header, budget)
+            self.is_readable = not isinstance(self._properties, UnreadableProperties)
             if self.is_readable:
-                self.headers = self.properties.headers or _NO_HEADERS
+                self.headers = self._properties.headers or _NO_HEADERS
 
     @property
     def session(self) -> Session:

@@ -18,7 +18,16 @@ from typing import Any, Final
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.tables import BROKEN, LENGTH, Values, end_of, extent, moment
+from worker.broker.tables import (
+    BROKEN,
+    LENGTH,
+    MAX_VALUES,
+    Budget,
+    Values,
+    end_of,
+    extent,
+    moment,
+)
 
 # AMQP 0-9-1 specification, section 4.2.6.1: class, weight and body size, then a flag for each
 # property, then the properties in that order.
@@ -40,11 +49,13 @@ def has_headers(content_header: bytes) -> bool:
     return len(flags) < _FLAGS.size or bool(flags[0] & (_HEADERS >> 8))
 
 
-def read_properties(content_header: bytes) -> Basic.Properties:
-    """The properties of an encoded content header, as far as they can be read; never raises."""
+def read_properties(content_header: bytes, budget: Budget | None = None) -> Basic.Properties:
+    """The properties of an encoded content header, as far as they can be read; never raises. What
+    values it has are taken off the `budget` that it shares with others, if any.
+    """
     found: dict[str, Any] = {}
     try:
-        is_readable = _read_into(found, content_header)
+        is_readable = _read_into(found, content_header, budget)
         return Basic.Properties(**found) if is_readable else UnreadableProperties(**found)
     except Exception:  # whatever it is, it concerns this message alone
         return UnreadableProperties()
@@ -58,7 +69,7 @@ def accept_any_properties() -> None:
     Basic.GetOk.unmarshal = _unmarshal_get_ok  # type: ignore[method-assign, assignment]
 
 
-def _read_into(found: dict[str, Any], data: bytes) -> bool:
+def _read_into(found: dict[str, Any], data: bytes, budget: Budget | None) -> bool:
     """Whether the headers, if there are any, could all be read."""
     flags = _FLAGS.unpack_from(data, _FLAGS_AT)[0]
     if flags & _UNKNOWN_FLAGS:
@@ -70,7 +81,7 @@ def _read_into(found: dict[str, Any], data: bytes) -> bool:
             continue
         try:
             if flag == _HEADERS:
-                found[name], at, is_readable = _headers(data, at)
+                found[name], at, is_readable = _headers(data, at, budget)
                 continue
             value, at = read(data, at)
         except BROKEN:
@@ -81,12 +92,22 @@ def _read_into(found: dict[str, Any], data: bytes) -> bool:
     return is_readable
 
 
-def _headers(data: bytes, at: int) -> tuple[dict[str, Any], int, bool]:
+def _headers(data: bytes, at: int, budget: Budget | None) -> tuple[dict[str, Any], int, bool]:
     """The headers, their end, and whether these are all. One that can't be read is left out."""
+    if budget is None:
+        return _headers_of(Values(data), data, at)
+    most = min(MAX_VALUES, budget.left)
+    values = Values(data, most)
+    try:
+        return _headers_of(values, data, at)
+    finally:
+        budget.left -= most - values.left
+
+
+def _headers_of(values: Values, data: bytes, at: int) -> tuple[dict[str, Any], int, bool]:
     end = end_of(data, at, len(data))
     at += LENGTH.size
     headers: dict[str, Any] = {}
-    values = Values(data)
     is_whole = True
     while at < end:
         value_at = at + 1 + data[at]

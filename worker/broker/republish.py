@@ -17,6 +17,7 @@ from pamqp.commands import Basic
 from pamqp.encode import encode_table_value
 
 from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
+from worker.broker.tables import MAX_VALUES, number_of_values
 from worker.redaction import kept_id
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
@@ -25,6 +26,8 @@ _PERSISTENT: Final = 2
 _DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 # A content header travels in one frame; RabbitMQ negotiates 128 KiB. Leave room for our own part.
 MAX_PRODUCER_HEADER_BYTES: Final = 64 * 1024
+_MOST_PRODUCER_VALUES: Final = MAX_VALUES - 64
+"""What comes back is read up to `MAX_VALUES`, and has our own headers beside these."""
 _AROUND_NAME_BYTES: Final = 1
 _AROUND_TEXT_BYTES: Final = 5
 _NUMBER_BYTES: Final = 9
@@ -91,7 +94,8 @@ def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     Text that is not UTF-8 becomes bytes, and what AMQP's common types can't carry is left out: a
     message that could not be published again could never leave the worker's hands. Beyond
     `MAX_PRODUCER_HEADER_BYTES` the largest are left out, because a content header that does not fit
-    in a frame would close the connection.
+    in a frame would close the connection; and beyond so many values the longest lists, because what
+    comes back could not be read whole.
     """
     sizes: dict[str, int] = {}
     for name, value in headers.items():
@@ -105,7 +109,20 @@ def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
         if total <= MAX_PRODUCER_HEADER_BYTES:
             break
         total -= sizes.pop(name)
+    if total > _MOST_PRODUCER_VALUES:  # or there are fewer: each has a byte at least
+        _leave_out_lists(headers, sizes)
     return {name: _as_carried(headers[name]) for name in sizes}
+
+
+def _leave_out_lists(headers: Mapping[str, Any], kept: dict[str, int]) -> None:
+    """Leave out of `kept` those with the most values, as long as there are too many of these."""
+    values = {name: number_of_values(headers[name]) for name in kept}
+    total = sum(values.values())
+    for name in sorted(values, key=lambda name: values[name], reverse=True):
+        if total <= _MOST_PRODUCER_VALUES:
+            break
+        total -= values[name]
+        del kept[name]
 
 
 def _as_carried(value: Any) -> Any:

@@ -22,6 +22,22 @@ _MILLISECONDS_FROM: Final = 1 << 32
 """A time that is no 32-bit number of seconds counts milliseconds, as pamqp has it."""
 
 
+class Budget:
+    """How many values several content headers may have together: `left` of them still."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, values: int) -> None:
+        self.left = values
+
+
+def number_of_values(value: Any) -> int:
+    """How many values a header has, those in it included."""
+    if isinstance(value, dict):
+        return 1 + sum(map(number_of_values, value.values()))
+    return 1 + sum(map(number_of_values, value)) if isinstance(value, list) else 1
+
+
 def end_of(data: bytes, at: int, limit: int) -> int:
     """The end of what begins with its length. Raises ValueError beyond `limit`."""
     end: int = at + LENGTH.size + LENGTH.unpack_from(data, at)[0]
@@ -48,9 +64,9 @@ class Values:
 
     __slots__ = ("_data", "left")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, most: int = MAX_VALUES) -> None:
         self._data = data
-        self.left = MAX_VALUES
+        self.left = most
 
     def read(self, at: int, limit: int, depth: int) -> tuple[Any, int]:
         """A value and its end. Raises what `BROKEN` lists."""

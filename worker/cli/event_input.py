@@ -108,7 +108,11 @@ def _items(content: bytes) -> Iterator[InputEvent]:
         return
     for number, item in enumerate(document, 1):
         _assert_object(item, f"item {number}")
-        yield InputEvent(number, orjson.dumps(item))
+        try:
+            body = orjson.dumps(item)
+        except orjson.JSONEncodeError:  # writes less deep than it reads
+            raise BadInput(f"item {number} is nested too deep") from None
+        yield InputEvent(number, body)
 
 
 def _assert_object(document: Any, place: str) -> None:

@@ -17,6 +17,9 @@ MOST_EVENTS: Final = 200
 LARGEST_BYTES: Final = LARGEST_BUNDLE_BYTES
 """No bundle of ours is larger. What is larger, or has more than four times as many events as we
 ever pack, was written by somebody else, and is not opened."""
+MOST_VALUES: Final = 32_768
+"""In the headers of all its events, which are read in one go when it is opened. A sound event has a
+dozen."""
 _OPENED_EVENTS: Final = 4 * MOST_EVENTS
 _LENGTH: Final = Struct(">I")
 _BODY_SIZE: Final = Struct(">Q")

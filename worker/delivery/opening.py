@@ -14,7 +14,8 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.intake import Intake
-from worker.delivery.bundle import NotABundle, unpack
+from worker.broker.tables import Budget
+from worker.delivery.bundle import MOST_VALUES, NotABundle, unpack
 
 REST_SECONDS: Final = 0.02
 """Between two bundles, or two slices of one, while fresh events come and nothing waits for them."""
@@ -85,8 +86,9 @@ def events_of(message: Incoming, returns: int) -> list[Incoming]:
     """
     events = unpack(message.body)
     bundle = _Bundle(message)
+    budget = Budget(MOST_VALUES)
     messages = [
-        Incoming(number, content_header, body, bundle)
+        Incoming(number, content_header, body, bundle, budget)
         for number, (content_header, body) in enumerate(events)
     ]
     if any(names.BUNDLE in one.headers for one in messages):

@@ -23,7 +23,8 @@ from worker.broker.frames import encode_content_header
 from worker.broker.headers import RetryState
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
-from worker.delivery.bundle import MOST_EVENTS, pack
+from worker.broker.tables import number_of_values
+from worker.delivery.bundle import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
 
 _GATHER_SECONDS: Final = 0.05
@@ -62,6 +63,11 @@ class _Gathered:
     packed: list[tuple[bytes, bytes]] = field(default_factory=list)
     settles: list[Callable[[], None]] = field(default_factory=list)
     size: int = 0
+    values: int = 0
+
+    def has_room(self, size: int, values: int) -> bool:
+        """For one event more, of so many bytes and values of headers."""
+        return self.size + size <= _MOST_BYTES and self.values + values <= MOST_VALUES
 
     def settle(self) -> None:
         for settle in self.settles:
@@ -101,8 +107,9 @@ class Parking:
         properties = successor_of(message.properties, own)
         header = encode_content_header(properties, len(message.body))
         size = len(header) + len(message.body)
+        values = number_of_values(properties.headers)
         gathered = self._gathered.get(kind)
-        if gathered is not None and gathered.size + size > _MOST_BYTES:
+        if gathered is not None and not gathered.has_room(size, values):
             self._publish(gathered)
             gathered = None
         if gathered is None:
@@ -114,6 +121,7 @@ class Parking:
         gathered.properties.append(properties)
         gathered.packed.append((header, message.body))
         gathered.size += size
+        gathered.values += values
         if len(gathered.packed) == MOST_EVENTS:
             self._publish(gathered)
 

@@ -28,6 +28,8 @@ from worker.integrations.secrets import Resolution, SecretSource, resolve_refere
 EndpointCheck = Callable[[str], str | None]
 MOST_FILE_BYTES: Final = 4 * 1024 * 1024
 """A thousand mappings with names of 200 characters take a tenth of this."""
+_MOST_VALUES: Final = 10_000
+"""A thousand mappings have half of this. Each value that is wrong is a mistake to be told of."""
 _MOST_PROBLEMS: Final = 20
 """Told of one file; a file that is something else altogether would fill the log."""
 
@@ -147,6 +149,8 @@ def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     """
     try:
         text = read_regular(path, MOST_FILE_BYTES)
+        if sum(map(text.count, (b",", b"{", b"["))) > _MOST_VALUES:
+            raise UnusableFile(f"has more than {_MOST_VALUES} values")
         document = orjson.loads(text)
     except UnusableFile as error:
         raise InvalidIntegration(path, [str(error)]) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
@@ -27,6 +28,7 @@ from worker.integrations.paths import (
     MOST_CHARACTERS,
     check_attribute_path,
     check_mapping_value,
+    do_collide,
     find_path_conflict,
 )
 
@@ -272,7 +274,7 @@ class Integration(_Strict):
 
     def _contradictions(self) -> Iterable[str]:
         ids = [mapping.id for mapping in self.mappings]
-        for repeated in sorted({one for one in ids if ids.count(one) > 1}):
+        for repeated in sorted(one for one, count in Counter(ids).items() if count > 1):
             yield f"mappings: two entries write to {repeated!r}"
         if conflict := find_path_conflict(set(ids)):
             yield f"mappings: {conflict[0]!r} and {conflict[1]!r} can't both be written"
@@ -285,10 +287,7 @@ class Integration(_Strict):
         if self.event_time_path is not None:
             taken = set(ids) | {rule.path or "" for _, rule in self.identity_rules}
             # One by one: identities may lie within each other, since a message has one of them.
-            if any(
-                path == self.event_time_path or find_path_conflict({path, self.event_time_path})
-                for path in taken
-            ):
+            if any(do_collide(path, self.event_time_path) for path in taken):
                 yield f"event_time_path: collides with another path ({self.event_time_path!r})"
         for identifier in self.properties.user_identifier:
             yield from self._identity_contradictions(identifier, set(ids))
@@ -309,5 +308,5 @@ class Integration(_Strict):
                 yield f"mappings: identityMap carries the identity {identifier!r}"
             return
         path = rule.path or ""
-        if path in attribute_paths or (find_path_conflict(attribute_paths | {path})):
+        if any(do_collide(path, one) for one in attribute_paths):
             yield f"mappings: an entry collides with {path!r}, which carries the identity"

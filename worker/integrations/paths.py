@@ -50,10 +50,15 @@ def check_attribute_path(path: str) -> None:
 
 def find_path_conflict(paths: set[str]) -> tuple[str, str] | None:
     """Two of `paths` of which one lies inside the other, so that both can't be written; or None."""
-    for path in sorted(paths):
-        steps = path.split(".")
-        for length in range(1, len(steps)):
-            parent = ".".join(steps[:length])
-            if parent in paths:
-                return parent, path
+    before: list[str] | None = None
+    # In the order of their names, what lies inside a path comes right after it.
+    for steps in sorted(path.split(".") for path in paths):
+        if before is not None and steps[: len(before)] == before:
+            return ".".join(before), ".".join(steps)
+        before = steps
     return None
+
+
+def do_collide(path: str, other: str) -> bool:
+    """Whether they are the same, or one lies inside the other."""
+    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")

@@ -178,3 +178,18 @@ def test_a_text_of_any_size_costs_little() -> None:
         began = time.process_time()
         classify_many(207, {}, b'{"responses": [%s]}' % b",".join([item] * 1000), 1000, KEY)
         assert time.process_time() - began < 2, "seconds, for a pattern that tries all beginnings"
+
+
+def test_of_the_items_of_a_large_batch_only_the_beginning_is_read() -> None:
+    """All of them together cost no more than a few long texts."""
+    beginning = "Absent or wrong IMS Org in the header. "
+
+    def replies(count: int, end: str) -> list[Any]:
+        item = {"statusCode": 400, "message": beginning + "word " * 200 + end}
+        many = classify_many(207, {}, orjson.dumps({"responses": [item] * count}), count, KEY)
+        assert isinstance(many, list)
+        return many
+
+    assert replies(1, "one") != replies(1, "other")
+    assert replies(1000, "one") == replies(1000, "other")
+    assert {one.fault for one in replies(1000, "one")} == {"set-up"}

@@ -93,6 +93,18 @@ def test_small_numbers_do_not_grow_beyond_a_frame() -> None:
     assert len(encode_content_header(again, 1)) < FRAME_BYTES * 3 // 4
 
 
+@pytest.mark.parametrize("values", [MAX_VALUES - 2, MAX_VALUES - 70])
+def test_what_can_just_be_read_can_still_be_when_it_comes_back(values: int) -> None:
+    """With headers of ours beside the producer's."""
+    came = Basic.Properties(headers={"tags": ["x"] * values, "traceparent": "00-1"})
+    assert not isinstance(read_properties(encode_content_header(came, 1)), UnreadableProperties)
+    own = {f"consent-{number}": number for number in range(20)}
+    again = read_properties(encode_content_header(successor_of(came, own), 1))
+    assert not isinstance(again, UnreadableProperties)
+    assert own.items() <= (again.headers or {}).items()
+    assert (again.headers or {})["traceparent"] == "00-1"
+
+
 def test_pamqp_reads_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ContentHeader, "unmarshal", ContentHeader.unmarshal)
     monkeypatch.setattr(Basic.GetOk, "unmarshal", Basic.GetOk.unmarshal)

@@ -89,3 +89,10 @@ def test_pieces_of_any_size_give_the_same_events(
     expected = list(enumerate(lines, 1))
     assert _read(b"\n".join(lines), piece) == expected
     assert _read(b"[" + b",\n".join(lines) + b"]", piece) == expected
+
+
+def test_an_item_that_is_nested_deeper_than_can_be_written_is_named() -> None:
+    reader = EventReader()
+    list(reader.feed(b'[{"id": 1}, {"a": ' + b"[" * 300 + b"]" * 300 + b"}]"))
+    with pytest.raises(BadInput, match="item 2 is nested too deep"):
+        list(reader.finish())

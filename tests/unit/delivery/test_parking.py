@@ -20,6 +20,7 @@ from worker.broker.headers import (
     RETURNS,
 )
 from worker.delivery.bundle import pack, unpack
+from worker.delivery.opening import events_of
 
 ROOM = 2
 SMALL_SHOP = integration(limits={"profile_gap_seconds": 0, "events_held": ROOM})
@@ -273,3 +274,21 @@ async def test_nothing_of_a_lost_session_is_published_or_opened() -> None:
     told = list(shop.told)
     await after(5)
     assert (len(shop.published), shop.told) == (1, told)
+
+
+@in_virtual_time
+async def test_a_bundle_has_no_more_values_of_headers_than_are_read_of_one() -> None:
+    """So what we pack is read whole, and what others pack costs no more than ours."""
+    shop = await Shop().full()
+    tags = {"tags": ["x"] * 2_000}
+    for number in range(40):
+        event = body(f"e{number}", user=f"tagged{number}")
+        shop.pipeline.take(shop.hand.message(event, tags))
+    await after(GATHERED_SECONDS)
+    assert [one.headers[BUNDLE] for one in shop.published] == [16, 16, 8]
+    bundle = shop.hand.message(shop.published[0].body)
+    assert all(one.headers["tags"] == tags["tags"] for one in events_of(bundle, 0))
+
+    forged = event_in_a_bundle(**{f"h{number}": 1 for number in range(500)})
+    opened = events_of(shop.hand.message(pack([forged] * 100)), 0)
+    assert [one.is_readable for one in opened] == [True] * 65 + [False] * 35

@@ -1,0 +1,24 @@
+"""Paths that can't both be written."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.integrations.paths import do_collide, find_path_conflict
+
+PATHS = st.lists(st.sampled_from(["a", "b", "a-", "a!", "ab"]), min_size=1, max_size=3)
+
+
+def lies_in(path: str, other: str) -> bool:
+    return path.split(".")[: len(other.split("."))] == other.split(".")
+
+
+@given(st.sets(PATHS.map(".".join), max_size=6))
+def test_a_conflict_is_found_wherever_there_is_one(paths: set[str]) -> None:
+    """Names may stand before the dot in the order of characters."""
+    inside = [(a, b) for a in paths for b in paths if a != b and lies_in(b, a)]
+    assert find_path_conflict(paths) in (inside or [None])
+    for a in paths:
+        for b in paths:
+            assert do_collide(a, b) is (lies_in(a, b) or lies_in(b, a))
