@@ -295,7 +295,7 @@ class Pipeline:
         if isinstance(events, bool) or not isinstance(events, int) or not 0 < events <= MOST_EVENTS:
             return False  # no number of ours: what is in it tells
         try:
-            state = read_retry_state(bundle.headers, self._now_ms(), self._epochs.fresh)
+            state = read_retry_state(bundle.headers, self._now_ms())
         except InvalidHeaders:
             return False
         if state.attempts_made or self._is_out_of_patience(state):
