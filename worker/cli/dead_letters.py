@@ -289,15 +289,13 @@ def _settle(
     stop, tally = asyncio.run(_settle_each(verb, chosen, dry_run, after_state_loss))
     held_back = tally.guard.held_back
     if as_json:
-        print_json(
-            {
-                verb: tally.settled,
-                "matched": tally.matched,
-                "kept": tally.kept_count + held_back,
-                "of_lost_state": held_back,
-                "dry_run": dry_run,
-            }
-        )
+        report = {
+            verb: tally.settled,
+            "matched": tally.matched,
+            "kept": tally.kept_count + held_back,
+            "dry_run": dry_run,
+        }
+        print_json(report | ({"of_lost_state": held_back} if verb == "replayed" else {}))
     else:
         would = f"would have {verb} {tally.matched - held_back}"
         say(would if dry_run else f"{verb} {tally.settled}")

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from tests.unit.delivery.keeper import Keeper
 from worker.broker.headers import EPOCH, epoch_in
-from worker.ordering.epoch import Epochs
+from worker.ordering.epoch import Epochs, Loss
 from worker.ordering.redis import RedisStore
 from worker.ordering.secret import SecretRefused
 from worker.ordering.store import StoreUnavailable, Timing
@@ -136,14 +136,29 @@ async def test_losses_that_can_not_be_read_are_left_out_and_the_rest_stands(
     redis_url: str, inspector: redis.asyncio.Redis, namespace: str
 ) -> None:
     words = ["0" * 16, "5", "1" * 16 + ":6:7", "x:1:2", "2" * 16 + ":6", "3" * 16 + ":6:00"]
-    await inspector.set(f"{namespace}:epoch", " ".join([*words, "4" * 17 + ":6:0"]))
+    text = " ".join([*words, "4" * 17 + ":6:0"])
+    await inspector.set(f"{namespace}:epoch", text)
     store = RedisStore(redis_url, TIMING, namespace=namespace)
     seen = await store.epochs.read()
-    assert seen == Epochs("0" * 16, 5, (("1" * 16, 6, 7), ("3" * 16, 6, 0)))
-    await store.epochs.accept(["3" * 16])
+    assert seen == Epochs("0" * 16, 5, (Loss("1" * 16, 6, 7), Loss("3" * 16, 6, 0)))
+    assert await inspector.get(f"{namespace}:epoch") == text.encode(), "who reads changes nothing"
+    await store.epochs.accept(["3" * 16, "1" * 16])
     seen = await store.epochs.read()
     assert seen is not None
     assert seen.open_losses == ()
+    assert seen.losses[0] == ("1" * 16, 6, 7), "it was accepted before"
+    await store.close()
+
+
+async def test_the_oldest_accepted_ones_are_forgotten_and_no_open_one(
+    redis_url: str, inspector: redis.asyncio.Redis, namespace: str
+) -> None:
+    accepted = [f"{number:016x}" for number in range(70)]
+    losses = ["a" * 16 + ":1:0", *(f"{one}:2:3" for one in accepted)]
+    await inspector.set(f"{namespace}:epoch", " ".join(["f" * 16, "5", *losses]))
+    store = RedisStore(redis_url, TIMING, namespace=namespace)
+    seen = await store.epochs.look(())
+    assert [one.epoch for one in seen.losses] == ["a" * 16, *accepted[-64:]]
     await store.close()
 
 
