@@ -31,7 +31,7 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
 from worker.ordering.secret import GUESSABLE, SecretRefused
 from worker.ordering.store import NewestStore, StoreUnavailable, Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.users import Marks, UserKeys
 from worker.settings import (
     UnusableSetting,
     WorkerSettings,
@@ -50,6 +50,10 @@ REMEMBER_EVERY_SECONDS = 60.0
 RECALL_SECONDS = 0.5
 LEASE_MARGIN_SECONDS = 30.0
 """How much longer a lease is than an attempt may take."""
+_IN_MEMORY = (
+    "what was sent before this start is forgotten: an older choice that comes late may replace a "
+    "newer one. CONSENT_WORKER_REDIS_URL keeps it"
+)
 
 
 def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:
@@ -83,14 +87,25 @@ def user_keys(settings: WorkerSettings) -> UserKeys:
 
 def build_store(settings: WorkerSettings) -> NewestStore:
     """Where the state of newest-wins is kept. Raises `UnusableSetting` for Redis's URL."""
-    lease = settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS
-    timing = Timing(lease, settings.ordering_retention)
+    store = redis_store(settings, user_keys(settings).marks)
+    return store or MemoryStore(_timing(settings), settings.ordering_max_users)
+
+
+def _timing(settings: WorkerSettings) -> Timing:
+    return Timing(
+        settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS, settings.ordering_retention
+    )
+
+
+def redis_store(settings: WorkerSettings, marks: Marks | None) -> RedisStore | None:
+    """The state on Redis, if that is set; `marks` are those of the secrets, None for who asks for
+    no user. Raises `UnusableSetting` for Redis's URL.
+    """
     if settings.redis_url is None:
-        return MemoryStore(timing, settings.ordering_max_users)
+        return None
     url = settings.redis_url.get_secret_value()
     try:
-        marks = user_keys(settings).marks
-        return RedisStore(url, timing, namespace=settings.namespace, marks=marks)
+        return RedisStore(url, _timing(settings), namespace=settings.namespace, marks=marks)
     except ValueError as error:
         raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
 
@@ -164,6 +179,8 @@ class Service:
         store = self._gate.store if self._gate is not None else None
         if isinstance(store, RedisStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
+        if self._gate is not None and self._gate.epochs.problem:
+            notes.append(self._gate.epochs.problem)
         offset = self._clock.seconds
         if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
             notes.append(
@@ -192,6 +209,8 @@ class Service:
             log.info("settings.service_links", ignored=judgement.links)
         prepare_files(self._registry.integrations)
         store = build_store(settings)
+        if store.epochs is None:
+            log.warning("ordering.in_memory", detail=_IN_MEMORY)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
         async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
@@ -328,6 +347,7 @@ class Service:
         if self._gate is not None:
             metrics.ordering_available.set(int(self._gate.is_open))
             metrics.unreadable_values.set(self._gate.store.unreadable_values)
+            metrics.state_lost.set(int(bool(self._gate.epochs.problem)))
         for state, number in self._registry.counts().items():
             metrics.integrations.labels(state).set(number)
         metrics.forget_lanes()

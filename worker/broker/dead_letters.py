@@ -35,7 +35,9 @@ _RETURN_POLLS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter, as an operator sees it; times in ms since the epoch, None when unknown."""
+    """One dead letter, as an operator sees it; times in ms since 1970, None when unknown. `epoch`
+    is that of the state of newest-wins when a worker met the event first.
+    """
 
     id: str
     reason: str
@@ -47,6 +49,7 @@ class DeadLetter:
     first_attempt_at_ms: int | None
     dead_at_ms: int | None
     replays: int
+    epoch: str | None
     body_bytes: int
 
 
@@ -98,6 +101,7 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
         first_attempt_at_ms=_number(headers.get(names.FIRST_ATTEMPT_AT), _LATEST_MS),
         dead_at_ms=_number(headers.get(names.DEAD_AT), _LATEST_MS),
         replays=_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
+        epoch=names.epoch_in(headers),
         body_bytes=len(message.body),
     )
 
@@ -193,8 +197,11 @@ class DeadLetters:
             if (message := await self._asked.popleft()) is not None:
                 yield message
 
-    async def replay(self, message: AbstractIncomingMessage, max_event_bytes: int) -> None:
+    async def replay(
+        self, message: AbstractIncomingMessage, max_event_bytes: int, epoch: str | None = None
+    ) -> None:
         """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
+        From now on it is of this `epoch`.
 
         One that names its integration goes to `consent.retries`, so that a long replay does not
         hold up fresh events; one that never got that far is handled as a fresh event.
@@ -213,6 +220,8 @@ class DeadLetters:
         if is_bundle:
             # Where the number is none of ours, what is in it tells.
             own[names.BUNDLE] = _number(message.headers[names.BUNDLE], names.MAX_ATTEMPTS) or 0
+        if epoch is not None:
+            own[names.EPOCH] = epoch
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             queue = self._queues.retries

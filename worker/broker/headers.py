@@ -33,6 +33,7 @@ PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
 BUNDLE: Final = "consent-bundle"
 DUE_AT: Final = "consent-due-at"
 SERVED: Final = "consent-served"
+EPOCH: Final = "consent-epoch"
 RETURNS: Final = "x-delivery-count"
 """The broker's own: how often it had a message back unsettled."""
 
@@ -57,6 +58,7 @@ OWN_HEADERS: Final = frozenset(
         BUNDLE,
         DUE_AT,
         SERVED,
+        EPOCH,
     }
 )
 
@@ -65,6 +67,7 @@ MAX_PARKS: Final = 10_000_000
 MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
 _LONGEST_TEXT: Final = 1024
+_EPOCH: Final = re.compile(r"[0-9a-f]{16}")
 _INTEGRATION_ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
 _IDS: Final = re.compile(r"[A-Za-z0-9._-]{1,128}(,[A-Za-z0-9._-]{1,128})*")
 MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
@@ -91,7 +94,8 @@ class RetryState:
     `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
     None while it meets neither. One that `is_handed_over` was published while the request of its
     last attempt had no answer yet. `served` are the integrations that need nothing of an event in
-    doubt: each has had it, or has a copy of its own.
+    doubt: each has had it, or has a copy of its own. `epoch` is that of the store of newest-wins
+    when a worker met the event first.
     """
 
     integration_id: str | None = None
@@ -104,6 +108,7 @@ class RetryState:
     blocked_since_ms: int | None = None
     is_handed_over: bool = False
     served: tuple[str, ...] = ()
+    epoch: str | None = None
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -123,6 +128,7 @@ class RetryState:
             blocked_since_ms,
             self.is_handed_over,
             self.served if blocked_since_ms is not None else (),
+            self.epoch,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -137,10 +143,15 @@ FRESH: Final = RetryState()
 """The state of a message that nobody has handled yet."""
 
 
-def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
-    """The retry state a message carries. Raises `InvalidHeaders` for anything not as documented."""
+def read_retry_state(
+    headers: Mapping[str, Any], now_ms: int, fresh: RetryState = FRESH
+) -> RetryState:
+    """The retry state a message carries; one without headers is in the state `fresh`, whose epoch
+    is also that of a message that names none. Raises `InvalidHeaders` for anything not as
+    documented.
+    """
     if not headers:
-        return FRESH
+        return fresh
     integration_id = integration_id_in(headers)
     if integration_id is None and headers.get(INTEGRATION) is not None:
         raise InvalidHeaders(f"{INTEGRATION} must be the id of an integration")
@@ -162,6 +173,7 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         blocked_since_ms=blocked_since_ms,
         is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
         served=_served(headers, blocked_since_ms),
+        epoch=epoch_in(headers) or fresh.epoch,
     )
 
 
@@ -183,6 +195,14 @@ def integration_id_in(headers: Mapping[str, Any]) -> str | None:
     said = headers.get(INTEGRATION)
     is_id = isinstance(said, str) and _INTEGRATION_ID.fullmatch(said) is not None
     return said if is_id else None
+
+
+def epoch_in(headers: Mapping[str, Any]) -> str | None:
+    """The epoch that a message names; None for what can't be one by its shape, which does no harm:
+    only a loss of the state is found by it.
+    """
+    said = headers.get(EPOCH)
+    return said if isinstance(said, str) and _EPOCH.fullmatch(said) is not None else None
 
 
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +240,8 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
             headers[SERVED] = _joined(state.served)
     if state.is_handed_over:
         headers[HANDED_OVER] = 1
+    if state.epoch is not None:
+        headers[EPOCH] = state.epoch
     return headers
 
 

@@ -24,6 +24,7 @@ from worker.broker.topology import Names
 from worker.broker.window import Window
 from worker.cli.alone import alone
 from worker.cli.interrupt import Stop, stoppable
+from worker.cli.lost_state import LostStateGuard
 from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
@@ -44,6 +45,13 @@ IntegrationOption = Annotated[str, typer.Option(help="Only those of this integra
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
 OlderOption = Annotated[str, typer.Option(help="Only those dead for longer, such as 90s, 2h, 7d.")]
 NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")]
+AfterLossOption = Annotated[
+    bool,
+    typer.Option(
+        "--after-state-loss",
+        help="Also those of before the state was lost: they can replace newer choices.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRunOption = Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")]
 
@@ -116,12 +124,13 @@ def replay(
     reason: ReasonOption = "",
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
+    after_state_loss: AfterLossOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send dead letters on their way again, each with a fresh retry budget."""
     chosen = _filter(integration, reason, older_than, newer_than, letter_id)
-    _settle("replayed", chosen, dry_run, as_json)
+    _settle("replayed", chosen, dry_run, as_json, after_state_loss)
 
 
 @app.command("discard")
@@ -258,8 +267,11 @@ async def one_pass(
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of those that were chosen; `kept` names some of those not settled, and why."""
+    """What became of those that were chosen; `kept` names some of those not settled, and why;
+    `guard` counts those of a lost state.
+    """
 
+    guard: LostStateGuard
     matched: int = 0
     settled: int = 0
     kept_count: int = 0
@@ -271,19 +283,24 @@ class _Tally:
             self.kept.append((letter.id, reason))
 
 
-def _settle(verb: str, chosen: Filter, dry_run: bool, as_json: bool) -> None:
-    stop, tally = asyncio.run(_settle_each(verb, chosen, dry_run))
+def _settle(
+    verb: str, chosen: Filter, dry_run: bool, as_json: bool, after_state_loss: bool = True
+) -> None:
+    stop, tally = asyncio.run(_settle_each(verb, chosen, dry_run, after_state_loss))
+    held_back = tally.guard.held_back
     if as_json:
-        print_json(
-            {
-                verb: tally.settled,
-                "matched": tally.matched,
-                "kept": tally.kept_count,
-                "dry_run": dry_run,
-            }
-        )
+        report = {
+            verb: tally.settled,
+            "matched": tally.matched,
+            "kept": tally.kept_count + held_back,
+            "dry_run": dry_run,
+        }
+        print_json(report | ({"of_lost_state": held_back} if verb == "replayed" else {}))
     else:
-        say(f"would have {verb} {tally.matched}" if dry_run else f"{verb} {tally.settled}")
+        would = f"would have {verb} {tally.matched - held_back}"
+        say(would if dry_run else f"{verb} {tally.settled}")
+    if held_back:
+        complain(f"not {verb}, and kept: {held_back} {tally.guard.reason}")
     for letter_id, reason in tally.kept:
         complain(f"not {verb}, and kept: {shown(letter_id)}: {reason}")
     if unnamed := tally.kept_count - len(tally.kept):
@@ -291,14 +308,17 @@ def _settle(verb: str, chosen: Filter, dry_run: bool, as_json: bool) -> None:
     stop.check("what was not handled stays in the dead letters")
     if chosen.id is not None and not tally.matched:
         _not_there(chosen.id)
-    if tally.kept_count:
+    if tally.kept_count or (held_back and not dry_run):
         raise typer.Exit(1)
 
 
-async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, _Tally]:
+async def _settle_each(
+    verb: str, chosen: Filter, dry_run: bool, after_state_loss: bool
+) -> tuple[Stop, _Tally]:
     """What became of those chosen, each of which is settled unless `dry_run`."""
-    tally = _Tally()
-    max_event_bytes = WorkerSettings().max_event_bytes
+    settings = WorkerSettings()
+    guard = await _guard(settings, verb, after_state_loss)
+    tally = _Tally(guard)
     window = Window(_AT_ONCE)
 
     async def settle(
@@ -306,7 +326,7 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
     ) -> None:
         try:
             if verb == "replayed":
-                await letters.replay(message, max_event_bytes)
+                await letters.replay(message, settings.max_event_bytes, guard.epoch)
             else:
                 await letters.discard(message)
         except NotReplayed as error:
@@ -325,11 +345,18 @@ async def _settle_each(verb: str, chosen: Filter, dry_run: bool) -> tuple[Stop, 
         try:
             async for message, letter in run.matching(chosen):
                 tally.matched += 1
-                if not dry_run:
+                if not guard.holds_back(letter) and not dry_run:
                     await window.add(settle(run.letters, message, letter))
         finally:
             await window.drain()
     return run.stop, tally
+
+
+async def _guard(settings: WorkerSettings, verb: str, after_state_loss: bool) -> LostStateGuard:
+    """What holds back letters of a lost state, which concerns none that is not replayed."""
+    if verb != "replayed":
+        return LostStateGuard(None, is_known=False, is_off=True)
+    return await LostStateGuard.of(settings, is_off=after_state_loss)
 
 
 def _as_told(letter: DeadLetter) -> DeadLetter:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
+from worker.delivery.epochs import EpochWatch
 from worker.ordering.store import NewestStore, Settlement, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ class StoreGate:
 
     def __init__(self, store: NewestStore) -> None:
         self.store = store
+        self.epochs = EpochWatch(store.epochs)
         self.problem = ""
         self._on_open: list[Callable[[], None]] = []
         self._opening: asyncio.Task[None] | None = None
@@ -56,7 +59,7 @@ class StoreGate:
         """
         if self.is_open:
             try:
-                await self.store.ping()
+                await self._ask()
             except StoreUnavailable as problem:
                 self.close(problem)
 
@@ -86,13 +89,23 @@ class StoreGate:
         """Ask no more, and let go of the store."""
         if self._opening is not None:
             self._opening.cancel()
+        if self.is_open and self.epochs.has_news:
+            with suppress(StoreUnavailable):
+                await self.epochs.look()
         await self.store.close()
+
+    async def _ask(self) -> None:
+        """Whether the store can be used, and whether it is still the same. Raises
+        `StoreUnavailable`.
+        """
+        await self.store.ping()
+        await self.epochs.look()
 
     async def _reopen(self) -> None:
         while True:
             await asyncio.sleep(self._pause_seconds)
             try:
-                await self.store.ping()
+                await self._ask()
             except StoreUnavailable as problem:
                 self.problem = str(problem)
             else:

@@ -24,6 +24,7 @@ from worker.broker.headers import (
     FRESH,
     InvalidHeaders,
     RetryState,
+    epoch_in,
     integration_id_in,
     lateness_seconds,
     read_retry_state,
@@ -172,6 +173,7 @@ class Pipeline:
         self._clock = clock
         self._jitter = jitter
         self._gate = gate
+        self._epochs = gate.epochs
         self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
         self._pace = RequestPace()
         self._parking = Parking(delay, self._now_ms)
@@ -192,6 +194,7 @@ class Pipeline:
         log.exception("message.unexpected_error", error=type(error).__name__)
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
         whole = message.take_over()
+        whole.headers = message.headers
         self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
 
     def _open_guarded(self, bundle: Incoming) -> tuple[list[Incoming], float]:
@@ -211,6 +214,8 @@ class Pipeline:
         returns = 0
         if message.headers:  # a fresh event has none
             self._note_lateness(message)
+            if names.EPOCH in message.headers:
+                self._note_epoch(message)
             if names.BUNDLE in message.headers:
                 self._opening.add(message)
                 return
@@ -223,7 +228,7 @@ class Pipeline:
             self._bury(message, FRESH, "invalid-headers", _UNREADABLE)
             return
         try:
-            state = read_retry_state(message.headers, self._now_ms())
+            state = read_retry_state(message.headers, self._now_ms(), self._epochs.fresh)
         except InvalidHeaders as error:
             self._bury(message, _readable_state(message), "invalid-headers", str(error))
             return
@@ -253,6 +258,17 @@ class Pipeline:
         late_seconds = lateness_seconds(message.headers, self._now_ms())
         if late_seconds is not None:
             self._observer.came_back(kind, late_seconds)
+
+    def _note_epoch(self, message: Incoming) -> None:
+        """What comes back tells whether the state is still that under which it was published. A
+        producer knows nothing of the state.
+        """
+        if message.queue == self._queues.events:
+            message.headers = {
+                name: value for name, value in message.headers.items() if name != names.EPOCH
+            }
+        elif (epoch := epoch_in(message.headers)) is not None:
+            self._epochs.meet(epoch)
 
     def _open_or_park_again(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         """The turn of a bundle of parked events has come: those that are to be handled now, and
@@ -783,6 +799,8 @@ class Pipeline:
     ) -> None:
         """Publish the successor that an outcome needs, and settle when it is confirmed."""
         own = write_retry_state(state)
+        if state.epoch is None:
+            own |= write_retry_state(self._epochs.fresh)
         match outcome:
             case Retried(delay_seconds, failure):
                 self._publish_delayed(message, own | _about(failure), delay_seconds, settle)
@@ -936,7 +954,9 @@ def _returns_of(message: Incoming) -> int:
 
 def _readable_state(message: Incoming) -> RetryState:
     """What can still be said of a message whose retry headers are not to be trusted."""
-    return RetryState(integration_id=integration_id_in(message.headers))
+    return RetryState(
+        integration_id=integration_id_in(message.headers), epoch=epoch_in(message.headers)
+    )
 
 
 def _about(failure: Failure) -> dict[str, Any]:

@@ -60,6 +60,11 @@ class Metrics:
             "1 while the state of newest-wins can be used.",
             registry=self.registry,
         )
+        self.state_lost = Gauge(
+            "consent_ordering_state_lost",
+            "1 while a loss of the state of newest-wins is not accepted by an operator.",
+            registry=self.registry,
+        )
         self.unreadable_values = Gauge(
             "consent_ordering_unreadable_values",
             "Values of the state of newest-wins that could not be read since the start.",

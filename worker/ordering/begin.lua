@@ -12,7 +12,7 @@
 
 local owner, lease, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local answers, at = {}, 4
-local STRIDE = 2 -- keys of each user; 4 during a rotation, see _Script
+local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_BUSY_MS = 500, 600000
 local LONGEST_BUSY_BYTES, LONGEST_STAMP_BYTES = 64, 1024
 

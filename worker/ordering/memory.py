@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from worker.ordering.epoch import EpochKeeper
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
     ERASED,
@@ -55,6 +56,8 @@ class MemoryStore:
 
     unreadable_values = 0
     """Nobody else writes here."""
+    epochs: EpochKeeper | None = None
+    """Each start of the process is a loss."""
 
     def __init__(
         self,

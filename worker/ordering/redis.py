@@ -12,12 +12,10 @@ through the expiry of keys, so the workers' clocks need not agree.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -28,6 +26,8 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.newest import Stamp
+from worker.ordering.redis_epoch import RedisEpochs
+from worker.ordering.script import Script
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit
 from worker.ordering.store import (
     ERASED,
@@ -55,23 +55,11 @@ _TROUBLE: Final = (RedisError, OSError, EOFError, ValueError)
 answer that isn't what our scripts write. asyncio's TimeoutError is an OSError."""
 
 
-class _Script:
-    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet. `rotating` is
-    for users with two digests, who have four keys each.
-    """
-
-    def __init__(self, name: str, *, rotating: bool = False) -> None:
-        self.text = files("worker.ordering").joinpath(name).read_text("utf-8")
-        if rotating:
-            self.text = self.text.replace("local STRIDE = 2", "local STRIDE = 4")
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-_BEGIN: Final = _Script("begin.lua"), _Script("begin.lua", rotating=True)
-_SETTLE: Final = _Script("settle.lua"), _Script("settle.lua", rotating=True)
-_ERASE: Final = _Script("erase.lua")
-_INTEGRATIONS: Final = _Script("integrations.lua")
-_PING: Final = _Script("ping.lua")
+_BEGIN: Final = Script("begin.lua"), Script("begin.lua", rotating=True)
+_SETTLE: Final = Script("settle.lua"), Script("settle.lua", rotating=True)
+_ERASE: Final = Script("erase.lua")
+_INTEGRATIONS: Final = Script("integrations.lua")
+_PING: Final = Script("ping.lua")
 _PING_MS: Final = 60_000
 _REFUSALS: Final = {
     "OOM": "is out of memory and refuses writes; raise maxmemory",
@@ -128,6 +116,7 @@ class RedisStore:
         self._is_admitted = marks is None
         self.digests_are_guessable = False
         """Whether the namespace is used without a secret."""
+        self.epochs = RedisEpochs(self._run, namespace)
 
     async def begin(
         self, integration_id: str, claims: Sequence[Claim]
@@ -323,7 +312,7 @@ class RedisStore:
                 del self._held[key]
 
     async def _run(
-        self, script: _Script, keys: Sequence[str], arguments: Sequence[str | int]
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]
     ) -> Any:
         await self._admit_or_wait()
 

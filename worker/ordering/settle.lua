@@ -10,7 +10,7 @@
 
 local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local at = 5
-local STRIDE = 2 -- keys of each user; 4 during a rotation, see _Script
+local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_STAMP_BYTES, MOST_STAMPS = 500, 1024, 2000
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole

@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from worker.ordering.epoch import EpochKeeper
 from worker.ordering.newest import Stamp
 
 LONGEST_LEASE_SECONDS: Final = 600.0
@@ -103,6 +104,11 @@ class NewestStore(Protocol):
 
     unreadable_values: int
     """How many stored values could not be read since the start; each counted as unknown."""
+
+    @property
+    def epochs(self) -> EpochKeeper | None:
+        """By which a loss of the whole state shows; None of a store that each process has anew."""
+        ...
 
     async def begin(
         self, integration_id: str, claims: Sequence[Claim]

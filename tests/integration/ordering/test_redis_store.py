@@ -322,6 +322,7 @@ async def test_the_documented_rights_are_enough(
     await store.remember_integrations(["org"], 60)
     assert await store.remembered_integrations() == {"org"}
     await store.ping()
+    assert (await store.epochs.look(["0" * 16])).open_losses
     await store.close()
 
 

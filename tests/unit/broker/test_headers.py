@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from worker.broker.headers import (
     InvalidHeaders,
     RetryState,
+    epoch_in,
     lateness_seconds,
     read_retry_state,
     write_retry_state,
@@ -114,6 +115,40 @@ def test_lateness_is_measured_by_what_is_ours_alone(
     headers = GOOD | {"consent-due-at": due_at_ms}
     assert lateness_seconds(headers, NOW) == late_seconds
     assert read_retry_state(headers, NOW) == read_retry_state(GOOD, NOW), "it does no harm"
+
+
+EPOCH = "0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(7, id="number"),
+        pytest.param(True, id="boolean"),
+        pytest.param("", id="empty"),
+        pytest.param(EPOCH.upper(), id="capitals"),
+        pytest.param(EPOCH + "0", id="too long"),
+        pytest.param(EPOCH[:-1] + "\n", id="a line"),
+        pytest.param("g" * 16, id="no digits"),
+        pytest.param({EPOCH: 1}, id="table"),
+        pytest.param([EPOCH], id="list"),
+    ],
+)
+def test_what_is_no_epoch_by_its_shape_counts_as_none_and_does_no_harm(said: Any) -> None:
+    headers = GOOD | {"consent-epoch": said}
+    assert epoch_in(headers) is None
+    assert read_retry_state(headers, NOW) == read_retry_state(GOOD, NOW)
+
+
+def test_the_epoch_is_that_of_the_first_meeting() -> None:
+    fresh = RetryState(epoch="f" * 16)
+    assert read_retry_state({}, NOW, fresh) is fresh
+    assert read_retry_state(GOOD, NOW, fresh).epoch == "f" * 16
+    told = read_retry_state(GOOD | {"consent-epoch": EPOCH}, NOW, fresh)
+    assert told.epoch == EPOCH
+    assert write_retry_state(told)["consent-epoch"] == EPOCH
+    assert told.parked("shop", 0, None).epoch == EPOCH
+    assert write_retry_state(fresh) == {"consent-epoch": "f" * 16}
 
 
 def test_what_was_not_delayed_is_not_late() -> None:

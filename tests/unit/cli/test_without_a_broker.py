@@ -141,6 +141,7 @@ def test_without_a_command_the_commands_are_listed(cli: CommandLine) -> None:
         "integrations",
         "dead-letters",
         "erase",
+        "state",
     ):
         assert command in ran.out + ran.err
 
@@ -171,6 +172,26 @@ def test_a_redis_url_with_an_option_that_there_is_not_is_named(cli: CommandLine)
     assert ran.code == 2
     assert "consent-worker: setting CONSENT_WORKER_REDIS_URL: " in ran.err
     assert "hush" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("state", "show"), ("state", "accept"), ("dead-letters", "replay")]
+)
+def test_a_redis_that_is_away_is_exit_code_three(
+    cli: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    cli.set("REDIS_URL", "redis://u:hush@127.0.0.1:1/")
+    ran = cli.run(*arguments)
+    assert (ran.code, ran.out) == (3, "")
+    assert "consent-worker: Redis can't be used" in ran.err
+    assert "hush" not in ran.err
+
+
+@pytest.mark.parametrize("command", ["show", "accept"])
+def test_a_state_in_memory_can_not_be_asked_for(cli: CommandLine, command: str) -> None:
+    ran = cli.run("state", command)
+    assert (ran.code, ran.out) == (2, "")
+    assert "CONSENT_WORKER_REDIS_URL" in ran.err
 
 
 def test_all_settings_that_make_no_sense_are_named_at_once(cli: CommandLine) -> None:

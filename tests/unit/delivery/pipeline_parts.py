@@ -65,10 +65,11 @@ class Worker:
         self.told: list[str] = []
         self.lateness: list[tuple[str, float]] = []
         began = now()
+        self.gate = StoreGate(store)
         self.pipeline = Pipeline(
             routes=self,
             sender=adobe,
-            gate=StoreGate(store),
+            gate=self.gate,
             users=UserKeys(),
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),

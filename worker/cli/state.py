@@ -1,0 +1,136 @@
+"""`consent-worker state`: whether Redis has lost its data, and an end to the alarm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Final
+
+import typer
+
+from worker.cli.shared import BrokerAway, command_settings, print_json, say
+from worker.delivery.epochs import shown_time
+from worker.ordering.epoch import Epochs
+from worker.ordering.redis_epoch import RedisEpochs
+from worker.ordering.store import StoreUnavailable
+from worker.service import redis_store
+from worker.settings import UnusableSetting, WorkerSettings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Whether Redis has lost what it knew of the newest choices."
+)
+
+FOLLOWS: Final = (
+    "An older choice that came late (a retry, a parked event, a copy) may have replaced a newer "
+    "one at Adobe, or may yet. Have the newest choices published again, as the runbook says.",
+    "What `consent-worker erase` left there is gone, too: erase these persons again.",
+    "Dead letters of before are replayed only with `dead-letters replay --after-state-loss`, which "
+    "can replace newer choices; with --dry-run and without that option it counts them.",
+)
+_NO_REDIS: Final = (
+    "`state` is about Redis: set CONSENT_WORKER_REDIS_URL as for the workers. Without it each "
+    "worker has its state in memory, and every start forgets it"
+)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("show")
+def show(as_json: JsonOption = False) -> None:
+    """Show since when Redis has its state, and what was lost before."""
+    settings = command_settings()
+    epochs = asyncio.run(_read(settings))
+    if epochs is None:
+        _unused(settings)
+    elif as_json:
+        print_json(_document(epochs))
+    else:
+        _tell(epochs)
+
+
+@app.command("accept")
+def accept(as_json: JsonOption = False) -> None:
+    """Say what was lost and what follows, and end the alarm of the whole fleet."""
+    settings = command_settings()
+    epochs = asyncio.run(_accept(settings))
+    if epochs is None:
+        _unused(settings)
+        return
+    accepted = [one.epoch for one in epochs.open_losses]
+    if as_json:
+        print_json(_document(epochs) | {"newly_accepted": accepted})
+        return
+    _tell(epochs)
+    if accepted:
+        for sentence in FOLLOWS:
+            say(f"- {sentence}")
+        say(
+            f"accepted: each worker ends its alarm within {settings.watch_seconds:g} s "
+            "(CONSENT_WORKER_WATCH_SECONDS). docs/runbooks/state-lost.md has the way from here"
+        )
+    else:
+        say("nothing to accept")
+
+
+@asynccontextmanager
+async def epochs_of(settings: WorkerSettings) -> AsyncIterator[RedisEpochs | None]:
+    """The epochs of the workers' Redis, None where it is not set. Raises `UnusableSetting`, and
+    `BrokerAway` for what goes wrong during the block.
+    """
+    store = redis_store(settings, None)
+    if store is None:
+        yield None
+        return
+    try:
+        yield store.epochs
+    except StoreUnavailable as problem:
+        raise BrokerAway(f"{problem}; run the command again, it may be repeated") from None
+    finally:
+        await store.close()
+
+
+async def _read(settings: WorkerSettings) -> Epochs | None:
+    async with epochs_of(settings) as epochs:
+        if epochs is None:
+            raise UnusableSetting(_NO_REDIS)
+        return await epochs.read()
+
+
+async def _accept(settings: WorkerSettings) -> Epochs | None:
+    """The epochs as they were before: exactly these losses are accepted."""
+    async with epochs_of(settings) as epochs:
+        if epochs is None:
+            raise UnusableSetting(_NO_REDIS)
+        found = await epochs.read()
+        if found is not None:
+            await epochs.accept([one.epoch for one in found.open_losses])
+        return found
+
+
+def _unused(settings: WorkerSettings) -> None:
+    say(f"no worker has used the namespace {settings.namespace} on this Redis")
+    raise typer.Exit(1)
+
+
+def _tell(epochs: Epochs) -> None:
+    say(f"Redis knows what was sent since {shown_time(epochs.began_ms)} (epoch {epochs.present})")
+    for one in epochs.losses:
+        noticed = f"lost: epoch {one.epoch}, noticed {shown_time(one.noticed_ms)}"
+        say(f"{noticed}, accepted {shown_time(one.accepted_ms)}" if one.accepted_ms else noticed)
+    if not epochs.losses:
+        say("no loss was noticed")
+
+
+def _document(epochs: Epochs) -> dict[str, Any]:
+    return {
+        "epoch": epochs.present,
+        "began": shown_time(epochs.began_ms),
+        "lost": [
+            {
+                "epoch": one.epoch,
+                "noticed": shown_time(one.noticed_ms),
+                "accepted": shown_time(one.accepted_ms) if one.accepted_ms else None,
+            }
+            for one in epochs.losses
+        ],
+    }

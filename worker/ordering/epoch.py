@@ -1,0 +1,46 @@
+"""The epoch of a store: by it a loss of the whole state shows.
+
+A store that outlives its workers has one from its first use until it loses its data. Messages that
+are published again carry it (`consent-epoch`): one that comes back with another epoch than the
+store's was published under a state that is lost since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
+
+
+class Loss(NamedTuple):
+    """A lost epoch: when that was noticed, and when an operator accepted it (0: not yet), both in
+    ms since 1970 by the store's clock.
+    """
+
+    epoch: str
+    noticed_ms: int
+    accepted_ms: int
+
+
+class Epochs(NamedTuple):
+    """The `present` epoch of a store, which knows nothing of before `began_ms` (ms since 1970), and
+    the lost ones in the order in which they were noticed.
+    """
+
+    present: str
+    began_ms: int
+    losses: tuple[Loss, ...]
+
+    @property
+    def open_losses(self) -> tuple[Loss, ...]:
+        """Those that no operator has accepted."""
+        return tuple(one for one in self.losses if not one.accepted_ms)
+
+
+class EpochKeeper(Protocol):
+    """Where the epoch of a store is kept."""
+
+    async def look(self, met: Collection[str]) -> Epochs:
+        """The epochs as they are now; there is a present one from then on. Those of `met` that are
+        not the present one are noted as lost, as far as there is room. Raises `StoreUnavailable`.
+        """
+        ...
