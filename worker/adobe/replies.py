@@ -57,6 +57,8 @@ _TOKEN_REFUSALS: Final = frozenset(
 )
 """RFC 6749, section 5.2. Any other `error` with a 200 may be a proxy's."""
 _PROBLEM_TYPES: Final = ("http://ns.adobe.com/", "https://ns.adobe.com/")
+_GATEWAYS_OWN: Final = frozenset({502, 504})
+"""A gateway says that it had no answer itself (RFC 9110, sections 15.6.3 and 15.6.5)."""
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
@@ -77,13 +79,15 @@ class NoProfile:
 @dataclass(frozen=True, slots=True)
 class Retryable:
     """`detail` is ours to show, see `words`; `retry_after_seconds` is what the endpoint asked for,
-    None when it said nothing.
+    None when it said nothing. `is_unclear`: nobody can tell from it whether Adobe has carried the
+    request out, or still will.
     """
 
     error: ErrorCode
     detail: str
     http_status: int | None = None
     retry_after_seconds: float | None = None
+    is_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +137,8 @@ def classify_many(
         return _failure(status, headers, document, key)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
-        return Retryable(
-            "adobe-unreadable", f"a reply to {count} messages without {count} items", status
-        )
+        detail = f"a reply to {count} messages without {count} items"
+        return Retryable("adobe-unreadable", detail, status, is_unclear=True)
     return [_item(one, key) for one in responses]
 
 
@@ -164,7 +167,7 @@ def classify_lookup(
         # 422 is said of a missing merge policy or of a graph with too many identities: settings.
         kind = Retryable if status == 422 else Permanent
         return kind("lookup-rejected", shown_words(status, document, key), status)
-    return _failure(status, headers, document, key)
+    return _failure(status, headers, document, key, changes=False)
 
 
 def _found(status: int, document: Any) -> NoProfile | Retryable | None:
@@ -227,8 +230,9 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def _failure(
-    status: int, headers: Mapping[str, str], document: Any, key: bytes
+    status: int, headers: Mapping[str, str], document: Any, key: bytes, *, changes: bool = True
 ) -> Retryable | Permanent:
+    """`changes`: whether the request was one that changes something."""
     detail = shown_words(status, document, key)
     if status in _MESSAGES_OWN_FAULT:
         return Permanent("adobe-rejected", detail, status, fault_of(raw_text(document)))
@@ -241,13 +245,14 @@ def _failure(
         error = "adobe-redirected"
     elif 400 <= status < 500:
         error = "adobe-not-found"
-    return Retryable(error, detail, status, _retry_after(headers, document))
+    is_unclear = changes and status in _GATEWAYS_OWN
+    return Retryable(error, detail, status, _retry_after(headers, document), is_unclear)
 
 
 def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
     """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
     if not isinstance(item, dict):
-        return Retryable("adobe-unreadable", "an item that is no object", 207)
+        return Retryable("adobe-unreadable", "an item that is no object", 207, is_unclear=True)
     code = item.get("statusCode")
     if code is None:
         code = item.get("status")
@@ -256,7 +261,7 @@ def _item(item: object, key: bytes) -> Accepted | Retryable | Permanent:
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
     if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
-        return Retryable("adobe-unreadable", "an item of unknown status", 207)
+        return Retryable("adobe-unreadable", "an item of unknown status", 207, is_unclear=True)
     if code < 300:
         return _accepted(item, 207)
     return _failure(code, {}, item, key)
@@ -268,7 +273,7 @@ def _accepted(document: object, status: int) -> Accepted | Retryable:
     if isinstance(said, str) and _XACTION_ID.fullmatch(said):
         return Accepted(shown_transaction(said))
     detail = "a success without a transaction id of Adobe's; something else may have answered"
-    return Retryable("adobe-unreadable", detail, status)
+    return Retryable("adobe-unreadable", detail, status, is_unclear=True)
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:

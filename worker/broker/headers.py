@@ -18,6 +18,7 @@ ATTEMPTS: Final = "consent-attempts"
 FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
 ELAPSED: Final = "consent-elapsed"
 HANDED_OVER: Final = "consent-handed-over"
+REPEAT: Final = "consent-repeat"
 PARKS: Final = "consent-parks"
 PARKED: Final = "consent-parked"
 BLOCKED_SINCE: Final = "consent-blocked-since"
@@ -43,6 +44,7 @@ OWN_HEADERS: Final = frozenset(
         FIRST_ATTEMPT_AT,
         ELAPSED,
         HANDED_OVER,
+        REPEAT,
         PARKS,
         PARKED,
         BLOCKED_SINCE,
@@ -91,7 +93,8 @@ class RetryState:
     `blocked_since_ms`, when it first met a blocked integration, or a doubt about its integration;
     None while it meets neither. One that `is_handed_over` was published while the request of its
     last attempt had no answer yet. `served` are the integrations that need nothing of an event in
-    doubt: each has had it, or has a copy of its own.
+    doubt: each has had it, or has a copy of its own. One that `is_repeat` was accepted before,
+    while an older choice might still be carried out (see `ordering.unclear`).
     """
 
     integration_id: str | None = None
@@ -104,6 +107,7 @@ class RetryState:
     blocked_since_ms: int | None = None
     is_handed_over: bool = False
     served: tuple[str, ...] = ()
+    is_repeat: bool = False
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -123,6 +127,7 @@ class RetryState:
             blocked_since_ms,
             self.is_handed_over,
             self.served if blocked_since_ms is not None else (),
+            self.is_repeat,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -150,6 +155,9 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         raise InvalidHeaders(f"{FIRST_ATTEMPT_AT} is required beside {ATTEMPTS}")
     if attempts and integration_id is None:
         raise InvalidHeaders(f"{INTEGRATION} is required beside {ATTEMPTS}")
+    is_repeat = _whole_number(headers, REPEAT, 1) == 1
+    if is_repeat and integration_id is None:
+        raise InvalidHeaders(f"{INTEGRATION} is required beside {REPEAT}")
     blocked_since_ms = _blocked_since(headers, now_ms)
     return RetryState(
         integration_id=integration_id,
@@ -162,6 +170,7 @@ def read_retry_state(headers: Mapping[str, Any], now_ms: int) -> RetryState:
         blocked_since_ms=blocked_since_ms,
         is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
         served=_served(headers, blocked_since_ms),
+        is_repeat=is_repeat,
     )
 
 
@@ -183,6 +192,12 @@ def integration_id_in(headers: Mapping[str, Any]) -> str | None:
     said = headers.get(INTEGRATION)
     is_id = isinstance(said, str) and _INTEGRATION_ID.fullmatch(said) is not None
     return said if is_id else None
+
+
+def is_repeat(headers: Mapping[str, Any]) -> bool:
+    """Whether a message is a repeat, by a header of our own shape."""
+    said = headers.get(REPEAT)
+    return type(said) is int and said == 1
 
 
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +235,8 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
             headers[SERVED] = _joined(state.served)
     if state.is_handed_over:
         headers[HANDED_OVER] = 1
+    if state.is_repeat:
+        headers[REPEAT] = 1
     return headers
 
 

@@ -18,7 +18,9 @@ class Delivery:
     """`choice` is what the event has to say; `user` the digest of whom. It was taken at `began` and
     its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
     messages in one request. Once it `was_sent`, Adobe may have seen it; one that `is_handed_over`
-    has a successor that will be tried again, whatever becomes of the request under way.
+    has a successor that will be tried again, whatever becomes of the request under way. One that
+    Adobe has accepted is sent again after `repeat_seconds`, if that is not None: an older choice
+    may still be carried out until then.
     """
 
     __slots__ = (
@@ -30,6 +32,7 @@ class Delivery:
         "is_alone",
         "is_handed_over",
         "message",
+        "repeat_seconds",
         "state",
         "user",
         "was_sent",
@@ -51,6 +54,7 @@ class Delivery:
         self.user = user
         self.is_alone = is_alone
         self.is_handed_over = self.was_sent = False
+        self.repeat_seconds: float | None = None
         self.began = self.attempt_began = time.monotonic()
         self.batch_limit = ANY_BATCH
         if state.attempts_made and message.headers.get(HTTP_STATUS) == 500:
