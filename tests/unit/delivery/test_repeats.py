@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from tests.unit.delivery.fleet import Fleet, Seen
-from tests.unit.delivery.pipeline_parts import body
+from tests.unit.delivery.parts import Store
+from tests.unit.delivery.pipeline_parts import Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.adobe.written import being_watched
+from worker.broker.headers import BUNDLE
 from worker.integrations.model import Integration
+from worker.ordering.store import Claim, Contended
 
 UNCLEAR = Retryable("adobe-unavailable", "HTTP 504", 504, is_unclear=True)
 AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
@@ -319,3 +322,85 @@ async def test_a_repeat_that_is_parked_stays_one() -> None:
     await after(600)
     assert fleet.told.count("repeat of new: repeated") == 1
     assert fleet.told.count("delivered") == 2
+
+
+@in_virtual_time
+async def test_an_event_is_acknowledged_when_its_repeat_is_confirmed() -> None:
+    fleet, adobe = a_fleet()
+    adobe.late = [41]
+    fleet.give(OLD)
+    await after(2)
+    confirms: list[Callable[[], None]] = []
+    fleet.line.publish = lambda *given, **_: confirms.append(given[4])  # type: ignore[method-assign]
+    fleet.give(NEW)
+    await after(1)
+    assert "delivered" in fleet.told
+    assert fleet.hands[0, "consent.events"].in_hand == 1
+    [confirmed] = confirms
+    confirmed()
+    assert fleet.hands[0, "consent.events"].in_hand == 0
+
+
+@in_virtual_time
+async def test_the_gap_after_an_unclear_answer_is_that_of_a_failure() -> None:
+    fleet, adobe = a_fleet(2, profile_gap_seconds=10)
+    adobe.late = [41]
+    fleet.give(OLD)
+    await after(0.1)
+    [settlement] = fleet.store.settlements
+    [answer] = await fleet.store.begin("shop", [Claim(settlement.user, ())])
+    assert isinstance(answer, Contended)
+    assert answer.wait_seconds < 5
+
+
+@in_virtual_time
+async def test_repeats_in_a_bundle_say_so_each_by_itself() -> None:
+    worker = Worker(Late(), Store())
+    worker.shop = worker.shop.model_copy(update={"paused": True})
+    headers = {"consent-integration": "shop", "consent-repeat": 1}
+    worker.pipeline.take(worker.hand.message(NEW, headers))
+    worker.pipeline.take(
+        worker.hand.message(body("e2", user="ole"), {"consent-integration": "shop"})
+    )
+    await after(0.1)
+    bundle = worker.latest
+    assert bundle.headers[BUNDLE] == 2
+    assert "consent-repeat" not in bundle.headers
+    worker.shop = worker.shop.model_copy(update={"paused": False})
+    worker.told.clear()
+    await worker.take(NEW)
+    await worker.take(bundle.body, bundle.headers)
+    await after(1)
+    assert worker.told == ["delivered", "repeat of new: repeated", "delivered"]
+
+
+@in_virtual_time
+async def test_a_repeat_that_says_nothing_any_more_ends_without_an_outcome() -> None:
+    fleet, adobe = a_fleet()
+    await _old_is_unclear_and_new_accepted(fleet, adobe)
+    told = len(fleet.told)
+    mappings = [{"id": "_acme.tier", "value": "metadata_tier"}]
+    fleet.workers[0].shop = integration(mappings=mappings)
+    await after(MARK_SECONDS)
+    assert fleet.told[told:] == ["nothing-mapped", "repeat of new: nothing-mapped"]
+
+
+@in_virtual_time
+async def test_a_repeat_for_an_integration_that_has_another_id_now_is_a_dead_letter() -> None:
+    """There it is no repeat, and every other integration has had its event."""
+    worker = Renamed(Late(), Store())
+    headers = {"consent-integration": "shop", "consent-repeat": 1, "consent-blocked-since": 1}
+    await worker.take(NEW, headers)
+    assert worker.told == ["dead"]
+    assert worker.latest.headers["consent-dead-reason"] == "unknown-integration"
+    assert worker.latest.headers["consent-repeat"] == 1
+
+
+class Renamed(Worker):
+    """A worker whose one integration is called otherwise now."""
+
+    def for_organization(self, _: str) -> list[Integration]:
+        return [self.shop.model_copy(update={"id": "store"})]
+
+    def get(self, integration_id: str) -> Integration | None:  # type: ignore[override]
+        return None
