@@ -232,6 +232,7 @@ class Service:
                     settings.block_patience_seconds,
                     max(1, settings.prefetch_events // 2),
                     settings.prefetch_retries,
+                    settings.unclear_seconds,
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
             )

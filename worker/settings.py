@@ -201,6 +201,15 @@ class WorkerSettings(BaseSettings):
             "never more than a tenth of the retry budget, but at least one second.",
         ),
     ] = 30.0
+    unclear_seconds: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=480,
+            description="Seconds for which Adobe may still carry out a request that got no valid "
+            "answer; what is accepted meanwhile is sent again after them.",
+        ),
+    ] = 120.0
     max_event_bytes: Annotated[
         int, Field(ge=1024, description="Bytes of a message body above which it is dead-lettered.")
     ] = 1_048_576

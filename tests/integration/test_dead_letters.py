@@ -375,6 +375,25 @@ async def test_a_letter_that_never_got_to_an_integration_is_replayed_as_an_event
     assert json.loads(out)[0]["replays"] == 1
 
 
+async def test_a_repeat_that_is_replayed_is_one(stack: Stack) -> None:
+    """Else it would be a duplicate, and Adobe might keep the older choice."""
+    async with await aio_pika.connect(stack.amqp_url) as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        for repeat in (1, True, 2):
+            headers: aio_pika.abc.HeadersType = {
+                "consent-integration": "shop",
+                "consent-repeat": repeat,
+                "consent-dead-reason": "retries-exhausted",
+            }
+            message = aio_pika.Message(_body(1), delivery_mode=2, headers=headers)
+            await channel.default_exchange.publish(message, f"{stack.namespace}.dead-letters")
+        code, out, err = await stack.command("dead-letters", "replay")
+        assert (code, out) == (0, "replayed 3\n"), err
+        queue = await channel.get_queue(f"{stack.namespace}.retries")
+        replayed = [await queue.get(no_ack=True) for _ in range(3)]
+        assert [one.headers.get("consent-repeat") for one in replayed if one] == [1, None, None]
+
+
 async def test_a_reader_that_has_seen_enough_is_no_fault_of_the_broker(stack: Stack) -> None:
     """As with `| head`: the other end of standard output is closed."""
     await _bury(stack, 3)

@@ -53,6 +53,7 @@ from worker.settings import WorkerSettings
 BUDGET_SECONDS = 2.0
 ATTEMPT_SECONDS = 1.0
 LEASE_SECONDS = 5.0
+UNCLEAR_SECONDS = 4.0
 CLOCK_LEADS = (0.0, 300.0, -300.0)
 SETTLE_SECONDS = 90.0
 LOOK_AGAIN_SECONDS = 0.2
@@ -161,6 +162,7 @@ class Worker:
                     poison_after=5,
                     block_probe_seconds=0.2,
                     block_patience_seconds=3.0,
+                    unclear_seconds=UNCLEAR_SECONDS,
                 ),
                 observer=Teller(fleet.ledger, self._name),
                 clock=_clock(self._clock_lead),

@@ -16,6 +16,8 @@ Mode = Literal["choices", "look-up", "snapshots"]
 Kind = Literal["choice", "says-nothing", "no-identity"]
 
 MAX_USERS = 5
+LATEST_MS = 3000
+"""Of a request that is carried out late: within the lease of a worker that dies meanwhile."""
 _BASE = datetime(2024, 5, 1, tzinfo=UTC)
 _LONG_AGO = datetime(1951, 5, 1, tzinfo=UTC)
 _COUNTRIES = ("DE", "FR", "IT")
@@ -213,6 +215,7 @@ def _fault(chance: random.Random, history: History) -> dict[str, Any]:
     times = chance.choice((1, 1, 2, 3, 6))
     kind = chance.choice(
         ("away", "away", "refused", "set-up", "odd", "hang", "reset", "half", "slow")
+        + ("late",) * 3
         + ("partial",) * 3
         + ("token", "look-up") * (history.mode == "look-up")
         + ("token",)
@@ -235,6 +238,11 @@ def _fault(chance: random.Random, history: History) -> dict[str, Any]:
             return fault | {"kind": "status", "status": 207, "body": chance.choice(_ODD_REPLIES)}
         case "hang":
             return fault | {"kind": "hang", "times": chance.randint(1, 2)}
+        case "late":
+            kind_of_answer = chance.choice(("status", "status", "hang", "reset"))
+            applied_after_ms = chance.randint(100, LATEST_MS)
+            how = {"kind": kind_of_answer, "status": chance.choice((502, 504))}
+            return fault | how | {"applied_after_ms": applied_after_ms}
         case "reset":
             return fault | {"kind": "reset"}
         case "half":

@@ -21,14 +21,16 @@ from worker.delivery.pipeline import Pipeline
 @dataclass
 class Fate:
     """Of one event at one integration: how often it was published, given back by the broker, and
-    replayed, or discarded, as a dead letter; how often it was told to have ended; and all that was
-    told, in order.
+    replayed, or discarded, as a dead letter; how often a repeat of it was planned, and ended; how
+    often it was told to have ended itself; and all that was told, in order.
     """
 
     published: int = 0
     redelivered: int = 0
     replayed: int = 0
     discarded: int = 0
+    repeats_planned: int = 0
+    repeats_ended: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
 
@@ -39,20 +41,27 @@ class Fate:
     @property
     def is_at_adobe(self) -> bool:
         """Whether it must be there, or something newer. What was never accepted and is discarded in
-        the end may be: Adobe may have taken it without an answer.
+        the end may be: Adobe may have taken it without an answer. What was overwritten late is not,
+        where its repeat is discarded.
         """
+        if self.discarded and self._repeats_given_up:
+            return False
         return not self.discarded or bool(self.ended.keys() - {"dead"})
+
+    @property
+    def _repeats_given_up(self) -> int:
+        return max(0, self.repeats_planned - self.repeats_ended)
 
     def problem(self) -> str:
         """Whether it was lost or counted twice; empty if neither.
 
         One end for each time that it was published or replayed. Beyond that, one more for each
         time that a worker was lost with the message in its hands: what it had told, the next one
-        tells again.
+        tells again. And one for each repeat that was given up, and not replayed.
         """
         due = self.published + self.replayed
         told = self.ended.total()
-        if due <= told <= due + self.redelivered:
+        if due <= told <= due + self.redelivered + self._repeats_given_up:
             return ""
         return (
             f"published {self.published}, replayed {self.replayed}, redelivered {self.redelivered} "
@@ -70,6 +79,7 @@ class Ledger:
         self.failed: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
+        self.repeats = 0
 
     def write(self, integration_id: str, event_id: str, what: str) -> Fate:
         fate = self.fates[integration_id, event_id]
@@ -114,6 +124,14 @@ class Teller:
     def delivered_late(self, integration_id: str, delivery: Delivery) -> None:
         fate = self._write(integration_id, delivery.choice.event_id, "delivered late")
         fate.ended["delivered"] += 1
+
+    def repeat_planned(self, integration_id: str, event_id: str, delay_seconds: float) -> None:
+        self._ledger.repeats += 1
+        what = f"to be repeated in {delay_seconds:.2f} s"
+        self._write(integration_id, event_id, what).repeats_planned += 1
+
+    def repeat_ended(self, integration_id: str, event_id: str, end: str, seconds: float) -> None:
+        self._write(integration_id, event_id, f"repeat: {end}").repeats_ended += 1
 
     def parked_again(self, integration_id: str, reason: str, events: int) -> None:
         self._ledger.parked["again"] += events

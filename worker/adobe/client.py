@@ -88,7 +88,7 @@ class AdobeClient:
         except TokenUnavailable as error:
             return error.reply
         except ExchangeFailed as error:
-            return Retryable(error.error, error.detail)
+            return Retryable(error.error, error.detail, is_unclear=error.is_unclear)
         if len(messages) > 1:
             return classify_many(reply.status, reply.headers, reply.body, len(messages), self._key)
         return [classify_collection(reply.status, reply.headers, reply.body, self._key)]
@@ -158,6 +158,7 @@ class AdobeClient:
                 params=params,
                 data=request.body,
                 max_body_bytes=MAX_BODY_BYTES + messages * BODY_BYTES_A_MESSAGE,
+                changes=True,
             )
 
         if not integration.authenticated:

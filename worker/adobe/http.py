@@ -16,6 +16,7 @@ from worker.adobe.clock import ClockOffset
 from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.replies import ErrorCode
+from worker.adobe.written import Writing, being_watched
 
 MAX_BODY_BYTES = 65_536
 BODY_BYTES_A_MESSAGE = 2048
@@ -24,12 +25,15 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 class ExchangeFailed(Exception):  # noqa: N818 - what happened
-    """No reply came; `error` says how it failed."""
+    """No reply came; `error` says how it failed. `is_unclear`: the request may have been carried
+    out all the same, or may be later, and it changes something.
+    """
 
-    def __init__(self, error: ErrorCode, detail: str) -> None:
+    def __init__(self, error: ErrorCode, detail: str, *, is_unclear: bool) -> None:
         super().__init__(detail)
         self.error: ErrorCode = error
         self.detail = detail
+        self.is_unclear = is_unclear
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,11 @@ class RawReply:
 class _Line:
     """What is known of the connection of one request."""
 
-    __slots__ = ("was_reused",)
+    __slots__ = ("was_reused", "writing")
 
-    def __init__(self) -> None:
+    def __init__(self, writing: Writing) -> None:
         self.was_reused = False
+        self.writing = writing
 
 
 class _Request(aiohttp.ClientRequest):
@@ -114,11 +119,16 @@ def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
         if isinstance(context.trace_request_ctx, _Line):
             context.trace_request_ctx.was_reused = True
 
+    async def written(_: Any, context: Any, __: Any) -> None:
+        if isinstance(context.trace_request_ctx, _Line):
+            context.trace_request_ctx.writing.awaits_answer = True
+
     async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
         clock.note(end.url.host or "", end.response.headers.get("Date"))
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)
+    tracing.on_request_chunk_sent.append(written)  # the head goes with the body's first bytes
     tracing.on_request_end.append(ended)
     return tracing
 
@@ -132,9 +142,11 @@ async def exchange(
     params: Mapping[str, str] | None = None,
     data: bytes | Mapping[str, str] | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
+    changes: bool = False,
 ) -> RawReply:
     """One request and its reply, of which at most `max_body_bytes` are read. Raises
-    `ExchangeFailed` when none comes, and when it is too late to ask (see `deadline`).
+    `ExchangeFailed` when none comes, and when it is too late to ask (see `deadline`). Of one that
+    `changes` something it is noted whether it was written, see `written`.
 
     A connection that was kept alive may be closed by the other side just when it is used again. If
     it ends before the first byte of a reply, the request is made once more at once, within the same
@@ -154,21 +166,28 @@ async def exchange(
             body = await _read(response, max_body_bytes)
             return RawReply(response.status, response.headers, body)
 
-    line = _Line()
+    writing = being_watched() if changes else Writing()
+    line = _Line(writing)
     try:
         async with asyncio.timeout(session.timeout.total):
             try:
-                return await ask(session, line)
+                reply = await ask(session, line)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 if not line.was_reused or _began(error) or session not in _fresh:
                     raise
+                writing.was_repeated = writing.awaits_answer
                 async with _fresh[session]() as fresh:
-                    return await ask(fresh, _Line())
+                    reply = await ask(fresh, _Line(writing))
     except TimeoutError:
-        raise ExchangeFailed("timeout", "no answer in time") from None
+        is_unclear = changes and writing.awaits_answer
+        raise ExchangeFailed("timeout", "no answer in time", is_unclear=is_unclear) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The type alone: the text of an error may hold the URL, and that the contact's identity.
-        raise ExchangeFailed("connection-failed", type(error).__name__) from None
+        raise ExchangeFailed(
+            "connection-failed", type(error).__name__, is_unclear=changes and writing.awaits_answer
+        ) from None
+    writing.awaits_answer = False
+    return reply
 
 
 def _began(error: Exception) -> bool:

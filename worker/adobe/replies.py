@@ -61,6 +61,8 @@ _CHARACTERS_OF_A_BATCH: Final = 200_000
 _LEAST_CHARACTERS: Final = 200
 """Read of all items of a batch together, and of each at least: a thousand with long texts would
 keep all other customers waiting."""
+_GATEWAYS_OWN: Final = frozenset({502, 504})
+"""A gateway says that it had no answer itself (RFC 9110, sections 15.6.3 and 15.6.5)."""
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
@@ -81,13 +83,15 @@ class NoProfile:
 @dataclass(frozen=True, slots=True)
 class Retryable:
     """`detail` is ours to show, see `words`; `retry_after_seconds` is what the endpoint asked for,
-    None when it said nothing.
+    None when it said nothing. `is_unclear`: nobody can tell from it whether Adobe has carried the
+    request out, or still will.
     """
 
     error: ErrorCode
     detail: str
     http_status: int | None = None
     retry_after_seconds: float | None = None
+    is_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +141,8 @@ def classify_many(
         return _failure(status, headers, document, key)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
-        return Retryable(
-            "adobe-unreadable", f"a reply to {count} messages without {count} items", status
-        )
+        detail = f"a reply to {count} messages without {count} items"
+        return Retryable("adobe-unreadable", detail, status, is_unclear=True)
     characters = max(_LEAST_CHARACTERS, _CHARACTERS_OF_A_BATCH // max(1, count))
     return [_item(one, key, characters) for one in responses]
 
@@ -169,7 +172,7 @@ def classify_lookup(
         # 422 is said of a missing merge policy or of a graph with too many identities: settings.
         kind = Retryable if status == 422 else Permanent
         return kind("lookup-rejected", shown_words(status, document, key), status)
-    return _failure(status, headers, document, key)
+    return _failure(status, headers, document, key, changes=False)
 
 
 def _found(status: int, document: Any) -> NoProfile | Retryable | None:
@@ -237,7 +240,10 @@ def _failure(
     document: Any,
     key: bytes,
     characters: int = MOST_CHARACTERS,
+    *,
+    changes: bool = True,
 ) -> Retryable | Permanent:
+    """`changes`: whether the request was one that changes something."""
     detail = shown_words(status, document, key, characters)
     if status in _MESSAGES_OWN_FAULT:
         fault = fault_of(raw_text(document, characters))
@@ -251,13 +257,14 @@ def _failure(
         error = "adobe-redirected"
     elif 400 <= status < 500:
         error = "adobe-not-found"
-    return Retryable(error, detail, status, _retry_after(headers, document))
+    is_unclear = changes and status in _GATEWAYS_OWN
+    return Retryable(error, detail, status, _retry_after(headers, document), is_unclear)
 
 
 def _item(item: object, key: bytes, characters: int) -> Accepted | Retryable | Permanent:
     """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
     if not isinstance(item, dict):
-        return Retryable("adobe-unreadable", "an item that is no object", 207)
+        return Retryable("adobe-unreadable", "an item that is no object", 207, is_unclear=True)
     code = item.get("statusCode")
     if code is None:
         code = item.get("status")
@@ -266,7 +273,7 @@ def _item(item: object, key: bytes, characters: int) -> Accepted | Retryable | P
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
     if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
-        return Retryable("adobe-unreadable", "an item of unknown status", 207)
+        return Retryable("adobe-unreadable", "an item of unknown status", 207, is_unclear=True)
     if code < 300:
         return _accepted(item, 207)
     return _failure(code, {}, item, key, characters)
@@ -279,7 +286,7 @@ def _accepted(document: object, status: int) -> Accepted | Retryable:
     if shown is not None or (isinstance(said, str) and _XACTION_ID.fullmatch(said)):
         return Accepted(shown)
     detail = "a success without a transaction id of Adobe's; something else may have answered"
-    return Retryable("adobe-unreadable", detail, status)
+    return Retryable("adobe-unreadable", detail, status, is_unclear=True)
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:

@@ -224,6 +224,8 @@ class DeadLetters:
             own[names.EPOCH] = epoch
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
+            if names.is_repeat(message.headers):
+                own[names.REPEAT] = 1
             queue = self._queues.retries
         properties = successor_of(message.properties, own)
         publishing = await self._publishing.get_underlay_channel()

@@ -18,6 +18,7 @@ ATTEMPTS: Final = "consent-attempts"
 FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
 ELAPSED: Final = "consent-elapsed"
 HANDED_OVER: Final = "consent-handed-over"
+REPEAT: Final = "consent-repeat"
 PARKS: Final = "consent-parks"
 PARKED: Final = "consent-parked"
 BLOCKED_SINCE: Final = "consent-blocked-since"
@@ -44,6 +45,7 @@ OWN_HEADERS: Final = frozenset(
         FIRST_ATTEMPT_AT,
         ELAPSED,
         HANDED_OVER,
+        REPEAT,
         PARKS,
         PARKED,
         BLOCKED_SINCE,
@@ -95,7 +97,8 @@ class RetryState:
     None while it meets neither. One that `is_handed_over` was published while the request of its
     last attempt had no answer yet. `served` are the integrations that need nothing of an event in
     doubt: each has had it, or has a copy of its own. `epoch` is that of the store of newest-wins
-    when a worker met the event first.
+    when a worker met the event first. One that `is_repeat` was accepted before, while an older
+    choice might still be carried out (see `ordering.unclear`).
     """
 
     integration_id: str | None = None
@@ -109,6 +112,7 @@ class RetryState:
     is_handed_over: bool = False
     served: tuple[str, ...] = ()
     epoch: str | None = None
+    is_repeat: bool = False
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -129,6 +133,7 @@ class RetryState:
             self.is_handed_over,
             self.served if blocked_since_ms is not None else (),
             self.epoch,
+            self.is_repeat,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -161,6 +166,9 @@ def read_retry_state(
         raise InvalidHeaders(f"{FIRST_ATTEMPT_AT} is required beside {ATTEMPTS}")
     if attempts and integration_id is None:
         raise InvalidHeaders(f"{INTEGRATION} is required beside {ATTEMPTS}")
+    is_repeat = _whole_number(headers, REPEAT, 1) == 1
+    if is_repeat and integration_id is None:
+        raise InvalidHeaders(f"{INTEGRATION} is required beside {REPEAT}")
     blocked_since_ms = _blocked_since(headers, now_ms)
     return RetryState(
         integration_id=integration_id,
@@ -174,6 +182,7 @@ def read_retry_state(
         is_handed_over=_whole_number(headers, HANDED_OVER, 1) == 1,
         served=_served(headers, blocked_since_ms),
         epoch=epoch_in(headers) or fresh.epoch,
+        is_repeat=is_repeat,
     )
 
 
@@ -203,6 +212,12 @@ def epoch_in(headers: Mapping[str, Any]) -> str | None:
     """
     said = headers.get(EPOCH)
     return said if isinstance(said, str) and _EPOCH.fullmatch(said) is not None else None
+
+
+def is_repeat(headers: Mapping[str, Any]) -> bool:
+    """Whether a message is a repeat, by a header of our own shape."""
+    said = headers.get(REPEAT)
+    return type(said) is int and said == 1
 
 
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,6 +257,8 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
         headers[HANDED_OVER] = 1
     if state.epoch is not None:
         headers[EPOCH] = state.epoch
+    if state.is_repeat:
+        headers[REPEAT] = 1
     return headers
 
 

@@ -19,13 +19,16 @@ import structlog
 from worker.adobe.deadline import Deadline, awake_or_not, is_too_late, until
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
+from worker.adobe.written import watched
 from worker.delivery.delivery import Delivery
 from worker.delivery.gap import gap_seconds
 from worker.delivery.gate import StoreGate
+from worker.delivery.repeats import plan_repeats, stamps_for
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.newest import Choices, Folded, Stamp, Verdict, fold
-from worker.ordering.store import ERASED, Claim, Contended, Granted, Settlement
+from worker.ordering.store import ERASED, UNCLEAR, Claim, Contended, Granted, Settlement
+from worker.ordering.unclear import mark_of
 from worker.transform.decision import Deliver, Identity
 from worker.transform.xdm import build_record, encode_message
 
@@ -92,6 +95,7 @@ class _Parcel:
         "deliveries",
         "folded",
         "granted",
+        "is_unclear",
         "message",
         "parts",
         "reply",
@@ -108,7 +112,7 @@ class _Parcel:
         self.folded = folded
         self.message: OutgoingMessage | None = None
         self.reply: Reply | Crashed | Untried | None = None
-        self.was_sent = False
+        self.is_unclear = self.was_sent = False
         self.parts: list[_Parcel] = []
 
     def mark_sent(self) -> None:
@@ -142,28 +146,49 @@ class _Parcel:
     def results(self) -> list[tuple[Delivery, Result]]:
         if self.parts:
             return [result for part in self.parts for result in part.results()]
+        is_accepted = isinstance(self.reply, Accepted)
+        stored, verdicts = self.granted.stored, self.folded.verdicts
+        plan_repeats(self.deliveries, verdicts, stored, is_accepted=is_accepted)
         return [
             (delivery, _result(verdict, self.reply))
-            for delivery, verdict in zip(self.deliveries, self.folded.verdicts, strict=True)
+            for delivery, verdict in zip(self.deliveries, verdicts, strict=True)
         ]
 
-    def written(self) -> Mapping[str, Stamp]:
+    def accepted(self) -> Mapping[str, Stamp]:
         """The stamps of what Adobe accepted."""
         if self.parts:
-            return {path: stamp for part in self.parts for path, stamp in part.written().items()}
+            return {path: stamp for part in self.parts for path, stamp in part.accepted().items()}
         return self.folded.written if isinstance(self.reply, Accepted) else {}
 
-    def settlement(self) -> Settlement:
-        return Settlement(self.user, self.granted.lease, self.written(), self.was_sent)
+    def unclear(self) -> list[Deliver]:
+        """The choices that Adobe may have got, or get later, without an answer."""
+        if self.parts:
+            return [one for part in self.parts for one in part.unclear()]
+        if not self.is_unclear:
+            return []
+        pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
+        return [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+
+    def settlement(self, unclear_ms: int) -> Settlement:
+        written = self.accepted()
+        if unclear := self.unclear():
+            known = self.granted.stored.get(UNCLEAR)
+            written = {**written, UNCLEAR: mark_of(unclear, unclear_ms, known)}
+        return Settlement(self.user, self.granted.lease, written, self.was_sent)
 
 
 class Courier:
-    """`attempt_seconds` bounds one round, so that a lease outlives it."""
+    """`attempt_seconds` bounds one round, so that a lease outlives it. A request without a valid
+    answer may be carried out for `unclear_seconds` more.
+    """
 
-    def __init__(self, sender: Sender, gate: StoreGate, attempt_seconds: float) -> None:
+    def __init__(
+        self, sender: Sender, gate: StoreGate, attempt_seconds: float, unclear_seconds: float
+    ) -> None:
         self._sender = sender
         self._gate = gate
         self._attempt_seconds = attempt_seconds
+        self._unclear_ms = round(unclear_seconds * 1000)
 
     async def deliver(
         self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
@@ -203,7 +228,7 @@ class Courier:
         for parcel in wanted:
             if len(parcel.deliveries) > 1 and _is_messages_fault(parcel.reply):
                 await self._take_apart(integration, parcel, slots, deadline)
-        await self._settle(integration, [one.settlement() for one in parcels])
+        await self._settle(integration, [one.settlement(self._unclear_ms) for one in parcels])
         for parcel in parcels:
             results.extend(parcel.results())
         return results
@@ -217,9 +242,9 @@ class Courier:
         if after_success == after_failure:
             await self._gate.settle(integration.id, settlements, after_success)
             return
-        written = [one for one in settlements if one.written]
-        await self._gate.settle(integration.id, written, after_success)
-        rest = [one for one in settlements if not one.written]
+        accepted = [one for one in settlements if any(path != UNCLEAR for path in one.written)]
+        await self._gate.settle(integration.id, accepted, after_success)
+        rest = [one for one in settlements if one not in accepted]
         await self._gate.settle(integration.id, rest, after_failure)
 
     async def _take_apart(
@@ -236,7 +261,7 @@ class Courier:
             if part.folded.attributes:
                 sendable = [part] if part.encode(integration) else []
                 await self._send(integration, sendable, slots, deadline)
-            stored = {**stored, **part.written()}
+            stored = {**stored, **part.accepted()}
             parcel.parts.append(part)
 
     async def _existing(
@@ -288,19 +313,23 @@ class Courier:
         replies: list[Accepted | Retryable | Permanent] | Retryable | Permanent
         if len(parcels) > 1 and size > MAX_REQUEST_BYTES:
             replies = Permanent("adobe-rejected", "too large for one request")
+            was_repeated = False
         else:
-            try:
-                async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
-                    if is_too_late():  # a timer that has expired is heard only at a pause
-                        raise TimeoutError
+            with watched() as writing:
+                try:
+                    async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
+                        if is_too_late():  # a timer that has expired is heard only at a pause
+                            raise TimeoutError
+                        for parcel in parcels:
+                            parcel.was_sent = True
+                            parcel.mark_sent()
+                        replies = await self._sender.send(integration, messages)
+                except TimeoutError:
                     for parcel in parcels:
-                        parcel.was_sent = True
-                        parcel.mark_sent()
-                    replies = await self._sender.send(integration, messages)
-            except TimeoutError:
-                for parcel in parcels:
-                    parcel.reply = parcel.late()
-                return
+                        parcel.reply = parcel.late()
+                        parcel.is_unclear = writing.awaits_answer
+                    return
+            was_repeated = writing.was_repeated
         if len(parcels) > 1 and _is_messages_fault(replies):
             middle = len(parcels) // 2
             await self._send(integration, parcels[:middle], slots, deadline)
@@ -309,6 +338,8 @@ class Courier:
         each = replies if isinstance(replies, list) else [replies] * len(parcels)
         for parcel, reply in zip(parcels, each, strict=True):
             parcel.reply = reply
+            is_unclear = isinstance(reply, Retryable) and reply.is_unclear
+            parcel.is_unclear = is_unclear or was_repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,15 +370,16 @@ def _parcel(
             )
             for one in choices
         ]
-    return _Parcel(group, granted, fold(choices, granted.stored), user)
+    stored = stamps_for(group, choices, granted.stored)
+    return _Parcel(group, granted, fold(choices, stored), user)
 
 
 def _claimed(integration: Integration, group: list[Delivery]) -> tuple[str, ...] | set[str]:
     if integration.replaces_record:
-        return (_WHOLE_RECORD, ERASED)
+        return (_WHOLE_RECORD, ERASED, UNCLEAR)
     if len(group) == 1:
-        return (*group[0].choice.attributes, ERASED)
-    return {path for one in group for path in one.choice.attributes} | {ERASED}
+        return (*group[0].choice.attributes, ERASED, UNCLEAR)
+    return {path for one in group for path in one.choice.attributes} | {ERASED, UNCLEAR}
 
 
 def _is_messages_fault(reply: object) -> bool:

@@ -19,7 +19,8 @@ class Delivery:
     its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
     messages in one request. It `is_due` when an attempt was made before. Once it `was_sent`, Adobe
     may have seen it; one that `is_handed_over` has a successor that will be tried again, whatever
-    becomes of the request under way.
+    becomes of the request under way. One that Adobe has accepted is sent again after
+    `repeat_seconds`, if that is not None: an older choice may still be carried out until then.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Delivery:
         "is_due",
         "is_handed_over",
         "message",
+        "repeat_seconds",
         "state",
         "user",
         "was_sent",
@@ -53,6 +55,7 @@ class Delivery:
         self.user = user
         self.is_alone = is_alone
         self.is_handed_over = self.was_sent = False
+        self.repeat_seconds: float | None = None
         self.began = self.attempt_began = time.monotonic()
         self.batch_limit = ANY_BATCH
         self.is_due = state.attempts_made > 0

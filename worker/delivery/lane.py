@@ -533,7 +533,8 @@ class Lane:
 
 def _may_be_handed_over(delivery: Delivery) -> bool:
     # A suspect, too: what takes its worker down does so long before this.
-    return delivery.was_sent and delivery.message.is_ours
+    # A repeat finds no end by its stamp, as the copy of another event does: it would be sent again.
+    return delivery.was_sent and delivery.message.is_ours and not delivery.state.is_repeat
 
 
 def _is_held(delivery: Delivery) -> bool:

@@ -89,6 +89,10 @@ class Dead:
 
 Outcome = Skipped | Retried | Parked | Dead
 
+RepeatEnd = SkipReason | Literal["repeated"]
+"""How a repeat ended, which is no second outcome of its event: Adobe has accepted it once more, or
+nothing was to be done. One that is given up is `Dead`."""
+
 ReturnKind = Literal["retry", "parked"]
 """What came out of the delay, by the queue that it came to: `retry` is due for its next attempt (or
 was parked as busy), `parked` was held back for any other reason."""

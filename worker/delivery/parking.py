@@ -138,6 +138,7 @@ class Parking:
             properties.headers = (properties.headers or {}) | due | to.headers
         else:
             own = gathered.own | {names.BUNDLE: count} | due | to.headers
+            own.pop(names.REPEAT, None)  # of one event in it, which says so itself
             properties = successor_of(Basic.Properties(), own)
             body = pack(gathered.packed)
         gathered.kind.session.publish(

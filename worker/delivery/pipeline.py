@@ -59,6 +59,7 @@ from worker.delivery.outcome import (
     Outcome,
     Parked,
     ParkReason,
+    RepeatEnd,
     Retried,
     ReturnKind,
     Skipped,
@@ -120,6 +121,10 @@ class Observer(Protocol):
         self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]
     ) -> None: ...
     def delivered_late(self, integration_id: str, delivery: Delivery) -> None: ...
+    def repeat_planned(self, integration_id: str, event_id: str, delay_seconds: float) -> None: ...
+    def repeat_ended(
+        self, integration_id: str, event_id: str, end: RepeatEnd, seconds: float
+    ) -> None: ...
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None: ...
     def came_back(self, kind: ReturnKind, late_seconds: float) -> None: ...
     def blocked(self, integration_id: str, failure: Failure) -> None: ...
@@ -130,7 +135,8 @@ class Observer(Protocol):
 class Limits:
     """`max_event_bytes` of a body; `poison_after` returns of a message that was handled alone;
     seconds between two probes of a blocked integration, and until its events are given up; events
-    that one integration may have in requests at a time.
+    that one integration may have in requests at a time; due retries in hand; seconds for which a
+    request without a valid answer may still be carried out.
     """
 
     max_event_bytes: int
@@ -139,6 +145,7 @@ class Limits:
     block_patience_seconds: float = 86_400.0
     events_in_flight: int = 500
     retries_in_hand: int = 2_000
+    unclear_seconds: float = 120.0
 
 
 class Pipeline:
@@ -174,7 +181,8 @@ class Pipeline:
         self._jitter = jitter
         self._gate = gate
         self._epochs = gate.epochs
-        self._courier = Courier(sender, gate, policy.attempt_timeout_seconds)
+        attempt_seconds = policy.attempt_timeout_seconds
+        self._courier = Courier(sender, gate, attempt_seconds, limits.unclear_seconds)
         self._pace = RequestPace()
         self._parking = Parking(delay, self._now_ms)
         self._hourly = Hourly()
@@ -213,9 +221,7 @@ class Pipeline:
     def _take(self, message: Incoming) -> None:
         returns = 0
         if message.headers:  # a fresh event has none
-            self._note_lateness(message)
-            if names.EPOCH in message.headers:
-                self._note_epoch(message)
+            self._note_return(message)
             if names.BUNDLE in message.headers:
                 self._opening.add(message)
                 return
@@ -249,6 +255,12 @@ class Pipeline:
             self._route_named(message, state, state.integration_id, envelope, is_alone)
         else:
             self._route(message, state, envelope, is_alone)
+
+    def _note_return(self, message: Incoming) -> None:
+        """See what the headers of a message say beside its state."""
+        if names.EPOCH in message.headers:
+            self._note_epoch(message)
+        self._note_lateness(message)
 
     def _note_lateness(self, message: Incoming) -> None:
         """Tell how late a message comes out of the delay, the first time that it is handed out."""
@@ -484,7 +496,7 @@ class Pipeline:
             self._park_in_doubt(message, served, envelope, reason, doubt)
         elif (
             state.blocked_since_ms is not None
-            and not state.attempts_made
+            and not (state.attempts_made or state.is_repeat)
             and self._ids_beyond(state.served, organization_id)
         ):
             # It was never tried, and its integration may have got another id while it waited.
@@ -544,7 +556,7 @@ class Pipeline:
             return
         decision = decide(integration, envelope, self._now_ms())
         if isinstance(decision, Skip):
-            self._skip(message, integration.id, Skipped(decision.reason), envelope.event_id)
+            self._skip(message, integration.id, Skipped(decision.reason), envelope.event_id, state)
             return
         if isinstance(decision, Early):
             self._park_early(message, state, integration, decision, envelope.event_id)
@@ -611,9 +623,12 @@ class Pipeline:
                 lane.suspicion.accepted()
                 if delivery.is_handed_over:
                     accepted_late.append((delivery, result))
+                    continue
+                if delivery.state.is_repeat:
+                    self._end_repeat(delivery, "repeated")
                 else:
                     accepted.append((delivery, result))
-                    delivery.message.settle()
+                self._settle(lane, delivery)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 self._conclude_one(lane, delivery, result, jitter)
         if accepted:
@@ -640,9 +655,10 @@ class Pipeline:
                 # Its request succeeded after all. Told only now: told then, there would be a second
                 # outcome where a newer choice comes between, or the stamp is lost.
                 self._observer.delivered_late(lane.integration.id, delivery)
-                delivery.message.settle()
+                self._settle(lane, delivery)
             case Superseded() | Duplicate() | Erased() | NoProfile():
-                self._skip_delivery(delivery, Skipped(_SKIP_REASONS[type(result)]))
+                self._tell_skipped(delivery, _SKIP_REASONS[type(result)])
+                self._settle(lane, delivery)
             case Busy():
                 self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))
             case Permanent(fault=fault) if lane.suspicion.concerns(fault):
@@ -660,6 +676,19 @@ class Pipeline:
             case Crashed(name):
                 failure = Failure("unexpected-error", name)
                 self._hand_on(delivery, Dead("unexpected-error", failure), attempted=True)
+
+    def _settle(self, lane: Lane, delivery: Delivery) -> None:
+        """Acknowledge at once; or, what is to be repeated, when a copy is confirmed that comes back
+        when no older choice can be carried out any more.
+        """
+        seconds = delivery.repeat_seconds
+        if seconds is None:
+            delivery.message.settle()
+            return
+        integration_id, replays = lane.integration.id, delivery.state.replays
+        self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
+        own = write_retry_state(RetryState(integration_id, replays=replays, is_repeat=True))
+        self._publish_delayed(delivery.message, own, seconds, lane.confirming(delivery))
 
     def _suspect_setup(
         self, lane: Lane, delivery: Delivery, refusal: Permanent, jitter: float
@@ -869,15 +898,30 @@ class Pipeline:
         self._publish(message, "", self._queues.suspects, own, message.settle)
 
     def _skip(
-        self, message: Incoming, integration_id: str, outcome: Skipped, event_id: str
+        self,
+        message: Incoming,
+        integration_id: str,
+        outcome: Skipped,
+        event_id: str,
+        state: RetryState = FRESH,
     ) -> None:
-        self._tell(integration_id, outcome, time.monotonic(), event_id)
+        if state.is_repeat:
+            self._observer.repeat_ended(integration_id, event_id, outcome.reason, 0.0)
+        else:
+            self._tell(integration_id, outcome, time.monotonic(), event_id)
         message.settle()
 
-    def _skip_delivery(self, delivery: Delivery, outcome: Skipped) -> None:
+    def _tell_skipped(self, delivery: Delivery, reason: SkipReason) -> None:
+        if delivery.state.is_repeat:
+            self._end_repeat(delivery, reason)
+        else:
+            event_id = delivery.choice.event_id
+            self._tell(delivery.integration.id, Skipped(reason), delivery.began, event_id)
+
+    def _end_repeat(self, delivery: Delivery, end: RepeatEnd) -> None:
+        seconds = time.monotonic() - delivery.began
         event_id = delivery.choice.event_id
-        self._tell(delivery.integration.id, outcome, delivery.began, event_id)
-        delivery.message.settle()
+        self._observer.repeat_ended(delivery.integration.id, event_id, end, seconds)
 
     def _tell(self, integration_id: str, outcome: Outcome, began: float, event_id: str) -> None:
         self._observer.outcome(integration_id, outcome, time.monotonic() - began, event_id)

@@ -40,11 +40,14 @@ def check_mapping_value(value: str) -> None:
 
 
 def check_attribute_path(path: str) -> None:
-    """Raise ValueError unless `path` is dotted names without blanks, such as `_tenant.a.b`."""
+    """Raise ValueError unless `path` is dotted names without blanks, such as `_tenant.a.b`. Signs
+    alone are no name: they have meanings of their own in the state of newest-wins.
+    """
     steps = path.split(".")
     if len(steps) > _MOST_STEPS:
         raise ValueError(f"must be at most {_MOST_STEPS} names deep")
-    if any(not step or step != step.strip() for step in steps):
+    is_name = any(character.isalnum() for character in path)
+    if not is_name or any(not step or step != step.strip() for step in steps):
         raise ValueError("must be names joined by single dots, such as _tenant.consents.newsletter")
 
 

@@ -25,6 +25,13 @@ class Metrics:
             buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
+        self._repeats = Counter(
+            "consent_repeats_total",
+            "Accepted events that are sent again, since an older choice may be carried out late: "
+            "planned, and how they ended.",
+            ["integration", "result"],
+            registry=self.registry,
+        )
         self._lateness = Histogram(
             "consent_lateness_seconds",
             "Seconds that what waited in the delay came back late, by kind: retry or parked.",
@@ -101,6 +108,10 @@ class Metrics:
     def count_lateness(self, kind: ReturnKind, seconds: float) -> None:
         """Count a message that came back from the delay so late."""
         self._lateness.labels(kind).observe(seconds)
+
+    def count_repeat(self, integration_id: str, result: str) -> None:
+        """Count a repeat that is `planned`, or how it ended."""
+        self._repeats.labels(integration_id, result).inc()
 
     def forget_lanes(self) -> None:
         """Before all lanes that there are tell theirs anew."""

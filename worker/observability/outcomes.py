@@ -11,7 +11,16 @@ import structlog
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
-from worker.delivery.outcome import Dead, Failure, Outcome, Parked, ParkReason, Retried, ReturnKind
+from worker.delivery.outcome import (
+    Dead,
+    Failure,
+    Outcome,
+    Parked,
+    ParkReason,
+    RepeatEnd,
+    Retried,
+    ReturnKind,
+)
 from worker.observability.metrics import Metrics, describe
 from worker.redaction import shown_id
 
@@ -124,6 +133,31 @@ class OutcomeLog:
                 xaction_id=None,
                 seconds=round(seconds, 4),
             )
+
+    def repeat_planned(self, integration_id: str, event_id: str, delay_seconds: float) -> None:
+        """Told of an accepted event that is sent again, when no older choice can be carried out
+        any more.
+        """
+        self._metrics.count_repeat(integration_id, "planned")
+        self._log.info(
+            "repeat.planned",
+            integration=integration_id,
+            event_id=shown_id(event_id),
+            delay_seconds=round(delay_seconds, 3),
+        )
+
+    def repeat_ended(
+        self, integration_id: str, event_id: str, end: RepeatEnd, seconds: float
+    ) -> None:
+        """Told of its end, which is no outcome of the event: that one has had its own."""
+        self._metrics.count_repeat(integration_id, end)
+        self._log.info(
+            "repeat.ended",
+            integration=integration_id,
+            event_id=shown_id(event_id),
+            result=end,
+            seconds=round(seconds, 4),
+        )
 
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None:
         """A bundle of parked events is parked once more, unopened."""

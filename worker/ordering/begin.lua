@@ -8,6 +8,9 @@
 -- Answer, for each user: {1, stamp or nil for each attribute, and again from the second hash}, or
 -- {0, ms to wait, 1 if held}.
 --
+-- A mark (path '?', see worker/ordering/unclear.py) is stored with the time at which it is over, and
+-- answered with the ms that are left.
+--
 -- A key of another type than ours concerns its own user alone: its content counts as unknown.
 
 local owner, lease, lease_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -15,6 +18,7 @@ local answers, at = {}, 4
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_BUSY_MS = 500, 600000
 local LONGEST_BUSY_BYTES, LONGEST_STAMP_BYTES = 64, 1024
+local UNCLEAR, LONGEST_MARK_MS = '?', 600000
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
 -- store: to take it for "nothing is known" would let an older choice replace a newer one.
@@ -49,6 +53,17 @@ local function busy_of(key)
   return left, busy
 end
 
+-- What is no mark of ours becomes an empty text, as below.
+local function with_ms_left(mark)
+  local time, rest = string.match(mark, '^(%d+)(.*)$')
+  if not time then
+    return ''
+  end
+  local now = redis.call('TIME')
+  local left = tonumber(time) - tonumber(now[1]) * 1000 - math.floor(tonumber(now[2]) / 1000)
+  return left > LONGEST_MARK_MS and '' or string.format('%.0f', left) .. rest
+end
+
 -- In portions, since Lua unpacks only some thousands of values at once.
 local function add_stamps(found, size, key, first, count)
   for from = first, first + count - 1, PORTION do
@@ -59,7 +74,12 @@ local function add_stamps(found, size, key, first, count)
       -- An empty text is no stamp: whoever reads it counts it as unreadable.
       local value = is_lost and '' or some[j]
       size = size + 1
-      found[size] = value and #value > LONGEST_STAMP_BYTES and '' or value
+      if value and #value > LONGEST_STAMP_BYTES then
+        value = ''
+      elseif value and ARGV[from + j - 1] == UNCLEAR then
+        value = with_ms_left(value)
+      end
+      found[size] = value
     end
   end
 end

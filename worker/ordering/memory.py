@@ -16,6 +16,7 @@ from worker.ordering.store import (
     ERASED,
     REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
+    UNCLEAR,
     Claim,
     Contended,
     Granted,
@@ -101,6 +102,8 @@ class MemoryStore:
                 if user.expires_at > now:
                     known = zip(user.paths, user.stamps, strict=True)
                     stored = {path: stamp for path, stamp in known if path in attributes}
+                    if UNCLEAR in stored:
+                        stored[UNCLEAR] = _later(stored[UNCLEAR], -now)
                 else:
                     user.paths = user.stamps = ()
             self._last_lease += 1
@@ -178,7 +181,8 @@ class MemoryStore:
     ) -> None:
         stamps = dict(zip(user.paths, user.stamps, strict=True)) if user.expires_at > now else {}
         user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
-        for path, stamp in written.items():
+        for path, given in written.items():
+            stamp = _later(given, now) if path == UNCLEAR else given
             known = stamps.get(path)
             if known is None or stamp > known:
                 stamps[path] = stamp
@@ -211,6 +215,10 @@ class MemoryStore:
             del users[coldest]
         user = users[key] = _User()
         return user
+
+
+def _later(mark: Stamp, seconds: float) -> Stamp:
+    return mark._replace(time_ms=mark.time_ms + round(seconds * 1000))
 
 
 def _key(integration_id: str, user: str) -> str:

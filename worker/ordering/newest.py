@@ -145,10 +145,15 @@ def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:
 
 def _alone(event: Choices) -> Folded:
     """The commonest case, apart because of its cost."""
-    attributes = event.attributes
+    return Folded(event.attributes, (Verdict.CONTRIBUTES,), stamps_of(event))
+
+
+def stamps_of(event: Choices) -> dict[str, Stamp]:
+    """The stamp of each of its attributes, as it is stored once the event is accepted."""
     other, refusal = _pair(event)
-    written = {path: refusal if is_refusal(value) else other for path, value in attributes.items()}
-    return Folded(attributes, (Verdict.CONTRIBUTES,), written)
+    return {
+        path: refusal if is_refusal(value) else other for path, value in event.attributes.items()
+    }
 
 
 def _pair(event: Choices) -> _Pair:

@@ -33,6 +33,7 @@ from worker.ordering.store import (
     ERASED,
     REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
+    UNCLEAR,
     Claim,
     Contended,
     Granted,
@@ -41,6 +42,7 @@ from worker.ordering.store import (
     Timing,
     tombstone,
 )
+from worker.ordering.unclear import merged
 from worker.ordering.users import Marks, both_digests
 
 log = structlog.get_logger(__name__)
@@ -267,7 +269,8 @@ class RedisStore:
             except ValueError:
                 self._tell_unreadable(claim.user)
             else:
-                stored[path] = max(stamp, stored.get(path, stamp))
+                known = stored.get(path, stamp)
+                stored[path] = merged(stamp, known) if path == UNCLEAR else max(stamp, known)
         return Granted(lease, stored)
 
     def _tell_unreadable(self, user: str) -> None:

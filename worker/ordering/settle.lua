@@ -5,6 +5,9 @@
 --       epoch; then for each user the number of the lease, 1 if anything was sent, how many stamps
 --       follow, and for each its path and the stamp.
 --
+-- The stamp of a mark (path '?', see worker/ordering/unclear.py) comes with the ms for which it holds,
+-- and is stored with the time at which it is over.
+--
 -- What is there and can't be read, or is of another type than ours, is replaced. What stands under a
 -- user's other digest moves to the first one.
 
@@ -12,6 +15,7 @@ local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[
 local at = 5
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_STAMP_BYTES, MOST_STAMPS = 500, 1024, 2000
+local UNCLEAR = '?'
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
 -- store: to take it for "nothing is known" would let an older choice replace a newer one.
@@ -78,6 +82,13 @@ local function is_newer(a, b)
   return is_greater(a_id, b_id)
 end
 
+local function with_end(mark)
+  local ms, rest = string.match(mark, '^(-?%d+)(.*)$')
+  local now = redis.call('TIME')
+  local at_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) + tonumber(ms)
+  return string.format('%.0f', at_ms) .. rest
+end
+
 local function write_some(key, first, count)
   local paths = {}
   for i = 0, count - 1 do
@@ -90,6 +101,9 @@ local function write_some(key, first, count)
   end
   for i, path in ipairs(paths) do
     local stamp = ARGV[first + 2 * i - 1]
+    if path == UNCLEAR then
+      stamp = with_end(stamp)
+    end
     if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
       newer[#newer + 1] = stamp

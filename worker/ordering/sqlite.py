@@ -19,11 +19,13 @@ import structlog
 from worker.ordering.commits import Commits
 from worker.ordering.newest import Stamp
 from worker.ordering.secret import SecretRefused, mark_after
+from worker.ordering.sqlite_epoch import SqliteEpochs
 from worker.ordering.store import (
     ERASED,
     LONGEST_LEASE_SECONDS,
     REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
+    UNCLEAR,
     Claim,
     Contended,
     Granted,
@@ -32,6 +34,7 @@ from worker.ordering.store import (
     Timing,
     tombstone,
 )
+from worker.ordering.unclear import merged
 from worker.ordering.users import Marks, both_digests
 
 log = structlog.get_logger(__name__)
@@ -81,6 +84,7 @@ class SqliteStore:
     ) -> None:
         self.unreadable_values = 0
         self._commits = Commits(path, _SCHEMA)
+        self.epochs = SqliteEpochs(self._commits, wall_clock)
         self._timing = timing
         self._clock = clock
         self._wall_clock = wall_clock
@@ -264,8 +268,14 @@ class SqliteStore:
             elif row.expires_at_ms > now_ms:
                 for path in claim.attributes:
                     stamp = _decoded(row.stamps.get(path))
-                    if stamp is not None:
-                        stored[path] = max(stamp, stored.get(path, stamp))
+                    if stamp is None:
+                        continue
+                    known = stored.get(path)
+                    if path == UNCLEAR:
+                        left = _later(stamp, -now_ms)
+                        stored[path] = left if known is None else merged(left, known)
+                    else:
+                        stored[path] = stamp if known is None else max(stamp, known)
         return Granted(lease, stored)
 
     def _starts_gap(self, integration_id: str, one: Settlement, now: float) -> bool:
@@ -353,7 +363,10 @@ def _write(
             kept_until_ms = max(kept_until_ms, row.expires_at_ms)
             _merge(stamps, {path: _decoded(text) for path, text in row.stamps.items()})
     if settlement.written:
-        _merge(stamps, settlement.written)
+        written = dict(settlement.written)
+        if UNCLEAR in written:
+            written[UNCLEAR] = _later(written[UNCLEAR], now_ms)
+        _merge(stamps, written)
         kept_until_ms = max(kept_until_ms, expires_at_ms)  # a tombstone is kept for longer
     texts = {path: stamp.encode() for path, stamp in stamps.items()}
     _put(file, first, _Row(texts, free_at_ms or busy_until_ms, kept_until_ms))
@@ -377,6 +390,10 @@ def _put(file: sqlite3.Connection, key: str, row: _Row) -> None:
 
 def _keys(integration_id: str, user: str) -> list[str]:
     return [f"{integration_id} {one}" for one in both_digests(user) if one]
+
+
+def _later(mark: Stamp, by_ms: int) -> Stamp:
+    return mark._replace(time_ms=mark.time_ms + by_ms)
 
 
 def _decoded(text: object) -> Stamp | None:

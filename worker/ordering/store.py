@@ -27,6 +27,10 @@ LONGEST_LEASE_SECONDS: Final = 600.0
 ERASED: Final = "!"
 """No attribute's path. A stamp there is a tombstone: the user's choices until its time are erased.
 Whoever claims this path beside the attributes is told of it."""
+UNCLEAR: Final = "?"
+"""No attribute's path. A stamp there is a mark of an unclear answer, see `unclear`. Written, its
+`time_ms` says for how many ms from now on it holds; granted, how many are left, none or less when
+it is over. The store keeps the time between, so the workers' clocks need not agree."""
 REMEMBERED_AT_MOST: Final = 100_000
 REMEMBERED_CHARACTERS: Final = 2048
 """Bounds of what is remembered of integrations."""
@@ -140,8 +144,8 @@ class NewestStore(Protocol):
     async def erase(
         self, integration_id: str, user: str, before_ms: int, kept_seconds: float
     ) -> None:
-        """Forget the stamps of a user, and leave a tombstone, see `ERASED`, for at least so long.
-        The caller holds the user. The later of two tombstones stays.
+        """Forget the stamps and the mark of a user, and leave a tombstone, see `ERASED`, for at
+        least so long. The caller holds the user. The later of two tombstones stays.
         """
         ...
 

@@ -24,7 +24,8 @@ class Fault:
     """`times` calls or `seconds` from now; None is without end. `key` is an id, or `*` for all.
 
     A `body` that is text is sent as it is, anything else as JSON. `partial` refuses every second
-    message of a batch with `status`, and takes the others.
+    message of a batch with `status`, and takes the others. With `applied_after_ms` a `collection`
+    call is carried out so long after it came, whatever it was answered, and not before.
     """
 
     target: FaultTarget
@@ -34,6 +35,7 @@ class Fault:
     retry_after: str | None = None
     body: Any = None
     latency_ms: float = 0.0
+    applied_after_ms: float | None = None
     times: int | None = None
     seconds: float | None = None
     id: str = ""
@@ -74,7 +76,7 @@ class Faults:
             raise InvalidFault("key must be text")
         if not isinstance(fault.status, int) or not 200 <= fault.status <= 599:
             raise InvalidFault("status must be a whole number from 200 to 599")
-        for name in ("latency_ms", "times", "seconds"):
+        for name in ("latency_ms", "applied_after_ms", "times", "seconds"):
             if not isinstance(getattr(fault, name), int | float | None):
                 raise InvalidFault(f"{name} must be a number")
         fault.id = f"fault-{next(self._numbers)}"

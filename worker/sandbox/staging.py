@@ -7,9 +7,11 @@ from collections.abc import Set as AbstractSet
 
 from aiohttp import web
 
-from worker.sandbox.answers import json_answer
+from worker.sandbox.answers import json_answer, parsed_or_text
 from worker.sandbox.collection import Refusal, refusal_body
 from worker.sandbox.faults import Fault, FaultTarget
+from worker.sandbox.journal import named_flow_id
+from worker.sandbox.late import take_in_later
 from worker.sandbox.state import STATE
 
 INVALID_SECRET = {
@@ -25,6 +27,11 @@ async def meet_fault(
     fault = request.app[STATE].faults.take(target, keys)
     if fault is None:
         return None
+    applied_after_ms = fault.applied_after_ms if target == "collection" else None
+    if applied_after_ms is not None:
+        document = parsed_or_text(await request.read())
+        inlet, seconds = request.match_info["inlet"], applied_after_ms / 1000
+        take_in_later(request.app[STATE], inlet, named_flow_id(request), document, seconds)
     if fault.latency_ms:
         await asyncio.sleep(fault.latency_ms / 1000)
     match fault.kind:
@@ -44,7 +51,7 @@ async def meet_fault(
             return json_answer(refusal_body(Refusal(403, "Ims service token is invalid")), 403)
         case _:
             pass
-    return fault
+    return fault if applied_after_ms is None else json_answer({}, 504)
 
 
 def reset(request: web.Request) -> None:

@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import (
     ERASED,
     REMEMBERED_CHARACTERS,
+    UNCLEAR,
     Claim,
     Contended,
     Granted,
@@ -47,7 +49,13 @@ stamps = st.builds(
     # Sorted by their characters, by their bytes and by most locales these differ.
     st.sampled_from(["", "a", "B", "ab", "_a", "é", "\x00", "a\nb", "\uffff", "\U00010000"]),
 )
-written = st.dictionaries(st.sampled_from(ATTRIBUTES), stamps)
+# No two ends of marks are near each other but those of the same mark.
+marks = st.sampled_from([Stamp(30_000, 1, False, "a"), Stamp(125_000, -1, False, "b")])
+written = st.builds(
+    dict[str, Stamp].__or__,
+    st.dictionaries(st.sampled_from(ATTRIBUTES), stamps),
+    st.dictionaries(st.just(UNCLEAR), marks),
+)
 users = st.sampled_from(["lena", "emil"])
 remembered = st.lists(
     st.sampled_from(
@@ -60,7 +68,7 @@ remembered = st.lists(
     max_size=3,
 )
 claims = st.builds(
-    Claim, users, st.lists(st.sampled_from((*ATTRIBUTES, ERASED)), unique=True).map(tuple)
+    Claim, users, st.lists(st.sampled_from((*ATTRIBUTES, ERASED, UNCLEAR)), unique=True).map(tuple)
 )
 
 
@@ -143,7 +151,11 @@ class Stores(RuleBasedStateMachine):
                 assert isinstance(one, Granted)
                 assert isinstance(other, Granted)
                 assert isinstance(third, Granted)
-                assert one.stored == other.stored == third.stored == expected
+                assert one.stored == third.stored == expected
+                assert _without_ms_of_mark(other.stored) == _without_ms_of_mark(expected)
+                if UNCLEAR in expected:
+                    left_ms = expected[UNCLEAR].time_ms
+                    assert other.stored[UNCLEAR].time_ms == pytest.approx(left_ms, abs=5000)
                 self.leases.append(Lease(claim.user, worker, one.lease, other.lease, third.lease))
 
     def _begin(self, claim: Claim) -> Contended | dict[str, Stamp]:
@@ -154,7 +166,8 @@ class Stores(RuleBasedStateMachine):
         user.busy_until, user.lease = self.now + LEASE, len(self.leases)
         if user.expires_at <= self.now:
             user.stamps = {}
-        return {path: user.stamps[path] for path in claim.attributes if path in user.stamps}
+        known = {path: user.stamps[path] for path in claim.attributes if path in user.stamps}
+        return _moved(known, -self.now)
 
     @rule(data=st.data(), written=written, sent=st.booleans())
     def settle(self, data: st.DataObject, written: dict[str, Stamp], sent: bool) -> None:
@@ -170,6 +183,7 @@ class Stores(RuleBasedStateMachine):
         self.runner.run(self.file.settle("shop", [in_file], self.gap))
         self.runner.run(self.workers[lease.worker].settle("shop", [of_redis], self.gap))
         user = self.model[lease.user]
+        written = _moved(written, self.now)
         if written:
             kept = user.stamps if user.expires_at > self.now else {}
             user.stamps = {
@@ -219,9 +233,29 @@ class Stores(RuleBasedStateMachine):
                 self.inspector.pexpire(key, left)
             else:
                 self.inspector.delete(key)
+            if self.inspector.type(key) == b"hash" and (mark := self.inspector.hget(key, UNCLEAR)):
+                stamp = Stamp.decode(mark.decode())
+                earlier = stamp._replace(time_ms=stamp.time_ms - seconds * 1000)
+                self.inspector.hset(key, UNCLEAR, earlier.encode())
         integrations = f"{self.namespace}:integrations"
         for one in self.inspector.zrange(integrations, 0, -1):
             self.inspector.zincrby(integrations, -seconds, one)
+
+
+def _moved(stamps: dict[str, Stamp], seconds: float) -> dict[str, Stamp]:
+    """With the time of the mark, if there is one, so much later."""
+    moved = dict(stamps)
+    if UNCLEAR in moved:
+        mark = moved[UNCLEAR]
+        moved[UNCLEAR] = mark._replace(time_ms=mark.time_ms + round(seconds * 1000))
+    return moved
+
+
+def _without_ms_of_mark(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
+    return {
+        path: stamp._replace(time_ms=0) if path == UNCLEAR else stamp
+        for path, stamp in stamps.items()
+    }
 
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown

@@ -140,7 +140,7 @@ async def test_a_woken_worker_sends_nothing_of_an_attempt_that_is_over(upserts: 
         )
         client = AdobeClient(session, LOCAL, ims_url=f"{url}/token", platform_url=url)
         store = _SlowStore(Timing())
-        courier = Courier(client, StoreGate(store), ATTEMPT_SECONDS)
+        courier = Courier(client, StoreGate(store), ATTEMPT_SECONDS, 120)
         hand, slots = Hand(), RequestSlots(8)
         [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "lena")]], slots)
         assert isinstance(result, Accepted)

@@ -76,6 +76,44 @@ def test_streaming_ingestion(status: int, body: bytes, kind: type, error: str | 
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "unclear"),
+    [
+        (200, b"<html>", True),
+        (200, b'{"xactionId": 7}', True),
+        (204, b"", True),
+        (207, b"nonsense", True),
+        (207, b'{"responses": []}', True),
+        (207, b'{"responses": [7]}', True),
+        (207, b'{"responses": [{"status": "odd"}]}', True),
+        (207, b'{"responses": [{"statusCode": 200}]}', True),
+        (207, b'{"responses": [{"statusCode": 504}]}', True),
+        (207, b'{"responses": [{"statusCode": 503}]}', False),
+        (302, b"", False),
+        (401, b"", False),
+        (404, b"", False),
+        (429, b"", False),
+        (500, b"", False),
+        (501, b"", False),
+        (502, b"", True),
+        (503, b"", False),
+        (504, b"", True),
+    ],
+)
+def test_of_some_answers_nobody_can_tell_whether_the_request_is_carried_out(
+    status: int, body: bytes, unclear: bool
+) -> None:
+    reply = classify_collection(status, {}, body)
+    assert isinstance(reply, Retryable)
+    assert reply.is_unclear is unclear
+    many = classify_many(status, {}, body, 1)
+    if status != 200 and status != 204:
+        assert many in (reply, [reply])
+    looked_up = classify_lookup(status, {}, body)
+    assert not getattr(looked_up, "is_unclear", False), "a read changes nothing"
+    assert not classify_token(status, {}, body).is_unclear
+
+
+@pytest.mark.parametrize(
     ("body", "errors"),
     [
         pytest.param(b'[{"xactionId": "1"}, {"xactionId": "2"}]', [None, None], id="all taken"),

@@ -57,6 +57,9 @@ def test_a_producers_message_is_fresh() -> None:
         pytest.param(SERVED | {"consent-served": ",".join(["shop"] * 300)}, id="too many served"),
         pytest.param({"consent-elapsed": 1.5}, id="fractional elapsed"),
         pytest.param({"consent-replays": -1}, id="negative replays"),
+        pytest.param({"consent-repeat": 2}, id="repeated twice"),
+        pytest.param({"consent-repeat": True}, id="boolean repeat"),
+        pytest.param({"consent-repeat": "1"}, id="text repeat"),
         pytest.param({"consent-integration": None}, id="attempts without an integration"),
         pytest.param({"consent-integration": ""}, id="empty integration"),
         pytest.param({"consent-integration": 7}, id="numeric integration"),
@@ -73,12 +76,21 @@ def test_tampered_headers_are_refused_by_name_and_not_by_value(change: dict[str,
     first=st.integers(1, NOW),
     elapsed=st.integers(0, 10**9),
     replays=st.integers(0, 10_000),
+    is_repeat=st.booleans(),
 )
 def test_what_is_written_is_read_back(
-    attempts: int, first: int, elapsed: int, replays: int
+    attempts: int, first: int, elapsed: int, replays: int, is_repeat: bool
 ) -> None:
-    state = RetryState("shop", attempts, first, elapsed, replays)
+    state = RetryState("shop", attempts, first, elapsed, replays, is_repeat=is_repeat)
     assert read_retry_state(write_retry_state(state), NOW) == state
+
+
+def test_a_repeat_is_for_one_integration_and_stays_one_when_it_is_parked() -> None:
+    with pytest.raises(InvalidHeaders, match="consent-integration is required"):
+        read_retry_state({"consent-repeat": 1}, NOW)
+    state = RetryState("shop", is_repeat=True)
+    assert write_retry_state(state) == {"consent-integration": "shop", "consent-repeat": 1}
+    assert state.parked("shop", 0, None).is_repeat
 
 
 def test_a_fresh_message_writes_only_what_it_has_to_say() -> None:

@@ -83,9 +83,9 @@ def _seconds(words: list[str]) -> float:
 class Fleet:
     """Workers with one broker, one store and one Adobe."""
 
-    def __init__(self, workers: int = 1, **limits: int) -> None:
+    def __init__(self, workers: int = 1, adobe: Seen | None = None, **limits: int) -> None:
         shop = integration(limits={"profile_gap_seconds": 0} | limits)
-        self.adobe = Seen()
+        self.adobe = adobe or Seen()
         self.store = Store()
         self.line = Delaying()
         self.line.take = self._take
@@ -108,6 +108,11 @@ class Fleet:
             self._published += 1
             event = body(f"e{self._published}", user=f"u{self._published}")
             self._take(event, {}, queue)
+
+    def give(self, content: bytes, **headers: Any) -> None:
+        """A message with these headers; a name with `_` has dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._take(content, named, "consent.retries" if named else "consent.events")
 
     def publish_newer(self) -> None:
         """A newer choice of the first user."""

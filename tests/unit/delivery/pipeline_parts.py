@@ -120,6 +120,12 @@ class Worker:
     def delivered_late(self, _: str, delivery: Delivery) -> None:
         self.told.append("delivered")
 
+    def repeat_planned(self, _: str, event_id: str, delay_seconds: float) -> None:
+        self.told.append(f"repeat of {event_id} in {delay_seconds:g} s")
+
+    def repeat_ended(self, _: str, event_id: str, end: str, seconds: float) -> None:
+        self.told.append(f"repeat of {event_id}: {end}")
+
     def parked_again(self, _: str, reason: str, events: int) -> None:
         self.told += ["parked again"] * events
 

@@ -76,7 +76,7 @@ def adobe() -> Adobe:
 
 @pytest.fixture
 def courier(adobe: Adobe) -> Courier:
-    return Courier(adobe, StoreGate(MemoryStore(Timing())), 5)
+    return Courier(adobe, StoreGate(MemoryStore(Timing())), 5, 120)
 
 
 async def test_an_older_snapshot_that_comes_late_is_superseded_as_a_whole(

@@ -135,3 +135,22 @@ def test_a_pause_names_what_to_do_and_its_end_is_told() -> None:
     assert (paused["error"], paused["detail"]) == ("token-refused", "invalid_client")
     assert "configuration" in paused["remedy"]
     assert resumed["event"] == "integration.unblocked"
+
+
+def test_a_repeat_is_counted_and_told_beside_the_outcomes() -> None:
+    metrics = Metrics()
+    told = OutcomeLog(metrics, {"shop"}.__contains__)
+    with capture_logs() as lines:
+        told.repeat_planned("shop", "ev-1", 119.00049)
+        told.repeat_ended("shop", "lena@b.example", "superseded", 0.123456)
+    shared = {"log_level": "info", "integration": "shop"}
+    assert lines == [
+        shared | {"event": "repeat.planned", "event_id": "ev-1", "delay_seconds": 119.0},
+        shared
+        | {"event": "repeat.ended", "event_id": None, "result": "superseded", "seconds": 0.1235},
+    ]
+    for result in ("planned", "superseded"):
+        labels = {"integration": "shop", "result": result}
+        assert metrics.registry.get_sample_value("consent_repeats_total", labels) == 1
+    outcomes = [one for one in metrics.registry.collect() if one.name == "consent_outcomes"]
+    assert [one.samples for one in outcomes] == [[]]

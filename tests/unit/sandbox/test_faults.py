@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import aiohttp
 import pytest
@@ -51,6 +52,40 @@ async def test_latency_comes_before_a_true_answer(caller: Caller) -> None:
     begun = time.monotonic()
     assert (await caller.send(upsert())).status == 200
     assert time.monotonic() - begun >= 0.06
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        pytest.param({"kind": "status", "status": 502}, 502, id="a status"),
+        pytest.param({"kind": "latency"}, 504, id="the usual answer"),
+        pytest.param({"kind": "reset"}, None, id="no answer"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/collection/i", "/collection/batch/i"])
+async def test_a_call_is_carried_out_after_it_was_answered(
+    caller: Caller, fault: dict[str, Any], status: int | None, path: str
+) -> None:
+    caller.state.inject(target="collection", times=1, applied_after_ms=300, **fault)
+    document = {"messages": [upsert(), {}]} if "batch" in path else upsert()
+    if status is None:
+        with pytest.raises(aiohttp.ClientError):
+            await caller.send(document, path)
+    else:
+        assert (await caller.send(document, path)).status == status
+    assert not caller.state.profiles
+    await wait_until(lambda: len(caller.state.profiles) == 1, "the late application")
+    assert caller.state.failures == []
+
+
+async def test_a_call_that_hangs_is_carried_out_once_and_released_without(caller: Caller) -> None:
+    hang = caller.state.inject(target="collection", kind="hang", applied_after_ms=50)
+    calling = asyncio.create_task(caller.send(upsert()))
+    await wait_until(lambda: len(caller.state.profiles) == 1, "the late application")
+    caller.state.profiles.clear()
+    caller.state.faults.clear(hang.id)
+    assert (await calling).status == 504
+    assert not caller.state.profiles
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("reset", 0), ("reset-after-processing", 1)])

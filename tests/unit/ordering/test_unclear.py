@@ -1,0 +1,94 @@
+"""The marks of unclear answers: which choice they speak of, and what that makes of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.ordering.newest import Stamp, Verdict, fold, stamps_of
+from worker.ordering.unclear import before, holds, is_newer, mark_of, merged, was_accepted
+
+
+@dataclass(frozen=True)
+class Choice:
+    event_time_ms: int
+    event_id: str
+    updated_at_ms: int | None = None
+    attributes: dict[str, Any] = field(default_factory=lambda: {"news": True})
+
+
+OLD, NEW = Choice(10, "old"), Choice(20, "new")
+choices = st.builds(
+    Choice, st.integers(-2, 2), st.sampled_from(["a", "b"]), st.sampled_from([None, 0, 7])
+)
+
+
+@pytest.mark.parametrize(
+    ("choice", "newer"),
+    [
+        pytest.param(OLD, False, id="itself"),
+        pytest.param(NEW, True, id="later"),
+        pytest.param(Choice(9, "older"), False, id="earlier"),
+        pytest.param(Choice(10, "other"), True, id="another of the same time"),
+        pytest.param(Choice(10, "old", 11), True, id="its confirmed self"),
+        pytest.param(Choice(-5, "old"), False, id="of before 1970"),
+    ],
+)
+def test_what_may_be_overwritten_by_what_is_unclear(choice: Choice, newer: bool) -> None:
+    assert is_newer(choice, mark_of([OLD], 1000, None)) is newer
+
+
+def test_a_mark_speaks_of_the_oldest_choice_and_holds_the_longest() -> None:
+    first = mark_of([NEW, OLD], 1000, None)
+    assert (first.time_ms, first.updated_ms) == (1000, 10)
+    assert mark_of([NEW], 5000, first) == first._replace(time_ms=5000)
+    over = first._replace(time_ms=0)
+    assert not holds(over)
+    assert mark_of([NEW], 5000, over).updated_ms == 20, "what is over speaks of nothing"
+
+
+def test_of_two_at_the_same_time_each_may_overwrite_the_other() -> None:
+    mark = mark_of([Choice(10, "a"), Choice(10, "b")], 1000, None)
+    assert is_newer(Choice(10, "a"), mark)
+    assert is_newer(Choice(10, "b"), mark)
+
+
+@given(st.lists(choices, min_size=1), choices)
+def test_marks_may_be_put_together_in_any_order(unclear: list[Choice], other: Choice) -> None:
+    mark = mark_of(unclear, 1000, None)
+    assert mark == mark_of(unclear[::-1], 1000, None)
+    assert mark == merged(mark, mark)
+    assert Stamp.decode(mark.encode()) == mark
+    assert len(mark.encode()) <= 64, "which Redis stores compactly"
+    oldest = min(one.event_time_ms for one in unclear)
+    assert is_newer(other, mark) or other.event_time_ms <= oldest
+    alone = [is_newer(other, mark_of([one], 1000, None)) for one in unclear]
+    assert is_newer(other, mark) or not any(alone), "nothing is overlooked"
+
+
+@pytest.mark.parametrize(
+    ("stored", "accepted"),
+    [
+        pytest.param({}, False, id="nothing is known"),
+        pytest.param({"news": stamps_of(NEW)["news"]}, True, id="its own stands"),
+        pytest.param({"news": Stamp(30, 0, False, "x")}, True, id="something newer"),
+        pytest.param({"news": Stamp(5, 0, False, "x")}, False, id="something older"),
+        pytest.param({"tier": Stamp(30, 0, False, "x")}, False, id="something else"),
+    ],
+)
+def test_whether_a_choice_was_accepted_before(stored: dict[str, Stamp], accepted: bool) -> None:
+    assert was_accepted(NEW, stored) is accepted
+
+
+def test_a_repeat_is_sent_where_its_own_stamp_stands_and_nothing_older_is() -> None:
+    both = Choice(20, "new", None, {"news": True, "tier": 1, "offers": True})
+    older = Choice(10, "old", None, {"news": False, "offers": False})
+    stored = stamps_of(both) | {"offers": Stamp(30, 0, False, "x")}
+    folded = fold([older, both], before([both], stored))
+    assert folded.attributes == {"news": True, "tier": 1}
+    assert folded.verdicts == [Verdict.YIELDS, Verdict.CONTRIBUTES]
+    assert folded.written == {path: stored[path] for path in ("news", "tier")}

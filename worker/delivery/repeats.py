@@ -1,0 +1,65 @@
+"""Which events are sent again, because an older choice may still be carried out. Pure.
+
+The rules of the marks are those of `ordering.unclear`; here they meet deliveries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from worker.broker.headers import RETURNS
+from worker.delivery.delivery import Delivery
+from worker.ordering.newest import Choices, Stamp, Verdict
+from worker.ordering.store import UNCLEAR
+from worker.ordering.unclear import before, holds, is_newer, was_accepted
+
+_MARGIN_SECONDS: Final = 1.0
+"""Longer than the mark holds: the delay rounds to whole seconds."""
+
+
+def stamps_for(
+    group: Sequence[Delivery], choices: Sequence[Choices], stored: Mapping[str, Stamp]
+) -> Mapping[str, Stamp]:
+    """The stamps by which to fold a user's `choices`, one for each of `group`: as if the repeats
+    among them had not been accepted. One that says it is a repeat, though nothing shows that it was
+    ever accepted, is an ordinary event from now on: its header may be forged, or the state lost.
+    """
+    repeats: list[Choices] = []
+    for delivery, choice in zip(group, choices, strict=True):
+        if delivery.state.is_repeat:
+            if was_accepted(choice, stored):
+                repeats.append(choice)
+            else:
+                delivery.state = replace(delivery.state, is_repeat=False)
+    return before(repeats, stored) if repeats else stored
+
+
+def plan_repeats(
+    group: Sequence[Delivery],
+    verdicts: Sequence[Verdict],
+    granted: Mapping[str, Stamp],
+    *,
+    is_accepted: bool,
+) -> None:
+    """Say of each delivery of a message when it is to be sent again, if it is. `granted` are the
+    stamps from before; `is_accepted` tells whether Adobe took the message.
+
+    What was accepted earlier is repeated where that may have got lost, also when the mark is over:
+    its worker died before the repeat was confirmed, or it had handed the event over.
+    """
+    mark = granted.get(UNCLEAR)
+    if mark is None:
+        return
+    for delivery, verdict in zip(group, verdicts, strict=True):
+        if verdict is Verdict.CONTRIBUTES:
+            is_due = is_accepted and holds(mark)
+        else:
+            is_due = verdict is Verdict.DUPLICATE and _came_again(delivery)
+        if is_due and is_newer(delivery.choice, mark):
+            delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
+
+
+def _came_again(delivery: Delivery) -> bool:
+    return delivery.state.is_handed_over or RETURNS in delivery.message.headers
