@@ -105,8 +105,8 @@ class SqliteStore:
         lease = self._last_lease
         now = self._clock()
         self._forget_expired(now)
-        answers: list[Granted | Contended | None] = []
         asked: dict[str, Claim] = {}
+        held: dict[str, Contended] = {}
         for claim in claims:
             # At once and not when the file has answered, or two rounds could be granted one user.
             hold = self._held.setdefault(
@@ -114,9 +114,8 @@ class SqliteStore:
             )
             if hold.lease == lease and claim.user not in asked:
                 asked[claim.user] = claim
-                answers.append(None)
-            else:
-                answers.append(Contended(hold.until - now, is_held=True))
+            else:  # by another round, or by this one, which has claimed it twice
+                held[claim.user] = Contended(hold.until - now, is_held=True)
         try:
             found = await self._commits.read(
                 lambda file: [_find(file, integration_id, user) for user in asked]
@@ -125,12 +124,17 @@ class SqliteStore:
             self._let_go(integration_id, lease, list(asked.values()))
             raise
         now_ms = self._now_ms()
-        given = [
-            self._answer(integration_id, lease, claim, rows, now_ms)
+        given = {
+            claim.user: self._answer(integration_id, lease, claim, rows, now_ms)
             for claim, rows in zip(asked.values(), found, strict=True)
-        ]
-        rest = iter(given)
-        return [next(rest) if one is None else one for one in answers]
+        }
+        answers: list[Granted | Contended] = []
+        for claim in claims:
+            answer = given.get(claim.user) or held[claim.user]
+            answers.append(answer)
+            if isinstance(answer, Granted):
+                given.pop(claim.user)
+        return answers
 
     async def settle(
         self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float

@@ -1,4 +1,4 @@
-"""The epochs of a state in a file: a file that was taken away or put back from a copy has another."""
+"""The epochs of a state in a file: one that is made anew has another."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _read(file: sqlite3.Connection) -> Epochs | None:
     """What cannot be read is as if it were not there."""
     found = file.execute("SELECT value FROM facts WHERE name = 'epochs'").fetchone()
     try:
-        present, began_ms, losses = json.loads(found[0]) if found else (None, None, None)
+        present, began_ms, losses = json.loads(found[0]) if found else ("", None, ())
         if not isinstance(present, str) or not isinstance(began_ms, int):
             return None
         return Epochs(present, began_ms, tuple(Loss(str(a), int(b), int(c)) for a, b, c in losses))

@@ -238,3 +238,36 @@ async def test_what_is_over_is_swept(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file, file:
         assert file.execute("SELECT count(*) FROM users WHERE key LIKE '%old-%'").fetchone() == (0,)
         assert file.execute("SELECT count(*) FROM users").fetchone() == (400,)
+
+
+async def test_a_file_that_is_made_anew_has_another_epoch_and_the_loss_ends_once_accepted(
+    path: Path,
+) -> None:
+    store = SqliteStore(path, TIMING)
+    first = await store.epochs.look(())
+    assert await store.epochs.look(()) == first
+    assert first.losses == ()
+    await store.close()
+    for one in await asyncio.to_thread(lambda: list(path.parent.iterdir())):
+        one.unlink()
+    store = SqliteStore(path, TIMING)
+    assert await store.epochs.read() is None
+    after = await store.epochs.look({first.present})
+    assert after.present != first.present
+    assert [one.epoch for one in after.open_losses] == [first.present]
+    await store.epochs.accept([first.present])
+    await store.close()
+    store = SqliteStore(path, TIMING)
+    assert (await store.epochs.look({first.present})).open_losses == ()
+    await store.close()
+
+
+async def test_forged_epochs_take_a_bounded_room(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    for number in range(100):
+        await store.epochs.look({f"{number:016x}"})
+    losses = (await store.epochs.look(())).losses
+    assert len(losses) == 16
+    await store.epochs.accept([one.epoch for one in losses])
+    assert len((await store.epochs.look({"f" * 16})).open_losses) == 1
+    await store.close()
