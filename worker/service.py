@@ -88,7 +88,9 @@ def user_keys(settings: WorkerSettings) -> UserKeys:
 def build_store(settings: WorkerSettings) -> NewestStore:
     """Where the state of newest-wins is kept. Raises `UnusableSetting` for Redis's URL."""
     store = redis_store(settings, user_keys(settings).marks)
-    return store or MemoryStore(_timing(settings), settings.ordering_max_users)
+    if store is not None:
+        return store
+    return MemoryStore(_timing(settings), settings.ordering_max_users)
 
 
 def _timing(settings: WorkerSettings) -> Timing:
@@ -103,9 +105,9 @@ def redis_store(settings: WorkerSettings, marks: Marks | None) -> RedisStore | N
     """
     if settings.redis_url is None:
         return None
-    url = settings.redis_url.get_secret_value()
+    url, timing = settings.redis_url.get_secret_value(), _timing(settings)
     try:
-        return RedisStore(url, _timing(settings), namespace=settings.namespace, marks=marks)
+        return RedisStore(url, timing, namespace=settings.namespace, marks=marks)
     except ValueError as error:
         raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
 

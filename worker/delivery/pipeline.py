@@ -202,7 +202,7 @@ class Pipeline:
         log.exception("message.unexpected_error", error=type(error).__name__)
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
         whole = message.take_over()
-        whole.headers = message.headers
+        whole.headers = message.headers  # without what a producer must not say
         self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
 
     def _open_guarded(self, bundle: Incoming) -> tuple[list[Incoming], float]:
