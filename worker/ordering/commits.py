@@ -7,6 +7,7 @@ share the next one, so that many rounds at once cost no more commits than one af
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import queue
 import sqlite3
@@ -23,6 +24,8 @@ _MOST_AT_ONCE: Final = 256
 _CALL_SECONDS: Final = 30.0
 _VERSION: Final = 1
 _OWNER_ONLY: Final = 0o600
+_BUSY_SECONDS: Final = 10.0
+"""How long a command beside the worker may keep the file from it, or the other way round."""
 
 
 class _Job(NamedTuple):
@@ -34,12 +37,15 @@ class _Job(NamedTuple):
 class Commits:
     """`path` is made if it is missing, for its owner's eyes; `schema` are its statements.
 
-    No other process can open it meanwhile. After any error it is opened anew for the next call.
+    One process at a time is its worker (`is_worker`), which a lock on a file beside it sees to;
+    commands may read and write it meanwhile. After any error it is opened anew for the next call.
     """
 
-    def __init__(self, path: Path, schema: Sequence[str]) -> None:
+    def __init__(self, path: Path, schema: Sequence[str], *, is_worker: bool = True) -> None:
         self._path = path
         self._schema = schema
+        self._is_worker = is_worker
+        self._lock: int | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -94,6 +100,9 @@ class Commits:
             if is_last:
                 break
         self._let_go()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _do(self, jobs: list[_Job]) -> None:
         """All of them, or none: one transaction."""
@@ -116,9 +125,11 @@ class Commits:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
+            if self._is_worker:
+                self._be_the_worker()
             # By its owner alone, from the beginning: SQLite gives its other files the same rights.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
-            connection = sqlite3.connect(self._path, isolation_level=None, timeout=0)
+            connection = sqlite3.connect(self._path, isolation_level=None, timeout=_BUSY_SECONDS)
             try:
                 _prepare(connection, self._schema)
             except BaseException:
@@ -126,6 +137,18 @@ class Commits:
                 raise
             self._connection = connection
         return self._connection
+
+    def _be_the_worker(self) -> None:
+        if self._lock is None:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                raise StoreUnavailable(
+                    "another worker has it; a file serves one, more need Redis"
+                ) from None
+            self._lock = lock
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
@@ -135,9 +158,8 @@ class Commits:
 
 
 def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    # Exclusive before WAL: then the file is locked for good, and needs no shared memory
-    # (sqlite.org, "Write-Ahead Logging", section 8). FULL: what was confirmed survives a power cut.
-    for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+    # FULL: what was confirmed survives a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
@@ -167,7 +189,7 @@ def _words_of(error: Exception) -> str:
     text = str(error)
     if isinstance(error, sqlite3.Error):
         if "locked" in text:
-            return "another process has it open; a file serves one worker"
+            return f"another process has kept it for {_BUSY_SECONDS:g} s"
         if "not a database" in text or "malformed" in text:
             return (
                 "is no SQLite file, or is damaged; move it away to begin anew, after which older "

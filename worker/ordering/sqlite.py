@@ -70,8 +70,12 @@ class _Hold(NamedTuple):
 class SqliteStore:
     """`path` is the file, whose directory must be there. `clock` is monotonic and times leases;
     `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of the secrets by
-    which users are called.
+    which users are called. `is_worker`: whether it is for a worker, of which a file has one, or for
+    a command beside it.
     """
+
+    digests_are_guessable = False
+    """The file is for its owner's eyes, who has the secret as well."""
 
     def __init__(
         self,
@@ -81,9 +85,10 @@ class SqliteStore:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         marks: Marks | None = None,
+        is_worker: bool = True,
     ) -> None:
         self.unreadable_values = 0
-        self._commits = Commits(path, _SCHEMA)
+        self._commits = Commits(path, _SCHEMA, is_worker=is_worker)
         self.epochs = SqliteEpochs(self._commits, wall_clock)
         self._timing = timing
         self._clock = clock
@@ -100,7 +105,7 @@ class SqliteStore:
         self, integration_id: str, claims: Sequence[Claim]
     ) -> list[Granted | Contended]:
         """See `NewestStore`."""
-        await self.admit()
+        await self._admit_or_refuse()
         self._last_lease += 1
         lease = self._last_lease
         now = self._clock()
@@ -147,7 +152,7 @@ class SqliteStore:
             if one.written or one.sent
         ]
         if changes:
-            await self.admit()
+            await self._admit_or_refuse()
             expires_at_ms = now_ms + _ms(self._timing.retention_seconds)
             free_at_ms = now_ms + _ms(gap_seconds)
             self._settled += 1
@@ -168,7 +173,7 @@ class SqliteStore:
         self, integration_id: str, user: str, before_ms: int, kept_seconds: float
     ) -> None:
         """See `NewestStore`."""
-        await self.admit()
+        await self._admit_or_refuse()
         now_ms = self._now_ms()
 
         def write(file: sqlite3.Connection) -> None:
@@ -214,7 +219,7 @@ class SqliteStore:
 
     async def ping(self) -> None:
         """See `NewestStore`."""
-        await self.admit()
+        await self._admit_or_refuse()
         at = str(self._now_ms())
         await self._commits.write(
             lambda file: file.execute("INSERT OR REPLACE INTO facts VALUES ('ping', ?)", (at,))
@@ -222,7 +227,7 @@ class SqliteStore:
 
     async def admit(self) -> None:
         """Find out whether the secret may be used with this file; until then nothing is granted.
-        Raises `StoreUnavailable` if not.
+        Raises `SecretRefused` if not.
         """
         if self._is_admitted or self._marks is None:
             return
@@ -239,8 +244,14 @@ class SqliteStore:
 
         refused = await self._commits.write(admit)
         if refused:
-            raise StoreUnavailable(f"CONSENT_WORKER_ORDERING_SECRET {refused}")
+            raise SecretRefused(refused)
         self._is_admitted = True
+
+    async def _admit_or_refuse(self) -> None:
+        try:
+            await self.admit()
+        except SecretRefused as refused:
+            raise StoreUnavailable(f"CONSENT_WORKER_ORDERING_SECRET {refused}") from None
 
     async def close(self) -> None:
         """See `NewestStore`."""

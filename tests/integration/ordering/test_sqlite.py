@@ -15,7 +15,16 @@ import pytest
 
 from worker.ordering.newest import Stamp
 from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.ordering.store import (
+    ERASED,
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+    tombstone,
+)
 from worker.ordering.users import UserKeys
 
 TIMING = Timing(60.0, 86_400.0)
@@ -119,7 +128,7 @@ async def test_what_was_settled_is_there_after_a_kill(path: Path, commits: int) 
 async def test_a_second_worker_is_told_that_the_file_serves_one(path: Path) -> None:
     first, second = SqliteStore(path, TIMING), SqliteStore(path, TIMING)
     await accept(first, "lena", YES)
-    with pytest.raises(StoreUnavailable, match=r"state\.sqlite: another process has it open"):
+    with pytest.raises(StoreUnavailable, match=r"state\.sqlite: another worker has it"):
         await second.ping()
     await first.close()
     await second.ping()
@@ -271,3 +280,15 @@ async def test_forged_epochs_take_a_bounded_room(path: Path) -> None:
     await store.epochs.accept([one.epoch for one in losses])
     assert len((await store.epochs.look({"f" * 16})).open_losses) == 1
     await store.close()
+
+
+async def test_a_command_reads_and_writes_beside_the_worker(path: Path) -> None:
+    worker, command = SqliteStore(path, TIMING), SqliteStore(path, TIMING, is_worker=False)
+    await accept(worker, "lena", YES)
+    await command.erase("shop", "lena", NO.time_ms, 1000.0)
+    (granted,) = await worker.begin("shop", [Claim("lena", (NEWSLETTER, ERASED))])
+    assert isinstance(granted, Granted)
+    assert granted.stored == {ERASED: tombstone(NO.time_ms)}
+    assert (await command.epochs.read()) is None
+    await worker.close()
+    await command.close()
