@@ -175,7 +175,7 @@ class Ours(Contestant):
             "HTTP_PORT": "0",
         } | self.settings
         if self.with_redis:
-            settings["REDIS_URL"] = arena.redis_url
+            settings["STATE_URL"] = arena.redis_url
             settings["ORDERING_SECRET"] = "of-the-benchmark"
         env = {f"CONSENT_WORKER_{name}": value for name, value in settings.items()}
         command = [str(Path(sys.executable).with_name("consent-worker")), "run"]

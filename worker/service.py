@@ -27,11 +27,8 @@ from worker.integrations.secrets import SecretSource
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
 from worker.ordering.secret import GUESSABLE, SecretRefused
-from worker.ordering.store import NewestStore, StoreUnavailable, Timing
-from worker.ordering.users import Marks, UserKeys
+from worker.ordering.store import NewestStore, StoreUnavailable
 from worker.settings import (
     UnusableSetting,
     WorkerSettings,
@@ -39,6 +36,7 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
+from worker.stores import LastingStore, build_store, user_keys
 
 log = structlog.get_logger(__name__)
 
@@ -48,11 +46,9 @@ REMEMBERED_SECONDS = 86_400.0
 REMEMBER_EVERY_SECONDS = 60.0
 """How long, and how often told, an integration counts as one that was in force lately."""
 RECALL_SECONDS = 0.5
-LEASE_MARGIN_SECONDS = 30.0
-"""How much longer a lease is than an attempt may take."""
 _IN_MEMORY = (
     "what was sent before this start is forgotten: an older choice that comes late may replace a "
-    "newer one. CONSENT_WORKER_REDIS_URL keeps it"
+    "newer one. CONSENT_WORKER_STATE_URL keeps it"
 )
 
 
@@ -76,40 +72,6 @@ def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
         grace_seconds=settings.integration_grace_seconds,
         unknown_organization=settings.unknown_organization,
     )
-
-
-def user_keys(settings: WorkerSettings) -> UserKeys:
-    """How users are called in the state. What one process keeps in memory is never rotated."""
-    secret = settings.ordering_secret.get_secret_value().encode()
-    previous = settings.ordering_secret_previous if settings.redis_url is not None else None
-    return UserKeys(secret, None if previous is None else previous.get_secret_value().encode())
-
-
-def build_store(settings: WorkerSettings) -> NewestStore:
-    """Where the state of newest-wins is kept. Raises `UnusableSetting` for Redis's URL."""
-    store = redis_store(settings, user_keys(settings).marks)
-    if store is not None:
-        return store
-    return MemoryStore(_timing(settings), settings.ordering_max_users)
-
-
-def _timing(settings: WorkerSettings) -> Timing:
-    return Timing(
-        settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS, settings.ordering_retention
-    )
-
-
-def redis_store(settings: WorkerSettings, marks: Marks | None) -> RedisStore | None:
-    """The state on Redis, if that is set; `marks` are those of the secrets, None for who asks for
-    no user. Raises `UnusableSetting` for Redis's URL.
-    """
-    if settings.redis_url is None:
-        return None
-    url, timing = settings.redis_url.get_secret_value(), _timing(settings)
-    try:
-        return RedisStore(url, timing, namespace=settings.namespace, marks=marks)
-    except ValueError as error:
-        raise UnusableSetting(f"setting CONSENT_WORKER_REDIS_URL: {error}") from None
 
 
 def build_client(settings: WorkerSettings, http: aiohttp.ClientSession) -> AdobeClient:
@@ -176,10 +138,10 @@ class Service:
             lock = self._topology.names.single_worker
             notes.append(
                 f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
-                "one at work needs CONSENT_WORKER_REDIS_URL"
+                "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
             )
         store = self._gate.store if self._gate is not None else None
-        if isinstance(store, RedisStore) and store.digests_are_guessable:
+        if isinstance(store, LastingStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
         if self._gate is not None and self._gate.epochs.problem:
             notes.append(self._gate.epochs.problem)
@@ -264,10 +226,10 @@ class Service:
 
     @staticmethod
     async def _check_secret(gate: StoreGate) -> None:
-        """Raises `UnusableSetting` for a secret that does not fit what is in Redis. While Redis is
+        """Raises `UnusableSetting` for a secret that does not fit what is in the state. While it is
         away nothing is sent, and the same is asked when it is back.
         """
-        if isinstance(gate.store, RedisStore):
+        if isinstance(gate.store, LastingStore):
             try:
                 await gate.store.admit()
             except SecretRefused as refused:

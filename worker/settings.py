@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,13 @@ from yarl import URL
 from worker.environment import PREFIX, Judgement, is_link, judge
 
 DelayKind = Literal["native", "plugin"]
+_SQLITE_URL: Final = re.compile(r"sqlite:///[^?#\x00]+[^/?#\x00]")
 
 
 OLD_NAMES: Final = {
     "CONSENT_WORKER_SETUP_PROBE": "block_probe_seconds",
     "CONSENT_WORKER_SETUP_PATIENCE": "block_patience_seconds",
+    "CONSENT_WORKER_REDIS_URL": "state_url",
 }
 """Names of settings that are read for one more minor version; the new name wins."""
 
@@ -116,13 +119,14 @@ class WorkerSettings(BaseSettings):
         DelayKind,
         Field(description="Kind of delayed exchange: `native` (no plugin) or `plugin`."),
     ] = "native"
-    redis_url: Annotated[
-        SecretStr | None,
+    state_url: Annotated[
+        SecretStr,
         Field(
-            description="Redis that keeps the state of newest-wins for a fleet "
-            "(`redis://` or `rediss://`). None: each worker keeps its own, for a single worker."
+            description="Where the state of newest-wins is kept: `redis://` or `rediss://` for a "
+            "fleet; `sqlite:///PATH`, a file for one worker; `memory:`, for one worker that may "
+            "forget it at each start."
         ),
-    ] = None
+    ] = SecretStr("memory:")
     ordering_retention: Annotated[
         float,
         Field(
@@ -146,7 +150,7 @@ class WorkerSettings(BaseSettings):
         ),
     ] = None
     ordering_max_users: Annotated[
-        int, Field(ge=1000, description="Users remembered by a worker that has no Redis.")
+        int, Field(ge=1000, description="Users remembered by a worker with its state in memory.")
     ] = 100_000
     block_probe_seconds: Annotated[
         float,
@@ -273,12 +277,27 @@ class WorkerSettings(BaseSettings):
         _check_url(value.get_secret_value(), "amqp", "amqps")
         return value
 
-    @field_validator("redis_url")
+    @field_validator("state_url")
     @classmethod
-    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            _check_url(value.get_secret_value(), "redis", "rediss")
+    def _is_state(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text.startswith("sqlite:"):
+            if not _SQLITE_URL.fullmatch(text):
+                raise ValueError(
+                    "must be sqlite:// and the absolute path of a file, without ? or #: "
+                    "sqlite:///var/lib/consent-worker/state.sqlite"
+                )
+        elif text != "memory:":
+            _check_url(text, "redis", "rediss", others=("sqlite:///", "memory:"))
         return value
+
+    @property
+    def state_kind(self) -> Literal["memory", "sqlite", "redis"]:
+        """What keeps the state of newest-wins."""
+        text = self.state_url.get_secret_value()
+        if text == "memory:":
+            return "memory"
+        return "sqlite" if text.startswith("sqlite:") else "redis"
 
     @property
     def attempt_timeout_seconds(self) -> float:
@@ -322,14 +341,22 @@ def _from_environment(source: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _from_old_names() -> dict[str, Any]:
-    return {new: os.environ[old] for old, new in OLD_NAMES.items() if old in os.environ}
+    """What is said by old names. Raises `UnusableSetting` where the new one says something else."""
+    given = {old: new for old, new in OLD_NAMES.items() if old in os.environ}
+    for old, new in given.items():
+        name = f"{PREFIX}{new.upper()}"
+        if os.environ.get(name, os.environ[old]) != os.environ[old]:
+            raise UnusableSetting(f"{old} is the old name of {name}; they say different things")
+    return {new: os.environ[old] for old, new in given.items()}
 
 
-def _check_url(text: str, *schemes: str) -> None:
-    """Raises ValueError for what is no URL of one of `schemes` that names a host."""
+def _check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
+    """Raises ValueError for what is no URL of one of `schemes` that names a host; `others` might
+    have been meant, too.
+    """
     starts = [f"{scheme}://" for scheme in schemes]
     if not text.startswith(tuple(starts)):
-        raise ValueError(f"must start with {' or '.join(starts)}")
+        raise ValueError(f"must start with {' or '.join((*starts, *others))}")
     try:
         host = URL(text).host
     except ValueError:

@@ -36,7 +36,7 @@ async def _bury(stack: Stack, bodies: list[bytes]) -> None:
 async def test_a_person_is_forgotten_and_nobody_else(
     broker_url: str, redis_url: str, namespace: str
 ) -> None:
-    async with Stack(broker_url, namespace, REDIS_URL=redis_url, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, namespace, STATE_URL=redis_url, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         stack.start_worker()
         await stack.wait_until_consuming()
@@ -84,5 +84,5 @@ async def test_without_redis_the_dead_letters_go_and_the_rest_is_told(
         await _bury(stack, [_body(LENA, 1)])
         code, out, err = await stack.command("erase", stdin=LENA.encode())
         assert (code, "removed 1 dead letters" in out) == (1, True)
-        assert "CONSENT_WORKER_REDIS_URL" in err
+        assert "CONSENT_WORKER_STATE_URL" in err
         await asyncio.wait_for(stack.wait_for_depth("dead-letters", 0), 30)

@@ -115,7 +115,7 @@ async def test_a_request_that_times_out_is_carried_out_after_the_newer_choice(
 async def test_another_worker_knows_of_it_by_redis(
     broker_url: str, redis_url: str, namespace: str
 ) -> None:
-    async with Stack(broker_url, namespace, **SOON, REDIS_URL=redis_url) as stack:
+    async with Stack(broker_url, namespace, **SOON, STATE_URL=redis_url) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(
             target="collection",
@@ -143,7 +143,7 @@ async def test_a_worker_that_is_killed_before_the_repeat_is_confirmed_loses_none
     """The broker takes no messages when the newer choice is accepted, so its worker dies with it
     accepted, the repeat not published, and the event not acknowledged.
     """
-    settings = {"UNCLEAR_SECONDS": 40, "HEARTBEAT": 60, "REDIS_URL": redis_url}
+    settings = {"UNCLEAR_SECONDS": 40, "HEARTBEAT": 60, "STATE_URL": redis_url}
     async with Stack(own_broker.url, namespace, **settings) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(

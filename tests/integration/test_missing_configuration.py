@@ -89,7 +89,7 @@ async def test_one_of_several_integrations_that_vanished_gets_all_when_it_is_bac
 async def test_one_of_several_that_is_unreadable_after_a_restart_is_known_by_the_store(
     broker_url: str, namespace: str, redis_url: str
 ) -> None:
-    async with Stack(broker_url, namespace, REDIS_URL=redis_url, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, namespace, STATE_URL=redis_url, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         _second(stack)
         worker = stack.start_worker()
@@ -115,7 +115,7 @@ async def test_before_the_store_has_said_what_was_in_force_nothing_is_consumed(
 ) -> None:
     with running_redis() as server:
         server.kill()
-        async with Stack(broker_url, namespace, REDIS_URL=server.url) as stack:
+        async with Stack(broker_url, namespace, STATE_URL=server.url) as stack:
             stack.add_integration("shop")
             assert (await stack.command("topology", "declare"))[0] == 0
             await stack.publish([_event("org-shop", "lena@a.example")])

@@ -210,7 +210,7 @@ async def test_with_a_shared_store_nobody_needs_a_lock(
     broker_url: str, redis_url: str, namespace: str
 ) -> None:
     settings = WorkerSettings(
-        amqp_url=SecretStr(broker_url), namespace=namespace, redis_url=SecretStr(redis_url)
+        amqp_url=SecretStr(broker_url), namespace=namespace, state_url=SecretStr(redis_url)
     )
     topology = build_topology(namespace, "native", settings.delivery_limit)
     brokers = [Broker(settings, topology, _Nobody()) for _ in range(2)]

@@ -19,7 +19,7 @@ STATE = f"{PRESENT} {BEGAN} {LOST_BEFORE}:{BEGAN}:{NOTICED} {LOST}:{NOTICED}:0"
 @pytest.fixture
 def server(redis_url: str, namespace: str, cli: CommandLine) -> Iterator[redis.Redis]:
     """The Redis of the command, which has no secret and needs none."""
-    cli.set("REDIS_URL", redis_url)
+    cli.set("STATE_URL", redis_url)
     cli.set("NAMESPACE", namespace)
     client = redis.Redis.from_url(redis_url)
     yield client
@@ -33,7 +33,7 @@ def test_a_redis_that_no_worker_has_used_is_told_and_stays_as_it_is(
 ) -> None:
     ran = cli.run("state", command)
     assert (ran.code, ran.err) == (1, "")
-    assert ran.out == f"no worker has used the namespace {namespace} on this Redis\n"
+    assert ran.out == f"no worker has used this state, or not with the namespace {namespace}\n"
     assert server.keys(f"{namespace}:*") == []
 
 
@@ -41,7 +41,7 @@ def test_without_a_loss_there_is_nothing_to_accept(
     cli: CommandLine, server: redis.Redis, namespace: str
 ) -> None:
     server.set(f"{namespace}:epoch", f"{PRESENT} {BEGAN}")
-    since = f"Redis knows what was sent since 2027-01-15T08:00:00Z (epoch {PRESENT})\n"
+    since = f"the state knows what was sent since 2027-01-15T08:00:00Z (epoch {PRESENT})\n"
     assert cli.run("state", "show").out == since + "no loss was noticed\n"
     ran = cli.run("state", "accept")
     assert (ran.code, ran.err) == (0, "")
@@ -54,7 +54,7 @@ def test_a_loss_is_shown_and_accepted(
     server.set(f"{namespace}:epoch", STATE)
     shown = cli.run("state", "show")
     lines = [
-        f"Redis knows what was sent since 2027-01-15T08:00:00Z (epoch {PRESENT})",
+        f"the state knows what was sent since 2027-01-15T08:00:00Z (epoch {PRESENT})",
         f"lost: epoch {LOST_BEFORE}, noticed 2027-01-15T08:00:00Z, accepted 2027-01-15T08:01:00Z",
         f"lost: epoch {LOST}, noticed 2027-01-15T08:01:00Z",
     ]

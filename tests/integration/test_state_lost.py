@@ -18,7 +18,7 @@ from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
 LENA, EMIL = "lena@northwind.example", "emil@northwind.example"
-LOST = "Redis has lost its data"
+LOST = "the state has lost its data"
 GAUGE = "consent_ordering_state_lost"
 
 
@@ -42,7 +42,7 @@ async def operator(server: RunningRedis) -> AsyncIterator[Redis]:
 async def stack(
     broker_url: str, namespace: str, server: RunningRedis, operator: Redis
 ) -> AsyncIterator[Stack]:
-    settings = {"REDIS_URL": server.url, "RETRY_BUDGET": 480, "WATCH_SECONDS": 0.5}
+    settings = {"STATE_URL": server.url, "RETRY_BUDGET": 480, "WATCH_SECONDS": 0.5}
     async with Stack(broker_url, namespace, **settings) as running:
         running.add_integration("shop")
         yield running
@@ -262,7 +262,7 @@ async def test_without_redis_a_start_says_that_it_forgets_and_letters_with_an_ep
         stack.sandbox.state.faults.clear()
         code, out, err = await stack.command("dead-letters", "replay")
         assert (code, out) == (1, "replayed 2\n"), err
-        assert "CONSENT_WORKER_REDIS_URL" in err
+        assert "CONSENT_WORKER_STATE_URL" in err
         assert "ordering.state_lost" not in stack.log_text()
         await stack.wait_for_depth("dead-letters", 1)
 

@@ -47,7 +47,7 @@ async def test_a_worker_that_meets_anothers_lease_waits_without_an_attempt(
     broker_url: str, redis_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker_url, namespace, REDIS_URL=redis_url, PREFETCH_EVENTS=1, LOG_LEVEL="debug"
+        broker_url, namespace, STATE_URL=redis_url, PREFETCH_EVENTS=1, LOG_LEVEL="debug"
     ) as stack:
         stack.add_integration("shop", mappings=TWO_MAPPINGS, limits={"profile_gap_seconds": 0.1})
         stack.start_worker()

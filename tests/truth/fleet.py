@@ -188,7 +188,7 @@ class Fleet:
         self.settings = WorkerSettings(
             amqp_url=SecretStr(amqp_url),
             namespace=namespace,
-            redis_url=SecretStr(redis_url) if redis_url else None,
+            state_url=SecretStr(redis_url or "memory:"),
             prefetch_events=plan.prefetch,
             prefetch_retries=plan.prefetch,
             watch_seconds=1,

@@ -30,7 +30,7 @@ from worker.integrations.model import (
 from worker.observability.metrics import Metrics
 from worker.sandbox.admin import admin_routes
 from worker.sandbox.faults import Fault, FaultKind, FaultTarget
-from worker.settings import WorkerSettings
+from worker.settings import OLD_NAMES, WorkerSettings
 from worker.transform.decision import SkipReason
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def test_settings_and_their_defaults_in_the_docs_are_those_of_the_code(path: Pat
         f"CONSENT_WORKER_{name.upper()}": field.default
         for name, field in WorkerSettings.model_fields.items()
     }
-    known = set(defaults) | _TEST_VARIABLES
+    known = set(defaults) | _TEST_VARIABLES | set(OLD_NAMES)
     assert set(re.findall(r"CONSENT_WORKER_[A-Z_]+[A-Z]", text)) <= known
     for name, quoted in re.findall(r"`(CONSENT_WORKER_[A-Z_]+)` \(([0-9.]+)[^)]*\)", text):
         assert float(quoted) == float(defaults[name]), name

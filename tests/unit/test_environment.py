@@ -32,12 +32,12 @@ def test_each_slip_of_the_pen_leads_to_what_was_meant(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("CONSENT_WORKER_REDIS_ULR", "CONSENT_WORKER_REDIS_URL"),
-        ("CONSENT_WORKERS_REDIS_URL", "CONSENT_WORKER_REDIS_URL"),
-        ("CONSENTWORKER_REDIS_URL", "CONSENT_WORKER_REDIS_URL"),
-        ("CONSNT_WRKER_REDIS_URL", "CONSENT_WORKER_REDIS_URL"),
-        ("CONSENT-WORKER-REDIS_URL", "CONSENT_WORKER_REDIS_URL"),
-        ("consent_worker_redis_ulr", "CONSENT_WORKER_REDIS_URL"),
+        ("CONSENT_WORKER_STATE_ULR", "CONSENT_WORKER_STATE_URL"),
+        ("CONSENT_WORKERS_STATE_URL", "CONSENT_WORKER_STATE_URL"),
+        ("CONSENTWORKER_STATE_URL", "CONSENT_WORKER_STATE_URL"),
+        ("CONSNT_WRKER_STATE_URL", "CONSENT_WORKER_STATE_URL"),
+        ("CONSENT-WORKER-STATE_URL", "CONSENT_WORKER_STATE_URL"),
+        ("consent_worker_state_ulr", "CONSENT_WORKER_STATE_URL"),
         ("CONSENT_WORKER_PREFETCH_EVENT", "CONSENT_WORKER_PREFETCH_EVENTS"),
         ("CONSENT_WORKER__NAMESPACE", "CONSENT_WORKER_NAMESPACE"),
         ("CONSENT_WORKER_HTTP_PORT_", "CONSENT_WORKER_HTTP_PORT"),
@@ -47,7 +47,7 @@ def test_slips_of_every_kind(name: str, meant: str) -> None:
     assert judge({name: "x"}, KNOWN) == Judgement(mistaken=((name, meant),))
 
 
-@pytest.mark.parametrize("name", ["CONSENT_WORKER_REDIS_URL", "consent_worker_redis_url"])
+@pytest.mark.parametrize("name", ["CONSENT_WORKER_STATE_URL", "consent_worker_state_url"])
 def test_a_setting_is_none_of_that(name: str) -> None:
     assert judge({name: "x"}, KNOWN) == Judgement()
 
@@ -117,7 +117,7 @@ def test_mistakes_are_counted_both_ways(a: str, b: str, mistakes: int) -> None:
     assert mistakes_between(a, b) == mistakes_between(b, a) == mistakes
 
 
-SLIP = "consent-worker: CONSENT_WORKER_REDIS_ULR is no setting; did you mean "
+SLIP = "consent-worker: CONSENT_WORKER_STATE_ULR is no setting; did you mean "
 
 
 async def test_commands_refuse_a_slip_name_the_unknown_and_are_silent_about_links() -> None:
@@ -133,10 +133,10 @@ async def test_commands_refuse_a_slip_name_the_unknown_and_are_silent_about_link
             out,
             "CONSENT_WORKER_NONE_OF_OURS is no setting and has no effect\n",
         )
-        stack.override("REDIS_ULR", "redis://:hush@h/")
+        stack.override("STATE_ULR", "redis://:hush@h/")
         for command in (("run",), ("integrations", "list"), ("dead-letters", "list")):
             said = await stack.command(*command)
-            assert said == (2, "", f"{SLIP}CONSENT_WORKER_REDIS_URL?\n")
+            assert said == (2, "", f"{SLIP}CONSENT_WORKER_STATE_URL?\n")
         code, _, err = await stack.command("dead-letters", "--help")
         assert (code, err) == (0, "")
 

@@ -49,8 +49,8 @@ def test_allowed_hosts_may_be_given_in_code() -> None:
         pytest.param("AMQP_URL", "amqp://u:hush@h:port/", id="port of text"),
         pytest.param("AMQP_URL", "amqp://u:h#ush@h/", id="password not encoded"),
         pytest.param("AMQP_URL", "amqp://u:hush@[::1/", id="broken brackets"),
-        pytest.param("REDIS_URL", "http://u:hush@h/", id="Redis, other scheme"),
-        pytest.param("REDIS_URL", "redis://u:h#ush@h/", id="Redis, password not encoded"),
+        pytest.param("STATE_URL", "http://u:hush@h/", id="Redis, other scheme"),
+        pytest.param("STATE_URL", "redis://u:h#ush@h/", id="Redis, password not encoded"),
         pytest.param("ORDERING_RETENTION", "60", id="retention below any replay"),
         pytest.param("NAMESPACE", "a b", id="namespace"),
         pytest.param("RETRY_BUDGET", "-1", id="budget"),
@@ -101,9 +101,37 @@ def test_an_old_name_of_a_setting_is_read_and_named(monkeypatch: pytest.MonkeyPa
     assert "CONSENT_WORKER_BLOCK_PATIENCE_SECONDS" in patience
 
 
-def test_the_new_name_of_a_setting_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = _settings(monkeypatch, SETUP_PROBE="7", BLOCK_PROBE_SECONDS="8")
-    assert settings.block_probe_seconds == 8
+def test_two_names_of_a_setting_that_say_different_things_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = "CONSENT_WORKER_REDIS_URL is the old name of CONSENT_WORKER_STATE_URL"
+    with pytest.raises(UnusableSetting, match=told):
+        _settings(monkeypatch, REDIS_URL="redis://:hush@a/", STATE_URL="redis://:hush@b/")
+    settings = _settings(monkeypatch, REDIS_URL="redis://b/", STATE_URL="redis://b/")
+    assert settings.state_kind == "redis"
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        pytest.param("memory:", "memory", id="memory"),
+        pytest.param("sqlite:///var/lib/state", "sqlite", id="file"),
+        pytest.param("rediss://u:p@h/1", "redis", id="redis"),
+    ],
+)
+def test_what_keeps_the_state(monkeypatch: pytest.MonkeyPatch, url: str, kind: str) -> None:
+    assert _settings(monkeypatch, STATE_URL=url).state_kind == kind
+
+
+def test_the_old_name_of_the_url_of_redis_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _settings(monkeypatch, REDIS_URL="redis://h/").state_kind == "redis"
+    assert "CONSENT_WORKER_REDIS_URL is now CONSENT_WORKER_STATE_URL" in old_names_in_use()[0]
+
+
+@pytest.mark.parametrize("url", ["sqlite:state", "sqlite://state", "sqlite:///", "sqlite:///a/?x"])
+def test_a_file_is_named_by_its_absolute_path(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    with pytest.raises(ValidationError, match="the absolute path of a file"):
+        _settings(monkeypatch, STATE_URL=url)
 
 
 def test_nothing_is_said_where_no_old_name_is_in_use() -> None:
@@ -141,10 +169,10 @@ def test_a_port_of_another_scheme_is_still_refused(monkeypatch: pytest.MonkeyPat
 
 def test_a_slip_of_the_pen_is_refused_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnusableSetting) as refused:
-        _settings(monkeypatch, REDIS_ULR="redis://:hush@h/", HTTP_PROT="9")
+        _settings(monkeypatch, STATE_ULR="redis://:hush@h/", HTTP_PROT="9")
     assert str(refused.value) == (
         "CONSENT_WORKER_HTTP_PROT is no setting; did you mean CONSENT_WORKER_HTTP_PORT?; "
-        "CONSENT_WORKER_REDIS_ULR is no setting; did you mean CONSENT_WORKER_REDIS_URL?"
+        "CONSENT_WORKER_STATE_ULR is no setting; did you mean CONSENT_WORKER_STATE_URL?"
     )
 
 

@@ -78,7 +78,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._deliveries = Deliveries()
-        self._needs_lock = settings.redis_url is None
+        self._needs_lock = settings.state_kind != "redis"
         self.intakes: list[Intake] = []
         self._checking: asyncio.Task[None] | None = None
         self.last_heard_at = 0.0

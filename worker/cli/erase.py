@@ -17,18 +17,18 @@ from worker.cli.shared import BrokerAway, complain, print_json, say
 from worker.cli.terminal import shown
 from worker.delivery.erasing import Person, erase_from_state
 from worker.integrations.model import Integration
-from worker.ordering.redis import RedisStore
 from worker.ordering.secret import SecretRefused
 from worker.ordering.store import StoreUnavailable
-from worker.service import build_registry, build_store, user_keys
+from worker.service import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
+from worker.stores import lasting_store, user_keys
 
 _MOST_IDS: Final = 100
 _LONGEST_ID: Final = 1024
 _NAMED_AT_MOST: Final = 20
-_WITHOUT_REDIS: Final = (
-    "not erased in the state: without CONSENT_WORKER_REDIS_URL each worker keeps its own in "
-    "memory, which no command reaches. A restart forgets it; what still waits for the person is "
+_IN_MEMORY: Final = (
+    "not erased in the state: without CONSENT_WORKER_STATE_URL a worker keeps it in memory, which "
+    "no command reaches. A restart forgets it; what still waits for the person is "
     "delivered"
 )
 OUT_OF_REACH: Final = (
@@ -93,7 +93,7 @@ async def _erase(
     before_ms = int(time.time() * 1000)
     kept_seconds = settings.block_patience_seconds + settings.ordering_retention
     is_erased = False
-    if settings.redis_url is not None and not dry_run:
+    if settings.state_kind != "memory" and not dry_run:
         await _erase_from_state(settings, person, integrations, before_ms, kept_seconds)
         is_erased = True
     removed, kept = await _remove_letters(person, dry_run)
@@ -117,10 +117,12 @@ async def _erase_from_state(
     before_ms: int,
     kept_seconds: float,
 ) -> None:
-    store, keys = build_store(settings), user_keys(settings)
+    keys = user_keys(settings)
+    store = lasting_store(settings, keys.marks, is_worker=False)
+    if store is None:
+        return
     try:
-        if isinstance(store, RedisStore):
-            await store.admit()
+        await store.admit()
         for integration in integrations:
             for user in person.users(integration, keys):
                 await erase_from_state(store, integration.id, user, before_ms, kept_seconds)
@@ -168,7 +170,7 @@ def _tell(report: dict[str, object], as_json: bool) -> None:
                 f"{report['erased_before']} and comes back is skipped, for {days:.3g} days"
             )
         else:
-            complain(_WITHOUT_REDIS)
+            complain(_IN_MEMORY)
         say(f"removed {report['dead_letters_removed']} dead letters")
     if isinstance(kept, list):
         for one in kept[:_NAMED_AT_MOST]:

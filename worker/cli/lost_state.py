@@ -10,12 +10,12 @@ from worker.settings import WorkerSettings
 
 _RUNBOOK: Final = "docs/runbooks/state-lost.md"
 _LOST: Final = (
-    "of before Redis lost its data: nobody knows what was sent since, so an older choice can "
+    "of before the state was lost: nobody knows what was sent since, so an older choice can "
     f"replace a newer one. See {_RUNBOOK}; --after-state-loss replays them"
 )
 _UNKNOWN: Final = (
-    "of which this command can't tell whether Redis still knows what was sent since: set "
-    "CONSENT_WORKER_REDIS_URL as for the workers. Where that was lost, see "
+    "of which this command can't tell whether the state still knows what was sent since: set "
+    "CONSENT_WORKER_STATE_URL as for the workers. Where that was lost, see "
     f"{_RUNBOOK}; --after-state-loss replays them"
 )
 

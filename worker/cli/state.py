@@ -1,4 +1,4 @@
-"""`consent-worker state`: whether Redis has lost its data, and an end to the alarm."""
+"""`consent-worker state`: whether the state of newest-wins was lost, and an end to the alarm."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import typer
 
 from worker.cli.shared import BrokerAway, command_settings, print_json, say
 from worker.delivery.epochs import shown_time
-from worker.ordering.epoch import Epochs
-from worker.ordering.redis_epoch import RedisEpochs
+from worker.ordering.epoch import Epochs, LastingEpochs
 from worker.ordering.store import StoreUnavailable
-from worker.service import redis_store
 from worker.settings import UnusableSetting, WorkerSettings
+from worker.stores import lasting_store
 
 app = typer.Typer(
-    no_args_is_help=True, help="Whether Redis has lost what it knew of the newest choices."
+    no_args_is_help=True, help="Whether the state has lost what it knew of the newest choices."
 )
 
 FOLLOWS: Final = (
@@ -28,16 +27,16 @@ FOLLOWS: Final = (
     "Dead letters of before are replayed only with `dead-letters replay --after-state-loss`, which "
     "can replace newer choices; with --dry-run and without that option it counts them.",
 )
-_NO_REDIS: Final = (
-    "`state` is about Redis: set CONSENT_WORKER_REDIS_URL as for the workers. Without it each "
-    "worker has its state in memory, and every start forgets it"
+_IN_MEMORY: Final = (
+    "`state` is about one that lasts: set CONSENT_WORKER_STATE_URL as for the workers. Without it "
+    "a worker has its state in memory, and every start forgets it"
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("show")
 def show(as_json: JsonOption = False) -> None:
-    """Show since when Redis has its state, and what was lost before."""
+    """Show since when there is a state, and what was lost before."""
     settings = command_settings()
     epochs = asyncio.run(_read(settings))
     if epochs is None:
@@ -73,11 +72,11 @@ def accept(as_json: JsonOption = False) -> None:
 
 
 @asynccontextmanager
-async def epochs_of(settings: WorkerSettings) -> AsyncIterator[RedisEpochs | None]:
-    """The epochs of the workers' Redis, None where it is not set. Raises `UnusableSetting`, and
+async def epochs_of(settings: WorkerSettings) -> AsyncIterator[LastingEpochs | None]:
+    """The epochs of the workers' state, None where that is in memory. Raises `UnusableSetting`, and
     `BrokerAway` for what goes wrong during the block.
     """
-    store = redis_store(settings, None)
+    store = lasting_store(settings, None, is_worker=False)
     if store is None:
         yield None
         return
@@ -92,7 +91,7 @@ async def epochs_of(settings: WorkerSettings) -> AsyncIterator[RedisEpochs | Non
 async def _read(settings: WorkerSettings) -> Epochs | None:
     async with epochs_of(settings) as epochs:
         if epochs is None:
-            raise UnusableSetting(_NO_REDIS)
+            raise UnusableSetting(_IN_MEMORY)
         return await epochs.read()
 
 
@@ -100,7 +99,7 @@ async def _accept(settings: WorkerSettings) -> Epochs | None:
     """The epochs as they were before: exactly these losses are accepted."""
     async with epochs_of(settings) as epochs:
         if epochs is None:
-            raise UnusableSetting(_NO_REDIS)
+            raise UnusableSetting(_IN_MEMORY)
         found = await epochs.read()
         if found is not None:
             await epochs.accept([one.epoch for one in found.open_losses])
@@ -108,12 +107,13 @@ async def _accept(settings: WorkerSettings) -> Epochs | None:
 
 
 def _unused(settings: WorkerSettings) -> None:
-    say(f"no worker has used the namespace {settings.namespace} on this Redis")
+    say(f"no worker has used this state, or not with the namespace {settings.namespace}")
     raise typer.Exit(1)
 
 
 def _tell(epochs: Epochs) -> None:
-    say(f"Redis knows what was sent since {shown_time(epochs.began_ms)} (epoch {epochs.present})")
+    began = shown_time(epochs.began_ms)
+    say(f"the state knows what was sent since {began} (epoch {epochs.present})")
     for one in epochs.losses:
         noticed = f"lost: epoch {one.epoch}, noticed {shown_time(one.noticed_ms)}"
         say(f"{noticed}, accepted {shown_time(one.accepted_ms)}" if one.accepted_ms else noticed)

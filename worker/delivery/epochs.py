@@ -21,8 +21,8 @@ _MET_AT_MOST: Final = 16
 """Epochs that are remembered until the store is told: whoever may publish to the workers' queues
 can name any."""
 _LOST: Final = (
-    "Redis has lost its data: it knows nothing of what was sent before {began}, so an older choice "
-    "that comes late may replace a newer one, or has. See docs/runbooks/state-lost.md; "
+    "the state has lost its data: it knows nothing of what was sent before {began}, so an older "
+    "choice that comes late may replace a newer one, or has. See docs/runbooks/state-lost.md; "
     "`consent-worker state accept` ends this alarm"
 )
 

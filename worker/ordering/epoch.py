@@ -44,3 +44,15 @@ class EpochKeeper(Protocol):
         not the present one are noted as lost, as far as there is room. Raises `StoreUnavailable`.
         """
         ...
+
+
+class LastingEpochs(EpochKeeper, Protocol):
+    """What an operator's command asks and tells. Every method raises `StoreUnavailable`."""
+
+    async def read(self) -> Epochs | None:
+        """As they are now; None where no worker has looked yet. Changes nothing."""
+        ...
+
+    async def accept(self, lost: Collection[str]) -> None:
+        """An operator has accepted the loss of these."""
+        ...

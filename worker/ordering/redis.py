@@ -65,7 +65,7 @@ _PING: Final = Script("ping.lua")
 _PING_MS: Final = 60_000
 _REFUSALS: Final = {
     "OOM": "is out of memory and refuses writes; raise maxmemory",
-    "READONLY": "is a read-only replica; CONSENT_WORKER_REDIS_URL must lead to the primary",
+    "READONLY": "is a read-only replica; CONSENT_WORKER_STATE_URL must lead to the primary",
     "MISCONF": "can't save to its disk and refuses writes",
     "NOREPLICAS": "has too few replicas and refuses writes",
 }

@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[Turn, Turn, str]] = {
     "read-only": (
         lambda redis: redis.replicaof("127.0.0.1", free_port()),
         lambda redis: redis.replicaof("NO", "ONE"),
-        "Redis is a read-only replica; CONSENT_WORKER_REDIS_URL must lead to the primary",
+        "Redis is a read-only replica; CONSENT_WORKER_STATE_URL must lead to the primary",
     ),
     "too few replicas": (
         lambda redis: redis.config_set("min-replicas-to-write", "1"),
@@ -133,7 +133,7 @@ async def test_a_worker_is_not_ready_until_redis_takes_writes_and_goes_on_then(
 ) -> None:
     break_it, mend_it, problem = FAULTS[fault]
     await break_it(operator)
-    async with Stack(broker_url, namespace, REDIS_URL=server.url) as stack:
+    async with Stack(broker_url, namespace, STATE_URL=server.url) as stack:
         stack.add_integration("shop")
         assert (await stack.command("topology", "declare"))[0] == 0
         stack.start_worker()
@@ -161,7 +161,7 @@ async def test_a_worker_is_not_ready_until_redis_takes_writes_and_goes_on_then(
 async def test_a_redis_that_goes_away_is_noticed_without_an_event(
     server: RunningRedis, broker_url: str, namespace: str
 ) -> None:
-    async with Stack(broker_url, namespace, REDIS_URL=server.url) as stack:
+    async with Stack(broker_url, namespace, STATE_URL=server.url) as stack:
         stack.add_integration("shop")
         stack.start_worker()
         await stack.wait_until_consuming(60)

@@ -230,7 +230,7 @@ async def test_a_worker_says_what_to_do_about_its_secret(
 ) -> None:
     """No broker is needed for that."""
     nowhere = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
-    async with Stack(nowhere, namespace, REDIS_URL=redis_url, ORDERING_SECRET="") as stack:
+    async with Stack(nowhere, namespace, STATE_URL=redis_url, ORDERING_SECRET="") as stack:
         stack.add_integration("shop")
         code, _, err = await stack.command("run")
         assert code == 2

@@ -167,10 +167,10 @@ def test_a_setting_that_makes_no_sense_is_named(
 
 
 def test_a_redis_url_with_an_option_that_there_is_not_is_named(cli: CommandLine) -> None:
-    cli.set("REDIS_URL", "redis://u:hush@h/?colour=red")
+    cli.set("STATE_URL", "redis://u:hush@h/?colour=red")
     ran = cli.run("run")
     assert ran.code == 2
-    assert "consent-worker: setting CONSENT_WORKER_REDIS_URL: " in ran.err
+    assert "consent-worker: setting CONSENT_WORKER_STATE_URL: " in ran.err
     assert "hush" not in ran.err
 
 
@@ -180,7 +180,7 @@ def test_a_redis_url_with_an_option_that_there_is_not_is_named(cli: CommandLine)
 def test_a_redis_that_is_away_is_exit_code_three(
     cli: CommandLine, arguments: tuple[str, ...]
 ) -> None:
-    cli.set("REDIS_URL", "redis://u:hush@127.0.0.1:1/")
+    cli.set("STATE_URL", "redis://u:hush@127.0.0.1:1/")
     ran = cli.run(*arguments)
     assert (ran.code, ran.out) == (3, "")
     assert "consent-worker: Redis can't be used" in ran.err
@@ -191,7 +191,7 @@ def test_a_redis_that_is_away_is_exit_code_three(
 def test_a_state_in_memory_can_not_be_asked_for(cli: CommandLine, command: str) -> None:
     ran = cli.run("state", command)
     assert (ran.code, ran.out) == (2, "")
-    assert "CONSENT_WORKER_REDIS_URL" in ran.err
+    assert "CONSENT_WORKER_STATE_URL" in ran.err
 
 
 def test_all_settings_that_make_no_sense_are_named_at_once(cli: CommandLine) -> None:
