@@ -68,19 +68,16 @@ async def _run(
     done: list[Checked] = []
     async with open_session(endpoint_policy(settings), settings.attempt_timeout_seconds) as session:
         client = build_client(settings, session)
-        with stoppable() as stop, progress("checking", len(wanted)) as advance:
-            async for integration, lines in _in_order(client, wanted, stop):
-                advance()
-                if identity is not None and worst(lines) != "wrong":
-                    lines.append(await send_probe(client, integration, identity))
-                done.append((integration, lines))
-                if not as_json:
-                    _print(integration, lines)
+        with stoppable() as stop:
+            # Lines and a bar can't have one terminal at the same time.
+            with progress("checking", len(wanted)) as advance:
+                async for integration, lines in _in_order(client, wanted, stop):
+                    advance()
+                    if identity is not None and worst(lines) != "wrong":
+                        lines.append(await send_probe(client, integration, identity))
+                    done.append((integration, lines))
+            _print(done, as_json=as_json)
             stop.check(f"{len(done)} of {len(wanted)} integrations are checked")
-    if as_json:
-        print_json([_document(*one) for one in done])
-    else:
-        _sum_up(done)
     return worst([line for _, lines in done for line in lines])
 
 
@@ -107,16 +104,17 @@ async def _in_order(
             pending.cancel()
 
 
-def _print(integration: Integration, lines: Sequence[Line]) -> None:
-    for line in lines:
-        text = f"{integration.id}  {line.subject}: {WORDS[line.verdict]} - {line.text}"
-        say(shown(text))
-
-
-def _sum_up(done: Sequence[Checked]) -> None:
-    verdicts = Counter(line.verdict for _, lines in done for line in lines)
-    counts = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in WORDS.items())
+def _print(done: Sequence[Checked], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_document(*one) for one in done])
+        return
+    for integration, lines in done:
+        for line in lines:
+            text = f"{integration.id}  {line.subject}: {WORDS[line.verdict]} - {line.text}"
+            say(shown(text))
     if done:
+        verdicts = Counter(line.verdict for _, lines in done for line in lines)
+        counts = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in WORDS.items())
         say(f"{len(done)} integrations: {counts}")
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,25 @@ def test_no_test_record_where_something_is_wrong(cli: CommandLine, sandbox: Sand
     assert ran.code == 1
     assert "test-record" not in ran.out
     assert written(sandbox) == []
+
+
+def test_an_interrupted_check_tells_what_it_has(cli: CommandLine, sandbox: Sandbox) -> None:
+    names = [f"many-{number}" for number in range(AT_ONCE)]
+    for name in names:
+        add(cli, sandbox, name)
+    sandbox.state.inject(target="platform", kind="hang", key="view-schemas")
+
+    def interrupt() -> None:
+        while sum("schemaregistry" in one["path"] for one in sandbox.state.requests) < AT_ONCE:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    ran = cli.run("integrations", "check")
+    thread.join()
+    assert ran.code == 130
+    assert "interrupted: 0 of 6 integrations are checked" in ran.err
 
 
 def test_a_test_record_is_for_one_integration(cli: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -41,7 +42,9 @@ async def check_integration(
         return [*_secrets_masked(integration, [_no_token(error.reply), unclear("flow", _REST)])]
     now_ms = int(time.time() * 1000)
     found = await collect(reader or PlatformReader(client, integration), integration, now_ms)
-    return list(_secrets_masked(integration, [ok("token", "obtained"), *judge(integration, found)]))
+    # In a thread: a large schema and many mappings take seconds, and deliveries go on beside.
+    lines = await asyncio.to_thread(lambda: list(judge(integration, found)))
+    return list(_secrets_masked(integration, [ok("token", "obtained"), *lines]))
 
 
 def judge(integration: Integration, found: SetUp) -> Iterator[Line]:

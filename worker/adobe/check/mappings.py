@@ -7,7 +7,7 @@ and writes that to a path of the schema, with conversions (Adobe's page "Data Pr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from worker.adobe.check.answers import Answer, Found, not_judged
 from worker.adobe.check.documents import shown_name
@@ -21,6 +21,8 @@ from worker.adobe.check.values import sent_values
 from worker.integrations.model import Integration
 
 MAPPING_SETS = f"{SOURCES} and {SCHEMAS}"
+_MOST_HINTS: Final = 20
+"""Mappings for which the path that was meant is looked for: each costs a tenth of a second."""
 
 
 def judge_mappings(integration: Integration, found: SetUp) -> Iterator[Line]:
@@ -40,6 +42,7 @@ class _Judge:
         self._kind = found.inlet_kind or ("xdm" if integration.replaces_record else None)
         self._schema: Any = found.schema.document if isinstance(found.schema, Found) else None
         self._paths: Sequence[str] | None = None
+        self._hints_left = _MOST_HINTS
         mapping_set = found.mapping_set
         self._rules = rules_of(mapping_set.document) if isinstance(mapping_set, Found) else None
 
@@ -72,9 +75,13 @@ class _Judge:
     def _unknown(self, path: str) -> str:
         if self._paths is None:
             self._paths = paths_of(self._schema)
-        meant = nearest(path, self._paths)
+        meant = self._nearest(path, self._paths)
         hint = f" (did you mean {shown_name(meant)}?)" if meant else ""
         return f"the schema has no such field{hint}; change the mapping's id"
+
+    def _nearest(self, path: str, known: Sequence[str]) -> str | None:
+        self._hints_left -= 1
+        return nearest(path, known) if self._hints_left >= 0 else None
 
     def _by_mapping_set(self, path: str, values: Sequence[Any]) -> Line:
         if self._rules is None:
@@ -97,7 +104,7 @@ class _Judge:
         if writes := next((rule for rule in rules if rule.destination == path), None):
             sources = ", ".join(shown_name(one) for one in writes.sources)
             text += f" (that path is written from {sources}), or change the mapping's id to that"
-        elif meant := nearest(path, known):
+        elif meant := self._nearest(path, known):
             text += f" (did you mean {shown_name(meant)}, which it reads?)"
         return wrong("mapping", text, path)
 

@@ -25,8 +25,8 @@ CHECK_SECONDS: Final = 60.0
 PAUSES_SECONDS: Final = (0.5, 2.0)
 """Before an answer of 429 or 5xx is asked for again."""
 _MOST_RETRY_AFTER_SECONDS: Final = 5.0
-MOST_BYTES: Final = 8 * 2**20
-"""Of one answer: a schema with all of its fields resolved is the largest, with some megabytes."""
+MOST_BYTES: Final = 4 * 2**20
+"""Of one answer: a schema with all of its fields resolved is the largest, a megabyte or two."""
 _ADOBES_SIGN: Final = re.compile(rb"ns\.adobe\.com/|FLOW-\d|XDM-\d|\"\d{4}-404\"")
 
 

@@ -6,6 +6,7 @@ Adobe's pages "Schemas endpoint" (resolved form) and "Field constraints" (types;
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,9 +14,11 @@ from typing import Any, Final
 
 from worker.adobe.check.documents import shown_name
 
-MOST_PATHS: Final = 20_000
+MOST_PATHS: Final = 10_000
 """Looked through for a path that is nearly the one that was meant."""
 _MOST_DEPTH: Final = 32
+_MOST_DIFFERENCE: Final = 8
+"""In length, of a path and what was meant by it: comparing is dear."""
 _MOST_SHOWN_VALUES: Final = 12
 _TYPES: Final[dict[type, tuple[str, ...]]] = {
     bool: ("boolean",),
@@ -62,7 +65,8 @@ def node_at(schema: Any, path: str) -> dict[str, Any] | Misfit | None:
 
 def nearest(path: str, known: Sequence[str]) -> str | None:
     """The one of `known` paths that was probably meant."""
-    close = get_close_matches(path, known, 1, cutoff=0.75)
+    alike = [one for one in known if abs(len(one) - len(path)) <= _MOST_DIFFERENCE]
+    close = get_close_matches(path, alike, 1, cutoff=0.75)
     if close:
         return close[0]
     name = path.rpartition(".")[2].casefold()
@@ -71,11 +75,11 @@ def nearest(path: str, known: Sequence[str]) -> str | None:
 
 
 def paths_of(schema: Any) -> list[str]:
-    """The dotted paths of a schema, `MOST_PATHS` at most."""
+    """The dotted paths of a schema, `MOST_PATHS` at most, and those the least deep ones."""
     paths: list[str] = []
-    waiting: list[tuple[str, Any, int]] = [("", schema, 0)]
+    waiting: deque[tuple[str, Any, int]] = deque([("", schema, 0)])
     while waiting and len(paths) < MOST_PATHS:
-        prefix, node, depth = waiting.pop()
+        prefix, node, depth = waiting.popleft()
         for name, child in _children(node):
             paths.append(f"{prefix}{name}")
             if depth < _MOST_DEPTH:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -73,8 +72,11 @@ class SetUpWatch:
                 continue
             integration_id = next(iter(self._waiting))
             del self._waiting[integration_id]
-            with suppress(Exception):  # a fault of ours must not end the watch
+            try:
                 await self._check(integration_id)
+            except Exception as error:  # a fault of ours must not end the watch
+                detail = type(error).__name__
+                log.error("integration.setup_unchecked", integration=integration_id, detail=detail)
 
     async def _check(self, integration_id: str) -> None:
         integration = self._find(integration_id)
@@ -82,6 +84,8 @@ class SetUpWatch:
             self._wrong.pop(integration_id, None)
             return
         lines = await check_integration(self._client, integration)
+        if self._find(integration_id) is not integration:
+            return  # changed meanwhile, and asked for again
         self._wrong.pop(integration_id, None)
         if checks := _checks(lines, "wrong"):
             self._wrong[integration_id] = checks
