@@ -104,7 +104,8 @@ def _in_map(identifier: UserIdentifier, primary: Primary | None, found: SetUp) -
         return not_judged("identity", found.schema, SCHEMAS, identifier)
     if not has_map:
         return wrong("identity", "the schema has no identityMap; add it at Adobe", identifier)
-    return ok("identity", "goes into the schema's identityMap", identifier)
+    _, line = _written_path("identityMap", identifier, found)
+    return line or ok("identity", "goes into the schema's identityMap", identifier)
 
 
 def _has_identity_map(found: SetUp) -> bool | None:

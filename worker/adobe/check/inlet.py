@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from yarl import URL
 
 from worker.adobe.check.answers import Found, NotAsked, NotFound, not_judged
-from worker.adobe.check.documents import at, shown_name, text_at
+from worker.adobe.check.documents import at, objects_at, shown_name, text_at
 from worker.adobe.check.lines import CheckName, Line, ok, unclear, wrong
 from worker.adobe.check.setup import SetUp
 from worker.integrations.model import Integration
@@ -23,8 +23,7 @@ def judge_sandbox(integration: Integration, found: SetUp) -> Line:
     if not isinstance(found.sandboxes, Found):
         return not_judged("sandbox", found.sandboxes, "any permission of its product profile")
     name = integration.sandbox_name or "prod"
-    listed = at(found.sandboxes.document, "sandboxes")
-    sandboxes = [one for one in listed or () if isinstance(one, dict)]
+    sandboxes = objects_at(found.sandboxes.document, "sandboxes")
     if not sandboxes:
         return unclear("sandbox", "no sandbox is listed; give the credential a role with one")
     own = next((one for one in sandboxes if one.get("name") == name), None)
@@ -32,7 +31,10 @@ def judge_sandbox(integration: Integration, found: SetUp) -> Line:
         names = ", ".join(sorted(shown_name(text_at(one, "name")) for one in sandboxes)[:10])
         text = f"there is no sandbox {name!r}; set sandbox_name to one of: {names}"
         return wrong("sandbox", text)
-    if (state := text_at(own, "state")) != "active":
+    state = text_at(own, "state")
+    if not state:
+        return unclear("sandbox", f"the sandbox {name!r} does not tell its state")
+    if state != "active":
         return wrong("sandbox", f"the sandbox {name!r} is {shown_name(state)}, not active")
     if text_at(own, "type") == "development":
         return ok("sandbox", f"{name} is active (a development sandbox, with 10 % of the capacity)")
@@ -57,8 +59,11 @@ def judge_flow(integration: Integration, found: SetUp) -> Iterator[Line]:
         yield not_judged("organization", NotAsked("the flow"), SOURCES)
         return
     flow = found.flow.document
-    if (state := text_at(flow, "state")) == "enabled":
+    state = text_at(flow, "state")
+    if state == "enabled":
         yield ok("flow", f"{flow_id} exists and is enabled")
+    elif not state:
+        yield unclear("flow", f"{flow_id} exists, and does not tell its state")
     else:
         yield wrong("flow", f"{flow_id} is {shown_name(state)}; enable the dataflow at Adobe")
     configured = integration.properties.organization_id
@@ -126,7 +131,9 @@ def _mode(integration: Integration, found: SetUp) -> Line:
 
 
 def _authentication(integration: Integration, required: object) -> Line:
-    # Older connections don't say; then none is wanted.
+    if required is None and integration.authenticated:
+        # Older connections don't say; then none is wanted, as far as is known, and one is ignored.
+        return ok("authentication", "the inlet does not say; a token does no harm")
     if bool(required) == integration.authenticated:
         wants = "wants a token" if required else "wants no token"
         return ok("authentication", f"the inlet {wants}, as configured")

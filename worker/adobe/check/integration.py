@@ -15,6 +15,7 @@ from worker.adobe.check.inlet import judge_flow, judge_inlet, judge_sandbox
 from worker.adobe.check.lines import Line, ok, unclear, wrong
 from worker.adobe.check.mappings import judge_mappings
 from worker.adobe.check.reading import PlatformReader
+from worker.adobe.check.required import judge_required
 from worker.adobe.check.runs import judge_runs
 from worker.adobe.check.setup import SetUp
 from worker.adobe.check.target import (
@@ -59,6 +60,7 @@ def judge(integration: Integration, found: SetUp) -> Iterator[Line]:
     yield from judge_identity_dataset(integration, found)
     yield from judge_identities(integration, found)
     yield from judge_mappings(integration, found)
+    yield from judge_required(integration, found)
     yield from judge_look_ups(integration, found)
     yield judge_runs(found)
 

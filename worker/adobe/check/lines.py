@@ -25,6 +25,7 @@ CheckName = Literal[
     "identity",
     "namespace",
     "mapping",
+    "required",
     "identity-dataset",
     "look-up",
     "runs",

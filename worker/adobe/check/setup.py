@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from worker.adobe.check.answers import Answer, Found, NotAsked
+from worker.adobe.check.answers import Answer, Found, NotAsked, NotFound
 from worker.adobe.check.documents import at, objects_at, text_at
 from worker.adobe.replies import Reply
 
@@ -70,10 +70,10 @@ def _document(answer: Answer) -> object:
 
 def first_item(answer: Answer) -> Answer:
     """Flow Service answers a look-up by id with a list of one."""
-    if isinstance(answer, Found):
-        items = objects_at(answer.document, "items")
-        return Found(items[0]) if items else Found(answer.document)
-    return answer
+    if not isinstance(answer, Found):
+        return answer
+    items = objects_at(answer.document, "items")
+    return Found(items[0]) if items else NotFound("an empty answer")
 
 
 def mapping_of(flow: object) -> tuple[str, str] | None:

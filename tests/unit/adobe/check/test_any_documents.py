@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.adobe.check.cases import failed_run
@@ -69,6 +69,10 @@ def set_up(**answers: Any) -> SetUp:
 
 
 @settings(max_examples=20)
+@example(odd=True)
+@example(odd=1.5)
+@example(odd=[None])
+@example(odd={"id": {}})
 @given(odd=ODD)
 def test_any_value_in_any_place(odd: Any) -> None:
     for target in TARGETS:
