@@ -93,11 +93,18 @@ def check(
 ) -> None:
     """Hold integrations against the customers' set-up at Adobe, before the first event.
 
-    Reads with the customer's credential, and writes nothing. Each line is ok, wrong (with what to
-    change), or can't be judged (with the right to grant).
+    Reads with the customer's credential, and writes nothing. A line is ok, wrong
+    (what to change), or can't be judged (which right to grant).
 
-    Exit code 0: all is ok. 1: something is wrong. 2: wrong usage or settings, or a file is not
-    valid. 4: nothing is wrong, but something can't be judged.
+    Exit codes:
+
+    0: all is ok
+
+    1: something is wrong
+
+    2: wrong usage or settings, or a file is not valid
+
+    4: nothing is wrong, but something can't be judged
     """
     if send_test and not integration:
         raise typer.BadParameter("--send-test needs the id of one integration")
