@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-_NAME: Final = re.compile(r"[\w$@:./ -]{1,256}")
+_NAME: Final = re.compile(r"(?:[\w$@:./ -]|<value>){1,256}")
+"""A template of ours has `<value>` for the person."""
 UNSHOWN: Final = "(a value that is not shown)"
 
 
