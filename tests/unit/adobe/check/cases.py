@@ -64,6 +64,7 @@ def datasets(**tags: Any) -> dict[str, Any]:
 CASES = [
     Case("token", "ok", "obtained"),
     Case("token", "wrong", "mend authentication.client_id", config={"authentication": AUTHENTICATION | {"client_secret": "wr0ng"}}),
+    Case("token", "wrong", "mend authentication.scopes", faults=({"target": "token", "kind": "status", "status": 400, "body": {"error": "invalid_scope"}},)),
     Case("token", "unclear", "ask again", faults=({"target": "token", "kind": "status", "status": 503},)),
     Case("scopes", "ok", "all that Experience Platform asks for"),
     Case("scopes", "ok", "though without AdobeID", config=FEW_SCOPES),
