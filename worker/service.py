@@ -9,6 +9,7 @@ import signal
 import aiohttp
 import structlog
 
+from worker.adobe.check.watch import SetUpWatch
 from worker.adobe.client import AdobeClient
 from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
@@ -22,6 +23,7 @@ from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
+from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
 from worker.observability.metrics import Metrics
@@ -99,6 +101,7 @@ class Service:
         self._topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
         self._broker: Broker | None = None
         self._gate: StoreGate | None = None
+        self._set_up: SetUpWatch | None = None
         self._pipeline: Pipeline | None = None
         self._stopping = False
         self._may_begin = asyncio.Event()
@@ -134,6 +137,8 @@ class Service:
             for lane in self._lanes()
             if lane.block.failure is not None
         ]
+        if self._set_up is not None:
+            notes += self._set_up.notes
         if self._broker is not None and self._broker.stands_by:
             lock = self._topology.names.single_worker
             notes.append(
@@ -209,6 +214,7 @@ class Service:
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
+            checking = self._check_set_up(client)
             remembering: asyncio.Task[None] | None = None
             try:
                 await self._recall(store, gate)
@@ -218,6 +224,8 @@ class Service:
             finally:
                 watching.cancel()
                 asking.cancel()
+                if checking is not None:
+                    checking.cancel()
                 if remembering is not None:
                     remembering.cancel()
                 await gate.stop()
@@ -277,8 +285,23 @@ class Service:
         log.error("integrations.none", detail="no integration is valid; nothing is consumed")
         await self._may_begin.wait()
 
+    def _check_set_up(self, client: AdobeClient) -> asyncio.Task[None] | None:
+        """Hold all integrations against Adobe, beside delivery, where the settings ask for it."""
+        if not self._settings.check_set_up:
+            return None
+
+        def find(integration_id: str) -> Integration | None:
+            is_enabled = self._registry.is_enabled(integration_id)
+            return self._registry.get(integration_id) if is_enabled else None
+
+        self._set_up = SetUpWatch(client, find)
+        self._set_up.ask(one.id for one in self._registry.integrations)
+        return asyncio.create_task(self._set_up.run())
+
     def _integrations_changed(self, change: Change) -> None:
         report_change(change)
+        if self._set_up is not None:
+            self._set_up.ask(change.loaded)
         if self._registry.has_any:
             self._may_begin.set()
 

@@ -106,6 +106,13 @@ class WorkerSettings(BaseSettings):
         bool,
         Field(description="Allow plain http and private addresses. For local use only."),
     ] = False
+    check_set_up: Annotated[
+        bool,
+        Field(
+            description="Check each integration's set-up at Adobe at the start and when it "
+            "changes; what is wrong is a note in `/readyz`."
+        ),
+    ] = False
     retry_budget: Annotated[
         float,
         Field(

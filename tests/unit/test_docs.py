@@ -13,8 +13,10 @@ import pytest
 from pydantic import BaseModel
 
 from devtools import broker, native_rabbitmq, redis_server
+from worker.adobe.check.lines import CheckName
 from worker.adobe.replies import ErrorCode
 from worker.broker.headers import OWN_HEADERS
+from worker.cli.check import EXIT_CODES
 from worker.delivery.block import SETUP_ERRORS
 from worker.delivery.lane import OVERLOAD
 from worker.delivery.outcome import DeadReason, Outcome, ParkReason
@@ -30,6 +32,7 @@ from worker.integrations.model import (
 from worker.observability.metrics import Metrics
 from worker.sandbox.admin import admin_routes
 from worker.sandbox.faults import Fault, FaultKind, FaultTarget
+from worker.sandbox.organization import Dataflow, Organization, Right
 from worker.settings import OLD_NAMES, WorkerSettings
 from worker.transform.decision import SkipReason
 
@@ -202,6 +205,22 @@ def test_the_admin_api_of_the_emulator_and_its_faults_are_listed() -> None:
     assert _missing(set(get_args(FaultTarget)), _section(page, "Faults")) == set()
     given = {one.name for one in fields(Fault) if one.init} - {"id", "released"}
     assert given <= set(rows)
+
+
+def test_the_set_up_of_the_emulator_is_listed() -> None:
+    rows = _rows(_doc("emulator.md"))
+    text = _section(_doc("emulator.md"), "Set-up")
+    assert {one.name for one in fields(Dataflow)} <= set(rows)
+    assert set(Organization().described()) <= set(rows)
+    assert _missing(set(get_args(Right)), text) == set()
+
+
+def test_every_line_of_a_check_is_explained_with_its_exit_codes() -> None:
+    page = _doc("your-dataflow-at-adobe.md")
+    assert {code.split()[0] for code in _rows(page)} >= set(get_args(CheckName))
+    codes = re.findall(r"^\| ([0-9]+) \|", page, flags=re.M)
+    assert codes == ["0", "1", "2", "4"]
+    assert set(EXIT_CODES.values()) <= {int(one) for one in codes}
 
 
 _TEST_VARIABLES = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
@@ -16,7 +17,7 @@ from worker.adobe.http import (
     RawReply,
     exchange,
 )
-from worker.adobe.profiles import KnownContacts, lookup_headers, lookup_params, lookup_url
+from worker.adobe.profiles import LOOK_UP_PATH, KnownContacts, lookup_params, platform_headers
 from worker.adobe.replies import (
     Accepted,
     NoProfile,
@@ -33,21 +34,13 @@ from worker.adobe.streaming import (
     OutgoingRequest,
     build_request,
 )
+from worker.adobe.words import shown_words
 from worker.integrations.model import Integration
 from worker.transform.decision import Identity
 from worker.transform.xdm import encode_message
 
 _REFUSALS = (401, 403)
 _Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One step of `integrations check`."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 class AdobeClient:
@@ -70,7 +63,7 @@ class AdobeClient:
         self._policy = policy
         self._key = fingerprint_key
         self._tokens = TokenSources(session, ims_url, fingerprint_key)
-        self._lookup_url = lookup_url(platform_url)
+        self._platform_url = platform_url.rstrip("/")
         self._contacts = KnownContacts()
 
     async def send(
@@ -102,22 +95,66 @@ class AdobeClient:
         except ExchangeFailed as error:
             return Retryable(error.error, error.detail)
 
-    async def check(self, integration: Integration) -> list[CheckResult]:
-        """Really ask for a token, and let Adobe validate an empty message for the dataflow."""
-        source = self._tokens.source(integration.authentication)
+    async def look_up_anew(self, integration: Integration, identity: Identity) -> Reply | None:
+        """The same without what is remembered, and without another token for a refused one."""
+        query = lookup_params(integration, identity)
         try:
-            await source.token()
+            reply = await self.read(integration, LOOK_UP_PATH, query, max_body_bytes=MAX_BODY_BYTES)
         except TokenUnavailable as error:
-            return [CheckResult("token", False, error.reply.detail)]
-        results = [CheckResult("token", True, "obtained")]
+            return error.reply
+        except ExchangeFailed as error:
+            return Retryable(error.error, error.detail)
+        return classify_lookup(reply.status, reply.headers, reply.body, self._key)
+
+    async def token(self, integration: Integration) -> AccessToken:
+        """A token of its credential. Raises `TokenUnavailable`."""
+        return await self._tokens.source(integration.authentication).token()
+
+    async def read(
+        self,
+        integration: Integration,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        accept: str = "application/json",
+        max_body_bytes: int,
+    ) -> RawReply:
+        """A GET of Adobe's platform at `path`, whose parts are encoded already. Raises
+        `TokenUnavailable` and `ExchangeFailed`.
+
+        A refusal is of the right to read, so the token stays: deliveries use it, too.
+        """
+        token = await self.token(integration)
+        return await exchange(
+            self._session,
+            "GET",
+            URL(self._platform_url + path, encoded=True),
+            params=params,
+            headers=platform_headers(integration, token.value) | {"Accept": accept},
+            max_body_bytes=max_body_bytes,
+        )
+
+    async def send_test(self, integration: Integration, record: Mapping[str, Any]) -> Reply:
+        """Write one record. An XDM-compatible inlet is asked to validate it before it answers,
+        where its region offers that (Adobe's page "Streaming ingestion validation").
+        """
         if problem := self._policy.problem(integration.properties.dataflow_endpoint):
-            return [*results, CheckResult("dataflow", False, f"dataflow_endpoint {problem}")]
-        request = build_request(integration, [encode_message(integration, {})])
+            return Retryable("endpoint-not-allowed", f"dataflow_endpoint {problem}")
+        request = build_request(integration, [encode_message(integration, record)])
+        validated = {"syncValidation": "true"} if integration.replaces_record else None
         try:
-            reply = await self._send(integration, request, {"syncValidation": "true"})
-        except (TokenUnavailable, ExchangeFailed) as error:
-            return [*results, CheckResult("dataflow", False, str(error))]
-        return [*results, _judge_probe(reply, self._key)]
+            reply = await self._send(integration, request, validated)
+            if reply.status == 501 and validated:
+                reply = await self._send(integration, request)
+        except TokenUnavailable as error:
+            return error.reply
+        except ExchangeFailed as error:
+            return Retryable(error.error, error.detail)
+        return classify_collection(reply.status, reply.headers, reply.body, self._key)
+
+    def shown(self, status: int, document: Any) -> str:
+        """What an operator is shown of Adobe's words, see `words`."""
+        return shown_words(status, document, self._key)
 
     async def _look_up(self, integration: Integration, identity: Identity) -> Reply | None:
         known = self._contacts.recall(integration, identity)
@@ -128,9 +165,9 @@ class AdobeClient:
             return await exchange(
                 self._session,
                 "GET",
-                self._lookup_url,
+                self._platform_url + LOOK_UP_PATH,
                 params=lookup_params(integration, identity),
-                headers=lookup_headers(integration, token.value if token else ""),
+                headers=platform_headers(integration, token.value if token else ""),
             )
 
         reply = await self._authorized(self._tokens.source(integration.authentication), ask)
@@ -182,14 +219,3 @@ class AdobeClient:
                 return reply
         source.helped()
         return reply
-
-
-def _judge_probe(reply: RawReply, key: bytes) -> CheckResult:
-    if reply.status == 501:
-        return CheckResult(
-            "dataflow", True, "reached; synchronous validation is not offered in its region"
-        )
-    result = classify_collection(reply.status, reply.headers, reply.body, key)
-    if isinstance(result, Accepted):
-        return CheckResult("dataflow", True, "accepted the message")
-    return CheckResult("dataflow", False, result.detail)

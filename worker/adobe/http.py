@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
+from yarl import URL
 
 from worker.adobe.clock import ClockOffset
 from worker.adobe.deadline import is_too_late
@@ -136,7 +137,7 @@ def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
 async def exchange(
     session: aiohttp.ClientSession,
     method: str,
-    url: str,
+    url: str | URL,
     *,
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,

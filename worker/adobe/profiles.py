@@ -17,11 +17,7 @@ from worker.transform.decision import Identity
 FOUND_SECONDS: Final = 300.0
 NOT_FOUND_SECONDS: Final = 5.0
 MAX_REMEMBERED: Final = 10_000
-
-
-def lookup_url(platform_url: str) -> str:
-    """The URL of the look-up below `platform_url`."""
-    return platform_url.rstrip("/") + "/data/core/ups/access/entities"
+LOOK_UP_PATH: Final = "/data/core/ups/access/entities"
 
 
 def lookup_params(integration: Integration, identity: Identity) -> dict[str, str]:
@@ -37,7 +33,7 @@ def lookup_params(integration: Integration, identity: Identity) -> dict[str, str
     return params
 
 
-def lookup_headers(integration: Integration, token: str) -> dict[str, str]:
+def platform_headers(integration: Integration, token: str) -> dict[str, str]:
     """The headers of Adobe's API gateway; without a sandbox name it is the production one."""
     return {
         "Authorization": f"Bearer {token}",

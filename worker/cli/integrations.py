@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from worker.adobe.http import open_session
+from worker.cli.check import EXIT_CODES, ask_for_identity, run_checks
 from worker.cli.shared import command_settings, print_json, say
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
-from worker.service import build_client, build_registry, endpoint_policy
+from worker.service import build_registry
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")
@@ -82,33 +81,46 @@ def check(
     integration: Annotated[
         str, typer.Argument(help="Id of the integration; all without one.")
     ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    send_test: Annotated[
+        bool,
+        typer.Option(
+            "--send-test",
+            help="Also write a test record, with every choice refused; asks for the identity, or "
+            "reads it from standard input.",
+        ),
+    ] = False,
 ) -> None:
-    """Ask Adobe for a token and validate the dataflow with one synchronous call.
+    """Hold integrations against the customers' set-up at Adobe, before the first event.
 
-    Without an id, exit 2 when all that is valid passed and a file is not.
+    Reads with the customer's credential, and writes nothing. A line is ok, wrong
+    (what to change), or can't be judged (which right to grant).
+
+    Exit codes:
+
+    0: all is ok
+
+    1: something is wrong
+
+    2: wrong usage or settings, or a file is not valid
+
+    4: nothing is wrong, but something can't be judged
     """
+    if send_test and not integration:
+        raise typer.BadParameter("--send-test needs the id of one integration")
     settings = command_settings()
     registry = _loaded(settings)
     wanted = [find_integration(registry, integration)] if integration else registry.integrations
-
-    async def check_all() -> bool:
-        policy = endpoint_policy(settings)
-        async with open_session(policy, settings.attempt_timeout_seconds) as session:
-            client = build_client(settings, session)
-            ok = True
-            for one in wanted:
-                for result in await client.check(one):
-                    ok = ok and result.ok
-                    mark = "ok" if result.ok else "FAILED"
-                    say(f"{one.id}  {result.name}: {mark} - {result.detail}")
-            return ok
-
-    if not asyncio.run(check_all()):
-        if not integration:
-            _name_bad_files(registry)
-        raise typer.Exit(1)
-    if not integration and registry.invalid:
-        raise InvalidIntegrations(registry.invalid)
+    identity = ask_for_identity() if send_test else None
+    if identity == "":
+        raise typer.BadParameter("--send-test needs an identity on standard input")
+    verdict = run_checks(settings, wanted, as_json=as_json, identity=identity)
+    if registry.invalid and not integration:
+        if verdict != "wrong":
+            raise InvalidIntegrations(registry.invalid)
+        _name_bad_files(registry)
+    if code := EXIT_CODES[verdict]:
+        raise typer.Exit(code)
 
 
 def _name_bad_files(registry: IntegrationRegistry) -> None:

@@ -24,6 +24,8 @@ def admin_routes() -> list[web.RouteDef]:
         web.put("/admin/profiles", _seed_profile),
         web.put("/admin/credentials/{client_id}", _set_credential),
         web.put("/admin/inlets/{inlet}", _set_inlet),
+        web.get("/admin/set-up", _show_set_up),
+        web.put("/admin/set-up", _put_set_up),
         web.put("/admin/settings", _set_settings),
         web.get("/admin/tokens", _count_tokens),
         web.post("/admin/tokens/revoke", _revoke_tokens),
@@ -88,6 +90,16 @@ async def _set_inlet(request: web.Request) -> web.Response:
     document = await _document(request)
     request.app[STATE].inlets[request.match_info["inlet"]] = document
     return json_answer(document)
+
+
+async def _show_set_up(request: web.Request) -> web.Response:
+    return json_answer(request.app[STATE].organization.described())
+
+
+async def _put_set_up(request: web.Request) -> web.Response:
+    organization = request.app[STATE].organization
+    organization.put(await _document(request))
+    return json_answer(organization.described())
 
 
 async def _set_settings(request: web.Request) -> web.Response:

@@ -7,15 +7,40 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from worker.sandbox import flow_service
 from worker.sandbox.admin import admin_routes, explain_mistakes
 from worker.sandbox.ingestion import collect, collect_many
 from worker.sandbox.journal import journal
 from worker.sandbox.profiles import look_up
+from worker.sandbox.registry import (
+    list_descriptors,
+    list_namespaces,
+    list_sandboxes,
+    show_dataset,
+    show_mapping_set,
+    show_schema,
+)
 from worker.sandbox.state import STATE, TOKEN_LIFETIME_SECONDS, SandboxState
 from worker.sandbox.tokens import issue_token
 
 _READABLE_BYTES: Final = 64 * 2**20
 _STOP_SECONDS: Final = 0.1
+
+
+def platform_routes() -> list[web.RouteDef]:
+    """What tells of an organization's set-up; reads alone."""
+    schemas = "/data/foundation/schemaregistry/tenant"
+    return [
+        web.get("/data/foundation/sandbox-management/", list_sandboxes),
+        web.get(f"{flow_service.BASE}/flows", flow_service.list_flows),
+        web.get(f"{flow_service.BASE}/runs", flow_service.list_runs),
+        web.get(f"{flow_service.BASE}/{{kind}}/{{id}}", flow_service.show),
+        web.get("/data/foundation/catalog/dataSets/{id}", show_dataset),
+        web.get(f"{schemas}/schemas/{{id}}", show_schema),
+        web.get(f"{schemas}/descriptors", list_descriptors),
+        web.get("/data/core/idnamespace/identities", list_namespaces),
+        web.get("/data/foundation/conversion/mappingSets/{id}", show_mapping_set),
+    ]
 
 
 def create_app(
@@ -34,6 +59,7 @@ def create_app(
             web.post("/collection/batch/{inlet}", collect_many),
             web.post("/collection/{inlet}", collect),
             web.get("/data/core/ups/access/entities", look_up),
+            *platform_routes(),
             *admin_routes(),
         ]
     )

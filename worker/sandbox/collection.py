@@ -58,7 +58,9 @@ def transaction_id() -> str:
 
 def check_authorization(state: SandboxState, inlet: str, authorization: str | None) -> None:
     """Raise `Refusal` unless the inlet takes this bearer token, or wants none."""
-    if not state.inlets.get(inlet, {}).get("authenticated", True):
+    flow = state.organization.flow_of_inlet(inlet)
+    wanted = state.inlets.get(inlet, {}).get("authenticated", True)
+    if not wanted or (flow is not None and not flow.authentication_required):
         return
     token = (authorization or "").removeprefix("Bearer").strip()
     if not token:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 FaultKind = Literal[
     "status", "latency", "hang", "reset", "reset-after-processing", "refuse-token", "partial"
 ]
-FaultTarget = Literal["collection", "token", "lookup"]
+FaultTarget = Literal["collection", "token", "lookup", "platform"]
 
 
 class InvalidFault(ValueError):  # noqa: N818 - what it is

@@ -24,17 +24,19 @@ from worker.sandbox.collection import (
     refusal_body,
     transaction_id,
 )
+from worker.sandbox.dataflows import accept_for_flow, check_for_flow, check_values_for_flow
 from worker.sandbox.faults import Fault
 from worker.sandbox.journal import flow_ids, named_flow_id
+from worker.sandbox.organization import Dataflow
 from worker.sandbox.staging import meet_fault, reset_if_staged
-from worker.sandbox.state import STATE
+from worker.sandbox.state import STATE, SandboxState
 
 
 async def collect(request: web.Request) -> web.Response:
     """POST /collection/{inlet}: 200 says received, neither validated nor stored.
 
-    With `syncValidation=true` the values are checked before the answer. A live inlet would also
-    store a valid record; the emulator stores none, so that a check leaves no trace in a demo.
+    With `syncValidation=true` the values are checked before the answer, and a record that is valid
+    is stored ("Stream record data" reads it back).
     """
     state, inlet = request.app[STATE], request.match_info["inlet"]
     met = await _meet_fault(request, inlet)
@@ -43,14 +45,16 @@ async def collect(request: web.Request) -> web.Response:
     validates = request.query.get("syncValidation") == "true"
     try:
         document = await _open(request, inlet)
-        check_message(state, inlet, named_flow_id(request), document)
-        if validates:
+        flow = _check(state, inlet, request, document)
+        if validates and flow is not None:
+            check_values_for_flow(state, flow, document)
+        elif validates:
             check_values(inlet, document)
     except Refusal as refusal:
         return json_answer(refusal_body(refusal), refusal.status)
     answer: dict[str, Any] = {
         "inletId": inlet,
-        "xactionId": transaction_id() if validates else accept(state, inlet, document),
+        "xactionId": _accept(state, flow, inlet, document),
         "receivedTimeMs": int(time.time() * 1000),
     }
     if validates:
@@ -78,8 +82,8 @@ async def collect_many(request: web.Request) -> web.Response:
         try:
             if isinstance(met, Fault) and met.kind == "partial" and number % 2:
                 raise Refusal(met.status, "staged")
-            check_message(state, inlet, named_flow_id(request), message)
-            responses.append({"xactionId": accept(state, inlet, message)})
+            flow = _check(state, inlet, request, message)
+            responses.append({"xactionId": _accept(state, flow, inlet, message)})
         except Refusal as refusal:
             responses.append({state.batch_status_key: refusal.status, "message": refusal.message})
     reset_if_staged(request, met)
@@ -92,6 +96,22 @@ async def collect_many(request: web.Request) -> web.Response:
         },
         207,
     )
+
+
+def _check(state: SandboxState, inlet: str, request: web.Request, message: Any) -> Dataflow | None:
+    """The dataflow of the inlet, if one is registered. Raises `Refusal`."""
+    flow = state.organization.flow_of_inlet(inlet)
+    if flow is None:
+        check_message(state, inlet, named_flow_id(request), message)
+    else:
+        check_for_flow(flow, named_flow_id(request), message)
+    return flow
+
+
+def _accept(state: SandboxState, flow: Dataflow | None, inlet: str, message: Any) -> str:
+    if flow is None:
+        return accept(state, inlet, message)
+    return accept_for_flow(state, flow, message)
 
 
 async def _meet_fault(request: web.Request, inlet: str) -> web.Response | Fault | None:

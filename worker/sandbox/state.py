@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from worker.sandbox.faults import Fault, Faults
+from worker.sandbox.organization import Organization
 
 JOURNAL_ENTRIES: Final = 100_000
 TOKEN_LIFETIME_SECONDS: Final = 86_399
@@ -53,6 +54,7 @@ class SandboxState:
     most_under_way: Counter[str] = field(default_factory=Counter)
     """By Adobe's organization, sent messages and look-ups together."""
     faults: Faults = field(default_factory=Faults)
+    organization: Organization = field(default_factory=Organization)
 
     def inject(self, **description: Any) -> Fault:
         """Stage a fault; the parameters are the fields of `Fault`. Raises `InvalidFault`."""

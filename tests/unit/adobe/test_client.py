@@ -187,44 +187,6 @@ async def test_a_record_too_large_for_adobe_is_permanent(bench: Bench) -> None:
     assert isinstance(reply, Permanent)
 
 
-async def test_check_says_what_works(bench: Bench) -> None:
-    results = await bench.client.check(bench.integration())
-    assert [(one.name, one.ok) for one in results] == [("token", True), ("dataflow", True)]
-    bench.fault(kind="status", status=501)
-    results = await bench.client.check(bench.integration())
-    assert results[1].ok
-    assert "not offered" in results[1].detail
-    bench.fault(target="token", kind="refuse-token")
-    other = bench.integration(
-        authentication={"client_id": "d", "client_secret": "x", "api_key": "k"}
-    )
-    assert [one.ok for one in await bench.client.check(other)] == [False]
-
-
-@pytest.mark.parametrize(
-    ("fault", "endpoint", "detail"),
-    [
-        pytest.param(None, "https://evil.example/x", "not on the allow-list", id="other host"),
-        pytest.param({"status": 400}, None, "HTTP 400", id="refused message"),
-        pytest.param({"status": 503}, None, "HTTP 503", id="away"),
-        pytest.param({"kind": "reset"}, None, "Disconnected", id="reset"),
-    ],
-)
-async def test_check_says_what_is_wrong_with_a_dataflow(
-    bench: Bench, fault: dict[str, Any] | None, endpoint: str | None, detail: str
-) -> None:
-    if fault is not None:
-        bench.fault(**({"kind": "status"} | fault))
-    target = bench.integration()
-    if endpoint is not None:
-        properties = target.properties.model_copy(update={"dataflow_endpoint": endpoint})
-        target = target.model_copy(update={"properties": properties})
-    token, dataflow = await bench.client.check(target)
-    assert token.ok
-    assert not dataflow.ok
-    assert detail in dataflow.detail
-
-
 async def test_an_inlet_without_authentication_gets_no_token(bench: Bench) -> None:
     bench.sandbox.state.inlets["inlet"] = {"authenticated": False}
     assert isinstance(await bench.deliver(authenticated=False), Accepted)

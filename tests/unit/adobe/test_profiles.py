@@ -10,18 +10,12 @@ from worker.adobe.profiles import (
     MAX_REMEMBERED,
     NOT_FOUND_SECONDS,
     KnownContacts,
-    lookup_headers,
     lookup_params,
-    lookup_url,
+    platform_headers,
 )
 from worker.transform.decision import Identity
 
 LENA = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)
-
-
-@pytest.mark.parametrize("base", ["https://platform.adobe.io", "https://platform.adobe.io/"])
-def test_the_url_is_below_the_platforms(base: str) -> None:
-    assert lookup_url(base) == "https://platform.adobe.io/data/core/ups/access/entities"
 
 
 def test_an_identity_in_the_identity_map_is_asked_for_there() -> None:
@@ -32,7 +26,7 @@ def test_an_identity_in_the_identity_map_is_asked_for_there() -> None:
 
 
 def test_without_a_sandbox_name_it_is_the_production_one() -> None:
-    assert lookup_headers(integration(), "t")["x-sandbox-name"] == "prod"
+    assert platform_headers(integration(), "t")["x-sandbox-name"] == "prod"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -206,6 +207,28 @@ async def test_the_emulator_serves_until_it_is_told_to_stop(number: signal.Signa
             assert await reply.json() == {"status": "ok"}
         process.send_signal(number)
         assert await process.wait() == 0
+
+
+async def test_an_emulator_is_set_up_by_a_file() -> None:
+    path = Path(__file__).parents[3] / "examples" / "adobe" / "set-up.json"
+    async with _emulator("--port", "0", "--set-up", str(path)) as process:
+        assert process.stdout is not None
+        said = (await process.stdout.readline()).decode()
+        url = said.removeprefix("emulator of Adobe on ").strip()
+        async with aiohttp.request("GET", f"{url}/admin/set-up") as reply:
+            flows = [one["id"] for one in (await reply.json())["dataflows"]]
+    assert flows == ["local-dataflow", "preferences-dataflow"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"flows": []}'])
+async def test_a_file_that_sets_up_no_emulator_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "set-up.json"
+    path.write_text(text)
+    async with _emulator("--set-up", str(path)) as process:
+        _, err = await process.communicate()
+        assert process.returncode == 1
+    assert err.decode().startswith(f"consent-worker: {path}: ")
+    assert b"Traceback" not in err
 
 
 async def test_an_emulator_on_a_taken_port_says_so(stack: Stack) -> None:

@@ -13,6 +13,9 @@ from aiohttp import web
 from tests.unit.adobe.server import serving
 from tests.unit.examples import NOW_MS, event_document, integration, integration_document
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe
+from worker.adobe.check.integration import check_integration
+from worker.adobe.check.lines import worst
+from worker.adobe.check.probe import send_probe
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
@@ -73,7 +76,12 @@ def _outcome(reply: Reply) -> Outcome:
     return Retried(1.0, failure) if isinstance(reply, Retryable) else Dead("poison", failure)
 
 
-PATHS = {"token": "/token", "lookup": "/data/core", "collection": "/collection"}
+PATHS = {
+    "token": "/token",
+    "lookup": "/data/core",
+    "collection": "/collection",
+    "platform": "/data",
+}
 
 
 def _person() -> tuple[Integration, Any]:
@@ -175,13 +183,35 @@ async def test_what_is_quoted_of_one_message_of_a_batch_is_not_passed_on(
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("text", SECRET_OR_TELLING)
-@pytest.mark.parametrize("where", ["token", "collection"])
+@pytest.mark.parametrize("where", ["token", "platform", "collection"])
 async def test_a_check_does_not_pass_on_a_quoted_secret(where: str, shape: str, text: str) -> None:
     target, _ = _person()
     async with serving(_quoting(where, shape, text)) as url, open_session(POLICY, 2) as session:
-        results = await _client(session, url).check(_sent_to(target, url))
-    assert not results[-1].ok
-    assert MARKER.lower() not in repr(results).lower()
+        target, client = _sent_to(target, url), _client(session, url)
+        if where == "collection":
+            lines = [await send_probe(client, target, EMAIL)]
+        else:
+            lines = await check_integration(client, target)
+    assert worst(lines) != "ok"
+    assert MARKER.lower() not in repr(lines).lower()
+
+
+async def test_a_check_shows_no_secret_that_is_an_id_in_adobes_place() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/token":
+            return web.json_response({"access_token": "t", "expires_in": 100})
+        said = "secret-PLANTED"
+        item = {"id": said, "state": said, "imsOrgId": said, "targetConnectionIds": [said]}
+        item |= {"params": {"dataSetId": said}, "data": {"schema": {"id": said}}}
+        item |= {"sourceConnectionIds": [said], "baseConnectionId": said}
+        item |= {"auth": {"params": {"inletUrl": said, "dataType": "raw"}}}
+        return web.json_response({"items": [item], "sandboxes": [{"name": said, "state": said}]})
+
+    target, _ = _person()
+    async with serving(answer) as url, open_session(POLICY, 2) as session:
+        lines = await check_integration(_client(session, url), _sent_to(target, url))
+    assert sum("***" in one.text for one in lines) > 3
+    assert MARKER not in repr(lines)
 
 
 @pytest.mark.parametrize("text", [EMAIL, f"Bearer {MARKER}"])

@@ -162,7 +162,9 @@ async def test_a_record_without_identity_or_entity_is_refused_after_the_answer(
     assert not caller.state.profiles
 
 
-async def test_synchronous_validation_tells_at_once_and_stores_nothing(caller: Caller) -> None:
+async def test_synchronous_validation_tells_at_once_and_stores_the_valid(
+    caller: Caller,
+) -> None:
     valid = {"syncValidation": "true"}
     answer = await caller.send(upsert(), params=valid)
     assert (answer.status, answer.body["syncValidation"]) == (200, {"status": "pass"})
@@ -170,4 +172,4 @@ async def test_synchronous_validation_tells_at_once_and_stores_nothing(caller: C
     assert answer.status == 400
     (violation,) = answer.body["report"]["cause"]["_streamingValidation"]
     assert violation["pointerToViolation"] == "#/x"
-    assert not caller.state.profiles
+    assert caller.state.profiles[KEY].record == upsert()["body"]

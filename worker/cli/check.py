@@ -1,0 +1,126 @@
+"""`consent-worker integrations check`: the customer's real set-up, before the first event."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import typer
+
+from worker.adobe.check.integration import check_integration
+from worker.adobe.check.lines import WORDS, Line, Verdict, worst
+from worker.adobe.check.probe import send_probe
+from worker.adobe.check.watch import AT_ONCE
+from worker.adobe.client import AdobeClient
+from worker.adobe.http import open_session
+from worker.cli.interrupt import Stop, stoppable
+from worker.cli.progress import progress
+from worker.cli.shared import complain, print_json, say
+from worker.cli.terminal import shown
+from worker.integrations.model import Integration
+from worker.service import build_client, endpoint_policy
+from worker.settings import WorkerSettings
+
+EXIT_CODES: Final[dict[Verdict, int]] = {"ok": 0, "wrong": 1, "unclear": 4}
+_TEST_NOTE: Final = (
+    "this writes a record with every choice refused into the customer's dataset, and where the "
+    "inlet is XDM-compatible in place of all that the dataset has of that person"
+)
+
+Checked = tuple[Integration, list[Line]]
+
+
+def run_checks(
+    settings: WorkerSettings,
+    wanted: Sequence[Integration],
+    *,
+    as_json: bool,
+    identity: str | None,
+) -> Verdict:
+    """Check `wanted` and print what is found; the verdict on all of it.
+
+    With an `identity` a test record is sent as well, where nothing is wrong.
+    """
+    return asyncio.run(_run(settings, wanted, as_json=as_json, identity=identity))
+
+
+def ask_for_identity() -> str:
+    """Whose record the test is: by a prompt, or the first line of standard input. Never by an
+    argument, which others on the machine can read.
+    """
+    if sys.stdin.isatty():
+        complain(f"Attention: {_TEST_NOTE}.")
+        return str(typer.prompt("Identity of a test person", err=True)).strip()
+    return sys.stdin.readline().strip()
+
+
+async def _run(
+    settings: WorkerSettings,
+    wanted: Sequence[Integration],
+    *,
+    as_json: bool,
+    identity: str | None,
+) -> Verdict:
+    done: list[Checked] = []
+    async with open_session(endpoint_policy(settings), settings.attempt_timeout_seconds) as session:
+        client = build_client(settings, session)
+        with stoppable() as stop:
+            # Lines and a bar can't have one terminal at the same time.
+            with progress("checking", len(wanted)) as advance:
+                async for integration, lines in _in_order(client, wanted, stop):
+                    advance()
+                    if identity is not None and worst(lines) != "wrong":
+                        lines.append(await send_probe(client, integration, identity))
+                    done.append((integration, lines))
+            _print(done, as_json=as_json)
+            stop.check(f"{len(done)} of {len(wanted)} integrations are checked")
+    return worst([line for _, lines in done for line in lines])
+
+
+async def _in_order(
+    client: AdobeClient, wanted: Sequence[Integration], stop: Stop
+) -> AsyncIterator[Checked]:
+    """Each with its lines, in the order of `wanted`; some are checked at the same time."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(integration: Integration) -> list[Line]:
+        async with slots:
+            return await check_integration(client, integration)
+
+    tasks = [asyncio.create_task(one(integration)) for integration in wanted]
+    stopping = asyncio.create_task(stop.asked.wait())
+    try:
+        for integration, task in zip(wanted, tasks, strict=True):
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return
+            yield integration, task.result()
+    finally:
+        for pending in (*tasks, stopping):
+            pending.cancel()
+
+
+def _print(done: Sequence[Checked], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_document(*one) for one in done])
+        return
+    for integration, lines in done:
+        for line in lines:
+            text = f"{integration.id}  {line.subject}: {WORDS[line.verdict]} - {line.text}"
+            say(shown(text))
+    if done:
+        verdicts = Counter(line.verdict for _, lines in done for line in lines)
+        counts = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in WORDS.items())
+        say(f"{len(done)} integrations: {counts}")
+
+
+def _document(integration: Integration, lines: Sequence[Line]) -> dict[str, Any]:
+    return {
+        "id": integration.id,
+        "verdict": worst(lines),
+        "lines": [asdict(one) for one in lines],
+    }
