@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.examples import integration_document
+from worker.integrations.schema import integration_schema
 from worker.sandbox.app import Sandbox
 
 
@@ -59,6 +60,20 @@ def test_a_directory_that_is_not_there_is_named(cli: CommandLine) -> None:
     ran = cli.run("integrations", "validate")
     assert ran.code == 2
     assert "none: is not a directory" in ran.err
+
+
+def test_what_is_valid_and_perhaps_not_meant_is_a_warning(cli: CommandLine) -> None:
+    cli.add("shop", regulations=["gdpr", "gdrp"])
+    ran = cli.run("integrations", "validate")
+    assert (ran.code, ran.out) == (0, "1 integrations are valid\n")
+    assert ran.err.startswith("consent-worker: shop: warning: regulations.2: is none of the ")
+    assert "gdrp" not in ran.err
+
+
+def test_the_schema_is_printed_for_editors(cli: CommandLine) -> None:
+    ran = cli.run("integrations", "schema")
+    assert ran.code == 0
+    assert ran.document == integration_schema()
 
 
 @pytest.fixture
