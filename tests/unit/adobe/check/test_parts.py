@@ -144,7 +144,7 @@ def test_what_is_no_name_is_not_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["_acme.news", "https://ns.adobe.com/acme/schemas/1", "A@AdobeOrg"]
+    "name", ["_acme.news", "https://ns.adobe.com/acme/schemas/1", "Email.<value>.val"]
 )
 def test_names_are_shown(name: str) -> None:
     assert shown_name(name) == name
