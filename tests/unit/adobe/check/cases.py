@@ -116,6 +116,7 @@ CASES = [
     Case("schema-profile", "ok", "is enabled for Profile"),
     Case("schema-profile", "wrong", "enable the schema for Profile", {"schemas": [schema(**{"meta:immutableTags": []})]}),
     Case("schema-profile", "wrong", "XDM ExperienceEvent", {"schemas": [schema(**{"meta:class": "https://ns.adobe.com/xdm/context/experienceevent"})]}),
+    Case("schema-profile", "wrong", "enable the schema for Profile", {"flow": {"tells_schema": False}, "datasets": {"dataset": dataset() | {"schemaRef": {"id": OTHER}}}, "schemas": [schema(), schema(**{"$id": OTHER, "meta:immutableTags": []})]}),
     Case("schema-profile", "unclear", "'View Schemas'", refused("view-schemas")),
     Case("identity", "ok", "goes to the primary identity personalEmail.address", of="email"),
     Case("identity", "ok", "goes to the primary identity _acme.customerId", {"descriptors": [primary("/_acme/customerId")], "flow": {"mappings": [rule("_acme.news"), rule("mail", "_acme.customerId")]}}, {"identities": {"email": {"path": "mail"}}}, of="email"),
