@@ -100,14 +100,14 @@ def accept_for_flow(state: SandboxState, flow: Dataflow, message: dict[str, Any]
     state.organization.note_record(flow.id, None)
     identity = identity_in(record, state.organization.primary_path(flow.schema_id))
     if identity is not None and state.organization.is_for_profile(flow):
-        state.apply(flow.dataset_id, identity, record, _operation(flow, message))
+        state.apply(flow.dataset_id, identity, record, _operation(message))
     return transaction
 
 
-def _operation(flow: Dataflow, message: dict[str, Any]) -> str:
+def _operation(message: dict[str, Any]) -> str:
     header = message.get("header")
     operations = header.get("operations") if isinstance(header, dict) else None
-    if flow.data_type == "xdm" or not isinstance(operations, dict):
+    if not isinstance(operations, dict):
         return "create"
     return str(operations.get("data", "create"))
 

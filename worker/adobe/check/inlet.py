@@ -108,7 +108,7 @@ def _endpoint_key(url: str) -> tuple[str, int | None, str]:
     try:
         parsed = URL(url)
         path = parsed.path.rstrip("/").replace("/collection/batch/", "/collection/", 1)
-        return (parsed.host or "").lower(), parsed.port, path
+        return parsed.host or "", parsed.port, path
     except ValueError:
         return "", None, url
 

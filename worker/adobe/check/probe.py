@@ -25,6 +25,8 @@ async def send_probe(client: AdobeClient, integration: Integration, identity: st
         case Accepted(transaction):
             text = f"accepted (transaction {transaction})" if transaction else "accepted"
             return ok("test-record", f"{text}; Adobe validates it later, see the flow's runs")
+        case Retryable("endpoint-not-allowed" | "token-refused", detail, _, _):
+            return wrong("test-record", f"not sent; {detail}")
         case Permanent(_, detail, _, _) | Retryable("adobe-refused", detail, _, _):
             return wrong("test-record", f"refused; {detail}")
         case Retryable(_, detail, _, _):

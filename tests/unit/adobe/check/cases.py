@@ -144,6 +144,7 @@ CASES = [
     Case("mapping", "ok", "writes it to _acme.email.val", rules(rule("_acme", "_acme"), rule("mine.mail", "_acme.email.val")), mapping("mine.mail", "metadata_mail"), of="mine.mail"),
     Case("mapping", "ok", "is calculated into _acme.news", rules(rule("iif(mine.news, true, false)", "_acme.news", sourceType="text/x.aep-xl", expressionAttributes=["mine.news"])), mapping("mine.news"), of="mine.news"),
     Case("mapping", "wrong", "_acme.email is of the type object", rules(rule("f(mine.news)", "_acme.news", sourceType="EXPRESSION", expressionAttributes=["mine.news"]), rule("mine.news", "_acme.email")), mapping("mine.news"), of="mine.news"),
+    Case("mapping", "wrong", "_acme.email is of the type object", rules(rule("mine.news", "_acme.email"), rule("f(mine.news)", "_acme.news", sourceType="EXPRESSION", expressionAttributes=["mine.news"])), mapping("mine.news"), of="mine.news"),
     Case("mapping", "ok", "writes it to _acme.news", rules(rule("${_acme.news}", "/_acme/news")), of="_acme.news"),
     Case("mapping", "wrong", "no such field (did you mean _acme.news?); change the mapping's id", {}, mapping("_acme.newz"), "xdm", "_acme.newz"),
     Case("mapping", "wrong", "no such field (did you mean _acme.customerId?)", {}, mapping("customerid", "metadata_x"), "xdm", "customerid"),

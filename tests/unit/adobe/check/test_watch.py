@@ -98,9 +98,12 @@ async def test_what_changed_meanwhile_is_not_judged_by_what_it_was(
     bench: Bench, watch: SetUpWatch, known: Known, written: io.StringIO
 ) -> None:
     bench.put(set_up(flow={"state": "disabled"}))
-    fault = bench.sandbox.state.inject(target="platform", kind="hang", key="view-sources")
+    fault = bench.sandbox.state.inject(
+        target="platform", kind="hang", key="view-identity-namespaces"
+    )
     watch.ask(["shop"])
-    await wait_until(lambda: len(bench.sandbox.state.requests) > 2, "the question")
+    asked = bench.sandbox.state.requests
+    await wait_until(lambda: "idnamespace" in asked[-1]["path"] if asked else False, "the question")
     known["shop"] = bench.integration(paused=True)
     bench.sandbox.state.organization.dataflows["flow"].state = "enabled"
     watch.ask(["shop"])
