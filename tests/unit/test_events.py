@@ -159,3 +159,40 @@ def test_a_body_with_more_values_than_any_event_is_refused_unread(part: bytes, c
 def test_commas_in_a_large_text_are_no_values_up_to_thousands() -> None:
     opened = envelope(proof="a," * 9_000 + "x" * 500_000)
     assert read_record(opened, NOW_MS).event_id == "ev-1"
+
+
+@pytest.mark.parametrize("kind", ["Event.created", "EVENT.CREATED", "event.Created"])
+def test_a_kind_may_be_written_in_any_case(kind: str) -> None:
+    body = orjson.dumps({"type": kind, "parameters": {"entity": event_document()}})
+    assert open_envelope(body) == envelope()
+
+
+@pytest.mark.parametrize("kind", ["event.deleted", "user.deleted"])
+def test_a_deletion_need_not_tell_its_organization(kind: str) -> None:
+    """Didomi's page shows one with `id` and `created_at` only."""
+    entity = {"id": "ev-1", "created_at": "2026-03-02T08:15:30Z"}
+    opened = open_envelope(orjson.dumps({"type": kind, "parameters": {"entity": entity}}))
+    assert (opened.organization_id, opened.event_id, opened.is_deletion) == ("", "ev-1", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2026-03-02t08:15:30.120z", "2026-03-02T08:15:30.120Z"),
+        ("2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"),
+        ("2026-12-31T23:59:60.5z", "2027-01-01T00:00:00.500Z"),
+        ("2026-12-31T15:59:60-08:00", "2027-01-01T00:00:00Z"),
+        ("20261231T235960Z", "2027-01-01T00:00:00Z"),
+    ],
+)
+def test_times_may_be_written_as_rfc_3339_allows(text: str, same: str) -> None:
+    now_ms = 1_830_000_000_000
+    times = [read_record(envelope(created_at=one), now_ms).event_time_ms for one in (text, same)]
+    assert times[0] == times[1]
+
+
+@pytest.mark.parametrize("text", ["2026-03-02T08:15:61Z", "2026-03-02T08:60:00Z", "z", "60"])
+def test_no_more_than_that(text: str) -> None:
+    with pytest.raises(UndecodableEvent) as caught:
+        read_record(envelope(created_at=text), NOW_MS)
+    assert caught.value.field == "created_at"

@@ -19,7 +19,7 @@ import aiohttp
 
 from worker.adobe.http import ExchangeFailed, RawReply, exchange
 from worker.adobe.replies import Retryable, classify_token, token_error_code
-from worker.integrations.model import Authentication
+from worker.integrations.sections import Authentication
 
 _TEN_DAYS_SECONDS = 864_000
 _DEFAULT_LIFE_SECONDS = 3600.0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from worker.integrations.model import ID_PATTERN
+from worker.integrations.fields import ID_PATTERN
 
 INTEGRATION: Final = "consent-integration"
 ATTEMPTS: Final = "consent-attempts"

@@ -15,10 +15,13 @@ from worker.cli.integrations import find_integration
 from worker.cli.shared import command_settings, print_json, read_input, say
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
+from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
 from worker.service import build_registry, endpoint_policy, secret_source
-from worker.transform.decide import decide
+from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
+from worker.transform.sent import Sent, as_json
+from worker.transform.times import iso_time
 from worker.transform.xdm import build_payload, build_record, encode_message
 
 LOOK_UP_NOTE = (
@@ -46,7 +49,7 @@ def explain(
     for name in ("reason", "detail", "note"):
         if explanation.get(name):
             say(f"{name}: {explanation[name]}")
-    for name in ("identity", "attributes", "unmatched", "request"):
+    for name in ("identity", "attributes", "unmatched", "unusable", "mappings", "request"):
         if explanation[name]:
             say(f"{name}: {orjson.dumps(explanation[name], option=orjson.OPT_INDENT_2).decode()}")
 
@@ -61,12 +64,16 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         "identity": None,
         "attributes": {},
         "unmatched": [],
+        "unusable": [],
+        "mappings": [],
         "request": None,
     }
     try:
         envelope = open_envelope(body)
     except UndecodableEvent as error:
         return explanation | {"reason": error.reason, "detail": str(error)}
+    if (unwanted := unowned_deletion(envelope)) is not None:
+        return explanation | {"outcome": "skip", "reason": unwanted.reason}
     if envelope.organization_id != integration.organization_id:
         detail = "the integration belongs to another organization than the event"
         return explanation | {"outcome": "skip", "reason": "no-integration", "detail": detail}
@@ -100,8 +107,10 @@ def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
         "outcome": "deliver",
         "note": "; ".join(_notes(integration)) or None,
         "identity": {decision.identity.identifier: decision.identity.value},
-        "attributes": decision.attributes,
+        "attributes": {path: as_json(value) for path, value in decision.attributes.items()},
         "unmatched": list(decision.unmatched),
+        "unusable": list(decision.unusable),
+        "mappings": [_mapping(one, decision) for one in integration.mappings],
         "request": {
             "method": request.method,
             "url": shown_url(request.url),
@@ -109,6 +118,21 @@ def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
             "body": build_payload(integration, record),
         },
     }
+
+
+def _mapping(mapping: Mapping, decision: Deliver) -> dict[str, Any]:
+    """The options of a mapping that are given, and what they make of this event."""
+    shown = mapping.model_dump(exclude_unset=True)
+    if mapping.id not in decision.attributes:
+        why = "the event holds a list or an object there; see format"
+        return shown | {"not_sent": why if mapping.id in decision.unusable else "says nothing"}
+    sent = decision.attributes[mapping.id]
+    shown["sent"] = as_json(sent)
+    if isinstance(sent, Sent):
+        if sent.time_path is not None:
+            shown["time_sent"] = iso_time(sent.time_ms)
+        shown["is_refusal"] = sent.is_refusal
+    return shown
 
 
 def _find(integration_id: str, config: str) -> Integration:

@@ -1,4 +1,4 @@
-"""`consent-worker integrations`: list, validate, check."""
+"""`consent-worker integrations`: list, validate, schema, check."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from worker.cli.check import EXIT_CODES, ask_for_identity, run_checks
-from worker.cli.shared import command_settings, print_json, say
+from worker.cli.shared import command_settings, complain, print_json, say
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
+from worker.integrations.schema import integration_schema
 from worker.service import build_registry
 from worker.settings import WorkerSettings
 
@@ -71,9 +72,18 @@ def list_all(
 def validate() -> None:
     """Validate every file; exit 2 and name file, field and rule when one is bad."""
     registry = _loaded(command_settings())
+    for one in registry.integrations:
+        for sentence in one.warnings:
+            complain(f"consent-worker: {one.id}: warning: {sentence}")
     if registry.invalid:
         raise InvalidIntegrations(registry.invalid)
     say(f"{len(registry)} integrations are valid")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of an integration's file, for editors."""
+    print_json(integration_schema())
 
 
 @app.command("check")

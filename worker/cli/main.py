@@ -3,8 +3,8 @@
 0: done. 1: it ran and something failed, or what was asked for is not there. 2: wrong usage or
 settings, or the integration files that the command is about are not valid. 3: the broker (or,
 for a command that needs it, Redis) can't be reached, or holds a conflicting declaration. 4:
-`integrations check` found nothing wrong, but could not judge all. 130 and 143: interrupted by SIGINT
-or SIGTERM.
+`integrations check` found nothing wrong, but could not judge all. 130 and 143: interrupted by
+SIGINT or SIGTERM.
 """
 
 from __future__ import annotations

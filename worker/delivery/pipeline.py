@@ -71,7 +71,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 from worker.redaction import shown_name
-from worker.transform.decide import decide
+from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Early, Reject, Skip, SkipReason
 
 log = structlog.get_logger(__name__)
@@ -242,6 +242,10 @@ class Pipeline:
             detail = f"its worker went down {returns} times while it was handled alone"
             self._bury(message, state, "poison", detail)
             return
+        self._open(message, state, is_alone)
+
+    def _open(self, message: Incoming, state: RetryState, is_alone: bool) -> None:
+        """Find out whose event it is."""
         if len(message.body) > self._limits.max_event_bytes:
             detail = f"the body has more than {self._limits.max_event_bytes} bytes"
             self._bury(message, state, "too-large", detail)
@@ -250,6 +254,9 @@ class Pipeline:
             envelope = open_envelope(message.body)
         except UndecodableEvent as error:
             self._bury(message, state, error.reason, str(error))
+            return
+        if (unwanted := unowned_deletion(envelope)) is not None:
+            self._skip(message, "", Skipped(unwanted.reason), envelope.event_id)
             return
         if state.integration_id is not None:
             self._route_named(message, state, state.integration_id, envelope, is_alone)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from worker.integrations.document import NotAnObject, read_document
+from worker.integrations.fields import ID_PATTERN
 from worker.integrations.files import Stamp, UnusableFile, printable, read_regular
-from worker.integrations.model import (
-    ID_PATTERN,
-    Authentication,
-    IdentityRule,
-    Integration,
-    Limits,
-    Properties,
-)
-from worker.integrations.model import Mapping as MappingEntry
-from worker.integrations.repeated import repeated_keys
+from worker.integrations.misplaced import misplaced_references
+from worker.integrations.model import Integration
 from worker.integrations.secrets import Resolution, SecretSource, resolve_references
+from worker.integrations.sentences import ID_RULE, sentences_of
 
 EndpointCheck = Callable[[str], str | None]
 MOST_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -32,14 +25,8 @@ _MOST_VALUES: Final = 10_000
 """A thousand mappings have half of this. Each value that is wrong is a mistake to be told of."""
 _MOST_PROBLEMS: Final = 20
 """Told of one file; a file that is something else altogether would fill the log."""
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "authentication": Authentication,
-    "properties": Properties,
-    "mappings": MappingEntry,
-    "limits": Limits,
-    "identities": IdentityRule,
-}
+_NAMELESS: Final = "nameless"
+"""Stands for the id of a file that has none, so that its other mistakes are told too."""
 
 
 @dataclass
@@ -103,15 +90,16 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
     resolution = Resolution()
     is_read = False
     try:
-        document, repeated = _read_object(path)
+        document, problems = _read_object(path)
         is_read = True
-        document.setdefault("id", path.stem)
+        problems += _take_name(path, document)
         authentication = document.get("authentication")
         if isinstance(authentication, dict):
             resolution = resolve_references(authentication, secrets, path.parent)
             document["authentication"] = resolution.authentication
+        problems += misplaced_references(document) + resolution.problems
         return FileContent(
-            _validate(path, document, repeated + resolution.problems, endpoint_check),
+            _validate(path, document, problems, endpoint_check),
             secret_stamps=resolution.stamps,
         )
     except InvalidIntegration as invalid:
@@ -132,9 +120,9 @@ def _validate(
     try:
         integration = Integration.model_validate(document)
     except ValidationError as error:
-        mistakes = error.errors(include_input=False)
-        sentences = [_sentence(one) for one in mistakes[:_MOST_PROBLEMS]]
-        problems += _shortened(sentences, len(mistakes))
+        told = {problem.partition(": ")[0] for problem in problems}
+        sentences = _shortened(*sentences_of(error, _MOST_PROBLEMS))
+        problems += [one for one in sentences if one.partition(": ")[0] not in told]
         raise _invalid(path, problems, document) from None
     if problem := endpoint_check(integration.properties.dataflow_endpoint):
         problems.append(f"properties.dataflow_endpoint: {problem}")
@@ -144,41 +132,40 @@ def _validate(
 
 
 def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The object, and a sentence for each of its keys that is there more than once. It tells no id
-    and no organization where that is such a key: nobody knows which one is meant.
-    """
     try:
         text = read_regular(path, MOST_FILE_BYTES)
         if sum(map(text.count, (b",", b"{", b"["))) > _MOST_VALUES:
             raise UnusableFile(f"has more than {_MOST_VALUES} values")
-        document = orjson.loads(text)
+        return read_document(text)
+    except NotAnObject as mistake:
+        raise InvalidIntegration(
+            path, [str(mistake)], organization_id=mistake.organization_id
+        ) from None
     except UnusableFile as error:
         raise InvalidIntegration(path, [str(error)]) from None
     except OSError as error:
         raise InvalidIntegration(path, [f"can't be read ({type(error).__name__})"]) from None
-    except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidIntegration(path, [f"is not JSON ({where})"]) from None
-    if not isinstance(document, dict):
-        raise InvalidIntegration(path, ["must be a JSON object"])
-    try:
-        repeated = repeated_keys(text)
-    except RecursionError:
-        return document, ["is nested too deep"]
-    for key in ("id", "organization_id"):
-        if (key,) in repeated:
-            document[key] = None
-    paths = (".".join(printable(step, 100) for step in path) for path in repeated)
-    return document, [f"{one}: is there more than once" for one in paths]
+
+
+def _take_name(path: Path, document: dict[str, Any]) -> list[str]:
+    """A file without `id` is known by its name. What is wrong with a name that can't be one."""
+    if "id" in document:
+        return []
+    document["id"] = path.stem
+    if is_usable_id(path.stem):
+        return []
+    document["id"] = _NAMELESS
+    return [f"the name of the file can't be the id ({ID_RULE}): rename it, or give it an id"]
 
 
 def _invalid(path: Path, problems: list[str], document: dict[str, Any]) -> InvalidIntegration:
     """The id is only told when it is one: dead letters and metrics are named by it."""
     integration_id, organization_id = document["id"], document.get("organization_id")
+    is_told = is_usable_id(integration_id) and integration_id is not _NAMELESS
     return InvalidIntegration(
         path,
         problems,
-        integration_id if is_usable_id(integration_id) else None,
+        integration_id if is_told else None,
         (organization_id.strip() or None) if isinstance(organization_id, str) else None,
     )
 
@@ -192,23 +179,3 @@ def _shortened(sentences: list[str], number: int) -> list[str]:
 def is_usable_id(text: object) -> bool:
     """Whether dead letters and metrics may be named so."""
     return isinstance(text, str) and re.fullmatch(ID_PATTERN, text) is not None
-
-
-def _sentence(error: Any) -> str:
-    """One problem of pydantic's as `field: what is allowed there`."""
-    location = [printable(step, 100) for step in error["loc"]]
-    where = ".".join(location) or "the integration"
-    message = printable(str(error["msg"]).removeprefix("Value error, "), 1_000)
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown field{_closest(location)}"
-    if error["type"] == "missing":
-        return f"{where}: is required"
-    return f"{where}: {message}"
-
-
-def _closest(location: list[str]) -> str:
-    section = _SECTIONS.get(location[0], Integration) if len(location) > 1 else Integration
-    match = difflib.get_close_matches(location[-1], list(section.model_fields), 1)
-    if match:
-        return f", did you mean {match[0]}?"
-    return f"; allowed are {', '.join(section.model_fields)}"

@@ -25,12 +25,15 @@ MOST_SECRET_BYTES: Final = 64 * 1024
 DEFAULT_DIRECTORIES: Final = (".", "/run/secrets", "/var/run/secrets")
 """Beside the integrations, and where Docker and Kubernetes mount secrets."""
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BARE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 _FILE: Final = "file:"
 _OWN_SETTINGS: Final = "CONSENT_WORKER_"
 
 
 class UnresolvedReference(ValueError):  # noqa: N818 - what it is
-    """A variable is not set or a file can't be read; the text names it, never a secret."""
+    """A variable is not set, a file can't be read, or a reference is half written; the text names
+    variable or file, never a secret.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,15 @@ class SecretSource:
     directories: tuple[str, ...] = DEFAULT_DIRECTORIES
 
     def variable(self, name: str) -> str:
-        """The value of a variable. Raises `UnresolvedReference`."""
+        """The value of a variable, without outer white space. Raises `UnresolvedReference`."""
         if not self._may_name(name):
             allowed = f"{self.env_prefix}*" if self.env_prefix else f"all but {_OWN_SETTINGS}*"
             raise UnresolvedReference(
                 f"the environment variable {name} may not be named here; allowed are {allowed}"
             )
-        value = self.env.get(name)
+        value = self.env.get(name, "").strip()
         if not value:
-            raise UnresolvedReference(f"the environment variable {name} is not set")
+            raise UnresolvedReference(f"the environment variable {name} is not set, or empty")
         return value
 
     def file(self, path: Path, base: Path) -> str:
@@ -123,4 +126,11 @@ def _resolve(value: str, source: SecretSource, base: Path, stamps: dict[Path, St
         path = base / value.removeprefix(_FILE)
         stamps[path] = stamp_of(path)
         return source.file(path, base)
+    if _BARE.fullmatch(value):
+        raise UnresolvedReference("a reference to a variable is written with braces: ${NAME}")
+    if "${" in _VARIABLE.sub("", value):
+        raise UnresolvedReference(
+            "has ${ without a name and } behind it: a reference is ${NAME}; a secret that really "
+            "holds ${ must stand in a file (file:PATH)"
+        )
     return _VARIABLE.sub(lambda match: source.variable(match.group(1)), value)

@@ -18,13 +18,13 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
+from worker.transform.sent import is_refusal
+
 MAX_EVENT_ID: Final = 64
 """Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
 can fill the state. Didomi's own ids are UUIDs of 36 characters."""
 
 _ENCODED: Final = re.compile(r"(-?[0-9]{1,16})(?:\.(-?[0-9]{1,16}))?([n+])(.*)", re.DOTALL)
-_REFUSAL_OBJECT: Final = {"val": "n"}
-"""How a mapping with the format `consent-val` writes false."""
 
 
 class Stamp(NamedTuple):
@@ -111,11 +111,6 @@ class _Winner(NamedTuple):
 
 _Pair = tuple[Stamp, Stamp]
 """The two stamps that one event can give: to anything but a refusal, and to a refusal."""
-
-
-def is_refusal(value: Any) -> bool:
-    """Whether `value`, as it is sent, says no: false itself, or in Adobe's consent type."""
-    return value is False or (value is not True and value == _REFUSAL_OBJECT)
 
 
 def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:

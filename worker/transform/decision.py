@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from worker.integrations.model import UserIdentifier
+from worker.integrations.sections import UserIdentifier
 
 SkipReason = Literal[
     "consent-event",
@@ -56,7 +56,11 @@ class Identity(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """`attributes`: dotted path → value as sent. `unmatched`: mapping ids with nothing to say."""
+    """`attributes`: dotted path → value as it is sent, or a `Sent` that says more of it.
+
+    `unmatched`: mapping ids with nothing to say. `unusable`: those whose place holds a list or an
+    object, of which the mapping says nothing.
+    """
 
     event_id: str
     event_time_ms: int
@@ -64,6 +68,7 @@ class Deliver(NamedTuple):
     identity: Identity
     attributes: dict[str, Any]
     unmatched: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

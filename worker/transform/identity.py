@@ -7,7 +7,8 @@ import re
 from typing import Final
 
 from worker.events import ConsentRecord
-from worker.integrations.model import IdentityRule, Integration, Normalisation, UserIdentifier
+from worker.integrations.model import Integration
+from worker.integrations.sections import IdentityRule, Normalisation, UserIdentifier
 from worker.transform.decision import Identity
 
 # A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
@@ -68,6 +69,13 @@ def _raw_value(identifier: UserIdentifier, record: ConsentRecord) -> str | None:
     if identifier != "email":
         return user_id or None
     for candidate in (user_id, record.metadata.get("email")):
-        if isinstance(candidate, str) and _EMAIL.fullmatch(candidate.strip()):
+        if isinstance(candidate, str) and _is_email(candidate.strip()):
             return candidate.strip()
     return None
+
+
+def _is_email(text: str) -> bool:
+    """Control characters and blanks of no width (which are no blanks to `\\s`) would make a contact
+    that nobody finds, beside the one that looks the same.
+    """
+    return text.isprintable() and _EMAIL.fullmatch(text) is not None

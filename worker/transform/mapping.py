@@ -9,81 +9,130 @@ listed in docs/integration-config.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from worker.events import ConsentRecord, is_plain_choice
-from worker.integrations.model import Integration
+from worker.events import ConsentRecord, Envelope, is_plain_choice
+from worker.transform.beyond import pairs_beyond
+from worker.transform.plan import Entry, Plan
+from worker.transform.render import NoSingleValue, Render, UnusableValue
+from worker.transform.sent import is_refusal
 
-Flat = dict[str, bool | str]
+Flat = dict[str, Any]
 
 
 class AmbiguousMapping(ValueError):  # noqa: N818 - a statement about the event
     """Two places of one event give different values to one key."""
 
 
-class UnusableValue(ValueError):  # noqa: N818 - a statement about the event
-    """A mapped place holds neither a boolean nor a string."""
+class Attributes(NamedTuple):
+    """`said`: mapping id → value as it is sent. `unmatched`: ids that the event says nothing about;
+    `unusable`: those where it holds a list or an object of which the mapping says nothing.
+    """
+
+    said: dict[str, Any]
+    unmatched: tuple[str, ...]
+    unusable: tuple[str, ...] = ()
 
 
-def flatten(record: ConsentRecord, wanted: frozenset[str]) -> Flat:
+def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     """The wanted keys that the event has something to say about.
 
     Null and empty values say nothing. Raises `AmbiguousMapping` and `UnusableValue`, whose texts
     name the key, which is part of the configuration, and no value.
     """
     flat: Flat = {}
-    for key, value in _pairs(record):
+    wanted = plan.wanted
+    for key, value in _pairs(envelope, record, plan):
         if key in wanted:
-            _add(flat, key, value)
+            _add(flat, key, value, plan)
     for purpose in record.purposes:
         if is_plain_choice(purpose):
             key = f"consents_purposes_{purpose['id']}_enabled"
-            if key in wanted:
-                _add(flat, key, purpose.get("enabled"))
+            if key in wanted and (choice := purpose.get("enabled")) is not None:
+                _put(flat, key, choice)
             continue
         for key, value in _purpose(purpose):
             if key in wanted:
-                _add(flat, key, value)
+                _add(flat, key, value, plan)
     return flat
 
 
-def _add(flat: Flat, key: str, value: Any) -> None:
-    if value is None or value == "":
-        return
-    if not isinstance(value, bool | str):
-        raise UnusableValue(f"the value at {key} must be a boolean or a string")
+def attributes_of(plan: Plan, flat: Flat, time_ms: int, *, is_pending: bool) -> Attributes:
+    """What is sent of `flat`, whose choices were made at `time_ms`; nothing without a choice.
+
+    Raises `UnusableValue` for a choice that can't be written as its mapping says.
+    """
+    said: dict[str, Any] = {}
+    unmatched: list[str] = []
+    unusable: list[str] = []
+    for entry in plan.entries:
+        target, place, render, is_fact, _ = entry
+        value = flat.get(place)
+        if value is not None and render is not None:
+            value = _written(entry, render, value, time_ms, unusable)
+        if is_pending and not is_fact and value is not None:
+            value = _not_yet(entry, value, time_ms)
+        if value is None:
+            unmatched.append(target)
+        else:
+            said[target] = value
+    if plan.companions:
+        said.update(plan.constants)
+        if said.keys() <= plan.companions:
+            said = {}
+    if unusable:
+        unmatched = [one for one in unmatched if one not in unusable]
+    return Attributes(said, tuple(unmatched), tuple(unusable))
+
+
+def _written(entry: Entry, render: Render, value: Any, time_ms: int, unusable: list[str]) -> Any:
+    try:
+        return render(value, time_ms)
+    except NoSingleValue:
+        unusable.append(entry.target)
+        return None
+    except UnusableValue as error:
+        raise UnusableValue(f"the value at {entry.place} {error}") from None
+
+
+def _not_yet(entry: Entry, written: Any, time_ms: int) -> Any:
+    """What a choice that still has to be confirmed becomes. A refusal waits for its confirmation:
+    to announce a consent in its place would be wrong.
+    """
+    if entry.pending is None or is_refusal(written):
+        return None
+    return entry.pending(time_ms)
+
+
+def _put(flat: Flat, key: str, value: Any) -> None:
     known = flat.setdefault(key, value)
     if known is not value and known != value:
         raise AmbiguousMapping(f"the event gives different values to {key}")
 
 
-def attributes_of(integration: Integration, flat: Flat) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Mapping id → value as it is sent; and the ids that the event has nothing to say about."""
-    attributes: dict[str, Any] = {}
-    unmatched = []
-    for mapping in integration.mappings:
-        value = flat.get(mapping.value)
-        if value is None:
-            unmatched.append(mapping.id)
-        elif mapping.format == "consent-val" and isinstance(value, bool):
-            attributes[mapping.id] = {"val": "y" if value else "n"}
-        else:
-            attributes[mapping.id] = value
-    return attributes, tuple(unmatched)
+def _add(flat: Flat, key: str, value: Any, plan: Plan) -> None:
+    if value is None or (value in ("", [], {}) and key not in plan.emptiable):
+        return
+    if not isinstance(value, bool | str) and key not in plan.free:
+        raise UnusableValue(f"the value at {key} must be a boolean or a string")
+    _put(flat, key, value)
 
 
-def _pairs(record: ConsentRecord) -> list[tuple[str, Any]]:
-    """All but the purposes."""
-    pairs: list[tuple[str, Any]] = [
-        ("organization_user_id", record.organization_user_id),
-        ("country", record.country),
-        ("last_seen_country", record.last_seen_country),
-    ]
-    for key, value in record.metadata.items():
-        if not isinstance(value, dict | list):
-            pairs.append((f"metadata_{key}", value))
-    pairs.extend(_channels("consents", record.channels))
-    return pairs
+def _pairs(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Iterator[tuple[str, Any]]:
+    """All but the choices for purposes, as far as the plan wants it."""
+    if plan.wants_user:
+        yield "organization_user_id", record.organization_user_id
+        yield "country", record.country
+        yield "last_seen_country", record.last_seen_country
+        for key, value in record.metadata.items():
+            yield f"metadata_{key}", value
+    if plan.wants_channels:
+        yield from _channels("consents", record.channels)
+    if plan.wants_beyond:
+        yield from pairs_beyond(envelope, record)
+    if plan.wants_purpose_metadata:
+        for purpose in record.purposes:
+            yield from _purpose_metadata(purpose)
 
 
 def _purpose(purpose: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -98,6 +147,14 @@ def _purpose(purpose: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             path = f"{prefix}_{preference['id']}"
             yield f"{path}_enabled", preference.get("enabled")
             yield from _channels(path, preference.get("channels"))
+
+
+def _purpose_metadata(purpose: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    metadata = purpose.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise UnusableValue("consents.purposes.*.metadata: must be an object")
+    for key, value in (metadata or {}).items():
+        yield f"consents_purposes_{purpose['id']}_metadata_{key}", value
 
 
 def _channels(base: str, channels: list[dict[str, Any]] | None) -> Iterator[tuple[str, Any]]:

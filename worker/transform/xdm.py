@@ -8,14 +8,16 @@ attributes that are sent (Adobe Experience Platform, "Sending partial row update
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from worker.integrations.model import Integration
+from worker.integrations.paths import PERSON
 from worker.transform.decision import Identity
+from worker.transform.sent import Sent
+from worker.transform.times import iso_time
 
 _RECORD_MARK = "\x00record\x00"
 
@@ -35,7 +37,7 @@ def build_record(
 
     Where the integration opts in, also when the newest of the choices was made.
     """
-    record = nest(attributes)
+    record = nest(attributes, identity.value)
     if integration.event_time_path is not None:
         _place(record, integration.event_time_path, iso_time(event_time_ms))
     if identity.in_identity_map:
@@ -52,28 +54,33 @@ def encode_message(integration: Integration, record: Mapping[str, Any]) -> bytes
     return before + orjson.dumps(record) + after
 
 
-def iso_time(time_ms: int) -> str:
-    """Milliseconds since the epoch in the form of XDM's date-time."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`, `person` in the place of each `PERSON`.
 
-
-def nest(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a.b": 1}` as `{"a": {"b": 1}}`. No path may lie inside another (checked when loading)."""
+    No path may lie inside another (checked when loading).
+    """
     record: dict[str, Any] = {}
     for path, value in attributes.items():
-        _place(record, path, value)
+        if value.__class__ is Sent:
+            _place(record, path, value.value, person)
+            if value.time_path is not None:
+                _place(record, value.time_path, iso_time(value.time_ms), person)
+        else:
+            _place(record, path, value, person)
     return record
 
 
 @lru_cache(4096)
-def _steps(path: str) -> tuple[list[str], str]:
+def _steps(path: str) -> tuple[list[str], str, bool]:
     *parents, name = path.split(".")
-    return parents, name
+    return parents, name, PERSON in (*parents, name)
 
 
-def _place(record: dict[str, Any], path: str, value: Any) -> None:
-    parents, name = _steps(path)
+def _place(record: dict[str, Any], path: str, value: Any, person: str = "") -> None:
+    parents, name, names_person = _steps(path)
+    if names_person:
+        parents = [person if one == PERSON else one for one in parents]
+        name = person if name == PERSON else name
     node = record
     for parent in parents:
         node = node.setdefault(parent, {})

@@ -38,7 +38,7 @@ from worker.adobe.replies import (
     parse_retry_after,
     token_error_code,
 )
-from worker.integrations.model import Authentication
+from worker.integrations.sections import Authentication
 
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _KEY: Final = b"key of fingerprints"

@@ -18,7 +18,7 @@ from tests.unit.adobe.server import serving
 from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
-from worker.integrations.model import Authentication
+from worker.integrations.sections import Authentication
 from worker.sandbox.app import Sandbox
 
 NESTED = b"[" * 60_000

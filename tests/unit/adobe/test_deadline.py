@@ -131,7 +131,7 @@ async def test_a_woken_worker_sends_nothing_of_an_attempt_that_is_over(upserts: 
     server = _Server()
     async with serving(server) as url, open_session(LOCAL, 5) as session:
         properties = integration_document()["properties"] | {
-            "dataflow_endpoint": f"{url}/collection"
+            "dataflow_endpoint": f"{url}/collection/1"
         }
         shop = integration(
             properties=properties,

@@ -258,3 +258,28 @@ def test_the_examples_pass_against_the_emulator_that_is_set_up_for_them(
         assert ran.code == 0, ran.out
     assert len(sandbox.state.profiles) == len(files)
     assert sandbox.state.failures == []
+
+
+SHOWN = sorted(one.parent.name for one in (ROOT / "examples").glob("*/integration.json"))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_example_of_mappings_passes_against_its_own_set_up(
+    cli: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable in ("ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET"):
+        monkeypatch.setenv(variable, "local")
+    for one in NAMES:
+        (cli.integrations / f"{one}.json").unlink()
+    directory = ROOT / "examples" / name
+    text = (directory / "integration.json").read_text()
+    text = text.replace("https://dcs.adobedc.net", sandbox.url)
+    (cli.integrations / f"{name}.json").write_text(text)
+    sandbox.state.organization = Organization()
+    sandbox.state.organization.put(json.loads((directory / "set-up.json").read_text()))
+    ran = cli.run("integrations", "check")
+    assert ran.code == 0, ran.out
+    ran = cli.run("integrations", "check", name, "--send-test", stdin=b"lena@northwind.example\n")
+    assert ran.code == 0, ran.out
+    assert sandbox.state.failures == []
+    assert len(sandbox.state.profiles) == 1

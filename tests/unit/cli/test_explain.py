@@ -19,6 +19,8 @@ KEYS = {
     "identity",
     "attributes",
     "unmatched",
+    "unusable",
+    "mappings",
     "request",
 }
 
@@ -76,6 +78,13 @@ def test_a_person_reads_the_same_as_text(cli: CommandLine) -> None:
         pytest.param(_event(regulation="cpra"), {}, "skip", "regulation", id="regulation"),
         pytest.param(_event(organization_id="else"), {}, "skip", "no-integration", id="of others"),
         pytest.param(_event(), {"enabled": False}, "skip", "disabled", id="disabled"),
+        pytest.param(
+            b'{"type": "Event.deleted", "parameters": {"entity": {"id": "ev-1"}}}',
+            {},
+            "skip",
+            "event-deleted",
+            id="deletion of nobody's",
+        ),
     ],
 )
 def test_what_is_not_delivered_has_a_reason(
@@ -147,3 +156,38 @@ def test_of_a_paused_integration_it_is_said_that_events_wait(cli: CommandLine) -
     ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
     assert ran.document["outcome"] == "deliver"
     assert ran.document["note"].startswith("the integration is paused")
+
+
+def test_every_option_of_a_mapping_is_shown_with_what_it_makes(cli: CommandLine) -> None:
+    news = "consents_purposes_news_enabled"
+    path = cli.add(
+        "shop",
+        mappings=[
+            {"id": "a", "value": news},
+            {"id": "b", "value": news, "format": ["inverted", "y-n"], "time_path": "t"},
+            {"id": "c", "value": "country", "pending": "p"},
+            {"id": "d.<value>", "value": news, "format": "consent-val"},
+            {"id": "e", "value": "metadata_tier"},
+            {"id": "f", "constant": "didomi"},
+        ],
+    )
+    user = {"organization_user_id": "lena@northwind.example", "metadata": {"tier": ["gold"]}}
+    ran = cli.run("explain", "-", "--config", str(path), "--json", stdin=_event(user=user))
+    at = "2026-03-02T08:15:30.120Z"
+    assert ran.document["mappings"] == [
+        {"id": "a", "value": news, "sent": True},
+        {"id": "b", "value": news, "format": ["inverted", "y-n"], "time_path": "t", "sent": "n"}
+        | {"time_sent": at, "is_refusal": False},
+        {"id": "c", "value": "country", "pending": "p", "not_sent": "says nothing"},
+        {"id": "d.<value>", "value": news, "format": "consent-val", "sent": {"val": "y"}},
+        {
+            "id": "e",
+            "value": "metadata_tier",
+            "not_sent": "the event holds a list or an object there; see format",
+        },
+        {"id": "f", "constant": "didomi", "sent": "didomi"},
+    ]
+    assert ran.document["attributes"]["d.<value>"] == {"val": "y"}
+    body = ran.document["request"]["body"]["body"]
+    assert body["d"] == {"lena@northwind.example": {"val": "y"}}
+    assert (ran.document["unusable"], body["t"]) == (["e"], at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.cli.conftest import CommandLine
+from worker.integrations.schema import integration_schema
 
 
 def test_they_are_listed_by_id_without_secrets(cli: CommandLine) -> None:
@@ -53,6 +54,20 @@ def test_a_directory_that_is_not_there_is_named(cli: CommandLine) -> None:
     ran = cli.run("integrations", "validate")
     assert ran.code == 2
     assert "none: is not a directory" in ran.err
+
+
+def test_what_is_valid_and_perhaps_not_meant_is_a_warning(cli: CommandLine) -> None:
+    cli.add("shop", regulations=["gdpr", "gdrp"])
+    ran = cli.run("integrations", "validate")
+    assert (ran.code, ran.out) == (0, "1 integrations are valid\n")
+    assert ran.err.startswith("consent-worker: shop: warning: regulations.2: is none of the ")
+    assert "gdrp" not in ran.err
+
+
+def test_the_schema_is_printed_for_editors(cli: CommandLine) -> None:
+    ran = cli.run("integrations", "schema")
+    assert ran.code == 0
+    assert ran.document == integration_schema()
 
 
 def test_a_check_of_what_is_not_configured_is_wrong_usage(cli: CommandLine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.integrations.paths import do_collide, find_path_conflict
+from worker.integrations.paths import collisions, find_path_conflict
 
 PATHS = st.lists(st.sampled_from(["a", "b", "a-", "a!", "ab"]), min_size=1, max_size=3)
 
@@ -21,4 +21,4 @@ def test_a_conflict_is_found_wherever_there_is_one(paths: set[str]) -> None:
     assert find_path_conflict(paths) in (inside or [None])
     for a in paths:
         for b in paths:
-            assert do_collide(a, b) is (lies_in(a, b) or lies_in(b, a))
+            assert collisions(a, [b]) == ([b] if lies_in(a, b) or lies_in(b, a) else [])

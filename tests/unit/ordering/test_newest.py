@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.newest import MAX_EVENT_ID, Folded, Stamp, Verdict, fold, is_refusal
+from worker.ordering.newest import MAX_EVENT_ID, Folded, Stamp, Verdict, fold
+from worker.transform.sent import Sent, is_refusal
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,10 @@ def test_what_makes_an_event_the_newer_one(older: Event, newer: Event) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(False, True), ({"val": "n"}, True), (True, False), ({"val": "y"}, False), ("n", False)],
+    [
+        *((False, True), ({"val": "n"}, True), (True, False), ({"val": "y"}, False), ("n", False)),
+        *((0, False), (1, False), (Sent("n", True), True), (Sent(False, False), False)),
+    ],
 )
 def test_refusals(value: Any, expected: bool) -> None:
     assert is_refusal(value) is expected

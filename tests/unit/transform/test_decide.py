@@ -85,6 +85,8 @@ V1 = {
         ("last_seen_country", _user(last_seen_country="AT"), "AT"),
         ("metadata_tier", _user(metadata={"tier": "gold"}), "gold"),
         ("metadata_vip", _user(metadata={"vip": False}), False),
+        ("metadata_score", _user(metadata={"score": 7}), 7),
+        ("metadata_score", _user(metadata={"score": 0.5}), 0.5),
     ],
 )
 def test_every_form_of_a_mapping_value(value: str, event: dict[str, Any], expected: object) -> None:
@@ -108,12 +110,6 @@ def test_every_form_of_a_mapping_value(value: str, event: dict[str, Any], expect
         pytest.param({"user": {"id": "device"}}, {}, Skip("guest"), id="guest"),
         pytest.param(_user(organization_user_id="  "), {}, Skip("guest"), id="blank user"),
         pytest.param({}, {"events": "user"}, Skip("consent-event"), id="not a snapshot"),
-        pytest.param(
-            _user(metadata={"tier": ["gold"]}),
-            {"mappings": [{"id": "_acme.x", "value": "metadata_tier"}]},
-            Skip("nothing-mapped"),
-            id="metadata that is no single value",
-        ),
     ],
 )
 def test_what_is_normal_is_skipped(
@@ -132,7 +128,10 @@ def test_what_is_normal_is_skipped(
             id="two answers",
         ),
         pytest.param(
-            _user(metadata={"score": 7}), "metadata_score", "invalid-event", id="a number"
+            _user(metadata={"tier": ["gold"]}), "metadata_tier", "invalid-event", id="only a list"
+        ),
+        pytest.param(
+            _user(metadata={"tier": {"a": 1}}), "metadata_tier", "invalid-event", id="an object"
         ),
         pytest.param(
             _user(organization_user_id="crm-77"),
@@ -145,6 +144,15 @@ def test_what_is_normal_is_skipped(
             "consents_purposes_news_enabled",
             "no-identity",
             id="longer than Adobe takes",
+        ),
+        *(
+            pytest.param(
+                _user(organization_user_id=f"crm-77{odd}@b.example"),
+                "consents_purposes_news_enabled",
+                "no-identity",
+                id=f"an address with U+{ord(odd):04X}",
+            )
+            for odd in "\x00\x1f\x7f\u0085\u00ad\u200b\u202e\u2060\ufeff"
         ),
     ],
 )
@@ -204,7 +212,7 @@ def test_an_email_in_the_metadata_serves_when_the_user_id_is_none() -> None:
     ],
 )
 def test_normalisation(rule: str, expected: str) -> None:
-    target = integration(identities={"email": {"normalisation": rule}})
+    target = integration(identities={"email": {"normalisation": rule, "path": "_acme.email"}})
     decision = decide(target, envelope(**_user(organization_user_id=" Lena@B.example ")), NOW_MS)
     assert isinstance(decision, Deliver)
     assert decision.identity.value == expected

@@ -18,7 +18,8 @@ from worker.adobe.check.schema import node_at
 from worker.adobe.check.setup import SetUp
 from worker.adobe.check.target import SCHEMAS
 from worker.adobe.replies import NoProfile, Permanent, Retryable
-from worker.integrations.model import IdentityRule, Integration, UserIdentifier
+from worker.integrations.model import Integration
+from worker.integrations.sections import IdentityRule, UserIdentifier
 
 NAMESPACES = "View Identity Namespaces"
 PROFILES = "View Profiles"

@@ -26,7 +26,8 @@ from worker.adobe.check.target import (
 )
 from worker.adobe.client import AdobeClient
 from worker.adobe.replies import Retryable
-from worker.integrations.model import DEFAULT_SCOPES, Integration
+from worker.integrations.model import Integration
+from worker.integrations.sections import DEFAULT_SCOPES
 
 _REST: Final = "nothing else could be asked without a token"
 

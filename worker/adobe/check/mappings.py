@@ -17,7 +17,7 @@ from worker.adobe.check.mapping_set import Rule, rules_of
 from worker.adobe.check.schema import Misfit, misfit, nearest, node_at, paths_of
 from worker.adobe.check.setup import SetUp
 from worker.adobe.check.target import SCHEMAS
-from worker.adobe.check.values import sent_values
+from worker.adobe.check.values import A_TIME, sent_times, sent_values
 from worker.integrations.model import Integration
 
 MAPPING_SETS = f"{SOURCES} and {SCHEMAS}"
@@ -26,12 +26,12 @@ _MOST_HINTS: Final = 20
 
 
 def judge_mappings(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """A line for each mapping, and one for the time of the event where it is sent."""
+    """A line for each mapping, and one for each place that gets a time."""
     judge = _Judge(integration, found)
     for mapping in integration.mappings:
-        yield judge.line(mapping.id, sent_values(integration, mapping))
-    if integration.event_time_path is not None:
-        yield judge.line(integration.event_time_path, ["2026-01-01T00:00:00.000Z"])
+        yield judge.line(mapping.id, sent_values(mapping))
+    for path in sent_times(integration):
+        yield judge.line(path, [A_TIME])
 
 
 class _Judge:
@@ -67,7 +67,8 @@ class _Judge:
             return wrong("mapping", self._unknown(path), path)
         problem = node if isinstance(node, Misfit) else _worst_misfit(node, values, path)
         if problem is None:
-            return ok("mapping", "is a field of the schema, and its type fits", path)
+            type_fits = "and its type fits" if values else "and takes what the event brings"
+            return ok("mapping", f"is a field of the schema, {type_fits}", path)
         if not problem.certain:
             return ok("mapping", f"is a field of the schema; {problem.text}", path)
         return wrong("mapping", f"{problem.text}{_advice(node, values, path)}", path)

@@ -20,7 +20,7 @@ async def send_probe(client: AdobeClient, integration: Integration, identity: st
         identifiers = ", ".join(integration.properties.user_identifier)
         return wrong("test-record", f"not sent: the identity is no {identifiers}")
     now_ms = int(time.time() * 1000)
-    record = build_record(integration, refusals(integration), known[0], now_ms)
+    record = build_record(integration, refusals(integration, now_ms), known[0], now_ms)
     match await client.send_test(integration, record):
         case Accepted(transaction):
             text = f"accepted (transaction {transaction})" if transaction else "accepted"

@@ -15,7 +15,7 @@ from worker.adobe.check.lines import Line, ok, wrong
 from worker.adobe.check.schema import node_at
 from worker.adobe.check.setup import SetUp
 from worker.adobe.check.target import SCHEMAS
-from worker.adobe.check.values import sent_values
+from worker.adobe.check.values import sent_times, sent_values
 from worker.integrations.model import Integration
 
 _MOST_SHOWN: Final = 10
@@ -41,13 +41,12 @@ def judge_required(integration: Integration, found: SetUp) -> Iterator[Line]:
 def _sent_paths(integration: Integration) -> Iterator[str]:
     for mapping in integration.mappings:
         yield mapping.id
-        for value in sent_values(integration, mapping):
+        for value in sent_values(mapping):
             if isinstance(value, dict):
                 yield from (f"{mapping.id}.{name}" for name in value)
     for _, rule in integration.identity_rules:
         yield "identityMap" if rule.location == "identity-map" else rule.path or ""
-    if integration.event_time_path is not None:
-        yield integration.event_time_path
+    yield from sent_times(integration)
 
 
 def _missing(schema: Any, sent: set[str]) -> Iterator[str]:

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from worker.adobe.check.schema import AnyText
-from worker.integrations.model import Integration, Mapping
-from worker.transform.mapping import Flat, attributes_of
+from worker.integrations.mapping import Mapping
+from worker.integrations.model import Integration
+from worker.integrations.values import kind_of
+from worker.transform.mapping import attributes_of
+from worker.transform.plan import plan_of
 
-_SAID: tuple[bool, ...] = (True, False)
+A_TIME: Final = "2026-01-01T00:00:00.000Z"
 
 
-def sent_values(integration: Integration, mapping: Mapping) -> list[Any]:
-    """Every value that the mapping can send; of texts that an event brings just `AnyText`.
-
-    They are rendered as deliveries are, so that a format can't mean two things.
+def sent_values(mapping: Mapping) -> list[Any]:
+    """Every sort of value that the mapping can send; of texts that an event brings `AnyText`, and
+    none of free data that is sent as it is.
     """
-    if not is_choice(mapping):
-        return [AnyText()]
-    values = []
-    for choice in _SAID:
-        attributes, _ = attributes_of(integration, {mapping.value: choice})
-        if mapping.id in attributes:
-            values.append(attributes[mapping.id])
-    return values
+    values = _by_format(mapping) if mapping.constant is None else [mapping.constant]
+    if mapping.pending is not None:
+        values = [*values, mapping.pending]
+    name = mapping.time_name
+    if name is None:
+        return values
+    return [one | {name: A_TIME} if isinstance(one, dict) else one for one in values]
 
 
-def is_choice(mapping: Mapping) -> bool:
-    """Whether its value is a choice, which is a boolean, and no text of the event."""
-    return mapping.value.startswith("consents_") and mapping.value.endswith(
-        ("_enabled", "_enabled_li")
-    )
+def _by_format(mapping: Mapping) -> list[Any]:
+    kind = kind_of(mapping.value or "")
+    match mapping.format[-1]:
+        case "consent-val":
+            return [{"val": "y"}, {"val": "n"}]
+        case "y-n":
+            return ["y", "n"]
+        case "text":
+            return [AnyText()]
+        case "list":
+            return [[AnyText()]]
+        case "as-is" if kind != "choice":
+            return [AnyText()] if kind == "text" else []
+        case _:
+            return [True, False]
 
 
-def refusals(integration: Integration) -> dict[str, Any]:
-    """Every choice refused, by mapping id: what a test record says."""
-    said: Flat = {one.value: False for one in integration.mappings if is_choice(one)}
-    return attributes_of(integration, said)[0]
+def sent_times(integration: Integration) -> Iterator[str]:
+    """The paths that get the time of a choice."""
+    if integration.event_time_path is not None:
+        yield integration.event_time_path
+    for mapping in integration.mappings:
+        yield from mapping.targets[1:]
+
+
+def refusals(integration: Integration, now_ms: int) -> dict[str, Any]:
+    """Every choice refused at `now_ms`, by mapping id: what a test record says."""
+    plan = plan_of(integration)
+    said = {one.place: False for one in plan.entries if kind_of(one.place) == "choice"}
+    return attributes_of(plan, said, now_ms, is_pending=False).said

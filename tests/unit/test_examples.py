@@ -1,0 +1,70 @@
+"""What is shipped under examples/ is what the docs say: it loads, is sent, and ends as shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.examples import NOW_MS
+from worker.adobe.client import AdobeClient
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.http import open_session
+from worker.adobe.replies import Accepted
+from worker.adobe.streaming import OutgoingMessage
+from worker.events import open_envelope
+from worker.integrations.loading import load_integration
+from worker.integrations.schema import integration_schema
+from worker.integrations.secrets import SecretSource
+from worker.sandbox.app import Sandbox
+from worker.transform.decide import decide
+from worker.transform.decision import Deliver
+from worker.transform.xdm import build_record, encode_message
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/integration.json"))
+SECRETS = SecretSource({"ADOBE_CLIENT_ID": "client", "ADOBE_CLIENT_SECRET": "secret"})
+LOCAL = EndpointPolicy(("127.0.0.1",), allow_insecure=True)
+
+
+def test_there_are_the_three_that_the_docs_name() -> None:
+    assert NAMES == ["adobe-consents", "iab-tcf", "own-booleans"]
+    page = (EXAMPLES.parent / "docs" / "mappings.md").read_text()
+    assert all(f"examples/{name}/" in page for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_example_ends_with_the_profile_that_is_shown(name: str) -> None:
+    directory = EXAMPLES / name
+    target = load_integration(
+        directory / "integration.json", SECRETS, EndpointPolicy(("dcs.adobedc.net",)).problem
+    )
+    assert target.warnings == []
+    decision = decide(target, open_envelope((directory / "event.json").read_bytes()), NOW_MS)
+    assert isinstance(decision, Deliver)
+    assert (decision.unmatched, decision.unusable) == ((), ())
+    async with Sandbox() as sandbox, open_session(LOCAL, 10) as session:
+        endpoint = {"dataflow_endpoint": f"{sandbox.url}/collection/{name}"}
+        local = target.model_copy(
+            update={"properties": target.properties.model_copy(update=endpoint)}
+        )
+        client = AdobeClient(
+            session, LOCAL, ims_url=f"{sandbox.url}/ims/token/v3", platform_url=sandbox.url
+        )
+        record = build_record(local, decision.attributes, decision.identity, decision.event_time_ms)
+        (reply,) = await client.send(
+            local, [OutgoingMessage(encode_message(local, record), record)]
+        )
+        assert isinstance(reply, Accepted)
+        assert sandbox.state.failures == []
+        (profile,) = sandbox.state.profiles.values()
+    assert profile.record == json.loads((directory / "profile.json").read_text())
+
+
+@pytest.mark.parametrize("name", [*NAMES, "integrations"])
+def test_an_example_names_no_field_beyond_the_schema(name: str) -> None:
+    for path in (EXAMPLES / name).glob("*.json"):
+        if name == "integrations" or path.name == "integration.json":
+            document = json.loads(path.read_text())
+            assert document.keys() <= integration_schema()["properties"].keys()

@@ -1,0 +1,26 @@
+"""What arrives: the bytes of a message, decoded into a typed consent event.
+
+Two steps, because the order of checks asks for it (an event of a kind that nobody wants is skipped
+before its content is judged): `open_envelope` finds out what kind of event this is and whose,
+`read_record` then reads the choices strictly. Both raise `UndecodableEvent`, the second also
+`EarlyEvent`, and nothing else, whatever the bytes are. No message of these quotes a value of the
+event: values are personal data.
+"""
+
+from worker.events.envelope import EVENT_KINDS, MAX_VALUES, Envelope, EventKind, open_envelope
+from worker.events.fields import UndecodableEvent, UndecodableReason
+from worker.events.record import ConsentRecord, EarlyEvent, is_plain_choice, read_record
+
+__all__ = [
+    "EVENT_KINDS",
+    "MAX_VALUES",
+    "ConsentRecord",
+    "EarlyEvent",
+    "Envelope",
+    "EventKind",
+    "UndecodableEvent",
+    "UndecodableReason",
+    "is_plain_choice",
+    "open_envelope",
+    "read_record",
+]

@@ -1,0 +1,105 @@
+"""The outer part of a message: what kind of event it is, and which Didomi organization owns it.
+
+The shapes are Didomi's: the page "Webhooks" of developers.didomi.io for the envelope.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import orjson
+
+from worker.events.fields import UndecodableEvent, optional_text, require_object
+
+EventKind = Literal[
+    "event.created",
+    "event.updated",
+    "event.deleted",
+    "user.created",
+    "user.updated",
+    "user.deleted",
+]
+
+EVENT_KINDS: Final[frozenset[str]] = frozenset(get_args(EventKind))
+MAX_VALUES: Final = 20_000
+"""Commas and brackets in a body. Each costs time in which nobody else is served; a choice of every
+purpose and vendor that there is has a few thousand."""
+
+
+class Envelope(NamedTuple):
+    """An event whose kind and owner are known, and whose content is not judged yet.
+
+    `organization_id` is empty for a deletion that does not tell it, as on Didomi's page.
+    """
+
+    kind: EventKind
+    organization_id: str
+    regulation: str
+    event_id: str
+    entity: dict[str, Any]
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the entity is a user's whole status (`user.*`), not a partial choice."""
+        return self.kind.startswith("user.")
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.kind.endswith(".deleted")
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Decode `body` and say which kind of event it is and which Didomi organization owns it.
+
+    Accepts Didomi's webhook envelope and a bare ConsentEvent, which is read as `event.created`.
+    Raises `UndecodableEvent` for everything else.
+    """
+    # Each is at least a byte, so most bodies need no look.
+    if len(body) > MAX_VALUES and sum(map(body.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise UndecodableEvent("invalid-event", f"the body has more than {MAX_VALUES} values")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UndecodableEvent(
+            "invalid-json", f"the body is not JSON in UTF-8 (near byte {error.pos})"
+        ) from None
+    if not isinstance(document, dict):
+        raise UndecodableEvent("invalid-event", "the body must be a JSON object")
+    try:
+        kind, entity, outer_regulation = _unwrap(document)
+    except UndecodableEvent:
+        if any("__" in key for key in document):
+            raise UndecodableEvent(
+                "invalid-event",
+                "the body is flattened (keys joined by a double underscore); "
+                "switch the flatten option of its producer off",
+            ) from None
+        raise
+    organization_id = optional_text(entity, "organization_id", "organization_id") or ""
+    if not organization_id and not kind.endswith(".deleted"):
+        raise UndecodableEvent("invalid-event", "is required", "organization_id")
+    regulation = optional_text(entity, "regulation", "regulation") or outer_regulation or "gdpr"
+    event_id = optional_text(entity, "id", "id") or ""
+    return Envelope(kind, organization_id, regulation, event_id, entity)
+
+
+def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | None]:
+    if "type" not in document:
+        if "consents" in document and "user" in document:
+            return "event.created", document, None
+        raise UndecodableEvent("invalid-event", "neither a webhook envelope nor a consent event")
+    kind = document["type"]
+    if isinstance(kind, str) and kind not in EVENT_KINDS:
+        kind = kind.lower()  # Adobe's page of the connector writes `Event.created`
+    if not isinstance(kind, str) or kind not in EVENT_KINDS:
+        raise UndecodableEvent(
+            "unknown-type", f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
+        )
+    parameters = require_object(document, "parameters", "parameters")
+    key = "new_entity" if kind.endswith(".updated") else "entity"
+    entity = require_object(parameters, key, f"parameters.{key}")
+    return (
+        kind,  # type: ignore[return-value]  # membership of EVENT_KINDS was checked above
+        entity,
+        optional_text(document, "regulation", "regulation"),
+    )

@@ -1,0 +1,88 @@
+"""Reading fields of an event strictly, and never quoting a value, which is personal data."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+UndecodableReason = Literal["invalid-json", "invalid-event", "unknown-type"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND_60: Final = re.compile(r"(T\d\d:?\d\d:?)60(?=[.,Z+-])")
+
+
+class UndecodableEvent(ValueError):  # noqa: N818 - a statement about the event, not about us
+    """The body can't be read as a consent event.
+
+    `reason` is the stable code of the dead letter, `field` the path of what is wrong (empty for
+    the body as a whole). The text names the field and what is allowed there, never a value.
+    """
+
+    def __init__(self, reason: UndecodableReason, problem: str, field: str = "") -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.reason: UndecodableReason = reason
+        self.field = field
+
+
+def require_object(parent: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = parent.get(key)
+    if not isinstance(value, dict):
+        problem = "is required" if value is None else "must be an object"
+        raise UndecodableEvent("invalid-event", problem, where)
+    return value
+
+
+def optional_object(parent: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UndecodableEvent("invalid-event", "must be an object", where)
+    return value
+
+
+def list_of_objects(parent: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    value = parent.get(key)
+    if value is None:
+        return []
+    if isinstance(value, list):
+        for item in value:
+            if not isinstance(item, dict):
+                break
+        else:
+            return value
+    raise UndecodableEvent("invalid-event", "must be a list of objects", where)
+
+
+def optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:
+    value = parent.get(key)
+    if value is not None and not isinstance(value, str):
+        raise UndecodableEvent("invalid-event", "must be a string", where)
+    return value
+
+
+def optional_time(parent: dict[str, Any], key: str) -> int | None:
+    """An ISO 8601 time with an offset, as milliseconds since the epoch."""
+    text = optional_text(parent, key, key)
+    if text is None:
+        return None
+    try:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = _rarely_written(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        since = moment.astimezone(UTC) - _EPOCH  # raises for what is before the year 1 in UTC
+    except (ValueError, OverflowError):
+        raise UndecodableEvent(
+            "invalid-event", "must be an ISO 8601 time with an offset", key
+        ) from None
+    return round(since.total_seconds() * 1000)
+
+
+def _rarely_written(text: str) -> datetime:
+    """RFC 3339 allows small letters and, for a leap second, second 60; Python's parser neither."""
+    text, leaps = _SECOND_60.subn(r"\g<1>59", text.upper())
+    return datetime.fromisoformat(text) + timedelta(seconds=leaps)

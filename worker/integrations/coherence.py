@@ -1,0 +1,120 @@
+"""Whether the parts of an integration fit together: what would send a consent to a wrong place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from worker.integrations.mapping import Mapping as MappingEntry
+from worker.integrations.paths import PERSON, collisions, find_path_conflict
+from worker.integrations.sections import DEFAULT_PATHS, IdentityRule, UserIdentifier
+
+_KNOWN_REGULATIONS: Final = frozenset(
+    {
+        *("gdpr", "cpra", "cpa", "ctdpa", "dpdpa", "fdbr", "icdpa", "mcdpa"),
+        *("nhpa", "njdpa", "ocpa", "tdpsa", "ucpa", "vcdpa"),
+    }
+)
+"""Didomi's page "Regulations", and "What are Regulations in Didomi?" of its support."""
+
+Mistakes = Iterator[tuple[str, str]]
+"""The field, and what is wrong with it."""
+
+
+def target_mistakes(
+    mappings: Sequence[MappingEntry], identifiers: Sequence[UserIdentifier]
+) -> Mistakes:
+    """Targets that can't all be written."""
+    targets = [path for mapping in mappings for path in mapping.targets]
+    for repeated in sorted(path for path, times in Counter(targets).items() if times > 1):
+        yield "mappings", f"two entries write to {repeated!r}: take one out"
+    if conflict := find_path_conflict(targets):
+        yield (
+            "mappings",
+            f"{conflict[0]!r} and {conflict[1]!r} can't both be written, since the second lies "
+            "inside the first",
+        )
+    if len(identifiers) > 1 and any(mapping.names_the_person for mapping in mappings):
+        yield (
+            "mappings",
+            f"{PERSON} stands for the identity, and properties.user_identifier names several "
+            "kinds of it: keep one",
+        )
+
+
+def identity_mistakes(
+    identifier: UserIdentifier,
+    rule: IdentityRule,
+    mappings: Sequence[MappingEntry],
+    *,
+    needs_lookup: bool,
+) -> Mistakes:
+    """What is wrong with where an identity goes; `rule` has its defaults filled in."""
+    where = f"identities.{identifier}"
+    targets = [path for mapping in mappings for path in mapping.targets]
+    if needs_lookup and rule.namespace is None:
+        yield (
+            f"{where}.namespace",
+            "is required when upsert_mode is false, since the profile look-up asks by identity "
+            "namespace",
+        )
+    if rule.location == "identity-map":
+        if rule.namespace is None and not needs_lookup:
+            yield f"{where}.namespace", "is required for location identity-map"
+        if any(path.split(".")[0] == "identityMap" for path in targets):
+            yield (
+                "mappings",
+                f"identityMap carries the identity {identifier!r}, so no entry may write there",
+            )
+        return
+    path = rule.path or ""
+    if taken := collisions(path, targets):
+        what = "an entry writes to" if taken[0] == path else f"{taken[0]!r} collides with"
+        yield "mappings", f"{what} {path!r}, which carries the identity: choose another id"
+    if rule.normalisation == "sha256" and path == DEFAULT_PATHS["email"]:
+        yield (
+            f"{where}.path",
+            f"is {path!r}, which is for an address, and sha256 writes a hash: name the field that "
+            "your schema has for hashed addresses, or set location to identity-map",
+        )
+
+
+def event_time_mistakes(
+    event_time_path: str | None,
+    mappings: Sequence[MappingEntry],
+    rules: Sequence[tuple[UserIdentifier, IdentityRule]],
+) -> Mistakes:
+    """What the path of the newest choice's time collides with."""
+    if event_time_path is None:
+        return
+    taken = [path for mapping in mappings for path in mapping.targets]
+    taken += [rule.path or "" for _, rule in rules if rule.location == "field"]
+    if collision := collisions(event_time_path, taken):
+        yield (
+            "event_time_path",
+            f"collides with another path ({collision[0]!r}): choose another one",
+        )
+
+
+def regulation_mistakes(regulations: Sequence[str]) -> Mistakes:
+    """Ids that no event can have: Didomi writes all of them in small letters."""
+    for number, one in enumerate(regulations, 1):
+        small = one.lower()
+        if one != small:
+            instead = repr(small) if small in _KNOWN_REGULATIONS else "it so"
+            yield f"regulations.{number}", f"Didomi's ids are in small letters: write {instead}"
+        elif any(letter.isspace() for letter in one):
+            yield f"regulations.{number}", "an id has no blanks: write each as a text of its own"
+
+
+def regulation_warnings(regulations: Sequence[str]) -> Mistakes:
+    """Ids that are valid, but perhaps no regulation's."""
+    for number, one in enumerate(regulations, 1):
+        if one not in _KNOWN_REGULATIONS:
+            yield (
+                f"regulations.{number}",
+                "is none of the regulations that this version knows "
+                f"({', '.join(sorted(_KNOWN_REGULATIONS))}): compare it with Didomi's page "
+                "Regulations, since events of all that are not listed are skipped",
+            )
