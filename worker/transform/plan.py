@@ -66,6 +66,7 @@ _plans: dict[str, tuple[Integration, Plan]] = {}
 def _plan(integration: Integration) -> Plan:
     mapped = [(one, one.value) for one in integration.mappings if one.value is not None]
     wanted = frozenset(place for _, place in mapped)
+    emptiable = frozenset(place for one, place in mapped if _speaks_of_emptiness(one))
     wants_user = any(one in _OF_THE_USER or one.startswith("metadata_") for one in wanted)
     wants_channels = any(one.startswith("consents_channel") for one in wanted)
     wants_purpose_metadata = any(
@@ -76,7 +77,7 @@ def _plan(integration: Integration) -> Plan:
     )
     return Plan(
         entries=tuple(
-            Entry(one.id, place, render_of(one), is_fact(place), _pending(one))
+            Entry(one.id, place, _render(one, emptiable), is_fact(place), _pending(one))
             for one, place in mapped
         ),
         constants=tuple((one.id, one.constant) for one in integration.mappings if not one.value),
@@ -85,7 +86,7 @@ def _plan(integration: Integration) -> Plan:
         ),
         wanted=wanted,
         free=frozenset(place for place in wanted if kind_of(place) == "any"),
-        emptiable=frozenset(place for one, place in mapped if one.format[0].startswith(CONTAINS)),
+        emptiable=emptiable,
         wants_more=wants_user or wants_channels or wants_purpose_metadata or wants_beyond,
         wants_user=wants_user,
         wants_channels=wants_channels,
@@ -93,6 +94,25 @@ def _plan(integration: Integration) -> Plan:
         wants_beyond=wants_beyond,
         may_be_pending=any(one.pending is not None for one in integration.mappings),
     )
+
+
+def _speaks_of_emptiness(mapping: Mapping) -> bool:
+    """An empty preference contains nothing, which is an answer; to all other formats it is none."""
+    return mapping.format[0].startswith(CONTAINS)
+
+
+def _render(mapping: Mapping, emptiable: frozenset[str]) -> Render | None:
+    """Beside a mapping that speaks of emptiness another one of the same place says nothing then."""
+    render = render_of(mapping)
+    if mapping.value not in emptiable or _speaks_of_emptiness(mapping):
+        return render
+
+    def unless_empty(value: Any, time_ms: int) -> Any:
+        if value in ("", [], {}):
+            return None
+        return value if render is None else render(value, time_ms)
+
+    return unless_empty
 
 
 def _pending(mapping: Mapping) -> Callable[[int], Any] | None:

@@ -310,3 +310,12 @@ def test_it_is_refused_with_one_sentence(
         load_integration(path, SECRETS, CHECK)
     assert refused.value.problems == [sentence]
     assert str(refused.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.parametrize("constant", ["$NAME", "file:about", {"val": "$NAME"}])
+def test_what_a_mapping_sends_as_it_is_may_look_like_a_reference(
+    tmp_path: Path, constant: Any
+) -> None:
+    path = tmp_path / "shop.json"
+    path.write_text(json.dumps(integration_document(**_mappings({"constant": constant}))))
+    assert load_integration(path, SECRETS, CHECK).mappings[0].constant == constant
