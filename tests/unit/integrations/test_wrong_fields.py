@@ -279,6 +279,21 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         _mappings({"pending": "p"}) | {"events": "user"},
         'mappings: pending has no meaning with events "user": a snapshot is confirmed',
     ),
+    (
+        "a text for an object to be confirmed",
+        _mappings({"format": "consent-val", "pending": "p"}),
+        'mappings.1.pending: must be an object as consent-val writes one: {"val": "p"}',
+    ),
+    (
+        "an object for a text to be confirmed",
+        _mappings({"id": "a.val", "format": "y-n", "pending": {"val": "p"}}),
+        "mappings.1.pending: is an object, and the id ends in .val: write what val is, alone",
+    ),
+    (
+        "an object for a constant text",
+        _mappings({"id": "a.val", "constant": {"val": "y"}}),
+        "mappings.1.constant: is an object, and the id ends in .val: write what val is, alone",
+    ),
     # In our own words, not in those of a library
     ("null", _properties(dataset_id=None), "properties.dataset_id: must be a text in quotation "
         'marks ("…"), and is null'),

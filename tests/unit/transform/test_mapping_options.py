@@ -219,7 +219,8 @@ def test_a_consent_to_be_confirmed_is_sent_where_the_mapping_says_as_what() -> N
 
 @pytest.mark.parametrize("steps", ["as-is", "inverted", "y-n", "consent-val"])
 def test_a_refusal_to_be_confirmed_waits(steps: str) -> None:
-    assert _pending(False, PENDING | {"format": steps}) == Skip("pending-approval")
+    mapping = PENDING | {"format": steps, "pending": {"val": "p"}}
+    assert _pending(False, mapping) == Skip("pending-approval")
 
 
 @pytest.mark.parametrize("updated_at", [None, "2026-03-02T08:15:30.120Z", "2026-03-02T09:00:00Z"])
