@@ -9,9 +9,10 @@ event: values are personal data.
 
 from worker.events.envelope import EVENT_KINDS, MAX_VALUES, Envelope, EventKind, open_envelope
 from worker.events.fields import UndecodableEvent, UndecodableReason
-from worker.events.record import ConsentRecord, EarlyEvent, is_plain_choice, read_record
+from worker.events.record import BESIDES_ENABLED, ConsentRecord, EarlyEvent, read_record
 
 __all__ = [
+    "BESIDES_ENABLED",
     "EVENT_KINDS",
     "MAX_VALUES",
     "ConsentRecord",
@@ -20,7 +21,6 @@ __all__ = [
     "EventKind",
     "UndecodableEvent",
     "UndecodableReason",
-    "is_plain_choice",
     "open_envelope",
     "read_record",
 ]

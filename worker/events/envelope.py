@@ -89,12 +89,8 @@ def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | 
             return "event.created", document, None
         raise UndecodableEvent("invalid-event", "neither a webhook envelope nor a consent event")
     kind = document["type"]
-    if isinstance(kind, str) and kind not in EVENT_KINDS:
-        kind = kind.lower()  # Adobe's page of the connector writes `Event.created`
     if not isinstance(kind, str) or kind not in EVENT_KINDS:
-        raise UndecodableEvent(
-            "unknown-type", f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
-        )
+        kind = _in_small_letters(kind)
     parameters = require_object(document, "parameters", "parameters")
     key = "new_entity" if kind.endswith(".updated") else "entity"
     entity = require_object(parameters, key, f"parameters.{key}")
@@ -103,3 +99,13 @@ def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | 
         entity,
         optional_text(document, "regulation", "regulation"),
     )
+
+
+def _in_small_letters(kind: object) -> str:
+    """Adobe's page of the connector writes `Event.created`."""
+    small = kind.lower() if isinstance(kind, str) else ""
+    if small not in EVENT_KINDS:
+        raise UndecodableEvent(
+            "unknown-type", f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
+        )
+    return small

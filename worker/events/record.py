@@ -21,7 +21,8 @@ MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 MAX_EARLY_SECONDS: Final = 86_400.0
 """How far ahead it may lie to be waited for: the worker's own clock may be slow."""
 
-_BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "values"})
+BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "values"})
+"""What a purpose may say beside `enabled`. Most say nothing of it, and are cheaper to deal with."""
 
 
 class EarlyEvent(Exception):  # noqa: N818 - a statement about the event
@@ -68,7 +69,7 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     purposes = list_of_objects(consents, "purposes", "consents.purposes")
     channels = list_of_objects(consents, "channels", "consents.channels")
     for index, purpose in enumerate(purposes):
-        if not is_plain_choice(purpose):
+        if not _is_plain_choice(purpose):
             _check_purpose(purpose, f"consents.purposes[{index}]")
     _check_choices(channels, "consents.channels")
     return ConsentRecord(
@@ -87,13 +88,10 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     )
 
 
-def is_plain_choice(purpose: dict[str, Any]) -> bool:
-    """Whether a purpose says nothing but `enabled`, and is as documented.
-
-    That is the commonest shape by far, and cheaper to deal with than the whole of it.
-    """
+def _is_plain_choice(purpose: dict[str, Any]) -> bool:
+    """Whether a purpose says nothing but `enabled`, and is as documented."""
     return (
-        _BESIDES_ENABLED.isdisjoint(purpose)
+        BESIDES_ENABLED.isdisjoint(purpose)
         and ((enabled := purpose.get("enabled")) is None or type(enabled) is bool)
         and type(purpose_id := purpose.get("id")) is str
         and purpose_id != ""

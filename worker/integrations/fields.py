@@ -34,14 +34,7 @@ class Strict(BaseModel):
     """No field but the known ones, no value of another type, and no change afterwards."""
 
     # hide_input: the offending value may be a secret; the field and the rule are enough to mend it.
-    # use_attribute_docstrings: they are what an editor shows of a field, by the JSON Schema.
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        strict=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
 
 def _check_sendable(value: Any) -> Any:

@@ -66,23 +66,38 @@ class Mapping(Strict):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        mistakes = list(self._mistakes())
+        mistakes = [
+            *self._mistakes_without_value(),
+            *self._mistakes_of_format(),
+            *self._mistakes_of_fixed_values(),
+        ]
         if mistakes:
             raise FieldMistakes(mistakes)
         return self
 
-    def _mistakes(self) -> Iterator[tuple[str, str]]:
-        if self.value is None:
-            if self.constant is None:
-                yield "value", "is required, unless the mapping has a constant"
-            for name, option in (("time_path", self.time_path), ("pending", self.pending)):
-                if option is not None:
-                    yield name, "needs a value: a constant alone is no choice"
+    def _mistakes_without_value(self) -> Iterator[tuple[str, str]]:
+        if self.value is not None:
+            return
+        if self.constant is None:
+            yield "value", "is required, unless the mapping has a constant"
+        for name, option in (("time_path", self.time_path), ("pending", self.pending)):
+            if option is not None:
+                yield name, "needs a value: a constant alone is no choice"
+
+    def _mistakes_of_format(self) -> Iterator[tuple[str, str]]:
         if self.constant is not None and self.format != ["as-is"]:
             yield "format", "has no meaning beside a constant, which is sent as it is: leave it out"
         elif self.value is not None:
             mistake = format_mistake(self.format, kind_of(self.value), self.id)
             if mistake is not None:
                 yield "format", mistake
-        if self.time_path == f"{self.id}.val" and self.format[-1] == "consent-val":
-            yield "time_path", "is where consent-val writes the choice: name another field"
+
+    def _mistakes_of_fixed_values(self) -> Iterator[tuple[str, str]]:
+        for name, said in (("constant", self.constant), ("pending", self.pending)):
+            if isinstance(said, dict) and self.id.endswith(".val"):
+                yield name, "is an object, and the id ends in .val: write what val is, alone"
+        if self.format[-1] == "consent-val":
+            if self.pending is not None and not isinstance(self.pending, dict):
+                yield "pending", 'must be an object as consent-val writes one: {"val": "p"}'
+            if self.time_path == f"{self.id}.val":
+                yield "time_path", "is where consent-val writes the choice: name another field"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from worker.events import ConsentRecord, Envelope, is_plain_choice
+from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.transform.beyond import pairs_beyond
 from worker.transform.plan import Entry, Plan
 from worker.transform.render import NoSingleValue, Render, UnusableValue
@@ -42,11 +42,12 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     """
     flat: Flat = {}
     wanted = plan.wanted
-    for key, value in _pairs(envelope, record, plan):
-        if key in wanted:
-            _add(flat, key, value, plan)
+    if plan.wants_more:
+        for key, value in _more(envelope, record, plan):
+            if key in wanted:
+                _add(flat, key, value, plan)
     for purpose in record.purposes:
-        if is_plain_choice(purpose):
+        if BESIDES_ENABLED.isdisjoint(purpose):
             key = f"consents_purposes_{purpose['id']}_enabled"
             if key in wanted and (choice := purpose.get("enabled")) is not None:
                 _put(flat, key, choice)
@@ -118,7 +119,7 @@ def _add(flat: Flat, key: str, value: Any, plan: Plan) -> None:
     _put(flat, key, value)
 
 
-def _pairs(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Iterator[tuple[str, Any]]:
+def _more(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Iterator[tuple[str, Any]]:
     """All but the choices for purposes, as far as the plan wants it."""
     if plan.wants_user:
         yield "organization_user_id", record.organization_user_id

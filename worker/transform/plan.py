@@ -35,7 +35,7 @@ class Plan:
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
     `emptiable` say something though they are empty. The rest tells which parts of an event are
-    looked at at all.
+    looked at at all; `wants_more`, whether any but the choices for purposes.
     """
 
     entries: tuple[Entry, ...]
@@ -44,6 +44,7 @@ class Plan:
     wanted: frozenset[str]
     free: frozenset[str]
     emptiable: frozenset[str]
+    wants_more: bool
     wants_user: bool
     wants_channels: bool
     wants_purpose_metadata: bool
@@ -65,9 +66,18 @@ _plans: dict[str, tuple[Integration, Plan]] = {}
 def _plan(integration: Integration) -> Plan:
     mapped = [(one, one.value) for one in integration.mappings if one.value is not None]
     wanted = frozenset(place for _, place in mapped)
+    emptiable = frozenset(place for one, place in mapped if _speaks_of_emptiness(one))
+    wants_user = any(one in _OF_THE_USER or one.startswith("metadata_") for one in wanted)
+    wants_channels = any(one.startswith("consents_channel") for one in wanted)
+    wants_purpose_metadata = any(
+        one.startswith("consents_purposes_") and "_metadata_" in one for one in wanted
+    )
+    wants_beyond = any(
+        is_fact(one) or one.startswith(("consents_vendors_", "consents_tcfcs")) for one in wanted
+    )
     return Plan(
         entries=tuple(
-            Entry(one.id, place, render_of(one), is_fact(place), _pending(one))
+            Entry(one.id, place, _render(one, emptiable), is_fact(place), _pending(one))
             for one, place in mapped
         ),
         constants=tuple((one.id, one.constant) for one in integration.mappings if not one.value),
@@ -76,18 +86,33 @@ def _plan(integration: Integration) -> Plan:
         ),
         wanted=wanted,
         free=frozenset(place for place in wanted if kind_of(place) == "any"),
-        emptiable=frozenset(place for one, place in mapped if one.format[0].startswith(CONTAINS)),
-        wants_user=any(one in _OF_THE_USER or one.startswith("metadata_") for one in wanted),
-        wants_channels=any(one.startswith("consents_channel") for one in wanted),
-        wants_purpose_metadata=any(
-            one.startswith("consents_purposes_") and "_metadata_" in one for one in wanted
-        ),
-        wants_beyond=any(
-            is_fact(one) or one.startswith(("consents_vendors_", "consents_tcfcs"))
-            for one in wanted
-        ),
+        emptiable=emptiable,
+        wants_more=wants_user or wants_channels or wants_purpose_metadata or wants_beyond,
+        wants_user=wants_user,
+        wants_channels=wants_channels,
+        wants_purpose_metadata=wants_purpose_metadata,
+        wants_beyond=wants_beyond,
         may_be_pending=any(one.pending is not None for one in integration.mappings),
     )
+
+
+def _speaks_of_emptiness(mapping: Mapping) -> bool:
+    """An empty preference contains nothing, which is an answer; to all other formats it is none."""
+    return mapping.format[0].startswith(CONTAINS)
+
+
+def _render(mapping: Mapping, emptiable: frozenset[str]) -> Render | None:
+    """Beside a mapping that speaks of emptiness another one of the same place says nothing then."""
+    render = render_of(mapping)
+    if mapping.value not in emptiable or _speaks_of_emptiness(mapping):
+        return render
+
+    def unless_empty(value: Any, time_ms: int) -> Any:
+        if value in ("", [], {}):
+            return None
+        return value if render is None else render(value, time_ms)
+
+    return unless_empty
 
 
 def _pending(mapping: Mapping) -> Callable[[int], Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.unit.delivery.parts import Published, Store
@@ -153,3 +154,17 @@ def _delay(retry: Published) -> float:
     """Seconds that the chain of delays keeps a message, by its routing key."""
     seconds = {level_word(level): level_ttl_ms(level) / 1000 for level in range(LEVELS)}
     return sum(seconds[word] for word in retry.routing_key.split("."))
+
+
+@pytest.mark.parametrize("headers", [{}, {"consent-integration": "shop"}], ids=["fresh", "named"])
+@in_virtual_time
+async def test_a_deletion_that_tells_no_organization_is_skipped_and_not_doubted(
+    headers: dict[str, Any],
+) -> None:
+    """As Didomi's page shows it: no organization has lost an integration by it."""
+    worker = Worker(Adobe(), Store())
+    entity = {"id": "ev-1", "created_at": "2026-03-02T08:15:30Z"}
+    deletion = {"type": "Event.deleted", "parameters": {"entity": entity}}
+    await worker.take(orjson.dumps(deletion), headers)
+    assert worker.told == ["event-deleted"]
+    assert worker.hand.session.published == []

@@ -145,7 +145,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     document |= {"events": events, "payload_mode": draw(st.sampled_from(payload_modes))}
     document["identities"]["email"].setdefault("path", "_own.email")
     if events == "event" and draw(st.booleans()):
-        document["mappings"][0]["pending"] = draw(st.sampled_from(["p", {"val": "p"}]))
+        first = document["mappings"][0]
+        is_object = "consent-val" in str(first.get("format"))
+        first["pending"] = {"val": "p"} if is_object else "p"
     return document
 
 

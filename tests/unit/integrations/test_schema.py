@@ -80,8 +80,7 @@ def test_a_file_without_id_is_fine() -> None:
     VALIDATOR.validate(document)
 
 
-def test_every_field_that_a_reader_may_wonder_about_is_described() -> None:
-    for section in ("Mapping", "IdentityRule", "Limits"):
-        properties = SCHEMA["$defs"][section]["properties"]
-        described = [name for name, field in properties.items() if field.get("description")]
-        assert described, section
+def test_fields_are_described_to_whom_an_editor_shows_them() -> None:
+    for section, name in (("Mapping", "pending"), ("Limits", "events_held")):
+        assert SCHEMA["$defs"][section]["properties"][name]["description"]
+    assert SCHEMA["properties"]["regulations"]["description"].endswith("others are skipped.")

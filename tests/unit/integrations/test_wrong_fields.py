@@ -279,6 +279,21 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         _mappings({"pending": "p"}) | {"events": "user"},
         'mappings: pending has no meaning with events "user": a snapshot is confirmed',
     ),
+    (
+        "a text for an object to be confirmed",
+        _mappings({"format": "consent-val", "pending": "p"}),
+        'mappings.1.pending: must be an object as consent-val writes one: {"val": "p"}',
+    ),
+    (
+        "an object for a text to be confirmed",
+        _mappings({"id": "a.val", "format": "y-n", "pending": {"val": "p"}}),
+        "mappings.1.pending: is an object, and the id ends in .val: write what val is, alone",
+    ),
+    (
+        "an object for a constant text",
+        _mappings({"id": "a.val", "constant": {"val": "y"}}),
+        "mappings.1.constant: is an object, and the id ends in .val: write what val is, alone",
+    ),
     # In our own words, not in those of a library
     ("null", _properties(dataset_id=None), "properties.dataset_id: must be a text in quotation "
         'marks ("…"), and is null'),
@@ -310,3 +325,12 @@ def test_it_is_refused_with_one_sentence(
         load_integration(path, SECRETS, CHECK)
     assert refused.value.problems == [sentence]
     assert str(refused.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.parametrize("constant", ["$NAME", "file:about", {"val": "$NAME"}])
+def test_what_a_mapping_sends_as_it_is_may_look_like_a_reference(
+    tmp_path: Path, constant: Any
+) -> None:
+    path = tmp_path / "shop.json"
+    path.write_text(json.dumps(integration_document(**_mappings({"constant": constant}))))
+    assert load_integration(path, SECRETS, CHECK).mappings[0].constant == constant

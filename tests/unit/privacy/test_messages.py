@@ -36,17 +36,22 @@ ENTITY = event_document(
     organization_user_id="lena@northwind.example",
     country="DE",
     last_seen_country="AT",
-    metadata={"tier": "gold", "email": "lena@northwind.example"},
+    metadata={"tier": "gold", "vip": "yes", "email": "lena@northwind.example"},
     user={
         "organization_user_id": "lena@northwind.example",
         "country": "DE",
         "last_seen_country": "AT",
-        "metadata": {"tier": "gold", "email": "lena@northwind.example"},
+        "metadata": {"tier": "gold", "vip": "yes", "email": "lena@northwind.example"},
     },
+    domain="prefs.b.example",
+    delegate={"id": "agent-17", "name": "Call centre", "metadata": {"desk": "B"}},
     consents={
+        "vendors": {"enabled": ["v"], "disabled": [], "enabled_li": [], "disabled_li": ["v"]},
+        "tcfcs": "CPok",
         "purposes": [
             {
                 "id": "news",
+                "metadata": {"text": "v2"},
                 "enabled": True,
                 "enabled_li": False,
                 "values": {"topics": {"value": "shoes"}},
@@ -61,7 +66,16 @@ KINDS = {
     "event.created": {"type": "event.created", "parameters": {"entity": ENTITY}},
     "user.updated": {"type": "user.updated", "parameters": {"new_entity": ENTITY}},
 }
+MAPPED_TWICE = (
+    {"value": "metadata_vip", "format": "boolean"},
+    {"value": "metadata_tier", "format": "list"},
+    {"value": "metadata_tier", "format": ["contains:gold", "inverted"]},
+    {"value": "delegate_metadata_desk", "format": "text"},
+    {"value": "consents_purposes_news_enabled", "format": ["inverted", "y-n"], "time_path": "t"},
+)
 VALUES = (
+    *("created_at", "updated_at", "domain", "regulation", "delegate_name", "event_metadata_tier"),
+    *("consents_tcfcs", "consents_vendors_v_enabled_li", "consents_purposes_news_metadata_text"),
     *("metadata_tier", "country", "consents_purposes_news_enabled"),
     *("consents_purposes_news_values_topics_value", "consents_channels_offers_enabled"),
 )
@@ -72,7 +86,10 @@ VALUES = (
 def test_no_value_of_an_event_is_quoted_wherever_it_stands(kind: str, odd: Any) -> None:
     target = integration(
         events=kind.partition(".")[0],
-        mappings=[{"id": f"_acme.{at}", "value": value} for at, value in enumerate(VALUES)],
+        mappings=[
+            {"id": f"_acme.{at}"} | (one if isinstance(one, dict) else {"value": one})
+            for at, one in enumerate([*VALUES, *MAPPED_TWICE])
+        ],
     )
     text = json.dumps(KINDS[kind])
     for place in places(KINDS[kind]):

@@ -138,6 +138,25 @@ def test_facts_of_the_event_make_no_message_by_themselves() -> None:
     assert _decide(time, news, consents={}) == Skip("nothing-mapped")
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_emptied_preference_contains_nothing_and_says_nothing_else(empty: str | None) -> None:
+    """Null is no news."""
+    decision = _decide(
+        {"id": "news", "value": NEWS},
+        {"id": "shoes", "value": TOPICS, "format": "contains:shoes"},
+        {"id": "as-is", "value": TOPICS},
+        {"id": "list", "value": TOPICS, "format": "list"},
+        {"id": "text", "value": TOPICS, "format": "text"},
+        {"id": "boolean", "value": TOPICS, "format": "boolean"},
+        consents={
+            "purposes": [{"id": "news", "enabled": True, "values": {"topics": {"value": empty}}}]
+        },
+    )
+    assert isinstance(decision, Deliver)
+    shoes = {} if empty is None else {"shoes": False}
+    assert decision.attributes == {"news": True} | shoes
+
+
 def _choice(value: bool, at: str, **mapping: Any) -> Deliver:
     decision = _decide(
         {"id": "x", "value": NEWS} | mapping,
@@ -200,7 +219,8 @@ def test_a_consent_to_be_confirmed_is_sent_where_the_mapping_says_as_what() -> N
 
 @pytest.mark.parametrize("steps", ["as-is", "inverted", "y-n", "consent-val"])
 def test_a_refusal_to_be_confirmed_waits(steps: str) -> None:
-    assert _pending(False, PENDING | {"format": steps}) == Skip("pending-approval")
+    mapping = PENDING | {"format": steps, "pending": {"val": "p"}}
+    assert _pending(False, mapping) == Skip("pending-approval")
 
 
 @pytest.mark.parametrize("updated_at", [None, "2026-03-02T08:15:30.120Z", "2026-03-02T09:00:00Z"])
