@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 Kind = Literal["choice", "says-nothing", "no-identity"]
@@ -87,14 +88,14 @@ def what_is_wrong(
     """
     choices = [one for one in events if one.kind == "choice"]
     if are_snapshots:
-        allowed = _newest(choices, is_at_adobe, lambda one: (one.at, one.id))
-        wanted = [one and one.attributes for one in allowed]
-        return [] if record in wanted else [f"{record} instead of {wanted}"]
+        snapshots = _newest(choices, is_at_adobe, lambda one: (one.at, one.id))
+        whole = [one and one.attributes for one in snapshots]
+        return [] if record in whole else [f"{record} instead of {whole}"]
     problems = []
     names = {name for one in choices for name in one.attributes} | (record or {}).keys()
     for name in sorted(names):
         naming = [one for one in choices if name in one.attributes]
-        allowed = _newest(naming, is_at_adobe, lambda one, name=name: _rank(one, name))
+        allowed = _newest(naming, is_at_adobe, partial(_rank, name))
         wanted = [one and one.attributes[name] for one in allowed]
         if (value := (record or {}).get(name)) not in wanted:
             problems.append(f"{name} is {value} instead of {wanted}")
@@ -113,6 +114,6 @@ def _newest(
     return [*possible, None]
 
 
-def _rank(event: Event, name: str) -> tuple[datetime, datetime, bool, str]:
+def _rank(name: str, event: Event) -> tuple[datetime, datetime, bool, str]:
     is_refusal = event.attributes[name] is False
     return event.at, event.updated_at or LONG_AGO, is_refusal, event.id

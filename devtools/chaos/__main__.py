@@ -12,11 +12,12 @@ import secrets
 import sys
 
 from devtools import guard
-from devtools.chaos.run import Chaos, Options
+from devtools.chaos.run import Options, run
 from devtools.chaos.story import Story
 from devtools.interrupt import to_its_end
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.native_redis import RedisUnavailable
+from worker.observability.logging import silence_libraries
 
 
 def options_in_environment() -> Options:
@@ -41,11 +42,11 @@ def _run() -> int:
     except ValueError as mistake:
         print(mistake, file=sys.stderr)
         return 2
-    directory = guard.directory("consent-chaos-")
-    story = Story(directory)
+    silence_libraries()
+    story = Story(guard.directory("consent-chaos-"))
     story.say(f"Seed {options.seed}; starting a cluster, Redis and workers")
     try:
-        asyncio.run(Chaos(options, story).run())
+        asyncio.run(run(options, story))
     except (BrokerUnavailable, RedisUnavailable) as missing:
         print(f"chaos needs a RabbitMQ and a Redis of its own: {missing}", file=sys.stderr)
         return 1
@@ -65,5 +66,10 @@ def _run() -> int:
     return 1
 
 
+def main() -> int:
+    """2 for a variable that can't be used; 130 and 143 for Ctrl-C and SIGTERM."""
+    return to_its_end(_run, print)
+
+
 if __name__ == "__main__":
-    sys.exit(to_its_end(_run, print))
+    sys.exit(main())

@@ -14,6 +14,7 @@ from devtools.choices import Event, Kind, body
 EVENTS_OF_A_USER: Final = 16
 """On average: enough that retries, copies and other workers meet newer choices."""
 _DOUBLED_SHARE: Final = 0.15
+_ANYWHERE_SHARE: Final = 0.2
 _UNKNOWN_SHARE: Final = 0.1
 _BASE: Final = datetime(2024, 5, 1, tzinfo=UTC)
 _SPAN_SECONDS: Final = 30
@@ -83,12 +84,20 @@ def draw(seed: int, count: int) -> dict[Customer, list[Event]]:
 def in_order_of_publishing(
     seed: int, drawn: dict[Customer, list[Event]]
 ) -> list[tuple[Customer, Event]]:
-    """All of them, shuffled, and some a second time."""
+    """All of them, and some a second time, shuffled: most come out of order by a little, so that a
+    user's newer choices meet older ones that are under way, and some come at any time.
+    """
     chance = random.Random(f"{seed} order")
     all_of_them = [(customer, event) for customer, events in drawn.items() for event in events]
     all_of_them += chance.sample(all_of_them, round(len(all_of_them) * _DOUBLED_SHARE))
-    chance.shuffle(all_of_them)
-    return all_of_them
+
+    def place(one: tuple[Customer, Event]) -> float:
+        if chance.random() < _ANYWHERE_SHARE:
+            return chance.uniform(0, _SPAN_SECONDS)
+        _, event = one
+        return (event.at - _BASE).total_seconds() + chance.gauss(0, _SPAN_SECONDS / 10)
+
+    return sorted(all_of_them, key=place)
 
 
 def _event(chance: random.Random, user: int, is_snapshot: bool) -> Event:

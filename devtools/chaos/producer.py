@@ -81,7 +81,7 @@ class _Line:
             publishing.cancel()
         elif (error := publishing.exception()) is None:
             return True
-        elif not tells_of_the_line(error):
+        elif not isinstance(error, Exception) or not tells_of_the_line(error):
             raise error
         await self.close()
         return False
