@@ -22,6 +22,7 @@ PROGRAMS_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ"
 _DEBIAN_PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 _GREETING = b"AMQP\x00\x00\x09\x01"
 START_SECONDS = 60.0
+_COMMAND_SECONDS = 120.0
 _PORT_TAKEN = ("already_used", "eaddrinuse", "port_already_in_use")
 _TRIES = 4
 """With other ports each, since a port that was free may be somebody's a moment later."""
@@ -177,15 +178,27 @@ class NativeRabbitMQ:
         self._tell(signal.SIGCONT)
 
     def ctl(self, *arguments: str) -> None:
-        """Run rabbitmqctl on this node. Raises CalledProcessError and TimeoutExpired."""
+        """Run rabbitmqctl on this node. Raises `BrokerUnavailable`."""
         self.asked(*arguments)
 
     def asked(self, *arguments: str) -> str:
-        """What rabbitmqctl answers. Raises CalledProcessError and TimeoutExpired."""
+        """What rabbitmqctl answers. Raises `BrokerUnavailable`."""
         command = [str(programs() / "rabbitmqctl"), *arguments]
-        done = subprocess.run(
-            command, env=self._env, capture_output=True, text=True, check=True, timeout=60
-        )
+        what = f"rabbitmqctl {' '.join(arguments)}"
+        try:
+            done = subprocess.run(
+                command,
+                env=self._env,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_COMMAND_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise BrokerUnavailable(f"{what} took more than {_COMMAND_SECONDS:g} s") from None
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-1500:]
+            raise BrokerUnavailable(f"{what} ended with {done.returncode}:\n{said}")
         return done.stdout
 
     def restart(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from devtools.ports import lasting_port
 NODES = 3
 START_SECONDS = 180.0
 """A node that comes back takes in what it has missed, while others have the processor."""
-_ONLINE_SECONDS = 50
+_ONLINE_SECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Peers:
 
 
 class Node(NativeRabbitMQ):
-    """One of them. At its first start it joins the first one, which has to be there by then."""
+    """One of them, alone until `join`."""
 
     start_seconds = START_SECONDS
 
@@ -46,18 +47,18 @@ class Node(NativeRabbitMQ):
         cookie.chmod(0o400)
         with (self.home / "rabbitmq.conf").open("a") as configuration:
             configuration.write("cluster_partition_handling = pause_minority\n")
-            if number:
-                discovery = "cluster_formation.peer_discovery_backend = classic_config\n"
-                configuration.write(discovery)
-                for place, name in enumerate((peers.names[0], peers.names[number]), 1):
-                    configuration.write(
-                        f"cluster_formation.classic_config.nodes.{place} = {name}\n"
-                    )
         # The leaders of queues on all nodes, so that each node that dies leads some.
         (self.home / "advanced.config").write_text(
             '[{rabbit, [{queue_leader_locator, <<"balanced">>},\n'
             "           {dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n"
         )
+
+    def join(self) -> None:
+        """Join the first one. By command, since a node whose discovery of peers takes too long goes
+        on alone. Raises `BrokerUnavailable`.
+        """
+        for order in (["stop_app"], ["join_cluster", self._peers.names[0]], ["start_app"]):
+            self.ctl(*order)
 
     def _choose_ports(self) -> None:
         self.port = lasting_port()
@@ -83,13 +84,15 @@ class Cluster:
             raise
 
     def start(self) -> None:
-        """Raises `BrokerUnavailable`, and CalledProcessError where one does not join."""
-        for node in self.nodes:
-            node.start()
+        """Raises `BrokerUnavailable`, also where a node does not join."""
+        with ThreadPoolExecutor() as at_once:
+            list(at_once.map(Node.start, self.nodes))
+        for node in self.nodes[1:]:
+            node.join()
         self.wait_for_all()
 
     def wait_for_all(self) -> None:
-        """Until all nodes are in the cluster. Raises CalledProcessError."""
+        """Until all nodes are in the cluster. Raises `BrokerUnavailable`."""
         self.nodes[0].ctl("await_online_nodes", str(NODES), "--timeout", str(_ONLINE_SECONDS))
 
     def url(self, port: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from devtools.chaos.cluster import Cluster
+from devtools.native_rabbitmq import BrokerUnavailable
 
 _LOOK_SECONDS: Final = 2.0
 _LOOKS: Final = 3
@@ -49,7 +49,7 @@ async def nothing_held(
     while True:
         try:
             found = await held(cluster, redis_url, namespace)
-        except subprocess.SubprocessError as error:
+        except BrokerUnavailable as error:
             found = [f"the broker did not say what is held: {error}"]
         quiet = 0 if found else quiet + 1
         if quiet == _LOOKS:
