@@ -13,7 +13,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test soak fuzz bench bench-full lint types imports format clean
+.PHONY: help install demo test soak chaos fuzz bench bench-full lint types imports format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ soak: $(STAMP) ## Play thousands of random histories through failing fleets (HIS
 fuzz: $(STAMP) ## Feed all that reads from outside what nobody would write (FUZZ_CASES=10_000_000 FUZZ_SEED=7)
 	$(BIN)/python -m devtools.fuzz --cases $(FUZZ_CASES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
+chaos: $(STAMP) ## Kill and stall a cluster, Redis and workers for minutes (CHAOS_SEED, _SECONDS, _EVENTS)
+	@$(BIN)/python -m devtools.chaos
+
 $(BENCH_STAMP): constraints-bench.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --constraint constraints-bench.txt $(PEERS)
@@ -72,4 +75,4 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was installed and cached
-	rm -rf $(VENV) $(BENCH_VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .chaos

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -13,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from devtools import guard
 from devtools.broker import running_broker
+from devtools.interrupt import to_its_end
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -182,20 +181,7 @@ def main() -> int:
     """0 when everything was shown; 1 with a sentence when something is missing; 130 and 143 for
     Ctrl-C and SIGTERM.
     """
-    is_terminated = False
-
-    def terminate(*_: object) -> None:
-        nonlocal is_terminated
-        is_terminated = True
-        signal.raise_signal(signal.SIGINT)  # for which the event loop has an orderly end
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        return _demonstrate()
-    except KeyboardInterrupt:
-        console.print("Stopped; cleaning up")
-        console.print("Everything is cleaned up" if guard.finish() else "Not all is cleaned up")
-        return 143 if is_terminated else 130
+    return to_its_end(_demonstrate, console.print)
 
 
 def _demonstrate() -> int:
@@ -208,7 +194,7 @@ def _demonstrate() -> int:
     except (BrokerUnavailable, AssertionError) as error:
         console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)
         return 1
-    return 0 if guard.finish() else 1
+    return 0
 
 
 if __name__ == "__main__":

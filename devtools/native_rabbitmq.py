@@ -22,6 +22,7 @@ PROGRAMS_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ"
 _DEBIAN_PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 _GREETING = b"AMQP\x00\x00\x09\x01"
 START_SECONDS = 60.0
+_COMMAND_SECONDS = 120.0
 _PORT_TAKEN = ("already_used", "eaddrinuse", "port_already_in_use")
 _TRIES = 4
 """With other ports each, since a port that was free may be somebody's a moment later."""
@@ -82,15 +83,17 @@ class NativeRabbitMQ:
     """Started by `start`; `url` is stable across `restart`, which keeps the data."""
 
     kind = "native"
+    start_seconds = START_SECONDS
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", password: str = "") -> None:
+        """Without a `name` of the node and a `password` it gets some of its own."""
         ensure_installed()
         self.home = guard.directory("consent-rabbitmq-", "server")
-        self._password = secrets.token_hex(16)
+        self._password = password or secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._env = guard.marked() | {
             "HOME": str(self.home),
-            "RABBITMQ_NODENAME": f"t{uuid.uuid4().hex[:8]}@localhost",
+            "RABBITMQ_NODENAME": name or f"t{uuid.uuid4().hex[:8]}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
@@ -149,7 +152,7 @@ class NativeRabbitMQ:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not amqp_answers("127.0.0.1", self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = (self.home / "output").read_text(errors="replace")
@@ -166,10 +169,37 @@ class NativeRabbitMQ:
         """Stop without any order."""
         self._signal(signal.SIGKILL)
 
+    def stall(self) -> None:
+        """Let it stand still, with all lines open, until `go_on`."""
+        self._tell(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        self._tell(signal.SIGCONT)
+
     def ctl(self, *arguments: str) -> None:
-        """Run rabbitmqctl on this node. Raises CalledProcessError."""
+        """Run rabbitmqctl on this node. Raises `BrokerUnavailable`."""
+        self.asked(*arguments)
+
+    def asked(self, *arguments: str) -> str:
+        """What rabbitmqctl answers. Raises `BrokerUnavailable`."""
         command = [str(programs() / "rabbitmqctl"), *arguments]
-        subprocess.run(command, env=self._env, capture_output=True, check=True, timeout=60)
+        what = f"rabbitmqctl {' '.join(arguments)}"
+        try:
+            done = subprocess.run(
+                command,
+                env=self._env,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_COMMAND_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise BrokerUnavailable(f"{what} took more than {_COMMAND_SECONDS:g} s") from None
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-1500:]
+            raise BrokerUnavailable(f"{what} ended with {done.returncode}:\n{said}")
+        return done.stdout
 
     def restart(self) -> None:
         """Stop and start again with the same data."""
@@ -194,11 +224,14 @@ class NativeRabbitMQ:
         if self._process is None:
             return
         try:
-            os.killpg(self._process.pid, number)
+            self._tell(number)
             self._process.wait(30)
-        except ProcessLookupError:
-            pass
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
         self._process = None
+
+    def _tell(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Self
 
 from devtools import guard
-from devtools.ports import free_port
+from devtools.ports import lasting_port
 
 
 class RedisUnavailable(RuntimeError):  # noqa: N818 - a state
@@ -64,11 +64,11 @@ class NativeRedis:
 
     def __init__(self, password: str = "", options: tuple[str, ...] = ()) -> None:
         self._program = ensure_installed()
-        self._home = guard.directory("consent-redis-", "server")
+        self.home = guard.directory("consent-redis-", "server")
         self._password = password or secrets.token_hex(16)
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = lasting_port()
 
     @property
     def url(self) -> str:
@@ -76,22 +76,22 @@ class NativeRedis:
 
     def start(self) -> None:
         """Start and wait until commands are answered. Raises `RedisUnavailable`."""
-        if not self._home.exists():
+        if not self.home.exists():
             raise RedisUnavailable("this Redis was removed")
         # The configuration comes by standard input, where no list of processes shows the password.
         lines = [
             "bind 127.0.0.1",
             f"port {self.port}",
-            f"dir {self._home}",
+            f"dir {self.home}",
             "appendonly yes",
             'save ""',
             f"requirepass {self._password}",
         ]
-        with (self._home / "output").open("ab") as output:
+        with (self.home / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [self._program, "-", *self._options],
                 env=guard.marked(),
-                cwd=self._home,  # by which it is found: it writes its title over its environment
+                cwd=self.home,  # by which it is found: it writes its title over its environment
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -103,7 +103,7 @@ class NativeRedis:
         deadline = time.monotonic() + 20
         while not redis_answers("127.0.0.1", self.port, self._password):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = (self._home / "output").read_text(errors="replace")[-1500:]
+                tail = (self.home / "output").read_text(errors="replace")[-1500:]
                 raise RedisUnavailable(f"Redis did not start:\n{tail}")
             time.sleep(0.02)
 
@@ -114,6 +114,16 @@ class NativeRedis:
     def kill(self) -> None:
         """Stop without any order."""
         self._signal(signal.SIGKILL)
+
+    def stall(self) -> None:
+        """Let it stand still, with all lines open, until `go_on`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop and start again with the same data."""
@@ -129,7 +139,7 @@ class NativeRedis:
         return self
 
     def __exit__(self, *_: object) -> None:
-        guard.remove("server", str(self._home))
+        guard.remove("server", str(self.home))
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)

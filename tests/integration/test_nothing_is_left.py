@@ -30,6 +30,10 @@ DEMO = (
     "import sys\nfrom devtools import guard\nprint(guard.RUN, flush=True)\n"
     "from devtools.demo import main\nsys.exit(main())\n"
 )
+CHAOS = (
+    "import sys\nfrom devtools import guard\nprint(guard.RUN, flush=True)\n"
+    "from devtools.chaos.__main__ import main\nsys.exit(main())\n"
+)
 
 
 class Run:
@@ -115,6 +119,24 @@ async def test_of_the_demo(
     os.killpg(run.process.pid, number)
     said = output.read()
     assert run.process.wait(60) == code, said
+    assert "Everything is cleaned up" in said
+    await run.leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+@pytest.mark.timeout(180)
+async def test_of_chaos_whose_servers_are_starting(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    run = Run(CHAOS, tmp_path, "native")
+    await wait_until(lambda: any("rabbitmq" in one for one in run.processes()), "a server", 60)
+    os.killpg(run.process.pid, number)
+    output = run.process.stdout
+    assert output is not None
+    said = output.read()
+    assert run.process.wait(90) == code, said
     assert "Everything is cleaned up" in said
     await run.leaves_nothing()
 

@@ -17,19 +17,17 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
+from devtools.choices import Event, body, event_of, mappings, what_is_wrong
 from devtools.waiting import wait_until
 from tests.truth.histories import (
     MAX_USERS,
-    Event,
     History,
     Pause,
     Publish,
     Stage,
-    body,
     make_history,
-    what_is_wrong,
 )
-from tests.truth.ledger import Door, Ledger, Teller, event_of
+from tests.truth.ledger import Door, Ledger, Teller
 from tests.truth.mortal import Life
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
@@ -62,11 +60,6 @@ LOOKS_FOR_LOST = 30
 HOPELESS = "no-identity"
 ACTIONS = ("replay", "discard", "leave", "leave")
 LAST_ACTIONS = ("replay", "replay", "discard")
-MAPPINGS = {
-    "news": "consents_purposes_news_enabled",
-    "offers": "consents_purposes_offers_enabled",
-    "country": "country",
-}
 _SHIELDED = frozenset({"unexpected-error", "invalid-headers", "unroutable"})
 
 
@@ -298,7 +291,12 @@ class Fleet:
                 record = profile.record.get("_acme") if profile else None
                 wrong += [
                     f"  WRONG at {target}: of user {user} {problem}"
-                    for problem in what_is_wrong(history, user, record, is_at_adobe)
+                    for problem in what_is_wrong(
+                        [one for one in history.published if one.user == user],
+                        record,
+                        is_at_adobe,
+                        are_snapshots=history.are_snapshots,
+                    )
                 ]
         return wrong
 
@@ -348,7 +346,13 @@ class Fleet:
                     case Publish(event):
                         for target in history.targets:
                             self.ledger.write(target, event.id, "published").published += 1
-                        burst.create_task(self._publish(json.dumps(body(history, event)).encode()))
+                        document = body(
+                            event,
+                            history.organization,
+                            history.email(event.user),
+                            is_snapshot=history.are_snapshots,
+                        )
+                        burst.create_task(self._publish(json.dumps(document).encode()))
 
     async def _publish(self, document: bytes) -> None:
         message = aio_pika.Message(document, delivery_mode=2)
@@ -466,7 +470,6 @@ class Fleet:
         return Worker(self, name, CLOCK_LEADS[number % len(CLOCK_LEADS)], store)
 
     def _integration(self, history: History, target: str) -> Integration:
-        is_snapshots = history.mode == "snapshots"
         return Integration.model_validate(
             {
                 "id": target,
@@ -485,10 +488,10 @@ class Fleet:
                     "dataset_id": target,
                     "user_identifier": ["email"],
                 },
-                "mappings": [{"id": f"_acme.{k}", "value": v} for k, v in MAPPINGS.items()],
+                "mappings": mappings(),
                 "upsert_mode": history.mode != "look-up",
-                "payload_mode": "xdm" if is_snapshots else "upsert",
-                "events": "user" if is_snapshots else "event",
+                "payload_mode": "xdm" if history.are_snapshots else "upsert",
+                "events": "user" if history.are_snapshots else "event",
                 "limits": history.limits,
             }
         )

@@ -1,25 +1,23 @@
 """Histories: what some users choose at one customer, how that is published, and what goes wrong.
 
-A history follows from its seed alone. What it must end with is written down here anew, from
-docs/ordering.md, and shares no code with the worker.
+A history follows from its seed alone.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from devtools.choices import LONG_AGO, Event, Kind
+
 Mode = Literal["choices", "look-up", "snapshots"]
-Kind = Literal["choice", "says-nothing", "no-identity"]
 
 MAX_USERS = 5
 LATEST_MS = 3000
 """Of a request that is carried out late: within the lease of a worker that dies meanwhile."""
 _BASE = datetime(2024, 5, 1, tzinfo=UTC)
-_LONG_AGO = datetime(1951, 5, 1, tzinfo=UTC)
 _COUNTRIES = ("DE", "FR", "IT")
 _ODD_REPLIES: tuple[Any, ...] = (
     {"responses": []},
@@ -27,18 +25,6 @@ _ODD_REPLIES: tuple[Any, ...] = (
     {"responses": "none"},
     "<html>",
 )
-
-
-@dataclass(frozen=True)
-class Event:
-    """`attributes` is name → value, as they are to be found at Adobe."""
-
-    id: str
-    user: int
-    kind: Kind
-    at: datetime
-    updated_at: datetime | None
-    attributes: dict[str, bool | str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +71,11 @@ class History:
         return f"org-{self.seed}"
 
     @property
+    def are_snapshots(self) -> bool:
+        """Whether its integrations take whole states of users, in place of choices."""
+        return self.mode == "snapshots"
+
+    @property
     def published(self) -> list[Event]:
         """In the order of publishing; copies are in it as often as they were published."""
         return [step.event for step in self.steps if isinstance(step, Publish)]
@@ -125,78 +116,8 @@ def make_history(seed: int) -> History:
     return history
 
 
-def body(history: History, event: Event) -> dict[str, Any]:
-    """The event as Didomi sends it."""
-    purposes = [
-        {"id": name, "enabled": value}
-        for name, value in event.attributes.items()
-        if isinstance(value, bool)
-    ]
-    user: dict[str, Any] = {
-        "id": f"device-{event.user}",
-        "organization_user_id": (
-            f"user{event.user}" if event.kind == "no-identity" else history.email(event.user)
-        ),
-    }
-    if "country" in event.attributes:
-        user["country"] = event.attributes["country"]
-    common = {
-        "id": event.id,
-        "organization_id": history.organization,
-        "consents": {"purposes": purposes},
-    }
-    if history.mode == "snapshots":
-        entity = user | common | {"updated_at": event.at.isoformat()}
-        return {"type": "user.updated", "parameters": {"new_entity": entity}}
-    updated = {"updated_at": event.updated_at.isoformat()} if event.updated_at else {}
-    return common | {"user": user, "created_at": event.at.isoformat()} | updated
-
-
-def what_is_wrong(
-    history: History,
-    user: int,
-    record: dict[str, Any] | None,
-    is_at_adobe: Callable[[Event], bool],
-) -> list[str]:
-    """What is not the newest in the `record` of `user`, or None.
-
-    `is_at_adobe` says whether an event must have got there, if nothing newer has; one that need not
-    have may all the same.
-    """
-    events = [one for one in history.published if one.user == user and one.kind == "choice"]
-    if history.mode == "snapshots":
-        allowed = _newest(events, is_at_adobe, lambda one: (one.at, one.id))
-        wanted = [one and one.attributes for one in allowed]
-        return [] if record in wanted else [f"{record} instead of {wanted}"]
-    problems = []
-    for name in sorted({name for one in events for name in one.attributes} | (record or {}).keys()):
-        choices = [one for one in events if name in one.attributes]
-        allowed = _newest(choices, is_at_adobe, lambda one, name=name: _rank(one, name))
-        wanted = [one and one.attributes[name] for one in allowed]
-        if (value := (record or {}).get(name)) not in wanted:
-            problems.append(f"{name} is {value} instead of {wanted}")
-    return problems
-
-
-def _newest(
-    events: list[Event], is_at_adobe: Callable[[Event], bool], rank: Callable[[Event], Any]
-) -> list[Event | None]:
-    """The newest that must be at Adobe, and all that is newer; None where nothing must be there."""
-    possible: list[Event | None] = []
-    for event in sorted(events, key=rank, reverse=True):
-        possible.append(event)
-        if is_at_adobe(event):
-            return possible
-    return [*possible, None]
-
-
-def _rank(event: Event, name: str) -> tuple[datetime, datetime, bool, str]:
-    is_refusal = event.attributes[name] is False
-    return event.at, event.updated_at or _LONG_AGO, is_refusal, event.id
-
-
 def _event(chance: random.Random, event_id: str, user: int, mode: Mode) -> Event:
-    at = _LONG_AGO if chance.random() < 0.03 else _BASE + timedelta(seconds=chance.randint(0, 6))
+    at = LONG_AGO if chance.random() < 0.03 else _BASE + timedelta(seconds=chance.randint(0, 6))
     updated_at = None
     if mode != "snapshots" and chance.random() < 0.3:
         updated_at = _BASE + timedelta(minutes=chance.randint(1, 2))

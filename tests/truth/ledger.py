@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from devtools.choices import event_of
 from worker.adobe.replies import Accepted
 from worker.broker.consumer import Incoming
 from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
@@ -171,9 +171,3 @@ class Door:
 
     def forget(self, session: Session) -> None:
         self._pipeline.forget(session)
-
-
-def event_of(body: bytes) -> dict[str, Any]:
-    """The event in a body, taken out of its envelope if there is one."""
-    document = json.loads(body)
-    return document["parameters"]["new_entity"] if "type" in document else document

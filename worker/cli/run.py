@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 from dataclasses import replace
 
-import uvloop
-
+from worker.cli.event_loop import run_to_the_end
 from worker.observability.logging import configure_logging
 from worker.service import Service, build_registry, report_change
 from worker.settings import WorkerSettings
@@ -25,4 +24,4 @@ def run() -> None:
     # among them as often as Python does by default costs a tenth of the worker's time.
     gc.freeze()
     gc.set_threshold(10_000, 50, 50)
-    uvloop.run(Service(settings, registry).run())
+    run_to_the_end(Service(settings, registry).run())

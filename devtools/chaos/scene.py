@@ -1,0 +1,137 @@
+"""Everything that a run starts: cluster, balancer, Redis, the emulator of Adobe and workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import SecretStr
+
+from devtools.chaos.balancer import Balancer
+from devtools.chaos.blows import Target
+from devtools.chaos.check import Profiles
+from devtools.chaos.cluster import NODES, Cluster
+from devtools.chaos.customers import CUSTOMERS, Customer
+from devtools.chaos.fleet import Worker
+from devtools.chaos.story import Story
+from devtools.choices import Event, mappings
+from devtools.native_redis import NativeRedis
+from devtools.stack import Stack
+from worker.broker.connecting import connect
+from worker.broker.topology import build_topology, declare
+from worker.sandbox.state import Profile
+from worker.settings import WorkerSettings
+
+NAMESPACE: Final = "consent"
+WORKERS: Final = 3
+BUDGET_SECONDS: Final = 60
+_CONSUMING_SECONDS: Final = 120.0
+
+
+class Scene:
+    """An async context manager. Raises what servers raise that can't be had."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._exit = AsyncExitStack()
+        self.cluster = Cluster()
+        self.redis = NativeRedis(options=("--appendfsync", "always"))
+        self.balancer = Balancer([node.port for node in self.cluster.nodes])
+        self.workers: list[Worker] = []
+
+    @property
+    def settings(self) -> WorkerSettings:
+        """Of whoever speaks to the broker by the balancer."""
+        url = self.cluster.url(self.balancer.port)
+        return WorkerSettings(amqp_url=SecretStr(url), namespace=NAMESPACE)
+
+    @property
+    def targets(self) -> dict[str, Sequence[Target]]:
+        """What can be struck, by its kind."""
+        return {"node": self.cluster.nodes, "worker": self.workers, "redis": [self.redis]}
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
+
+    async def _start(self) -> None:
+        self._exit.callback(self.cluster.remove)
+        self._exit.callback(self.redis.__exit__)
+        await asyncio.gather(
+            asyncio.to_thread(self.cluster.start), asyncio.to_thread(self.redis.start)
+        )
+        await self._exit.enter_async_context(self.balancer)
+        await self._declare()
+        self.stack = Stack(
+            self.settings.amqp_url.get_secret_value(),
+            NAMESPACE,
+            REDIS_URL=self.redis.url,
+            RETRY_BUDGET=BUDGET_SECONDS,
+            WATCH_SECONDS=3,
+            LOG_LEVEL="debug",
+        )
+        await self._exit.enter_async_context(self.stack)
+        for customer in CUSTOMERS:
+            changes = customer.changes | {"mappings": mappings()}
+            self.stack.add_integration(customer.id, **changes)
+        self._exit.callback(self._let_go_on)
+        for number in range(1, WORKERS + 1):
+            self.workers.append(Worker(self.stack, number, self._story.wrong))
+        await self.stack.wait_until_consuming(_CONSUMING_SECONDS)
+
+    async def _declare(self) -> None:
+        """Before a worker does, to see that all queues have a copy on each node."""
+        topology = build_topology(NAMESPACE, "native", self.settings.delivery_limit)
+        async with await connect(self.settings, "chaos") as connection:
+            await declare(connection, topology)
+        members = await asyncio.to_thread(self.cluster.members)
+        if few := {name: count for name, count in members.items() if count != NODES}:
+            raise RuntimeError(f"these queues have too few copies: {few}")
+
+    def _let_go_on(self) -> None:
+        """What is stalled could not stop in order."""
+        for targets in self.targets.values():
+            for one in targets:
+                one.go_on()
+
+    def seed_profiles(self, drawn: Mapping[Customer, Iterable[Event]]) -> None:
+        """Of those whom Adobe knows, where there is a look-up."""
+        for customer, events in drawn.items():
+            if customer.looks_up:
+                for user in {event.user for event in events if customer.knows(event.user)}:
+                    email = customer.email(user)
+                    known = Profile("known", email, {"personalEmail": {"address": email}})
+                    self.stack.sandbox.state.profiles["known", email] = known
+
+    def profiles(self) -> Profiles:
+        """What the emulator has now."""
+        by_dataset = {customer.dataset: customer.id for customer in CUSTOMERS}
+        return {
+            (by_dataset[dataset], identity): profile.record.get("_acme")
+            for (dataset, identity), profile in self.stack.sandbox.state.profiles.items()
+            if dataset in by_dataset
+        }
+
+    def gather(self, kept: Path) -> None:
+        """Copy to `kept` what is needed to find the cause of something."""
+        for number, node in enumerate(self.cluster.nodes, 1):
+            if (node.home / "log").exists():
+                shutil.copytree(node.home / "log", kept / f"node-{number}")
+        shutil.copy(self.redis.home / "output", kept / "redis.txt")
+        for log in self.stack.path.glob("worker-*.log"):
+            shutil.copy(log, kept)
+        with (kept / "requests.jsonl").open("w") as journal:
+            for request in self.stack.sandbox.state.requests:
+                journal.write(json.dumps(request) + "\n")
