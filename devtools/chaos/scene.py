@@ -77,7 +77,7 @@ class Scene:
         self.stack = Stack(
             self.settings.amqp_url.get_secret_value(),
             NAMESPACE,
-            REDIS_URL=self.redis.url,
+            STATE_URL=self.redis.url,
             RETRY_BUDGET=BUDGET_SECONDS,
             WATCH_SECONDS=3,
             LOG_LEVEL="debug",
