@@ -12,10 +12,6 @@ from typing import Any, Final
 from worker.sandbox.faults import Fault
 from worker.sandbox.state import SandboxState
 
-WITH_LATE_APPLICATION: Final = False
-"""Whether requests are also carried out after their worker has given them up. Off while nothing
-heals that: an older choice may then replace a newer one that was accepted meanwhile.
-"""
 OUTAGES: Final[dict[str, dict[str, Any]]] = {
     "503": {"kind": "status", "status": 503},
     "500": {"kind": "status", "status": 500},
@@ -26,11 +22,10 @@ OUTAGES: Final[dict[str, dict[str, Any]]] = {
     "partial 207": {"kind": "partial", "status": 503},
     "partial 207 with 500": {"kind": "partial", "status": 500},
     "slow": {"kind": "latency", "latency_ms": 2500},
+    "504, applied late": {"kind": "status", "status": 504, "applied_after_ms": 12_000},
+    "hang, applied late": {"kind": "hang", "applied_after_ms": 12_000},
 }
 """By a name: the fields of the emulator's `Fault`."""
-LATE_APPLICATION: Final[dict[str, dict[str, Any]]] = {
-    "applied late": {"kind": "late", "latency_ms": 12_000},
-}
 _PAUSE_SECONDS: Final = (4.0, 20.0)
 _SECONDS: Final = (2.0, 20.0)
 _LONG_SECONDS: Final = (65.0, 80.0)
@@ -50,15 +45,10 @@ class Outage:
         return f"{self.name} for {self.seconds:.1f} s"
 
 
-def table(*, with_late_application: bool = WITH_LATE_APPLICATION) -> dict[str, dict[str, Any]]:
-    """What an endpoint may meet."""
-    return OUTAGES | (LATE_APPLICATION if with_late_application else {})
-
-
 def outages(seed: int, integration: str) -> Iterator[Outage]:
     """All of an integration, without end."""
     chance = random.Random(f"{seed} {integration}")
-    names = list(table())
+    names = list(OUTAGES)
     while True:
         pause = chance.uniform(*_PAUSE_SECONDS)
         is_long = chance.random() < _LONG_SHARE
@@ -82,7 +72,7 @@ async def fail(
         if time.monotonic() >= until:
             break
         tell(f"endpoint {integration}: {outage}")
-        fault = state.inject(target="collection", key=integration, **table()[outage.name])
+        fault = state.inject(target="collection", key=integration, **OUTAGES[outage.name])
         await asyncio.sleep(min(outage.seconds, max(0.0, until - time.monotonic())))
         end(fault)
         failed += 1

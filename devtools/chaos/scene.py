@@ -30,6 +30,8 @@ from worker.settings import WorkerSettings
 NAMESPACE: Final = "consent"
 WORKERS: Final = 3
 BUDGET_SECONDS: Final = 60
+UNCLEAR_SECONDS: Final = 20
+"""Longer than the endpoints of the table take to carry out what they have not answered."""
 _CONSUMING_SECONDS: Final = 120.0
 
 
@@ -79,6 +81,7 @@ class Scene:
             NAMESPACE,
             STATE_URL=self.redis.url,
             RETRY_BUDGET=BUDGET_SECONDS,
+            UNCLEAR_SECONDS=UNCLEAR_SECONDS,
             WATCH_SECONDS=3,
             LOG_LEVEL="debug",
         )

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.chaos.blows import KINDS, Blow, Kind, blows, strike
 from devtools.chaos.customers import CUSTOMERS, draw, in_order_of_publishing
-from devtools.chaos.outages import outages, table
+from devtools.chaos.outages import OUTAGES, outages
 
 FAR = 10_000
 
@@ -37,13 +37,8 @@ def test_outages_follow_from_the_seed_and_meet_the_whole_table() -> None:
     first, again, other = (list(islice(outages(seed, "batch"), 500)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
-    assert {one.name for one in first} == set(table())
+    assert {one.name for one in first} == set(OUTAGES)
     assert first != list(islice(outages(1, "single"), 500))
-
-
-def test_late_application_is_switched_on_in_one_place() -> None:
-    with_it, without = table(with_late_application=True), table(with_late_application=False)
-    assert without.keys() < with_it.keys()
 
 
 def test_events_follow_from_the_seed() -> None:
