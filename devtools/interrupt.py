@@ -19,6 +19,8 @@ def to_its_end(work: Callable[[], int], say: Callable[[str], object]) -> int:
         is_terminated = True
         signal.raise_signal(signal.SIGINT)  # for which the event loop has an orderly end
 
+    # A shell without job control lets what runs in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, terminate)
     try:
         code = work()
