@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from worker.adobe.replies import Retryable, classify_token, token_error_code
 from worker.integrations.sections import Authentication
 
 _TEN_DAYS_SECONDS = 864_000
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750, section 2.1: what a header can carry as a bearer token."""
 _DEFAULT_LIFE_SECONDS = 3600.0
 """Of a token that says none, as RFC 6749 (section 5.1) allows; Adobe's live an hour at least."""
 _LEAST_LIFE_SECONDS = 1.0
@@ -185,8 +188,8 @@ class TokenSource:
         except (ValueError, RecursionError):
             return None
         value = document.get("access_token") if isinstance(document, dict) else None
-        if not isinstance(value, str) or not value:
-            return None
+        if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+            return None  # it would be kept, and each request with it would fail
         now = self._clock()
         return AccessToken(value, now, now + life_seconds(document.get("expires_in")))
 

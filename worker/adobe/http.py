@@ -16,6 +16,7 @@ from yarl import URL
 from worker.adobe.clock import ClockOffset
 from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
+from worker.adobe.flood import bounded, guard
 from worker.adobe.replies import ErrorCode
 from worker.adobe.written import Writing, being_watched
 
@@ -65,6 +66,8 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if is_too_late():
             raise TimeoutError
+        if conn.transport is not None:
+            guard(conn.transport)
         return await super().send(conn)
 
     async def write_bytes(
@@ -155,17 +158,18 @@ async def exchange(
     """
 
     async def ask(session: aiohttp.ClientSession, line: _Line) -> RawReply:
-        async with session.request(
-            method,
-            url,
-            headers=headers,
-            params=params,
-            data=data,
-            allow_redirects=False,
-            trace_request_ctx=line,
-        ) as response:
-            body = await _read(response, max_body_bytes)
-            return RawReply(response.status, response.headers, body)
+        with bounded(max_body_bytes):
+            async with session.request(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                data=data,
+                allow_redirects=False,
+                trace_request_ctx=line,
+            ) as response:
+                body = await _read(response, max_body_bytes)
+                return RawReply(response.status, response.headers, body)
 
     writing = being_watched() if changes else Writing()
     line = _Line(writing)

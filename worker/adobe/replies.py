@@ -119,7 +119,8 @@ def classify_collection(
         many = classify_many(status, headers, body, 1, key)
         return many[0] if isinstance(many, list) else many
     if 200 <= status < 300:
-        return _accepted(document, status)
+        # As an item of a batch: what says that it failed was not taken, whatever stands beside it.
+        return _item(document, key, MOST_CHARACTERS, status)
     return _failure(status, headers, document, key)
 
 
@@ -261,21 +262,23 @@ def _failure(
     return Retryable(error, detail, status, _retry_after(headers, document), is_unclear)
 
 
-def _item(item: object, key: bytes, characters: int) -> Accepted | Retryable | Permanent:
-    """One item of a multi-status reply. Failed ones carry `statusCode`, or `status`."""
+def _item(
+    item: object, key: bytes, characters: int, status: int = 207
+) -> Accepted | Retryable | Permanent:
+    """What is said of one message in a reply of `status`; `statusCode` or `status` if it failed."""
     if not isinstance(item, dict):
-        return Retryable("adobe-unreadable", "an item that is no object", 207, is_unclear=True)
+        return Retryable("adobe-unreadable", "an item that is no object", status, is_unclear=True)
     code = item.get("statusCode")
     if code is None:
         code = item.get("status")
     if code is None:
-        return _accepted(item, 207)
+        return _accepted(item, status)
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
     if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
-        return Retryable("adobe-unreadable", "an item of unknown status", 207, is_unclear=True)
+        return Retryable("adobe-unreadable", "an item of unknown status", status, is_unclear=True)
     if code < 300:
-        return _accepted(item, 207)
+        return _accepted(item, status)
     return _failure(code, {}, item, key, characters)
 
 

@@ -180,6 +180,9 @@ async def test_a_token_endpoint_that_is_silent_is_a_timeout(bench: Bench) -> Non
         pytest.param({"expires_in": 10}, id="no token"),
         pytest.param({"access_token": "", "expires_in": 10}, id="empty token"),
         pytest.param({"access_token": 7, "expires_in": 10}, id="a number as token"),
+        pytest.param({"access_token": "a\r\nX: 1", "expires_in": 9}, id="a header in the token"),
+        pytest.param({"access_token": "a\0b", "expires_in": 9}, id="a NUL in the token"),
+        pytest.param({"access_token": "tök", "expires_in": 9}, id="no ASCII in the token"),
     ],
 )
 async def test_an_answer_that_is_no_token_is_an_endpoint_that_is_not_available(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from worker.adobe.replies import (
@@ -292,3 +293,28 @@ def test_a_pause_in_the_body_that_makes_no_sense_is_none(body: bytes) -> None:
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value, datetime(2026, 1, 1, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize("name", ["status", "statusCode"])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param(400, "adobe-rejected", id="refused"),
+        pytest.param("422", "adobe-rejected", id="refused, as text"),
+        pytest.param(500, "adobe-unavailable", id="failed"),
+        pytest.param("no", "adobe-unreadable", id="unknown"),
+    ],
+)
+def test_a_success_whose_body_says_that_it_failed_is_none(
+    name: str, code: object, expected: str
+) -> None:
+    """Alone as in a batch, or to split a batch would make a success of a failure."""
+    body = orjson.dumps({"xactionId": "1565650704337:2124:92:3", name: code, "title": "bad"})
+    reply = classify_collection(200, {}, body)
+    assert not isinstance(reply, Accepted)
+    assert reply.error == expected
+
+
+def test_a_success_that_says_so_twice_is_one() -> None:
+    body = b'{"xactionId": "1565650704337:2124:92:3", "status": 200}'
+    assert isinstance(classify_collection(200, {}, body), Accepted)

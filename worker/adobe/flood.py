@@ -1,0 +1,97 @@
+"""Bounds of what a line may bring for one request, whatever it is made of.
+
+What aiohttp hands out is bounded where it is read, but the parser has seen it all by then: interim
+replies without end, pieces of one byte, empty lines, extensions. A piece of the line is parsed at
+one go, during which no other customer is served, and interim replies are passed over without a
+pause. So bytes and lines are counted before the parser gets them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+
+HEAD_BYTES: Final = 65_536
+"""For the head of a reply, interim replies, and what frames the body."""
+PIECE_BYTES: Final = 262_144
+"""What the event loop reads at once."""
+LINES: Final = 10_000
+BYTES_A_LINE: Final = 40
+"""Line feeds: those of heads and of a body in large chunks, and one for so many bytes of a body."""
+
+
+class Bounds(NamedTuple):
+    """Of one reply: bytes of the line, and line feeds in them."""
+
+    most_bytes: int
+    most_lines: int
+
+
+class ReplyTooLong(aiohttp.ClientPayloadError):
+    """The other side has said more than any reply of Adobe's has."""
+
+
+_bounds: ContextVar[Bounds | None] = ContextVar("bounds", default=None)
+
+
+@contextmanager
+def bounded(body_bytes: int) -> Iterator[None]:
+    """Of the replies to requests that are made within the block, a body of at most `body_bytes` is
+    wanted.
+    """
+    # Twice, and a piece of the line: of a longer body more comes before it is known that no more
+    # is wanted.
+    most = HEAD_BYTES + PIECE_BYTES + 2 * body_bytes
+    bounds = Bounds(most, LINES + most // BYTES_A_LINE)
+    token = _bounds.set(bounds)
+    try:
+        yield
+    finally:
+        _bounds.reset(token)
+
+
+def guard(transport: asyncio.Transport) -> None:
+    """From now on a line brings no more than the reply may have to the request that is about to be
+    written.
+    """
+    line = transport.get_protocol()
+    if not isinstance(line, _Guard):
+        line = _Guard(line, transport)
+        transport.set_protocol(line)
+    line.left = _bounds.get() or Bounds(HEAD_BYTES, LINES)
+
+
+class _Guard(asyncio.Protocol):
+    """Between a line and aiohttp's protocol, to which it hands everything on."""
+
+    def __init__(self, inner: Any, transport: asyncio.Transport) -> None:
+        self._inner = inner
+        self._transport = transport
+        self.left = Bounds(0, 0)
+
+    def data_received(self, data: bytes) -> None:
+        most_bytes, most_lines = self.left
+        self.left = Bounds(most_bytes - len(data), most_lines - data.count(b"\n"))
+        if min(self.left) < 0:
+            self._inner.set_exception(ReplyTooLong())
+            self._transport.abort()
+        else:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        ends: bool | None = self._inner.eof_received()
+        return ends
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
