@@ -204,7 +204,7 @@ async def test_letters_of_a_lost_state_are_held_back_until_an_operator_insists(
 
     code, out, err = await stack.command("dead-letters", "replay", "--dry-run")
     assert (code, out) == (0, "would have replayed 1\n"), err
-    assert "not replayed, and kept: 1 of before Redis lost its data" in err
+    assert "not replayed, and kept: 1 of before the state was lost" in err
     await stack.command("state", "accept")
     code, out, err = await stack.command("dead-letters", "replay", "--json")
     assert code == 1, "accepted or not"
