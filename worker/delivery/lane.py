@@ -437,7 +437,8 @@ class Lane:
         self._begin_gaps(batch, results)
         self._conclude(self, results)
         self._ended(batch)
-        if any(one is self._oldest for group in batch for one in group):
+        oldest = self._oldest
+        if oldest is not None and any(oldest in group for group in batch):
             self._watch_next()
         self.pump()
 
@@ -542,4 +543,4 @@ def _is_held(delivery: Delivery) -> bool:
 
 
 def _held_of(batch: list[list[Delivery]]) -> int:
-    return sum(_is_held(one) for group in batch for one in group)
+    return sum(not one.is_handed_over for group in batch for one in group)

@@ -61,7 +61,8 @@ class Lanes:
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
-        if _is_short_of_room(intake):
+        free = _free_of(intake)
+        if free < intake.room // 4:
             self._rebalance_later(intake)
         limits = lane.integration.limits
         occupied = lane.occupied
@@ -78,7 +79,7 @@ class Lanes:
             if lane.waiting > few:
                 self._rebalance_later(intake)
             return False
-        return occupied < max(_free_of(intake) // 4, 1) or lane.keeps_up()
+        return occupied < (free // 4 or 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
         """Let every lane send what it holds."""
