@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.broker.headers import RETURNS
 from worker.delivery.delivery import Delivery
-from worker.ordering.newest import Choices, Stamp, Verdict
+from worker.ordering.newest import Choices, Stamp, Verdict, stamps_of
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import before, holds, is_newer, was_accepted
 
@@ -53,12 +53,16 @@ def plan_repeats(
     if mark is None:
         return
     for delivery, verdict in zip(group, verdicts, strict=True):
-        if verdict is Verdict.CONTRIBUTES:
-            is_due = is_accepted and holds(mark)
-        else:
-            is_due = verdict is Verdict.DUPLICATE and _came_again(delivery)
+        is_due = verdict is Verdict.CONTRIBUTES and is_accepted and holds(mark)
+        if not is_due and _came_again(delivery) and (is_accepted or not verdict.awaits_message):
+            is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
         if is_due and is_newer(delivery.choice, mark):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
+
+
+def _stands(choice: Choices, granted: Mapping[str, Stamp]) -> bool:
+    """Whether Adobe has it for some attribute, though something newer for others."""
+    return any(granted.get(path) == stamp for path, stamp in stamps_of(choice).items())
 
 
 def _came_again(delivery: Delivery) -> bool:
