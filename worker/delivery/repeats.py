@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from worker.broker.headers import RETURNS
 from worker.delivery.delivery import Delivery
 from worker.ordering.newest import Choices, Stamp, Verdict, stamps_of
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import before, holds, is_newer, was_accepted
 
+_RECENT_MS: Final = 86_400_000
 _MARGIN_SECONDS: Final = 1.0
 """Longer than the mark holds: the delay rounds to whole seconds."""
 
@@ -46,15 +46,19 @@ def plan_repeats(
     """Say of each delivery of a message when it is to be sent again, if it is. `granted` are the
     stamps from before; `is_accepted` tells whether Adobe took the message.
 
-    What was accepted earlier is repeated where that may have got lost, also when the mark is over:
-    its worker died before the repeat was confirmed, or it had handed the event over.
+    What stands already is repeated as well, for a day after the mark is over: its worker may have
+    died before the repeat was confirmed, or have handed the event over. Nothing tells that from a
+    copy of the producer's, for which it is one request too many: the message may have been parked
+    or set apart since, and its returns are counted anew.
     """
     mark = granted.get(UNCLEAR)
     if mark is None:
         return
+    is_recent = mark.time_ms > -_RECENT_MS
     for delivery, verdict in zip(group, verdicts, strict=True):
         is_due = verdict is Verdict.CONTRIBUTES and is_accepted and holds(mark)
-        if not is_due and _came_again(delivery) and (is_accepted or not verdict.awaits_message):
+        may_be_lost = is_recent and not delivery.state.is_repeat
+        if not is_due and may_be_lost and (is_accepted or not verdict.awaits_message):
             is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
         if is_due and is_newer(delivery.choice, mark):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
@@ -63,7 +67,3 @@ def plan_repeats(
 def _stands(choice: Choices, granted: Mapping[str, Stamp]) -> bool:
     """Whether Adobe has it for some attribute, though something newer for others."""
     return any(granted.get(path) == stamp for path, stamp in stamps_of(choice).items())
-
-
-def _came_again(delivery: Delivery) -> bool:
-    return delivery.state.is_handed_over or RETURNS in delivery.message.headers

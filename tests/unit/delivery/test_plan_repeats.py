@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from worker.broker.headers import RETURNS
 from worker.delivery.delivery import Delivery
 from worker.delivery.repeats import plan_repeats
 from worker.ordering.newest import Stamp, Verdict, stamps_of
 from worker.ordering.store import UNCLEAR
 
-HOLDS, IS_OVER = Stamp(30_000, 1_000, False, "old"), Stamp(-5_000, 1_000, False, "old")
+HOLDS, IS_OVER, LONG_AGO = (
+    Stamp(left_ms, 1_000, False, "old") for left_ms in (30_000, -5_000, -90_000_000)
+)
 
 
 def choice(event_id: str, time_ms: int, **attributes: bool) -> Any:
@@ -27,17 +28,12 @@ NEWER = choice("newer", 3_000, offers=False)
 STANDS_IN_PART = stamps_of(NEW) | stamps_of(NEWER)
 
 
-def delivery(of: Any, *, is_handed_over: bool = False, returns: int = 0) -> Delivery:
-    one: Any = SimpleNamespace(
-        choice=of,
-        state=SimpleNamespace(is_handed_over=is_handed_over),
-        message=SimpleNamespace(headers={RETURNS: returns} if returns else {}),
-        repeat_seconds=None,
-    )
+def delivery(of: Any) -> Delivery:
+    state = SimpleNamespace(is_repeat=False)
+    one: Any = SimpleNamespace(choice=of, state=state, repeat_seconds=None)
     return one  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("came_again", [{"is_handed_over": True}, {"returns": 1}])
 @pytest.mark.parametrize(("mark", "seconds"), [(HOLDS, 31.0), (IS_OVER, 1.0)])
 @pytest.mark.parametrize(
     ("verdict", "is_accepted"),
@@ -46,11 +42,11 @@ def delivery(of: Any, *, is_handed_over: bool = False, returns: int = 0) -> Deli
         pytest.param(Verdict.YIELDS, True, id="something newer is sent with it"),
     ],
 )
-def test_what_came_again_and_stands_in_part_is_sent_again(
-    came_again: dict[str, Any], mark: Stamp, seconds: float, verdict: Verdict, is_accepted: bool
+def test_what_stands_in_part_is_sent_again(
+    mark: Stamp, seconds: float, verdict: Verdict, is_accepted: bool
 ) -> None:
     """Adobe has had it, and a newer choice for another attribute; what is unclear may say all."""
-    one = delivery(NEW, **came_again)
+    one = delivery(NEW)
     granted = STANDS_IN_PART | {UNCLEAR: mark}
     plan_repeats([one], [verdict], granted, is_accepted=is_accepted)
     assert one.repeat_seconds == seconds
@@ -59,15 +55,20 @@ def test_what_came_again_and_stands_in_part_is_sent_again(
 @pytest.mark.parametrize(
     ("one", "stored", "verdict"),
     [
-        pytest.param(delivery(NEW), STANDS_IN_PART, Verdict.SUPERSEDED, id="it came once"),
         pytest.param(
-            delivery(NEW, is_handed_over=True),
+            delivery(NEW),
+            STANDS_IN_PART | {UNCLEAR: LONG_AGO},
+            Verdict.SUPERSEDED,
+            id="the mark was over long ago",
+        ),
+        pytest.param(
+            delivery(NEW),
             stamps_of(choice("newest", 9_000, news=True, offers=True)),
             Verdict.SUPERSEDED,
             id="nothing of it stands",
         ),
         pytest.param(
-            delivery(NEW, is_handed_over=True),
+            delivery(NEW),
             STANDS_IN_PART,
             Verdict.YIELDS,
             id="its message failed, so it will come again",
@@ -77,5 +78,5 @@ def test_what_came_again_and_stands_in_part_is_sent_again(
 def test_what_need_not_be_sent_again(
     one: Delivery, stored: dict[str, Stamp], verdict: Verdict
 ) -> None:
-    plan_repeats([one], [verdict], stored | {UNCLEAR: HOLDS}, is_accepted=False)
+    plan_repeats([one], [verdict], {UNCLEAR: HOLDS} | stored, is_accepted=False)
     assert one.repeat_seconds is None
