@@ -21,6 +21,7 @@ from yarl import URL
 from worker.environment import PREFIX, Judgement, is_link, judge
 
 DelayKind = Literal["native", "plugin"]
+_REDIS_PATH: Final = re.compile(r"/?[0-9]{0,5}")
 _SQLITE_URL: Final = re.compile(r"sqlite:///[^?#\x00]+[^/?#\x00]")
 
 
@@ -32,6 +33,10 @@ OLD_NAMES: Final = {
 """Names of settings that are read for one more minor version; the new name wins."""
 
 
+LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
+"""Of any duration: ten years."""
+
+
 class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
     """A setting can't be used; the text names it and not its value."""
 
@@ -40,7 +45,11 @@ class WorkerSettings(BaseSettings):
     """Every setting has a default that suits production, except where the stack is local."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, hide_input_in_errors=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX,
+        hide_input_in_errors=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
     )
 
     amqp_url: Annotated[
@@ -60,6 +69,7 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             ge=0,
+            le=LONGEST_SECONDS,
             description="Seconds for which an integration stays in force after its file is gone.",
         ),
     ] = 600.0
@@ -86,7 +96,12 @@ class WorkerSettings(BaseSettings):
         ),
     ] = ""
     reload_seconds: Annotated[
-        float, Field(gt=0, description="How often changed integration files are looked for.")
+        float,
+        Field(
+            gt=0,
+            le=LONGEST_SECONDS,
+            description="How often changed integration files are looked for.",
+        ),
     ] = 2.0
     ims_url: Annotated[
         str, Field(description="Adobe's token endpoint; checked as a dataflow endpoint is.")
@@ -138,6 +153,7 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             ge=3600,
+            le=LONGEST_SECONDS,
             description="Seconds for which the time of a user's last choice is remembered; must "
             "exceed how long dead letters may wait for their replay.",
         ),
@@ -163,6 +179,7 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             gt=0,
+            le=LONGEST_SECONDS,
             description="Seconds between two probes of an integration that is blocked for a fault "
             "of its set-up, at first; up to eight times as much later.",
         ),
@@ -171,6 +188,7 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             ge=1,
+            le=LONGEST_SECONDS,
             description="Seconds for which events of a blocked integration are kept before they "
             "are dead-lettered as `setup-failure`.",
         ),
@@ -228,16 +246,23 @@ class WorkerSettings(BaseSettings):
         float,
         Field(
             gt=0,
+            le=LONGEST_SECONDS,
             description="Seconds without a confirm after which the publishing connection is opened "
             "anew; not while the broker has an alarm.",
         ),
     ] = 60.0
     heartbeat: Annotated[int, Field(ge=1, le=60, description="AMQP heartbeat in seconds.")] = 2
     watch_seconds: Annotated[
-        float, Field(gt=0, description="How often queues and consumers are checked.")
+        float,
+        Field(gt=0, le=LONGEST_SECONDS, description="How often queues and consumers are checked."),
     ] = 5.0
     shutdown_timeout: Annotated[
-        float, Field(ge=0, description="Seconds that a stop waits for deliveries in flight.")
+        float,
+        Field(
+            ge=0,
+            le=LONGEST_SECONDS,
+            description="Seconds that a stop waits for deliveries in flight.",
+        ),
     ] = 25.0
     http_host: Annotated[str, Field(description="Address of health and metrics.")] = "0.0.0.0"
     http_port: Annotated[
@@ -296,6 +321,15 @@ class WorkerSettings(BaseSettings):
                 )
         elif text != "memory:":
             _check_url(text, "redis", "rediss", others=("sqlite:///", "memory:"))
+            if not _REDIS_PATH.fullmatch(URL(text).path):
+                raise ValueError("must have the number of a database or nothing for a path")
+        return value
+
+    @field_validator("integrations", mode="before")
+    @classmethod
+    def _is_said(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("is empty; name a directory")
         return value
 
     @property

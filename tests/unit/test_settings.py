@@ -180,3 +180,41 @@ def test_no_setting_is_taken_for_a_slip_of_another(monkeypatch: pytest.MonkeyPat
     for name in WorkerSettings.model_fields:
         monkeypatch.setenv(f"CONSENT_WORKER_{name.upper()}", "")
     assert judge_environment() == Judgement()
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "1e30", "-inf"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ORDERING_RETENTION",
+        "BLOCK_PATIENCE_SECONDS",
+        "INTEGRATION_GRACE_SECONDS",
+        "RELOAD_SECONDS",
+        "WATCH_SECONDS",
+        "BLOCK_PROBE_SECONDS",
+        "PUBLISH_TIMEOUT",
+        "SHUTDOWN_TIMEOUT",
+        "RETRY_BUDGET",
+        "UNCLEAR_SECONDS",
+    ],
+)
+def test_no_duration_is_without_end(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    with pytest.raises(ValidationError):
+        _settings(monkeypatch, **{name: text})
+
+
+def test_every_duration_has_an_end() -> None:
+    for name, one in WorkerSettings.model_fields.items():
+        if one.annotation is float:
+            assert any(getattr(bound, "le", None) is not None for bound in one.metadata), name
+
+
+@pytest.mark.parametrize("path", ["abc", "0/1", "-1", "1.5"])
+def test_a_database_of_redis_is_a_number(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    with pytest.raises(ValidationError, match="the number of a database"):
+        _settings(monkeypatch, STATE_URL=f"redis://h/{path}")
+
+
+def test_an_empty_directory_of_integrations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match="is empty; name a directory"):
+        _settings(monkeypatch, INTEGRATIONS="")

@@ -78,8 +78,13 @@ class StoreGate:
         while True:
             try:
                 await self.store.settle(integration_id, settlements, gap_seconds)
-            except StoreUnavailable as problem:
-                self.close(problem)
+            except Exception as error:
+                # A fault of ours as well: what Adobe has accepted is to be remembered, or an older
+                # choice wins. Nothing more is sent until it is.
+                if not isinstance(error, StoreUnavailable):
+                    log.exception("ordering.unexpected_error", error=type(error).__name__)
+                    error = StoreUnavailable(f"stamps can't be written ({type(error).__name__})")
+                self.close(error)
                 if self._opening is not None:
                     await asyncio.shield(self._opening)
             else:

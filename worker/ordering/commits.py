@@ -46,6 +46,7 @@ class Commits:
         self._schema = schema
         self._is_worker = is_worker
         self._lock: int | None = None
+        self._inode = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -124,6 +125,12 @@ class Commits:
             _resolve(jobs, results)
 
     def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and _inode_of(self._path) != self._inode:
+            self._let_go()
+            raise StoreUnavailable(
+                "was taken away or replaced while it was in use; what it held is lost, and it is "
+                "made anew"
+            )
         if self._connection is None:
             if self._is_worker:
                 self._be_the_worker()
@@ -136,6 +143,7 @@ class Commits:
                 connection.close()
                 raise
             self._connection = connection
+            self._inode = _inode_of(self._path)
         return self._connection
 
     def _be_the_worker(self) -> None:
@@ -155,6 +163,14 @@ class Commits:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _inode_of(path: Path) -> int:
+    """0 where there is no such file."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.ordering.newest import Stamp
 from worker.ordering.redis_epoch import RedisEpochs
 from worker.ordering.script import Script
-from worker.ordering.secret import GUESSABLE, SecretRefused, admit
+from worker.ordering.secret import GUESSABLE, SecretRefused, admit, restore
 from worker.ordering.store import (
     ERASED,
     REMEMBERED_AT_MOST,
@@ -201,6 +201,9 @@ class RedisStore:
     async def ping(self) -> None:
         """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
         await self._admit_or_wait()
+        if self._marks is not None:  # a Redis that has lost its data has lost the mark as well
+            marks = self._marks
+            await self._call(lambda: restore(self._client, self._namespace, marks))
         await self._run(_PING, [f"{self._namespace}:ping"], (self._owner, _PING_MS))
 
     async def admit(self) -> None:

@@ -57,6 +57,13 @@ async def admit(client: Redis, namespace: str, marks: Marks) -> None:
         await client.set(key, after)
 
 
+async def restore(client: Redis, namespace: str, marks: Marks) -> None:
+    """Write the mark again where it is gone, though this worker was admitted: whoever came with
+    another secret would be taken for the first. Raises whatever Redis does.
+    """
+    await client.set(f"{namespace}:digests", marks.present, nx=True)
+
+
 def mark_after(told: str | None, marks: Marks) -> str:
     """What is to be kept of the secrets of a state, of which `told` was kept until now; None where
     nothing was. Raises `SecretRefused` for another secret.

@@ -244,3 +244,16 @@ async def test_a_worker_says_what_to_do_about_its_secret(
         ]
         assert (line["level"], line["detail"]) == ("error", GUESSABLE)
         assert GUESSABLE in json.loads((await stack.get("/readyz"))[1])["notes"]
+
+
+async def test_the_mark_is_written_again_after_a_loss_of_all_data(
+    worker: MakeWorker, inspector: redis.asyncio.Redis, namespace: str
+) -> None:
+    """Or one that comes with another secret would be taken for the first, and find no stamp."""
+    first = worker(PRESENT)
+    await first.store.ping()
+    await inspector.delete(f"{namespace}:digests")
+    await first.store.ping()
+    with pytest.raises(SecretRefused):
+        await worker(b"another").store.admit()
+    await worker(PRESENT).store.admit()

@@ -292,3 +292,22 @@ async def test_a_command_reads_and_writes_beside_the_worker(path: Path) -> None:
     assert (await command.epochs.read()) is None
     await worker.close()
     await command.close()
+
+
+async def test_a_file_that_is_taken_away_is_noticed_made_anew_and_told_of(path: Path) -> None:
+    store = SqliteStore(path, TIMING)
+    first = await store.epochs.look(())
+    await accept(store, "lena", NO)
+    for one in await asyncio.to_thread(lambda: list(path.parent.glob("state.sqlite*"))):
+        if not one.name.endswith(".lock"):
+            one.unlink()
+    with pytest.raises(StoreUnavailable, match=r"state\.sqlite: was taken away or replaced"):
+        await store.begin("shop", [Claim("lena", (NEWSLETTER,))])
+    await store.ping()
+    after = await store.epochs.look({first.present})
+    assert [one.epoch for one in after.open_losses] == [first.present]
+    await accept(store, "lena", NO)
+    await store.close()
+    store = SqliteStore(path, TIMING)
+    assert await known_of(store, "lena") == {NEWSLETTER: NO}
+    await store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -217,3 +218,32 @@ async def test_a_store_that_only_takes_pings_is_asked_less_and_less() -> None:
     assert took == pytest.approx([0.5, 1, 2, 4, 8, 8, 8], abs=0.05)
     await after(10)
     assert await seconds_closed() == pytest.approx(0.5, abs=0.05), "steady meanwhile"
+
+
+@in_virtual_time
+async def test_a_fault_of_ours_in_writing_stamps_sends_nothing_more_until_they_are_written() -> (
+    None
+):
+    class Faulty(Store):
+        faults = 3
+
+        async def settle(
+            self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        ) -> None:
+            if self.faults:
+                self.faults -= 1
+                raise OverflowError("of a number")
+            await super().settle(integration_id, settlements, gap_seconds)
+
+    store = Faulty()
+    gate = StoreGate(store)
+    granted = await lease(store)
+    written = {"news": Stamp(1, 0, False, "e")}
+    settling = asyncio.create_task(
+        gate.settle("shop", [Settlement("lena", granted.lease, written, True)], 0.0)
+    )
+    await after(0.1)
+    assert gate.problem == "stamps can't be written (OverflowError)"
+    await settling
+    assert [one.written for one in store.settlements] == [written]
+    await gate.stop()
