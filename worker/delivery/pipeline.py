@@ -862,7 +862,9 @@ class Pipeline:
             case Parked(delay_seconds, "busy"):
                 # It comes back as a due retry does: the user is free in a moment.
                 self._publish_delayed(message, own, delay_seconds, settle)
-            case Parked() if not state.attempts_made:
+            # A suspect is parked at once: to wait for others that make a bundle with it would keep
+            # the one place of all suspects.
+            case Parked() if not state.attempts_made and message.queue != self._queues.suspects:
                 self._parking.park(message, state, own | _error_of(outcome), outcome, settle)
             case Parked(delay_seconds, _, cause):
                 about = _about(cause) if cause is not None else {}
