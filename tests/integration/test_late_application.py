@@ -167,7 +167,7 @@ async def test_a_worker_that_is_killed_before_the_repeat_is_confirmed_loses_none
         await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.9")
         stack.start_worker()
         await wait_until(lambda: len(_told(stack, "repeat.planned")) == 2, "it to be planned anew")
-        await wait_until(lambda: _values(stack) == {True}, "the older one to be carried out late")
+        await wait_until(lambda: _values(stack) == {True}, "the older one, late", 60)
         await wait_until(lambda: _values(stack) == {False}, "the repeat", 90)
 
 

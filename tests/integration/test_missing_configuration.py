@@ -121,6 +121,7 @@ async def test_before_the_store_has_said_what_was_in_force_nothing_is_consumed(
             await stack.publish([_event("org-shop", "lena@a.example")])
             stack.start_worker()
             await wait_until(lambda: "ordering.unavailable" in stack.log_text(), "its word")
+            await wait_until(lambda: "worker.started" in stack.log_text(), "its port")
             await wait_until(stack.is_unready, "the worker to say that it is not ready")
             assert "ordering: " in (await stack.get("/readyz"))[1]
             assert "broker.connected" not in stack.log_text()
