@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker.ordering.holds import Holds
 from worker.ordering.newest import Stamp
 from worker.ordering.redis_epoch import RedisEpochs
 from worker.ordering.script import Script
@@ -73,11 +74,6 @@ _REFUSALS: Final = {
 _CLASSES: Final[dict[type, str]] = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
 
 
-class _Hold(NamedTuple):
-    lease: int
-    until: float
-
-
 class RedisStore:
     """One of these is one owner of leases; every worker of the fleet has its own.
 
@@ -107,9 +103,7 @@ class RedisStore:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._owner = secrets.token_hex(8)
-        self._last_lease = 0
-        # In order of their end, since all leases are equally long.
-        self._held: dict[tuple[str, str], _Hold] = {}
+        self._held = Holds(timing.lease_seconds, clock)
         self.unreadable_values = 0
         """How many stored values could not be read since the start."""
         self._told_unreadable_at = -_TELL_AGAIN_SECONDS
@@ -124,30 +118,18 @@ class RedisStore:
         self, integration_id: str, claims: Sequence[Claim]
     ) -> list[Granted | Contended]:
         """See `NewestStore`."""
-        now = self._clock()
-        self._last_lease += 1
-        lease = self._last_lease
-        self._forget_expired(now)
-        asked: list[Claim] = []
-        known: list[Contended | None] = []
-        for claim in claims:
-            key = (integration_id, claim.user)
-            # At once and not when Redis has answered: it grants whatever the same owner asks for
-            # again, so two tasks of this process could both be granted one user.
-            hold = self._held.setdefault(key, _Hold(lease, now + self._timing.lease_seconds))
-            if hold.lease == lease:
-                asked.append(claim)
-                known.append(None)
-            else:
-                known.append(Contended(hold.until - now, is_held=True))
+        lease = self._held.new_lease()
+        known = [self._held.take(integration_id, one.user, lease) for one in claims]
+        asked = [claim for claim, held in zip(claims, known, strict=True) if held is None]
+        users = {one.user for one in asked}
         try:
             answers = await self._ask(integration_id, lease, asked)
         except BaseException:
-            self._let_go(integration_id, lease, asked)
+            self._held.let_go(integration_id, users, lease)
             raise
-        pairs = list(zip(asked, answers, strict=True))
+        pairs = zip(asked, answers, strict=True)
         granted = {claim.user for claim, answer in pairs if isinstance(answer, Granted)}
-        self._let_go(integration_id, lease, [one for one in asked if one.user not in granted])
+        self._held.let_go(integration_id, users - granted, lease)
         rest = iter(answers)
         return [next(rest) if one is None else one for one in known]
 
@@ -170,7 +152,7 @@ class RedisStore:
         keys, is_rotating = self._keys(integration_id, [one.user for one in settlements])
         await self._run(_SETTLE[is_rotating], keys, arguments)
         for one in settlements:
-            self._let_go(integration_id, one.lease, [one])
+            self._held.let_go(integration_id, [one.user], one.lease)
 
     async def erase(
         self, integration_id: str, user: str, before_ms: int, kept_seconds: float
@@ -302,20 +284,6 @@ class RedisStore:
                 key = f"{self._namespace}:{{{integration_id}}}:{digest}"
                 keys += (key, f"{key}:busy")
         return keys, is_rotating
-
-    def _forget_expired(self, now: float) -> None:
-        while self._held:
-            oldest = next(iter(self._held))
-            if self._held[oldest].until > now:
-                break
-            del self._held[oldest]
-
-    def _let_go(self, integration_id: str, lease: int, ended: Sequence[Claim | Settlement]) -> None:
-        for one in ended:
-            key = (integration_id, one.user)
-            hold = self._held.get(key)
-            if hold is not None and hold.lease == lease:
-                del self._held[key]
 
     async def _run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from worker.ordering.commits import Commits
+from worker.ordering.holds import Holds
 from worker.ordering.newest import Stamp
 from worker.ordering.secret import SecretRefused, mark_after
 from worker.ordering.sqlite_epoch import SqliteEpochs
@@ -62,11 +63,6 @@ class _Row(NamedTuple):
 _UNKNOWN: Final = _Row({}, 0, 0)
 
 
-class _Hold(NamedTuple):
-    lease: int
-    until: float
-
-
 class SqliteStore:
     """`path` is the file, whose directory must be there. `clock` is monotonic and times leases;
     `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of the secrets by
@@ -91,13 +87,10 @@ class SqliteStore:
         self._commits = Commits(path, _SCHEMA, is_worker=is_worker)
         self.epochs = SqliteEpochs(self._commits, wall_clock)
         self._timing = timing
-        self._clock = clock
         self._wall_clock = wall_clock
         self._marks = marks
         self._is_admitted = marks is None
-        self._last_lease = 0
-        # In order of their end, since all leases are equally long.
-        self._held: dict[tuple[str, str], _Hold] = {}
+        self._held = Holds(timing.lease_seconds, clock)
         self._settled = 0
         self._swept_to = ""
 
@@ -106,27 +99,23 @@ class SqliteStore:
     ) -> list[Granted | Contended]:
         """See `NewestStore`."""
         await self._admit_or_refuse()
-        self._last_lease += 1
-        lease = self._last_lease
-        now = self._clock()
-        self._forget_expired(now)
+        lease = self._held.new_lease()
         asked: dict[str, Claim] = {}
         held: dict[str, Contended] = {}
         for claim in claims:
-            # At once and not when the file has answered, or two rounds could be granted one user.
-            hold = self._held.setdefault(
-                (integration_id, claim.user), _Hold(lease, now + self._timing.lease_seconds)
-            )
-            if hold.lease == lease and claim.user not in asked:
+            anothers = self._held.take(integration_id, claim.user, lease)
+            if anothers is not None:
+                held[claim.user] = anothers
+            elif claim.user in asked:  # claimed twice, and granted once
+                held[claim.user] = Contended(self._timing.lease_seconds, is_held=True)
+            else:
                 asked[claim.user] = claim
-            else:  # by another round, or by this one, which has claimed it twice
-                held[claim.user] = Contended(hold.until - now, is_held=True)
         try:
             found = await self._commits.read(
                 lambda file: [_find(file, integration_id, user) for user in asked]
             )
         except BaseException:
-            self._let_go(integration_id, lease, list(asked.values()))
+            self._held.let_go(integration_id, asked, lease)
             raise
         now_ms = self._now_ms()
         given = {
@@ -145,9 +134,9 @@ class SqliteStore:
         self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """See `NewestStore`."""
-        now, now_ms = self._clock(), self._now_ms()
+        now_ms, held = self._now_ms(), self._held
         changes = [
-            (one, self._starts_gap(integration_id, one, now))
+            (one, one.sent and not held.is_anothers(integration_id, one.user, one.lease))
             for one in settlements
             if one.written or one.sent
         ]
@@ -167,7 +156,7 @@ class SqliteStore:
 
             await self._commits.write(write)
         for one in settlements:
-            self._let_go(integration_id, one.lease, [one])
+            self._held.let_go(integration_id, [one.user], one.lease)
 
     async def erase(
         self, integration_id: str, user: str, before_ms: int, kept_seconds: float
@@ -268,7 +257,7 @@ class SqliteStore:
         left_ms = max((one.free_at_ms - now_ms for one in rows if one is not None), default=0)
         # No gap of ours is longer; the clock was set back, or somebody else has written it.
         if 0 < left_ms <= _ms(LONGEST_LEASE_SECONDS):
-            self._let_go(integration_id, lease, [claim])
+            self._held.let_go(integration_id, [claim.user], lease)
             return Contended(left_ms / 1000, is_held=False)
         stored: dict[str, Stamp] = {}
         for row in rows:
@@ -293,11 +282,6 @@ class SqliteStore:
                         stored[path] = stamp if known is None else max(stamp, known)
         return Granted(lease, stored)
 
-    def _starts_gap(self, integration_id: str, one: Settlement, now: float) -> bool:
-        """Whether nobody else holds the user."""
-        hold = self._held.get((integration_id, one.user))
-        return one.sent and (hold is None or hold.lease == one.lease or hold.until <= now)
-
     def _sweep(self, file: sqlite3.Connection, now_ms: int) -> None:
         """Forget those of the next few users whose time is over."""
         rows = file.execute(
@@ -309,20 +293,6 @@ class SqliteStore:
             [(key,) for key, expires, free in rows if max(expires, free) <= now_ms],
         )
         self._swept_to = rows[-1][0] if len(rows) == _SWEPT_AT_ONCE else ""
-
-    def _forget_expired(self, now: float) -> None:
-        while self._held:
-            oldest = next(iter(self._held))
-            if self._held[oldest].until > now:
-                break
-            del self._held[oldest]
-
-    def _let_go(self, integration_id: str, lease: int, ended: Sequence[Claim | Settlement]) -> None:
-        for one in ended:
-            key = (integration_id, one.user)
-            hold = self._held.get(key)
-            if hold is not None and hold.lease == lease:
-                del self._held[key]
 
     def _now_ms(self) -> int:
         return _ms(self._wall_clock())
