@@ -22,8 +22,10 @@ from worker.ordering.store import (
     Granted,
     Settlement,
     Timing,
+    to_ms,
     tombstone,
 )
+from worker.ordering.unclear import moved
 
 _NOTHING: Final[Mapping[str, Stamp]] = {}
 _MAX_SHARED_PATHS: Final = 10_000
@@ -103,7 +105,7 @@ class MemoryStore:
                     known = zip(user.paths, user.stamps, strict=True)
                     stored = {path: stamp for path, stamp in known if path in attributes}
                     if UNCLEAR in stored:
-                        stored[UNCLEAR] = _later(stored[UNCLEAR], -now)
+                        stored[UNCLEAR] = moved(stored[UNCLEAR], -to_ms(now))
                 else:
                     user.paths = user.stamps = ()
             self._last_lease += 1
@@ -182,7 +184,7 @@ class MemoryStore:
         stamps = dict(zip(user.paths, user.stamps, strict=True)) if user.expires_at > now else {}
         user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
         for path, given in written.items():
-            stamp = _later(given, now) if path == UNCLEAR else given
+            stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
             known = stamps.get(path)
             if known is None or stamp > known:
                 stamps[path] = stamp
@@ -215,10 +217,6 @@ class MemoryStore:
             del users[coldest]
         user = users[key] = _User()
         return user
-
-
-def _later(mark: Stamp, seconds: float) -> Stamp:
-    return mark._replace(time_ms=mark.time_ms + round(seconds * 1000))
 
 
 def _key(integration_id: str, user: str) -> str:

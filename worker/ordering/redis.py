@@ -41,6 +41,7 @@ from worker.ordering.store import (
     Settlement,
     StoreUnavailable,
     Timing,
+    to_ms,
     tombstone,
 )
 from worker.ordering.unclear import merged
@@ -141,8 +142,8 @@ class RedisStore:
             return
         arguments: list[str | int] = [
             self._owner,
-            _ms(gap_seconds),
-            _ms(self._timing.retention_seconds),
+            to_ms(gap_seconds),
+            to_ms(self._timing.retention_seconds),
         ]
         arguments.append(self._latest_ms())
         for _, lease, written, sent in settlements:
@@ -159,7 +160,7 @@ class RedisStore:
     ) -> None:
         """See `NewestStore`."""
         keys, _ = self._keys(integration_id, [user])
-        arguments = (ERASED, tombstone(before_ms).encode(), _ms(kept_seconds))
+        arguments = (ERASED, tombstone(before_ms).encode(), to_ms(kept_seconds))
         await self._run(_ERASE, keys[::2], arguments)
 
     async def remember_integrations(
@@ -168,7 +169,7 @@ class RedisStore:
         """See `NewestStore`."""
         names = [one for one in integrations if len(one) <= REMEMBERED_CHARACTERS]
         if names:
-            arguments: list[str | int] = [_ms(for_seconds), REMEMBERED_AT_MOST, *names]
+            arguments: list[str | int] = [to_ms(for_seconds), REMEMBERED_AT_MOST, *names]
             await self._run(_INTEGRATIONS, [self._integrations_key], arguments)
 
     async def remembered_integrations(self) -> set[str]:
@@ -222,7 +223,7 @@ class RedisStore:
     ) -> list[Granted | Contended]:
         if not claims:
             return []
-        arguments: list[str | int] = [self._owner, lease, _ms(self._timing.lease_seconds)]
+        arguments: list[str | int] = [self._owner, lease, to_ms(self._timing.lease_seconds)]
         for _, attributes in claims:
             arguments += (len(attributes), *attributes)
         keys, is_rotating = self._keys(integration_id, [one.user for one in claims])
@@ -273,7 +274,7 @@ class RedisStore:
     @staticmethod
     def _latest_ms() -> int:
         """No choice of ours is of a later time than this: events of the future wait."""
-        return _ms(time.time() + _LATEST_SECONDS)
+        return to_ms(time.time() + _LATEST_SECONDS)
 
     def _keys(self, integration_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
         """The keys of `users`, and whether these have two digests, and so twice as many."""
@@ -358,7 +359,3 @@ def _text(value: bytes) -> str:
 
 def _contended(wait_ms: int, is_held: int) -> Contended:
     return Contended(max(wait_ms, 0) / 1000, bool(is_held))
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

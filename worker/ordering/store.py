@@ -98,6 +98,11 @@ class Timing:
             raise ValueError("the retention must be longer than the lease")
 
 
+def to_ms(seconds: float) -> int:
+    """Whole milliseconds."""
+    return round(seconds * 1000)
+
+
 def tombstone(before_ms: int) -> Stamp:
     """The stamp of an erasure, for the path `ERASED`."""
     return Stamp(before_ms, 0, False, "erased")

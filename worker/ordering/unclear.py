@@ -28,6 +28,11 @@ def mark_of(unclear: Sequence[Choices], for_ms: int, known: Stamp | None) -> Sta
     return reduce(merged, marks)
 
 
+def moved(mark: Stamp, by_ms: int) -> Stamp:
+    """With its time so much later: from what is left to when it is over, and back."""
+    return mark._replace(time_ms=mark.time_ms + by_ms)
+
+
 def merged(one: Stamp, other: Stamp) -> Stamp:
     """One mark for two: it holds as long as the longer of them, from the older choice on."""
     which = min(one, other, key=lambda mark: mark.updated_ms).event_id
