@@ -21,7 +21,7 @@ from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.adobe.written import watched
 from worker.delivery.delivery import Delivery
-from worker.delivery.gap import gap_seconds
+from worker.delivery.gap import gaps_of
 from worker.delivery.gate import StoreGate
 from worker.delivery.repeats import plan_repeats, stamps_for
 from worker.delivery.slots import RequestSlots
@@ -235,16 +235,15 @@ class Courier:
 
     async def _settle(self, integration: Integration, settlements: list[Settlement]) -> None:
         """Give the users back, each with a gap."""
-        after_success, after_failure = (
-            gap_seconds(integration, self._attempt_seconds, is_accepted=is_accepted)
-            for is_accepted in (True, False)
-        )
+        after_success, after_failure = gaps_of(integration, self._attempt_seconds)
         if after_success == after_failure:
             await self._gate.settle(integration.id, settlements, after_success)
             return
-        accepted = [one for one in settlements if any(path != UNCLEAR for path in one.written)]
+        accepted: list[Settlement] = []
+        rest: list[Settlement] = []
+        for one in settlements:
+            (accepted if one.written.keys() - {UNCLEAR} else rest).append(one)
         await self._gate.settle(integration.id, accepted, after_success)
-        rest = [one for one in settlements if one not in accepted]
         await self._gate.settle(integration.id, rest, after_failure)
 
     async def _take_apart(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.integrations.model import Integration
 
@@ -10,9 +10,14 @@ _FAILURE_SHARE: Final = 1 / 6
 """Of an attempt's time limit: no longer after a failure, so that retries fit their budget."""
 
 
-def gap_seconds(integration: Integration, attempt_seconds: float, *, is_accepted: bool) -> float:
-    """Seconds from a message for a user, which Adobe accepted or not, to that user's next one;
-    `attempt_seconds` is the time limit of an attempt.
-    """
+class Gaps(NamedTuple):
+    """Seconds from a message for a user, which Adobe accepted or not, to that user's next one."""
+
+    after_success: float
+    after_failure: float
+
+
+def gaps_of(integration: Integration, attempt_seconds: float) -> Gaps:
+    """Those of an integration; `attempt_seconds` is the time limit of an attempt."""
     gap = integration.limits.profile_gap_seconds
-    return gap if is_accepted else min(gap, attempt_seconds * _FAILURE_SHARE)
+    return Gaps(gap, min(gap, attempt_seconds * _FAILURE_SHARE))

@@ -31,7 +31,7 @@ from worker.delivery.begun import Begun
 from worker.delivery.block import Block
 from worker.delivery.courier import Crashed, Result, Untried
 from worker.delivery.delivery import Delivery
-from worker.delivery.gap import gap_seconds
+from worker.delivery.gap import gaps_of
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
 from worker.delivery.slots import RequestSlots
@@ -447,9 +447,7 @@ class Lane:
     ) -> None:
         # Not the loop's time, which may lag: the store's gap began before, and must end before.
         now = time.monotonic()
-        attempt = self._pauses.attempt
-        after_success = gap_seconds(self.integration, attempt, is_accepted=True)
-        after_failure = gap_seconds(self.integration, attempt, is_accepted=False)
+        after_success, after_failure = gaps_of(self.integration, self._pauses.attempt)
         accepted: set[str] = set()
         if after_success != after_failure:
             accepted = {one.user for one, result in results if isinstance(result, Accepted)}
@@ -543,4 +541,4 @@ def _is_held(delivery: Delivery) -> bool:
 
 
 def _held_of(batch: list[list[Delivery]]) -> int:
-    return sum(not one.is_handed_over for group in batch for one in group)
+    return sum(_is_held(one) for group in batch for one in group)

@@ -392,25 +392,6 @@ class Pipeline:
         disabled = routes.disabled_for(organization_id)
         missing = routes.missing_for(organization_id)
         doubt_about_all = routes.doubt_about_all()
-        if not (state.served or disabled or missing or doubt_about_all is not None):
-            if not integrations:
-                self._route_unknown(message, state, envelope)
-                return
-            message.open_deliveries = len(integrations)
-            for integration in integrations:
-                self._decide(message, state, integration, envelope, is_alone)
-            return
-        self._route_some(message, state, envelope, is_alone)
-
-    def _route_some(
-        self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
-    ) -> None:
-        """The same where some are disabled, missing, in doubt, or have had the event."""
-        routes, organization_id = self._routes, envelope.organization_id
-        integrations = routes.for_organization(organization_id)
-        disabled = routes.disabled_for(organization_id)
-        missing = routes.missing_for(organization_id)
-        doubt_about_all = routes.doubt_about_all()
         if state.served:
             integrations = [one for one in integrations if one.id not in state.served]
             disabled = [one for one in disabled if one.id not in state.served]

@@ -7,8 +7,18 @@ store's was published under a state that is lost since.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+MOST_OPEN: Final = 16
+MOST_ACCEPTED: Final = 64
+"""Losses that are kept: whoever may publish to the queues of the workers can name any epoch."""
+
+
+def new_epoch() -> str:
+    """One that nobody has had."""
+    return secrets.token_hex(8)
 
 
 class Loss(NamedTuple):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
-from worker.ordering.epoch import Epochs, Loss
+from worker.ordering.epoch import Epochs, Loss, new_epoch
 from worker.ordering.script import Script
 from worker.ordering.store import StoreUnavailable
 
 _SCRIPT: Final = Script("epoch.lua")
-_RANDOM_BYTES: Final = 8
 _TEXT: Final = re.compile(r"([0-9a-f]{16}) ([0-9]{1,16})((?: [0-9a-f]{16}:[0-9]+:[0-9]+)*)")
 _LOSS: Final = re.compile(r" ([0-9a-f]{16}):([0-9]+):([0-9]+)")
 
@@ -30,7 +28,7 @@ class RedisEpochs:
 
     async def look(self, met: Collection[str]) -> Epochs:
         """See `EpochKeeper`."""
-        return _read(await self._call("look", secrets.token_hex(_RANDOM_BYTES), met))
+        return _read(await self._call("look", new_epoch(), met))
 
     async def read(self) -> Epochs | None:
         """As they are now; None where no worker has looked yet. Changes nothing."""

@@ -1,8 +1,7 @@
 """The state of newest-wins in one SQLite file: for a single worker, and kept over its restarts.
 
-A user has one row: `stamps` is a JSON object of path → encoded stamp, and a gap after a message
-ends at `free_at_ms`. Leases are kept in memory: when the worker ends, so do its requests. The clock
-of what is in the file is that of the machine.
+Leases are kept in memory: when the worker ends, so do its requests. The clock of what is in the
+file is that of the machine.
 """
 
 from __future__ import annotations

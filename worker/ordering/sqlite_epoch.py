@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Callable, Collection
-from typing import Final
 
 from worker.ordering.commits import Commits
-from worker.ordering.epoch import Epochs, Loss
-
-_RANDOM_BYTES: Final = 8
-_MOST_OPEN: Final = 16
-_MOST_ACCEPTED: Final = 64
-"""Whoever may publish to the queues of the workers can name any epoch."""
+from worker.ordering.epoch import MOST_ACCEPTED, MOST_OPEN, Epochs, Loss, new_epoch
 
 
 class SqliteEpochs:
@@ -30,7 +23,7 @@ class SqliteEpochs:
 
         def look(file: sqlite3.Connection) -> Epochs:
             before = _read(file)
-            now = before or Epochs(secrets.token_hex(_RANDOM_BYTES), now_ms, ())
+            now = before or Epochs(new_epoch(), now_ms, ())
             now = noted(now, met, now_ms)
             if now != before:
                 _write(file, now)
@@ -65,10 +58,10 @@ class SqliteEpochs:
 def noted(epochs: Epochs, met: Collection[str], now_ms: int) -> Epochs:
     """With those of `met` that are lost, as far as there is room, and the latest accepted ones."""
     known = {epochs.present, *(one.epoch for one in epochs.losses)}
-    room = _MOST_OPEN - len(epochs.open_losses)
+    room = MOST_OPEN - len(epochs.open_losses)
     new = [Loss(one, now_ms, 0) for one in sorted(met) if one not in known][: max(0, room)]
     accepted = [one for one in epochs.losses if one.accepted_ms]
-    forgotten = set(accepted[: max(0, len(accepted) - _MOST_ACCEPTED)])
+    forgotten = set(accepted[: max(0, len(accepted) - MOST_ACCEPTED)])
     kept = [one for one in epochs.losses if one not in forgotten]
     return epochs._replace(losses=(*kept, *new))
 

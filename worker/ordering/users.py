@@ -44,9 +44,7 @@ class UserKeys:
         head = f"{len(integration_id)}.{len(identity_property)}."
         text = f"{head}{integration_id}{identity_property}{identity_value}"
         said = text.encode(errors="surrogatepass")
-        keyed = self._keyed.copy()
-        keyed.update(said)
-        digest = urlsafe_b64encode(keyed.digest())[:22].decode("ascii")
+        digest = _digest(self._keyed, said)
         return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
 
 
