@@ -43,17 +43,17 @@ def fuzz(targets: Sequence[Target], seed: int, cases: int, processes: int) -> It
     planned = blocks(targets, cases)
     workers = [_Worker(targets, seed, planned[at::processes]) for at in range(processes)]
     try:
-        by_pipe = {one.pipe: one for one in workers}
-        while by_pipe:
-            for pipe in wait(list(by_pipe)):
-                worker = by_pipe[pipe]  # type: ignore[index]  # all of them are ours
+        running = list(workers)
+        while running:
+            ready = wait([one.pipe for one in running])
+            for worker in [one for one in running if one.pipe in ready]:
                 try:
                     tally: Tally | None = worker.pipe.recv()
                 except (EOFError, OSError):
                     yield worker.epitaph()
                     tally = None
                 if tally is None:
-                    del by_pipe[worker.pipe]
+                    running.remove(worker)
                 else:
                     yield tally
     finally:

@@ -55,6 +55,12 @@ async def _counted(stack: Stack) -> dict[str, int]:
     return {result: int(count) for result, count in found}
 
 
+async def _accepted_overtaken_and_healed(stack: Stack) -> None:
+    await wait_until(lambda: _values(stack) == {False}, "the newer choice to be accepted")
+    await wait_until(lambda: _values(stack) == {True}, "the older one to be carried out late")
+    await wait_until(lambda: _values(stack) == {False}, "the repeat", 60)
+
+
 async def _stop(worker: subprocess.Popen[bytes], how: signal.Signals) -> None:
     worker.send_signal(how)
     await asyncio.to_thread(worker.wait, 30)
@@ -107,9 +113,7 @@ async def test_a_request_that_times_out_is_carried_out_after_the_newer_choice(
         await stack.publish([_body("batch", "lena@a.example", "old", True)])
         await wait_until(lambda: len(stack.messages("shop")) == 1, "the older one")
         await stack.publish([_body("batch", "lena@a.example", "new", False)])
-        await wait_until(lambda: _values(stack) == {False}, "the newer choice to be accepted")
-        await wait_until(lambda: _values(stack) == {True}, "the older one to be carried out late")
-        await wait_until(lambda: _values(stack) == {False}, "the repeat", 60)
+        await _accepted_overtaken_and_healed(stack)
 
 
 async def test_another_worker_knows_of_it_by_redis(
@@ -132,9 +136,7 @@ async def test_another_worker_knows_of_it_by_redis(
         await _stop(first, signal.SIGTERM)
         stack.start_worker()
         await stack.publish([_body("batch", "lena@a.example", "new", False)])
-        await wait_until(lambda: _values(stack) == {False}, "the newer choice to be accepted")
-        await wait_until(lambda: _values(stack) == {True}, "the older one to be carried out late")
-        await wait_until(lambda: _values(stack) == {False}, "the repeat", 60)
+        await _accepted_overtaken_and_healed(stack)
 
 
 async def test_a_worker_that_is_killed_before_the_repeat_is_confirmed_loses_none(

@@ -13,7 +13,7 @@ from devtools.ports import lasting_port
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-@pytest.mark.skipif(not _OUTGOING.exists(), reason="no Linux")
+@pytest.mark.skipif(not _OUTGOING.exists(), reason="only Linux tells which ports it gives away")
 def test_a_lasting_port_is_none_that_the_kernel_gives_away() -> None:
     first, last = map(int, _OUTGOING.read_text().split())
     assert all(not first <= lasting_port() <= last for _ in range(100))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -38,10 +38,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 def show(as_json: JsonOption = False) -> None:
     """Show since when there is a state, and what was lost before."""
     settings = command_settings()
-    epochs = asyncio.run(_read(settings))
-    if epochs is None:
-        _unused(settings)
-    elif as_json:
+    epochs = asyncio.run(_read(settings)) or _unused(settings)
+    if as_json:
         print_json(_document(epochs))
     else:
         _tell(epochs)
@@ -51,10 +49,7 @@ def show(as_json: JsonOption = False) -> None:
 def accept(as_json: JsonOption = False) -> None:
     """Say what was lost and what follows, and end the alarm of the whole fleet."""
     settings = command_settings()
-    epochs = asyncio.run(_accept(settings))
-    if epochs is None:
-        _unused(settings)
-        return
+    epochs = asyncio.run(_accept(settings)) or _unused(settings)
     accepted = [one.epoch for one in epochs.open_losses]
     if as_json:
         print_json(_document(epochs) | {"newly_accepted": accepted})
@@ -106,7 +101,7 @@ async def _accept(settings: WorkerSettings) -> Epochs | None:
         return found
 
 
-def _unused(settings: WorkerSettings) -> None:
+def _unused(settings: WorkerSettings) -> NoReturn:
     say(f"no worker has used this state, or not with the namespace {settings.namespace}")
     raise typer.Exit(1)
 

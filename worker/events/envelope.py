@@ -20,7 +20,8 @@ EventKind = Literal[
     "user.deleted",
 ]
 
-EVENT_KINDS: Final[frozenset[str]] = frozenset(get_args(EventKind))
+_KINDS: Final[dict[str, EventKind]] = {one: one for one in get_args(EventKind)}
+EVENT_KINDS: Final[frozenset[str]] = frozenset(_KINDS)
 MAX_VALUES: Final = 20_000
 """Commas and brackets in a body. Each costs time in which nobody else is served; a choice of every
 purpose and vendor that there is has a few thousand."""
@@ -88,24 +89,18 @@ def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | 
         if "consents" in document and "user" in document:
             return "event.created", document, None
         raise UndecodableEvent("invalid-event", "neither a webhook envelope nor a consent event")
-    kind = document["type"]
-    if not isinstance(kind, str) or kind not in EVENT_KINDS:
-        kind = _in_small_letters(kind)
+    kind = _kind_of(document["type"])
     parameters = require_object(document, "parameters", "parameters")
     key = "new_entity" if kind.endswith(".updated") else "entity"
     entity = require_object(parameters, key, f"parameters.{key}")
-    return (
-        kind,  # type: ignore[return-value]  # membership of EVENT_KINDS was checked above
-        entity,
-        optional_text(document, "regulation", "regulation"),
-    )
+    return kind, entity, optional_text(document, "regulation", "regulation")
 
 
-def _in_small_letters(kind: object) -> str:
-    """Adobe's page of the connector writes `Event.created`."""
-    small = kind.lower() if isinstance(kind, str) else ""
-    if small not in EVENT_KINDS:
+def _kind_of(said: object) -> EventKind:
+    """In any case of letters: Adobe's page of the connector writes `Event.created`."""
+    kind = (_KINDS.get(said) or _KINDS.get(said.lower())) if isinstance(said, str) else None
+    if kind is None:
         raise UndecodableEvent(
             "unknown-type", f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
         )
-    return small
+    return kind

@@ -122,7 +122,8 @@ def test_the_brokers_reason_goes_before_one_that_a_producer_forged() -> None:
 
 
 def test_letters_without_an_id_are_told_apart() -> None:
-    one, other = (describe(aio_pika.Message(body)) for body in (b"1", b"2"))  # type: ignore[arg-type]
+    messages: list[Any] = [aio_pika.Message(body) for body in (b"1", b"2")]
+    one, other = map(describe, messages)
     assert one.id.startswith("nameless-")
     assert one.id != other.id
 

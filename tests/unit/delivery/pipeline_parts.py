@@ -92,7 +92,7 @@ class Worker:
     def for_organization(self, _: str) -> list[Integration]:
         return [self.shop]
 
-    def get(self, _: str) -> Integration:
+    def get(self, _: str) -> Integration | None:
         return self.shop
 
     def missing_for(self, _: str) -> Mapping[str, Missing]:

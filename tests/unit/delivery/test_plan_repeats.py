@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from worker.delivery.delivery import Delivery
 from worker.delivery.repeats import plan_repeats
 from worker.ordering.newest import Stamp, Verdict, stamps_of
 from worker.ordering.store import UNCLEAR
@@ -28,10 +27,9 @@ NEWER = choice("newer", 3_000, offers=False)
 STANDS_IN_PART = stamps_of(NEW) | stamps_of(NEWER)
 
 
-def delivery(of: Any) -> Delivery:
+def delivery(of: Any) -> Any:
     state = SimpleNamespace(is_repeat=False)
-    one: Any = SimpleNamespace(choice=of, state=state, repeat_seconds=None)
-    return one  # type: ignore[no-any-return]
+    return SimpleNamespace(choice=of, state=state, repeat_seconds=None)
 
 
 @pytest.mark.parametrize(("mark", "seconds"), [(HOLDS, 31.0), (IS_OVER, 1.0)])
@@ -75,8 +73,6 @@ def test_what_stands_in_part_is_sent_again(
         ),
     ],
 )
-def test_what_need_not_be_sent_again(
-    one: Delivery, stored: dict[str, Stamp], verdict: Verdict
-) -> None:
+def test_what_need_not_be_sent_again(one: Any, stored: dict[str, Stamp], verdict: Verdict) -> None:
     plan_repeats([one], [verdict], {UNCLEAR: HOLDS} | stored, is_accepted=False)
     assert one.repeat_seconds is None

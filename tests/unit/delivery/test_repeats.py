@@ -325,13 +325,15 @@ async def test_a_repeat_that_is_parked_stays_one() -> None:
 
 
 @in_virtual_time
-async def test_an_event_is_acknowledged_when_its_repeat_is_confirmed() -> None:
+async def test_an_event_is_acknowledged_when_its_repeat_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fleet, adobe = a_fleet()
     adobe.late = [41]
     fleet.give(OLD)
     await after(2)
     confirms: list[Callable[[], None]] = []
-    fleet.line.publish = lambda *given, **_: confirms.append(given[4])  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet.line, "publish", lambda *given, **_: confirms.append(given[4]))
     fleet.give(NEW)
     await after(1)
     assert "delivered" in fleet.told
@@ -402,5 +404,5 @@ class Renamed(Worker):
     def for_organization(self, _: str) -> list[Integration]:
         return [self.shop.model_copy(update={"id": "store"})]
 
-    def get(self, integration_id: str) -> Integration | None:  # type: ignore[override]
+    def get(self, _: str) -> Integration | None:
         return None

@@ -150,7 +150,9 @@ async def test_a_newer_mark_keeps_what_an_older_one_speaks_of() -> None:
 
 
 @in_virtual_time
-async def test_nothing_more_is_asked_of_the_store_than_one_field() -> None:
+async def test_nothing_more_is_asked_of_the_store_than_one_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench([OK])
     asked: list[set[str]] = []
     begin = bench.store.begin
@@ -159,7 +161,7 @@ async def test_nothing_more_is_asked_of_the_store_than_one_field() -> None:
         asked.extend(set(one.attributes) for one in claims)
         return await begin(integration_id, claims)
 
-    bench.store.begin = begin_and_note  # type: ignore[method-assign]
+    monkeypatch.setattr(bench.store, "begin", begin_and_note)
     await bench.deliver([bench.event("lena", 5)])
     assert asked == [{"_acme.news", "!", "?"}]
     [settlement] = bench.store.settlements
