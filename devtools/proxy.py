@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from yarl import URL
+
+from devtools.listener import Listener
 
 _CHUNK = 65_536
 
@@ -29,10 +29,11 @@ class _Line:
         self.flowing.set()
 
 
-class TcpProxy:
+class TcpProxy(Listener):
     """Forwards `port` to a target; an async context manager."""
 
     def __init__(self, target_host: str, target_port: int) -> None:
+        super().__init__()
         self._target = (target_host, target_port)
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -44,9 +45,6 @@ class TcpProxy:
         self._bytes_a_second = 0.0
         self.answered_bytes = 0
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
 
     def cut(self) -> None:
         """Reset every connection, and each new one, until `restore`."""
@@ -89,29 +87,12 @@ class TcpProxy:
         for line in self._lines:
             line.flowing.set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._server is not None:
-            self._server.close()
+    async def __aexit__(self, *exit_of: object) -> None:
         self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().__aexit__(*exit_of)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """See `Listener`."""
         if self._is_cut:
             writer.transport.abort()
             return
@@ -128,8 +109,6 @@ class TcpProxy:
                 self._copy(reader, far_writer, line),
                 self._copy_answers(far_reader, writer, line),
             )
-        except asyncio.CancelledError:
-            return  # the proxy is closing
         finally:
             self._lines.remove(line)
             self._writers -= {writer, far_writer}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Self
+
+from devtools.listener import Listener
 
 _CHUNK = 65_536
 _GREETING_BYTES = 8
@@ -15,43 +16,24 @@ _ANSWER_SECONDS = 2.0
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Balancer:
+class Balancer(Listener):
     """Gives each new line to the next node in turn that answers AMQP's greeting; an async context
     manager.
     """
 
     def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__()
         self._ports = tuple(ports)
         self._turn = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """See `Listener`."""
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
                 greeting = await reader.readexactly(_GREETING_BYTES)
                 node = await self._reach_one(greeting, writer)
                 if node is not None:
                     await self._join((reader, writer), node)
-        except asyncio.CancelledError:
-            return  # the balancer is closing
         finally:
             writer.transport.abort()
 

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 
 import orjson
 
+from devtools.examples import integration_document
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import PERSON, Raw, assert_hidden, below, json_bytes, pick, text, written
 from worker.adobe.profiles import KnownContacts, lookup_params
@@ -50,33 +51,22 @@ _VALUES: Final = (
 )
 
 
-def integration_document(**changes: Any) -> dict[str, Any]:
-    """A valid integration, and what is changed in it."""
-    return {
-        "id": "shop",
-        "organization_id": "northwind",
-        "type_id": "adobe-experience-cloud",
-        "authentication": {"client_id": "c", "client_secret": "s3cret", "api_key": "k3y"},
-        "properties": {
-            "organization_id": "ABC@AdobeOrg",
-            "dataflow_endpoint": "https://dcs.adobedc.net/collection/1",
-            "dataflow_id": "flow",
-            "schema_id": "https://ns.adobe.com/acme/schemas/1",
-            "dataset_id": "dataset",
-            "user_identifier": ["email", "id"],
-        },
-        "mappings": [
+def all_mapped(**changes: Any) -> dict[str, Any]:
+    """An integration that takes whatever an event may have, and what is changed in it."""
+    document = integration_document(
+        mappings=[
             {"id": f"_acme.choices.m{index}", "value": value} for index, value in enumerate(_VALUES)
-        ],
-        "upsert_mode": True,
-    } | changes
+        ]
+    )
+    document["properties"]["user_identifier"] = ["email", "id"]
+    return document | changes
 
 
 _INTEGRATIONS: Final = tuple(
     Integration.model_validate(document)
     for document in (
-        integration_document(event_time_path="extSourceSystemAudit.lastUpdatedDate"),
-        integration_document(
+        all_mapped(event_time_path="extSourceSystemAudit.lastUpdatedDate"),
+        all_mapped(
             id="crm",
             events="user",
             payload_mode="xdm",

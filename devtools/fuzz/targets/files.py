@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 import orjson
 
 from devtools.fuzz.target import Target
-from devtools.fuzz.targets.events import NOW_MS, integration_document
+from devtools.fuzz.targets.events import NOW_MS, all_mapped
 from devtools.fuzz.values import PERSON, Raw, below, json_bytes, pick, text
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.streaming import build_request, takes_batches
@@ -82,7 +82,7 @@ def make(r: Random) -> bytes:
     changes: dict[str, Any] = {}
     for _ in range(below(r, 5)):
         changes |= _change(r)
-    document = integration_document(**changes)
+    document = all_mapped(**changes)
     document["mappings"] = [_mapping(r) for _ in range(_count(r))]
     if r.random() < 0.4:
         document["properties"]["dataflow_endpoint"] = pick(r, _ENDPOINTS)
@@ -103,7 +103,7 @@ def _change(r: Random) -> dict[str, Any]:
         "normalisation": pick(r, ("trim", "lower", "sha256")),
     }
     rule = {name: value for name, value in rule.items() if r.random() < 0.6}
-    properties = integration_document()["properties"]
+    properties = all_mapped()["properties"]
     return pick(
         r,
         (

@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 
 import aiohttp
 
+from devtools.examples import integration_document
 from devtools.fuzz.target import Target
-from devtools.fuzz.targets.events import integration_document
 from devtools.fuzz.values import (
     PERSON,
     Raw,

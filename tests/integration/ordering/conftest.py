@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import redis.asyncio
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 
 @pytest.fixture
@@ -16,3 +18,16 @@ async def inspector(redis_url: str, namespace: str) -> AsyncIterator[redis.async
     if keys := await client.keys(f"{namespace}:*"):
         await client.delete(*keys)
     await client.aclose()
+
+
+def play(machine: Callable[[], RuleBasedStateMachine], examples: int) -> None:
+    """Play so many random histories of 40 steps, however long each takes."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

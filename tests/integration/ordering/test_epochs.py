@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 import redis
 import redis.asyncio
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from tests.integration.ordering.conftest import play
 from tests.unit.delivery.keeper import Keeper
 from worker.broker.headers import EPOCH, epoch_in
 from worker.ordering.epoch import Epochs, Loss
@@ -121,15 +121,7 @@ class AllEpochs(RuleBasedStateMachine):
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown
 def test_redis_and_the_model_agree(redis_url: str) -> None:
-    run_state_machine_as_test(
-        partial(AllEpochs, redis_url),
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(partial(AllEpochs, redis_url), 60)
 
 
 async def test_losses_that_can_not_be_read_are_left_out_and_the_rest_stands(

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from tests.integration.ordering.conftest import play
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
@@ -260,12 +260,4 @@ def _without_ms_of_mark(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown
 def test_memory_and_a_file_and_redis_and_the_model_agree(redis_url: str) -> None:
-    run_state_machine_as_test(
-        partial(Stores, redis_url),
-        settings=settings(
-            max_examples=80,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(partial(Stores, redis_url), 80)
