@@ -205,6 +205,9 @@ class Fleet:
     def for_organization(self, organization_id: str) -> list[Integration]:
         return [self._integrations[one] for one in self.targets.get(organization_id, ())]
 
+    def undoubted_for(self, organization_id: str) -> list[Integration]:
+        return self.for_organization(organization_id)
+
     def get(self, integration_id: str) -> Integration | None:
         return self._integrations.get(integration_id)
 

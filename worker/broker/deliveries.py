@@ -86,38 +86,46 @@ class _Listener:
             except (IndexError, struct.error):
                 return False  # no message of AMQP: aiormq says what is wrong with it
             return True
-        if kind == _HEADER:
-            return bool(self.tag) and self._has_header(payload)
-        if kind != _BODY or not self.tag:
+        if not self.tag:
             return False
-        self.missing -= len(payload)
-        if self.size <= self.most_bytes:
-            self.parts.append(payload)
-        if self.missing <= 0:
-            self._complete()
-        else:
-            self.hear()
-        return True
+        if kind == _BODY:
+            self.missing -= len(payload)
+            if self.missing > 0 or self.parts:
+                self._gather(payload)
+            else:
+                self._complete(payload)  # as most messages, it has one such frame
+            return True
+        return kind == _HEADER and self._has_header(payload)
 
     def _has_header(self, payload: bytes) -> bool:
         if len(payload) < _LEAST_HEADER_BYTES:
             self.tag = 0
             return False
         self.header = payload
-        self.parts.clear()
         self.missing = self.size = _LONG_LONG.unpack_from(payload, 4)[0]
+        if self.parts:
+            self.parts = []  # of a message that was never complete
         if self.missing == 0:
-            self._complete()
+            self._complete(b"")
         return True
 
-    def _complete(self) -> None:
+    def _gather(self, payload: bytes) -> None:
+        """One of several parts."""
+        if self.size <= self.most_bytes:
+            self.parts.append(payload)
+        if self.missing > 0:
+            self.hear()
+        else:
+            parts, self.parts = self.parts, []
+            self._complete(b"".join(parts))
+
+    def _complete(self, body: bytes) -> None:
         tag, self.tag = self.tag, 0
-        parts, self.parts = self.parts, []
         try:
             if self.size > self.most_bytes:
                 self.refuse(tag, self.size)
             else:
-                self.take(tag, self.header, parts[0] if len(parts) == 1 else b"".join(parts))
+                self.take(tag, self.header, body)
         except Exception as error:  # whatever it is, it concerns this message alone
             log.exception("message.not_handled", error=type(error).__name__)
             self.refuse(tag, self.size)

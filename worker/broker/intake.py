@@ -25,7 +25,8 @@ _LATELY_SECONDS = 0.25
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
     many it has in hand at most. While messages come by `first`, it takes its own
-    more slowly. `room` is how many events it is reckoned to hold, where a message may have many.
+    more slowly. `room` is how many events it is reckoned to hold, where a message may have many,
+    and `few` how many of them are few.
     A message with a body of more than `most_body_bytes` is rejected unread.
     """
 
@@ -43,6 +44,7 @@ class Intake:
         self.queue = queue
         self.prefetch = prefetch
         self.room = room or prefetch
+        self.few = max(self.room // 64, 4)
         self.most_body_bytes = most_body_bytes
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()

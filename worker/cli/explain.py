@@ -72,7 +72,8 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         envelope = open_envelope(body)
     except UndecodableEvent as error:
         return explanation | {"reason": error.reason, "detail": str(error)}
-    if (unwanted := unowned_deletion(envelope)) is not None:
+    if not envelope.organization_id:
+        unwanted = unowned_deletion(envelope)
         return explanation | {"outcome": "skip", "reason": unwanted.reason}
     if envelope.organization_id != integration.organization_id:
         detail = "the integration belongs to another organization than the event"

@@ -61,7 +61,7 @@ class Lanes:
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
-        free = _free_of(intake)
+        free = intake.room - intake.in_hand
         if free < intake.room // 4:
             self._rebalance_later(intake)
         limits = lane.integration.limits
@@ -74,9 +74,8 @@ class Lanes:
                 self._rebalance_later(intake)
             if occupied >= most:
                 return False
-        few = _few_of(intake)
-        if lane.waiting >= few and lane.stands_still():
-            if lane.waiting > few:
+        if (waiting := lane.waiting) >= intake.few and lane.stands_still():
+            if waiting > intake.few:
                 self._rebalance_later(intake)
             return False
         return occupied < (free // 4 or 1) or lane.keeps_up()
@@ -106,7 +105,7 @@ class Lanes:
                 if lane.integration.limits.requests_per_second is not None:
                     self._shed(lane, intake, lane.occupied - _paced_events(lane.integration))
                 if lane.stands_still():
-                    self._shed(lane, intake, lane.waiting - _few_of(intake))
+                    self._shed(lane, intake, lane.waiting - intake.few)
         if not _is_short_of_room(intake):
             return
         if self._gate.is_open:
@@ -143,13 +142,5 @@ def _paced_events(integration: Integration) -> int:
     return max(1, int((limits.requests_per_second or 0) * PACED_SECONDS * per_request))
 
 
-def _free_of(intake: Intake) -> int:
-    return intake.room - intake.in_hand
-
-
 def _is_short_of_room(intake: Intake) -> bool:
-    return _free_of(intake) < intake.room // 4
-
-
-def _few_of(intake: Intake) -> int:
-    return max(intake.room // 64, 4)
+    return intake.room - intake.in_hand < intake.room // 4

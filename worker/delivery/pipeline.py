@@ -72,7 +72,7 @@ from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 from worker.redaction import shown_name
 from worker.transform.decide import decide, unowned_deletion
-from worker.transform.decision import Early, Reject, Skip, SkipReason
+from worker.transform.decision import Deliver, Early, Reject, Skip, SkipReason
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +103,7 @@ class Routes(Protocol):
     """Knows the integrations."""
 
     def for_organization(self, organization_id: str) -> list[Integration]: ...
+    def undoubted_for(self, organization_id: str) -> list[Integration]: ...
     def disabled_for(self, organization_id: str) -> list[Integration]: ...
     def doubt_about(self, organization_id: str) -> str | None: ...
     def get(self, integration_id: str) -> Integration | None: ...
@@ -255,8 +256,8 @@ class Pipeline:
         except UndecodableEvent as error:
             self._bury(message, state, error.reason, str(error))
             return
-        if (unwanted := unowned_deletion(envelope)) is not None:
-            self._skip(message, "", Skipped(unwanted.reason), envelope.event_id)
+        if not envelope.organization_id:
+            self._skip(message, "", Skipped(unowned_deletion(envelope).reason), envelope.event_id)
             return
         if state.integration_id is not None:
             self._route_named(message, state, state.integration_id, envelope, is_alone)
@@ -387,6 +388,18 @@ class Pipeline:
         self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
     ) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
+        undoubted = () if state.served else self._routes.undoubted_for(envelope.organization_id)
+        if undoubted:
+            message.open_deliveries = len(undoubted)
+            for integration in undoubted:
+                self._decide(message, state, integration, envelope, is_alone)
+        else:
+            self._route_in_parts(message, state, envelope, is_alone)
+
+    def _route_in_parts(
+        self, message: Incoming, state: RetryState, envelope: Envelope, is_alone: bool
+    ) -> None:
+        """Where some of the integrations are disabled, missing, served or in doubt, or none is."""
         routes, organization_id = self._routes, envelope.organization_id
         integrations = routes.for_organization(organization_id)
         disabled = routes.disabled_for(organization_id)
@@ -562,15 +575,8 @@ class Pipeline:
             self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
             return
         decision = decide(integration, envelope, self._now_ms())
-        if isinstance(decision, Skip):
-            self._skip(message, integration.id, Skipped(decision.reason), envelope.event_id, state)
-            return
-        if isinstance(decision, Early):
-            self._park_early(message, state, integration, decision, envelope.event_id)
-            return
-        if isinstance(decision, Reject):
-            named = replace(state, integration_id=integration.id)
-            self._bury(message, named, decision.reason, decision.detail, envelope.event_id)
+        if not isinstance(decision, Deliver):
+            self._end_undelivered(message, state, integration, decision, envelope.event_id)
             return
         identity = decision.identity
         user = self._users.user_key(integration.id, identity.place, identity.value)
@@ -579,6 +585,23 @@ class Pipeline:
             self._park_for_block(delivery, lane.block)
         else:
             lane.offer(delivery)
+
+    def _end_undelivered(
+        self,
+        message: Incoming,
+        state: RetryState,
+        integration: Integration,
+        decision: Skip | Early | Reject,
+        event_id: str,
+    ) -> None:
+        match decision:
+            case Skip(reason):
+                self._skip(message, integration.id, Skipped(reason), event_id, state)
+            case Early():
+                self._park_early(message, state, integration, decision, event_id)
+            case Reject(reason, detail):
+                named = replace(state, integration_id=integration.id)
+                self._bury(message, named, reason, detail, event_id)
 
     def _adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""

@@ -41,7 +41,8 @@ class Waiting:
     def add(self, delivery: Delivery) -> bool:
         """Take one in; whether it may go now."""
         self.events += 1
-        self.due_events += delivery.is_due
+        if delivery.is_due:
+            self.due_events += 1
         return self._place(delivery)
 
     def together_with(self, delivery: Delivery) -> list[Delivery]:

@@ -8,7 +8,9 @@ from typing import Any, Final, Literal
 
 UndecodableReason = Literal["invalid-json", "invalid-event", "unknown-type"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECONDS: Final = datetime.min.replace(tzinfo=UTC).timestamp()
+_END_SECONDS: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp() + 1
+"""An offset can put a time before the year 1 of UTC or after 9999, which nothing can write."""
 _SECOND_60: Final = re.compile(r"(T\d\d:?\d\d:?)60(?=[.,Z+-])")
 
 
@@ -74,12 +76,14 @@ def optional_time(parent: dict[str, Any], key: str) -> int | None:
             moment = _rarely_written(text)
         if moment.tzinfo is None:
             raise ValueError
-        since = moment.astimezone(UTC) - _EPOCH  # raises for what is before the year 1 in UTC
+        seconds = moment.timestamp()
+        if not _FIRST_SECONDS <= seconds < _END_SECONDS:
+            raise ValueError
     except (ValueError, OverflowError):
         raise UndecodableEvent(
             "invalid-event", "must be an ISO 8601 time with an offset", key
         ) from None
-    return round(since.total_seconds() * 1000)
+    return round(seconds * 1000)
 
 
 def _rarely_written(text: str) -> datetime:

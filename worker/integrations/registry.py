@@ -63,6 +63,7 @@ class IntegrationRegistry:
         self._missing = MissingIntegrations()
         self._enabled: dict[str, list[Integration]] = {}
         self._disabled: dict[str, list[Integration]] = {}
+        self._undoubted: dict[str, list[Integration]] = {}
         self._known_ids: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -129,6 +130,12 @@ class IntegrationRegistry:
     def for_organization(self, organization_id: str) -> list[Integration]:
         """The enabled integrations of a Didomi organization, paused ones too."""
         return self._enabled.get(organization_id, [])
+
+    def undoubted_for(self, organization_id: str) -> list[Integration]:
+        """The same, where they are all that there is to know: none is disabled or missing, and
+        there may be no others. Else empty. One look for each event, so known beforehand.
+        """
+        return self._undoubted.get(organization_id, [])
 
     def disabled_for(self, organization_id: str) -> list[Integration]:
         """The organization's integrations that are not enabled."""
@@ -283,6 +290,12 @@ class IntegrationRegistry:
         now = self._clock()
         for key in self._missing.replaced:
             self._recent.dismiss(key, now)
+        doubtful = self._disabled.keys() | self._missing.by_organization.keys()
+        self._undoubted = (
+            {}
+            if self._missing.doubt_about_all is not None
+            else {one: known for one, known in self._enabled.items() if one not in doubtful}
+        )
 
 
 def _seen(known: InForce) -> Seen:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
-from typing import NamedTuple
+from binascii import b2a_base64
+from typing import Final, NamedTuple
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Marks(NamedTuple):
@@ -63,7 +65,7 @@ def _keyed(secret: bytes) -> hashlib.blake2b:
 def _digest(keyed: hashlib.blake2b, said: bytes) -> str:
     copy = keyed.copy()
     copy.update(said)
-    return urlsafe_b64encode(copy.digest())[:22].decode("ascii")
+    return b2a_base64(copy.digest())[:22].translate(_URL_SAFE).decode("ascii")
 
 
 def _mark(secret: bytes) -> str:

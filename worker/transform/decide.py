@@ -56,10 +56,8 @@ def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decisio
     return Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
 
 
-def unowned_deletion(envelope: Envelope) -> Skip | None:
+def unowned_deletion(envelope: Envelope) -> Skip:
     """Why an event that tells no organization is skipped, which only a deletion may be."""
-    if envelope.organization_id:
-        return None
     return Skip("user-deleted" if envelope.is_snapshot else "event-deleted")
 
 

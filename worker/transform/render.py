@@ -38,6 +38,8 @@ def render_of(mapping: Mapping) -> Render | None:
     is_plain = mapping.format == ["as-is"] and mapping.constant is None
     if is_plain and mapping.time_path is None and kind != "any":
         return None
+    if is_plain and mapping.time_path is None:
+        return _plain
     steps = list(mapping.format)
     opening = _opening(steps.pop(0)) if _is_opening(steps[0]) else None
     rest = [_step(one) for one in steps if one != "as-is"]
@@ -91,6 +93,11 @@ def _step(step: str) -> Step:
         "text": _text,
         "list": _list,
     }[step]
+
+
+def _plain(value: Any, _time_ms: int) -> Any:
+    """The commonest way to write what may be anything."""
+    return _single(value)
 
 
 def _single(value: Any) -> Any:

@@ -72,6 +72,10 @@ class Hand:
         self.acknowledged: list[int] = []
         self._given = 0
 
+    @property
+    def few(self) -> int:
+        return max(self.room // 64, 4)
+
     def gives_way(self) -> bool:
         return self.is_second
 

@@ -92,6 +92,10 @@ class Worker:
     def for_organization(self, _: str) -> list[Integration]:
         return [self.shop]
 
+    def undoubted_for(self, _: str) -> list[Integration]:
+        is_doubtful = self.disabled_for(_) or self.missing_for(_) or self.doubt_about_all()
+        return [] if is_doubtful else self.for_organization(_)
+
     def get(self, _: str) -> Integration | None:
         return self.shop
 
