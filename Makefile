@@ -13,7 +13,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test soak chaos fuzz bench bench-full lint types imports format clean
+.PHONY: help install demo test soak chaos fuzz bench bench-full lint types imports check build format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -69,6 +69,12 @@ types: $(STAMP) ## Check types
 
 imports: $(STAMP) ## Check that dependencies point one way
 	$(BIN)/lint-imports
+
+check: ## Run what CI runs: style, types, import contracts, all tests
+	.ci/run
+
+build: $(STAMP) ## Make the wheel in dist/
+	$(BIN)/pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir dist .
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .

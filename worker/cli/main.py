@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Final
+from importlib.metadata import version
+from typing import Annotated, Final
 
 import typer
 from pydantic import ValidationError
@@ -43,7 +44,12 @@ def build_app(*names: str) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
-    def about() -> None:
+    def about(
+        _: Annotated[
+            bool,
+            typer.Option("--version", callback=_show_version, is_eager=True, help="Say which."),
+        ] = False,
+    ) -> None:
         """Delivers Didomi consent events from RabbitMQ to Adobe Experience Platform."""
 
     for name in names:
@@ -53,6 +59,12 @@ def build_app(*names: str) -> typer.Typer:
         else:
             app.command(name)(getattr(module, COMMANDS[name]))
     return app
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"consent-worker {version('consent-worker')}")
+        raise typer.Exit
 
 
 def main() -> None:

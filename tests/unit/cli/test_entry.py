@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 SIGNALLED_AT_ITS_IMPORTS = """
 import os, signal, sys
@@ -29,3 +31,15 @@ def test_a_sigterm_during_the_imports_ends_the_program_by_a_handler_of_its_own()
     )
     assert done.returncode == 143  # -15 without a handler, which process 1 would not notice
     assert done.stderr == ""
+
+
+def test_it_says_its_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert done.stdout == f"consent-worker {project['version']}\n"
