@@ -59,7 +59,7 @@ class Customer:
 
 
 CUSTOMERS: Final = (
-    Customer("batch"),
+    Customer("batches"),
     Customer("single", {"limits": {"messages_per_request": 1}}),
     Customer("look-up", {"upsert_mode": False}),
     Customer("no-gap", {"limits": {"profile_gap_seconds": 0}}),

@@ -19,7 +19,7 @@ SILENT = Event("silent", 1, "says-nothing", LONG_AGO, None, {})
 
 
 def told(kind: str, event_id: str = "old", **more: Any) -> dict[str, Any]:
-    return {"event": f"delivery.{kind}", "integration": "batch", "event_id": event_id} | more
+    return {"event": f"delivery.{kind}", "integration": "batches", "event_id": event_id} | more
 
 
 def profile(customer: Customer, record: dict[str, Any] | None, user: int = 1) -> dict[Any, Any]:
@@ -27,26 +27,26 @@ def profile(customer: Customer, record: dict[str, Any] | None, user: int = 1) ->
 
 
 def letter(event_id: str, reason: str = "retries-exhausted") -> Letter:
-    return Letter("batch", event_id, reason)
+    return Letter("batches", event_id, reason)
 
 
 # Conservation
 
 
 def test_an_event_that_has_ended_is_not_lost() -> None:
-    once = Counter({("batch", "old"): 1})
+    once = Counter({("batches", "old"): 1})
     assert lost(once, Ends.of([told("delivered")]), []) == []
     assert lost(once, Ends.of([told("skipped", reason="superseded")]), []) == []
     assert lost(once, Ends(), [letter("old")]) == []
 
 
 def test_an_event_of_which_nobody_told_is_lost() -> None:
-    (problem,) = lost(Counter({("batch", "old"): 1}), Ends(), [letter("new")])
-    assert problem == "batch: old was published 1 times and ended 0 times"
+    (problem,) = lost(Counter({("batches", "old"): 1}), Ends(), [letter("new")])
+    assert problem == "batches: old was published 1 times and ended 0 times"
 
 
 def test_each_copy_has_an_end_of_its_own() -> None:
-    twice = Counter({("batch", "old"): 2})
+    twice = Counter({("batches", "old"): 2})
     delivered = Ends.of([told("delivered")])
     assert len(lost(twice, delivered, [])) == 1
     assert lost(twice, delivered, [letter("old")]) == []
@@ -60,19 +60,19 @@ def test_what_does_not_end_an_event_is_no_end() -> None:
         told("accepted_late"),
         told("skipped", reason=""),
         told("skipped"),
-        {"event": "delivered", "integration": "batch", "event_id": "old"},
+        {"event": "delivered", "integration": "batches", "event_id": "old"},
     ]
-    assert len(lost(Counter({("batch", "old"): 1}), Ends.of(entries), [])) == 1
+    assert len(lost(Counter({("batches", "old"): 1}), Ends.of(entries), [])) == 1
 
 
 def test_the_end_at_one_integration_is_none_at_another() -> None:
     other = told("delivered") | {"integration": "single"}
-    assert len(lost(Counter({("batch", "old"): 1}), Ends.of([other]), [])) == 1
+    assert len(lost(Counter({("batches", "old"): 1}), Ends.of([other]), [])) == 1
 
 
 def test_skips_are_counted_by_reason() -> None:
     entries = [told("skipped", reason="superseded")] * 2 + [told("skipped", reason="duplicate")]
-    assert Ends.of(entries).reasons == {"batch": {"superseded": 2, "duplicate": 1}}
+    assert Ends.of(entries).reasons == {"batches": {"superseded": 2, "duplicate": 1}}
 
 
 # Final values
@@ -85,7 +85,7 @@ def test_the_newest_of_each_attribute_is_right() -> None:
 
 def test_an_older_value_is_stale() -> None:
     (problem,) = stale({BATCH: [OLD, NEW]}, profile(BATCH, {"news": True, "country": "DE"}), [])
-    assert problem == "batch: of user 1 news is True instead of [False]"
+    assert problem == "batches: of user 1 news is True instead of [False]"
 
 
 def test_a_missing_value_and_a_missing_profile_are_stale() -> None:
