@@ -28,6 +28,12 @@ class Mapping(Strict):
     pending: Sendable = None
     """What is sent for a consent that still has to be confirmed (`pending_approval`). None: it
     waits for its confirmation. A refusal always does."""
+    empty: Sendable = None
+    """What is sent for a preference of which nothing is selected any more. None: nothing is sent,
+    and the choice is remembered."""
+    absent: Sendable = None
+    """What a choice becomes that a newer snapshot of the same Didomi user does not name any more;
+    for events "user" alone."""
 
     @field_validator("id", "time_path")
     @classmethod
