@@ -251,7 +251,7 @@ class Pipeline:
             self._bury(message, state, "too-large", detail)
             return
         try:
-            envelope = open_envelope(message.body)
+            envelope = self._users.without_person(open_envelope(message.body))
         except UndecodableEvent as error:
             self._bury(message, state, error.reason, str(error))
             return

@@ -43,6 +43,43 @@ def target_mistakes(
         )
 
 
+def snapshot_mistakes(
+    mappings: Sequence[MappingEntry], *, are_snapshots: bool, may_erase: bool
+) -> Mistakes:
+    """What does not fit whole snapshots, or single choices. `may_erase`: a message replaces the
+    whole record, so that what it leaves out is erased.
+    """
+    for number, mapping in enumerate(mappings, 1):
+        if not are_snapshots and mapping.absent is not None:
+            yield (
+                f"mappings.{number}.absent",
+                'has no meaning with events "event", which say what was chosen and never what was '
+                'taken back: leave it out, or set events to "user"',
+            )
+        if are_snapshots and not may_erase and mapping.is_silent_when_absent:
+            yield (
+                f"mappings.{number}.absent",
+                'is required for events "user" with payload_mode "upsert": a message updates what '
+                "it names, so a choice that a newer snapshot does not name any more (its events "
+                "were deleted) would stay at Adobe for ever. Say what it becomes, such as false or "
+                '{"val": "u"}, or set payload_mode to "xdm"',
+            )
+    if are_snapshots and any(one.pending is not None for one in mappings):
+        yield "mappings", 'pending has no meaning with events "user": a snapshot is confirmed'
+
+
+def emptied_warnings(mappings: Sequence[MappingEntry]) -> Mistakes:
+    """Preferences whose last value stays at Adobe when nothing is selected any more."""
+    for number, mapping in enumerate(mappings, 1):
+        if mapping.is_silent_when_emptied:
+            yield (
+                f"mappings.{number}",
+                "has no empty: when nothing of this preference is selected any more, Adobe keeps "
+                "the last values (the event is skipped as emptied). Say with empty what is sent "
+                'then, such as "none"',
+            )
+
+
 def identity_mistakes(
     identifier: UserIdentifier,
     rule: IdentityRule,

@@ -74,6 +74,11 @@ def is_preference(value: str) -> bool:
     return _PREFERENCE.fullmatch(value) is not None
 
 
+def is_consent(value: str) -> bool:
+    """Whether `value` names what a person has chosen, which only a choice can change."""
+    return value.startswith("consents_") and kind_of(value) != "any"
+
+
 def is_fact(value: str) -> bool:
     """Whether `value` tells of the event and not of a choice: it goes along with choices, and never
     makes a message by itself.

@@ -17,14 +17,11 @@ from worker.integrations.model import Integration
 from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
 from worker.transform.identity import resolve_identity
 from worker.transform.mapping import AmbiguousMapping, attributes_of, flatten
+from worker.transform.order import order_of_update
 from worker.transform.plan import Plan, plan_of
 from worker.transform.render import UnusableValue
 from worker.transform.snapshots import has_choices, may_take_back, with_snapshot
 from worker.transform.sources import with_record
-
-_BEFORE_ANY_UPDATE = -1
-"""What a choice that is not confirmed yet has for its last update, so that its confirmation is the
-newer one, even where a producer tells no update."""
 
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
@@ -66,7 +63,9 @@ def _choice(
             return Skip("nothing-mapped")
         identifiers = ", ".join(integration.properties.user_identifier)
         return Reject("no-identity", f"no usable value for user_identifier {identifiers}")
-    updated_at_ms = _BEFORE_ANY_UPDATE if is_pending else record.updated_at_ms
+    updated_at_ms = record.updated_at_ms
+    if is_snapshot or is_pending or updated_at_ms is None:
+        updated_at_ms = order_of_update(envelope, record)
     choice = Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
     if plan.companions or integration.replaces_record:
         choice = with_record(choice, integration, plan, flat, is_pending=is_pending)
