@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.events import Envelope
+from worker.transform.decision import Deliver
+
+_DIDOMI_USER: Final = "\0Didomi user"
+"""No place of an identity."""
 
 
 class Marks(NamedTuple):
@@ -49,6 +53,13 @@ class UserKeys:
         said = text.encode(errors="surrogatepass")
         digest = _digest(self._keyed, said)
         return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
+
+    def without_didomi_user(self, integration_id: str, choice: Deliver) -> Deliver:
+        """`choice` with the digests of the Didomi user in place of the id, if it has one."""
+        if choice.didomi_user is None:
+            return choice
+        digests = self.user_key(integration_id, _DIDOMI_USER, choice.didomi_user)
+        return choice._replace(didomi_user=digests)
 
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
