@@ -11,7 +11,7 @@ user has chosen since then, and comes late, is the newer one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.ordering.known import WHOLE_RECORD, Said, is_path, newest_of
@@ -67,7 +67,8 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
     record, so that what is left out of it is erased: then a choice that is taken back in silence
     is a message too.
     """
-    settled = {**_before_the_record(events, known), **_not_speaking(events, known)}
+    settled = _before_the_record(events, known)
+    settled |= _not_speaking(events, settled, known)
     lines = [
         _NO_LINES if place in settled else _lines(event, known, replaces=replaces)
         for place, event in enumerate(events)
@@ -101,7 +102,9 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
         bool(contributing),
         {path: line.said for path, line in won.items() if is_path(path)},
     )
-    return folded if contributing else without_message(folded)
+    if not contributing:
+        return without_message(folded)
+    return folded._replace(attributes={path: won[path].value for path in folded.said})
 
 
 _AFTER_MESSAGE: Final = {
@@ -122,14 +125,16 @@ def _before_the_record(events: Sequence[Statuses], known: Known) -> dict[int, Ve
     }
 
 
-def _not_speaking(events: Sequence[Statuses], known: Known) -> dict[int, Verdict]:
+def _not_speaking(
+    events: Sequence[Statuses], without: Collection[int], known: Known
+) -> dict[int, Verdict]:
     """The snapshots that have nothing to say, because a newer one of the same Didomi user has
     spoken or is about to; or because of that Didomi user nothing is known.
     """
     settled: dict[int, Verdict] = {}
     waiting: dict[str, list[int]] = {}
     for place, event in enumerate(events):
-        if event.didomi_user is None:
+        if event.didomi_user is None or place in without:
             continue
         accepted, own = _newest_accepted(event.didomi_user, known.stamps), pair_of(event)[0]
         if accepted is None or own > accepted:
