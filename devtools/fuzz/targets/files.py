@@ -127,6 +127,8 @@ def _mapping(r: Random) -> dict[str, Any]:
     mapping = {"id": path, "value": pick(r, _SOURCES) if r.random() < 0.9 else text(r)}
     if r.random() < 0.2:
         mapping["format"] = pick(r, ("as-is", "consent-val"))
+    if r.random() < 0.1:
+        mapping[pick(r, ("empty", "absent"))] = pick(r, ("none", False, {"val": "n"}, ""))
     return mapping
 
 
