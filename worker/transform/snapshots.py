@@ -20,8 +20,8 @@ def may_take_back(envelope: Envelope) -> bool:
 
 def has_choices(envelope: Envelope) -> bool:
     """Whether the status of the user names any choice, mapped or not."""
-    consents = envelope.entity.get("consents")
-    return bool(consents) and any(consents.get(one) for one in ("purposes", "channels", "tcfcs"))
+    consents = envelope.entity.get("consents") or {}
+    return any(consents.get(one) for one in ("purposes", "channels", "tcfcs"))
 
 
 def with_snapshot(choice: Deliver, plan: Plan, envelope: Envelope) -> Deliver:

@@ -220,7 +220,7 @@ def _shown(place: tuple[str | int, ...]) -> str:
 
 def _is_judged(place: tuple[str | int, ...]) -> bool:
     """Whether the loader has an opinion of what stands there, and does not send it as it is."""
-    return not {"constant", "pending"} & set(place)
+    return not {"constant", "pending", "empty", "absent"} & set(place)
 
 
 def _changed(
