@@ -53,9 +53,9 @@ class Envelope(NamedTuple):
     @property
     def version(self) -> int | None:
         """Of a snapshot the number of the user's version, which grows with each change."""
-        version = self.entity.get("version") if self.is_snapshot else None
-        is_number = type(version) in (int, float) and 0 <= version < _HIGHEST_VERSION
-        return int(version) if is_number and version is not None else None
+        version: Any = self.entity.get("version") if self.is_snapshot else None
+        is_one = type(version) in (int, float) and 0 <= version < _HIGHEST_VERSION
+        return int(version) if is_one else None
 
 
 def open_envelope(body: bytes) -> Envelope:

@@ -64,16 +64,16 @@ class UserKeys:
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
         Didomi, which in apps is that of the advertising device: it becomes 32 hexadecimal digits
-        for that user, and the version of it. They are of the present secret alone: in a rotation
-        equal ids are no promise, since nothing but a tie rests on them.
+        for that user, the regulation, and the version. They are of the present secret alone: in a
+        rotation equal ids are no promise, since nothing but a tie rests on them.
         """
         if not envelope.is_snapshot or not envelope.event_id:
             return envelope
         version = envelope.version
         if version is None:
             version = envelope.entity.get("updated_at")
-        head = f"{len(envelope.organization_id)}.{len(envelope.event_id)}."
-        said = f"{head}{envelope.organization_id}{envelope.event_id}"
+        parts = (envelope.organization_id, envelope.regulation, envelope.event_id)
+        said = "".join((*(f"{len(one)}." for one in parts), *parts))
         if isinstance(version, int | str):
             said += str(version)
         digest = self._keyed_snapshots.copy()
