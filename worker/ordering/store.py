@@ -80,8 +80,8 @@ class Settlement(NamedTuple):
     was sent at all, accepted or not.
 
     `texts` are those beside the stamps, each written exactly when its stamp is, or stands already:
-    a stamp without one takes away what was there. None leaves all texts as they are. `lasts`: nothing of the user
-    expires from now on, or only with the store.
+    a stamp without one takes away what was there. None leaves all texts as they are. `lasts`:
+    nothing of the user expires from now on.
     """
 
     user: str
