@@ -205,9 +205,7 @@ async def test_whatever_is_accepted_after_an_unclear_record_is_sent_once_more(
 
 
 @in_virtual_time
-async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_empty() -> (
-    None
-):
+async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_empty() -> None:
     worker = Worker(Store(), SNAPSHOTS)
     await worker.take(snapshot(5, "tablet", sms=True))
     worker.adobe.replies = [UNCLEAR]
