@@ -48,6 +48,7 @@ class Parcel:
         "folded",
         "integration",
         "is_unclear",
+        "keeps_more",
         "known",
         "lease",
         "message",
@@ -66,13 +67,14 @@ class Parcel:
         known: Known,
     ) -> None:
         self.integration = integration
+        self.keeps_more = keeps_more(integration)
         self.user = user
         self.deliveries = deliveries
         self.lease = lease
         self.known = known
         choices = [one.choice for one in deliveries]
         stamps = stamps_for(deliveries, choices, known.stamps)
-        if keeps_more(integration):
+        if self.keeps_more:
             replaces = integration.replaces_record
             before = known if stamps is known.stamps else known._replace(stamps=stamps)
             self.folded = fold_known(choices, before, replaces=replaces)
@@ -96,21 +98,20 @@ class Parcel:
     def encode(self) -> bool:
         """Whether there is a message now. What can't be encoded concerns itself alone."""
         try:
-            self._encode()
+            choices = [one.choice for one in self.deliveries]
+            newest = choices[0] if len(choices) == 1 else max(choices, key=when)
+            attributes: Mapping[str, Any] = self.folded.attributes
+            if self.integration.replaces_record:
+                attributes = whole_record(self.integration, self.known, attributes)
+            time_ms = newest.event_time_ms
+            if self.integration.event_time_path is not None:
+                time_ms = self._newest_sent_ms()
+            record = build_record(self.integration, attributes, newest.identity, time_ms)
+            self.message = OutgoingMessage(encode_message(self.integration, record), record)
         except Exception as error:
             log.exception("message.not_encodable", integration=self.integration.id)
             self.reply = Crashed(type(error).__name__)
         return self.message is not None
-
-    def _encode(self) -> None:
-        choices = [one.choice for one in self.deliveries]
-        newest = choices[0] if len(choices) == 1 else max(choices, key=when)
-        attributes: Mapping[str, Any] = self.folded.attributes
-        if self.integration.replaces_record:
-            attributes = whole_record(self.integration, self.known, attributes)
-        time_ms = self._newest_sent_ms()
-        record = build_record(self.integration, attributes, newest.identity, time_ms)
-        self.message = OutgoingMessage(encode_message(self.integration, record), record)
 
     def _newest_sent_ms(self) -> int:
         """The time of the newest event that is in the message, or in an earlier one of the user."""
@@ -123,19 +124,22 @@ class Parcel:
         """What became of each delivery."""
         if self.parts:
             return [result for part in self.parts for result in part.results()]
-        plan_repeats(
-            self.deliveries,
-            self.folded.verdicts,
-            self.known.stamps,
-            is_accepted=isinstance(self.reply, Accepted),
-            replaces=self.integration.replaces_record,
-        )
+        if UNCLEAR in self.known.stamps:
+            plan_repeats(
+                self.deliveries,
+                self.folded.verdicts,
+                self.known.stamps,
+                is_accepted=isinstance(self.reply, Accepted),
+                replaces=self.integration.replaces_record,
+            )
         return [
             (delivery, self._result(verdict))
             for delivery, verdict in zip(self.deliveries, self.folded.verdicts, strict=True)
         ]
 
     def _result(self, verdict: Verdict) -> Result:
+        if verdict is Verdict.CONTRIBUTES:
+            return self.reply or _TIMEOUT
         if verdict in _AT_ONCE:
             return _AT_ONCE[verdict]
         if verdict is Verdict.EMPTIES and not self.folded.is_sent:
@@ -158,6 +162,8 @@ class Parcel:
             return Known(self.folded.written, self.folded.said)
         if not isinstance(self.reply, Accepted):
             return NOTHING_KNOWN
+        if self.integration.event_time_path is None:
+            return Known(self.folded.written, self.folded.said)
         return Known({**self.folded.written, **self._newest_sent()}, self.folded.said)
 
     def _newest_sent(self) -> dict[str, Stamp]:
@@ -179,16 +185,17 @@ class Parcel:
         accepted = self.accepted()
         stamps, said = accepted
         texts = None
-        if lasts := keeps_more(self.integration):
+        if self.keeps_more:
             if is_rotating(self.user):  # what is known is sealed anew, for when that is over
                 known = {path: self.known.stamps[path] for path in self.known.said}
                 stamps = {**known, **stamps}
                 said = {**self.known.said, **said}
             texts = seals.texts(self.user, stamps, said)
-        if unclear := self.unclear():
+        unclear = self.unclear() if self.is_unclear or self.parts else []
+        if unclear:
             mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
-        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, lasts)
+        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, self.keeps_more)
 
 
 NOTHING_KNOWN: Final = Known({}, {})

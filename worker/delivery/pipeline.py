@@ -257,10 +257,12 @@ class Pipeline:
             self._bury(message, state, "too-large", detail)
             return
         try:
-            envelope = self._users.without_person(open_envelope(message.body))
+            envelope = open_envelope(message.body)
         except UndecodableEvent as error:
             self._bury(message, state, error.reason, str(error))
             return
+        if envelope.is_snapshot:
+            envelope = self._users.without_person(envelope)
         if not envelope.organization_id:
             self._skip(message, "", Skipped(unowned_deletion(envelope).reason), envelope.event_id)
             return
@@ -585,8 +587,9 @@ class Pipeline:
             return
         identity = decision.identity
         user = self._users.user_key(integration.id, identity.place, identity.value)
-        choice = self._users.without_didomi_user(integration.id, decision)
-        delivery = Delivery(message, state, integration, choice, user, is_alone)
+        if decision.didomi_user is not None:
+            decision = self._users.without_didomi_user(integration.id, decision)
+        delivery = Delivery(message, state, integration, decision, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
         else:

@@ -40,11 +40,8 @@ class Envelope(NamedTuple):
     regulation: str
     event_id: str
     entity: dict[str, Any]
-
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether the entity is a user's whole status (`user.*`), not a partial choice."""
-        return self.kind.startswith("user.")
+    is_snapshot: bool
+    """Whether the entity is a user's whole status (`user.*`), not a partial choice."""
 
     @property
     def is_deletion(self) -> bool:
@@ -90,7 +87,8 @@ def open_envelope(body: bytes) -> Envelope:
         raise UndecodableEvent("invalid-event", "is required", "organization_id")
     regulation = optional_text(entity, "regulation", "regulation") or outer_regulation or "gdpr"
     event_id = optional_text(entity, "id", "id") or ""
-    return Envelope(kind, organization_id, regulation, event_id, entity)
+    is_snapshot = kind.startswith("user.")
+    return Envelope(kind, organization_id, regulation, event_id, entity, is_snapshot)
 
 
 def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | None]:
