@@ -113,6 +113,7 @@ def test_what_is_taken_back_is_kept_as_such() -> None:
 
 def test_nothing_is_kept_where_nothing_is_completed() -> None:
     news = {"id": "x", "value": NEWS, "absent": False}
-    decision = decide(integration(events="user", mappings=[news]), snapshot(), NOW_MS)
+    source = {"id": "source", "constant": "didomi"}
+    decision = decide(integration(events="user", mappings=[news, source]), snapshot(), NOW_MS)
     assert isinstance(decision, Deliver)
-    assert decision.sources is None
+    assert (decision.sources, decision.companions) == (None, {"source"})
