@@ -11,7 +11,7 @@ from tests.unit.examples import NOW_MS, envelope, integration, snapshot
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 from worker.transform.plan import Plan, plan_of
-from worker.transform.sent import EMPTIED
+from worker.transform.sent import EMPTIED, Sent
 from worker.transform.sources import absent_source, render_source
 
 NEWS = "consents_purposes_news_enabled"
@@ -120,8 +120,9 @@ def test_it_is_kept_that_a_choice_still_has_to_be_confirmed() -> None:
 
 
 def test_what_is_taken_back_is_kept_as_such() -> None:
-    plan = _plan({"id": "x", "value": NEWS, "absent": False})
-    assert render_source(plan, "x", absent_source(plan, "x"), 0) is False
+    plan = _plan({"id": "x", "value": NEWS, "absent": False, "time_path": "t"})
+    again = render_source(plan, "x", absent_source(plan, "x"), 1_000)
+    assert again == Sent(False, True, "t", 1_000)
 
 
 def test_nothing_is_kept_where_nothing_is_completed() -> None:
