@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 
 import aiohttp
 import structlog
 
+from worker.adobe.check.kind import ask_kind
 from worker.adobe.check.watch import SetUpWatch
 from worker.adobe.client import AdobeClient
 from worker.adobe.clock import ClockOffset
@@ -18,6 +20,7 @@ from worker.broker.connection import Broker
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.broker.topology import build_topology
 from worker.delivery.gate import StoreGate
+from worker.delivery.inlets.asking import InletQuestions
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
@@ -186,6 +189,7 @@ class Service:
             client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
             await self._check_secret(gate)
+            inlets = InletQuestions(partial(ask_kind, client), store.inlets)
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,
                 sender=client,
@@ -204,6 +208,7 @@ class Service:
                     settings.unclear_seconds,
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
+                inlets=inlets.known,
             )
             self._broker = Broker(settings, self._topology, pipeline)
             self._stop_on_signals(self._broker)
@@ -214,16 +219,19 @@ class Service:
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
+            doubting = asyncio.create_task(inlets.run())
             checking = self._check_set_up(client)
             remembering: asyncio.Task[None] | None = None
             try:
-                await self._recall(store, gate)
+                await self._recall(store, gate, inlets)
                 remembering = asyncio.create_task(self._remember_integrations(store))
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
                 asking.cancel()
+                doubting.cancel()
+                await inlets.stop()
                 if checking is not None:
                     checking.cancel()
                 if remembering is not None:
@@ -248,13 +256,14 @@ class Service:
             except StoreUnavailable as problem:
                 gate.close(problem)
 
-    async def _recall(self, store: NewestStore, gate: StoreGate) -> None:
+    async def _recall(self, store: NewestStore, gate: StoreGate, inlets: InletQuestions) -> None:
         """Learn which integrations were in force lately, before any event is handled: one whose
-        file is gone would else be passed over.
+        file is gone would else be passed over. And what is known of their inlets.
         """
         while not self._stopping:
             try:
                 self._registry.remember(await store.remembered_integrations())
+                await inlets.recall([one.id for one in self._registry.integrations])
             except StoreUnavailable as problem:
                 gate.close(problem)
                 await asyncio.sleep(RECALL_SECONDS)

@@ -35,6 +35,7 @@ ErrorCode = Literal[
     "adobe-unreadable",
     "connection-failed",
     "endpoint-not-allowed",
+    "inlet-mismatch",
     "lookup-refused",
     "lookup-rejected",
     "timeout",

@@ -32,6 +32,12 @@ LOOK_UP_NOTE = (
 PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
 
 
+AUTO_NOTE = (
+    "payload_mode is auto: this is the form that a raw inlet takes; of which kind it is, Adobe is "
+    "asked at the first event, and `consent-worker integrations check` tells"
+)
+
+
 def explain(
     event: Annotated[str, typer.Argument(help="File with one event; - reads standard input.")],
     integration: Annotated[str, typer.Option(help="Id of a configured integration.")] = "",
@@ -94,6 +100,8 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
 def _notes(integration: Integration) -> Iterator[str]:
     if integration.paused:
         yield PAUSED_NOTE
+    if integration.payload_mode == "auto":
+        yield AUTO_NOTE
     if integration.needs_lookup:
         yield LOOK_UP_NOTE
 

@@ -16,6 +16,7 @@ SETUP_ERRORS: Final = frozenset(
     {
         "adobe-refused",
         "endpoint-not-allowed",
+        "inlet-mismatch",
         "lookup-refused",
         "lookup-rejected",
         "token-refused",

@@ -32,7 +32,8 @@ from worker.integrations.sections import (
     UserIdentifier,
 )
 
-PayloadMode = Literal["upsert", "xdm"]
+WrittenMode = Literal["upsert", "xdm"]
+PayloadMode = Literal["auto", "upsert", "xdm"]
 EventSource = Literal["event", "user"]
 IntegrationState = Literal["enabled", "paused", "disabled"]
 Missing = Literal["broken", "gone"]
@@ -61,8 +62,9 @@ class Integration(Strict):
     upsert_mode: bool = False
     """False: only contacts that a profile look-up finds are updated."""
 
-    payload_mode: PayloadMode = "upsert"
-    """`xdm` replaces the whole record at Adobe."""
+    payload_mode: PayloadMode = "auto"
+    """`upsert` is for a raw inlet; `xdm`, for an XDM-compatible one, replaces the whole record at
+    Adobe; `auto` asks Adobe which of the two the dataflow has."""
     events: EventSource = "event"
     """`user`: whole snapshots (user.created, user.updated) instead of single choices."""
     regulations: Annotated[list[Text], Field(min_length=1)] = Field(["gdpr"])
@@ -91,6 +93,13 @@ class Integration(Strict):
         """The same for two that differ in nothing but id, credentials, limits and state."""
         own = {"id", "enabled", "paused", "authentication", "limits"}
         return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
+
+    @cached_property
+    def inlet_digest(self) -> str:
+        """The same for two that send to the same inlet of the same dataflow."""
+        own = self.properties
+        parts = (own.organization_id, own.dataflow_endpoint, own.dataflow_id, self.sandbox_name)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def state(self) -> IntegrationState:
@@ -147,8 +156,8 @@ class Integration(Strict):
             yield (
                 "payload_mode",
                 '"xdm" replaces the whole record at Adobe, while event.* carry only the choices '
-                'just made: every send would erase the others. Use "upsert", or set events to '
-                '"user" to send whole snapshots',
+                'just made: every send would erase the others. Set events to "user" to send whole '
+                'snapshots, or make a dataflow with XDM compatible switched off, for "upsert"',
             )
         if self.events == "user" and any(one.pending is not None for one in self.mappings):
             yield "mappings", 'pending has no meaning with events "user": a snapshot is confirmed'

@@ -1,0 +1,27 @@
+"""Listens to what Adobe answers, where nothing else tells of which kind an inlet is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.adobe.streaming import OutgoingMessage
+from worker.delivery.courier import Sender
+from worker.delivery.inlets.known import KnownInlets, Replies
+from worker.integrations.model import Integration
+
+
+class ListeningSender:
+    """`sender`, and what its replies tell of inlets. Nothing is sent in a mode that is not known:
+    a raw inlet takes a whole envelope with 200 and drops it.
+    """
+
+    def __init__(self, sender: Sender, inlets: KnownInlets) -> None:
+        self._sender = sender
+        self._inlets = inlets
+        self.look_up = sender.look_up
+
+    async def send(self, integration: Integration, messages: Sequence[OutgoingMessage]) -> Replies:
+        """Send `messages` in one request."""
+        if integration.payload_mode == "auto":
+            return self._inlets.unsent(integration)
+        return self._inlets.heard(integration, await self._sender.send(integration, messages))
