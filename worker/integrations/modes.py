@@ -20,8 +20,10 @@ def in_mode(integration: Integration, mode: WrittenMode) -> Integration:
     """`integration` with this `payload_mode`. Raises `UnfitMode` for what would be a mistake in
     its file if that said so.
     """
+    # Not `dict(integration)`, which has what is worked out of the fields as well.
+    said = {name: getattr(integration, name) for name in Integration.model_fields}
     try:
-        return Integration.model_validate(dict(integration) | {"payload_mode": mode})
+        return Integration.model_validate(said | {"payload_mode": mode})
     except ValidationError as error:
         sentences, _ = sentences_of(error, _MOST_SENTENCES)
         raise UnfitMode("; ".join(sentences)) from None
