@@ -28,5 +28,21 @@ def event_document(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def snapshot(kind: str = "user.updated", **changes: Any) -> Envelope:
+    """A whole status of a Didomi user; a field that is None is left out."""
+    user = {
+        "id": "device",
+        "organization_id": "northwind",
+        "organization_user_id": "lena@northwind.example",
+        "version": 4,
+        "created_at": "2025-11-20T10:00:00Z",
+        "updated_at": "2026-03-02T08:15:30.120Z",
+        "consents": {"purposes": [{"id": "news", "enabled": True}]},
+    } | changes
+    entity = {name: value for name, value in user.items() if value is not None}
+    key = "new_entity" if kind.endswith(".updated") else "entity"
+    return open_envelope(orjson.dumps({"type": kind, "parameters": {key: entity}}))
+
+
 def envelope(**changes: Any) -> Envelope:
     return open_envelope(orjson.dumps(event_document(**changes)))

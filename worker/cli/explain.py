@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -13,14 +13,15 @@ import typer
 from worker.adobe.streaming import build_request, masked_headers, shown_url
 from worker.cli.integrations import find_integration
 from worker.cli.shared import command_settings, print_json, read_input, say
-from worker.events import UndecodableEvent, open_envelope
+from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
 from worker.service import build_registry, endpoint_policy, secret_source
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
-from worker.transform.sent import Sent, as_json
+from worker.transform.order import tie_break
+from worker.transform.sent import EMPTIED, Sent, as_json
 from worker.transform.times import iso_time
 from worker.transform.xdm import build_payload, build_record, encode_message
 
@@ -29,6 +30,20 @@ LOOK_UP_NOTE = (
     "nothing is sent and the outcome is skipped(no-profile)"
 )
 
+_DETAILS: Final = (
+    "identity",
+    "order",
+    "attributes",
+    "emptied",
+    "unmatched",
+    "unusable",
+    "mappings",
+    "request",
+)
+SNAPSHOT_NOTE = (
+    "a snapshot without a mapped choice takes back what a snapshot of the same Didomi user has "
+    "said; if none has, nothing is sent"
+)
 PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
 
 
@@ -55,7 +70,7 @@ def explain(
     for name in ("reason", "detail", "note"):
         if explanation.get(name):
             say(f"{name}: {explanation[name]}")
-    for name in ("identity", "attributes", "unmatched", "unusable", "mappings", "request"):
+    for name in _DETAILS:
         if explanation[name]:
             say(f"{name}: {orjson.dumps(explanation[name], option=orjson.OPT_INDENT_2).decode()}")
 
@@ -68,7 +83,9 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         "detail": None,
         "note": None,
         "identity": None,
+        "order": None,
         "attributes": {},
+        "emptied": [],
         "unmatched": [],
         "unusable": [],
         "mappings": [],
@@ -94,53 +111,82 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         return explanation | {"outcome": "park", "reason": "not-yet", "detail": detail}
     if isinstance(decision, Reject):
         return explanation | {"reason": decision.reason, "detail": decision.detail}
-    return explanation | _delivery(integration, decision)
+    return explanation | _delivery(integration, envelope, decision)
 
 
-def _notes(integration: Integration) -> Iterator[str]:
+def _notes(integration: Integration, decision: Deliver) -> Iterator[str]:
     if integration.paused:
         yield PAUSED_NOTE
     if integration.payload_mode == "auto":
         yield AUTO_NOTE
+    if decision.attributes.keys() <= decision.companions:
+        yield SNAPSHOT_NOTE
     if integration.needs_lookup:
         yield LOOK_UP_NOTE
 
 
-def _delivery(integration: Integration, decision: Deliver) -> dict[str, Any]:
+def _delivery(integration: Integration, envelope: Envelope, decision: Deliver) -> dict[str, Any]:
+    emptied = [path for path, value in decision.attributes.items() if value is EMPTIED]
+    said = {path: value for path, value in decision.attributes.items() if value is not EMPTIED}
+    is_silent = bool(emptied) and said.keys() <= decision.companions
+    skips = is_silent and not integration.replaces_record
+    return {
+        "outcome": "skip" if skips else "deliver",
+        "reason": "emptied" if skips else None,
+        "note": "; ".join(_notes(integration, decision)) or None,
+        "identity": {decision.identity.identifier: decision.identity.value},
+        "order": {
+            "event_time": iso_time(decision.event_time_ms),
+            "tie_break": tie_break(envelope, decision),
+        },
+        "attributes": {path: as_json(value) for path, value in said.items()},
+        "emptied": emptied,
+        "unmatched": list(decision.unmatched),
+        "unusable": list(decision.unusable),
+        "mappings": [_mapping(integration, one, decision) for one in integration.mappings],
+        "request": None if skips else _request(integration, decision),
+    }
+
+
+def _request(integration: Integration, decision: Deliver) -> dict[str, Any]:
     record = build_record(
         integration, decision.attributes, decision.identity, decision.event_time_ms
     )
     request = build_request(integration, [encode_message(integration, record)])
     return {
-        "outcome": "deliver",
-        "note": "; ".join(_notes(integration)) or None,
-        "identity": {decision.identity.identifier: decision.identity.value},
-        "attributes": {path: as_json(value) for path, value in decision.attributes.items()},
-        "unmatched": list(decision.unmatched),
-        "unusable": list(decision.unusable),
-        "mappings": [_mapping(one, decision) for one in integration.mappings],
-        "request": {
-            "method": request.method,
-            "url": shown_url(request.url),
-            "headers": masked_headers(integration, request),
-            "body": build_payload(integration, record),
-        },
+        "method": request.method,
+        "url": shown_url(request.url),
+        "headers": masked_headers(integration, request),
+        "body": build_payload(integration, record),
     }
 
 
-def _mapping(mapping: Mapping, decision: Deliver) -> dict[str, Any]:
+def _mapping(integration: Integration, mapping: Mapping, decision: Deliver) -> dict[str, Any]:
     """The options of a mapping that are given, and what they make of this event."""
     shown = mapping.model_dump(exclude_unset=True)
     if mapping.id not in decision.attributes:
-        why = "the event holds a list or an object there; see format"
-        return shown | {"not_sent": why if mapping.id in decision.unusable else "says nothing"}
+        if mapping.id in decision.unusable:
+            return shown | {"not_sent": "the event holds a list or an object there; see format"}
+        return shown | {"not_sent": "says nothing"} | _taken_back(integration, mapping, decision)
     sent = decision.attributes[mapping.id]
+    if sent is EMPTIED:
+        return shown | {"not_sent": "nothing is selected any more, which is remembered; see empty"}
     shown["sent"] = as_json(sent)
     if isinstance(sent, Sent):
         if sent.time_path is not None:
             shown["time_sent"] = iso_time(sent.time_ms)
         shown["is_refusal"] = sent.is_refusal
     return shown
+
+
+def _taken_back(integration: Integration, mapping: Mapping, decision: Deliver) -> dict[str, Any]:
+    """What becomes of what a snapshot of the same Didomi user has said there."""
+    if mapping.id not in decision.absent or mapping.id in decision.companions:
+        return {}
+    becomes = decision.absent[mapping.id]
+    if becomes is not EMPTIED:
+        return {"if_named_before": as_json(becomes)}
+    return {"if_named_before": "erased" if integration.replaces_record else "not sent"}
 
 
 def _find(integration_id: str, config: str) -> Integration:

@@ -36,16 +36,7 @@ from worker.broker.topology import Names
 from worker.delivery.begun import Begun
 from worker.delivery.block import SETUP_ERRORS, Block
 from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
-from worker.delivery.courier import (
-    Busy,
-    Courier,
-    Crashed,
-    Duplicate,
-    Erased,
-    Result,
-    Sender,
-    Superseded,
-)
+from worker.delivery.courier import Courier, Sender
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.hourly import Hourly
@@ -75,10 +66,21 @@ from worker.delivery.parking import (
     asking_seconds,
     hold_seconds,
 )
+from worker.delivery.result import (
+    Busy,
+    Crashed,
+    Duplicate,
+    Emptied,
+    Erased,
+    NoChoices,
+    Result,
+    Superseded,
+)
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
+from worker.ordering.values import Seals
 from worker.redaction import shown_name
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Early, Reject, Skip, SkipReason
@@ -97,10 +99,12 @@ _NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: "superseded",
     Duplicate: "duplicate",
+    Emptied: "emptied",
+    NoChoices: "no-choices",
     Erased: "erased",
     NoProfile: "no-profile",
 }
-_TELLS_NOTHING: Final = (Superseded, Duplicate, Erased, Busy)
+_TELLS_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 """Of these nothing was sent, so they say nothing of the set-up."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
@@ -156,6 +160,7 @@ class Pipeline:
         sender: Sender,
         gate: StoreGate,
         users: UserKeys,
+        seals: Seals | None = None,
         policy: RetryPolicy,
         delay: DelayKindTargets,
         queues: Names,
@@ -184,7 +189,7 @@ class Pipeline:
         self._epochs = gate.epochs
         attempt_seconds = policy.attempt_timeout_seconds
         self._courier = Courier(
-            ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds
+            ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
         )
         self._trials = Trials(self._courier, gate, self._end_trial)
         self._pace = RequestPace()
@@ -255,7 +260,7 @@ class Pipeline:
             self._bury(message, state, "too-large", detail)
             return
         try:
-            envelope = open_envelope(message.body)
+            envelope = self._users.without_person(open_envelope(message.body))
         except UndecodableEvent as error:
             self._bury(message, state, error.reason, str(error))
             return
@@ -583,7 +588,8 @@ class Pipeline:
             return
         identity = decision.identity
         user = self._users.user_key(integration.id, identity.place, identity.value)
-        delivery = Delivery(message, state, integration, decision, user, is_alone)
+        choice = self._users.without_didomi_user(integration.id, decision)
+        delivery = Delivery(message, state, integration, choice, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
         else:
@@ -683,7 +689,7 @@ class Pipeline:
                 # outcome where a newer choice comes between, or the stamp is lost.
                 self._observer.delivered_late(lane.integration.id, delivery)
                 self._settle(lane, delivery)
-            case Superseded() | Duplicate() | Erased() | NoProfile():
+            case Superseded() | Duplicate() | Emptied() | NoChoices() | Erased() | NoProfile():
                 self._tell_skipped(delivery, _SKIP_REASONS[type(result)])
                 self._settle(lane, delivery)
             case Busy():

@@ -26,6 +26,8 @@ MAX_VALUES: Final = 20_000
 """Commas and brackets in a body. Each costs time in which nobody else is served; a choice of every
 purpose and vendor that there is has a few thousand."""
 
+_HIGHEST_VERSION: Final = 10**15
+
 
 class Envelope(NamedTuple):
     """An event whose kind and owner are known, and whose content is not judged yet.
@@ -47,6 +49,13 @@ class Envelope(NamedTuple):
     @property
     def is_deletion(self) -> bool:
         return self.kind.endswith(".deleted")
+
+    @property
+    def version(self) -> int | None:
+        """Of a snapshot the number of the user's version, which grows with each change."""
+        version: Any = self.entity.get("version") if self.is_snapshot else None
+        is_one = type(version) in (int, float) and 0 <= version < _HIGHEST_VERSION
+        return int(version) if is_one else None
 
 
 def open_envelope(body: bytes) -> Envelope:

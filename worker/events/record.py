@@ -62,7 +62,9 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     is_snapshot = envelope.is_snapshot
     user = entity if is_snapshot else require_object(entity, "user", "user")
     prefix = "" if is_snapshot else "user."
-    consents = require_object(entity, "consents", "consents")
+    # A user who has chosen nothing may have none: Didomi requires it of events alone.
+    read_consents = optional_object if is_snapshot else require_object
+    consents = read_consents(entity, "consents", "consents")
     if not envelope.event_id:
         raise UndecodableEvent("invalid-event", "is required", "id")
     event_time_ms, updated_at_ms = _event_times(entity, is_snapshot, now_ms)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from worker.integrations.fields import FieldMistakes, Sendable, Strict, Text
-from worker.integrations.formats import Format, format_mistake
+from worker.integrations.formats import CONTAINS, Format, format_mistake
 from worker.integrations.paths import PERSON, check_target
-from worker.integrations.values import check_mapping_value, kind_of
+from worker.integrations.values import (
+    check_mapping_value,
+    is_consent,
+    is_fact,
+    is_preference,
+    kind_of,
+)
+
+_INSTEAD: Final = {"pending": "p", "empty": "n", "absent": "u"}
+"""What is sent in place of what the format would write, and an example of `val` for each: Adobe's
+words for pending, no and unknown."""
 
 
 class Mapping(Strict):
@@ -28,6 +38,12 @@ class Mapping(Strict):
     pending: Sendable = None
     """What is sent for a consent that still has to be confirmed (`pending_approval`). None: it
     waits for its confirmation. A refusal always does."""
+    empty: Sendable = None
+    """What is sent for a preference of which nothing is selected any more. None: nothing is sent,
+    and the choice is remembered."""
+    absent: Sendable = None
+    """What a choice becomes that a newer snapshot of the same Didomi user does not name any more;
+    for events "user" alone."""
 
     @field_validator("id", "time_path")
     @classmethod
@@ -60,6 +76,25 @@ class Mapping(Strict):
         return (self.id,) if beside is None else (self.id, beside)
 
     @property
+    def is_silent_when_emptied(self) -> bool:
+        """Whether nothing is sent for a preference of which nothing is selected any more."""
+        return (
+            self.value is not None
+            and is_preference(self.value)
+            and self.empty is None
+            and not self.format[0].startswith(CONTAINS)
+        )
+
+    @property
+    def is_silent_when_absent(self) -> bool:
+        """Whether nothing is sent for a consent that a newer snapshot does not name any more. A
+        preference counts as emptied then.
+        """
+        if self.value is None or self.absent is not None or not is_consent(self.value):
+            return False
+        return not is_preference(self.value) or self.is_silent_when_emptied
+
+    @property
     def names_the_person(self) -> bool:
         """Whether a target has the identity's value in it."""
         return any(PERSON in one.split(".") for one in self.targets)
@@ -69,6 +104,7 @@ class Mapping(Strict):
         mistakes = [
             *self._mistakes_without_value(),
             *self._mistakes_of_format(),
+            *self._mistakes_of_emptiness(),
             *self._mistakes_of_fixed_values(),
         ]
         if mistakes:
@@ -80,8 +116,8 @@ class Mapping(Strict):
             return
         if self.constant is None:
             yield "value", "is required, unless the mapping has a constant"
-        for name, option in (("time_path", self.time_path), ("pending", self.pending)):
-            if option is not None:
+        for name in ("time_path", "pending", "empty", "absent"):
+            if getattr(self, name) is not None:
                 yield name, "needs a value: a constant alone is no choice"
 
     def _mistakes_of_format(self) -> Iterator[tuple[str, str]]:
@@ -92,12 +128,34 @@ class Mapping(Strict):
             if mistake is not None:
                 yield "format", mistake
 
+    def _mistakes_of_emptiness(self) -> Iterator[tuple[str, str]]:
+        if self.value is None:
+            return
+        if self.absent is not None and is_fact(self.value):
+            yield "absent", "has no meaning: this is of the event, and no choice to be taken back"
+        if self.empty is None:
+            return
+        if kind_of(self.value) == "choice" or is_fact(self.value):
+            yield (
+                "empty",
+                "has no meaning: only the values of a preference (…_value) and metadata can be "
+                "empty",
+            )
+        elif self.format[0].startswith(CONTAINS):
+            yield (
+                "empty",
+                f"has no meaning beside {self.format[0]}: an empty value contains nothing",
+            )
+
     def _mistakes_of_fixed_values(self) -> Iterator[tuple[str, str]]:
-        for name, said in (("constant", self.constant), ("pending", self.pending)):
+        for name in ("constant", *_INSTEAD):
+            said = getattr(self, name)
             if isinstance(said, dict) and self.id.endswith(".val"):
                 yield name, "is an object, and the id ends in .val: write what val is, alone"
         if self.format[-1] == "consent-val":
-            if self.pending is not None and not isinstance(self.pending, dict):
-                yield "pending", 'must be an object as consent-val writes one: {"val": "p"}'
+            for name, word in _INSTEAD.items():
+                said = getattr(self, name)
+                if said is not None and not isinstance(said, dict):
+                    yield name, f'must be an object as consent-val writes one: {{"val": "{word}"}}'
             if self.time_path == f"{self.id}.val":
                 yield "time_path", "is where consent-val writes the choice: name another field"

@@ -14,10 +14,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from worker.integrations.coherence import (
+    emptied_warnings,
     event_time_mistakes,
     identity_mistakes,
     regulation_mistakes,
     regulation_warnings,
+    snapshot_mistakes,
     target_mistakes,
 )
 from worker.integrations.fields import ID_PATTERN, FieldMistakes, Strict, Text, Token
@@ -121,7 +123,10 @@ class Integration(Strict):
     @property
     def warnings(self) -> list[str]:
         """What is valid and yet perhaps not meant, as `field: sentence`."""
-        return [f"{name}: {sentence}" for name, sentence in regulation_warnings(self.regulations)]
+        warnings = [*regulation_warnings(self.regulations)]
+        if not self.replaces_record:  # or what is emptied is erased
+            warnings += emptied_warnings(self.mappings)
+        return [f"{name}: {sentence}" for name, sentence in warnings]
 
     def identity_rule(self, identifier: UserIdentifier) -> IdentityRule:
         """The rule of `identifier` with its defaults filled in."""
@@ -159,8 +164,11 @@ class Integration(Strict):
                 'just made: every send would erase the others. Set events to "user" to send whole '
                 'snapshots, or make a dataflow with XDM compatible switched off, for "upsert"',
             )
-        if self.events == "user" and any(one.pending is not None for one in self.mappings):
-            yield "mappings", 'pending has no meaning with events "user": a snapshot is confirmed'
+        yield from snapshot_mistakes(
+            self.mappings,
+            are_snapshots=self.events == "user",
+            may_erase=self.payload_mode != "upsert",
+        )
         yield from event_time_mistakes(self.event_time_path, self.mappings, self.identity_rules)
         for identifier, rule in self.identity_rules:
             yield from identity_mistakes(

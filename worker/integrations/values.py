@@ -39,6 +39,7 @@ _FORMS: Final = (
 )
 _MAPPING_VALUE: Final = re.compile("|".join(f"(?:{form})" for form in _FORMS), re.DOTALL)
 _CHOICE: Final = re.compile(r"consents_.+_enabled(_li)?", re.DOTALL)
+_PREFERENCE: Final = re.compile(r"consents_purposes_.+_values_.+_value", re.DOTALL)
 _PURPOSE_METADATA: Final = re.compile(r"consents_purposes_.+_metadata_.+", re.DOTALL)
 
 
@@ -66,6 +67,16 @@ def kind_of(value: str) -> ValueKind:
     ):
         return "any"
     return "text"
+
+
+def is_preference(value: str) -> bool:
+    """Whether `value` names a V2 preference: those of its values that are selected."""
+    return _PREFERENCE.fullmatch(value) is not None
+
+
+def is_consent(value: str) -> bool:
+    """Whether `value` names what a person has chosen, which only a choice can change."""
+    return value.startswith("consents_") and kind_of(value) != "any"
 
 
 def is_fact(value: str) -> bool:

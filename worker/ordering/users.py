@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from worker.events import Envelope
+from worker.transform.decision import Deliver
+
+_DIDOMI_USER: Final = "\0Didomi user"
+"""No place of an identity."""
 
 
 class Marks(NamedTuple):
@@ -27,6 +33,7 @@ class UserKeys:
 
     def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
         self._keyed = _keyed(secret)
+        self._keyed_snapshots = _keyed(secret, b"consent-snapshot")
         self._previous = None if previous is None or previous == secret else _keyed(previous)
         self.marks = Marks(
             _mark(secret), None if previous is None else _mark(previous), bool(secret)
@@ -47,6 +54,32 @@ class UserKeys:
         digest = _digest(self._keyed, said)
         return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
 
+    def without_didomi_user(self, integration_id: str, choice: Deliver) -> Deliver:
+        """`choice` with the digests of the Didomi user in place of the id, if it has one."""
+        if choice.didomi_user is None:
+            return choice
+        digests = self.user_key(integration_id, _DIDOMI_USER, choice.didomi_user)
+        return choice._replace(didomi_user=digests)
+
+    def without_person(self, envelope: Envelope) -> Envelope:
+        """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
+        Didomi, which in apps is that of the advertising device: it becomes 32 hexadecimal digits
+        for that user, the regulation, and the version. They are of the present secret alone: in a
+        rotation equal ids are no promise, since nothing but a tie rests on them.
+        """
+        if not envelope.is_snapshot or not envelope.event_id:
+            return envelope
+        version = envelope.version
+        if version is None:
+            version = envelope.entity.get("updated_at")
+        parts = (envelope.organization_id, envelope.regulation, envelope.event_id)
+        said = "".join((*(f"{len(one)}." for one in parts), *parts))
+        if isinstance(version, int | str):
+            said += str(version)
+        digest = self._keyed_snapshots.copy()
+        digest.update(said.encode(errors="surrogatepass"))
+        return envelope._replace(event_id=digest.hexdigest())
+
 
 def both_digests(user: str) -> tuple[str, str]:
     """The digest of a user, and that by the other secret while the fleet rotates them, or empty."""
@@ -54,10 +87,10 @@ def both_digests(user: str) -> tuple[str, str]:
     return digest, other
 
 
-def _keyed(secret: bytes) -> hashlib.blake2b:
+def _keyed(secret: bytes, purpose: bytes = b"consent-user") -> hashlib.blake2b:
     # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
     key = hashlib.blake2b(secret).digest() if secret else b""
-    return hashlib.blake2b(key=key, digest_size=16, person=b"consent-user")
+    return hashlib.blake2b(key=key, digest_size=16, person=purpose)
 
 
 def _digest(keyed: hashlib.blake2b, said: bytes) -> str:

@@ -28,7 +28,7 @@ def pairs_beyond(envelope: Envelope, record: ConsentRecord) -> Iterator[tuple[st
         yield "delegate_id", _text(delegate, "id", "delegate.id")
         yield "delegate_name", _text(delegate, "name", "delegate.name")
         yield from _metadata("delegate_metadata", delegate, "delegate.metadata")
-    consents = envelope.entity["consents"]
+    consents = envelope.entity.get("consents") or {}
     yield "consents_tcfcs", _text(consents, "tcfcs", "consents.tcfcs")
     yield from _vendors(_object(consents, "vendors", "consents.vendors"))
 

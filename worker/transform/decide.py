@@ -17,12 +17,11 @@ from worker.integrations.model import Integration
 from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
 from worker.transform.identity import resolve_identity
 from worker.transform.mapping import AmbiguousMapping, attributes_of, flatten
+from worker.transform.order import order_of_update
 from worker.transform.plan import Plan, plan_of
 from worker.transform.render import UnusableValue
-
-_BEFORE_ANY_UPDATE = -1
-"""What a choice that is not confirmed yet has for its last update, so that its confirmation is the
-newer one, even where a producer tells no update."""
+from worker.transform.snapshots import has_choices, may_take_back, with_snapshot
+from worker.transform.sources import with_record
 
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
@@ -38,22 +37,39 @@ def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decisio
     plan = plan_of(integration)
     if (unwanted := _unwanted_record(integration, plan, envelope, record)) is not None:
         return unwanted
-    time_ms, is_pending = record.event_time_ms, record.is_pending
     try:
-        flat = flatten(envelope, record, plan)
-        said, unmatched, unusable = attributes_of(plan, flat, time_ms, is_pending=is_pending)
+        return _choice(integration, plan, envelope, record)
     except AmbiguousMapping as error:
         return Reject("ambiguous-mapping", str(error))
     except UnusableValue as error:
         return Reject("invalid-event", str(error))
-    if not said:
-        return _nothing(unusable, is_pending=is_pending)
+
+
+def _choice(
+    integration: Integration, plan: Plan, envelope: Envelope, record: ConsentRecord
+) -> Decision:
+    """What a wanted event says. Raises `AmbiguousMapping` and `UnusableValue`."""
+    time_ms, is_pending, is_snapshot = record.event_time_ms, record.is_pending, envelope.is_snapshot
+    flat = flatten(envelope, record, plan)
+    said, unmatched, unusable = attributes_of(
+        plan, flat, time_ms, is_pending=is_pending, is_snapshot=is_snapshot
+    )
+    says_something = not (said.keys() <= plan.companions if is_snapshot else not said)
+    if not says_something and not may_take_back(envelope):
+        return _nothing(envelope, unusable, is_pending=is_pending)
     identity = resolve_identity(integration, record)
     if identity is None:
+        if not says_something:
+            return Skip("nothing-mapped")
         identifiers = ", ".join(integration.properties.user_identifier)
         return Reject("no-identity", f"no usable value for user_identifier {identifiers}")
-    updated_at_ms = _BEFORE_ANY_UPDATE if is_pending else record.updated_at_ms
-    return Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
+    updated_at_ms = record.updated_at_ms
+    if is_snapshot or is_pending or updated_at_ms is None:
+        updated_at_ms = order_of_update(envelope, record)
+    choice = Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
+    if plan.companions or integration.replaces_record:
+        choice = with_record(choice, integration, plan, flat, is_pending=is_pending)
+    return with_snapshot(choice, plan, envelope) if is_snapshot else choice
 
 
 def unowned_deletion(envelope: Envelope) -> Skip | None:
@@ -63,13 +79,15 @@ def unowned_deletion(envelope: Envelope) -> Skip | None:
     return Skip("user-deleted" if envelope.is_snapshot else "event-deleted")
 
 
-def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
+def _nothing(envelope: Envelope, unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     if unusable:
         return Reject(
             "invalid-event",
             f"what goes to {unusable[0]} is a list or an object: give its mapping format list or "
             "text",
         )
+    if envelope.is_snapshot and not has_choices(envelope):
+        return Skip("no-choices")
     return Skip("pending-approval" if is_pending else "nothing-mapped")
 
 

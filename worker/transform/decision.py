@@ -9,8 +9,10 @@ Decision
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 from worker.integrations.sections import UserIdentifier
 
@@ -18,9 +20,11 @@ SkipReason = Literal[
     "consent-event",
     "disabled",
     "duplicate",
+    "emptied",
     "erased",
     "event-deleted",
     "guest",
+    "no-choices",
     "no-integration",
     "no-profile",
     "nothing-mapped",
@@ -40,6 +44,11 @@ RejectReason = Literal[
 ]
 
 
+Source = list[Any]
+"""JSON: what an event said of an attribute, see `transform.sources`."""
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 class Identity(NamedTuple):
     """Who the record is about. `value` is personal data, already normalised."""
 
@@ -56,10 +65,19 @@ class Identity(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """`attributes`: dotted path → value as it is sent, or a `Sent` that says more of it.
+    """`attributes`: dotted path → value as it is sent, or a `Sent` that says more of it; `EMPTIED`
+    is remembered and not sent.
 
     `unmatched`: mapping ids with nothing to say. `unusable`: those whose place holds a list or an
-    object, of which the mapping says nothing.
+    object, of which the mapping says nothing. `companions`: the paths that make no message by
+    themselves. `sources`: what to keep of each attribute so that it can be written again, see
+    `transform.sources`; None where nothing completes its messages.
+
+    Of a snapshot, `didomi_user` says whose it is at Didomi: the regulation, and the id of the user,
+    which is personal data. It is not the person, who may have several devices. `absent` says of
+    every mapped path what it becomes if a newer snapshot of the same `didomi_user` does not name it
+    any more. It `is_silent_if_unknown` when it has no `consents`: then it means "nothing is chosen"
+    of users only of whom the state knows something.
     """
 
     event_id: str
@@ -69,6 +87,11 @@ class Deliver(NamedTuple):
     attributes: dict[str, Any]
     unmatched: tuple[str, ...]
     unusable: tuple[str, ...] = ()
+    companions: frozenset[str] = frozenset()
+    sources: Mapping[str, Source] | None = None
+    didomi_user: str | None = None
+    absent: Mapping[str, Any] = NOTHING
+    is_silent_if_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

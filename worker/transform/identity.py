@@ -13,7 +13,15 @@ from worker.transform.decision import Identity
 
 # A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
 # delimited by a character it can't hold, so matching is linear.
-_EMAIL: Final = re.compile(r"[^@\s]{1,256}@[^@\s.]{1,256}(?:\.[^@\s.]{1,256})+")
+_UNSEEN: Final = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef"
+)
+"""What shows as nothing though Python takes it for printable: Unicode has it among letters, marks
+and symbols (its property Default_Ignorable_Code_Point, and the empty pattern of Braille)."""
+_EMAIL: Final = re.compile(
+    rf"[^@\s{_UNSEEN}]{{1,256}}@[^@\s.{_UNSEEN}]{{1,256}}(?:\.[^@\s.{_UNSEEN}]{{1,256}})+"
+)
 MAX_IDENTITY_CHARACTERS: Final = 1024
 """Adobe's limit of an identity value (guardrails for Identity Service)."""
 

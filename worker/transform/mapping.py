@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.transform.beyond import pairs_beyond
 from worker.transform.plan import Entry, Plan
-from worker.transform.render import NoSingleValue, Render, UnusableValue
+from worker.transform.render import NoSingleValue, UnusableValue
 from worker.transform.sent import is_refusal
 
 Flat = dict[str, Any]
@@ -58,8 +58,11 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     return flat
 
 
-def attributes_of(plan: Plan, flat: Flat, time_ms: int, *, is_pending: bool) -> Attributes:
-    """What is sent of `flat`, whose choices were made at `time_ms`; nothing without a choice.
+def attributes_of(
+    plan: Plan, flat: Flat, time_ms: int, *, is_pending: bool, is_snapshot: bool = False
+) -> Attributes:
+    """What is sent of `flat`, whose choices were made at `time_ms`. Without a choice it is nothing,
+    or, of a snapshot, what would go along with choices.
 
     Raises `UnusableValue` for a choice that can't be written as its mapping says.
     """
@@ -67,33 +70,41 @@ def attributes_of(plan: Plan, flat: Flat, time_ms: int, *, is_pending: bool) -> 
     unmatched: list[str] = []
     unusable: list[str] = []
     for entry in plan.entries:
-        target, place, render, is_fact, _ = entry
+        target, place, render, _, _ = entry
         value = flat.get(place)
-        if value is not None and render is not None:
-            value = _written(entry, render, value, time_ms, unusable)
-        if is_pending and not is_fact and value is not None:
-            value = _not_yet(entry, value, time_ms)
+        if value is not None and (render is not None or is_pending):
+            try:
+                value = written(entry, value, time_ms, is_pending=is_pending)
+            except NoSingleValue:
+                unusable.append(target)
+                value = None
         if value is None:
             unmatched.append(target)
         else:
             said[target] = value
     if plan.companions:
         said.update(plan.constants)
-        if said.keys() <= plan.companions:
+        if not is_snapshot and said.keys() <= plan.companions:
             said = {}
     if unusable:
         unmatched = [one for one in unmatched if one not in unusable]
     return Attributes(said, tuple(unmatched), tuple(unusable))
 
 
-def _written(entry: Entry, render: Render, value: Any, time_ms: int, unusable: list[str]) -> Any:
-    try:
-        return render(value, time_ms)
-    except NoSingleValue:
-        unusable.append(entry.target)
-        return None
-    except UnusableValue as error:
-        raise UnusableValue(f"the value at {entry.place} {error}") from None
+def written(entry: Entry, value: Any, time_ms: int, *, is_pending: bool) -> Any:
+    """What the value at the entry's place becomes; None when that says nothing. Raises
+    `UnusableValue`, which names the place.
+    """
+    if entry.render is not None:
+        try:
+            value = entry.render(value, time_ms)
+        except NoSingleValue:
+            raise
+        except UnusableValue as error:
+            raise UnusableValue(f"the value at {entry.place} {error}") from None
+    if is_pending and not entry.is_fact and value is not None:
+        value = _not_yet(entry, value, time_ms)
+    return value
 
 
 def _not_yet(entry: Entry, written: Any, time_ms: int) -> Any:

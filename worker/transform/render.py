@@ -72,6 +72,11 @@ def finish_of(mapping: Mapping) -> Callable[[Any, bool, int], Any]:
     return finish
 
 
+def is_empty(value: Any) -> bool:
+    """Whether nothing is selected in it: "", and [] or {} of free data."""
+    return not value.strip(", \t\r\n") if isinstance(value, str) else value in ([], {})
+
+
 def _is_opening(step: str) -> bool:
     return step == "boolean" or step.startswith(CONTAINS)
 

@@ -22,6 +22,16 @@ class Sent(NamedTuple):
     time_ms: int = 0
 
 
+EMPTIED: Final = Sent(None, True)
+"""The person has taken a choice back, and its mapping says nothing of that: it is remembered like a
+refusal, and never sent."""
+
+
+def is_silent(value: Any) -> bool:
+    """Whether `value` is remembered and never sent."""
+    return value.__class__ is Sent and value.value is None
+
+
 def as_json(value: Any) -> Any:
     """What Adobe gets of it."""
     return value.value if isinstance(value, Sent) else value

@@ -62,6 +62,8 @@ def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for path, value in attributes.items():
         if value.__class__ is Sent:
+            if value.value is None:
+                continue  # emptied
             _place(record, path, value.value, person)
             if value.time_path is not None:
                 _place(record, value.time_path, iso_time(value.time_ms), person)

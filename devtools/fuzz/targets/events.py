@@ -26,6 +26,8 @@ from worker.ordering.newest import Stamp, fold
 from worker.ordering.users import UserKeys
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject
+from worker.transform.plan import plan_of
+from worker.transform.sources import render_source
 from worker.transform.xdm import build_payload, build_record, encode_message
 
 NOW_MS: Final = 1_800_000_000_000
@@ -74,6 +76,7 @@ _INTEGRATIONS: Final = tuple(
             mappings=[
                 {"id": "a.b", "value": _VALUES[0], "format": "consent-val"},
                 {"id": "a.c", "value": "metadata_tier"},
+                {"id": "a.d", "value": _VALUES[2], "empty": "none", "time_path": "a.t"},
             ],
         ),
     )
@@ -131,7 +134,7 @@ def _purpose(r: Random) -> dict[str, Any]:
     purpose: dict[str, Any] = {"id": pick(r, ("news", "loyalty_club")), "enabled": True}
     if r.random() < 0.4:
         purpose["enabled_li"] = pick(r, (True, False, None))
-        purpose["values"] = {"p1": {"value": pick(r, ("weekly", None))}}
+        purpose["values"] = {"p1": {"value": pick(r, ("weekly", None, "", ","))}}
         channels = [{"id": "sms", "enabled": False}]
         purpose["preferences"] = [{"id": "p1", "enabled": True, "channels": channels}]
         purpose["channels"] = channels
@@ -155,8 +158,16 @@ def check(body: bytes) -> None:
             read_record(envelope, NOW_MS)
     except UndecodableEvent as error:
         _check_told(error)
+    envelope = _USERS.without_person(envelope)
     for integration in _INTEGRATIONS:
         _check_decision(integration, envelope)
+
+
+def _check_sources(integration: Integration, decision: Deliver) -> None:
+    for path, source in (decision.sources or {}).items():
+        kept = orjson.loads(orjson.dumps(source))
+        again = render_source(plan_of(integration), path, kept, decision.event_time_ms)
+        assert again == decision.attributes[path], "it is written otherwise"
 
 
 def _check_decision(integration: Integration, envelope: Envelope) -> None:
@@ -169,6 +180,7 @@ def _check_decision(integration: Integration, envelope: Envelope) -> None:
     record = build_record(integration, decision.attributes, identity, decision.event_time_ms)
     message = orjson.loads(encode_message(integration, record))
     assert message == build_payload(integration, record), "Adobe reads something else"
+    _check_sources(integration, decision)
     _USERS.user_key(integration.id, identity.place, identity.value)
     _CONTACTS.remember(integration, identity, True)
     lookup_params(integration, identity)

@@ -17,7 +17,9 @@ KEYS = {
     "detail",
     "note",
     "identity",
+    "order",
     "attributes",
+    "emptied",
     "unmatched",
     "unusable",
     "mappings",
@@ -191,3 +193,78 @@ def test_every_option_of_a_mapping_is_shown_with_what_it_makes(cli: CommandLine)
     body = ran.document["request"]["body"]["body"]
     assert body["d"] == {"lena@northwind.example": {"val": "y"}}
     assert (ran.document["unusable"], body["t"]) == (["e"], at)
+
+
+TOPICS = "consents_purposes_news_values_topics_value"
+EMPTIED = {"purposes": [{"id": "news", "enabled": None, "values": {"topics": {"value": ""}}}]}
+
+
+def test_an_emptied_preference_is_shown_with_and_without_empty(cli: CommandLine) -> None:
+    silent = {"id": "a", "value": TOPICS}
+    said = {"id": "b", "value": TOPICS, "empty": "none"}
+    why = "nothing is selected any more, which is remembered; see empty"
+    path = str(cli.add("shop", mappings=[silent, said]))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event(consents=EMPTIED))
+    assert ran.document["outcome"] == "deliver"
+    assert (ran.document["attributes"], ran.document["emptied"]) == ({"b": "none"}, ["a"])
+    assert ran.document["mappings"] == [
+        silent | {"not_sent": why},
+        said | {"sent": "none", "is_refusal": True},
+    ]
+    assert "a" not in ran.document["request"]["body"]["body"]
+    path = str(cli.add("shop", mappings=[silent, {"id": "source", "constant": "didomi"}]))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event(consents=EMPTIED))
+    assert (ran.document["outcome"], ran.document["reason"]) == ("skip", "emptied")
+    assert ran.document["emptied"] == ["a"]
+    assert ran.document["request"] is None
+
+
+def _snapshot(**changes: Any) -> bytes:
+    entity = event_document(organization_user_id="lena@northwind.example", version=4)
+    entity |= {"updated_at": "2026-03-02T08:15:30.120Z", "id": "6D92078A-8246-4BA4"} | changes
+    return json.dumps({"type": "user.updated", "parameters": {"new_entity": entity}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "absent", "becomes"),
+    [
+        ("upsert", {"absent": False}, False),
+        ("xdm", {"absent": False}, False),
+        ("xdm", {}, "erased"),
+    ],
+)
+def test_of_a_snapshot_it_is_said_what_becomes_of_what_it_does_not_name(
+    cli: CommandLine, mode: str, absent: dict[str, Any], becomes: Any
+) -> None:
+    news = {"id": "_acme.news", "value": "consents_purposes_news_enabled"} | absent
+    other = {"id": "b", "value": "consents_purposes_b_enabled"} | absent
+    fact = {"id": "t", "value": "event_id"}
+    path = str(cli.add("shop", mappings=[news, other, fact], events="user", payload_mode=mode))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_snapshot())
+    assert ran.document["mappings"] == [
+        news | {"sent": True},
+        other | {"not_sent": "says nothing", "if_named_before": becomes},
+        fact | {"not_sent": "says nothing"},
+    ]
+    assert ran.document["order"]["tie_break"] == "version 4"
+    assert "6D92078A" not in ran.out
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_snapshot(consents={}))
+    assert ran.document["outcome"] == "deliver"
+    assert ran.document["note"].startswith("a snapshot without a mapped choice takes back")
+
+
+def test_metadata_that_is_not_named_any_more_stays(cli: CommandLine) -> None:
+    news = {"id": "n", "value": "consents_purposes_news_enabled", "absent": False}
+    tier = {"id": "t", "value": "metadata_tier"}
+    path = str(cli.add("shop", mappings=[news, tier], events="user"))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_snapshot())
+    assert ran.document["mappings"][1]["if_named_before"] == "not sent"
+
+
+def test_it_is_shown_how_an_event_is_ordered(cli: CommandLine) -> None:
+    path = str(cli.add("shop"))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event())
+    assert ran.document["order"] == {
+        "event_time": "2026-03-02T08:15:30.120Z",
+        "tie_break": "no updated_at, so any change of the event is newer",
+    }

@@ -64,6 +64,14 @@ def test_what_is_valid_and_perhaps_not_meant_is_a_warning(cli: CommandLine) -> N
     assert "gdrp" not in ran.err
 
 
+def test_a_preference_without_empty_is_a_warning(cli: CommandLine) -> None:
+    topics = {"id": "_acme.topics", "value": "consents_purposes_news_values_topics_value"}
+    cli.add("shop", mappings=[topics])
+    ran = cli.run("integrations", "validate")
+    assert ran.code == 0
+    assert ran.err.startswith("consent-worker: shop: warning: mappings.1: has no empty: when ")
+
+
 def test_the_schema_is_printed_for_editors(cli: CommandLine) -> None:
     ran = cli.run("integrations", "schema")
     assert ran.code == 0

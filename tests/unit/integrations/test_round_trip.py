@@ -54,8 +54,11 @@ OF_CHOICES = ["as-is", "boolean", "inverted", "consent-val", "y-n", "text", ["in
 OF_TEXTS = ["as-is", "boolean", "text", "list", "contains:a b", ["contains:x", "consent-val"]]
 
 
+SAID_INSTEAD = ["none", 7, False, ["x"]]
+
+
 @st.composite
-def mappings(draw: st.DrawFn) -> list[dict[str, Any]]:
+def mappings(draw: st.DrawFn, *, are_snapshots: bool) -> list[dict[str, Any]]:
     """Paths of one depth, so that none lies inside another."""
     names = draw(st.lists(NAMES.filter(lambda name: name != "val"), min_size=1, unique=True))
     entries: list[dict[str, Any]] = []
@@ -68,6 +71,13 @@ def mappings(draw: st.DrawFn) -> list[dict[str, Any]]:
             entry["constant"] = draw(st.sampled_from(["x", 7, 0.5, True]))
         if draw(st.booleans()):
             entry["time_path"] = f"_times.{name}"
+        steps = entry.get("format", "as-is")
+        instead = [{"val": "x"}] if "consent-val" in (steps, steps[-1]) else SAID_INSTEAD
+        if are_snapshots and (entry["value"].startswith("consents_") or draw(st.booleans())):
+            entry["absent"] = draw(st.sampled_from(instead))
+        is_choice = entry["value"].endswith("_enabled")
+        if not is_choice and "contains:" not in str(steps) and draw(st.booleans()):
+            entry["empty"] = draw(st.sampled_from(instead))
         entries.append(entry)
     return entries
 
@@ -113,7 +123,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                         ),
                     }
                 ),
-                "mappings": mappings(),
+                "mappings": mappings(are_snapshots=events == "user"),
                 "identities": st.fixed_dictionaries(dict.fromkeys(IDENTIFIERS, identity)),
             },
             {
@@ -210,7 +220,7 @@ def _shown(place: tuple[str | int, ...]) -> str:
 
 def _is_judged(place: tuple[str | int, ...]) -> bool:
     """Whether the loader has an opinion of what stands there, and does not send it as it is."""
-    return not {"constant", "pending"} & set(place)
+    return not {"constant", "pending", "empty", "absent"} & set(place)
 
 
 def _changed(

@@ -32,7 +32,7 @@ BEYOND_IT = (
         "secret",
     ),
     *("target", "identity", "time", "text as", "choice as", "step", "as it is", "constant"),
-    *("nothing to send", "confirmed", "variable"),
+    *("nothing to send", "confirmed", "variable", "taken back", "take a choice back", "emptied"),
 )
 """What only the loader can know: how parts fit together, what a text means, where it leads."""
 

@@ -276,7 +276,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "a snapshot to be confirmed",
-        _mappings({"pending": "p"}) | {"events": "user"},
+        _mappings({"pending": "p"}) | {"events": "user", "payload_mode": "xdm"},
         'mappings: pending has no meaning with events "user": a snapshot is confirmed',
     ),
     (
@@ -293,6 +293,69 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "an object for a constant text",
         _mappings({"id": "a.val", "constant": {"val": "y"}}),
         "mappings.1.constant: is an object, and the id ends in .val: write what val is, alone",
+    ),
+    (
+        "updates that can't take a choice back",
+        _mappings({"absent": False}, {"id": "b"}, {"id": "c", "value": TOPICS})
+        | {"events": "user"},
+        "mappings.2.absent: is required (also mapping 3) for events \"user\" with payload_mode "
+        '"upsert": a message updates what it names, so a choice that a newer snapshot does not '
+        "name any more (its events were deleted) would stay at Adobe for ever. Say what it "
+        'becomes, such as false or {"val": "u"}, or set payload_mode to "xdm"',
+    ),
+    (
+        "events that take a choice back",
+        _mappings({"absent": False}),
+        'mappings.1.absent: has no meaning with events "event", which say what was chosen and '
+        'never what was taken back: leave it out, or set events to "user"',
+    ),
+    (
+        "a fact that is taken back",
+        _mappings({"value": "created_at", "absent": "x"}),
+        "mappings.1.absent: has no meaning: this is of the event, and no choice to be taken back",
+    ),
+    (
+        "a constant that is taken back",
+        {"mappings": [{"id": "a", "constant": "x", "absent": "y"}]},
+        "mappings.1.absent: needs a value: a constant alone is no choice",
+    ),
+    (
+        "a constant that is emptied",
+        {"mappings": [{"id": "a", "constant": "x", "empty": "y"}]},
+        "mappings.1.empty: needs a value: a constant alone is no choice",
+    ),
+    (
+        "a choice that is emptied",
+        _mappings({"empty": "none"}),
+        "mappings.1.empty: has no meaning: only the values of a preference (…_value) and metadata "
+        "can be empty",
+    ),
+    (
+        "a value in what is emptied",
+        _mappings({"value": TOPICS, "format": "contains:shoes", "empty": "none"}),
+        "mappings.1.empty: has no meaning beside contains:shoes: an empty value contains nothing",
+    ),
+    (
+        "an empty word",
+        _mappings({"value": TOPICS, "empty": ""}),
+        "mappings.1.empty: must hold nothing that is null or empty: Adobe takes neither",
+    ),
+    (
+        "a text for an object that is emptied",
+        _mappings({"value": TOPICS, "format": ["boolean", "consent-val"], "empty": "n"}),
+        'mappings.1.empty: must be an object as consent-val writes one: {"val": "n"}',
+    ),
+    (
+        "a text for an object that is taken back",
+        _mappings({"format": "consent-val", "absent": "u"})
+        | {"events": "user", "payload_mode": "xdm"},
+        'mappings.1.absent: must be an object as consent-val writes one: {"val": "u"}',
+    ),
+    (
+        "an object for a text that is taken back",
+        _mappings({"id": "a.val", "format": "y-n", "absent": {"val": "u"}})
+        | {"events": "user", "payload_mode": "xdm"},
+        "mappings.1.absent: is an object, and the id ends in .val: write what val is, alone",
     ),
     # In our own words, not in those of a library
     ("null", _properties(dataset_id=None), "properties.dataset_id: must be a text in quotation "

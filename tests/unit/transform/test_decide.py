@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import NOW_MS, envelope, event_document, integration
 from worker.events import open_envelope
 from worker.integrations.model import Integration
-from worker.transform.decide import decide
+from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Decision, Deliver, Reject, Skip
 from worker.transform.xdm import build_payload, build_record, encode_message
 
@@ -109,7 +109,12 @@ def test_every_form_of_a_mapping_value(value: str, event: dict[str, Any], expect
         pytest.param({"regulation": "cpra"}, {}, Skip("regulation"), id="regulation"),
         pytest.param({"user": {"id": "device"}}, {}, Skip("guest"), id="guest"),
         pytest.param(_user(organization_user_id="  "), {}, Skip("guest"), id="blank user"),
-        pytest.param({}, {"events": "user"}, Skip("consent-event"), id="not a snapshot"),
+        pytest.param(
+            {},
+            {"events": "user", "payload_mode": "xdm"},
+            Skip("consent-event"),
+            id="not a snapshot",
+        ),
     ],
 )
 def test_what_is_normal_is_skipped(
@@ -152,7 +157,7 @@ def test_what_is_normal_is_skipped(
                 "no-identity",
                 id=f"an address with U+{ord(odd):04X}",
             )
-            for odd in "\x00\x1f\x7f\u0085\u00ad\u200b\u202e\u2060\ufeff"
+            for odd in "\x00\x1f\x7f\u0085\u00ad\u034f\u200b\u202e\u2060\u3164\ufe0f\ufeff"
         ),
     ],
 )
@@ -170,7 +175,7 @@ def test_kinds_by_event_source(kind: str) -> None:
     key = "new_entity" if kind.endswith("updated") else "entity"
     body = orjson.dumps({"type": kind, "parameters": {key: entity}})
     by_event = decide(integration(), open_envelope(body), NOW_MS)
-    by_user = decide(integration(events="user"), open_envelope(body), NOW_MS)
+    by_user = decide(integration(events="user", payload_mode="xdm"), open_envelope(body), NOW_MS)
     if kind == "event.deleted":
         assert (by_event, by_user) == (Skip("event-deleted"), Skip("consent-event"))
     else:
@@ -180,6 +185,22 @@ def test_kinds_by_event_source(kind: str) -> None:
             if kind == "user.deleted"
             else isinstance(by_user, Deliver)
         )
+
+
+@pytest.mark.parametrize("organization_id", [None, "northwind"])
+def test_a_deletion_as_didomi_s_page_shows_it_is_unwanted_and_not_wrong(
+    organization_id: str | None,
+) -> None:
+    """Its entity has `id` and `created_at` only."""
+    entity = {"id": "ev-1", "created_at": "2026-03-02T08:15:30Z"}
+    if organization_id is not None:
+        entity["organization_id"] = organization_id
+    opened = open_envelope(
+        orjson.dumps({"type": "event.deleted", "parameters": {"entity": entity}})
+    )
+    expected = Skip("event-deleted")
+    assert unowned_deletion(opened) == (None if organization_id else expected)
+    assert decide(integration(), opened, NOW_MS) == expected
 
 
 def test_the_first_usable_identifier_is_the_identity() -> None:

@@ -19,7 +19,7 @@ from worker.transform.decision import Decision, Deliver, Reject, Skip
 from worker.transform.mapping import attributes_of
 from worker.transform.plan import plan_of
 from worker.transform.render import UnusableValue
-from worker.transform.sent import Sent
+from worker.transform.sent import EMPTIED, Sent
 from worker.transform.xdm import build_record, nest
 
 LENA = "lena@northwind.example"
@@ -47,7 +47,12 @@ def _decide(*mappings: dict[str, Any], **event: Any) -> Decision:
 def test_a_row_of_the_docs(
     mapping: dict[str, Any], flat: dict[str, Any], record: dict[str, Any]
 ) -> None:
-    said = _attributes(flat, mapping, is_pending="pending" in mapping).said
+    plan = plan_of(
+        integration(mappings=[mapping], events="user" if "absent" in mapping else "event")
+    )
+    said = attributes_of(plan, flat, AT_MS, is_pending="pending" in mapping).said
+    if "absent" in mapping:
+        said = {**plan.absent_at(AT_MS), **said}
     assert nest(said, LENA) == record
 
 
@@ -139,8 +144,8 @@ def test_facts_of_the_event_make_no_message_by_themselves() -> None:
 
 
 @pytest.mark.parametrize("empty", ["", None])
-def test_an_emptied_preference_contains_nothing_and_says_nothing_else(empty: str | None) -> None:
-    """Null is no news."""
+def test_an_emptied_preference_contains_nothing(empty: str | None) -> None:
+    """Null is no news, and what says nothing is remembered."""
     decision = _decide(
         {"id": "news", "value": NEWS},
         {"id": "shoes", "value": TOPICS, "format": "contains:shoes"},
@@ -153,7 +158,8 @@ def test_an_emptied_preference_contains_nothing_and_says_nothing_else(empty: str
         },
     )
     assert isinstance(decision, Deliver)
-    shoes = {} if empty is None else {"shoes": False}
+    silent = dict.fromkeys(("as-is", "list", "text", "boolean"), EMPTIED)
+    shoes = {} if empty is None else {"shoes": False} | silent
     assert decision.attributes == {"news": True} | shoes
 
 
@@ -330,6 +336,7 @@ def test_a_snapshot_has_neither_an_event_s_id_nor_its_metadata() -> None:
     places = ["created_at", "event_id", "event_metadata_tier", "metadata_tier", "status"]
     target = integration(
         events="user",
+        payload_mode="xdm",
         mappings=[{"id": "news", "value": NEWS}, *({"id": one, "value": one} for one in places)],
     )
     body = json.dumps({"type": "user.updated", "parameters": {"new_entity": entity}}).encode()

@@ -20,8 +20,8 @@ def sent_values(mapping: Mapping) -> list[Any]:
     none of free data that is sent as it is.
     """
     values = _by_format(mapping) if mapping.constant is None else [mapping.constant]
-    if mapping.pending is not None:
-        values = [*values, mapping.pending]
+    instead = (mapping.pending, mapping.empty, mapping.absent)
+    values = [*values, *(one for one in instead if one is not None)]
     name = mapping.time_name
     if name is None:
         return values

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.delivery.courier import Busy, Courier, Crashed, Result
+from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.result import Busy, Crashed, Result
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable

@@ -1,0 +1,92 @@
+"""The id of a snapshot is a Didomi user's, in apps the advertising id: nobody is told of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.unit.delivery.parts import Store
+from tests.unit.delivery.pipeline_parts import Adobe, Worker
+from tests.unit.delivery.virtual_time import after, in_virtual_time
+from tests.unit.examples import integration
+from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.delivery.outcome import Outcome
+
+ADVERTISING_ID = "6D92078A-8246-4BA4-AE5B-76104861E7DC"
+SHOP = integration(
+    events="user",
+    limits={"profile_gap_seconds": 0},
+    mappings=[{"id": "_acme.news", "value": "consents_purposes_news_enabled", "absent": False}],
+)
+DIGEST = re.compile("[0-9a-f]{32}")
+
+
+class Teller(Worker):
+    """Also knows by which ids it told."""
+
+    def __init__(self, adobe: Adobe, store: Store) -> None:
+        super().__init__(adobe, store, shop=SHOP)
+        self.ids: list[str] = []
+
+    def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
+        super().outcome(integration_id, outcome, seconds, event_id)
+        self.ids.append(event_id)
+
+    def delivered(self, integration_id: str, accepted: Any) -> None:
+        super().delivered(integration_id, accepted)
+        self.ids += [delivery.choice.event_id for delivery, _ in accepted]
+
+
+def body(kind: str = "user.updated", **changes: Any) -> bytes:
+    entity = {
+        "id": ADVERTISING_ID,
+        "organization_id": "northwind",
+        "organization_user_id": "lena@northwind.example",
+        "version": 4,
+        "updated_at": "2026-03-02T08:15:30.120Z",
+        "consents": {"purposes": [{"id": "news", "enabled": True}]},
+    } | changes
+    key = "new_entity" if kind == "user.updated" else "entity"
+    return orjson.dumps({"type": kind, "parameters": {key: entity}})
+
+
+@pytest.mark.parametrize(
+    ("sent", "reply", "told"),
+    [
+        (body(), Accepted("x"), "delivered"),
+        (body(), Retryable("timeout", "no answer"), "retried"),
+        (body(), Permanent("adobe-rejected", "HTTP 400", 400, fault="message"), "dead"),
+        (body(organization_user_id="crm-77"), Accepted("x"), "dead"),
+        (body(organization_user_id=""), Accepted("x"), "guest"),
+        (body(consents=7), Accepted("x"), "dead"),
+        (body("user.deleted"), Accepted("x"), "user-deleted"),
+        (body("user.deleted", organization_id=None), Accepted("x"), "user-deleted"),
+    ],
+)
+@in_virtual_time
+async def test_each_outcome_is_told_by_a_digest(sent: bytes, reply: Any, told: str) -> None:
+    adobe, store = Adobe(), Store()
+    adobe.reply = reply
+    worker = Teller(adobe, store)
+    await worker.take(sent)
+    await after(1)
+    assert worker.told == [told]
+    assert all(DIGEST.fullmatch(one) for one in worker.ids)
+    assert len(worker.ids) == 1
+    headers = [one.headers for one in worker.hand.session.published]
+    assert ADVERTISING_ID not in repr((headers, store.settlements, worker.ids))
+
+
+@in_virtual_time
+async def test_one_that_comes_twice_is_known_by_its_digest() -> None:
+    adobe, store = Adobe(), Store()
+    first, second = Teller(adobe, store), Teller(adobe, store)
+    await first.take(body())
+    await second.take(body())
+    assert (first.told, second.told) == (["delivered"], ["duplicate"])
+    assert first.ids == second.ids
+    (settlement, *_) = store.settlements
+    assert [one.event_id for one in settlement.written.values()] == first.ids
