@@ -25,10 +25,9 @@ from worker.delivery.parcel import NOTHING_KNOWN, Parcel, when
 from worker.delivery.result import Busy, Crashed, Erased, Result
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
-from worker.ordering.known import NEWEST_SENT
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
-from worker.ordering.store import ERASED, UNCLEAR, Contended, Granted, Settlement
+from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
 from worker.transform.decision import Identity
 
@@ -102,9 +101,7 @@ class Courier:
         for parcel in wanted:
             if len(parcel.deliveries) > 1 and _is_messages_fault(parcel.reply):
                 await self._take_apart(integration, parcel, slots, deadline)
-        await self._settle(
-            integration, [one.settlement(self._unclear_ms, self._seals) for one in parcels]
-        )
+        await self._settle(integration, parcels)
         for parcel in parcels:
             results.extend(parcel.results())
         return results
@@ -116,16 +113,15 @@ class Courier:
         said = self._seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
         return Parcel(integration, group, user, granted.lease, Known(stamps, said))
 
-    async def _settle(self, integration: Integration, settlements: list[Settlement]) -> None:
+    async def _settle(self, integration: Integration, parcels: list[Parcel]) -> None:
         """Give the users back, each with a gap."""
         after_success, after_failure = gaps_of(integration, self._attempt_seconds)
-        if after_success == after_failure:
-            await self._gate.settle(integration.id, settlements, after_success)
-            return
         accepted: list[Settlement] = []
         rest: list[Settlement] = []
-        for one in settlements:
-            (accepted if one.written.keys() - {UNCLEAR, NEWEST_SENT} else rest).append(one)
+        for one in parcels:
+            is_accepted = after_success == after_failure or one.accepted().stamps
+            settlement = one.settlement(self._unclear_ms, self._seals)
+            (accepted if is_accepted else rest).append(settlement)
         await self._gate.settle(integration.id, accepted, after_success)
         await self._gate.settle(integration.id, rest, after_failure)
 

@@ -28,6 +28,7 @@ from worker.ordering.newest import Stamp, Verdict, fold
 from worker.ordering.snapshots import Known, fold_known
 from worker.ordering.store import UNCLEAR, Settlement
 from worker.ordering.unclear import mark_of
+from worker.ordering.users import is_rotating
 from worker.ordering.values import Seals
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
@@ -175,9 +176,14 @@ class Parcel:
 
     def settlement(self, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the lease."""
-        stamps, said = self.accepted()
+        accepted = self.accepted()
+        stamps, said = accepted
         texts = None
         if lasts := keeps_more(self.integration):
+            if is_rotating(self.user):  # what is known is sealed anew, for when that is over
+                known = {path: self.known.stamps[path] for path in self.known.said}
+                stamps = {**known, **stamps}
+                said = {**self.known.said, **said}
             texts = seals.texts(self.user, stamps, said)
         if unclear := self.unclear():
             mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))

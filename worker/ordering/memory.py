@@ -201,10 +201,10 @@ class MemoryStore:
             known = stamps.get(path)
             if known is None or stamp > known:
                 stamps[path] = stamp
-                if given_texts is not None:
-                    texts.pop(path, None)
-                    if path in given_texts:
-                        texts[path] = given_texts[path]
+            if given_texts is not None and stamps[path] == stamp:
+                texts.pop(path, None)
+                if path in given_texts:
+                    texts[path] = given_texts[path]
         if given_texts is not None:
             user.texts = texts
         user.paths = self._shared_paths(tuple(stamps))

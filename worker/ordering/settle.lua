@@ -6,7 +6,7 @@
 --       its path and the stamp; and its text, empty for none, if there are texts. Flags: 1 if anything
 --       was sent, 2 if nothing of the user expires, 4 if there are texts.
 --
--- The text beside a stamp is at '=PATH'. It is written with its stamp, and by no other way.
+-- The text beside a stamp is at '=PATH'. It is written when its stamp is, or stands already.
 --
 -- The stamp of a mark (path '?', see worker/ordering/unclear.py) comes with the ms for which it holds,
 -- and is stored with the time at which it is over.
@@ -121,9 +121,10 @@ local function write_some(key, first, count, width)
     if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
       newer[#newer + 1] = stamp
-      if width == 3 then
-        add_text(newer, key, path, ARGV[at_stamp + 1])
-      end
+      known[i] = stamp
+    end
+    if width == 3 and known[i] == stamp then
+      add_text(newer, key, path, ARGV[at_stamp + 1])
     end
   end
   if #newer > 0 then

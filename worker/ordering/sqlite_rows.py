@@ -105,7 +105,7 @@ class _State:
     def add(self, path: str, stamp: Stamp | None, text: str | None, *, keeps_text: bool) -> None:
         """Keep the newer of two stamps, with its text; `keeps_text`: with the text of before."""
         known = self.stamps.get(path)
-        if stamp is None or (known is not None and stamp <= known):
+        if stamp is None or (known is not None and stamp < known):
             return
         self.stamps[path] = stamp
         if keeps_text:
@@ -119,7 +119,7 @@ class _State:
             if not path.startswith(_TEXT):
                 stamp, text = decoded(row.stamps.get(path)), row.stamps.get(f"{_TEXT}{path}")
                 said = text if isinstance(text, str) else None
-                self.add(path, stamp, said, keeps_text=False)
+                self.add(path, stamp, said, keeps_text=stamp == self.stamps.get(path))
 
     def as_fields(self) -> dict[str, str]:
         stamps = {path: stamp.encode() for path, stamp in self.stamps.items()}

@@ -80,9 +80,9 @@ class Settlement(NamedTuple):
     """The end of a lease: `written`, the stamps of what Adobe accepted; `sent`, whether anything
     was sent at all, accepted or not.
 
-    `texts` are those beside the stamps, each written exactly when its stamp is: a stamp without one
-    takes away what was there. None leaves all texts as they are. `lasts`: nothing of the user
-    expires from now on, or only with the store.
+    `texts` are those beside the stamps, each written exactly when its stamp is, or stands already:
+    a stamp without one takes away what was there. None leaves all texts as they are. `lasts`:
+    nothing of the user expires from now on.
     """
 
     user: str

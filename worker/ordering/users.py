@@ -87,6 +87,11 @@ def both_digests(user: str) -> tuple[str, str]:
     return digest, other
 
 
+def is_rotating(user: str) -> bool:
+    """Whether a user is called by two digests."""
+    return "~" in user
+
+
 def _keyed(secret: bytes, purpose: bytes = b"consent-user") -> hashlib.blake2b:
     # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
     key = hashlib.blake2b(secret).digest() if secret else b""

@@ -215,9 +215,9 @@ class Stores(RuleBasedStateMachine):
             for path, stamp in written.items():
                 if path not in user.stamps or stamp > user.stamps[path]:
                     user.stamps[path] = stamp
-                    if texts is not None:
-                        user.texts.pop(path, None)
-                        user.texts |= {path: texts[path]} if path in texts else {}
+                if texts is not None and stamp == user.stamps[path]:
+                    user.texts.pop(path, None)
+                    user.texts |= {path: texts[path]} if path in texts else {}
             kept_for = LASTING_SECONDS if lasts else RETENTION
             user.expires_at = max(user.expires_at, self.now + kept_for)
         is_anothers = user.busy_until > self.now and user.lease not in (None, number)
