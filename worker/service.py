@@ -26,6 +26,7 @@ from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
+from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
@@ -76,6 +77,15 @@ def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
         secret_directories=settings.secret_directories,
         grace_seconds=settings.integration_grace_seconds,
         unknown_organization=settings.unknown_organization,
+        surroundings=surroundings(settings),
+    )
+
+
+def surroundings(settings: WorkerSettings) -> Surroundings:
+    """What is around a worker that may be needed by an integration."""
+    return Surroundings(
+        has_lasting_state=settings.state_kind != "memory",
+        has_secret=bool(settings.ordering_secret.get_secret_value()),
     )
 
 

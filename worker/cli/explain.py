@@ -17,7 +17,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
-from worker.service import build_registry, endpoint_policy, secret_source
+from worker.service import build_registry, endpoint_policy, secret_source, surroundings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
 from worker.transform.order import tie_break
@@ -194,7 +194,10 @@ def _find(integration_id: str, config: str) -> Integration:
     if config:
         try:
             return load_integration(
-                Path(config), secret_source(settings), endpoint_policy(settings).problem
+                Path(config),
+                secret_source(settings),
+                endpoint_policy(settings).problem,
+                surroundings(settings),
             )
         except InvalidIntegration as problem:
             raise InvalidIntegrations([problem]) from None
