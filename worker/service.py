@@ -21,12 +21,13 @@ from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.broker.topology import build_topology
 from worker.delivery.gate import StoreGate
 from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
-from worker.integrations.completion import Surroundings
+from worker.integrations.completion import DEVICES, Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
@@ -115,6 +116,7 @@ class Service:
         self._broker: Broker | None = None
         self._gate: StoreGate | None = None
         self._set_up: SetUpWatch | None = None
+        self._inlets = KnownInlets()
         self._pipeline: Pipeline | None = None
         self._stopping = False
         self._may_begin = asyncio.Event()
@@ -158,6 +160,11 @@ class Service:
                 f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
                 "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
             )
+        notes += [
+            f"integration {one.id}: {DEVICES}"
+            for one in self._sent_by()
+            if one.replaces_record and one.events == "user" and one.enabled
+        ]
         store = self._gate.store if self._gate is not None else None
         if isinstance(store, LastingStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
@@ -170,6 +177,15 @@ class Service:
                 "by the replies of Adobe"
             )
         return notes
+
+    def _sent_by(self) -> list[Integration]:
+        """The integrations with the mode that is known of their inlets; none where it can't do
+        harm that the state does not last.
+        """
+        if self._settings.state_kind != "memory":
+            return []
+        found = {one.configured.id: one.in_force for one in self._inlets.cases}
+        return [found.get(one.id, one) for one in self._registry.integrations]
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
@@ -200,6 +216,7 @@ class Service:
             gate = self._gate = StoreGate(store)
             await self._check_secret(gate)
             inlets = InletQuestions(partial(ask_kind, client), store.inlets)
+            self._inlets = inlets.known
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,
                 sender=client,

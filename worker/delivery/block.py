@@ -19,6 +19,7 @@ SETUP_ERRORS: Final = frozenset(
         "inlet-mismatch",
         "lookup-refused",
         "lookup-rejected",
+        "state-lost",
         "token-refused",
     }
 )

@@ -83,7 +83,7 @@ from worker.ordering.users import UserKeys
 from worker.ordering.values import Seals
 from worker.redaction import shown_name
 from worker.transform.decide import decide, unowned_deletion
-from worker.transform.decision import Early, Reject, Skip, SkipReason
+from worker.transform.decision import Deliver, Early, Reject, Skip, SkipReason
 
 log = structlog.get_logger(__name__)
 
@@ -608,6 +608,7 @@ class Pipeline:
 
     def _adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""
+        is_other_form = lane.integration.payload_mode != integration.payload_mode
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
         if integration.paused:
@@ -619,6 +620,9 @@ class Pipeline:
                     "paused",
                     delivery.choice.event_id,
                 )
+        elif is_other_form:  # what waits was decided for the form of before
+            for delivery in lane.clear():
+                self._wait_for_form(delivery)
 
     def _park_untried(
         self,
@@ -721,11 +725,25 @@ class Pipeline:
             case "block":
                 self._block(lane, delivery, reply)
             case "wait":
-                state = delivery.state
-                parked = Parked(asking_seconds(state.parks), "unknown-inlet")
-                self._hand_on(delivery, parked)
+                self._wait_for_form(delivery)
             case Integration() as whole:
-                self._trials.begin(whole, delivery)
+                self._try_whole(delivery, whole)
+
+    def _wait_for_form(self, delivery: Delivery) -> None:
+        """It comes back in a moment, and is decided anew."""
+        delay = asking_seconds(delivery.state.parks)
+        self._hand_on(delivery, Parked(delay, "unknown-inlet"))
+
+    def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
+        """Decided anew, since a whole record needs more of an event."""
+        message, state = delivery.message, delivery.state
+        choice = decide(whole, open_envelope(message.body), self._now_ms())
+        if isinstance(choice, Deliver):
+            choice = self._users.without_didomi_user(whole.id, choice)
+            anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_alone)
+            self._trials.begin(whole, anew)
+        else:
+            self._end_trial(whole, delivery, None)
 
     def _end_trial(self, whole: Integration, delivery: Delivery, result: Result | None) -> None:
         """An event has been tried in the other form, or could not be."""
@@ -734,7 +752,7 @@ class Pipeline:
         if refused_twice is not None:
             self._block(lane, delivery, refused_twice)
         elif result is None:
-            self._hand_on(delivery, Parked(asking_seconds(delivery.state.parks), "unknown-inlet"))
+            self._wait_for_form(delivery)
         else:
             self._conclude(lane, [(delivery, result)])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from worker.adobe.replies import Reply
 from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.courier import Sender
 from worker.delivery.inlets.known import KnownInlets, Replies
 from worker.integrations.model import Integration
+from worker.transform.decision import Identity
 
 
 class ListeningSender:
@@ -19,6 +22,12 @@ class ListeningSender:
         self._sender = sender
         self._inlets = inlets
         self.look_up = sender.look_up
+
+    async def look_up_record(
+        self, integration: Integration, identity: Identity, paths: Sequence[str]
+    ) -> Mapping[str, Any] | Reply:
+        """What Adobe has of a person."""
+        return await self._sender.look_up_record(integration, identity, paths)
 
     async def send(self, integration: Integration, messages: Sequence[OutgoingMessage]) -> Replies:
         """Send `messages` in one request."""
