@@ -16,8 +16,8 @@ from worker.stores import lasting_store
 
 ERASES: Final = (
     "its inlet is XDM-compatible and dataset_starts_empty is true, so once the loss is accepted "
-    "each message replaces the record of a person whom the state does not know any more, and erases "
-    "what that person chose before and does not say again"
+    "each message replaces the record of a person whom the state does not know any more, and "
+    "erases what that person chose before and does not say again"
 )
 UNTOLD: Final = (
     "which integrations would erase choices can't be told, since CONSENT_WORKER_INTEGRATIONS can't "
