@@ -1,4 +1,4 @@
-"""Single choices at an XDM-compatible inlet: each record is whole, and nothing is erased unasked."""
+"""Single choices at an XDM-compatible inlet: records are whole, and nothing is erased unasked."""
 
 from __future__ import annotations
 
@@ -98,14 +98,18 @@ async def test_who_is_unknown_is_looked_up_first_and_keeps_what_was_there(stack:
     assert await stack.depth("dead-letters") == 0
 
 
+def _remove_state(directory: Path) -> None:
+    for one in directory.glob("state.sqlite*"):
+        one.unlink()
+
+
 async def _lose_state(stack: Stack, tmp_path: Path) -> None:
     """The file is gone, and an event that comes back tells of the state before."""
     fault = stack.sandbox.state.faults.inject(target="collection", kind="status", status=503)
     await stack.publish([choice(EMIL, "newsletter")])
     await wait_until(lambda: told(stack, "delivery.retried") != [], "a retry in the delay")
     await kill(stack)
-    for one in tmp_path.glob("state.sqlite*"):
-        one.unlink()
+    _remove_state(tmp_path)
     stack.sandbox.state.faults.clear(fault.id)
     await start(stack)
     await wait_until(lambda: told(stack, "ordering.state_lost") != [], "the alarm", 60)
