@@ -206,6 +206,7 @@ def _integration(arena: Arena, name: str) -> dict[str, Any]:
         },
         "mappings": MAPPINGS,
         "upsert_mode": True,
+        "payload_mode": "upsert",
     }
 
 

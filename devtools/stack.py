@@ -100,6 +100,7 @@ class Stack:
                 {"id": "_acme.newsletter", "value": "consents_purposes_newsletter_enabled"}
             ],
             "upsert_mode": True,
+            "payload_mode": "upsert",
         } | changes
         path = self.integrations / f"{integration_id}.json"
         path.write_text(json.dumps(document))

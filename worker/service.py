@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 
 import aiohttp
 import structlog
 
+from worker.adobe.check.kind import ask_kind
 from worker.adobe.check.watch import SetUpWatch
 from worker.adobe.client import AdobeClient
 from worker.adobe.clock import ClockOffset
@@ -18,11 +20,14 @@ from worker.broker.connection import Broker
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.broker.topology import build_topology
 from worker.delivery.gate import StoreGate
+from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
+from worker.integrations.completion import DEVICES, Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
@@ -73,6 +78,15 @@ def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
         secret_directories=settings.secret_directories,
         grace_seconds=settings.integration_grace_seconds,
         unknown_organization=settings.unknown_organization,
+        surroundings=surroundings(settings),
+    )
+
+
+def surroundings(settings: WorkerSettings) -> Surroundings:
+    """What is around a worker that may be needed by an integration."""
+    return Surroundings(
+        has_lasting_state=settings.state_kind != "memory",
+        has_secret=bool(settings.ordering_secret.get_secret_value()),
     )
 
 
@@ -102,6 +116,7 @@ class Service:
         self._broker: Broker | None = None
         self._gate: StoreGate | None = None
         self._set_up: SetUpWatch | None = None
+        self._inlets = KnownInlets()
         self._pipeline: Pipeline | None = None
         self._stopping = False
         self._may_begin = asyncio.Event()
@@ -145,6 +160,11 @@ class Service:
                 f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
                 "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
             )
+        notes += [
+            f"integration {one.id}: {DEVICES}"
+            for one in self._sent_by()
+            if one.replaces_record and one.events == "user" and one.enabled
+        ]
         store = self._gate.store if self._gate is not None else None
         if isinstance(store, LastingStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
@@ -157,6 +177,15 @@ class Service:
                 "by the replies of Adobe"
             )
         return notes
+
+    def _sent_by(self) -> list[Integration]:
+        """The integrations with the mode that is known of their inlets; none where it can't do
+        harm that the state does not last.
+        """
+        if self._settings.state_kind != "memory":
+            return []
+        found = {one.configured.id: one.in_force for one in self._inlets.cases}
+        return [found.get(one.id, one) for one in self._registry.integrations]
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
@@ -186,6 +215,8 @@ class Service:
             client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
             await self._check_secret(gate)
+            inlets = InletQuestions(partial(ask_kind, client), store.inlets)
+            self._inlets = inlets.known
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,
                 sender=client,
@@ -205,6 +236,7 @@ class Service:
                     settings.unclear_seconds,
                 ),
                 observer=OutcomeLog(self._metrics, self._registry.knows),
+                inlets=inlets.known,
             )
             self._broker = Broker(settings, self._topology, pipeline)
             self._stop_on_signals(self._broker)
@@ -215,16 +247,19 @@ class Service:
                 self._registry.watch(settings.reload_seconds, self._integrations_changed)
             )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
+            doubting = asyncio.create_task(inlets.run())
             checking = self._check_set_up(client)
             remembering: asyncio.Task[None] | None = None
             try:
-                await self._recall(store, gate)
+                await self._recall(store, gate, inlets)
                 remembering = asyncio.create_task(self._remember_integrations(store))
                 await self._first_integration()
                 await self._broker.run()
             finally:
                 watching.cancel()
                 asking.cancel()
+                doubting.cancel()
+                await inlets.stop()
                 if checking is not None:
                     checking.cancel()
                 if remembering is not None:
@@ -249,13 +284,14 @@ class Service:
             except StoreUnavailable as problem:
                 gate.close(problem)
 
-    async def _recall(self, store: NewestStore, gate: StoreGate) -> None:
+    async def _recall(self, store: NewestStore, gate: StoreGate, inlets: InletQuestions) -> None:
         """Learn which integrations were in force lately, before any event is handled: one whose
-        file is gone would else be passed over.
+        file is gone would else be passed over. And what is known of their inlets.
         """
         while not self._stopping:
             try:
                 self._registry.remember(await store.remembered_integrations())
+                await inlets.recall([one.id for one in self._registry.integrations])
             except StoreUnavailable as problem:
                 gate.close(problem)
                 await asyncio.sleep(RECALL_SECONDS)

@@ -14,7 +14,8 @@ NOW_MS = 1_800_000_000_000
 
 
 def integration(**changes: Any) -> Integration:
-    return Integration.model_validate(integration_document(**changes))
+    """Of a raw inlet, unless the changes say otherwise."""
+    return Integration.model_validate(integration_document(**{"payload_mode": "upsert"} | changes))
 
 
 def event_document(**changes: Any) -> dict[str, Any]:

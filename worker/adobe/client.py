@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -18,6 +18,7 @@ from worker.adobe.http import (
     exchange,
 )
 from worker.adobe.profiles import LOOK_UP_PATH, KnownContacts, lookup_params, platform_headers
+from worker.adobe.records import MOST_BYTES, record_params, values_in
 from worker.adobe.replies import (
     Accepted,
     NoProfile,
@@ -40,6 +41,9 @@ from worker.transform.decision import Identity
 from worker.transform.xdm import encode_message
 
 _REFUSALS = (401, 403)
+_WITHOUT_LOOK_UP: Final = (
+    "set dataset_starts_empty to true, if nobody else writes to the dataset and nobody did before"
+)
 _Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
 
 
@@ -94,6 +98,26 @@ class AdobeClient:
             return error.reply
         except ExchangeFailed as error:
             return Retryable(error.error, error.detail)
+
+    async def look_up_record(
+        self, integration: Integration, identity: Identity, paths: Sequence[str]
+    ) -> Mapping[str, Any] | Reply:
+        """What Adobe has of a person at `paths`, nothing for somebody unknown; else what to do
+        instead of sending.
+        """
+        params = record_params(integration, identity, paths)
+        try:
+            reply = await self._ask_for_contact(integration, params, MOST_BYTES)
+        except TokenUnavailable as error:
+            return error.reply
+        except ExchangeFailed as error:
+            return Retryable(error.error, error.detail)
+        result = classify_lookup(
+            reply.status, reply.headers, reply.body, self._key, instead=_WITHOUT_LOOK_UP
+        )
+        if isinstance(result, NoProfile):
+            return {}
+        return values_in(reply.body, identity, paths) if result is None else result
 
     async def look_up_anew(self, integration: Integration, identity: Identity) -> Reply | None:
         """The same without what is remembered, and without another token for a refused one."""
@@ -161,20 +185,27 @@ class AdobeClient:
         if known is not None:
             return None if known else NoProfile()
 
+        params = lookup_params(integration, identity)
+        reply = await self._ask_for_contact(integration, params, MAX_BODY_BYTES)
+        result = classify_lookup(reply.status, reply.headers, reply.body, self._key)
+        if result is None or isinstance(result, NoProfile):
+            self._contacts.remember(integration, identity, result is None)
+        return result
+
+    async def _ask_for_contact(
+        self, integration: Integration, params: Mapping[str, str], max_body_bytes: int
+    ) -> RawReply:
         async def ask(token: AccessToken | None) -> RawReply:
             return await exchange(
                 self._session,
                 "GET",
                 self._platform_url + LOOK_UP_PATH,
-                params=lookup_params(integration, identity),
+                params=params,
                 headers=platform_headers(integration, token.value if token else ""),
+                max_body_bytes=max_body_bytes,
             )
 
-        reply = await self._authorized(self._tokens.source(integration.authentication), ask)
-        result = classify_lookup(reply.status, reply.headers, reply.body, self._key)
-        if result is None or isinstance(result, NoProfile):
-            self._contacts.remember(integration, identity, result is None)
-        return result
+        return await self._authorized(self._tokens.source(integration.authentication), ask)
 
     async def _send(
         self,

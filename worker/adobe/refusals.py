@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-Fault = Literal["message", "set-up", "ambiguous"]
-"""`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up."""
+Fault = Literal["message", "set-up", "ambiguous", "form"]
+"""`ambiguous`: Adobe says the same of a wrong message and of a wrong set-up. `form`: the same,
+and a message in the form that the other kind of inlet takes is one of the causes."""
 
 _TEXT_CHARACTERS: Final = 4000
 _TEXTS: Final[tuple[tuple[str, Fault], ...]] = (
@@ -29,7 +30,7 @@ _TEXTS: Final[tuple[tuple[str, Fault], ...]] = (
     ("invalid flow", "ambiguous"),
     ("inlet not found", "ambiguous"),
     # Of a message without a body and of a dataflow of the other kind alike.
-    ("unknown xdm format", "ambiguous"),
+    ("unknown xdm format", "form"),
     ("the 'header' field is mandatory", "ambiguous"),
 )
 

@@ -35,8 +35,10 @@ ErrorCode = Literal[
     "adobe-unreadable",
     "connection-failed",
     "endpoint-not-allowed",
+    "inlet-mismatch",
     "lookup-refused",
     "lookup-rejected",
+    "state-lost",
     "timeout",
     "token-refused",
     "token-unavailable",
@@ -149,7 +151,12 @@ def classify_many(
 
 
 def classify_lookup(
-    status: int, headers: Mapping[str, str], body: bytes, key: bytes = b""
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    key: bytes = b"",
+    *,
+    instead: str = "set upsert_mode to true",
 ) -> Reply | None:
     """The reply of the profile look-up; None means that the contact exists.
 
@@ -164,7 +171,7 @@ def classify_lookup(
         return Retryable(
             "lookup-refused",
             "the profile look-up was refused (it is licensed with Real-Time CDP Ultimate, and the "
-            "credential needs a role for it); grant it or set upsert_mode to true. "
+            f"credential needs a role for it); grant it or {instead}. "
             + shown_words(status, document, key),
             status,
             _retry_after(headers, document),

@@ -12,7 +12,8 @@ from typing import Any, Final
 import typer
 
 from worker.adobe.check.integration import check_integration
-from worker.adobe.check.lines import WORDS, Line, Verdict, worst
+from worker.adobe.check.kind import ask_kind
+from worker.adobe.check.lines import WORDS, Line, Verdict, unclear, worst, wrong
 from worker.adobe.check.probe import send_probe
 from worker.adobe.check.watch import AT_ONCE
 from worker.adobe.client import AdobeClient
@@ -21,7 +22,8 @@ from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
 from worker.cli.shared import complain, print_json, say
 from worker.cli.terminal import shown
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, WrittenMode
+from worker.integrations.modes import UnfitMode, in_mode
 from worker.service import build_client, endpoint_policy
 from worker.settings import WorkerSettings
 
@@ -74,11 +76,26 @@ async def _run(
                 async for integration, lines in _in_order(client, wanted, stop):
                     advance()
                     if identity is not None and worst(lines) != "wrong":
-                        lines.append(await send_probe(client, integration, identity))
+                        lines.append(await _send_test(client, integration, identity))
                     done.append((integration, lines))
             _print(done, as_json=as_json)
             stop.check(f"{len(done)} of {len(wanted)} integrations are checked")
     return worst([line for _, lines in done for line in lines])
+
+
+async def _send_test(client: AdobeClient, integration: Integration, identity: str) -> Line:
+    """In the form that the inlet takes; with `payload_mode` auto as Adobe tells it."""
+    if integration.payload_mode == "auto":
+        kind = await ask_kind(client, integration)
+        if not isinstance(kind, str):
+            text = "not sent: Adobe does not tell of which kind the inlet is; set payload_mode"
+            return unclear("test-record", f"{text}; {kind.detail}")
+        mode: WrittenMode = "xdm" if kind == "xdm" else "upsert"
+        try:
+            integration = in_mode(integration, mode)
+        except UnfitMode as unfit:
+            return wrong("test-record", f"not sent: {unfit}")
+    return await send_probe(client, integration, identity)
 
 
 async def _in_order(

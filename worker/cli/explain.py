@@ -17,7 +17,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
-from worker.service import build_registry, endpoint_policy, secret_source
+from worker.service import build_registry, endpoint_policy, secret_source, surroundings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
 from worker.transform.order import tie_break
@@ -45,6 +45,12 @@ SNAPSHOT_NOTE = (
     "said; if none has, nothing is sent"
 )
 PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
+
+
+AUTO_NOTE = (
+    "payload_mode is auto: this is the form that a raw inlet takes; of which kind it is, Adobe is "
+    "asked at the first event, and `consent-worker integrations check` tells"
+)
 
 
 def explain(
@@ -112,6 +118,8 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
 def _notes(integration: Integration, decision: Deliver) -> Iterator[str]:
     if integration.paused:
         yield PAUSED_NOTE
+    if integration.payload_mode == "auto":
+        yield AUTO_NOTE
     if decision.attributes.keys() <= decision.companions:
         yield SNAPSHOT_NOTE
     if integration.needs_lookup:
@@ -187,7 +195,10 @@ def _find(integration_id: str, config: str) -> Integration:
     if config:
         try:
             return load_integration(
-                Path(config), secret_source(settings), endpoint_policy(settings).problem
+                Path(config),
+                secret_source(settings),
+                endpoint_policy(settings).problem,
+                surroundings(settings),
             )
         except InvalidIntegration as problem:
             raise InvalidIntegrations([problem]) from None

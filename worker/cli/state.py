@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from worker.cli.shared import BrokerAway, command_settings, print_json, say
+from worker.cli.erasing import HOW_TO_GO_ON, erasing_integrations
+from worker.cli.shared import BrokerAway, command_settings, complain, print_json, say
 from worker.delivery.epochs import shown_time
 from worker.ordering.epoch import Epochs, LastingEpochs
 from worker.ordering.store import StoreUnavailable
@@ -46,9 +47,26 @@ def show(as_json: JsonOption = False) -> None:
 
 
 @app.command("accept")
-def accept(as_json: JsonOption = False) -> None:
+def accept(
+    as_json: JsonOption = False,
+    may_erase: Annotated[
+        bool,
+        typer.Option(
+            "--may-erase",
+            help="Also where integrations complete whole records by the state, and go on without "
+            "what it has lost.",
+        ),
+    ] = False,
+) -> None:
     """Say what was lost and what follows, and end the alarm of the whole fleet."""
     settings = command_settings()
+    erasing = asyncio.run(erasing_integrations(settings))
+    if erasing:
+        for one in erasing:
+            complain(f"consent-worker: {one}")
+        if not may_erase:
+            complain(f"consent-worker: nothing is accepted; {HOW_TO_GO_ON}")
+            raise typer.Exit(1)
     epochs = asyncio.run(_accept(settings)) or _unused(settings)
     accepted = [one.epoch for one in epochs.open_losses]
     if as_json:

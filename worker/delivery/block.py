@@ -16,8 +16,10 @@ SETUP_ERRORS: Final = frozenset(
     {
         "adobe-refused",
         "endpoint-not-allowed",
+        "inlet-mismatch",
         "lookup-refused",
         "lookup-rejected",
+        "state-lost",
         "token-refused",
     }
 )

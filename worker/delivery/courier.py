@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from worker.adobe.deadline import Deadline, awake_or_not, is_too_late, until
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.adobe.written import watched
 from worker.delivery.claims import claim_of
+from worker.delivery.completion import Completion
 from worker.delivery.delivery import Delivery
 from worker.delivery.gap import gaps_of
 from worker.delivery.gate import StoreGate
@@ -39,6 +40,10 @@ class Sender(Protocol):
 
     async def look_up(self, integration: Integration, identity: Identity) -> Reply | None: ...
 
+    async def look_up_record(
+        self, integration: Integration, identity: Identity, paths: Sequence[str]
+    ) -> Mapping[str, Any] | Reply: ...
+
     async def send(
         self, integration: Integration, messages: Sequence[OutgoingMessage]
     ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent: ...
@@ -59,6 +64,7 @@ class Courier:
     ) -> None:
         self._sender = sender
         self._gate = gate
+        self._completion = Completion(sender, gate)
         self._attempt_seconds = attempt_seconds
         self._unclear_ms = round(unclear_seconds * 1000)
         self._seals = seals or Seals()
@@ -93,7 +99,9 @@ class Courier:
                 left = _not_erased(group, answer.stored[ERASED])
                 results.extend((one, Erased()) for one in group if one not in left)
             parcels.append(self._parcel(integration, left, answer, group[0].user))
-        wanted = [one for one in parcels if one.folded.is_sent]
+        if integration.completes:
+            parcels = await self._completion.complete(integration, parcels, slots, deadline)
+        wanted = [one for one in parcels if one.folded.is_sent and one.reply is None]
         if integration.needs_lookup:
             wanted = await self._existing(integration, wanted, slots, deadline)
         sendable = [one for one in wanted if one.encode()]

@@ -62,11 +62,14 @@ class Retried:
     failure: Failure
 
 
-ParkReason = Literal["blocked", "busy", "in-doubt", "lane-full", "not-yet", "paused"]
+ParkReason = Literal[
+    "blocked", "busy", "in-doubt", "lane-full", "not-yet", "paused", "unknown-inlet"
+]
 """`blocked`: the integration waits until somebody mends its credentials, rights or set-up. `busy`:
 another worker is sending for this user. `in-doubt`: nobody can say now which integration the event
 is for. `lane-full`: the integration holds all that it may. `not-yet`: the event is of the future.
-`paused`: an operator has paused the integration."""
+`paused`: an operator has paused the integration. `unknown-inlet`: Adobe is being asked of which
+kind the integration's inlet is."""
 
 
 @dataclass(frozen=True, slots=True)

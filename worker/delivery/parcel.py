@@ -46,6 +46,7 @@ class Parcel:
     __slots__ = (
         "deliveries",
         "folded",
+        "found",
         "integration",
         "is_unclear",
         "keeps_more",
@@ -65,9 +66,11 @@ class Parcel:
         user: str,
         lease: int,
         known: Known,
+        found: Known | None = None,
     ) -> None:
         self.integration = integration
         self.keeps_more = keeps_more(integration)
+        self.found = found
         self.user = user
         self.deliveries = deliveries
         self.lease = lease
@@ -84,6 +87,11 @@ class Parcel:
         self.reply: Reply | Crashed | Untried | None = None
         self.is_unclear = self.was_sent = False
         self.parts: list[Parcel] = []
+
+    def completed(self, found: Known) -> Parcel:
+        """The same with what was found at Adobe, which is kept once a message has carried it."""
+        known = Known({**self.known.stamps, **found.stamps}, {**self.known.said, **found.said})
+        return Parcel(self.integration, self.deliveries, self.user, self.lease, known, found)
 
     def mark_sent(self) -> None:
         """A request that speaks of it begins."""
@@ -152,6 +160,12 @@ class Parcel:
         """What stands now that did not before: of what Adobe accepted, or what was only to be
         remembered.
         """
+        own = self._accepted()
+        if self.found is None or not own.stamps:
+            return own
+        return Known({**self.found.stamps, **own.stamps}, {**self.found.said, **own.said})
+
+    def _accepted(self) -> Known:
         if self.parts:
             stamps = {
                 path: one for part in self.parts for path, one in part.accepted().stamps.items()

@@ -32,6 +32,7 @@ _MOST_BYTES: Final = 256 * 1024
 LONGEST_HOLD_SECONDS: Final = 256.0
 _FIRST_HOLD_SECONDS: Final = 4.0
 _DOUBLINGS: Final = 6
+_ASKING_DOUBLINGS: Final = 4
 
 
 def hold_seconds(parks: int) -> float:
@@ -39,6 +40,11 @@ def hold_seconds(parks: int) -> float:
     `parks` times: 4, 8, 16 … 256, each one level of the delay.
     """
     return min(_FIRST_HOLD_SECONDS * (1 << min(parks, _DOUBLINGS)), LONGEST_HOLD_SECONDS)
+
+
+def asking_seconds(parks: int) -> float:
+    """Seconds to park what waits for an answer that is mostly there in a moment: 1, 2, 4, 8, 16."""
+    return float(1 << min(parks, _ASKING_DOUBLINGS))
 
 
 class _Kind(NamedTuple):

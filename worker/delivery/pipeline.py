@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -40,6 +40,10 @@ from worker.delivery.courier import Courier, Sender
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.hourly import Hourly
+from worker.delivery.inlets.known import KnownInlets
+from worker.delivery.inlets.routes import Routes, RoutesInForce
+from worker.delivery.inlets.sender import ListeningSender
+from worker.delivery.inlets.trial import Trials
 from worker.delivery.lane import Lane, Pauses
 from worker.delivery.lanes import Lanes
 from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
@@ -56,7 +60,12 @@ from worker.delivery.outcome import (
     Skipped,
 )
 from worker.delivery.pace import RequestPace
-from worker.delivery.parking import LONGEST_HOLD_SECONDS, Parking, hold_seconds
+from worker.delivery.parking import (
+    LONGEST_HOLD_SECONDS,
+    Parking,
+    asking_seconds,
+    hold_seconds,
+)
 from worker.delivery.result import (
     Busy,
     Crashed,
@@ -69,7 +78,7 @@ from worker.delivery.result import (
 )
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
-from worker.integrations.model import Integration, Missing
+from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
 from worker.ordering.values import Seals
 from worker.redaction import shown_name
@@ -99,20 +108,8 @@ _TELLS_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy
 """Of these nothing was sent, so they say nothing of the set-up."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
-_SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused"})
+_SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused", "unknown-inlet"})
 """What stops the schedule of an event that was attempted. Nothing else does."""
-
-
-class Routes(Protocol):
-    """Knows the integrations."""
-
-    def for_organization(self, organization_id: str) -> list[Integration]: ...
-    def undoubted_for(self, organization_id: str) -> list[Integration]: ...
-    def disabled_for(self, organization_id: str) -> list[Integration]: ...
-    def doubt_about(self, organization_id: str) -> str | None: ...
-    def get(self, integration_id: str) -> Integration | None: ...
-    def missing_for(self, organization_id: str) -> Mapping[str, Missing]: ...
-    def doubt_about_all(self) -> str | None: ...
 
 
 class Observer(Protocol):
@@ -169,10 +166,13 @@ class Pipeline:
         queues: Names,
         limits: Limits,
         observer: Observer,
+        inlets: KnownInlets | None = None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311
     ) -> None:
-        self._routes = routes
+        inlets = inlets or KnownInlets()
+        self._routes = RoutesInForce(routes, inlets)
+        self._inlets = inlets
         self._users = users
         self._policy = policy
         self._delay = delay
@@ -188,7 +188,10 @@ class Pipeline:
         self._gate = gate
         self._epochs = gate.epochs
         attempt_seconds = policy.attempt_timeout_seconds
-        self._courier = Courier(sender, gate, attempt_seconds, limits.unclear_seconds, seals)
+        self._courier = Courier(
+            ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
+        )
+        self._trials = Trials(self._courier, gate, self._end_trial)
         self._pace = RequestPace()
         self._parking = Parking(delay, self._now_ms)
         self._hourly = Hourly()
@@ -347,6 +350,8 @@ class Pipeline:
             return None
         if integration.paused:
             return Parked(hold_seconds(state.parks), "paused")
+        if integration.payload_mode == "auto" and self._is_unknown(integration):
+            return Parked(asking_seconds(state.parks), "unknown-inlet")
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
             return None
@@ -565,6 +570,9 @@ class Pipeline:
         envelope: Envelope,
         is_alone: bool,
     ) -> None:
+        if integration.payload_mode == "auto" and self._is_unknown(integration):
+            self._park_asking(message, state, integration, envelope.event_id)
+            return
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
             self._adopt(lane, integration)
@@ -612,8 +620,19 @@ class Pipeline:
                 named = replace(state, integration_id=integration.id)
                 self._bury(message, named, reason, detail, event_id)
 
+    def _is_unknown(self, integration: Integration) -> bool:
+        """Whether nobody knows yet in which form its inlet, of the mode auto, takes messages."""
+        return not integration.paused and self._inlets.is_unknown(integration)
+
+    def _park_asking(
+        self, message: Incoming, state: RetryState, integration: Integration, event_id: str
+    ) -> None:
+        outcome = Parked(asking_seconds(state.parks), "unknown-inlet")
+        self._follow(message, integration.id, state, outcome, time.monotonic(), event_id)
+
     def _adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""
+        is_other_form = lane.integration.payload_mode != integration.payload_mode
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
         if integration.paused:
@@ -625,6 +644,9 @@ class Pipeline:
                     "paused",
                     delivery.choice.event_id,
                 )
+        elif is_other_form:  # what waits was decided for the form of before
+            for delivery in lane.clear():
+                self._wait_for_form(delivery)
 
     def _park_untried(
         self,
@@ -705,16 +727,58 @@ class Pipeline:
             case Permanent(error, detail, http_status):
                 failure = Failure(error, detail, http_status)
                 self._hand_on(delivery, Dead("adobe-rejected", failure), attempted=True)
-            case Retryable(error, detail, http_status) if error in SETUP_ERRORS:
-                failure = Failure(error, detail, http_status)
-                if lane.block.failed(failure, time.monotonic()):
-                    self._observer.blocked(lane.integration.id, failure)
-                self._park_for_block(delivery, lane.block)
+            case Retryable("inlet-mismatch"):
+                self._meet_mismatch(lane, delivery, result)
+            case Retryable(error) if error in SETUP_ERRORS:
+                self._block(lane, delivery, result)
             case Retryable():
                 self._retry_or_give_up(delivery, result, jitter)
             case Crashed(name):
                 failure = Failure("unexpected-error", name)
                 self._hand_on(delivery, Dead("unexpected-error", failure), attempted=True)
+
+    def _block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:
+        failure = Failure(reply.error, reply.detail, reply.http_status)
+        if lane.block.failed(failure, time.monotonic()):
+            self._observer.blocked(lane.integration.id, failure)
+        self._park_for_block(delivery, lane.block)
+
+    def _meet_mismatch(self, lane: Lane, delivery: Delivery, reply: Retryable) -> None:
+        """Adobe does not take the form in which the event was sent."""
+        match self._inlets.after_mismatch(lane.integration):
+            case "block":
+                self._block(lane, delivery, reply)
+            case "wait":
+                self._wait_for_form(delivery)
+            case Integration() as whole:
+                self._try_whole(delivery, whole)
+
+    def _wait_for_form(self, delivery: Delivery) -> None:
+        """It comes back in a moment, and is decided anew."""
+        delay = asking_seconds(delivery.state.parks)
+        self._hand_on(delivery, Parked(delay, "unknown-inlet"))
+
+    def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
+        """Decided anew, since a whole record needs more of an event."""
+        message, state = delivery.message, delivery.state
+        choice = decide(whole, open_envelope(message.body), self._now_ms())
+        if isinstance(choice, Deliver):
+            choice = self._users.without_didomi_user(whole.id, choice)
+            anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_alone)
+            self._trials.begin(whole, anew)
+        else:
+            self._end_trial(whole, delivery, None)
+
+    def _end_trial(self, whole: Integration, delivery: Delivery, result: Result | None) -> None:
+        """An event has been tried in the other form, or could not be."""
+        refused_twice = self._inlets.tried(whole, result)
+        lane = self.lanes.of(delivery.integration)
+        if refused_twice is not None:
+            self._block(lane, delivery, refused_twice)
+        elif result is None:
+            self._wait_for_form(delivery)
+        else:
+            self._conclude(lane, [(delivery, result)])
 
     def _settle(self, lane: Lane, delivery: Delivery) -> None:
         """Acknowledge at once; or, what is to be repeated, when a copy is confirmed that comes back
@@ -735,11 +799,8 @@ class Pipeline:
         """A refusal that speaks of the set-up: the event is tried again, until so many are refused
         that the integration is blocked, and no event is dead for it.
         """
-        failure = Failure(refusal.error, refusal.detail, refusal.http_status)
         if lane.suspicion.refused(delivery.user) or lane.block.is_on:
-            if lane.block.failed(failure, time.monotonic()):
-                self._observer.blocked(lane.integration.id, failure)
-            self._park_for_block(delivery, lane.block)
+            self._block(lane, delivery, refusal)
         else:
             again = Retryable(refusal.error, refusal.detail, refusal.http_status)
             self._retry_or_give_up(delivery, again, jitter, "adobe-rejected")

@@ -26,7 +26,19 @@ def whole_record(
             value = _value(plan, path, said, known.stamps[path])
             if value is not None:
                 record[path] = value
+                _add_time_found(integration, record, path, said)
     return record
+
+
+def _add_time_found(
+    integration: Integration, record: dict[str, Any], path: str, said: Said
+) -> None:
+    """When a choice that was found at Adobe was made, as far as that was found beside it."""
+    if said.source is None or said.source[0] is not None or said.source[1][1] is None:
+        return
+    time_path = next((one.time_path for one in integration.mappings if one.id == path), None)
+    if time_path is not None:
+        record[time_path] = said.source[1][1]
 
 
 def paths_without_value(integration: Integration, known: Known) -> set[str]:
@@ -50,5 +62,5 @@ def _value(plan: Plan, path: str, said: Said, stamp: Stamp) -> Any:
     if said.source is None:
         return None
     if said.source[0] is None:  # as it was found at Adobe
-        return said.source[1]
+        return said.source[1][0]
     return render_source(plan, path, said.source, stamp.time_ms)

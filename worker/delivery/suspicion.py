@@ -34,7 +34,7 @@ class SetupSuspicion:
         A text that both a wrong set-up and a wrong message can have is the message's, once Adobe
         has taken another one under the same configuration.
         """
-        return fault == "set-up" or (fault == "ambiguous" and not self._was_accepted)
+        return fault == "set-up" or (fault != "message" and not self._was_accepted)
 
     def refused(self, user: str) -> bool:
         """One more message is refused that way; says whether that proves the set-up wrong: at

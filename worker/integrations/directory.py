@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.integrations.completion import NOTHING_AROUND, Surroundings
 from worker.integrations.files import Stamp, stamp_from, stamp_of
 from worker.integrations.loading import (
     EndpointCheck,
@@ -47,6 +48,7 @@ def read_directory(
     secrets: SecretSource,
     endpoint_check: EndpointCheck,
     now_ns: int,
+    surroundings: Surroundings = NOTHING_AROUND,
 ) -> Readings:
     """Every integration file of `directory`, by path; what is unchanged since `before` is not read.
 
@@ -61,7 +63,7 @@ def read_directory(
         if known is not None and known.is_current(stamp):
             readings[path] = known
             continue
-        content = read_file(path, secrets, endpoint_check)
+        content = read_file(path, secrets, endpoint_check, surroundings)
         readings[path] = FileReading(content, stamp, _is_final(content, stamp, now_ns))
     has_changed = readings.keys() != before.keys() or any(
         before[path] is not reading for path, reading in readings.items()

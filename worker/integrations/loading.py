@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from worker.integrations.completion import NOTHING_AROUND, Surroundings
 from worker.integrations.document import NotAnObject, read_document
 from worker.integrations.fields import ID_PATTERN
 from worker.integrations.files import Stamp, UnusableFile, printable, read_regular
@@ -72,20 +73,28 @@ class FileContent:
 
 
 def load_integration(
-    path: Path, secrets: SecretSource, endpoint_check: EndpointCheck
+    path: Path,
+    secrets: SecretSource,
+    endpoint_check: EndpointCheck,
+    surroundings: Surroundings = NOTHING_AROUND,
 ) -> Integration:
     """Read and validate one file. Raises `InvalidIntegration` with all problems at once.
 
     `endpoint_check` gives the reason why an endpoint may not be called, or None. A file without
     `id` is known by its name.
     """
-    content = read_file(path, secrets, endpoint_check)
+    content = read_file(path, secrets, endpoint_check, surroundings)
     if content.integration is None:
         raise content.problem or InvalidIntegration(path, ["can't be understood"])
     return content.integration
 
 
-def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) -> FileContent:
+def read_file(
+    path: Path,
+    secrets: SecretSource,
+    endpoint_check: EndpointCheck,
+    surroundings: Surroundings = NOTHING_AROUND,
+) -> FileContent:
     """As `load_integration`; raises nothing, since one file must not keep others from loading."""
     resolution = Resolution()
     is_read = False
@@ -99,7 +108,7 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
             document["authentication"] = resolution.authentication
         problems += misplaced_references(document) + resolution.problems
         return FileContent(
-            _validate(path, document, problems, endpoint_check),
+            _validate(path, document, problems, endpoint_check, surroundings),
             secret_stamps=resolution.stamps,
         )
     except InvalidIntegration as invalid:
@@ -114,11 +123,15 @@ def read_file(path: Path, secrets: SecretSource, endpoint_check: EndpointCheck) 
 
 
 def _validate(
-    path: Path, document: dict[str, Any], problems: list[str], endpoint_check: EndpointCheck
+    path: Path,
+    document: dict[str, Any],
+    problems: list[str],
+    endpoint_check: EndpointCheck,
+    surroundings: Surroundings,
 ) -> Integration:
     problems = _shortened(problems, len(problems))
     try:
-        integration = Integration.model_validate(document)
+        integration = Integration.model_validate(document, context=surroundings)
     except ValidationError as error:
         told = {problem.partition(": ")[0] for problem in problems}
         sentences = _shortened(*sentences_of(error, _MOST_PROBLEMS))

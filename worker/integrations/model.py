@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from worker.integrations.coherence import (
     emptied_warnings,
@@ -21,6 +28,12 @@ from worker.integrations.coherence import (
     regulation_warnings,
     snapshot_mistakes,
     target_mistakes,
+)
+from worker.integrations.completion import (
+    NOTHING_AROUND,
+    Surroundings,
+    completion_mistakes,
+    device_warnings,
 )
 from worker.integrations.fields import ID_PATTERN, FieldMistakes, Strict, Text, Token
 from worker.integrations.mapping import Mapping
@@ -34,7 +47,8 @@ from worker.integrations.sections import (
     UserIdentifier,
 )
 
-PayloadMode = Literal["upsert", "xdm"]
+WrittenMode = Literal["upsert", "xdm"]
+PayloadMode = Literal["auto", "upsert", "xdm"]
 EventSource = Literal["event", "user"]
 IntegrationState = Literal["enabled", "paused", "disabled"]
 Missing = Literal["broken", "gone"]
@@ -63,8 +77,12 @@ class Integration(Strict):
     upsert_mode: bool = False
     """False: only contacts that a profile look-up finds are updated."""
 
-    payload_mode: PayloadMode = "upsert"
-    """`xdm` replaces the whole record at Adobe."""
+    payload_mode: PayloadMode = "auto"
+    """`upsert` is for a raw inlet; `xdm`, for an XDM-compatible one, replaces the whole record at
+    Adobe; `auto` asks Adobe which of the two the dataflow has."""
+    dataset_starts_empty: bool = False
+    """True: nobody else writes to the dataset, and nobody did before this integration. So whom the
+    worker does not know has nothing there that a whole record could erase."""
     events: EventSource = "event"
     """`user`: whole snapshots (user.created, user.updated) instead of single choices."""
     regulations: Annotated[list[Text], Field(min_length=1)] = Field(["gdpr"])
@@ -82,6 +100,7 @@ class Integration(Strict):
     """Dotted XDM path that gets the time of the newest choice, such as
     `extSourceSystemAudit.lastUpdatedDate`."""
     limits: Limits = Limits()
+    _surroundings: Surroundings = PrivateAttr(NOTHING_AROUND)
 
     @cached_property
     def identity_rules(self) -> tuple[tuple[UserIdentifier, IdentityRule], ...]:
@@ -93,6 +112,13 @@ class Integration(Strict):
         """The same for two that differ in nothing but id, credentials, limits and state."""
         own = {"id", "enabled", "paused", "authentication", "limits"}
         return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
+
+    @cached_property
+    def inlet_digest(self) -> str:
+        """The same for two that send to the same inlet of the same dataflow."""
+        own = self.properties
+        parts = (own.organization_id, own.dataflow_endpoint, own.dataflow_id, self.sandbox_name)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def state(self) -> IntegrationState:
@@ -112,11 +138,27 @@ class Integration(Strict):
         return self.payload_mode == "xdm"
 
     @property
+    def completes(self) -> bool:
+        """Whether each message has to carry what earlier ones have said, or it would be erased."""
+        return self.replaces_record and self.events == "event"
+
+    @property
+    def may_look_up(self) -> bool:
+        """Whether Adobe can be asked what it has of a person, by whatever is known of them."""
+        return all(rule.namespace is not None for _, rule in self.identity_rules)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What is around the worker that has loaded it."""
+        return self._surroundings
+
+    @property
     def warnings(self) -> list[str]:
         """What is valid and yet perhaps not meant, as `field: sentence`."""
         warnings = [*regulation_warnings(self.regulations)]
         if not self.replaces_record:  # or what is emptied is erased
             warnings += emptied_warnings(self.mappings)
+        warnings += device_warnings(self.payload_mode, self.events, self.surroundings)
         return [f"{name}: {sentence}" for name, sentence in warnings]
 
     def identity_rule(self, identifier: UserIdentifier) -> IdentityRule:
@@ -139,7 +181,9 @@ class Integration(Strict):
         return value if value is None else check_path(value)
 
     @model_validator(mode="after")
-    def _parts_fit_together(self) -> Self:
+    def _parts_fit_together(self, information: ValidationInfo) -> Self:
+        if isinstance(information.context, Surroundings):
+            self._surroundings = information.context
         mistakes = list(self._mistakes())
         if mistakes:
             raise FieldMistakes(mistakes)
@@ -148,12 +192,9 @@ class Integration(Strict):
     def _mistakes(self) -> Iterator[tuple[str, str]]:
         yield from regulation_mistakes(self.regulations)
         yield from target_mistakes(self.mappings, self.properties.user_identifier)
-        if self.payload_mode == "xdm" and self.events == "event":
-            yield (
-                "payload_mode",
-                '"xdm" replaces the whole record at Adobe, while event.* carry only the choices '
-                'just made: every send would erase the others. Use "upsert", or set events to '
-                '"user" to send whole snapshots',
+        if self.completes:
+            yield from completion_mistakes(
+                self.surroundings, self.identity_rules, starts_empty=self.dataset_starts_empty
             )
         yield from snapshot_mistakes(
             self.mappings,

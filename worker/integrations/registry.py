@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from worker.integrations.changes import Change, compare
 from worker.integrations.claims import Assignment, InForce, assign
+from worker.integrations.completion import NOTHING_AROUND, Surroundings
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.files import printable
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
@@ -45,8 +46,10 @@ class IntegrationRegistry:
         grace_seconds: float = DEFAULT_GRACE_SECONDS,
         unknown_organization: Literal["skip", "park"] = "skip",
         clock: Callable[[], float] = time.monotonic,
+        surroundings: Surroundings = NOTHING_AROUND,
     ) -> None:
         self._directory = directory
+        self._surroundings = surroundings
         self._endpoint_check = endpoint_check
         self._secrets = SecretSource(
             os.environ if env is None else env, secret_env_prefix, secret_directories
@@ -229,7 +232,12 @@ class IntegrationRegistry:
 
     def _read(self) -> Readings:
         return read_directory(
-            self._directory, self._readings, self._secrets, self._endpoint_check, time.time_ns()
+            self._directory,
+            self._readings,
+            self._secrets,
+            self._endpoint_check,
+            time.time_ns(),
+            self._surroundings,
         )
 
     def _keep_all(self, trouble: str) -> Change | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from worker.ordering.epoch import EpochKeeper
+from worker.ordering.inlets import MemoryInlets
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
     ERASED,
@@ -72,6 +73,7 @@ class MemoryStore:
     ) -> None:
         if max_users < 1:
             raise ValueError("there must be room for at least one user")
+        self.inlets = MemoryInlets()
         self._timing = timing
         self._max_users = max_users
         self._clock = clock

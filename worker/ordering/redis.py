@@ -29,6 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.ordering.holds import Holds
 from worker.ordering.newest import Stamp
 from worker.ordering.redis_epoch import RedisEpochs
+from worker.ordering.redis_inlets import RedisInlets
 from worker.ordering.script import Script
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit, restore
 from worker.ordering.store import (
@@ -117,6 +118,7 @@ class RedisStore:
         self.digests_are_guessable = False
         """Whether the namespace is used without a secret."""
         self.epochs = RedisEpochs(self._run, namespace)
+        self.inlets = RedisInlets(self._run, namespace)
 
     async def begin(
         self, integration_id: str, claims: Sequence[Claim]

@@ -18,6 +18,7 @@ from worker.ordering.commits import Commits
 from worker.ordering.holds import Holds
 from worker.ordering.secret import SecretRefused, mark_after
 from worker.ordering.sqlite_epoch import SqliteEpochs
+from worker.ordering.sqlite_inlets import SqliteInlets
 from worker.ordering.sqlite_rows import (
     SCHEMA,
     Row,
@@ -73,6 +74,7 @@ class SqliteStore:
         self.unreadable_values = 0
         self._commits = Commits(path, SCHEMA, is_worker=is_worker)
         self.epochs = SqliteEpochs(self._commits, wall_clock)
+        self.inlets = SqliteInlets(self._commits)
         self._timing = timing
         self._wall_clock = wall_clock
         self._marks = marks

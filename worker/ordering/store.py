@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from worker.ordering.epoch import EpochKeeper
+from worker.ordering.inlets import InletKeeper
 from worker.ordering.newest import Stamp
 from worker.transform.decision import NOTHING
 
@@ -131,6 +132,11 @@ class NewestStore(Protocol):
     @property
     def epochs(self) -> EpochKeeper | None:
         """By which a loss of the whole state shows; None of a store that each process has anew."""
+        ...
+
+    @property
+    def inlets(self) -> InletKeeper:
+        """Where it is kept of which kind the integrations' inlets are."""
         ...
 
     async def begin(

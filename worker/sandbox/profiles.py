@@ -7,6 +7,7 @@ those of "Experience Platform troubleshooting guide".
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from worker.sandbox.answers import json_answer
 from worker.sandbox.gateway import refused_by_gateway
 from worker.sandbox.staging import meet_fault, reset_if_staged
 from worker.sandbox.state import STATE, SandboxState
+from worker.sandbox.validation import value_at
 
 
 async def look_up(request: web.Request) -> web.Response:
@@ -38,7 +40,7 @@ async def look_up(request: web.Request) -> web.Response:
         cause = "the namespace is not known"
         return json_answer({"message": "Bad request", "cause": cause, "statusCode": "422"}, 422)
     reset_if_staged(request, met)
-    return _answer(state, query["entityId"])
+    return _answer(state, query["entityId"], query.get("fields", ""))
 
 
 def _is_unknown_namespace(state: SandboxState, code: str) -> bool:
@@ -47,12 +49,32 @@ def _is_unknown_namespace(state: SandboxState, code: str) -> bool:
     return state.organization.knows_namespaces and code.casefold() not in known
 
 
-def _answer(state: SandboxState, identity: str) -> web.Response:
+def _only(record: dict[str, Any], fields: str) -> dict[str, Any]:
+    """The `fields` of a record, paths with commas between them; all of it without any."""
+    if not fields:
+        return record
+    kept: dict[str, Any] = {}
+    for path in fields.split(","):
+        *parents, name = path.split(".")
+        value = value_at(record, [*parents, name])
+        if value is not None:
+            node = kept
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[name] = value
+    return kept
+
+
+def _answer(state: SandboxState, identity: str, fields: str) -> web.Response:
     """Keyed by an XID, never by the value asked for. Adobe shows "not found" in several forms."""
     xid = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
     profile = state.find(identity)
     if profile is not None:
-        entry = {"entityId": xid, "sources": [profile.dataset_id], "entity": profile.record}
+        entry = {
+            "entityId": xid,
+            "sources": [profile.dataset_id],
+            "entity": _only(profile.record, fields),
+        }
         return json_answer({xid: entry})
     match state.not_found:
         case "empty-object":

@@ -227,7 +227,7 @@ def test_a_token_endpoint_that_says_200_is_judged_by_its_body(error: str, kind: 
     ("text", "fault"),
     [
         ("inletId: [x] imsOrgId: [y] Message has an absent or wrong ims org", "set-up"),
-        ("Message has UNKNOWN XDM format", "ambiguous"),
+        ("Message has UNKNOWN XDM format", "form"),
         ("required key [email] not found", "message"),
         ("", "message"),
     ],

@@ -48,7 +48,8 @@ class CommandLine:
 
     def add(self, integration_id: str, **changes: Any) -> Path:
         path = self.integrations / f"{integration_id}.json"
-        path.write_text(json.dumps(integration_document(id=integration_id, **changes)))
+        modes = {"payload_mode": "upsert"} | changes
+        path.write_text(json.dumps(integration_document(id=integration_id, **modes)))
         return path
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Ran:

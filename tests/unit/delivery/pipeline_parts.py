@@ -18,6 +18,7 @@ from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.outcome import Failure, Outcome, Skipped
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
@@ -58,7 +59,12 @@ class Worker:
     """
 
     def __init__(
-        self, adobe: Adobe, store: Store, clock_lead: float = 0, shop: Integration = SHOP
+        self,
+        adobe: Adobe,
+        store: Store,
+        clock_lead: float = 0,
+        shop: Integration = SHOP,
+        inlets: KnownInlets | None = None,
     ) -> None:
         self.hand = Hand()
         self.shop = shop
@@ -76,6 +82,7 @@ class Worker:
             queues=Names("consent"),
             limits=Limits(100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400),
             observer=self,
+            inlets=inlets,
             clock=lambda: NOON + now() - began + clock_lead,
             jitter=lambda: 0.0,
         )

@@ -38,7 +38,7 @@ SNAPSHOTS = integration(payload_mode="xdm", events="user", limits=NO_GAP, mappin
 def completed(mappings: Sequence[dict[str, Any]] = (*MAPPINGS, BAGS)) -> Integration:
     """One of partial events whose messages are whole records."""
     partial = integration(limits=NO_GAP, mappings=list(mappings))
-    return partial.model_copy(update={"payload_mode": "xdm"})
+    return partial.model_copy(update={"payload_mode": "xdm", "dataset_starts_empty": True})
 
 
 COMPLETED = completed()
@@ -52,6 +52,8 @@ class Adobe:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.replies: list[Retryable | Permanent] = []
+        self.found: dict[str, Any] | Retryable = {}
+        self.looked_up = 0
 
     @property
     def has(self) -> dict[str, Any]:
@@ -59,6 +61,11 @@ class Adobe:
 
     async def look_up(self, *_: object) -> None:
         raise AssertionError("nothing is to be looked up")
+
+    async def look_up_record(self, *_: object) -> dict[str, Any] | Retryable:
+        """What it has of Lena in another dataset, or why that is not told."""
+        self.looked_up += 1
+        return self.found
 
     async def send(
         self, _: Integration, messages: Sequence[OutgoingMessage]

@@ -34,6 +34,7 @@ class Unanswered:
     """No answer that can be used: none in time, an error of Adobe's, something unreadable."""
 
     detail: str
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def not_judged(check: CheckName, answer: Answer, right: str, of: str = "") -> Li
     match answer:
         case Refused(detail):
             text = f"grant the credential's role {right!r}, and this sandbox; {detail}"
-        case Unanswered(detail):
+        case Unanswered(detail, _):
             text = f"no usable answer of Adobe's, ask again; {detail}"
         case NotFound(detail):
             text = f"Adobe shows no such thing to the credential; {detail}"

@@ -56,6 +56,15 @@ async def collect(reader: PlatformReader, integration: Integration, now_ms: int)
     return found
 
 
+async def collect_inlet(reader: PlatformReader, integration: Integration) -> SetUp:
+    """The flow and the connection of its inlet alone."""
+    flow = first_item(await reader.get(_by_id("flows", integration.properties.dataflow_id)))
+    found = SetUp(0, flow=flow)
+    if isinstance(flow, Found):
+        return replace(found, connection=await _connection(reader, flow.document))
+    return found
+
+
 async def _flow(reader: PlatformReader, integration: Integration, found: SetUp) -> SetUp:
     flow = first_item(await reader.get(_by_id("flows", integration.properties.dataflow_id)))
     if not isinstance(flow, Found):

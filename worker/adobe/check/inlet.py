@@ -13,7 +13,8 @@ from worker.adobe.check.answers import Found, NotAsked, NotFound, not_judged
 from worker.adobe.check.documents import at, objects_at, shown_name, text_at
 from worker.adobe.check.lines import CheckName, Line, ok, unclear, wrong
 from worker.adobe.check.setup import SetUp
-from worker.integrations.model import Integration
+from worker.integrations.model import Integration, WrittenMode
+from worker.integrations.modes import UnfitMode, in_mode
 
 SOURCES: str = "View Sources"
 
@@ -114,13 +115,13 @@ def _endpoint_key(url: str) -> tuple[str, int | None, str]:
 
 
 def _mode(integration: Integration, found: SetUp) -> Line:
-    mode: str = integration.payload_mode
+    mode = integration.payload_mode
     kind = found.inlet_kind
     if kind is None:
         return unclear("payload-mode", "the flow does not tell whether its inlet is raw")
     is_called = "raw" if kind == "raw" else "XDM-compatible"
     if mode == "auto":
-        return ok("payload-mode", f"auto finds that the inlet is {is_called}")
+        return _found_by_auto(integration, "upsert" if kind == "raw" else "xdm", is_called)
     if (mode == "xdm") == (kind == "xdm"):
         return ok("payload-mode", f"the inlet is {is_called}, as {mode} needs it")
     needed = "xdm" if kind == "xdm" else "upsert"
@@ -128,6 +129,15 @@ def _mode(integration: Integration, found: SetUp) -> Line:
     if kind == "xdm":
         text += ", or make a dataflow with XDM compatible switched off"
     return wrong("payload-mode", text)
+
+
+def _found_by_auto(integration: Integration, mode: WrittenMode, is_called: str) -> Line:
+    """It is judged as if the file said it."""
+    try:
+        in_mode(integration, mode)
+    except UnfitMode as unfit:
+        return wrong("payload-mode", f"auto finds that the inlet is {is_called}, and so: {unfit}")
+    return ok("payload-mode", f"auto finds that the inlet is {is_called}")
 
 
 def _authentication(integration: Integration, required: object) -> Line:

@@ -98,7 +98,7 @@ class PlatformReader:
             return Refused(detail)
         if reply.status == 404 and _ADOBES_SIGN.search(reply.body):
             return NotFound(detail)
-        return Unanswered(detail)
+        return Unanswered(detail, reply.status)
 
 
 def _parsed(body: bytes) -> Any:

@@ -103,5 +103,9 @@ def configured(url: str, data_type: str = "raw", **changes: Any) -> dict[str, An
         "dataflow_endpoint": f"{url}/collection/shop"
     }
     properties |= changes.pop("properties", {})
-    of_kind = {"payload_mode": "xdm", "events": "user"} if data_type == "xdm" else {}
+    of_kind = (
+        {"payload_mode": "xdm", "events": "user"}
+        if data_type == "xdm"
+        else {"payload_mode": "upsert"}
+    )
     return integration_document(properties=properties) | of_kind | changes

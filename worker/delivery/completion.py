@@ -1,0 +1,122 @@
+"""What Adobe has of a person whom the state does not know, before a whole record replaces it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from worker.adobe.deadline import is_too_late
+from worker.adobe.replies import Reply, Retryable
+from worker.delivery.gate import StoreGate
+from worker.delivery.parcel import Parcel
+from worker.delivery.record import paths_without_value
+from worker.delivery.slots import RequestSlots
+from worker.integrations.model import Integration
+from worker.ordering.known import Said, is_path
+from worker.ordering.newest import Stamp
+from worker.ordering.snapshots import Known
+from worker.transform.decision import Identity
+from worker.transform.plan import plan_of
+
+_OF_OLD: Final = Stamp(0, 0, False, "found")
+"""Nobody knows when it was chosen, so whatever an event says is newer."""
+_NOT_KNOWN: Final = (
+    "the state does not know what was sent for this person, so that a whole record would erase it, "
+    "and there is no identity namespace to look it up by: give {where}.namespace, or after a loss "
+    "of the state accept that with `consent-worker state accept --may-erase`"
+)
+
+
+class Records(Protocol):
+    """Tells what Adobe has; never raises for what Adobe or the network does."""
+
+    async def look_up_record(
+        self, integration: Integration, identity: Identity, paths: Sequence[str]
+    ) -> Mapping[str, Any] | Reply: ...
+
+
+class Completion:
+    """`records` are asked where it is needed."""
+
+    def __init__(self, records: Records, gate: StoreGate) -> None:
+        self._records = records
+        self._gate = gate
+
+    async def complete(
+        self,
+        integration: Integration,
+        parcels: Sequence[Parcel],
+        slots: RequestSlots,
+        deadline: float,
+    ) -> list[Parcel]:
+        """The same, with what was found; those of which nothing can be found out have a reply."""
+        has_lost = bool(self._gate.epochs.problem)
+
+        async def one(parcel: Parcel) -> Parcel:
+            if not parcel.folded.is_sent or not _is_needed(integration, parcel.known, has_lost):
+                return parcel
+            return await self._looked_up(integration, parcel, slots, deadline)
+
+        return list(await asyncio.gather(*(one(parcel) for parcel in parcels)))
+
+    async def _looked_up(
+        self, integration: Integration, parcel: Parcel, slots: RequestSlots, deadline: float
+    ) -> Parcel:
+        if not integration.may_look_up:
+            where = f"identities.{integration.properties.user_identifier[0]}"
+            parcel.reply = Retryable("state-lost", _NOT_KNOWN.format(where=where))
+            return parcel
+        delivery = parcel.deliveries[0]
+        paths = sorted(_paths(integration))
+        try:
+            async with (
+                asyncio.timeout(deadline - time.monotonic()),
+                slots.one(first=delivery.is_alone),
+            ):
+                if is_too_late():  # a timer that has expired is heard only at a pause
+                    raise TimeoutError
+                parcel.mark_sent()
+                identity = delivery.choice.identity
+                found = await self._records.look_up_record(integration, identity, paths)
+        except TimeoutError:
+            parcel.reply = parcel.late()
+            return parcel
+        if not isinstance(found, Mapping):
+            parcel.reply = found
+            return parcel
+        return parcel.completed(_as_known(integration, parcel.known, found))
+
+
+def _is_needed(integration: Integration, known: Known, has_lost: bool) -> bool:
+    if paths_without_value(integration, known):
+        return True
+    if any(is_path(name) for name in known.stamps):
+        return False
+    return has_lost or not integration.dataset_starts_empty
+
+
+def _paths(integration: Integration) -> set[str]:
+    return {path for mapping in integration.mappings for path in mapping.targets}
+
+
+def _as_known(integration: Integration, known: Known, found: Mapping[str, Any]) -> Known:
+    """What was found, for all paths of which the state knows no value. A path that is known to have
+    none at Adobe counts as told.
+    """
+    by_target = plan_of(integration).by_target
+    lacking = paths_without_value(integration, known)
+    times = {one.id: one.time_path for one in integration.mappings}
+    stamps: dict[str, Stamp] = {}
+    said: dict[str, Said] = {}
+    for path in by_target:
+        if path in known.stamps and path not in lacking:
+            continue
+        value = found.get(path)
+        if value is None and path not in lacking:
+            continue
+        stamps[path] = known.stamps.get(path, _OF_OLD)
+        when = found.get(times.get(path) or "")
+        said[path] = Said(source=[None, [value, when], False])
+    return Known(stamps, said)

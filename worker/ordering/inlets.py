@@ -1,0 +1,43 @@
+"""What a fleet has found out of its integrations' inlets: one short text each, which the store
+keeps and does not understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+MOST_INLETS: Final = 100_000
+MOST_CHARACTERS: Final = 256
+"""Bounds of what is kept."""
+
+
+class InletKeeper(Protocol):
+    """Where it is kept. Every method may raise `StoreUnavailable`."""
+
+    async def keep(self, integration_id: str, text: str) -> None:
+        """Keep `text` in place of what was kept before, until the store loses its data. What is
+        beyond the bounds is not kept.
+        """
+        ...
+
+    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
+        """What is kept of these, by id."""
+        ...
+
+
+class MemoryInlets:
+    """Within this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+
+    async def keep(self, integration_id: str, text: str) -> None:
+        """See `InletKeeper`."""
+        has_room = integration_id in self._kept or len(self._kept) < MOST_INLETS
+        if has_room and len(text) <= MOST_CHARACTERS:
+            self._kept[integration_id] = text
+
+    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
+        """See `InletKeeper`."""
+        return {one: self._kept[one] for one in integration_ids if one in self._kept}
