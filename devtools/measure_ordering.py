@@ -33,6 +33,8 @@ class Event:
     event_time_ms: int
     updated_at_ms: int | None
     attributes: dict[str, Any]
+    companions: frozenset[str] = frozenset()
+    didomi_user: str | None = None
 
 
 def _stamp() -> Stamp:

@@ -38,7 +38,7 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
-from worker.stores import LastingStore, build_store, user_keys
+from worker.stores import LastingStore, build_store, seals, user_keys
 
 log = structlog.get_logger(__name__)
 
@@ -191,6 +191,7 @@ class Service:
                 sender=client,
                 gate=gate,
                 users=user_keys(settings),
+                seals=seals(settings),
                 policy=retries,
                 delay=delay_targets(settings),
                 queues=self._topology.names,

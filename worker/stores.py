@@ -10,6 +10,7 @@ from worker.ordering.redis import RedisStore
 from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import NewestStore, Timing
 from worker.ordering.users import Marks, UserKeys
+from worker.ordering.values import Seals
 from worker.settings import UnusableSetting, WorkerSettings
 
 LEASE_MARGIN_SECONDS: Final = 30.0
@@ -20,10 +21,20 @@ LastingStore = RedisStore | SqliteStore
 
 
 def user_keys(settings: WorkerSettings) -> UserKeys:
-    """How users are called in the state. What one process keeps in memory is never rotated."""
+    """How users are called in the state."""
+    return UserKeys(*_secrets(settings))
+
+
+def seals(settings: WorkerSettings) -> Seals:
+    """How what a user has chosen is kept in the state."""
+    return Seals(*_secrets(settings))
+
+
+def _secrets(settings: WorkerSettings) -> tuple[bytes, bytes | None]:
+    """The present and the previous one. What one process keeps in memory is never rotated."""
     secret = settings.ordering_secret.get_secret_value().encode()
     previous = settings.ordering_secret_previous if settings.state_kind != "memory" else None
-    return UserKeys(secret, None if previous is None else previous.get_secret_value().encode())
+    return secret, None if previous is None else previous.get_secret_value().encode()
 
 
 def build_store(settings: WorkerSettings) -> NewestStore:

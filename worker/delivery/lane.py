@@ -29,11 +29,11 @@ from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
 from worker.delivery.begun import Begun
 from worker.delivery.block import Block
-from worker.delivery.courier import Crashed, Result, Untried
 from worker.delivery.delivery import Delivery
 from worker.delivery.gap import gaps_of
 from worker.delivery.gate import StoreGate
 from worker.delivery.pace import RequestPace
+from worker.delivery.result import Crashed, Result, Untried
 from worker.delivery.slots import RequestSlots
 from worker.delivery.suspicion import SetupSuspicion
 from worker.delivery.throughput import Throughput

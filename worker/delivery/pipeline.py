@@ -36,16 +36,7 @@ from worker.broker.topology import Names
 from worker.delivery.begun import Begun
 from worker.delivery.block import SETUP_ERRORS, Block
 from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
-from worker.delivery.courier import (
-    Busy,
-    Courier,
-    Crashed,
-    Duplicate,
-    Erased,
-    Result,
-    Sender,
-    Superseded,
-)
+from worker.delivery.courier import Courier, Sender
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.hourly import Hourly
@@ -66,10 +57,21 @@ from worker.delivery.outcome import (
 )
 from worker.delivery.pace import RequestPace
 from worker.delivery.parking import LONGEST_HOLD_SECONDS, Parking, hold_seconds
+from worker.delivery.result import (
+    Busy,
+    Crashed,
+    Duplicate,
+    Emptied,
+    Erased,
+    NoChoices,
+    Result,
+    Superseded,
+)
 from worker.delivery.retry_policy import RetryPolicy
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
+from worker.ordering.values import Seals
 from worker.redaction import shown_name
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Early, Reject, Skip, SkipReason
@@ -88,10 +90,12 @@ _NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: "superseded",
     Duplicate: "duplicate",
+    Emptied: "emptied",
+    NoChoices: "no-choices",
     Erased: "erased",
     NoProfile: "no-profile",
 }
-_TELLS_NOTHING: Final = (Superseded, Duplicate, Erased, Busy)
+_TELLS_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 """Of these nothing was sent, so they say nothing of the set-up."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
@@ -158,6 +162,7 @@ class Pipeline:
         sender: Sender,
         gate: StoreGate,
         users: UserKeys,
+        seals: Seals | None = None,
         policy: RetryPolicy,
         delay: DelayKindTargets,
         queues: Names,
@@ -182,7 +187,7 @@ class Pipeline:
         self._gate = gate
         self._epochs = gate.epochs
         attempt_seconds = policy.attempt_timeout_seconds
-        self._courier = Courier(sender, gate, attempt_seconds, limits.unclear_seconds)
+        self._courier = Courier(sender, gate, attempt_seconds, limits.unclear_seconds, seals)
         self._pace = RequestPace()
         self._parking = Parking(delay, self._now_ms)
         self._hourly = Hourly()
@@ -574,7 +579,8 @@ class Pipeline:
             return
         identity = decision.identity
         user = self._users.user_key(integration.id, identity.place, identity.value)
-        delivery = Delivery(message, state, integration, decision, user, is_alone)
+        choice = self._users.without_didomi_user(integration.id, decision)
+        delivery = Delivery(message, state, integration, choice, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
         else:
@@ -663,7 +669,7 @@ class Pipeline:
                 # outcome where a newer choice comes between, or the stamp is lost.
                 self._observer.delivered_late(lane.integration.id, delivery)
                 self._settle(lane, delivery)
-            case Superseded() | Duplicate() | Erased() | NoProfile():
+            case Superseded() | Duplicate() | Emptied() | NoChoices() | Erased() | NoProfile():
                 self._tell_skipped(delivery, _SKIP_REASONS[type(result)])
                 self._settle(lane, delivery)
             case Busy():

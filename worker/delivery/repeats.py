@@ -12,9 +12,8 @@ from typing import Final
 from worker.delivery.delivery import Delivery
 from worker.ordering.newest import Choices, Stamp, Verdict, stamps_of
 from worker.ordering.store import UNCLEAR
-from worker.ordering.unclear import before, holds, is_newer, was_accepted
+from worker.ordering.unclear import before, holds, is_newer, is_recent, was_accepted
 
-_RECENT_MS: Final = 86_400_000
 _MARGIN_SECONDS: Final = 1.0
 """Longer than the mark holds: the delay rounds to whole seconds."""
 
@@ -42,9 +41,11 @@ def plan_repeats(
     granted: Mapping[str, Stamp],
     *,
     is_accepted: bool,
+    replaces: bool = False,
 ) -> None:
     """Say of each delivery of a message when it is to be sent again, if it is. `granted` are the
-    stamps from before; `is_accepted` tells whether Adobe took the message.
+    stamps from before; `is_accepted` tells whether Adobe took the message, and `replaces` whether
+    it is a whole record: then an unclear one takes back all that was sent after it, newer or not.
 
     What stands already is repeated as well, for a day after the mark is over: its worker may have
     died before the repeat was confirmed, or have handed the event over. Nothing tells that from a
@@ -54,13 +55,12 @@ def plan_repeats(
     mark = granted.get(UNCLEAR)
     if mark is None:
         return
-    is_recent = mark.time_ms > -_RECENT_MS
     for delivery, verdict in zip(group, verdicts, strict=True):
         is_due = verdict is Verdict.CONTRIBUTES and is_accepted and holds(mark)
-        may_be_lost = is_recent and not delivery.state.is_repeat
+        may_be_lost = is_recent(mark) and not delivery.state.is_repeat
         if not is_due and may_be_lost and (is_accepted or not verdict.awaits_message):
             is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
-        if is_due and is_newer(delivery.choice, mark):
+        if is_due and (replaces or is_newer(delivery.choice, mark)):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
 
 

@@ -28,6 +28,8 @@ def check_path(path: str) -> str:
         raise ValueError("has a blank or an invisible character in it: take it out")
     if not any(one.isalnum() for one in path):  # signs alone mean something else in the state
         raise ValueError("has no letter and no digit in it: write the names of the schema")
+    if path[0] in "=@":
+        raise ValueError("begins with a sign that means something else in the state")
     if not all(steps):
         raise ValueError("must be names joined by single dots, such as _tenant.consents.newsletter")
     if "<" in path or ">" in path:

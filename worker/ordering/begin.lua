@@ -3,9 +3,9 @@
 -- KEYS: for each user the hash of stamps, then the string that is there while the user is not free:
 --       "OWNER LEASE" while held, empty while cooling down; its time to live says for how long.
 --       While the fleet rotates its secret, the same two by the user's other digest follow.
--- ARGV: owner; number of the lease; the lease in ms; then for each user how many attributes are
---       claimed, and their paths.
--- Answer, for each user: {1, stamp or nil for each attribute, and again from the second hash}, or
+-- ARGV: owner; number of the lease; the lease in ms; then for each user how many fields are claimed,
+--       and these: the paths of attributes, and '=PATH' for the text beside a stamp.
+-- Answer, for each user: {1, value or nil for each field, and again from the second hash}, or
 -- {0, ms to wait, 1 if held}.
 --
 -- A mark (path '?', see worker/ordering/unclear.py) is stored with the time at which it is over, and
@@ -18,6 +18,7 @@ local answers, at = {}, 4
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_BUSY_MS = 500, 600000
 local LONGEST_BUSY_BYTES, LONGEST_STAMP_BYTES = 64, 1024
+local TEXT, LONGEST_TEXT_BYTES = 61, 1048576 -- the sign '='
 local UNCLEAR, LONGEST_MARK_MS = '?', 600000
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
@@ -75,7 +76,9 @@ local function add_stamps(found, size, key, first, count)
       local value = is_lost and '' or some[j]
       size = size + 1
       if value and #value > LONGEST_STAMP_BYTES then
-        value = ''
+        if string.byte(ARGV[from + j - 1]) ~= TEXT or #value > LONGEST_TEXT_BYTES then
+          value = ''
+        end
       elseif value and ARGV[from + j - 1] == UNCLEAR then
         value = with_ms_left(value)
       end

@@ -14,6 +14,7 @@ from worker.ordering.epoch import EpochKeeper
 from worker.ordering.newest import Stamp
 from worker.ordering.store import (
     ERASED,
+    LASTING_SECONDS,
     REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
     UNCLEAR,
@@ -26,8 +27,8 @@ from worker.ordering.store import (
     tombstone,
 )
 from worker.ordering.unclear import moved
+from worker.transform.decision import NOTHING
 
-_NOTHING: Final[Mapping[str, Stamp]] = {}
 _MAX_SHARED_PATHS: Final = 10_000
 _CANDIDATES: Final = 4
 """Cold users that are looked at for each new one. More than one, so that the store shrinks back to
@@ -37,10 +38,10 @@ its limit after leases have kept it above."""
 class _User:
     """`lease` is the number of the lease that holds until `busy_until`; 0 when cooling down.
     `stamps` are those of `paths`: two tuples, of which many users share the first, take half the
-    memory of a dictionary for each.
+    memory of a dictionary for each. Few have `texts`.
     """
 
-    __slots__ = ("busy_until", "expires_at", "lease", "paths", "stamps")
+    __slots__ = ("busy_until", "expires_at", "lease", "paths", "stamps", "texts")
 
     def __init__(self) -> None:
         self.lease = 0
@@ -48,6 +49,7 @@ class _User:
         self.expires_at = 0.0
         self.paths: tuple[str, ...] = ()
         self.stamps: tuple[Stamp, ...] = ()
+        self.texts: Mapping[str, str] = NOTHING
 
 
 class MemoryStore:
@@ -90,10 +92,10 @@ class MemoryStore:
         until = now + self._timing.lease_seconds
         users = self._users
         answers: list[Granted | Contended] = []
-        for name, attributes in claims:
+        for name, attributes, wanted in claims:
             key = _key(integration_id, name)
             user = users.get(key)
-            stored = _NOTHING
+            stored, texts = NOTHING, NOTHING
             if user is None:
                 user = self._add(key, now)
             elif user.busy_until > now:
@@ -106,12 +108,15 @@ class MemoryStore:
                     stored = {path: stamp for path, stamp in known if path in attributes}
                     if UNCLEAR in stored:
                         stored[UNCLEAR] = moved(stored[UNCLEAR], -to_ms(now))
+                    if user.texts:
+                        texts = {path: user.texts[path] for path in wanted if path in user.texts}
                 else:
                     user.paths = user.stamps = ()
+                    user.texts = NOTHING
             self._last_lease += 1
             user.lease = self._last_lease
             user.busy_until = until
-            answers.append(Granted(user.lease, stored))
+            answers.append(Granted(user.lease, stored, texts))
         return answers
 
     async def settle(
@@ -122,8 +127,10 @@ class MemoryStore:
         # One object for all of them: of a float for each user, a hundred thousand users make MBs.
         free_at = now + gap_seconds
         expires_at = now + self._timing.retention_seconds
+        never = now + LASTING_SECONDS
         users = self._users
-        for name, lease, written, sent in settlements:
+        for one in settlements:
+            name, lease, written, sent, _, lasts = one
             key = _key(integration_id, name)
             user = users.get(key)
             if user is None:
@@ -131,7 +138,7 @@ class MemoryStore:
                     continue
                 user = self._add(key, now)
             if written:
-                self._write(user, written, now, expires_at)
+                self._write(user, one, now, never if lasts else expires_at)
             if sent and (user.lease in (0, lease) or user.busy_until <= now):
                 user.lease = 0
                 user.busy_until = free_at
@@ -152,6 +159,7 @@ class MemoryStore:
         if known.expires_at > now and ERASED in known.paths:
             stamp = max(stamp, known.stamps[known.paths.index(ERASED)])
         known.paths, known.stamps = self._shared_paths((ERASED,)), (stamp,)
+        known.texts = NOTHING
         known.expires_at = now + kept_seconds
 
     async def remember_integrations(
@@ -178,16 +186,25 @@ class MemoryStore:
     async def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _write(
-        self, user: _User, written: Mapping[str, Stamp], now: float, expires_at: float
-    ) -> None:
-        stamps = dict(zip(user.paths, user.stamps, strict=True)) if user.expires_at > now else {}
+    def _write(self, user: _User, settlement: Settlement, now: float, expires_at: float) -> None:
+        if user.expires_at <= now:
+            user.paths = user.stamps = ()
+            user.texts = NOTHING
+        stamps = dict(zip(user.paths, user.stamps, strict=True))
         user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
-        for path, given in written.items():
+        given_texts = settlement.texts
+        texts = dict(user.texts) if given_texts is not None else {}
+        for path, given in settlement.written.items():
             stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
             known = stamps.get(path)
             if known is None or stamp > known:
                 stamps[path] = stamp
+            if given_texts is not None and stamps[path] == stamp:
+                texts.pop(path, None)
+                if path in given_texts:
+                    texts[path] = given_texts[path]
+        if given_texts is not None:
+            user.texts = texts
         user.paths = self._shared_paths(tuple(stamps))
         same: dict[Stamp, Stamp] = {}
         user.stamps = tuple([same.setdefault(stamp, stamp) for stamp in stamps.values()])

@@ -8,17 +8,21 @@ The order is a decision of ours, since Didomi documents none: by `created_at`, b
 was made then, however late it arrives; then by `updated_at`, so that a confirmed event beats its
 pending self; then a refusal beats a consent, because in doubt it is the safer answer; then by the
 event's id, which only makes the result the same in whichever order the events come.
+
+`snapshots` has the rule where more is known of a user than stamps.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
-from worker.transform.sent import is_refusal
+from worker.ordering.known import Said, newest_of
+from worker.transform.decision import NOTHING
+from worker.transform.sent import EMPTIED, is_refusal, is_silent
 
 MAX_EVENT_ID: Final = 64
 """Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
@@ -57,7 +61,10 @@ class Stamp(NamedTuple):
 
 
 class Choices(Protocol):
-    """What `fold` must know of one event: `attributes` is path → value as it is sent, not empty."""
+    """What `fold` must know of one event: `attributes` is path → value as it is sent, not empty;
+    `companions` are the paths that make no message by themselves; `didomi_user` is the digest of
+    whom a snapshot is of, if it is one.
+    """
 
     @property
     def event_id(self) -> str: ...
@@ -67,6 +74,10 @@ class Choices(Protocol):
     def updated_at_ms(self) -> int | None: ...
     @property
     def attributes(self) -> Mapping[str, Any]: ...
+    @property
+    def companions(self) -> Collection[str]: ...
+    @property
+    def didomi_user(self) -> str | None: ...
 
 
 class Verdict(Enum):
@@ -76,12 +87,17 @@ class Verdict(Enum):
     """At least one attribute of the message is its own: its outcome is the message's."""
     YIELDS = "yields"
     """None is, because of something newer in the message: superseded once that is accepted."""
+    EMPTIES = "empties"
+    """All that is its own takes choices back in silence: remembered once there is no message, or
+    that is accepted."""
     FOLLOWS = "follows"
     """It is a copy of what is in the message: a duplicate once that is accepted."""
     SUPERSEDED = "superseded"
     """Adobe has accepted something newer for every attribute: may be skipped at once."""
     DUPLICATE = "duplicate"
     """It is itself what Adobe has accepted: may be skipped at once."""
+    SAYS_NOTHING = "says nothing"
+    """It would take choices back of somebody of whom nothing is known: may be skipped at once."""
 
     @property
     def awaits_message(self) -> bool:
@@ -90,17 +106,23 @@ class Verdict(Enum):
         If the message fails, an event that yields or follows may be the newest that there is, so it
         must go the way of a failure too, and be folded again.
         """
-        return self is not Verdict.SUPERSEDED and self is not Verdict.DUPLICATE
+        return self not in _AT_ONCE
+
+
+_AT_ONCE: Final = frozenset({Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.SAYS_NOTHING})
 
 
 class Folded(NamedTuple):
-    """`attributes`: what to send, empty if nothing. `verdicts`: one for each event, in their order.
-    `written`: the stamps to store when, and only when, the message is accepted.
+    """`attributes`: what to send. `verdicts`: one for each event, in their order. `written`: the
+    stamps to store when, and only when, the message is accepted; or at once, unless it `is_sent`.
+    `said`: who says it, where that is stored beside them.
     """
 
     attributes: Mapping[str, Any]
     verdicts: Sequence[Verdict]
     written: Mapping[str, Stamp]
+    is_sent: bool = True
+    said: Mapping[str, Said] = NOTHING
 
 
 class _Winner(NamedTuple):
@@ -109,8 +131,7 @@ class _Winner(NamedTuple):
     position: int
 
 
-_Pair = tuple[Stamp, Stamp]
-"""The two stamps that one event can give: to anything but a refusal, and to a refusal."""
+Pair = tuple[Stamp, Stamp]
 
 
 def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:
@@ -120,22 +141,69 @@ def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:
     change what is sent; of exact copies the first contributes. `attributes` of the result may be
     the mapping of an event itself and must not be changed.
     """
-    if len(events) == 1 and not stored:
+    if len(events) == 1 and not stored and not _empties(events[0]):
         return _alone(events[0])
-    pairs = [_pair(event) for event in events]
+    pairs = [pair_of(event) for event in events]
     winners = _winners(events, pairs, stored)
-    contributing = {winner.position for winner in winners.values()}
+    contributing, emptying = _who_wins(events, winners)
     verdicts = [
         Verdict.CONTRIBUTES
         if index in contributing
-        else _verdict_of_loser(event.attributes, pairs[index], winners, stored)
+        else Verdict.EMPTIES
+        if index in emptying
+        else _verdict_of_loser(event, pairs[index], winners, stored)
         for index, event in enumerate(events)
     ]
-    return Folded(
-        {path: winner.value for path, winner in winners.items()},
+    won = {
+        path: winner
+        for path, winner in winners.items()
+        if winner.position in contributing or winner.position in emptying
+    }
+    folded = Folded(
+        {path: winner.value for path, winner in won.items()},
         verdicts,
-        {path: winner.stamp for path, winner in winners.items()},
+        {path: winner.stamp for path, winner in won.items()},
+        bool(contributing),
     )
+    return folded if contributing else without_message(folded)
+
+
+def without_message(folded: Folded) -> Folded:
+    """`folded`, of which nothing is sent, so that nothing is waited for."""
+    silent = {path for path, value in folded.attributes.items() if is_silent(value)}
+    return Folded(
+        {},
+        [_WITHOUT_MESSAGE.get(one, one) for one in folded.verdicts],
+        {path: stamp for path, stamp in folded.written.items() if path in silent},
+        is_sent=False,
+        said={path: one for path, one in folded.said.items() if path in silent},
+    )
+
+
+_WITHOUT_MESSAGE: Final = {
+    Verdict.YIELDS: Verdict.SUPERSEDED,
+    Verdict.FOLLOWS: Verdict.DUPLICATE,
+}
+
+
+def _empties(event: Choices) -> bool:
+    """Whether it takes a choice back in silence."""
+    # Without a comparison of values, since this is asked of every event.
+    return any(value is EMPTIED for value in event.attributes.values())
+
+
+def _who_wins(
+    events: Sequence[Choices], winners: Mapping[str, _Winner]
+) -> tuple[set[int], set[int]]:
+    """The places of the events that have something to send, and of those that have only taken
+    choices back in silence. Who wins nothing but companions is of neither.
+    """
+    contributing: set[int] = set()
+    emptying: set[int] = set()
+    for path, winner in winners.items():
+        if path not in events[winner.position].companions:
+            (emptying if winner.value is EMPTIED else contributing).add(winner.position)
+    return contributing, emptying - contributing
 
 
 def _alone(event: Choices) -> Folded:
@@ -144,14 +212,20 @@ def _alone(event: Choices) -> Folded:
 
 
 def stamps_of(event: Choices) -> dict[str, Stamp]:
-    """The stamp of each of its attributes, as it is stored once the event is accepted."""
-    other, refusal = _pair(event)
-    return {
+    """The stamp of each of its attributes, as it is stored once the event is accepted; and of a
+    snapshot that of itself.
+    """
+    other, refusal = pair_of(event)
+    stamps = {
         path: refusal if is_refusal(value) else other for path, value in event.attributes.items()
     }
+    if event.didomi_user is not None:
+        stamps |= dict.fromkeys(newest_of(event.didomi_user), other)
+    return stamps
 
 
-def _pair(event: Choices) -> _Pair:
+def pair_of(event: Choices) -> Pair:
+    """The two stamps that one event can give: to anything but a refusal, and to a refusal."""
     event_id = event.event_id
     if len(event_id) > MAX_EVENT_ID:
         event_id = hashlib.blake2b(
@@ -166,7 +240,7 @@ def _pair(event: Choices) -> _Pair:
 
 
 def _winners(
-    events: Sequence[Choices], pairs: Sequence[_Pair], stored: Mapping[str, Stamp]
+    events: Sequence[Choices], pairs: Sequence[Pair], stored: Mapping[str, Stamp]
 ) -> dict[str, _Winner]:
     winners: dict[str, _Winner] = {}
     for index, event in enumerate(events):
@@ -188,14 +262,16 @@ def _winners(
 
 
 def _verdict_of_loser(
-    attributes: Mapping[str, Any],
-    pair: _Pair,
+    event: Choices,
+    pair: Pair,
     winners: Mapping[str, _Winner],
     stored: Mapping[str, Stamp],
 ) -> Verdict:
     awaits_message = False
     is_copy = True
-    for path, value in attributes.items():
+    for path, value in event.attributes.items():
+        if path in event.companions:
+            continue
         stamp = pair[is_refusal(value)]
         rival = stored.get(path)
         if rival is None or rival < stamp:

@@ -2,8 +2,9 @@
 
 For one user at one integration there are two keys, in Redis's own form so that an operator can read
 them: `NAMESPACE:{INTEGRATION}:USER`, a hash of path → encoded stamp that expires after the
-retention, and the same with `:busy`, a string that is there while the user is not free. What is in
-braces is the hash tag: all keys of one call are on one node of a cluster.
+retention, with the text beside a stamp at `=` and its path; and the same with `:busy`, a string
+that is there while the user is not free. What is in braces is the hash tag: all keys of one call
+are on one node of a cluster.
 
 Each method is one script, and Redis runs a script whole or not at all. The clock is that of Redis,
 through the expiry of keys, so the workers' clocks need not agree.
@@ -65,6 +66,8 @@ _ERASE: Final = Script("erase.lua")
 _INTEGRATIONS: Final = Script("integrations.lua")
 _PING: Final = Script("ping.lua")
 _PING_MS: Final = 60_000
+_SENT, _LASTS, _HAS_TEXTS = 1, 2, 4
+"""Flags of a settlement, see settle.lua."""
 _REFUSALS: Final = {
     "OOM": "is out of memory and refuses writes; raise maxmemory",
     "READONLY": "is a read-only replica; CONSENT_WORKER_STATE_URL must lead to the primary",
@@ -146,10 +149,13 @@ class RedisStore:
             to_ms(self._timing.retention_seconds),
         ]
         arguments.append(self._latest_ms())
-        for _, lease, written, sent in settlements:
-            arguments += (lease, int(sent), len(written))
+        for _, lease, written, sent, texts, lasts in settlements:
+            flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
+            arguments += (lease, flags, len(written))
             for path, stamp in written.items():
                 arguments += (path, stamp.encode())
+                if texts is not None:
+                    arguments.append(texts.get(path, ""))
         keys, is_rotating = self._keys(integration_id, [one.user for one in settlements])
         await self._run(_SETTLE[is_rotating], keys, arguments)
         for one in settlements:
@@ -224,8 +230,10 @@ class RedisStore:
         if not claims:
             return []
         arguments: list[str | int] = [self._owner, lease, to_ms(self._timing.lease_seconds)]
-        for _, attributes in claims:
-            arguments += (len(attributes), *attributes)
+        for _, attributes, texts in claims:
+            arguments += (len(attributes) + len(texts), *attributes)
+            if texts:
+                arguments += [f"={path}" for path in texts]
         keys, is_rotating = self._keys(integration_id, [one.user for one in claims])
         answers = await self._run(_BEGIN[is_rotating], keys, arguments)
         try:
@@ -240,6 +248,8 @@ class RedisStore:
         """A value that can't be read counts as unknown: it concerns that attribute alone. During a
         rotation of the secret each attribute has two, of which the newer counts.
         """
+        if claim.texts:
+            return self._granted_with_texts(lease, claim, values)
         stored: dict[str, Stamp] = {}
         latest_ms = self._latest_ms()
         paths = list(claim.attributes)
@@ -258,6 +268,27 @@ class RedisStore:
                 known = stored.get(path, stamp)
                 stored[path] = merged(stamp, known) if path == UNCLEAR else max(stamp, known)
         return Granted(lease, stored)
+
+    def _granted_with_texts(
+        self, lease: int, claim: Claim, values: Sequence[bytes | None]
+    ) -> Granted:
+        """During a rotation the text of the stamp that counts."""
+        of_stamps, size = len(claim.attributes), len(claim.attributes) + len(claim.texts)
+        stamps_alone = claim._replace(texts=())
+        stored: dict[str, Stamp] = {}
+        texts: dict[str, str] = {}
+        for first in range(0, len(values), size):
+            _, found, _ = self._granted(lease, stamps_alone, values[first : first + of_stamps])
+            said = values[first + of_stamps : first + size]
+            for path, text in zip(claim.texts, said, strict=True):
+                if path not in stored or found.get(path, stored[path]) > stored[path]:
+                    texts.pop(path, None)
+                    if text:
+                        texts[path] = _text(text)
+            for path, stamp in found.items():
+                known = stored.get(path, stamp)
+                stored[path] = merged(stamp, known) if path == UNCLEAR else max(stamp, known)
+        return Granted(lease, stored, texts)
 
     def _tell_unreadable(self, user: str) -> None:
         self.unreadable_values += 1

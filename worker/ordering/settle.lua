@@ -2,8 +2,11 @@
 --
 -- KEYS: as in begin.lua.
 -- ARGV: owner; gap in ms; retention in ms; the latest time that a stamp can have, in ms since the
---       epoch; then for each user the number of the lease, 1 if anything was sent, how many stamps
---       follow, and for each its path and the stamp.
+--       epoch; then for each user the number of the lease, flags, how many stamps follow, and for each
+--       its path and the stamp; and its text, empty for none, if there are texts. Flags: 1 if anything
+--       was sent, 2 if nothing of the user expires, 4 if there are texts.
+--
+-- The text beside a stamp is at '=PATH'. It is written when its stamp is, or stands already.
 --
 -- The stamp of a mark (path '?', see worker/ordering/unclear.py) comes with the ms for which it holds,
 -- and is stored with the time at which it is over.
@@ -14,8 +17,9 @@
 local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local at = 5
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
-local PORTION, LONGEST_STAMP_BYTES, MOST_STAMPS = 500, 1024, 2000
-local UNCLEAR = '?'
+local PORTION, LONGEST_STAMP_BYTES, MOST_FIELDS = 500, 1024, 5000
+local UNCLEAR, TEXT = '?', 61 -- the sign '='
+local LASTING_MS = '3153600000000' -- a hundred years: to persist a key needs a right of its own
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
 -- store: to take it for "nothing is known" would let an older choice replace a newer one.
@@ -89,10 +93,19 @@ local function with_end(mark)
   return string.format('%.0f', at_ms) .. rest
 end
 
-local function write_some(key, first, count)
+-- A text that is taken away stays as an empty one: to delete a field needs a right of its own.
+local function add_text(fields, key, path, text)
+  local field = '=' .. path
+  if text ~= '' or redis.call('HMGET', key, field)[1] then
+    fields[#fields + 1] = field
+    fields[#fields + 1] = text
+  end
+end
+
+local function write_some(key, first, count, width)
   local paths = {}
   for i = 0, count - 1 do
-    paths[#paths + 1] = ARGV[first + 2 * i]
+    paths[#paths + 1] = ARGV[first + width * i]
   end
   local known, newer = redis.pcall('HMGET', key, unpack(paths)), {}
   if is_other_type(known) then
@@ -100,13 +113,18 @@ local function write_some(key, first, count)
     known = {}
   end
   for i, path in ipairs(paths) do
-    local stamp = ARGV[first + 2 * i - 1]
+    local at_stamp = first + width * (i - 1) + 1
+    local stamp = ARGV[at_stamp]
     if path == UNCLEAR then
       stamp = with_end(stamp)
     end
     if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
       newer[#newer + 1] = stamp
+      known[i] = stamp
+    end
+    if width == 3 and known[i] == stamp then
+      add_text(newer, key, path, ARGV[at_stamp + 1])
     end
   end
   if #newer > 0 then
@@ -115,23 +133,28 @@ local function write_some(key, first, count)
 end
 
 -- In portions, since Lua unpacks only some thousands of values at once.
-local function write(key, first, count)
+local function write(key, first, count, width, kept_ms)
   for from = 0, count - 1, PORTION do
-    write_some(key, first + 2 * from, math.min(PORTION, count - from))
+    write_some(key, first + width * from, math.min(PORTION, count - from), width)
   end
   -- A tombstone is kept for longer.
-  if redis.call('PTTL', key) < tonumber(retention_ms) then
-    redis.call('PEXPIRE', key, retention_ms)
+  if redis.call('PTTL', key) < tonumber(kept_ms) then
+    redis.call('PEXPIRE', key, kept_ms)
   end
 end
 
 -- A hash that is larger than any of ours stays where it is, and is read there.
 local function move(from, to)
   local size = redis.pcall('HLEN', from)
-  if is_other_type(size) or size == 0 or size > MOST_STAMPS then
+  if is_other_type(size) or size == 0 or size > MOST_FIELDS then
     return
   end
-  local there = redis.call('HGETALL', from)
+  local there, texts = redis.call('HGETALL', from), {}
+  for at_path = 1, #there, 2 do
+    if string.byte(there[at_path]) == TEXT then
+      texts[string.sub(there[at_path], 2)] = there[at_path + 1]
+    end
+  end
   for at_path = 1, #there, 2 do
     local path, stamp = there[at_path], there[at_path + 1]
     local known = redis.pcall('HMGET', to, path)
@@ -139,9 +162,11 @@ local function move(from, to)
       redis.call('DEL', to)
       known = {}
     end
-    if is_readable(stamp) then
+    if string.byte(path) ~= TEXT and is_readable(stamp) then
       if not known[1] or not is_readable(known[1]) or is_newer(stamp, known[1]) then
-        redis.call('HSET', to, path, stamp)
+        local fields = {path, stamp}
+        add_text(fields, to, path, texts[path] or '')
+        redis.call('HSET', to, unpack(fields))
       end
     end
   end
@@ -169,14 +194,16 @@ local function release(key, lease, is_sent)
 end
 
 for i = 1, #KEYS, STRIDE do
-  local lease, is_sent, count = ARGV[at], ARGV[at + 1] == '1', tonumber(ARGV[at + 2])
+  local lease, flags, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local is_sent, lasts, has_texts = flags % 2 == 1, flags % 4 >= 2, flags >= 4
+  local width = has_texts and 3 or 2
   if STRIDE == 4 then
     move(KEYS[i + 2], KEYS[i])
   end
   if count > 0 then
-    write(KEYS[i], at + 3, count)
+    write(KEYS[i], at + 3, count, width, lasts and LASTING_MS or retention_ms)
   end
-  at = at + 3 + 2 * count
+  at = at + 3 + width * count
   for j = i, i + STRIDE - 1, 2 do
     release(KEYS[j + 1], lease, is_sent)
   end

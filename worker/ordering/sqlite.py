@@ -25,9 +25,11 @@ from worker.ordering.sqlite_rows import (
     find,
     stamps_in,
     sweep,
+    texts_in,
     write_settlement,
 )
 from worker.ordering.store import (
+    LASTING_SECONDS,
     LONGEST_LEASE_SECONDS,
     REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
@@ -40,6 +42,7 @@ from worker.ordering.store import (
     to_ms,
 )
 from worker.ordering.users import Marks
+from worker.transform.decision import NOTHING
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +130,7 @@ class SqliteStore:
         if changes:
             await self._admit_or_refuse()
             expires_at_ms = now_ms + to_ms(self._timing.retention_seconds)
+            never_ms = now_ms + to_ms(LASTING_SECONDS)
             free_at_ms = now_ms + to_ms(gap_seconds)
             self._settled += 1
             sweeps = self._settled % _SWEEP_EVERY == 0
@@ -134,7 +138,8 @@ class SqliteStore:
             def write(file: sqlite3.Connection) -> None:
                 for one, has_gap in changes:
                     until_ms = free_at_ms if has_gap else 0
-                    write_settlement(file, integration_id, one, now_ms, until_ms, expires_at_ms)
+                    ends_ms = never_ms if one.lasts else expires_at_ms
+                    write_settlement(file, integration_id, one, now_ms, until_ms, ends_ms)
                 if sweeps:
                     self._swept_to = sweep(file, self._swept_to, now_ms)
 
@@ -245,7 +250,8 @@ class SqliteStore:
                 detail="what the file has of this user can't be read and counts as unknown: an "
                 "older choice may be sent once more",
             )
-        return Granted(lease, stamps_in(rows, claim.attributes, now_ms))
+        texts = texts_in(rows, claim.texts, now_ms) if claim.texts else NOTHING
+        return Granted(lease, stamps_in(rows, claim.attributes, now_ms), texts)
 
     def _now_ms(self) -> int:
         return to_ms(self._wall_clock())

@@ -1,14 +1,14 @@
 """The rows of a state in a file: reading, and keeping the newer of each stamp. Runs in its thread.
 
-A user has one row: `stamps` is a JSON object of path → encoded stamp, and a gap after a message
-ends at `free_at_ms`.
+A user has one row: `stamps` is a JSON object of path → encoded stamp, and of `=` and a path → the
+text beside that stamp; a gap after a message ends at `free_at_ms`.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from worker.ordering.newest import Stamp
@@ -26,6 +26,7 @@ SCHEMA: Final = (
 
 
 _SWEPT_AT_ONCE: Final = 500
+_TEXT: Final = "="
 
 
 class Row(NamedTuple):
@@ -68,9 +69,7 @@ def stamps_in(
 ) -> dict[str, Stamp]:
     """Those of `attributes`, paths, that stand in the rows of one user; of two the newer."""
     stamps: dict[str, Stamp] = {}
-    for row in rows:
-        if row is None or row.expires_at_ms <= now_ms:
-            continue
+    for row in _in_force(rows, now_ms):
         for path in attributes:
             stamp = decoded(row.stamps.get(path))
             if stamp is None:
@@ -84,6 +83,49 @@ def stamps_in(
     return stamps
 
 
+def texts_in(rows: Sequence[Row | None], paths: Collection[str], now_ms: int) -> dict[str, str]:
+    """The texts beside the stamps of `paths`; of two stamps that of the newer."""
+    merged_state = _State()
+    for row in _in_force(rows, now_ms):
+        merged_state.add_row(row, paths)
+    return {path: text for path, text in merged_state.texts.items() if path in paths}
+
+
+def _in_force(rows: Sequence[Row | None], now_ms: int) -> list[Row]:
+    return [row for row in rows if row is not None and row.expires_at_ms > now_ms]
+
+
+class _State:
+    """Stamps and texts of a user, while rows and settlements are put together."""
+
+    def __init__(self) -> None:
+        self.stamps: dict[str, Stamp] = {}
+        self.texts: dict[str, str] = {}
+
+    def add(self, path: str, stamp: Stamp | None, text: str | None, *, keeps_text: bool) -> None:
+        """Keep the newer of two stamps, with its text; `keeps_text`: with the text of before."""
+        known = self.stamps.get(path)
+        if stamp is None or (known is not None and stamp < known):
+            return
+        self.stamps[path] = stamp
+        if keeps_text:
+            return
+        self.texts.pop(path, None)
+        if text:
+            self.texts[path] = text
+
+    def add_row(self, row: Row, paths: Collection[str] | None = None) -> None:
+        for path in row.stamps if paths is None else paths:
+            if not path.startswith(_TEXT):
+                stamp, text = decoded(row.stamps.get(path)), row.stamps.get(f"{_TEXT}{path}")
+                said = text if isinstance(text, str) else None
+                self.add(path, stamp, said, keeps_text=stamp == self.stamps.get(path))
+
+    def as_fields(self) -> dict[str, str]:
+        stamps = {path: stamp.encode() for path, stamp in self.stamps.items()}
+        return stamps | {f"{_TEXT}{path}": text for path, text in self.texts.items()}
+
+
 def write_settlement(
     file: sqlite3.Connection,
     integration_id: str,
@@ -94,7 +136,7 @@ def write_settlement(
 ) -> None:
     """Keep the newer of each stamp; what stands under a user's other digest moves to the first."""
     first, *others = keys_of(integration_id, settlement.user)
-    stamps: dict[str, Stamp] = {}
+    state = _State()
     kept_until_ms = 0
     busy_until_ms = 0
     for row in find(file, integration_id, settlement.user):
@@ -103,15 +145,17 @@ def write_settlement(
         busy_until_ms = max(busy_until_ms, row.free_at_ms)
         if row.expires_at_ms > now_ms:
             kept_until_ms = max(kept_until_ms, row.expires_at_ms)
-            _merge(stamps, {path: decoded(text) for path, text in row.stamps.items()})
+            state.add_row(row)
     if settlement.written:
         written = dict(settlement.written)
         if UNCLEAR in written:
             written[UNCLEAR] = moved(written[UNCLEAR], now_ms)
-        _merge(stamps, written)
+        texts = settlement.texts
+        for path, stamp in written.items():
+            text = None if texts is None else texts.get(path)
+            state.add(path, stamp, text, keeps_text=texts is None)
         kept_until_ms = max(kept_until_ms, expires_at_ms)  # a tombstone is kept for longer
-    texts = {path: stamp.encode() for path, stamp in stamps.items()}
-    put(file, first, Row(texts, free_at_ms or busy_until_ms, kept_until_ms))
+    put(file, first, Row(state.as_fields(), free_at_ms or busy_until_ms, kept_until_ms))
     for key in others:
         file.execute("DELETE FROM users WHERE key = ?", (key,))
 
@@ -146,13 +190,6 @@ def sweep(file: sqlite3.Connection, after: str, now_ms: int) -> str:
         [(key,) for key, expires, free in rows if max(expires, free) <= now_ms],
     )
     return rows[-1][0] if len(rows) == _SWEPT_AT_ONCE else ""
-
-
-def _merge(stamps: dict[str, Stamp], others: Mapping[str, Stamp | None]) -> None:
-    for path, stamp in others.items():
-        known = stamps.get(path)
-        if stamp is not None and (known is None or stamp > known):
-            stamps[path] = stamp
 
 
 def put(file: sqlite3.Connection, key: str, row: Row) -> None:

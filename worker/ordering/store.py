@@ -1,9 +1,9 @@
 """What the state of newest-wins must do, whichever store keeps it.
 
-For each integration and user a store keeps two things: the stamp of the newest accepted choice of
-each attribute, and whether the user is free. A user is *held* while somebody has the lease, and
-*cooling down* for a moment after a message, because Adobe may resolve two quick messages for one
-profile either way round.
+For each integration and user a store keeps the stamp of the newest accepted choice of each
+attribute, beside it perhaps a text that means nothing to it, and whether the user is free. A user
+is *held* while somebody has the lease, and *cooling down* for a moment after a message, because
+Adobe may resolve two quick messages for one profile either way round.
 
     begin ─► Granted ─► fold, send ─► settle(written, sent=True)    accepted
                                    └► settle({}, sent=True)         outcome unknown or refused
@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, Protocol
 
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.newest import Stamp
+from worker.transform.decision import NOTHING
 
 LONGEST_LEASE_SECONDS: Final = 600.0
 """Whoever is busy for longer was not made so by us (`LONGEST_BUSY_MS` of begin.lua)."""
@@ -31,6 +32,8 @@ UNCLEAR: Final = "?"
 """No attribute's path. A stamp there is a mark of an unclear answer, see `unclear`. Written, its
 `time_ms` says for how many ms from now on it holds; granted, how many are left, none or less when
 it is over. The store keeps the time between, so the workers' clocks need not agree."""
+LASTING_SECONDS: Final = 100 * 365 * 86_400.0
+"""For how long a store keeps what does not expire."""
 REMEMBERED_AT_MOST: Final = 100_000
 REMEMBERED_CHARACTERS: Final = 2048
 """Bounds of what is remembered of integrations."""
@@ -41,19 +44,24 @@ class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
 
 
 class Claim(NamedTuple):
-    """A user (a digest, see `users`) for whom `attributes`, paths, are about to be sent."""
+    """A user (a digest, see `users`) for whom `attributes`, paths, are about to be sent. `texts`:
+    those of them of which the text beside the stamp is wanted as well.
+    """
 
     user: str
     attributes: Collection[str]
+    texts: Collection[str] = ()
 
 
 class Granted(NamedTuple):
     """The user is ours for `lease_seconds`. `lease` is the number to settle with; `stored` has the
-    stamps of those claimed attributes that have one, and must not be changed.
+    stamps of those claimed attributes that have one, and `texts` the texts; neither must be
+    changed.
     """
 
     lease: int
     stored: Mapping[str, Stamp]
+    texts: Mapping[str, str] = NOTHING
 
 
 class Contended(NamedTuple):
@@ -70,12 +78,18 @@ class Contended(NamedTuple):
 class Settlement(NamedTuple):
     """The end of a lease: `written`, the stamps of what Adobe accepted; `sent`, whether anything
     was sent at all, accepted or not.
+
+    `texts` are those beside the stamps, each written exactly when its stamp is, or stands already:
+    a stamp without one takes away what was there. None leaves all texts as they are. `lasts`:
+    nothing of the user expires from now on.
     """
 
     user: str
     lease: int
     written: Mapping[str, Stamp]
     sent: bool
+    texts: Mapping[str, str] | None = None
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Final
 
 from worker.ordering.newest import Choices, Stamp, stamps_of
 
+_RECENT_MS: Final = 86_400_000
 _SEVERAL = ""
 """Stands for which choice of a time is meant when two of the same time are unclear."""
 
@@ -45,6 +47,11 @@ def merged(one: Stamp, other: Stamp) -> Stamp:
 def holds(mark: Stamp) -> bool:
     """Whether the time of a granted mark is not over."""
     return mark.time_ms > 0
+
+
+def is_recent(mark: Stamp) -> bool:
+    """Whether it holds, or was over only within the last day."""
+    return mark.time_ms > -_RECENT_MS
 
 
 def is_newer(choice: Choices, mark: Stamp) -> bool:

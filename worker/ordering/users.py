@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.events import Envelope
+from worker.transform.decision import Deliver
+
+_DIDOMI_USER: Final = "\0Didomi user"
+"""No place of an identity."""
 
 
 class Marks(NamedTuple):
@@ -50,19 +54,26 @@ class UserKeys:
         digest = _digest(self._keyed, said)
         return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
 
+    def without_didomi_user(self, integration_id: str, choice: Deliver) -> Deliver:
+        """`choice` with the digests of the Didomi user in place of the id, if it has one."""
+        if choice.didomi_user is None:
+            return choice
+        digests = self.user_key(integration_id, _DIDOMI_USER, choice.didomi_user)
+        return choice._replace(didomi_user=digests)
+
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
         Didomi, which in apps is that of the advertising device: it becomes 32 hexadecimal digits
-        for that user, and the version of it. They are of the present secret alone: in a rotation
-        equal ids are no promise, since nothing but a tie rests on them.
+        for that user, the regulation, and the version. They are of the present secret alone: in a
+        rotation equal ids are no promise, since nothing but a tie rests on them.
         """
         if not envelope.is_snapshot or not envelope.event_id:
             return envelope
         version = envelope.version
         if version is None:
             version = envelope.entity.get("updated_at")
-        head = f"{len(envelope.organization_id)}.{len(envelope.event_id)}."
-        said = f"{head}{envelope.organization_id}{envelope.event_id}"
+        parts = (envelope.organization_id, envelope.regulation, envelope.event_id)
+        said = "".join((*(f"{len(one)}." for one in parts), *parts))
         if isinstance(version, int | str):
             said += str(version)
         digest = self._keyed_snapshots.copy()
@@ -74,6 +85,11 @@ def both_digests(user: str) -> tuple[str, str]:
     """The digest of a user, and that by the other secret while the fleet rotates them, or empty."""
     digest, _, other = user.partition("~")
     return digest, other
+
+
+def is_rotating(user: str) -> bool:
+    """Whether a user is called by two digests."""
+    return "~" in user
 
 
 def _keyed(secret: bytes, purpose: bytes = b"consent-user") -> hashlib.blake2b:

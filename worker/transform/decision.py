@@ -73,10 +73,11 @@ class Deliver(NamedTuple):
     themselves. `sources`: what to keep of each attribute so that it can be written again, see
     `transform.sources`; None where nothing completes its messages.
 
-    Of a snapshot, `didomi_user` is the id of the user at Didomi, which is personal data, and
-    `absent` says of every mapped path what it becomes if a newer snapshot of the same Didomi user
-    does not name it any more. It `is_silent_if_unknown` when it has no `consents`: then it means
-    "nothing is chosen" of users only of whom the state knows something.
+    Of a snapshot, `didomi_user` says whose it is at Didomi: the regulation, and the id of the user,
+    which is personal data. It is not the person, who may have several devices. `absent` says of
+    every mapped path what it becomes if a newer snapshot of the same `didomi_user` does not name it
+    any more. It `is_silent_if_unknown` when it has no `consents`: then it means "nothing is chosen"
+    of users only of whom the state knows something.
     """
 
     event_id: str

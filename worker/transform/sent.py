@@ -27,6 +27,11 @@ EMPTIED: Final = Sent(None, True)
 refusal, and never sent."""
 
 
+def is_silent(value: Any) -> bool:
+    """Whether `value` is remembered and never sent."""
+    return value.__class__ is Sent and value.value is None
+
+
 def as_json(value: Any) -> Any:
     """What Adobe gets of it."""
     return value.value if isinstance(value, Sent) else value

@@ -1,7 +1,7 @@
 """What a snapshot says beside its choices: that others are taken back. Pure.
 
-A snapshot is the whole status of one Didomi user, who is one device of a person mostly. What it
-does not name any more that user has taken back, or its events were deleted.
+A snapshot is the whole status of one Didomi user, who is one device of a person mostly, under one
+regulation. What it does not name any more that user has taken back, or its events were deleted.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ def may_take_back(envelope: Envelope) -> bool:
 def has_choices(envelope: Envelope) -> bool:
     """Whether the status of the user names any choice, mapped or not."""
     consents = envelope.entity.get("consents") or {}
-    return any(consents.get(one) for one in ("purposes", "channels", "tcfcs"))
+    vendors = consents.get("vendors")
+    lists = vendors.values() if isinstance(vendors, dict) else ()
+    return any(consents.get(one) for one in ("purposes", "channels", "tcfcs")) or any(lists)
 
 
 def with_snapshot(choice: Deliver, plan: Plan, envelope: Envelope) -> Deliver:
     """`choice` with what newest-wins needs of a snapshot."""
     return choice._replace(
-        didomi_user=envelope.entity["id"],
+        didomi_user=f"{envelope.regulation} {envelope.entity['id']}",
         absent=plan.absent_at(choice.event_time_ms),
         is_silent_if_unknown=envelope.entity.get("consents") is None,
     )

@@ -124,7 +124,8 @@ def _change(r: Random) -> dict[str, Any]:
 
 def _mapping(r: Random) -> dict[str, Any]:
     path = pick(r, _PATHS) if r.random() < 0.3 else f"_acme.m{below(r, 10_000)}"
-    mapping: dict[str, Any] = {"id": path, "value": pick(r, _SOURCES) if r.random() < 0.9 else text(r)}
+    value = pick(r, _SOURCES) if r.random() < 0.9 else text(r)
+    mapping: dict[str, Any] = {"id": path, "value": value}
     if r.random() < 0.2:
         mapping["format"] = pick(r, ("as-is", "consent-val"))
     if r.random() < 0.1:

@@ -73,6 +73,8 @@ class _Event:
     event_time_ms: int
     updated_at_ms: int | None
     attributes: dict[str, Any]
+    companions: frozenset[str] = frozenset()
+    didomi_user: str | None = None
 
 
 FoldCase = tuple[list[tuple[str, int, int, dict[str, Any]]], dict[str, str], list[int]]

@@ -162,7 +162,7 @@ async def test_what_can_not_be_read_under_the_former_secret_harms_nobody(
         "text": lambda: inspector.set(key, "x"),
         "unreadable": lambda: inspector.hset(key, "news", "never"),
         "huge": lambda: inspector.hset(
-            key, mapping={str(number): "1+e" for number in range(3000)} | {"news": "9+e"}
+            key, mapping={str(number): "1+e" for number in range(6000)} | {"news": "9+e"}
         ),
     }
     await fill[hostile]()

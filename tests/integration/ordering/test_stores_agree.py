@@ -28,6 +28,7 @@ from worker.ordering.redis import RedisStore
 from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import (
     ERASED,
+    LASTING_SECONDS,
     REMEMBERED_CHARACTERS,
     UNCLEAR,
     Claim,
@@ -40,7 +41,8 @@ from worker.ordering.store import (
 
 LEASE, GAP, RETENTION = 105.0, 45.0, 1005.0
 KEPT = 2005.0
-ATTRIBUTES = ("a", "_acme.b", "é.c")
+# Three attributes, the newest snapshot of a Didomi user, and the newest time that was sent.
+ATTRIBUTES = ("a", "_acme.b", "é.c", "@phone", "~")
 stamps = st.builds(
     Stamp,
     st.integers(-1, 1),
@@ -56,6 +58,9 @@ written = st.builds(
     st.dictionaries(st.sampled_from(ATTRIBUTES), stamps),
     st.dictionaries(st.just(UNCLEAR), marks),
 )
+texts = st.none() | st.dictionaries(
+    st.sampled_from(ATTRIBUTES), st.sampled_from(["a+phone", "a-", "é\x00\n", "12+3", "x" * 2000])
+)
 users = st.sampled_from(["lena", "emil"])
 remembered = st.lists(
     st.sampled_from(
@@ -67,14 +72,24 @@ remembered = st.lists(
     ),
     max_size=3,
 )
-claims = st.builds(
-    Claim, users, st.lists(st.sampled_from((*ATTRIBUTES, ERASED, UNCLEAR)), unique=True).map(tuple)
-)
+paths = st.lists(st.sampled_from((*ATTRIBUTES, ERASED, UNCLEAR)), unique=True)
+
+
+@st.composite
+def a_claim(draw: st.DrawFn) -> Claim:
+    """Whose texts are wanted are claimed."""
+    claimed = draw(paths)
+    wanted = draw(st.lists(st.sampled_from(claimed), unique=True)) if claimed else []
+    return Claim(draw(users), tuple(claimed), tuple(wanted))
+
+
+claims = a_claim()
 
 
 @dataclass
 class User:
     stamps: dict[str, Stamp] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     expires_at: float = 0.0
     busy_until: float = 0.0
     lease: int | None = None
@@ -151,46 +166,60 @@ class Stores(RuleBasedStateMachine):
                 assert isinstance(one, Granted)
                 assert isinstance(other, Granted)
                 assert isinstance(third, Granted)
-                assert one.stored == third.stored == expected
-                assert _without_ms_of_mark(other.stored) == _without_ms_of_mark(expected)
-                if UNCLEAR in expected:
-                    left_ms = expected[UNCLEAR].time_ms
+                assert one.texts == other.texts == third.texts == expected.texts
+                stamps = expected.stored
+                assert one.stored == third.stored == stamps
+                assert _without_ms_of_mark(other.stored) == _without_ms_of_mark(stamps)
+                if UNCLEAR in stamps:
+                    left_ms = stamps[UNCLEAR].time_ms
                     assert other.stored[UNCLEAR].time_ms == pytest.approx(left_ms, abs=5000)
                 self.leases.append(Lease(claim.user, worker, one.lease, other.lease, third.lease))
 
-    def _begin(self, claim: Claim) -> Contended | dict[str, Stamp]:
+    def _begin(self, claim: Claim) -> Contended | Granted:
         user = self.model[claim.user]
         if user.busy_until > self.now:
             return Contended(user.busy_until - self.now, user.lease is not None)
         # The test appends the lease once it has seen the answer, and answers come in order.
         user.busy_until, user.lease = self.now + LEASE, len(self.leases)
         if user.expires_at <= self.now:
-            user.stamps = {}
+            user.stamps, user.texts = {}, {}
         known = {path: user.stamps[path] for path in claim.attributes if path in user.stamps}
-        return _moved(known, -self.now)
+        said = {path: user.texts[path] for path in claim.texts if path in user.texts}
+        return Granted(0, _moved(known, -self.now), said)
 
-    @rule(data=st.data(), written=written, sent=st.booleans())
-    def settle(self, data: st.DataObject, written: dict[str, Stamp], sent: bool) -> None:
+    @rule(data=st.data(), written=written, sent=st.booleans(), texts=texts, lasts=st.booleans())
+    def settle(
+        self,
+        data: st.DataObject,
+        written: dict[str, Stamp],
+        sent: bool,
+        texts: dict[str, str] | None,
+        lasts: bool,
+    ) -> None:
         """Any lease that there ever was: also one that ran out, or is settled already."""
         if not self.leases:
             return
         number = data.draw(st.integers(0, len(self.leases) - 1), label="lease")
         lease = self.leases[number]
-        of_memory = Settlement(lease.user, lease.memory, written, sent)
-        of_redis = Settlement(lease.user, lease.redis, written, sent)
-        in_file = Settlement(lease.user, lease.file, written, sent)
+        of_memory = Settlement(lease.user, lease.memory, written, sent, texts, lasts)
+        of_redis = Settlement(lease.user, lease.redis, written, sent, texts, lasts)
+        in_file = Settlement(lease.user, lease.file, written, sent, texts, lasts)
         self.runner.run(self.memory.settle("shop", [of_memory], self.gap))
         self.runner.run(self.file.settle("shop", [in_file], self.gap))
         self.runner.run(self.workers[lease.worker].settle("shop", [of_redis], self.gap))
         user = self.model[lease.user]
         written = _moved(written, self.now)
         if written:
-            kept = user.stamps if user.expires_at > self.now else {}
-            user.stamps = {
-                path: max(one for one in (kept.get(path), written.get(path)) if one is not None)
-                for path in kept.keys() | written.keys()
-            }
-            user.expires_at = max(user.expires_at, self.now + RETENTION)
+            if user.expires_at <= self.now:
+                user.stamps, user.texts = {}, {}
+            for path, stamp in written.items():
+                if path not in user.stamps or stamp > user.stamps[path]:
+                    user.stamps[path] = stamp
+                if texts is not None and stamp == user.stamps[path]:
+                    user.texts.pop(path, None)
+                    user.texts |= {path: texts[path]} if path in texts else {}
+            kept_for = LASTING_SECONDS if lasts else RETENTION
+            user.expires_at = max(user.expires_at, self.now + kept_for)
         is_anothers = user.busy_until > self.now and user.lease not in (None, number)
         if sent and not is_anothers:
             user.lease, user.busy_until = None, self.now + self.gap
@@ -221,6 +250,7 @@ class Stores(RuleBasedStateMachine):
         is_there = known.expires_at > self.now
         earlier = known.stamps.get(ERASED) if is_there else None
         known.stamps = {ERASED: max(tombstone(before_ms), earlier or tombstone(before_ms))}
+        known.texts = {}
         known.expires_at = self.now + KEPT
 
     @rule(seconds=st.sampled_from([10, 50, 110, 500, 1010]))

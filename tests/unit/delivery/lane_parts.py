@@ -12,11 +12,11 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.begun import Begun
 from worker.delivery.block import Block
-from worker.delivery.courier import Result
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane, Pauses
 from worker.delivery.pace import RequestPace
+from worker.delivery.result import Result
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable

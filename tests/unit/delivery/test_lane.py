@@ -10,10 +10,10 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Retryable
 from worker.broker.headers import HTTP_STATUS, RetryState
-from worker.delivery.courier import Crashed
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Failure
 from worker.delivery.pace import LONGEST_WAIT_SECONDS
+from worker.delivery.result import Crashed
 from worker.ordering.store import StoreUnavailable
 
 

@@ -18,7 +18,12 @@ HOLDS, IS_OVER, LONG_AGO = (
 
 def choice(event_id: str, time_ms: int, **attributes: bool) -> Any:
     return SimpleNamespace(
-        event_id=event_id, event_time_ms=time_ms, updated_at_ms=None, attributes=attributes
+        event_id=event_id,
+        event_time_ms=time_ms,
+        updated_at_ms=None,
+        attributes=attributes,
+        companions=(),
+        didomi_user=None,
     )
 
 

@@ -12,9 +12,10 @@ from tests.unit.examples import NOW_MS, integration
 from worker.adobe.replies import Accepted
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.headers import FRESH
-from worker.delivery.courier import Courier, Duplicate, Result, Superseded
+from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
+from worker.delivery.result import Duplicate, Result, Superseded
 from worker.delivery.slots import RequestSlots
 from worker.events import open_envelope
 from worker.integrations.model import Integration

@@ -19,6 +19,8 @@ class Event:
     event_time_ms: int
     attributes: dict[str, Any] = field(default_factory=dict)
     updated_at_ms: int | None = None
+    companions: frozenset[str] = frozenset()
+    didomi_user: str | None = None
 
 
 EARLIER = Event("e1", 1_000, {"news": True, "offers": True})
@@ -101,6 +103,7 @@ def test_only_what_adobe_has_accepted_allows_skipping_at_once() -> None:
     assert {verdict for verdict in Verdict if not verdict.awaits_message} == {
         Verdict.SUPERSEDED,
         Verdict.DUPLICATE,
+        Verdict.SAYS_NOTHING,
     }
 
 

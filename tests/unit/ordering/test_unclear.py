@@ -19,6 +19,8 @@ class Choice:
     event_id: str
     updated_at_ms: int | None = None
     attributes: dict[str, Any] = field(default_factory=lambda: {"news": True})
+    companions: frozenset[str] = frozenset()
+    didomi_user: str | None = None
 
 
 OLD, NEW = Choice(10, "old"), Choice(20, "new")

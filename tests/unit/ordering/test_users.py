@@ -64,6 +64,7 @@ def test_a_snapshot_is_called_by_a_digest_of_user_and_version(kind: str) -> None
         _told(version=None, updated_at="2026-03-02T08:15:31Z"),
         _told(id="device"),
         _told(organization_id="tailspin"),
+        _told(regulation="cpra"),
     ]
     assert len({told, *others}) == len(others) + 1
 

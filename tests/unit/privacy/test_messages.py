@@ -71,6 +71,7 @@ MAPPED_TWICE = (
     {"value": "metadata_tier", "format": "list"},
     {"value": "metadata_tier", "format": ["contains:gold", "inverted"]},
     {"value": "delegate_metadata_desk", "format": "text"},
+    {"value": "metadata_tier", "format": "text", "empty": "none"},
     {"value": "consents_purposes_news_enabled", "format": ["inverted", "y-n"], "time_path": "t"},
 )
 VALUES = (
@@ -86,6 +87,7 @@ VALUES = (
 def test_no_value_of_an_event_is_quoted_wherever_it_stands(kind: str, odd: Any) -> None:
     target = integration(
         events=kind.partition(".")[0],
+        payload_mode="xdm" if kind == "user.updated" else "upsert",
         mappings=[
             {"id": f"_acme.{at}"} | (one if isinstance(one, dict) else {"value": one})
             for at, one in enumerate([*VALUES, *MAPPED_TWICE])

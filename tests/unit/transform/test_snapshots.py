@@ -46,7 +46,7 @@ def test_one_without_choices_speaks_too(consents: Any) -> None:
     choice = _delivered(consents=consents)
     assert choice.attributes == {}
     assert choice.absent == {"_acme.news": EMPTIED}
-    assert choice.didomi_user == "device"
+    assert choice.didomi_user == "gdpr device"
     assert choice.is_silent_if_unknown is (consents is None)
 
 
@@ -57,9 +57,24 @@ def test_the_first_of_a_didomi_user_has_nothing_to_take_back(consents: Any) -> N
 
 
 def test_the_first_one_is_delivered_where_it_has_a_choice() -> None:
-    other = {"purposes": [{"id": "other", "enabled": True}]}
     assert isinstance(_decide(kind="user.created"), Deliver)
-    assert _decide(kind="user.created", consents=other) == Skip("nothing-mapped")
+    for other in (
+        {"purposes": [{"id": "other", "enabled": True}]},
+        {"channels": [{"id": "other", "enabled": True}]},
+        {"tcfcs": "CPok"},
+        {"vendors": {"enabled": [], "disabled": ["other"]}},
+    ):
+        assert _decide(kind="user.created", consents=other) == Skip("nothing-mapped")
+    nobody = {"purposes": [], "vendors": {"enabled": [], "disabled": []}}
+    assert _decide(kind="user.created", consents=nobody) == Skip("no-choices")
+
+
+def test_the_status_of_another_regulation_takes_nothing_back() -> None:
+    """Didomi keeps a status of each user for each regulation."""
+    target = _target(regulations=["gdpr", "cpra"])
+    choices = [decide(target, snapshot(regulation=one), NOW_MS) for one in ("gdpr", "cpra", None)]
+    users = [one.didomi_user for one in choices if isinstance(one, Deliver)]
+    assert users == ["gdpr device", "cpra device", "gdpr device"]
 
 
 def test_null_is_not_named() -> None:

@@ -153,6 +153,8 @@ CASES = [
     Case("mapping", "wrong", 'set the mapping\'s format to "consent-val", or map to _acme.email.val', {}, mapping("_acme.email"), "xdm", "_acme.email"),
     Case("mapping", "wrong", "_acme.tags is a list", {}, mapping("_acme.tags.first", "metadata_x"), "xdm", "_acme.tags.first"),
     Case("mapping", "wrong", "takes only y, u, and n is sent", {"schemas": [schema(properties={"c": {"properties": {"val": {"type": "string", "enum": ["y", "u"]}}}})]}, mapping("c", format="consent-val"), "xdm", "c"),
+    Case("mapping", "wrong", "takes only gold, none, and off is sent", {}, mapping("_acme.tier", "metadata_tier", empty="off"), "xdm", "_acme.tier"),
+    Case("mapping", "wrong", "is of the type boolean, and a text is sent", {}, mapping("_acme.news", absent="u"), "xdm", "_acme.news"),
     Case("mapping", "wrong", "has no field val", {"schemas": [schema(properties={"c": {"type": "object", "properties": {}}})]}, mapping("c", format="consent-val"), "xdm", "c"),
     Case("mapping", "wrong", "does not read it; map it there (that path is written from other)", rules(rule("other", "_acme.news")), of="_acme.news"),
     Case("mapping", "wrong", "did you mean _acme.newsletter, which it reads?", rules(rule("_acme.newsletter", "_acme.news")), mapping("_acme.newsleter"), of="_acme.newsleter"),

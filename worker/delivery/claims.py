@@ -1,0 +1,44 @@
+"""What the state is asked for before a user's events are sent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from worker.delivery.delivery import Delivery
+from worker.integrations.model import Integration
+from worker.ordering.known import NEWEST_SENT, WHOLE_RECORD, newest_of
+from worker.ordering.store import ERASED, UNCLEAR, Claim
+from worker.transform.plan import plan_of
+
+_ALWAYS: Final = (ERASED, UNCLEAR)
+
+
+def keeps_more(integration: Integration) -> bool:
+    """Whether more is kept of a user than stamps: who said it, and what. All of that has no end."""
+    return integration.events == "user" or integration.replaces_record
+
+
+def claim_of(integration: Integration, group: list[Delivery]) -> Claim:
+    """That of one user's deliveries."""
+    user = group[0].user
+    if keeps_more(integration):
+        paths = plan_of(integration).by_target.keys()
+        return Claim(user, paths | _beside_paths(integration, group), paths)
+    own: Collection[str] = group[0].choice.attributes
+    if len(group) > 1:
+        own = {path for one in group for path in one.choice.attributes}
+    if integration.event_time_path is None:
+        return Claim(user, (*own, *_ALWAYS))
+    return Claim(user, (*own, *_ALWAYS, NEWEST_SENT))
+
+
+def _beside_paths(integration: Integration, group: list[Delivery]) -> set[str]:
+    users = {one.choice.didomi_user for one in group}
+    names = {name for one in users if one is not None for name in newest_of(one)}
+    names.update(_ALWAYS)
+    if integration.replaces_record:
+        names.add(WHOLE_RECORD)
+    if integration.event_time_path is not None:
+        names.add(NEWEST_SENT)
+    return names

@@ -1,0 +1,209 @@
+"""One message: what the waiting events of one user are folded into, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from worker.adobe.replies import Accepted, Reply, Retryable
+from worker.adobe.streaming import OutgoingMessage
+from worker.delivery.claims import keeps_more
+from worker.delivery.delivery import Delivery
+from worker.delivery.record import whole_record
+from worker.delivery.repeats import plan_repeats, stamps_for
+from worker.delivery.result import (
+    Crashed,
+    Duplicate,
+    Emptied,
+    NoChoices,
+    Result,
+    Superseded,
+    Untried,
+)
+from worker.integrations.model import Integration
+from worker.ordering.known import NEWEST_SENT
+from worker.ordering.newest import Stamp, Verdict, fold
+from worker.ordering.snapshots import Known, fold_known
+from worker.ordering.store import UNCLEAR, Settlement
+from worker.ordering.unclear import mark_of
+from worker.ordering.users import is_rotating
+from worker.ordering.values import Seals
+from worker.transform.decision import Deliver
+from worker.transform.xdm import build_record, encode_message
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT: Final = Retryable("timeout", "no answer in time")
+
+
+class Parcel:
+    """The message of some deliveries of one user, who is held by `lease`. `known` is what stands of
+    that user before it.
+    """
+
+    __slots__ = (
+        "deliveries",
+        "folded",
+        "integration",
+        "is_unclear",
+        "known",
+        "lease",
+        "message",
+        "parts",
+        "reply",
+        "user",
+        "was_sent",
+    )
+
+    def __init__(
+        self,
+        integration: Integration,
+        deliveries: list[Delivery],
+        user: str,
+        lease: int,
+        known: Known,
+    ) -> None:
+        self.integration = integration
+        self.user = user
+        self.deliveries = deliveries
+        self.lease = lease
+        self.known = known
+        choices = [one.choice for one in deliveries]
+        stamps = stamps_for(deliveries, choices, known.stamps)
+        if keeps_more(integration):
+            replaces = integration.replaces_record
+            before = known if stamps is known.stamps else known._replace(stamps=stamps)
+            self.folded = fold_known(choices, before, replaces=replaces)
+        else:
+            self.folded = fold(choices, stamps)
+        self.message: OutgoingMessage | None = None
+        self.reply: Reply | Crashed | Untried | None = None
+        self.is_unclear = self.was_sent = False
+        self.parts: list[Parcel] = []
+
+    def mark_sent(self) -> None:
+        """A request that speaks of it begins."""
+        for delivery in self.deliveries:
+            delivery.was_sent = True
+
+    def late(self) -> Retryable | Untried:
+        """What is to be said of it when the time of the attempt is over."""
+        tried = any(one.was_sent or one.is_alone for one in self.deliveries)
+        return _TIMEOUT if tried else Untried()
+
+    def encode(self) -> bool:
+        """Whether there is a message now. What can't be encoded concerns itself alone."""
+        try:
+            self._encode()
+        except Exception as error:
+            log.exception("message.not_encodable", integration=self.integration.id)
+            self.reply = Crashed(type(error).__name__)
+        return self.message is not None
+
+    def _encode(self) -> None:
+        choices = [one.choice for one in self.deliveries]
+        newest = choices[0] if len(choices) == 1 else max(choices, key=when)
+        attributes: Mapping[str, Any] = self.folded.attributes
+        if self.integration.replaces_record:
+            attributes = whole_record(self.integration, self.known, attributes)
+        time_ms = self._newest_sent_ms()
+        record = build_record(self.integration, attributes, newest.identity, time_ms)
+        self.message = OutgoingMessage(encode_message(self.integration, record), record)
+
+    def _newest_sent_ms(self) -> int:
+        """The time of the newest event that is in the message, or in an earlier one of the user."""
+        times = [one.choice.event_time_ms for one in self.deliveries]
+        if (known := self.known.stamps.get(NEWEST_SENT)) is not None:
+            times.append(known.time_ms)
+        return max(times)
+
+    def results(self) -> list[tuple[Delivery, Result]]:
+        """What became of each delivery."""
+        if self.parts:
+            return [result for part in self.parts for result in part.results()]
+        plan_repeats(
+            self.deliveries,
+            self.folded.verdicts,
+            self.known.stamps,
+            is_accepted=isinstance(self.reply, Accepted),
+            replaces=self.integration.replaces_record,
+        )
+        return [
+            (delivery, self._result(verdict))
+            for delivery, verdict in zip(self.deliveries, self.folded.verdicts, strict=True)
+        ]
+
+    def _result(self, verdict: Verdict) -> Result:
+        if verdict in _AT_ONCE:
+            return _AT_ONCE[verdict]
+        if verdict is Verdict.EMPTIES and not self.folded.is_sent:
+            return Emptied()
+        if isinstance(self.reply, Accepted) and verdict in _ONCE_ACCEPTED:
+            return _ONCE_ACCEPTED[verdict]
+        return self.reply or _TIMEOUT
+
+    def accepted(self) -> Known:
+        """What stands now that did not before: of what Adobe accepted, or what was only to be
+        remembered.
+        """
+        if self.parts:
+            stamps = {
+                path: one for part in self.parts for path, one in part.accepted().stamps.items()
+            }
+            said = {path: one for part in self.parts for path, one in part.accepted().said.items()}
+            return Known(stamps, said)
+        if not self.folded.is_sent:
+            return Known(self.folded.written, self.folded.said)
+        if not isinstance(self.reply, Accepted):
+            return NOTHING_KNOWN
+        return Known({**self.folded.written, **self._newest_sent()}, self.folded.said)
+
+    def _newest_sent(self) -> dict[str, Stamp]:
+        if self.integration.event_time_path is None:
+            return {}
+        return {NEWEST_SENT: Stamp(self._newest_sent_ms(), 0, False, "")}
+
+    def unclear(self) -> list[Deliver]:
+        """The choices that Adobe may have got, or get later, without an answer."""
+        if self.parts:
+            return [one for part in self.parts for one in part.unclear()]
+        if not self.is_unclear:
+            return []
+        pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
+        return [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+
+    def settlement(self, unclear_ms: int, seals: Seals) -> Settlement:
+        """The end of the lease."""
+        accepted = self.accepted()
+        stamps, said = accepted
+        texts = None
+        if lasts := keeps_more(self.integration):
+            if is_rotating(self.user):  # what is known is sealed anew, for when that is over
+                known = {path: self.known.stamps[path] for path in self.known.said}
+                stamps = {**known, **stamps}
+                said = {**self.known.said, **said}
+            texts = seals.texts(self.user, stamps, said)
+        if unclear := self.unclear():
+            mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))
+            stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
+        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, lasts)
+
+
+NOTHING_KNOWN: Final = Known({}, {})
+_AT_ONCE: Final[dict[Verdict, Result]] = {
+    Verdict.SUPERSEDED: Superseded(),
+    Verdict.DUPLICATE: Duplicate(),
+    Verdict.SAYS_NOTHING: NoChoices(),
+}
+_ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
+    Verdict.YIELDS: Superseded(),
+    Verdict.FOLLOWS: Duplicate(),
+    Verdict.EMPTIES: Emptied(),
+}
+
+
+def when(choice: Deliver) -> tuple[int, int]:
+    """The order in which the choices of one user were made, as far as times tell."""
+    return choice.event_time_ms, choice.updated_at_ms or 0

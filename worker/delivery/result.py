@@ -1,0 +1,57 @@
+"""What a round says of one delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.adobe.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Adobe has something newer for every attribute of the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Adobe has accepted this very event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Choices were taken back of which nothing is sent; they are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoChoices:
+    """A snapshot without any choice, of somebody of whom nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The person has been erased since the choice was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another worker is sending for the user (`is_held`), or has just done so; the user is free
+    after `wait_seconds` at the latest.
+    """
+
+    wait_seconds: float
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A fault of our own; `error` is its type."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """No request of the attempt's time was left for the event: Adobe has not seen it."""
+
+
+Result = Reply | Superseded | Duplicate | Emptied | NoChoices | Erased | Busy | Crashed | Untried
