@@ -58,8 +58,9 @@ def snapshot_mistakes(
                 'has no meaning with events "event", which say what was chosen and never what was '
                 'taken back: leave it out, or set events to "user"',
             )
-    stay = [number for number, one in enumerate(mappings, 1) if one.is_silent_when_absent]
-    if are_snapshots and not may_erase and stay:
+    must_be_said = are_snapshots and not may_erase
+    stay = [at for at, one in enumerate(mappings, 1) if must_be_said and one.is_silent_when_absent]
+    if stay:
         yield (
             f"mappings.{stay[0]}.absent",
             f'is required{_also(stay[1:])} for events "user" with payload_mode "upsert": a '

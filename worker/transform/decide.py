@@ -64,7 +64,7 @@ def _choice(
         identifiers = ", ".join(integration.properties.user_identifier)
         return Reject("no-identity", f"no usable value for user_identifier {identifiers}")
     updated_at_ms = record.updated_at_ms
-    if is_snapshot or is_pending or updated_at_ms is None:
+    if updated_at_ms is None or is_pending or envelope.kind != "event.created":
         updated_at_ms = order_of_update(envelope, record)
     choice = Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
     if plan.companions or integration.replaces_record:

@@ -19,15 +19,18 @@ def order_of_update(envelope: Envelope, record: ConsentRecord) -> int | None:
     """What stands for the last update, mostly its time in milliseconds since the epoch.
 
     A choice that is not confirmed yet comes before its confirmation. An `event.updated` comes after
-    the `event.created` of the same event. Of a snapshot it is the version of the Didomi user: times
-    of whole seconds do not tell two changes of one second apart.
+    the `event.created` of the same event, whatever it tells, since `created_at` is that of both. Of
+    a snapshot it is the version of the Didomi user: times of whole seconds do not tell two changes
+    of one second apart.
     """
     if envelope.is_snapshot:
         return envelope.version
     if record.is_pending:
         return _BEFORE_ANY_UPDATE
-    if record.updated_at_ms is None and envelope.kind == "event.updated":
-        return record.event_time_ms + _AFTER_CREATION_MS
+    if envelope.kind == "event.updated":
+        return max(
+            record.updated_at_ms or _AFTER_CREATION_MS, record.event_time_ms + _AFTER_CREATION_MS
+        )
     return record.updated_at_ms
 
 
@@ -40,9 +43,10 @@ def tie_break(envelope: Envelope, choice: Deliver) -> str:
         return "no updated_at, so any change of the event is newer"
     if choice.updated_at_ms == _BEFORE_ANY_UPDATE:
         return "not confirmed, so its confirmation is newer"
-    if envelope.entity.get("updated_at") is None:
+    is_update = envelope.kind == "event.updated"
+    if is_update and choice.updated_at_ms == choice.event_time_ms + _AFTER_CREATION_MS:
         return (
-            "event.updated without updated_at, so it is newer than the creation of the event; of "
-            "several such changes nobody can tell the last one, and a refusal wins"
+            "event.updated that does not tell when, so it is newer than the creation of the event; "
+            "of several such changes nobody can tell the last one, and a refusal wins"
         )
     return f"updated_at {iso_time(choice.updated_at_ms)}"

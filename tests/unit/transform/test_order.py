@@ -38,7 +38,7 @@ def _stamp(envelope: Envelope) -> Stamp:
 
 
 @pytest.mark.parametrize("created", [None, AT])
-@pytest.mark.parametrize("updated", [None, LATER])
+@pytest.mark.parametrize("updated", [None, "2026-03-02T08:15:30Z", AT, LATER])
 def test_a_changed_event_is_newer_than_its_creation(
     created: str | None, updated: str | None
 ) -> None:
@@ -50,6 +50,12 @@ def test_a_changed_event_is_newer_than_its_creation(
     written = fold([changed], {}).written
     assert fold([refused], written).attributes == {}
     assert Stamp.decode(written["_acme.news"].encode()) == written["_acme.news"]
+
+
+def test_so_it_is_of_an_event_of_before_1970() -> None:
+    created_at = "1969-12-31T23:59:00Z"
+    created = _event("event.created", False, created_at=created_at)
+    assert _stamp(_event("event.updated", True, created_at=created_at)) > _stamp(created)
 
 
 def test_of_changes_without_a_time_nobody_knows_the_last_and_the_refusal_wins() -> None:
@@ -95,7 +101,9 @@ def test_a_version_that_is_none_tells_nothing(version: Any) -> None:
     [
         (_event("event.created", True), "no updated_at, so any change of the event is newer"),
         (_event("event.created", True, updated_at=LATER), f"updated_at {LATER}"),
-        (_event("event.updated", True), "event.updated without updated_at, so it is newer than"),
+        (_event("event.updated", True), "event.updated that does not tell when, so it is"),
+        (_event("event.updated", True, updated_at=AT), "event.updated that does not tell when"),
+        (_event("event.updated", True, updated_at=LATER), f"updated_at {LATER}"),
         (_user(7, True), "version 7"),
         (_user(None, True), "no version, so a refusal wins"),
     ],
