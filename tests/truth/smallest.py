@@ -13,8 +13,8 @@ Steps = tuple[int, ...]
 Play = Callable[[Plan], dict[str, str]]
 """What went wrong of a plan, by organization."""
 
-_TRIES = 3
-"""Copies of each that are played: who comes first is different each time."""
+COPIES = 3
+"""Of each that are played at once: who comes first is different each time."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _first_wrong(candidates: Sequence[tuple[SoakHistory, Steps]], play: Play) ->
     names = {
         f"{history.seed}.{number}.{copy}": (history, steps)
         for number, (history, steps) in enumerate(candidates)
-        for copy in range(_TRIES)
+        for copy in range(COPIES)
     }
     copies = [history.only(steps, name) for name, (history, steps) in names.items()]
     wrong = play(Plan(0, 1, 1000, [], copies))
