@@ -53,7 +53,7 @@ class Envelope(NamedTuple):
     @property
     def version(self) -> int | None:
         """Of a snapshot the number of the user's version, which grows with each change."""
-        version: Any = self.entity.get("version") if self.is_snapshot else None
+        version: Any = self.entity.get("version")
         is_one = type(version) in (int, float) and 0 <= version < _HIGHEST_VERSION
         return int(version) if is_one else None
 

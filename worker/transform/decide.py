@@ -50,13 +50,15 @@ def _choice(
 ) -> Decision:
     """What a wanted event says. Raises `AmbiguousMapping` and `UnusableValue`."""
     time_ms, is_pending, is_snapshot = record.event_time_ms, record.is_pending, envelope.is_snapshot
+    if is_snapshot and not may_take_back(envelope) and not has_choices(envelope):
+        return Skip("no-choices")
     flat = flatten(envelope, record, plan)
     said, unmatched, unusable = attributes_of(
         plan, flat, time_ms, is_pending=is_pending, is_snapshot=is_snapshot
     )
     says_something = not (said.keys() <= plan.companions if is_snapshot else not said)
     if not says_something and not may_take_back(envelope):
-        return _nothing(envelope, unusable, is_pending=is_pending)
+        return _nothing(unusable, is_pending=is_pending)
     identity = resolve_identity(integration, record)
     if identity is None:
         if not says_something:
@@ -79,15 +81,13 @@ def unowned_deletion(envelope: Envelope) -> Skip | None:
     return Skip("user-deleted" if envelope.is_snapshot else "event-deleted")
 
 
-def _nothing(envelope: Envelope, unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
+def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     if unusable:
         return Reject(
             "invalid-event",
             f"what goes to {unusable[0]} is a list or an object: give its mapping format list or "
             "text",
         )
-    if envelope.is_snapshot and not has_choices(envelope):
-        return Skip("no-choices")
     return Skip("pending-approval" if is_pending else "nothing-mapped")
 
 

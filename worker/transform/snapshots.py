@@ -6,6 +6,8 @@ regulation. What it does not name any more that user has taken back, or its even
 
 from __future__ import annotations
 
+from typing import Any
+
 from worker.events import Envelope
 from worker.transform.decision import Deliver
 from worker.transform.plan import Plan
@@ -19,11 +21,21 @@ def may_take_back(envelope: Envelope) -> bool:
 
 
 def has_choices(envelope: Envelope) -> bool:
-    """Whether the status of the user names any choice, mapped or not."""
+    """Whether the status of the user names any choice, mapped or not. Its content must be judged
+    before.
+    """
     consents = envelope.entity.get("consents") or {}
     vendors = consents.get("vendors")
-    lists = vendors.values() if isinstance(vendors, dict) else ()
-    return any(consents.get(one) for one in ("purposes", "channels", "tcfcs")) or any(lists)
+    return (
+        any(map(_says_something, consents.get("purposes") or ()))
+        or bool(consents.get("channels") or consents.get("tcfcs"))
+        or (any(vendors.values()) if isinstance(vendors, dict) else False)
+    )
+
+
+def _says_something(purpose: dict[str, Any]) -> bool:
+    said = (value for name, value in purpose.items() if name not in ("id", "metadata"))
+    return any(value not in (None, [], {}) for value in said)
 
 
 def with_snapshot(choice: Deliver, plan: Plan, envelope: Envelope) -> Deliver:

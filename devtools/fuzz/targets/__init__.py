@@ -6,6 +6,7 @@ from typing import Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.targets import (
+    beside,
     bundles,
     environment,
     events,
@@ -27,6 +28,7 @@ TARGETS: Final[tuple[Target, ...]] = (
     *replies.TARGETS,
     *files.TARGETS,
     *stamps.TARGETS,
+    *beside.TARGETS,
     *said.TARGETS,
     *environment.TARGETS,
     *published.TARGETS,

@@ -17,8 +17,8 @@ from worker.ordering.users import UserKeys, both_digests
 _STORE: Final = RedisStore("redis://localhost/0", Timing(), clock=lambda: 0.0)
 _ROTATING: Final = UserKeys(b"new", b"old")
 _TIMES: Final = (0, 1, 1_000, 1_772_439_330_120, 10**15, -(10**15), 9_999_999_999_999_999)
-_IDS: Final = ("e1", "e2", "", "+", "n", "1.2n3", "\n", "\x00", "\ud800", "x" * 64, "x" * 65)
-_VALUES: Final = (True, False, "gold", "n", {"val": "n"}, {"val": "y"})
+IDS: Final = ("e1", "e2", "", "+", "n", "1.2n3", "\n", "\x00", "\ud800", "x" * 64, "x" * 65)
+VALUES: Final = (True, False, "gold", "n", {"val": "n"}, {"val": "y"})
 
 
 def make_stored(r: Random) -> list[bytes | None]:
@@ -31,12 +31,13 @@ def _stored(r: Random) -> bytes | None:
         return None
     if r.random() < 0.1:
         return text(r, 1_024).encode(errors="surrogatepass")
-    value = _stamp(r).encode().encode(errors="surrogatepass")
+    value = make_stamp(r).encode().encode(errors="surrogatepass")
     return spoiled(r, value) if r.random() < 0.4 else value
 
 
-def _stamp(r: Random) -> Stamp:
-    return Stamp(pick(r, _TIMES), pick(r, _TIMES), r.random() < 0.5, pick(r, (*_IDS, text(r, 300))))
+def make_stamp(r: Random) -> Stamp:
+    """One of few times and ids."""
+    return Stamp(pick(r, _TIMES), pick(r, _TIMES), r.random() < 0.5, pick(r, (*IDS, text(r, 300))))
 
 
 def check_stored(values: list[bytes | None]) -> None:
@@ -65,8 +66,8 @@ def check_remembered(text: str) -> None:
         assert decode(seen.encode()) == seen
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+@dataclass(frozen=True)
+class Event:
     """For `fold`."""
 
     event_id: str
@@ -84,14 +85,14 @@ def make_fold(r: Random) -> FoldCase:
     """Events of one user, stamps that are stored, and another order of the events."""
     events = []
     for _ in range(1 + below(r, 5)):
-        attributes = {pick(r, "abc"): pick(r, _VALUES) for _ in range(1 + below(r, 3))}
-        events.append((pick(r, _IDS), 1 + below(r, 3), below(r, 3), attributes))
+        attributes = {pick(r, "abc"): pick(r, VALUES) for _ in range(1 + below(r, 3))}
+        events.append((pick(r, IDS), 1 + below(r, 3), below(r, 3), attributes))
     if r.random() < 0.3:
         events.append(events[0])
     stored = {}
     for path in "abc":
         if r.random() < 0.3:
-            stamp = Stamp(1 + below(r, 3), below(r, 3), r.random() < 0.5, pick(r, _IDS))
+            stamp = Stamp(1 + below(r, 3), below(r, 3), r.random() < 0.5, pick(r, IDS))
             stored[path] = stamp.encode()
     order = list(range(len(events)))
     r.shuffle(order)
@@ -101,7 +102,7 @@ def make_fold(r: Random) -> FoldCase:
 def check_fold(case: FoldCase) -> None:
     """The order of the events changes nothing of what is sent; sent once, it is sent no more."""
     listed, encoded, order = case
-    events = [_Event(*one) for one in listed if one[3]]
+    events = [Event(*one) for one in listed if one[3]]
     if not events:
         return
     stored = {path: Stamp.decode(stamp) for path, stamp in encoded.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,76 +12,27 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from tests.unit.delivery.parts import Hand
-from tests.unit.examples import NOW_MS, event_document, integration
-from worker.adobe.replies import Accepted
-from worker.adobe.streaming import OutgoingMessage
-from worker.broker.headers import FRESH
-from worker.delivery.courier import Courier
-from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.slots import RequestSlots
-from worker.events import open_envelope
-from worker.integrations.model import Integration
+from tests.unit.delivery.records import Worker, choice
 from worker.ordering.redis import RedisStore
 from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import NewestStore, Timing
 from worker.ordering.users import UserKeys
-from worker.ordering.values import Seals
-from worker.transform.decide import decide
-from worker.transform.decision import Deliver
 
 FORMER, PRESENT = b"former", b"present"
-LENA = "lena@northwind.example"
-COMPLETED = integration(
-    limits={"profile_gap_seconds": 0},
-    mappings=[
-        {"id": f"_acme.{name}", "value": f"consents_purposes_{name}_enabled"}
-        for name in ("news", "offers", "sms")
-    ],
-).model_copy(update={"payload_mode": "xdm"})
 
 
-class Adobe:
-    """Accepts everything, and keeps the records."""
-
-    def __init__(self) -> None:
-        self.records: list[Any] = []
-
-    async def look_up(self, *_: object) -> None:
-        raise AssertionError("nothing is to be looked up")
-
-    async def send(self, _: Integration, messages: Sequence[OutgoingMessage]) -> list[Accepted]:
-        self.records += [one.record["_acme"] for one in messages]
-        return [Accepted("x")] * len(messages)
-
-
-class Worker:
-    """With these secrets, at a store."""
+class Teller:
+    """A worker with these secrets at a store."""
 
     def __init__(self, make: MakeStore, secret: bytes, previous: bytes | None = None) -> None:
-        self.keys = UserKeys(secret, previous)
-        self.store = make(self.keys)
-        self.adobe = Adobe()
-        gate = StoreGate(self.store)
-        self.courier = Courier(self.adobe, gate, 5, 120, Seals(secret, previous))
-        self.minute = 0
+        store = make(UserKeys(secret, previous))
+        self.worker = Worker(store, secret=secret, previous=previous)
+        self.store = store
 
     async def says(self, minute: int, **purposes: bool) -> Any:
         """The record that Adobe has after a choice."""
-        document = event_document(
-            id=f"ev-{minute}",
-            created_at=f"2026-03-02T08:{minute:02}:00Z",
-            user={"id": "device", "organization_user_id": LENA},
-            consents={"purposes": [{"id": k, "enabled": v} for k, v in purposes.items()]},
-        )
-        message = Hand().message(json.dumps(document).encode())
-        choice = decide(COMPLETED, open_envelope(message.body), NOW_MS)
-        assert isinstance(choice, Deliver)
-        user = self.keys.user_key(COMPLETED.id, choice.identity.place, choice.identity.value)
-        delivery = Delivery(message, FRESH, COMPLETED, choice, user)
-        await self.courier.deliver(COMPLETED, [[delivery]], RequestSlots(1))
-        return self.adobe.records[-1]
+        await self.worker.take(choice(minute, **purposes))
+        return self.worker.adobe.has
 
 
 MakeStore = Callable[[UserKeys], NewestStore]
@@ -110,14 +61,14 @@ async def make(
 
 
 async def test_a_record_is_completed_in_each_step_of_a_rotation(make: MakeStore) -> None:
-    assert await Worker(make, FORMER).says(1, news=True) == {"news": True}
-    first = Worker(make, FORMER, PRESENT)
+    assert await Teller(make, FORMER).says(1, news=True) == {"news": True}
+    first = Teller(make, FORMER, PRESENT)
     assert await first.says(2, offers=False) == {"news": True, "offers": False}
-    second = Worker(make, PRESENT, FORMER)
+    second = Teller(make, PRESENT, FORMER)
     assert await second.says(3, sms=True) == {"news": True, "offers": False, "sms": True}
     assert await first.says(4, sms=False) == {"news": True, "offers": False, "sms": False}
     assert (await second.says(5, sms=True))["sms"]
-    last = await Worker(make, PRESENT).says(6, news=False)
+    last = await Teller(make, PRESENT).says(6, news=False)
     assert last == {"news": False, "offers": False, "sms": True}, "all is sealed anew by then"
 
 
@@ -129,11 +80,10 @@ async def test_a_secret_that_opens_nothing_is_told(
     def make(_: UserKeys) -> NewestStore:
         return RedisStore(redis_url, TIMING, namespace=namespace)
 
-    keys = UserKeys(FORMER)
-    former = Worker(make, FORMER)
+    former = Teller(make, FORMER)
     assert await former.says(1, news=True) == {"news": True}
-    other = Worker(make, PRESENT)
-    other.keys = keys
+    other = Teller(make, PRESENT)
+    other.worker.keys = former.worker.keys
     assert await other.says(2, sms=True) == {"sms": True}
     assert "ordering.unreadable_value" in capsys.readouterr().out
     for one in (former, other):
@@ -148,7 +98,7 @@ async def test_a_text_that_an_older_worker_has_left_behind_says_nothing(
     def make(_: UserKeys) -> NewestStore:
         return RedisStore(redis_url, TIMING, namespace=namespace)
 
-    worker = Worker(make, PRESENT)
+    worker = Teller(make, PRESENT)
     await worker.says(1, news=True)
     (key,) = await inspector.keys(f"{namespace}:{{*")
     stamp = (await inspector.hget(key, "_acme.news")).decode()
@@ -159,7 +109,7 @@ async def test_a_text_that_an_older_worker_has_left_behind_says_nothing(
 
 async def test_values_in_the_file_are_sealed(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
-    worker = Worker(lambda keys: SqliteStore(path, TIMING, marks=keys.marks), PRESENT)
+    worker = Teller(lambda keys: SqliteStore(path, TIMING, marks=keys.marks), PRESENT)
     await worker.says(1, news=True)
     await worker.store.close()
     with closing(sqlite3.connect(path)) as file:

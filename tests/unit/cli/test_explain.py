@@ -212,7 +212,8 @@ def test_an_emptied_preference_is_shown_with_and_without_empty(cli: CommandLine)
         said | {"sent": "none", "is_refusal": True},
     ]
     assert "a" not in ran.document["request"]["body"]["body"]
-    path = str(cli.add("shop", mappings=[silent, {"id": "source", "constant": "didomi"}]))
+    source = {"id": "source", "constant": "didomi"}
+    path = str(cli.add("shop", mappings=[silent, source], payload_mode="upsert"))
     ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event(consents=EMPTIED))
     assert (ran.document["outcome"], ran.document["reason"]) == ("skip", "emptied")
     assert ran.document["emptied"] == ["a"]
@@ -256,7 +257,7 @@ def test_of_a_snapshot_it_is_said_what_becomes_of_what_it_does_not_name(
 def test_metadata_that_is_not_named_any_more_stays(cli: CommandLine) -> None:
     news = {"id": "n", "value": "consents_purposes_news_enabled", "absent": False}
     tier = {"id": "t", "value": "metadata_tier"}
-    path = str(cli.add("shop", mappings=[news, tier], events="user"))
+    path = str(cli.add("shop", mappings=[news, tier], events="user", payload_mode="upsert"))
     ran = cli.run("explain", "-", "--config", path, "--json", stdin=_snapshot())
     assert ran.document["mappings"][1]["if_named_before"] == "not sent"
 

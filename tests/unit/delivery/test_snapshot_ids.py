@@ -89,4 +89,4 @@ async def test_one_that_comes_twice_is_known_by_its_digest() -> None:
     assert (first.told, second.told) == (["delivered"], ["duplicate"])
     assert first.ids == second.ids
     (settlement, *_) = store.settlements
-    assert [one.event_id for one in settlement.written.values()] == first.ids
+    assert {one.event_id for one in settlement.written.values()} == set(first.ids)

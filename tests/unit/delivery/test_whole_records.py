@@ -1,98 +1,228 @@
-"""Snapshots that replace the record at Adobe: the newest one wins entirely, never in part."""
+"""Messages that replace the record at Adobe: each says all that is known of the person."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import pytest
 
-from tests.unit.examples import NOW_MS, integration
-from worker.adobe.replies import Accepted
-from worker.adobe.streaming import OutgoingMessage
-from worker.broker.headers import FRESH
-from worker.delivery.courier import Courier
-from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.result import Duplicate, Result, Superseded
+from tests.unit.delivery.parts import Store
+from tests.unit.delivery.records import (
+    BAGS,
+    COMPLETED,
+    MAPPINGS,
+    NO_GAP,
+    SNAPSHOTS,
+    Worker,
+    choice,
+    completed,
+    snapshot,
+)
+from tests.unit.delivery.virtual_time import after, in_virtual_time
+from tests.unit.examples import integration
+from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.broker.headers import RetryState
+from worker.delivery.record import paths_without_value
+from worker.delivery.result import Duplicate, Emptied, Erased, Superseded
 from worker.delivery.slots import RequestSlots
-from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.memory import MemoryStore
-from worker.ordering.store import Timing
-from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.ordering.newest import Stamp
+from worker.ordering.snapshots import Known
+from worker.ordering.store import Claim, Granted, Settlement, Timing
 
-REPLACING = integration(
-    payload_mode="xdm",
-    events="user",
-    limits={"profile_gap_seconds": 0},
-    mappings=[
-        {"id": "_acme.news", "value": "consents_purposes_news_enabled"},
-        {"id": "_acme.offers", "value": "consents_purposes_offers_enabled"},
+OK = Accepted("x")
+UNCLEAR = Retryable("timeout", "no answer in time", is_unclear=True)
+REFUSED = Permanent("adobe-rejected", "no", 400)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(Timing())
+
+
+@pytest.fixture
+def events(store: MemoryStore) -> Worker:
+    return Worker(store)
+
+
+@pytest.fixture
+def snapshots(store: MemoryStore) -> Worker:
+    return Worker(store, SNAPSHOTS)
+
+
+async def test_an_older_snapshot_of_a_user_that_comes_late_is_superseded(snapshots: Worker) -> None:
+    newer = snapshot(20, news=False, offers=None)
+    assert await snapshots.take(newer) == [OK]
+    assert await snapshots.take(snapshot(10, news=True, offers=True)) == [Superseded()]
+    assert await snapshots.take(newer) == [Duplicate()]
+    assert snapshots.adobe.records == [{"news": False}]
+
+
+async def test_snapshots_of_a_user_that_wait_together_are_not_mixed(snapshots: Worker) -> None:
+    results = await snapshots.take(snapshot(10, news=True, offers=True), snapshot(20, news=False))
+    assert results == [Superseded(), OK]
+    assert snapshots.adobe.records == [{"news": False}]
+
+
+async def test_what_another_device_has_said_goes_along(snapshots: Worker) -> None:
+    await snapshots.take(snapshot(10, "phone", news=True))
+    await snapshots.take(snapshot(20, "tablet", sms=True))
+    assert snapshots.adobe.has == {"news": True, "sms": True}
+    await snapshots.take(snapshot(30, "phone"))
+    assert snapshots.adobe.has == {"sms": True}
+
+
+async def test_a_partial_event_is_sent_with_all_that_is_known(events: Worker) -> None:
+    await events.take(choice(10, news=True, offers=False))
+    await events.take(choice(20, sms=True))
+    assert events.adobe.has == {"news": True, "offers": False, "sms": True}
+    assert await events.take(choice(15, sms=False)) == [Superseded()]
+    assert await events.take(choice(5, news=False, offers=True)) == [Superseded()]
+    assert len(events.adobe.records) == 2
+
+
+async def test_what_is_emptied_is_left_out_of_the_record_and_remembered(events: Worker) -> None:
+    await events.take(choice(10, bags="shoes", news=True))
+    assert events.adobe.has == {"bags": "shoes", "news": True}
+    assert await events.take(choice(20, bags="")) == [OK]
+    assert events.adobe.has == {"news": True}
+    assert await events.take(choice(15, bags="hats")) == [Superseded()]
+    await events.take(choice(30, sms=True))
+    assert events.adobe.has == {"news": True, "sms": True}
+
+
+@pytest.mark.parametrize(
+    ("mappings", "record"),
+    [
+        pytest.param(
+            [{**MAPPINGS[0], "format": "y-n"}, *MAPPINGS[1:]],
+            {"news": "y", "sms": True},
+            id="another format",
+        ),
+        pytest.param(MAPPINGS[1:], {"sms": True}, id="no mapping any more"),
+        pytest.param(
+            [{**MAPPINGS[0], "value": "consents_purposes_other_enabled"}, *MAPPINGS[1:]],
+            {"sms": True},
+            id="another place",
+        ),
     ],
 )
-
-
-class Adobe:
-    """Accepts everything, and keeps the records."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    async def look_up(self, *_: object) -> None:
-        raise AssertionError("nothing is to be looked up")
-
-    async def send(self, _: Integration, messages: Sequence[OutgoingMessage]) -> list[Accepted]:
-        self.records += [orjson.loads(one.body)["body"]["xdmEntity"]["_acme"] for one in messages]
-        return [Accepted("x")] * len(messages)
-
-
-def snapshot(updated_at: str, **purposes: bool | None) -> Delivery:
-    entity = {
-        "id": "user-1",
-        "organization_id": "northwind",
-        "organization_user_id": "lena@northwind.example",
-        "created_at": "2025-01-01T00:00:00Z",
-        "updated_at": updated_at,
-        "consents": {
-            "purposes": [{"id": name, "enabled": enabled} for name, enabled in purposes.items()]
-        },
-    }
-    body = {"type": "user.updated", "parameters": {"new_entity": entity}}
-    choice = decide(REPLACING, open_envelope(orjson.dumps(body)), NOW_MS)
-    assert isinstance(choice, Deliver)
-    return Delivery(None, FRESH, REPLACING, choice, "user")
-
-
-OLDER = {"updated_at": "2026-01-01T00:00:00Z", "news": True, "offers": True}
-NEWER = {"updated_at": "2026-02-01T00:00:00Z", "news": False, "offers": None}
-
-
-@pytest.fixture
-def adobe() -> Adobe:
-    return Adobe()
-
-
-@pytest.fixture
-def courier(adobe: Adobe) -> Courier:
-    return Courier(adobe, StoreGate(MemoryStore(Timing())), 5, 120)
-
-
-async def test_an_older_snapshot_that_comes_late_is_superseded_as_a_whole(
-    adobe: Adobe, courier: Courier
+async def test_what_is_known_is_written_as_the_mappings_of_today_say(
+    store: MemoryStore, mappings: list[dict[str, Any]], record: dict[str, Any]
 ) -> None:
-    results: list[Result] = []
-    for one in (NEWER, OLDER, NEWER):
-        [(_, result)] = await courier.deliver(REPLACING, [[snapshot(**one)]], RequestSlots(1))
-        results.append(result)
-    assert results == [Accepted("x"), Superseded(), Duplicate()]
-    assert adobe.records == [{"news": False}]
+    await Worker(store).take(choice(10, news=True))
+    changed = Worker(store, completed(mappings))
+    await changed.take(choice(20, sms=True))
+    assert changed.adobe.has == record
 
 
-async def test_snapshots_that_wait_together_are_not_mixed(adobe: Adobe, courier: Courier) -> None:
-    older, newer = snapshot(**OLDER), snapshot(**NEWER)
-    results = dict(await courier.deliver(REPLACING, [[older, newer]], RequestSlots(1)))
-    assert results == {older: Superseded(), newer: Accepted("x")}
-    assert adobe.records == [{"news": False}]
+async def test_nothing_is_known_of_what_adobe_has_refused(events: Worker) -> None:
+    events.adobe.replies = [Retryable("adobe-unavailable", "", 503), REFUSED]
+    assert await events.take(choice(10, news=True)) != [OK]
+    assert await events.take(choice(11, offers=True)) == [REFUSED]
+    await events.take(choice(20, sms=True))
+    assert events.adobe.has == {"sms": True}
+    assert await events.take(choice(10, news=True)) == [OK]
+    assert events.adobe.has == {"news": True, "sms": True}
+
+
+async def test_of_a_refused_message_each_event_stands_for_itself_and_all_is_completed(
+    events: Worker,
+) -> None:
+    await events.take(choice(5, sms=True))
+    events.adobe.replies = [REFUSED]
+    results = await events.take(choice(10, news=True), choice(20, bags=""), choice(15, offers=True))
+    assert results == [OK, OK, OK]
+    assert events.adobe.records[1:] == [
+        {"sms": True},
+        {"offers": True, "sms": True},
+        {"news": True, "offers": True, "sms": True},
+    ]
+    await events.take(choice(30, sms=False))
+    assert events.adobe.has == {"news": True, "offers": True, "sms": False}
+
+
+async def test_a_person_who_was_erased_is_not_completed(store: MemoryStore, events: Worker) -> None:
+    await events.take(choice(10, news=True))
+    user = events.delivery(choice(10, news=True)).user
+    tombstone_ms = events.delivery(choice(20, news=True)).choice.event_time_ms
+    await store.erase(COMPLETED.id, user, tombstone_ms, 1_000)
+    assert await events.take(choice(15, news=True)) == [Erased()]
+    await events.take(choice(30, sms=True))
+    assert events.adobe.has == {"sms": True}
+
+
+async def test_a_snapshot_of_before_the_record_of_an_older_worker_is_superseded(
+    store: MemoryStore, snapshots: Worker
+) -> None:
+    delivery = snapshots.delivery(snapshot(20, news=True))
+    (granted,) = await store.begin(SNAPSHOTS.id, [Claim(delivery.user, (".",))])
+    assert isinstance(granted, Granted)
+    record = {".": Stamp(delivery.choice.event_time_ms, 0, False, "phone")}
+    settled = [Settlement(delivery.user, granted.lease, record, False)]
+    await store.settle(SNAPSHOTS.id, settled, 0)
+    assert await snapshots.take(snapshot(10, news=False)) == [Superseded()]
+    assert await snapshots.take(snapshot(30, sms=True)) == [OK]
+    assert snapshots.adobe.records == [{"sms": True}]
+
+
+async def test_what_was_sent_and_is_not_known_any_more_is_told() -> None:
+    """As after a change of the mode: stamps are there, and nothing beside them."""
+    stamp = Stamp(1, 0, False, "e")
+    known = Known({"_acme.news": stamp, "_acme.gone": stamp, "~": stamp}, {})
+    assert paths_without_value(COMPLETED, known) == {"_acme.news"}
+
+
+REPEAT = RetryState("shop", is_repeat=True)
+
+
+@pytest.mark.parametrize("target", [COMPLETED, SNAPSHOTS], ids=["events", "snapshots"])
+@in_virtual_time
+async def test_whatever_is_accepted_after_an_unclear_record_is_sent_once_more(
+    target: Integration,
+) -> None:
+    """The record without an answer has nothing of what came after it, newer or older."""
+    worker = Worker(Store(), target)
+    body = choice if target is COMPLETED else snapshot
+    first, older = body(20, news=True), body(10, sms=True)
+    if target is SNAPSHOTS:
+        older = snapshot(10, "tablet", sms=True)
+    worker.adobe.replies = [UNCLEAR]
+    assert await worker.take(first) == [UNCLEAR]
+    planned = worker.delivery(older)
+    await worker.courier.deliver(target, [[planned]], RequestSlots(1))
+    assert planned.repeat_seconds is not None
+    again = worker.delivery(first)
+    await worker.courier.deliver(target, [[again]], RequestSlots(1))
+    assert again.repeat_seconds is not None, "its own first try had nothing of the other"
+    assert worker.adobe.has == {"news": True, "sms": True}
+    sent = len(worker.adobe.records)
+    await after(130)
+    assert await worker.take(older, state=REPEAT) == [OK]
+    assert worker.adobe.has == {"news": True, "sms": True}
+    assert len(worker.adobe.records) == sent + 1
+
+
+@in_virtual_time
+async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_empty() -> None:
+    worker = Worker(Store(), SNAPSHOTS)
+    await worker.take(snapshot(5, "tablet", sms=True))
+    worker.adobe.replies = [UNCLEAR]
+    await worker.take(snapshot(10, news=True))
+    taken_back = worker.delivery(snapshot(20))
+    await worker.courier.deliver(SNAPSHOTS, [[taken_back]], RequestSlots(1))
+    assert worker.adobe.records[-1] == {"sms": True}
+    assert taken_back.repeat_seconds is not None
+    await after(130)
+    assert await worker.take(snapshot(20), state=REPEAT) == [OK]
+    assert len(worker.adobe.records) == 3
+
+
+async def test_with_upsert_an_emptied_preference_is_no_message(store: MemoryStore) -> None:
+    worker = Worker(store, integration(limits=NO_GAP, mappings=[*MAPPINGS, BAGS]))
+    assert await worker.take(choice(20, bags="")) == [Emptied()]
+    assert worker.adobe.records == []
+    assert await worker.take(choice(10, bags="shoes")) == [Superseded()]
+    assert await worker.take(choice(30, bags=""), choice(31, news=True)) == [Emptied(), OK]
+    assert worker.adobe.records == [{"news": True}]

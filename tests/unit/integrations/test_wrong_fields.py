@@ -297,7 +297,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "updates that can't take a choice back",
         _mappings({"absent": False}, {"id": "b"}, {"id": "c", "value": TOPICS})
-        | {"events": "user"},
+        | {"events": "user", "payload_mode": "upsert"},
         "mappings.2.absent: is required (also mapping 3) for events \"user\" with payload_mode "
         '"upsert": a message updates what it names, so a choice that a newer snapshot does not '
         "name any more (its events were deleted) would stay at Adobe for ever. Say what it "

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.ordering.newest import MAX_EVENT_ID, Folded, Stamp, Verdict, fold
-from worker.transform.sent import Sent, is_refusal
+from worker.transform.sent import EMPTIED, Sent, is_refusal
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,44 @@ def test_what_makes_an_event_the_newer_one(older: Event, newer: Event) -> None:
 )
 def test_refusals(value: Any, expected: bool) -> None:
     assert is_refusal(value) is expected
+
+
+BAGS_GONE = Event("e2", 2_000, {"bags": EMPTIED})
+
+
+def test_a_choice_that_is_emptied_is_remembered_and_no_message() -> None:
+    folded = fold([BAGS_GONE], {})
+    assert folded == Folded(
+        {}, [Verdict.EMPTIES], {"bags": Stamp(2_000, 0, True, "e2")}, is_sent=False
+    )
+    older = Event("e1", 1_000, {"bags": "shoes"})
+    assert fold([older], folded.written).verdicts == [Verdict.SUPERSEDED]
+    assert fold([BAGS_GONE], folded.written).verdicts == [Verdict.DUPLICATE]
+    together = fold([older, BAGS_GONE, BAGS_GONE], {})
+    assert together.verdicts == [Verdict.SUPERSEDED, Verdict.EMPTIES, Verdict.DUPLICATE]
+    assert not together.is_sent
+
+
+def test_beside_a_message_what_is_emptied_waits_for_it() -> None:
+    folded = fold([BAGS_GONE, EARLIER], {})
+    assert folded.verdicts == [Verdict.EMPTIES, Verdict.CONTRIBUTES]
+    assert folded.is_sent
+    assert folded.written["bags"] == Stamp(2_000, 0, True, "e2")
+    assert Verdict.EMPTIES.awaits_message
+    both = fold([Event("e3", 3_000, {"bags": EMPTIED, "news": True})], {})
+    assert (both.verdicts, both.is_sent) == ([Verdict.CONTRIBUTES], True)
+
+
+def test_companions_go_along_and_make_no_message() -> None:
+    fact = frozenset({"source"})
+    late = Event("e1", 1_000, {"news": True, "source": "app"}, None, fact)
+    folded = fold([late], {"news": stamp(LATER)})
+    assert folded == Folded({}, [Verdict.SUPERSEDED], {}, is_sent=False)
+    assert fold([late], {}).attributes == late.attributes
+    other = Event("e3", 3_000, {"offers": True})
+    assert fold([late, other], {"news": stamp(LATER)}).attributes == {"offers": True}
+    emptied = Event("e4", 4_000, {"bags": EMPTIED, "source": "app"}, None, fact)
+    assert fold([emptied], {}).written.keys() == {"bags"}
 
 
 def test_a_long_event_id_is_kept_as_its_digest() -> None:

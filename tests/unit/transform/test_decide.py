@@ -157,7 +157,7 @@ def test_what_is_normal_is_skipped(
                 "no-identity",
                 id=f"an address with U+{ord(odd):04X}",
             )
-            for odd in "\x00\x1f\x7f\u0085\u00ad\u034f\u200b\u202e\u2060\u3164\ufe0f\ufeff"
+            for odd in "\x00\x7f\u0085\u00ad\u034f\u200b\u202e\u2060\u3164\ufe0f\ufeff\U000e0100"
         ),
     ],
 )

@@ -65,8 +65,16 @@ def test_the_first_one_is_delivered_where_it_has_a_choice() -> None:
         {"vendors": {"enabled": [], "disabled": ["other"]}},
     ):
         assert _decide(kind="user.created", consents=other) == Skip("nothing-mapped")
-    nobody = {"purposes": [], "vendors": {"enabled": [], "disabled": []}}
-    assert _decide(kind="user.created", consents=nobody) == Skip("no-choices")
+
+
+def test_what_is_known_of_a_new_device_waits_for_its_first_choice() -> None:
+    undecided = {"id": "news", "enabled": None, "values": {}, "metadata": {"text": "v2"}}
+    nobody = {"purposes": [undecided], "vendors": {"enabled": [], "disabled": []}}
+    country = {"id": "country", "value": "country"}
+    for consents in (nobody, {}):
+        decision = _decide(country, kind="user.created", country="DE", consents=consents)
+        assert decision == Skip("no-choices")
+    assert _delivered(country, country="DE", consents=nobody).attributes == {"country": "DE"}
 
 
 def test_the_status_of_another_regulation_takes_nothing_back() -> None:

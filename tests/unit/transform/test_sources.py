@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.examples import NOW_MS, integration, snapshot
+from tests.unit.examples import NOW_MS, envelope, integration, snapshot
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 from worker.transform.plan import Plan, plan_of
-from worker.transform.sent import EMPTIED
+from worker.transform.sent import EMPTIED, Sent
 from worker.transform.sources import absent_source, render_source
 
 NEWS = "consents_purposes_news_enabled"
@@ -106,13 +106,28 @@ def test_what_is_not_confirmed_is_written_as_such() -> None:
     assert render_source(plan, "x", [NEWS, True, False], 0) is True
 
 
+def test_it_is_kept_that_a_choice_still_has_to_be_confirmed() -> None:
+    mappings = [{"id": "x", "value": NEWS, "pending": "p"}, {"id": "t", "value": "created_at"}]
+    completing = integration(mappings=mappings).model_copy(update={"payload_mode": "xdm"})
+    choice = decide(completing, envelope(status="pending_approval"), NOW_MS)
+    assert isinstance(choice, Deliver)
+    assert choice.sources is not None
+    again = {
+        path: render_source(plan_of(completing), path, source, choice.event_time_ms)
+        for path, source in choice.sources.items()
+    }
+    assert again == choice.attributes == {"x": "p", "t": "2026-03-02T08:15:30.120Z"}
+
+
 def test_what_is_taken_back_is_kept_as_such() -> None:
-    plan = _plan({"id": "x", "value": NEWS, "absent": False})
-    assert render_source(plan, "x", absent_source(plan, "x"), 0) is False
+    plan = _plan({"id": "x", "value": NEWS, "absent": False, "time_path": "t"})
+    again = render_source(plan, "x", absent_source(plan, "x"), 1_000)
+    assert again == Sent(False, True, "t", 1_000)
 
 
 def test_nothing_is_kept_where_nothing_is_completed() -> None:
     news = {"id": "x", "value": NEWS, "absent": False}
-    decision = decide(integration(events="user", mappings=[news]), snapshot(), NOW_MS)
+    source = {"id": "source", "constant": "didomi"}
+    decision = decide(integration(events="user", mappings=[news, source]), snapshot(), NOW_MS)
     assert isinstance(decision, Deliver)
-    assert decision.sources is None
+    assert (decision.sources, decision.companions) == (None, {"source"})

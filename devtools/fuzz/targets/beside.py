@@ -1,0 +1,126 @@
+"""What stands in the store beside a stamp, and the rule that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from devtools.fuzz.target import Target
+from devtools.fuzz.targets.stamps import IDS, VALUES, Event, make_stamp
+from devtools.fuzz.values import below, pick, spoiled, text
+from worker.ordering.known import Said
+from worker.ordering.newest import Stamp, Verdict
+from worker.ordering.snapshots import Known, fold_known
+from worker.ordering.store import UNCLEAR
+from worker.ordering.values import Seals
+from worker.transform.sent import EMPTIED
+
+_SEALS: Final = Seals(b"new", b"old")
+_SEALED_FOR: Final = ("U" * 22, f"{'U' * 22}~{'V' * 22}")
+_DEVICES: Final = ("P" * 22, "T" * 22)
+_ROTATING_DEVICES: Final = (f"{'1' * 22}~{'P' * 22}", f"{'2' * 22}~{'T' * 22}")
+
+
+def make_text(r: Random) -> tuple[str, str, str, str]:
+    """A user, a path and its stamp, and a text beside that."""
+    stamp, path = make_stamp(r), pick(r, ("_acme.news", "é", text(r, 100)))
+    user = pick(r, _SEALED_FOR)
+    said = Said(pick(r, ("", "D" * 22)), r.random() < 0.3, _source(r))
+    own = _SEALS.texts(user, {path: stamp}, {path: said})[path]
+    if r.random() < 0.5:
+        own = spoiled(r, own.encode()).decode(errors="replace")
+    return user, path, stamp.encode(), own if r.random() < 0.9 else text(r, 1_024)
+
+
+def _source(r: Random) -> list[Any] | None:
+    if r.random() < 0.3:
+        return None
+    return [pick(r, (None, "", "consents_tcfcs")), pick(r, VALUES), r.random() < 0.5]
+
+
+def check_text(case: tuple[str, str, str, str]) -> None:
+    """What can be read is written again so that it says the same."""
+    user, path, encoded, beside = case
+    stamps = {path: Stamp.decode(encoded)}
+    said = _SEALS.said(user, stamps, {path: beside})
+    again = _SEALS.said(user, stamps, _SEALS.texts(user, stamps, said))
+    assert again == said, "something else once it is written"
+
+
+@dataclass(frozen=True)
+class _Status(Event):
+    """For `fold_known`."""
+
+    sources: Mapping[str, list[Any]] | None = None
+    absent: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys("abc", False))
+    is_silent_if_unknown: bool = False
+
+
+StatusCase = tuple[list[tuple[Any, ...]], dict[str, tuple[str, str, bool]], bool, int | None]
+
+
+def make_statuses(r: Random) -> StatusCase:
+    """Snapshots and events of one person, what stands and by whom, and the kind of message."""
+    users = (None, *(_DEVICES if r.random() < 0.7 else _ROTATING_DEVICES))
+    events = [
+        (
+            pick(r, IDS),
+            1 + below(r, 4),
+            below(r, 3),
+            {pick(r, "abc"): pick(r, (*VALUES, "")) for _ in range(below(r, 3))},
+            pick(r, users),
+            r.random() < 0.2,
+        )
+        for _ in range(1 + below(r, 5))
+    ]
+    names = ("a", "b", "c", ".", *(f"@{one}" for one in _DEVICES))
+    known = {
+        name: (
+            Stamp(1 + below(r, 4), below(r, 3), r.random() < 0.5, pick(r, IDS)).encode(),
+            pick(r, ("", *_DEVICES)),
+            r.random() < 0.3,
+        )
+        for name in names
+        if r.random() < 0.4
+    }
+    mark_ms = pick(r, (None, 1_000, -1_000, -(10**9)))
+    return events, known, r.random() < 0.5, mark_ms
+
+
+def check_statuses(case: StatusCase) -> None:
+    """Nothing older is written, and what was accepted once is news no more."""
+    listed, kept, replaces, mark_ms = case
+    events = [
+        _Status(*one[:3], _emptied(one[3]), didomi_user=one[4], is_silent_if_unknown=one[5])
+        for one in listed
+        if one[3] or one[4] is not None
+    ]
+    if not events:
+        return
+    stamps = {name: Stamp.decode(one[0]) for name, one in kept.items()}
+    said = {name: Said(one[1], one[2]) for name, one in kept.items() if name in "abc"}
+    marks = {} if mark_ms is None else {UNCLEAR: Stamp(mark_ms, 2, False, "")}
+    folded = fold_known(events, Known(stamps | marks, said), replaces=replaces)
+    assert len(folded.verdicts) == len(events)
+    assert folded.is_sent == (Verdict.CONTRIBUTES in folded.verdicts)
+    for name, stamp in folded.written.items():
+        assert name not in stamps or stamps[name] < stamp, "an older choice is written"
+    if not folded.is_sent:
+        assert not folded.attributes
+        awaited = {one for one in folded.verdicts if one.awaits_message}
+        assert awaited <= {Verdict.EMPTIES}, "an event waits for a message that is none"
+    after = Known(stamps | dict(folded.written), said | dict(folded.said))
+    again = fold_known(events, after, replaces=replaces)
+    assert not again.written or not folded.is_sent, "what was accepted is sent again"
+
+
+def _emptied(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {path: EMPTIED if value == "" else value for path, value in attributes.items()}
+
+
+TARGETS: Final = (
+    Target("beside-stamps", make_text, check_text, share=20),
+    Target("statuses", make_statuses, check_statuses, share=30),
+)
