@@ -93,9 +93,16 @@ def check_statuses(case: StatusCase) -> None:
     """Nothing older is written, and what was accepted once is news no more."""
     listed, kept, replaces, mark_ms = case
     events = [
-        _Status(*one[:3], _emptied(one[3]), didomi_user=one[4], is_silent_if_unknown=one[5])
-        for one in listed
-        if one[3] or one[4] is not None
+        _Status(
+            event_id,
+            time_ms,
+            updated_ms,
+            _emptied(attributes),
+            didomi_user=didomi_user,
+            is_silent_if_unknown=is_silent,
+        )
+        for event_id, time_ms, updated_ms, attributes, didomi_user, is_silent in listed
+        if attributes or didomi_user is not None
     ]
     if not events:
         return
