@@ -3,7 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 4
-HISTORIES ?= 5000
+SOAK_HISTORIES ?= 1000
+SOAK_SEED ?=
 FUZZ_CASES ?= 1_000_000
 FUZZ_SEED ?=
 # Chooses between containers and native servers once for all processes of a run, and says why.
@@ -39,8 +40,8 @@ else
 	@$(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1
 endif
 
-soak: $(STAMP) ## Play thousands of random histories through failing fleets (HISTORIES=5000)
-	@CONSENT_WORKER_TEST_HISTORIES=$(HISTORIES) \
+soak: $(STAMP) ## Play thousands of random histories through failing fleets (SOAK_HISTORIES=5000 SOAK_SEED=7)
+	@SOAK_HISTORIES=$(SOAK_HISTORIES) SOAK_SEED=$(SOAK_SEED) \
 	  $(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/truth
 
 fuzz: $(STAMP) ## Feed all that reads from outside what nobody would write (FUZZ_CASES=10_000_000 FUZZ_SEED=7)

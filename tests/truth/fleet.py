@@ -7,9 +7,10 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
 import aio_pika
@@ -17,16 +18,9 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
-from devtools.choices import Event, body, event_of, mappings, what_is_wrong
+from devtools.soak.customer import ADOBE_ORGANIZATION, SCHEMA, SHARED_SET_UP
 from devtools.waiting import wait_until
-from tests.truth.histories import (
-    MAX_USERS,
-    History,
-    Pause,
-    Publish,
-    Stage,
-    make_history,
-)
+from tests.truth.history import History, Pause, Publish, Rest, Stage
 from tests.truth.ledger import Door, Ledger, Teller
 from tests.truth.mortal import Life
 from worker.adobe.client import AdobeClient
@@ -42,6 +36,7 @@ from worker.delivery.retry_policy import RetryPolicy
 from worker.integrations.model import Integration, Missing
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
+from worker.ordering.sqlite import SqliteStore
 from worker.ordering.store import NewestStore, Timing
 from worker.ordering.users import UserKeys
 from worker.sandbox.app import Sandbox
@@ -83,10 +78,10 @@ class Plan:
     workers: int
     prefetch: int
     disturbances: list[Disturbance]
-    histories: list[History]
+    histories: Sequence[History]
 
     @classmethod
-    def draw(cls, seed: int, histories: int, workers: int) -> Self:
+    def draw(cls, seed: int, histories: Sequence[History], workers: int) -> Self:
         """A single worker is not killed: its state is in its memory, and dies with it."""
         chance = random.Random(seed)
         kinds = ["cut-broker", "cut-adobe", "revoke-tokens", "letters", "letters"]
@@ -99,8 +94,7 @@ class Plan:
             ),
             key=lambda one: one.at,
         )
-        made = [make_history(seed * 10_000 + number) for number in range(histories)]
-        return cls(seed, workers, chance.choice((20, 1000)), disturbances, made)
+        return cls(seed, workers, chance.choice((20, 1000)), disturbances, histories)
 
     def __str__(self) -> str:
         return f"seed {self.seed}: {self.workers} workers, prefetch {self.prefetch}; " + "; ".join(
@@ -171,17 +165,17 @@ class Worker:
 class Fleet:
     """Runs a plan; an async context manager, in a `MortalLoop`. Knows the integrations (`Routes`).
 
-    Without `redis_url` it is one worker with its state in memory.
+    `state_url` as `CONSENT_WORKER_STATE_URL`: without Redis it is one worker.
     """
 
-    def __init__(self, plan: Plan, amqp_url: str, redis_url: str | None, namespace: str) -> None:
+    def __init__(self, plan: Plan, amqp_url: str, state_url: str, namespace: str) -> None:
         self.plan = plan
         self.ledger = Ledger()
         self.sandbox = Sandbox()
         self.settings = WorkerSettings(
             amqp_url=SecretStr(amqp_url),
             namespace=namespace,
-            state_url=SecretStr(redis_url or "memory:"),
+            state_url=SecretStr(state_url),
             prefetch_events=plan.prefetch,
             prefetch_retries=plan.prefetch,
             watch_seconds=1,
@@ -190,12 +184,13 @@ class Fleet:
         self.topology = build_topology(namespace, "native", 20)
         self.targets = {one.organization: one.targets for one in plan.histories}
         self.killed = 0
+        self._kept = {one.organization for one in plan.histories if not one.may_discard}
         self._rested = 0
         self._chance = random.Random(plan.seed)
         self._amqp_url = amqp_url
-        self._redis_url = redis_url
+        self._state_url = state_url
         self._timing = Timing(LEASE_SECONDS, 3600)
-        self._memory = MemoryStore(self._timing)
+        self._own_store = self._store_of_one_worker()
         self._integrations: dict[str, Integration] = {}
         self._stack = AsyncExitStack()
         self._workers: list[Worker] = []
@@ -236,15 +231,15 @@ class Fleet:
         self._stack.push_async_callback(self._delete_queues)
         self._publishing = await self._connection.channel(publisher_confirms=True)
         self._watching = await self._connection.channel()
+        self.sandbox.state.organization.put(SHARED_SET_UP)
         for history in self.plan.histories:
             for target in history.targets:
                 self._integrations[target] = self._integration(history, target)
-            if history.mode == "look-up":
-                for user in range(MAX_USERS):
-                    email = history.email(user)
-                    record = {"personalEmail": {"address": email}}
-                    known = Profile(f"known-{history.seed}", email, record)
-                    self.sandbox.state.profiles[known.dataset_id, email] = known
+                self.sandbox.state.organization.put(history.set_up(target))
+            for email in history.known_before():
+                record = {"personalEmail": {"address": email}}
+                known = Profile(f"known-{history.seed}", email, record)
+                self.sandbox.state.profiles[known.dataset_id, email] = known
         self._logs = self._stack.enter_context(structlog.testing.capture_logs())
         self._workers = [self._new_worker(number) for number in range(self.plan.workers)]
         return self
@@ -266,46 +261,41 @@ class Fleet:
         try:
             await wait_until(self._is_at_rest_for_good, "everything at rest", SETTLE_SECONDS)
         except AssertionError as problem:
-            raise AssertionError("\n".join([str(problem), *await self.problems()])) from None
+            raise AssertionError(
+                "\n".join([str(problem), *(await self.problems()).values()])
+            ) from None
 
-    async def problems(self) -> list[str]:
-        """What is not as it must be, history by history; empty when all is well."""
-        found: list[str] = []
+    async def problems(self) -> dict[str, str]:
+        """What is not as it must be, by the organization of the history, and at "" what concerns
+        none; empty when all is well.
+        """
+        found: dict[str, str] = {}
         left = await self._dead_letters_left()
         for history in self.plan.histories:
             wrong = [*self._wrong_profiles(history), *self._wrong_counts(history, left)]
             if wrong:
-                found += [f"\n{history}", *wrong, *self._stories(history)]
+                lines = [f"\n{history}", *wrong, *self._stories(history)]
+                found[history.organization] = "\n".join(lines)
         odd = self.ledger.dead.keys() & _SHIELDED
         crashes = [one for one in self._logs if "unexpected" in str(one["event"])]
         if odd or crashes:
-            found.append(f"faults of the worker's own: {odd} {crashes}")
-        return [str(self.plan), *found] if found else []
+            found[""] = f"faults of the worker's own: {odd} {crashes}"
+        return found
 
     def _wrong_profiles(self, history: History) -> list[str]:
         wrong = []
         for target in history.targets:
-
-            def is_at_adobe(event: Event, target: str = target) -> bool:
-                return self.ledger.fates[target, event.id].is_at_adobe
-
-            for user in range(MAX_USERS):
+            for user in range(history.users):
                 profile = self.sandbox.state.profiles.get((target, history.email(user)))
                 record = profile.record.get("_acme") if profile else None
-                wrong += [
-                    f"  WRONG at {target}: of user {user} {problem}"
-                    for problem in what_is_wrong(
-                        [one for one in history.published if one.user == user],
-                        record,
-                        is_at_adobe,
-                        are_snapshots=history.are_snapshots,
-                    )
-                ]
-        return wrong
+                problems = history.wrong(target, user, record, self.ledger)
+                wrong += [f"  WRONG at {target}: of user {user} {one}" for one in problems]
+        failures = [one for one in self.sandbox.state.failures if one["inlet"] in history.targets]
+        return wrong + [f"  WRONG, Adobe has dropped a message: {one}" for one in failures]
 
     def _wrong_counts(self, history: History, left: Counter[tuple[str, str]]) -> list[str]:
         wrong = []
-        hopeless = {one.id for one in history.published if one.kind == "no-identity"}
+        hopeless = history.hopeless
         for target in history.targets:
             for event_id in {one.id for one in history.published}:
                 fate = self.ledger.fates[target, event_id]
@@ -346,16 +336,24 @@ class Fleet:
                         await asyncio.sleep(seconds)
                     case Stage(description):
                         self.sandbox.state.inject(**description)
+                    case Rest(most_seconds):
+                        await self._rest(history, most_seconds)
                     case Publish(event):
+                        document = json.dumps(history.document(event)).encode()
+                        self.ledger.names.give(document, history.organization, event.id)
                         for target in history.targets:
-                            self.ledger.write(target, event.id, "published").published += 1
-                        document = body(
-                            event,
-                            history.organization,
-                            history.email(event.user),
-                            is_snapshot=history.are_snapshots,
-                        )
-                        burst.create_task(self._publish(json.dumps(document).encode()))
+                            self.ledger.publish(target, event.id)
+                        burst.create_task(self._publish(document))
+
+    async def _rest(self, history: History, most_seconds: float) -> None:
+        """Until all of it has ended so far; some need an operator, and are not waited for."""
+
+        def has_ended() -> bool:
+            fates = self.ledger.fates.items()
+            return all(fate.has_ended for (target, _), fate in fates if target in history.targets)
+
+        with suppress(AssertionError):
+            await wait_until(has_ended, "the end", most_seconds)
 
     async def _publish(self, document: bytes) -> None:
         message = aio_pika.Message(document, delivery_mode=2)
@@ -374,7 +372,7 @@ class Fleet:
                 case "cut-broker":
                     life.cut(_port(self._amqp_url))
                 case "cut-redis":
-                    life.cut(_port(self._redis_url or ""))
+                    life.cut(_port(self._state_url))
                 case "cut-adobe":
                     life.cut(_port(self.sandbox.url))
                 case "revoke-tokens":
@@ -394,11 +392,13 @@ class Fleet:
             letters = DeadLetters(reading, publishing, self.topology.names)
             async for message in letters.read(1000):
                 letter = describe(message)
+                organization, event_id = self.ledger.names.of_body(message.body)
                 action = "leave" if letter.reason == HOPELESS else what_to_do()
+                if action == "discard" and organization in self._kept:
+                    action = "replay"
                 if action == "leave":
                     continue
                 taken_off += 1
-                event_id = event_of(message.body)["id"]
                 fate = self.ledger.write(letter.integration or "", event_id, f"operator: {action}")
                 if action == "replay":
                     fate.replayed += 1
@@ -444,7 +444,7 @@ class Fleet:
             for history in self.plan.histories
             for target in history.targets
             for event in history.published
-            if event.kind == "no-identity"
+            if event.id in history.hopeless
         }
 
     async def _dead_letters_left(self) -> Counter[tuple[str, str]]:
@@ -453,7 +453,7 @@ class Fleet:
         queue = await self._watching.get_queue(self.topology.names.dead_letters)
         while message := await queue.get(fail=False, no_ack=True):
             letter = describe(message)
-            left[letter.integration or "", event_of(message.body)["id"]] += 1
+            left[letter.integration or "", self.ledger.names.of_body(message.body)[1]] += 1
         return left
 
     async def _depth(self, name: str) -> int:
@@ -466,11 +466,18 @@ class Fleet:
             await channel.queue_delete(queue.name)
 
     def _new_worker(self, number: int) -> Worker:
-        store: NewestStore = self._memory
-        if self._redis_url is not None:
-            store = RedisStore(self._redis_url, self._timing, namespace=self.settings.namespace)
+        store = self._own_store
+        if store is None:
+            store = RedisStore(self._state_url, self._timing, namespace=self.settings.namespace)
         name = f"worker {number}" + f" (life {self.killed + 1})" * (self.killed > 0)
         return Worker(self, name, CLOCK_LEADS[number % len(CLOCK_LEADS)], store)
+
+    def _store_of_one_worker(self) -> NewestStore | None:
+        if self.settings.state_kind == "memory":
+            return MemoryStore(self._timing)
+        if self.settings.state_kind == "sqlite":
+            return SqliteStore(Path(self._state_url.removeprefix("sqlite://")), self._timing)
+        return None
 
     def _integration(self, history: History, target: str) -> Integration:
         return Integration.model_validate(
@@ -484,19 +491,16 @@ class Fleet:
                     "api_key": f"key-{target}",
                 },
                 "properties": {
-                    "organization_id": "ABC@AdobeOrg",
+                    "organization_id": ADOBE_ORGANIZATION,
                     "dataflow_endpoint": f"{self.sandbox.url}/collection/{target}",
                     "dataflow_id": f"flow-{target}",
-                    "schema_id": "https://ns.adobe.com/acme/schemas/1",
+                    "schema_id": SCHEMA,
                     "dataset_id": target,
                     "user_identifier": ["email"],
                 },
-                "mappings": mappings(),
-                "upsert_mode": history.mode != "look-up",
-                "payload_mode": "xdm" if history.are_snapshots else "upsert",
-                "events": "user" if history.are_snapshots else "event",
                 "limits": history.limits,
             }
+            | history.integration()
         )
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
-from devtools.choices import event_of
 from worker.adobe.replies import Accepted
 from worker.broker.consumer import Incoming
 from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
@@ -16,16 +14,22 @@ from worker.delivery.bundle import unpack
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pipeline import Pipeline
+from worker.events import open_envelope
+from worker.ordering.users import UserKeys
 
 
 @dataclass
 class Fate:
     """Of one event at one integration: how often it was published, given back by the broker, and
     replayed, or discarded, as a dead letter; how often a repeat of it was planned, and ended; how
-    often it was told to have ended itself; and all that was told, in order.
+    often it was told to have ended itself; and all that was told, in order. `published_at` is when
+    it was so first, `ended_at` when it ended last but as a dead letter, in seconds of the clock
+    `time.monotonic`.
     """
 
     published: int = 0
+    published_at: float | None = None
+    ended_at: float | None = None
     redelivered: int = 0
     replayed: int = 0
     discarded: int = 0
@@ -69,17 +73,46 @@ class Fate:
         )
 
 
+class Names:
+    """How events are called: by the histories, by the workers, and by their bodies."""
+
+    def __init__(self) -> None:
+        self._users = UserKeys()
+        self._by_body: dict[bytes, tuple[str, str]] = {}
+        self._told: dict[str, str] = {}
+
+    def give(self, body: bytes, organization: str, event_id: str) -> None:
+        """What is published as `body` for an organization is called `event_id`."""
+        self._by_body[body] = organization, event_id
+        self._told[self._users.without_person(open_envelope(body)).event_id] = event_id
+
+    def of_body(self, body: bytes) -> tuple[str, str]:
+        """Organization and event."""
+        return self._by_body[body]
+
+    def of_told(self, told: str) -> str:
+        """The event that a worker calls `told`."""
+        return self._told.get(told, told)
+
+
 class Ledger:
     """The fates by integration and event."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
+        self.names = Names()
         self.fates: defaultdict[tuple[str, str], Fate] = defaultdict(Fate)
         self.parked: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
         self.repeats = 0
+
+    def publish(self, integration_id: str, event_id: str) -> None:
+        fate = self.write(integration_id, event_id, "published")
+        fate.published += 1
+        if fate.published_at is None:
+            fate.published_at = time.monotonic()
 
     def write(self, integration_id: str, event_id: str, what: str) -> Fate:
         fate = self.fates[integration_id, event_id]
@@ -99,8 +132,7 @@ class Teller:
         match outcome:
             case Skipped(reason):
                 ledger.skipped[reason] += 1
-                fate = self._write(integration_id, event_id, f"skipped ({reason})")
-                fate.ended["skipped"] += 1
+                self._end(integration_id, event_id, "skipped", f"skipped ({reason})")
             case Dead(reason, failure):
                 ledger.dead[reason] += 1
                 what = f"dead ({reason}: {failure.error})"
@@ -114,16 +146,14 @@ class Teller:
 
     def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         for delivery, _ in accepted:
-            fate = self._write(integration_id, delivery.choice.event_id, "delivered")
-            fate.ended["delivered"] += 1
+            self._end(integration_id, delivery.choice.event_id, "delivered", "delivered")
 
     def accepted_late(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None:
         for delivery, _ in accepted:
             self._write(integration_id, delivery.choice.event_id, "accepted late")
 
     def delivered_late(self, integration_id: str, delivery: Delivery) -> None:
-        fate = self._write(integration_id, delivery.choice.event_id, "delivered late")
-        fate.ended["delivered"] += 1
+        self._end(integration_id, delivery.choice.event_id, "delivered", "delivered late")
 
     def repeat_planned(self, integration_id: str, event_id: str, delay_seconds: float) -> None:
         self._ledger.repeats += 1
@@ -145,7 +175,13 @@ class Teller:
     def unblocked(self, integration_id: str) -> None:
         """Told of each of its events anyway."""
 
+    def _end(self, integration_id: str, event_id: str, end: str, what: str) -> None:
+        fate = self._write(integration_id, event_id, what)
+        fate.ended[end] += 1
+        fate.ended_at = time.monotonic()
+
     def _write(self, integration_id: str, event_id: str, what: str) -> Fate:
+        event_id = self._ledger.names.of_told(event_id)
         return self._ledger.write(integration_id, event_id, f"{self._worker}: {what}")
 
 
@@ -162,12 +198,13 @@ class Door:
             is_bundle = BUNDLE in message.headers
             bodies = [body for _, body in unpack(message.body)] if is_bundle else [message.body]
             for body in bodies:
-                self._count(event_of(body), message.headers.get(INTEGRATION))
+                self._count(body, message.headers.get(INTEGRATION))
         self._pipeline.take(message)
 
-    def _count(self, event: dict[str, Any], named: str | None) -> None:
-        for target in [named] if named else self._targets[event["organization_id"]]:
-            self._ledger.write(target, event["id"], "given back to the broker").redelivered += 1
+    def _count(self, body: bytes, named: str | None) -> None:
+        organization, event_id = self._ledger.names.of_body(body)
+        for target in [named] if named else self._targets[organization]:
+            self._ledger.write(target, event_id, "given back to the broker").redelivered += 1
 
     def forget(self, session: Session) -> None:
         self._pipeline.forget(session)

@@ -4,59 +4,33 @@ event has an end that is counted once.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import uuid
-from typing import Any
-
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
-from tests.truth.fleet import Fleet, Plan
-from tests.truth.mortal import MortalLoop
+from tests.truth.batches import AT_ONCE, batches, how_many, seed_of
+from tests.truth.fleet import Plan
+from tests.truth.histories import make_history
+from tests.truth.playing import played
 
-AT_ONCE = 100
-HISTORIES = int(os.environ.get("CONSENT_WORKER_TEST_HISTORIES", "200"))
-"""How many each of the tests plays; `make soak` asks for thousands."""
-SEED = os.environ.get("CONSENT_WORKER_TEST_SEED")
-"""Plays the histories of this seed alone, as a failure names it."""
-
-# Not shrunk: a plan takes seconds, and its outcome depends on who comes first.
-PLAYS = settings(
-    max_examples=max(1, HISTORIES // AT_ONCE),
-    deadline=None,
-    phases=[Phase.generate],
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-SEEDS = st.just(int(SEED)) if SEED else st.integers(0, 2**48)
+HISTORIES = 200
 
 
-def play(plan: Plan, *services: Any) -> None:
+def play(test: str, batch: int, workers: int, broker_url: str, state_url: str) -> None:
     """AssertionError with the histories that ended wrong, and all that happened in them."""
-
-    async def run() -> list[str]:
-        async with Fleet(plan, *services, f"t{uuid.uuid4().hex[:8]}") as fleet:
-            await fleet.run()
-            return await fleet.problems()
-
-    with asyncio.Runner(loop_factory=MortalLoop) as runner:
-        problems = runner.run(run())
-    assert not problems, "\n".join(
-        [*problems, f"\nAgain: CONSENT_WORKER_TEST_SEED={plan.seed} pytest tests/truth"]
-    )
+    seed, count = seed_of(batch), min(AT_ONCE, how_many(HISTORIES))
+    histories = [make_history(seed * 10_000 + number) for number in range(count)]
+    plan = Plan.draw(seed, histories, workers)
+    wrong = played(plan, broker_url, state_url)
+    again = f"SOAK_SEED={seed} SOAK_HISTORIES={count} pytest tests/truth -k {test}"
+    assert not wrong, "\n".join([str(plan), *wrong.values(), f"\nAgain: {again}"])
 
 
-@pytest.mark.timeout(HISTORIES + 120)
-@PLAYS
-@given(seed=SEEDS)
-def test_workers_that_share_redis(broker_url: str, redis_url: str, seed: int) -> None:
-    play(Plan.draw(seed, AT_ONCE, workers=3), broker_url, redis_url)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch", batches(HISTORIES))
+def test_workers_that_share_redis(broker_url: str, redis_url: str, batch: int) -> None:
+    play("share_redis", batch, 3, broker_url, redis_url)
 
 
-@pytest.mark.timeout(HISTORIES + 120)
-@PLAYS
-@given(seed=SEEDS)
-def test_one_worker_with_its_state_in_memory(broker_url: str, seed: int) -> None:
-    play(Plan.draw(seed, AT_ONCE, workers=1), broker_url, None)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch", batches(HISTORIES))
+def test_one_worker_with_its_state_in_memory(broker_url: str, batch: int) -> None:
+    play("in_memory", batch, 1, broker_url, "memory:")

@@ -14,6 +14,8 @@ from worker.sandbox.collection import (
     UNKNOWN_FORMAT,
     WRONG_ORGANIZATION,
     Refusal,
+    accept,
+    check_message,
     message_refusal,
     transaction_id,
 )
@@ -23,6 +25,29 @@ from worker.sandbox.state import SandboxState, empty_paths
 from worker.sandbox.validation import identity_in, violations
 
 _MOST_VIOLATIONS = 5
+
+
+def check_for_inlet(
+    state: SandboxState, inlet: str, flow_id: str | None, message: Any
+) -> Dataflow | None:
+    """The dataflow of the inlet, if one is registered; `flow_id` is the one outside of `message`.
+    Raises `Refusal`.
+    """
+    flow = state.organization.flow_of_inlet(inlet)
+    if flow is None:
+        check_message(state, inlet, flow_id, message)
+    else:
+        check_for_flow(flow, flow_id, message)
+    return flow
+
+
+def accept_for_inlet(
+    state: SandboxState, flow: Dataflow | None, inlet: str, message: dict[str, Any]
+) -> str:
+    """Take a message that was checked, and return its transaction id."""
+    if flow is None:
+        return accept(state, inlet, message)
+    return accept_for_flow(state, flow, message)
 
 
 def check_for_flow(flow: Dataflow, flow_id: str | None, message: Any) -> None:

@@ -16,20 +16,17 @@ from worker.sandbox.collection import (
     MAX_REQUEST_BYTES,
     UNKNOWN_FORMAT,
     Refusal,
-    accept,
     check_authorization,
-    check_message,
     check_values,
     message_refusal,
     refusal_body,
     transaction_id,
 )
-from worker.sandbox.dataflows import accept_for_flow, check_for_flow, check_values_for_flow
+from worker.sandbox.dataflows import accept_for_inlet, check_for_inlet, check_values_for_flow
 from worker.sandbox.faults import Fault
 from worker.sandbox.journal import flow_ids, named_flow_id
-from worker.sandbox.organization import Dataflow
 from worker.sandbox.staging import meet_fault, reset_if_staged
-from worker.sandbox.state import STATE, SandboxState
+from worker.sandbox.state import STATE
 
 
 async def collect(request: web.Request) -> web.Response:
@@ -45,7 +42,7 @@ async def collect(request: web.Request) -> web.Response:
     validates = request.query.get("syncValidation") == "true"
     try:
         document = await _open(request, inlet)
-        flow = _check(state, inlet, request, document)
+        flow = check_for_inlet(state, inlet, named_flow_id(request), document)
         if validates and flow is not None:
             check_values_for_flow(state, flow, document)
         elif validates:
@@ -54,7 +51,7 @@ async def collect(request: web.Request) -> web.Response:
         return json_answer(refusal_body(refusal), refusal.status)
     answer: dict[str, Any] = {
         "inletId": inlet,
-        "xactionId": _accept(state, flow, inlet, document),
+        "xactionId": accept_for_inlet(state, flow, inlet, document),
         "receivedTimeMs": int(time.time() * 1000),
     }
     if validates:
@@ -82,8 +79,8 @@ async def collect_many(request: web.Request) -> web.Response:
         try:
             if isinstance(met, Fault) and met.kind == "partial" and number % 2:
                 raise Refusal(met.status, "staged")
-            flow = _check(state, inlet, request, message)
-            responses.append({"xactionId": _accept(state, flow, inlet, message)})
+            flow = check_for_inlet(state, inlet, named_flow_id(request), message)
+            responses.append({"xactionId": accept_for_inlet(state, flow, inlet, message)})
         except Refusal as refusal:
             responses.append({state.batch_status_key: refusal.status, "message": refusal.message})
     reset_if_staged(request, met)
@@ -96,22 +93,6 @@ async def collect_many(request: web.Request) -> web.Response:
         },
         207,
     )
-
-
-def _check(state: SandboxState, inlet: str, request: web.Request, message: Any) -> Dataflow | None:
-    """The dataflow of the inlet, if one is registered. Raises `Refusal`."""
-    flow = state.organization.flow_of_inlet(inlet)
-    if flow is None:
-        check_message(state, inlet, named_flow_id(request), message)
-    else:
-        check_for_flow(flow, named_flow_id(request), message)
-    return flow
-
-
-def _accept(state: SandboxState, flow: Dataflow | None, inlet: str, message: Any) -> str:
-    if flow is None:
-        return accept(state, inlet, message)
-    return accept_for_flow(state, flow, message)
 
 
 async def _meet_fault(request: web.Request, inlet: str) -> web.Response | Fault | None:

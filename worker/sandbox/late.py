@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from worker.sandbox.collection import Refusal, accept, check_message
+from worker.sandbox.collection import Refusal
+from worker.sandbox.dataflows import accept_for_inlet, check_for_inlet
 from worker.sandbox.state import SandboxState
 
 
@@ -24,7 +25,7 @@ def take_in_later(
 def _take_in(state: SandboxState, inlet: str, flow_id: str | None, messages: list[Any]) -> None:
     for message in messages:
         try:
-            check_message(state, inlet, flow_id, message)
-            accept(state, inlet, message)
+            flow = check_for_inlet(state, inlet, flow_id, message)
+            accept_for_inlet(state, flow, inlet, message)
         except Refusal:
             continue

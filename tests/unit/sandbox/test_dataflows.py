@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from devtools.waiting import wait_until
 from tests.unit.adobe.check.set_ups import ORG, SCHEMA, dataset, rule, schema, set_up
 from tests.unit.sandbox.conftest import Answer, Caller
 from worker.sandbox.collection import NO_HEADER, UNKNOWN_FORMAT, WRONG_ORGANIZATION
@@ -46,6 +47,16 @@ def failed(caller: Caller) -> list[str]:
     assert codes == [one["code"] for one in caller.state.failures]
     assert run["metrics"]["recordSummary"]["failedRecordCount"] == len(codes)
     return codes
+
+
+async def test_what_is_carried_out_late_is_taken_by_the_kind_of_the_inlet(caller: Caller) -> None:
+    await put(caller, flow={"mappings": [rule("mail", "personalEmail.address")]})
+    fault = {"kind": "status", "status": 504, "applied_after_ms": 50}
+    caller.state.inject(target="collection", times=1, **fault)
+    message = upsert() | {"body": {"mail": "lena@b.example"}}
+    assert (await send(caller, message)).status == 504
+    await wait_until(lambda: caller.state.profiles, "the late application")
+    assert caller.state.profiles[KEY].record == PERSON
 
 
 async def test_a_raw_inlet_maps_and_merges(caller: Caller) -> None:
