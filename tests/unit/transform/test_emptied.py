@@ -118,4 +118,5 @@ def test_who_maps_a_preference_without_empty_is_warned() -> None:
     assert warning.startswith("mappings.1: has no empty: ")
     for right in ({"empty": "none"}, {"format": "contains:shoes"}, {"value": NEWS}):
         assert _target(**right).warnings == []
-    assert _target(is_erased=True).warnings == [], "a record without it erases it"
+    erased = _target(is_erased=True).warnings
+    assert not [one for one in erased if "empty" in one], "a record without it erases it"
