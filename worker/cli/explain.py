@@ -47,6 +47,9 @@ SNAPSHOT_NOTE = (
 PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
 
 
+COMPLETION_NOTE = (
+    "the message is a whole record: what the state knows of the other mapped attributes goes along"
+)
 AUTO_NOTE = (
     "payload_mode is auto: this is the form that a raw inlet takes; of which kind it is, Adobe is "
     "asked at the first event, and `consent-worker integrations check` tells"
@@ -120,6 +123,9 @@ def _notes(integration: Integration, decision: Deliver) -> Iterator[str]:
         yield PAUSED_NOTE
     if integration.payload_mode == "auto":
         yield AUTO_NOTE
+    if integration.completes:
+        others = [one.id for one in integration.mappings if one.id not in decision.attributes]
+        yield f"{COMPLETION_NOTE}: {', '.join(others) or 'none'}"
     if decision.attributes.keys() <= decision.companions:
         yield SNAPSHOT_NOTE
     if integration.needs_lookup:

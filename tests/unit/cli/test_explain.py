@@ -269,3 +269,21 @@ def test_it_is_shown_how_an_event_is_ordered(cli: CommandLine) -> None:
         "event_time": "2026-03-02T08:15:30.120Z",
         "tie_break": "no updated_at, so any change of the event is newer",
     }
+
+
+def test_auto_says_of_which_inlet_the_form_is(cli: CommandLine) -> None:
+    cli.add("shop", payload_mode="auto")
+    ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
+    assert ran.document["note"].startswith("payload_mode is auto: this is the form that a raw")
+    assert "operations" in ran.document["request"]["body"]["header"]
+
+
+def test_a_completed_record_says_what_goes_along(cli: CommandLine, tmp_path: Path) -> None:
+    cli.set("STATE_URL", f"sqlite://{tmp_path}/state.sqlite")
+    cli.set("ORDERING_SECRET", "of-this-test")
+    other = {"id": "_acme.other", "value": "consents_purposes_other_enabled"}
+    news = {"id": "_acme.news", "value": "consents_purposes_news_enabled"}
+    cli.add("shop", payload_mode="xdm", mappings=[news, other])
+    ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
+    assert ran.document["note"].endswith("mapped attributes goes along: _acme.other")
+    assert "xdmEntity" in ran.document["request"]["body"]["body"]

@@ -49,7 +49,7 @@ async def collect(reader: PlatformReader, integration: Integration, now_ms: int)
         mapping_set=await _mapping_set(reader, found),
         identity_dataset=await _identity_dataset(reader, integration),
     )
-    if integration.needs_lookup:
+    if found.needs_look_ups(integration):
         found = replace(found, look_ups=await _look_ups(reader, integration))
     if isinstance(found.flow, Found):
         found = replace(found, runs=await _runs(reader, integration))

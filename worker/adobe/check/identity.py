@@ -43,7 +43,7 @@ def judge_identities(integration: Integration, found: SetUp) -> Iterator[Line]:
         primary = primary_of(found)
         for identifier, rule in integration.identity_rules:
             yield _identity(integration, identifier, rule, primary, found)
-    for code in _namespaces_in_use(integration, primary):
+    for code in _namespaces_in_use(integration, primary, found):
         yield _namespace(code, found)
 
 
@@ -134,7 +134,7 @@ def _in_field(
     if not _is_text(found, primary.path):
         text = f"{shown_name(written)} is no text in the schema, as an identity must be"
         return wrong("identity", f"{text}; mark another field as primary identity", identifier)
-    if _counts(integration, identifier) and primary.namespace != rule.namespace:
+    if _counts(integration, identifier, found) and primary.namespace != rule.namespace:
         if not primary.namespace:
             return not_judged("identity", found.namespaces, NAMESPACES, identifier)
         text = f"the primary identity's namespace is {shown_name(primary.namespace)}"
@@ -165,16 +165,18 @@ def _written_path(path: str, identifier: str, found: SetUp) -> tuple[str, Line |
     return path, wrong("identity", text, identifier)
 
 
-def _counts(integration: Integration, identifier: UserIdentifier) -> bool:
+def _counts(integration: Integration, identifier: UserIdentifier, found: SetUp) -> bool:
     """Whether the namespace of an identifier has any effect, or somebody wrote one down."""
     own = integration.identities.get(identifier)
-    return integration.needs_lookup or (own is not None and own.namespace is not None)
+    return found.needs_look_ups(integration) or (own is not None and own.namespace is not None)
 
 
-def _namespaces_in_use(integration: Integration, primary: Primary | None) -> list[str]:
+def _namespaces_in_use(
+    integration: Integration, primary: Primary | None, found: SetUp
+) -> list[str]:
     codes = {primary.namespace} if primary is not None else set()
     for identifier, rule in integration.identity_rules:
-        if rule.location == "identity-map" or _counts(integration, identifier):
+        if rule.location == "identity-map" or _counts(integration, identifier, found):
             codes.add(rule.namespace or "")
     return sorted(codes - {""})
 
@@ -197,8 +199,8 @@ def _namespace(code: str, found: SetUp) -> Line:
 
 
 def judge_look_ups(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """The look-up that `upsert_mode: false` needs, asked for somebody who does not exist."""
-    if not integration.needs_lookup:
+    """The look-up that deliveries need, asked for somebody who does not exist."""
+    if not found.needs_look_ups(integration):
         return
     if not found.look_ups:
         yield unclear("look-up", "could not be asked: no identifier takes an invented address")

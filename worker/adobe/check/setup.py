@@ -12,6 +12,7 @@ from typing import Final, Literal
 from worker.adobe.check.answers import Answer, Found, NotAsked, NotFound
 from worker.adobe.check.documents import at, objects_at, text_at
 from worker.adobe.replies import Reply
+from worker.integrations.model import Integration
 
 InletKind = Literal["raw", "xdm"]
 
@@ -62,6 +63,17 @@ class SetUp:
         if mapping_of(flow) is not None:
             return "raw"
         return "xdm" if text_at(flow, "flowSpec", "id") == NO_MAPPING_SPEC else None
+
+    def needs_look_ups(self, integration: Integration) -> bool:
+        """Whether deliveries ask for a person's profile: all of them, or the first one of somebody
+        whom the state does not know, before a whole record.
+        """
+        if integration.needs_lookup:
+            return True
+        is_whole = integration.replaces_record or (
+            integration.payload_mode == "auto" and self.inlet_kind == "xdm"
+        )
+        return is_whole and integration.events == "event" and not integration.dataset_starts_empty
 
 
 def _document(answer: Answer) -> object:

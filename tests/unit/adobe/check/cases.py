@@ -182,6 +182,7 @@ CASES = [
     Case("identity-dataset", "wrong", "enable the identity dataset for Identity Service", datasets(unifiedIdentity=[]), IDENTITY_DATASET),
     Case("identity-dataset", "wrong", "has another schema", {"datasets": {"dataset": dataset(), "identities": dataset() | {"schemaRef": {"id": OTHER}}}}, IDENTITY_DATASET),
     Case("identity-dataset", "unclear", "'View Datasets'", refused("view-datasets"), IDENTITY_DATASET),
+    Case("look-up", "ok", "knows nobody of an invented id", kind="xdm", config={"payload_mode": "auto", "events": "event"}, of="email"),
     Case("look-up", "ok", "is permitted", {}, LOOK_UP, of="email"),
     Case("look-up", "wrong", "mend identities.email.namespace", {}, LOOK_UP | {"identities": {"email": {"namespace": "Mail"}}}, of="email"),
     Case("look-up", "wrong", "everybody would be found", {}, LOOK_UP, of="email", faults=({"target": "lookup", "kind": "status", "status": 200, "body": {"x": {"entity": {"a": 1}}}},)),
