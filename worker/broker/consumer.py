@@ -45,6 +45,10 @@ class Holder(Protocol):
         """The message with `tag` is settled."""
         ...
 
+    def place_of(self, tag: int) -> object:
+        """What is in hand because of the message with `tag`."""
+        ...
+
 
 class Incoming:
     """A message in hand. It is acknowledged when each of its deliveries is settled."""
@@ -86,6 +90,11 @@ class Incoming:
     @property
     def queue(self) -> str:
         return self.intake.queue
+
+    @property
+    def place(self) -> object:
+        """Stands for what is in hand because of it: itself, or the bundle that it came in."""
+        return self._holder.place_of(self.tag)
 
     @property
     def is_ours(self) -> bool:
@@ -179,6 +188,10 @@ class Consumer:
         else:
             self._send_soon()
         self.intake.settled()
+
+    def place_of(self, tag: int) -> object:
+        """Each message has a place of its own."""
+        return tag
 
     def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
         if self._session.is_draining or self._session.lost.is_set():

@@ -45,6 +45,9 @@ class Intake:
         self.prefetch = prefetch
         self.room = room or prefetch
         self.few = max(self.room // 64, 4)
+        self.events_each = max(1, self.room // prefetch)
+        """How much of the room a message is reckoned to take, however few events are in it: the
+        prefetch counts messages."""
         self.most_body_bytes = most_body_bytes
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
@@ -63,6 +66,11 @@ class Intake:
     async def close(self) -> None:
         """Send all acknowledgements that are owed; returns when the broker has taken them in."""
         await self._consumer.close()
+
+    @property
+    def free(self) -> int:
+        """How many events there is room for."""
+        return (self.prefetch - self.in_hand) * self.events_each
 
     # Asked and told by the consumer
 

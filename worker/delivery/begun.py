@@ -9,6 +9,7 @@ retries holds, since all that is in the delay may be due at once, and what is du
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 
 
@@ -24,11 +25,19 @@ class Begun:
         self._clock = clock
         self._due: list[tuple[float, str]] = []
         self._counts: dict[str, int] = {}
+        self._dropped: Counter[tuple[float, str]] = Counter()
 
     def add(self, integration_id: str, due_at: float) -> None:
         """One more is in the delay until `due_at`."""
         heapq.heappush(self._due, (due_at, integration_id))
         self._counts[integration_id] = self._counts.get(integration_id, 0) + 1
+
+    def drop(self, integration_id: str, due_at: float) -> None:
+        """One that was added until `due_at` is through, before it is due."""
+        self._expire()
+        if due_at > self._clock():
+            self._dropped[due_at, integration_id] += 1
+            self._uncount(integration_id)
 
     def of(self, integration_id: str) -> int:
         """How many of this integration are in the delay."""
@@ -42,12 +51,21 @@ class Begun:
         self._expire()
         if integration_id not in self._counts:
             return None
-        return self._most // len(self._counts) if len(self._due) < self._most else 0
+        in_delay = sum(self._counts.values())
+        return self._most // len(self._counts) if in_delay < self._most else 0
 
     def _expire(self) -> None:
         now = self._clock()
         while self._due and self._due[0][0] <= now:
-            _, integration_id = heapq.heappop(self._due)
-            self._counts[integration_id] -= 1
-            if not self._counts[integration_id]:
-                del self._counts[integration_id]
+            entry = heapq.heappop(self._due)
+            if self._dropped[entry]:
+                self._dropped[entry] -= 1
+            else:
+                self._uncount(entry[1])
+        if not self._due:
+            self._dropped.clear()
+
+    def _uncount(self, integration_id: str) -> None:
+        self._counts[integration_id] -= 1
+        if not self._counts[integration_id]:
+            del self._counts[integration_id]

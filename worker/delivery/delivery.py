@@ -19,8 +19,10 @@ class Delivery:
     its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
     messages in one request. It `is_due` when an attempt was made before. Once it `was_sent`, Adobe
     may have seen it; one that `is_handed_over` has a successor that will be tried again, whatever
-    becomes of the request under way. One that Adobe has accepted is sent again after
-    `repeat_seconds`, if that is not None: an older choice may still be carried out until then.
+    becomes of the request under way. It `is_through` when that succeeds after all; the successor is
+    in the delay until `due_at` (monotonic seconds), once the broker has confirmed it. One that
+    Adobe has accepted is sent again after `repeat_seconds`, if that is not None: an older choice
+    may still be carried out until then.
     """
 
     __slots__ = (
@@ -28,10 +30,12 @@ class Delivery:
         "batch_limit",
         "began",
         "choice",
+        "due_at",
         "integration",
         "is_alone",
         "is_due",
         "is_handed_over",
+        "is_through",
         "message",
         "repeat_seconds",
         "state",
@@ -54,7 +58,8 @@ class Delivery:
         self.choice = choice
         self.user = user
         self.is_alone = is_alone
-        self.is_handed_over = self.was_sent = False
+        self.is_handed_over = self.was_sent = self.is_through = False
+        self.due_at: float | None = None
         self.repeat_seconds: float | None = None
         self.began = self.attempt_began = time.monotonic()
         self.batch_limit = ANY_BATCH

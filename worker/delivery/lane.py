@@ -41,6 +41,7 @@ from worker.delivery.waiting import Groups, Waiting
 from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
+from worker.patience import Patience
 
 log = structlog.get_logger(__name__)
 
@@ -188,11 +189,20 @@ class Lane:
 
         def confirmed() -> None:
             self._confirming.pop(delivery, None)
-            if due_at is not None:
+            if due_at is not None and not delivery.is_through:
                 self._begun.add(self.integration.id, due_at)
+                delivery.due_at = due_at
             delivery.message.settle()
 
         return confirmed
+
+    def through_late(self, delivery: Delivery) -> None:
+        """One that was handed over is accepted after all: its successor has only to come back, and
+        keeps no other event from being begun.
+        """
+        delivery.is_through = True
+        if delivery.due_at is not None:
+            self._begun.drop(self.integration.id, delivery.due_at)
 
     def keeps_up(self) -> bool:
         """Whether what it holds will soon be through: by the age of the event that waits longest,
@@ -273,14 +283,12 @@ class Lane:
         return cleared
 
     def held_of(self, intake: Intake) -> int:
-        """Events held that came by `intake`."""
-        waiting = sum(one.message.intake is intake for group in self._waiting for one in group)
-        return waiting + sum(
-            _is_held(one) and one.message.intake is intake
-            for batch in self._rounds_under_way.values()
-            for group in batch
-            for one in group
-        )
+        """How much of the room of `intake` is taken by events held that came by it."""
+        held = [one for group in self._waiting for one in group]
+        for batch in self._rounds_under_way.values():
+            held += [one for group in batch for one in group if _is_held(one)]
+        places = {one.message.place for one in held if one.message.intake is intake}
+        return len(places) * intake.events_each
 
     def shed(self, intake: Intake, events: int) -> list[Delivery]:
         """So many of what the lane holds of `intake`, the newest first, taken out to be parked.
@@ -417,7 +425,7 @@ class Lane:
     async def _round(self, batch: list[list[Delivery]]) -> None:
         epoch = self._window.epoch
         began = self._loop.time()
-        patience = self._loop.call_later(self._patience_seconds, self._lose_patience, batch)
+        patience = Patience(self._patience_seconds, self._lose_patience, batch)
         try:
             results = await self._rounds.deliver(self.integration, batch, self._request_slots)
         except StoreUnavailable as problem:

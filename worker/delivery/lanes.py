@@ -61,8 +61,9 @@ class Lanes:
         """
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
-        free = intake.room - intake.in_hand
-        if free < intake.room // 4:
+        free = intake.free
+        is_short = free < intake.room // 4
+        if is_short:
             self._rebalance_later(intake)
         limits = lane.integration.limits
         occupied = lane.occupied
@@ -78,6 +79,10 @@ class Lanes:
             if waiting > intake.few:
                 self._rebalance_later(intake)
             return False
+        if is_short and intake.events_each > 1:
+            # The last of a few places, of which an event takes as much as a bundle of many: without
+            # them what others have parked would wait behind this lane's.
+            return lane.keeps_up()
         return occupied < (free // 4 or 1) or lane.keeps_up()
 
     def pump_all(self) -> None:
@@ -143,4 +148,4 @@ def _paced_events(integration: Integration) -> int:
 
 
 def _is_short_of_room(intake: Intake) -> bool:
-    return intake.room - intake.in_hand < intake.room // 4
+    return intake.free < intake.room // 4

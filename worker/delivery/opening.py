@@ -18,11 +18,14 @@ from worker.broker.tables import Budget
 from worker.delivery.bundle import MOST_VALUES, NotABundle, unpack
 
 REST_SECONDS: Final = 0.02
-"""Between two bundles, or two slices of one, while fresh events come and nothing waits for them."""
+"""After a slice of events that nothing waits for, while fresh events come; after fewer as much
+less, or many small bundles would keep others' parked events waiting in the queue."""
 HURRY_SECONDS: Final = 0.004
 """The same where the lane keeps up with what is opened."""
 _SLICE_EVENTS: Final = 25
 """Handled without a pause, so it bounds how long others wait."""
+_UNOPENED_EVENTS: Final = 5
+"""What is dealt with as a whole takes as long as so many events."""
 
 Open = Callable[[Incoming], tuple[list[Incoming], float]]
 
@@ -38,7 +41,7 @@ class Opening:
         self._take = take
         self._bundles: deque[Incoming] = deque()
         self._events: deque[Incoming] = deque()
-        self._rest_seconds = REST_SECONDS
+        self._rest_seconds = self._rest_of_slice = REST_SECONDS
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, message: Incoming) -> None:
@@ -54,16 +57,19 @@ class Opening:
 
     def _next(self) -> None:
         self._timer = None
+        handled = _UNOPENED_EVENTS
         if not self._events:
             bundle = self._bundles.popleft()
-            self._rest_seconds = REST_SECONDS
             if bundle.is_ours:  # or the broker gives it out again
-                events, self._rest_seconds = self._open(bundle)
+                events, self._rest_of_slice = self._open(bundle)
                 self._events.extend(events)
+        if self._events:
+            handled = min(_SLICE_EVENTS, len(self._events))
         for _ in range(min(_SLICE_EVENTS, len(self._events))):
             event = self._events.popleft()
             if event.is_ours:
                 self._take(event)
+        self._rest_seconds = self._rest_of_slice * handled / _SLICE_EVENTS
         if self._events or self._bundles:
             self._wait()
 
@@ -77,6 +83,10 @@ class _Bundle:
 
     def settle(self, _: int) -> None:
         self._message.settle()
+
+    def place_of(self, _: int) -> object:
+        """All of its events are in hand as long as one of them is."""
+        return self
 
 
 def events_of(message: Incoming, returns: int) -> list[Incoming]:

@@ -106,6 +106,9 @@ _SKIP_REASONS: Final[dict[type, SkipReason]] = {
 }
 _TELLS_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 """Of these nothing was sent, so they say nothing of the set-up."""
+_FEW_OF_A_BUNDLE: Final = MOST_EVENTS // 8
+"""What has fewer events is opened even if all of them are parked again: so small bundles grow into
+large ones, instead of filling the queue in which others' events wait too."""
 _SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
 """What an event is parked for only so long; an operator's pause may last."""
 _SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused", "unknown-inlet"})
@@ -361,7 +364,7 @@ class Pipeline:
                 return None
             delay = lane.block.parking_delay(state.parks, now)
             return Parked(delay, "blocked", lane.block.failure)
-        if self.lanes.has_room_for_one_of(bundle.intake, lane):
+        if events < _FEW_OF_A_BUNDLE or self.lanes.has_room_for_one_of(bundle.intake, lane):
             return None
         return Parked(by_few_levels(lane.parking_delay(events)), "lane-full")
 
@@ -683,6 +686,7 @@ class Pipeline:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
                 if delivery.is_handed_over:
+                    lane.through_late(delivery)
                     accepted_late.append((delivery, result))
                     continue
                 if delivery.state.is_repeat:

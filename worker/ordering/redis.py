@@ -12,7 +12,6 @@ through the expiry of keys, so the workers' clocks need not agree.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import time
@@ -48,6 +47,7 @@ from worker.ordering.store import (
 )
 from worker.ordering.unclear import merged
 from worker.ordering.users import Marks, both_digests
+from worker.patience import in_time
 
 log = structlog.get_logger(__name__)
 
@@ -335,7 +335,7 @@ class RedisStore:
 
     async def _call(self, work: Callable[[], Any]) -> Any:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with in_time(self._timeout_seconds):
                 return await work()
         except (TimeoutError, RedisTimeoutError):
             text = f"Redis did not answer within {self._timeout_seconds:g} s"
@@ -352,8 +352,9 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
             url,
             max_connections=max_connections,
             timeout=None,  # to wait for a free connection is part of the call, which is bounded
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
+            # The bound of a call ends before: it forgives what the loop's own delays take.
+            socket_timeout=3 * timeout_seconds,
+            socket_connect_timeout=3 * timeout_seconds,
             # Whoever asked decides what a failure means; here nothing is sent twice unasked.
             retry=Retry(NoBackoff(), 0),
             encoding_errors="surrogatepass",

@@ -76,8 +76,19 @@ class Hand:
     def few(self) -> int:
         return max(self.room // 64, 4)
 
+    @property
+    def events_each(self) -> int:
+        return max(1, self.room // self.prefetch)
+
+    @property
+    def free(self) -> int:
+        return (self.prefetch - self.in_hand) * self.events_each
+
     def gives_way(self) -> bool:
         return self.is_second
+
+    def place_of(self, tag: int) -> object:
+        return tag
 
     def message(
         self, body: bytes = b"", headers: dict[str, Any] | None = None, **properties: Any

@@ -151,3 +151,38 @@ async def test_a_lane_that_is_paced_anew_gives_up_what_may_not_go_within_a_minut
     await after(0.3)
     assert room.lane.held == 30
     assert len(room.parked) == 70
+
+
+class Places(Room):
+    """A few messages fill what these lanes have room for, as parked events do, which come in
+    bundles.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench.hand.prefetch = PREFETCH // EACH
+
+
+EACH = 32
+
+
+@in_virtual_time
+async def test_what_fills_the_places_of_others_with_single_events_is_given_up() -> None:
+    room = Places()
+    await room.come(1)
+    await after(0.6)
+    places = room.bench.hand.prefetch
+    await room.come(places)
+    assert room.bench.hand.in_hand <= places * 3 // 4 + 1, "a quarter stays free for others"
+    assert not room.has_room()
+
+
+@in_virtual_time
+async def test_places_that_a_failing_lane_took_while_it_kept_up_come_free() -> None:
+    room = Places()
+    places = room.bench.hand.prefetch
+    assert await room.come(places) == places
+    await after(1.0)
+    room.has_room()
+    await after(0.3)
+    assert room.bench.hand.in_hand <= places // 2 + 1

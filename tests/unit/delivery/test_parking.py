@@ -23,6 +23,8 @@ from worker.delivery.bundle import pack, unpack
 from worker.delivery.opening import events_of
 
 ROOM = 2
+MANY = 25
+"""Events of a bundle that is not small."""
 SMALL_SHOP = integration(limits={"profile_gap_seconds": 0, "events_held": ROOM})
 GATHERED_SECONDS = 0.06
 
@@ -132,10 +134,10 @@ async def test_what_finds_no_room_again_is_parked_and_the_rest_delivered() -> No
 @in_virtual_time
 async def test_a_bundle_that_finds_no_room_at_all_is_parked_whole() -> None:
     shop = await Shop().full()
-    bundle = await shop.parked(5)
+    bundle = await shop.parked(MANY)
     shop.come_back(bundle)
     await after(0.01)
-    assert shop.told[-5:] == ["parked again"] * 5
+    assert shop.told[-MANY:] == ["parked again"] * MANY
     assert len(shop.published) == 2
     assert shop.latest.body == bundle.body
     due = {DUE_AT: shop.latest.headers[DUE_AT]}
@@ -213,14 +215,25 @@ async def test_bundles_are_bounded_in_number_and_bytes() -> None:
 @in_virtual_time
 async def test_while_fresh_events_come_bundles_in_vain_are_handled_one_after_the_other() -> None:
     shop = await Shop().full()
-    bundles = [await shop.parked(ROOM) for _ in range(5)]
+    bundles = [await shop.parked(MANY) for _ in range(50)]
     shop.hand.is_second = True
     for bundle in bundles:
         shop.come_back(bundle)
     await after(0.05)
-    assert 1 <= shop.told.count("parked again") / ROOM <= 3
+    assert 5 <= shop.told.count("parked again") / MANY <= 20
     await after(1)
-    assert shop.told.count("parked again") == 5 * ROOM
+    assert shop.told.count("parked again") >= 49 * MANY
+
+
+@in_virtual_time
+async def test_small_bundles_in_vain_grow_into_a_large_one() -> None:
+    shop = await Shop().full()
+    bundles = [await shop.parked(3) for _ in range(20)]
+    shop.published.clear()
+    for bundle in bundles:
+        shop.come_back(bundle)
+    await after(GATHERED_SECONDS)
+    assert [one.headers[BUNDLE] for one in shop.published] == [60]
 
 
 @in_virtual_time
