@@ -24,12 +24,13 @@ from worker.delivery.result import (
 )
 from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT
-from worker.ordering.newest import Stamp, Verdict, fold
+from worker.ordering.newest import Stamp, fold
 from worker.ordering.snapshots import Known, fold_known
 from worker.ordering.store import UNCLEAR, Settlement
 from worker.ordering.unclear import mark_of
 from worker.ordering.users import is_rotating
 from worker.ordering.values import Seals
+from worker.ordering.verdicts import Verdict
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from worker.delivery.delivery import Delivery
-from worker.ordering.newest import Choices, Stamp, Verdict, stamps_of
+from worker.ordering.newest import Choices, Stamp, stamps_of
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import before, holds, is_newer, is_recent, was_accepted
+from worker.ordering.verdicts import Verdict
 
 _MARGIN_SECONDS: Final = 1.0
 """Longer than the mark holds: the delay rounds to whole seconds."""

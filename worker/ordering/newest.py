@@ -17,10 +17,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.ordering.known import Said, newest_of
+from worker.ordering.verdicts import Verdict
 from worker.transform.decision import NOTHING
 from worker.transform.sent import EMPTIED, is_refusal, is_silent
 
@@ -78,38 +78,6 @@ class Choices(Protocol):
     def companions(self) -> Collection[str]: ...
     @property
     def didomi_user(self) -> str | None: ...
-
-
-class Verdict(Enum):
-    """What a fold makes of one event."""
-
-    CONTRIBUTES = "contributes"
-    """At least one attribute of the message is its own: its outcome is the message's."""
-    YIELDS = "yields"
-    """None is, because of something newer in the message: superseded once that is accepted."""
-    EMPTIES = "empties"
-    """All that is its own takes choices back in silence: remembered once there is no message, or
-    that is accepted."""
-    FOLLOWS = "follows"
-    """It is a copy of what is in the message: a duplicate once that is accepted."""
-    SUPERSEDED = "superseded"
-    """Adobe has accepted something newer for every attribute: may be skipped at once."""
-    DUPLICATE = "duplicate"
-    """It is itself what Adobe has accepted: may be skipped at once."""
-    SAYS_NOTHING = "says nothing"
-    """It would take choices back of somebody of whom nothing is known: may be skipped at once."""
-
-    @property
-    def awaits_message(self) -> bool:
-        """Whether the event must not be acknowledged before the message is accepted.
-
-        If the message fails, an event that yields or follows may be the newest that there is, so it
-        must go the way of a failure too, and be folded again.
-        """
-        return self not in _AT_ONCE
-
-
-_AT_ONCE: Final = frozenset({Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.SAYS_NOTHING})
 
 
 class Folded(NamedTuple):
@@ -173,17 +141,11 @@ def without_message(folded: Folded) -> Folded:
     silent = {path for path, value in folded.attributes.items() if is_silent(value)}
     return Folded(
         {},
-        [_WITHOUT_MESSAGE.get(one, one) for one in folded.verdicts],
+        [one.without_message for one in folded.verdicts],
         {path: stamp for path, stamp in folded.written.items() if path in silent},
         is_sent=False,
         said={path: one for path, one in folded.said.items() if path in silent},
     )
-
-
-_WITHOUT_MESSAGE: Final = {
-    Verdict.YIELDS: Verdict.SUPERSEDED,
-    Verdict.FOLLOWS: Verdict.DUPLICATE,
-}
 
 
 def _empties(event: Choices) -> bool:

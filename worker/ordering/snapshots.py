@@ -11,31 +11,21 @@ user has chosen since then, and comes late, is the newer one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from worker.ordering.known import WHOLE_RECORD, Said, is_path, newest_of
-from worker.ordering.newest import Choices, Folded, Stamp, Verdict, pair_of, without_message
+from worker.ordering.known import Said, is_path, newest_of
+from worker.ordering.newest import Folded, Stamp, pair_of, without_message
+from worker.ordering.speaking import Statuses, not_speaking
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import is_newer, is_recent
 from worker.ordering.users import both_digests
-from worker.transform.decision import Source
+from worker.ordering.verdicts import Verdict
 from worker.transform.sent import Sent, is_refusal, is_silent
 
 _HAS_SPOKEN: Final = Sent(None, False)
 """What stands for a snapshot itself among its choices; never sent."""
 _STATE_ONLY: Final = Said()
-
-
-class Statuses(Choices, Protocol):
-    """What this fold must know of an event or a snapshot beyond its choices, see `Deliver`."""
-
-    @property
-    def sources(self) -> Mapping[str, Source] | None: ...
-    @property
-    def absent(self) -> Mapping[str, Any]: ...
-    @property
-    def is_silent_if_unknown(self) -> bool: ...
 
 
 class Known(NamedTuple):
@@ -67,8 +57,7 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
     record, so that what is left out of it is erased: then a choice that is taken back in silence
     is a message too.
     """
-    settled = _before_the_record(events, known)
-    settled |= _not_speaking(events, settled, known)
+    settled = not_speaking(events, known.stamps)
     lines = [
         _NO_LINES if place in settled else _lines(event, known, replaces=replaces)
         for place, event in enumerate(events)
@@ -88,7 +77,7 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
             verdict = _verdict_of_loser(event, lines[place], winners, known.stamps)
             if contributing and event.didomi_user is not None:
                 # That it has spoken is written with the message.
-                verdict = _AFTER_MESSAGE.get(verdict, verdict)
+                verdict = verdict.with_message
         verdicts.append(verdict)
     won = {
         path: winner.line
@@ -105,65 +94,6 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
     if not contributing:
         return without_message(folded)
     return folded._replace(attributes={path: won[path].value for path in folded.said})
-
-
-_AFTER_MESSAGE: Final = {
-    Verdict.SUPERSEDED: Verdict.YIELDS,
-    Verdict.DUPLICATE: Verdict.FOLLOWS,
-}
-
-
-def _before_the_record(events: Sequence[Statuses], known: Known) -> dict[int, Verdict]:
-    """Those of before a whole record that a worker before 0.2 has sent."""
-    record = known.stamps.get(WHOLE_RECORD)
-    if record is None:
-        return {}
-    return {
-        place: Verdict.SUPERSEDED
-        for place, event in enumerate(events)
-        if event.event_time_ms < record.time_ms
-    }
-
-
-def _not_speaking(
-    events: Sequence[Statuses], without: Collection[int], known: Known
-) -> dict[int, Verdict]:
-    """The snapshots that have nothing to say, because a newer one of the same Didomi user has
-    spoken or is about to; or because of that Didomi user nothing is known.
-    """
-    settled: dict[int, Verdict] = {}
-    waiting: dict[str, list[int]] = {}
-    for place, event in enumerate(events):
-        if event.didomi_user is None or place in without:
-            continue
-        accepted, own = _newest_accepted(event.didomi_user, known.stamps), pair_of(event)[0]
-        if accepted is None or own > accepted:
-            waiting.setdefault(event.didomi_user, []).append(place)
-        else:
-            settled[place] = Verdict.DUPLICATE if own == accepted else Verdict.SUPERSEDED
-    for didomi_user, places in waiting.items():
-        is_known = _newest_accepted(didomi_user, known.stamps) is not None
-        if not is_known and all(events[place].is_silent_if_unknown for place in places):
-            settled |= dict.fromkeys(places, Verdict.SAYS_NOTHING)
-            continue
-        speaker = max(places, key=lambda place: (*_order(events[place]), -place))
-        for place in places:
-            is_copy = _order(events[place]) == _order(events[speaker])
-            if place != speaker:
-                settled[place] = Verdict.FOLLOWS if is_copy else Verdict.YIELDS
-    return settled
-
-
-def _order(event: Statuses) -> tuple[Stamp, str]:
-    """One id and time with two contents is a producer's mistake; the value decides, so that at
-    least every worker decides alike.
-    """
-    return pair_of(event)[0], repr(sorted(event.attributes.items()))
-
-
-def _newest_accepted(didomi_user: str, stamps: Mapping[str, Stamp]) -> Stamp | None:
-    found = [stamps[name] for name in newest_of(didomi_user) if name in stamps]
-    return max(found, default=None)
 
 
 def _lines(event: Statuses, known: Known, *, replaces: bool) -> dict[str, _Line]:

@@ -11,10 +11,11 @@ from devtools.fuzz.target import Target
 from devtools.fuzz.targets.stamps import IDS, VALUES, Event, make_stamp
 from devtools.fuzz.values import below, pick, spoiled, text
 from worker.ordering.known import Said
-from worker.ordering.newest import Stamp, Verdict
+from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known, fold_known
 from worker.ordering.store import UNCLEAR
 from worker.ordering.values import Seals
+from worker.ordering.verdicts import Verdict
 from worker.transform.sent import EMPTIED
 
 _SEALS: Final = Seals(b"new", b"old")

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Verdict, fold
+from worker.ordering.newest import fold
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import Claim, Contended, NewestStore, Settlement, Timing
+from worker.ordering.verdicts import Verdict
 
 TIMING = Timing(lease_seconds=60)
 ATTRIBUTES = ("news", "offers", "tier")

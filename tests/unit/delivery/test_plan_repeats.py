@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from worker.delivery.repeats import plan_repeats
-from worker.ordering.newest import Stamp, Verdict, stamps_of
+from worker.ordering.newest import Stamp, stamps_of
 from worker.ordering.store import UNCLEAR
+from worker.ordering.verdicts import Verdict
 
 HOLDS, IS_OVER, LONG_AGO = (
     Stamp(left_ms, 1_000, False, "old") for left_ms in (30_000, -5_000, -90_000_000)

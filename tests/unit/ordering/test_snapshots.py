@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.ordering.known import WHOLE_RECORD, Said
-from worker.ordering.newest import Folded, Stamp, Verdict, stamps_of
+from worker.ordering.newest import Folded, Stamp, stamps_of
 from worker.ordering.snapshots import Known, fold_known
 from worker.ordering.store import UNCLEAR
+from worker.ordering.verdicts import Verdict
 from worker.transform.decision import Source
 from worker.transform.sent import EMPTIED, is_silent
 

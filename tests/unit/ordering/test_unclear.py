@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.newest import Stamp, Verdict, fold, stamps_of
+from worker.ordering.newest import Stamp, fold, stamps_of
 from worker.ordering.unclear import before, holds, is_newer, mark_of, merged, was_accepted
+from worker.ordering.verdicts import Verdict
 
 
 @dataclass(frozen=True)
