@@ -20,8 +20,10 @@ LENA, EMIL = "lena@northwind.example", "emil@northwind.example"
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str, tmp_path: Path) -> AsyncIterator[Stack]:
+    """Without a secret no record of single choices can be completed."""
     url = f"sqlite://{tmp_path}/state.sqlite"
-    settings = {"STATE_URL": url, "BLOCK_PROBE_SECONDS": 1, "LOG_LEVEL": "debug"}
+    settings: dict[str, Any] = {"STATE_URL": url, "BLOCK_PROBE_SECONDS": 1, "LOG_LEVEL": "debug"}
+    settings["ORDERING_SECRET"] = ""
     async with Stack(broker_url, namespace, **settings) as running:
         yield running
 
