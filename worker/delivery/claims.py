@@ -23,7 +23,9 @@ def claim_of(integration: Integration, group: list[Delivery]) -> Claim:
     """That of one user's deliveries."""
     user = group[0].user
     if keeps_more(integration):
-        paths = plan_of(integration).by_target.keys()
+        paths = set(plan_of(integration).by_target)
+        for one in group:  # decided by the mappings of a moment ago, which may have changed
+            paths |= one.choice.attributes.keys() | one.choice.absent.keys()
         return Claim(user, paths | _beside_paths(integration, group), paths)
     own: Collection[str] = group[0].choice.attributes
     if len(group) > 1:

@@ -226,3 +226,13 @@ async def test_with_upsert_an_emptied_preference_is_no_message(store: MemoryStor
     assert await worker.take(choice(10, bags="shoes")) == [Superseded()]
     assert await worker.take(choice(30, bags=""), choice(31, news=True)) == [Emptied(), OK]
     assert worker.adobe.records == [{"news": True}]
+
+
+async def test_an_event_is_ordered_though_the_mappings_change_under_it(store: MemoryStore) -> None:
+    """It was decided by those of before, and what it says is not mapped any more."""
+    before = Worker(store)
+    await before.take(choice(20, news=False))
+    older = before.delivery(choice(10, news=True))
+    changed = completed(MAPPINGS[1:])
+    [(_, result)] = await before.courier.deliver(changed, [[older]], RequestSlots(1))
+    assert result == Superseded()
