@@ -254,6 +254,20 @@ async def test_what_a_raw_inlet_accepts_is_learned_and_kept() -> None:
 
 
 @in_virtual_time
+async def test_a_fault_of_the_question_keeps_no_event_waiting() -> None:
+    class Faulty(Flow):
+        async def ask(self, _: Integration) -> InletKind | Untold | Unanswered:
+            raise RuntimeError("a bug")
+
+    bench = Bench(Faulty("raw"), Inlet("upsert"))
+    await bench.event()
+    await after(1)
+    await bench.event()
+    assert bench.told == {"parked": 1, "delivered": 1}
+    await bench.stop()
+
+
+@in_virtual_time
 async def test_a_store_that_is_away_has_the_answer_later() -> None:
     class Away(MemoryInlets):
         is_away = True
