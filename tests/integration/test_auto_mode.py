@@ -20,8 +20,10 @@ LENA, EMIL = "lena@northwind.example", "emil@northwind.example"
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str, tmp_path: Path) -> AsyncIterator[Stack]:
+    """Without a secret no record of single choices can be completed."""
     url = f"sqlite://{tmp_path}/state.sqlite"
-    settings = {"STATE_URL": url, "BLOCK_PROBE_SECONDS": 1, "LOG_LEVEL": "debug"}
+    settings: dict[str, Any] = {"STATE_URL": url, "BLOCK_PROBE_SECONDS": 1, "LOG_LEVEL": "debug"}
+    settings["ORDERING_SECRET"] = ""
     async with Stack(broker_url, namespace, **settings) as running:
         yield running
 
@@ -264,3 +266,18 @@ async def test_a_flow_with_another_endpoint_tells_nothing(stack: Stack) -> None:
     await wait_until(lambda: told(stack, "integration.blocked") != [], "the block")
     assert not has(stack), "no envelope was taken and dropped"
     assert "refuses both forms" in told(stack, "integration.blocked")[0]["detail"]
+
+
+async def test_what_a_restart_does_to_several_devices_is_told_where_the_state_is_in_memory(
+    broker_url: str, namespace: str
+) -> None:
+    async with Stack(broker_url, namespace, LOG_LEVEL="debug") as stack:
+        put_flow(stack, "xdm")
+        stack.add_integration("shop", payload_mode="auto", events="user")
+        await start(stack)
+        _, before = await stack.get("/readyz")
+        assert "several devices" not in before, "nobody knows yet which kind it is"
+        await stack.publish([snapshot()])
+        await wait_until(lambda: has(stack), "the profile")
+        _, after = await stack.get("/readyz")
+        assert "integration shop: with the state in memory, several devices" in after

@@ -13,7 +13,7 @@ import pytest
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from tests.integration.test_auto_mode import ORG, SCHEMA, put_flow, start, told
+from tests.integration.test_auto_mode import ORG, SCHEMA, forms, put_flow, start, told
 
 LENA, EMIL = "lena@northwind.example", "emil@northwind.example"
 MAPPINGS = [
@@ -67,6 +67,19 @@ async def test_records_are_whole_over_a_restart(stack: Stack) -> None:
     assert stack.sandbox.state.failures == []
     looked_up = [one for one in stack.sandbox.state.requests if "entities" in str(one)]
     assert looked_up == []
+
+
+async def test_without_the_right_to_ask_one_choice_is_tried_and_completed(stack: Stack) -> None:
+    stack.sandbox.state.organization.put({"refused": {"view-sources": 403}})
+    stack.add_integration("shop", payload_mode="auto", dataset_starts_empty=True, mappings=MAPPINGS)
+    await start(stack)
+    await stack.publish([choice(LENA, "newsletter")])
+    await wait_until(lambda: record(stack) == {"newsletter": True}, "the first choice")
+    await stack.publish([choice(LENA, "profiling")])
+    both = {"newsletter": True, "profiling": True}
+    await wait_until(lambda: record(stack) == both, "both choices")
+    assert forms(stack) == ["upsert", "xdm", "xdm"]
+    assert [(one["mode"], one["by"]) for one in told(stack, "inlet.known")] == [("xdm", "answers")]
 
 
 async def test_who_is_unknown_is_looked_up_first_and_keeps_what_was_there(stack: Stack) -> None:

@@ -14,10 +14,13 @@ from worker.adobe.http import open_session
 from worker.adobe.replies import Accepted
 from worker.adobe.streaming import OutgoingMessage
 from worker.events import open_envelope
+from worker.integrations.completion import Surroundings
 from worker.integrations.loading import load_integration
+from worker.integrations.modes import in_mode
 from worker.integrations.schema import integration_schema
 from worker.integrations.secrets import SecretSource
 from worker.sandbox.app import Sandbox
+from worker.sandbox.organization import DataType
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
@@ -35,17 +38,28 @@ def test_there_are_the_three_that_the_docs_name() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_example_ends_with_the_profile_that_is_shown(name: str) -> None:
+@pytest.mark.parametrize("data_type", ["raw", "xdm"])
+async def test_an_example_ends_with_the_profile_that_is_shown(
+    name: str, data_type: DataType
+) -> None:
     directory = EXAMPLES / name
-    target = load_integration(
-        directory / "integration.json", SECRETS, EndpointPolicy(("dcs.adobedc.net",)).problem
+    loaded = load_integration(
+        directory / "integration.json",
+        SECRETS,
+        EndpointPolicy(("dcs.adobedc.net",)).problem,
+        Surroundings(has_lasting_state=True, has_secret=True),
     )
-    assert target.warnings == []
+    assert loaded.warnings == []
+    assert loaded.payload_mode == "auto", "one file works on both kinds of inlet"
+    target = in_mode(loaded, "upsert" if data_type == "raw" else "xdm")
     decision = decide(target, open_envelope((directory / "event.json").read_bytes()), NOW_MS)
     assert isinstance(decision, Deliver)
     assert (decision.unmatched, decision.unusable) == ((), ())
     async with Sandbox() as sandbox, open_session(LOCAL, 10) as session:
-        endpoint = {"dataflow_endpoint": f"{sandbox.url}/collection/{name}"}
+        sandbox.state.organization.put(json.loads((directory / "set-up.json").read_text()))
+        (flow,) = sandbox.state.organization.dataflows.values()
+        flow.data_type = data_type
+        endpoint = {"dataflow_endpoint": f"{sandbox.url}/collection/{flow.inlet}"}
         local = target.model_copy(
             update={"properties": target.properties.model_copy(update=endpoint)}
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.delivery.inlets.answer import Answer
+from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.integrations.modes import UnfitMode, in_mode
@@ -22,6 +23,10 @@ ERASES: Final = (
 UNTOLD: Final = (
     "which integrations would erase choices can't be told, since CONSENT_WORKER_INTEGRATIONS can't "
     "be read"
+)
+BAD: Final = (
+    "is not valid here (`consent-worker integrations validate`; are its secrets at hand?), so "
+    "whether it would erase choices can't be told"
 )
 HOW_TO_GO_ON: Final = (
     "publish everybody's choices again first, or let those persons be looked up (grant the right, "
@@ -41,7 +46,8 @@ async def erasing_integrations(settings: WorkerSettings) -> list[str]:
         registry = build_registry(settings)
         registry.load()
         kept = await store.inlets.kept([one.id for one in registry.integrations])
-        return [f"{one.id}: {ERASES}" for one in registry.integrations if _erases(one, kept)]
+        erasing = [f"{one.id}: {ERASES}" for one in registry.integrations if _erases(one, kept)]
+        return erasing + [f"{printable(one.path)}: {BAD}" for one in registry.invalid]
     except InvalidIntegrations:
         return [UNTOLD]
     except StoreUnavailable:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from worker.adobe.deadline import is_too_late
 from worker.adobe.replies import Reply, Retryable
 from worker.delivery.gate import StoreGate
 from worker.delivery.parcel import Parcel
 from worker.delivery.record import paths_without_value
+from worker.delivery.result import Untried
 from worker.delivery.slots import RequestSlots
 from worker.integrations.model import Integration
 from worker.ordering.known import Said, is_path
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
+from worker.ordering.store import StoreUnavailable
 from worker.transform.decision import Identity
 from worker.transform.plan import plan_of
 
@@ -52,14 +54,30 @@ class Completion:
         deadline: float,
     ) -> list[Parcel]:
         """The same, with what was found; those of which nothing can be found out have a reply."""
-        has_lost = bool(self._gate.epochs.problem)
+        needs = {id(one): _need(integration, one.known) for one in parcels if one.folded.is_sent}
+        has_lost: bool | None = None
+        if "after a loss" in needs.values():
+            has_lost = await self._has_lost()
 
         async def one(parcel: Parcel) -> Parcel:
-            if not parcel.folded.is_sent or not _is_needed(integration, parcel.known, has_lost):
-                return parcel
-            return await self._looked_up(integration, parcel, slots, deadline)
+            need = needs.get(id(parcel), "none")
+            if need == "after a loss" and has_lost is None:
+                parcel.reply = Untried()
+            elif need == "always" or (need == "after a loss" and has_lost):
+                return await self._looked_up(integration, parcel, slots, deadline)
+            return parcel
 
         return list(await asyncio.gather(*(one(parcel) for parcel in parcels)))
+
+    async def _has_lost(self) -> bool | None:
+        """Asked of the store now, since the watch would notice it only in a moment; None while that
+        is away.
+        """
+        try:
+            await self._gate.epochs.look()
+        except StoreUnavailable:
+            return None
+        return bool(self._gate.epochs.problem)
 
     async def _looked_up(
         self, integration: Integration, parcel: Parcel, slots: RequestSlots, deadline: float
@@ -89,12 +107,13 @@ class Completion:
         return parcel.completed(_as_known(integration, parcel.known, found))
 
 
-def _is_needed(integration: Integration, known: Known, has_lost: bool) -> bool:
+def _need(integration: Integration, known: Known) -> Literal["always", "after a loss", "none"]:
+    """When a person has to be looked up of whom so much is known."""
     if paths_without_value(integration, known):
-        return True
+        return "always"
     if any(is_path(name) for name in known.stamps):
-        return False
-    return has_lost or not integration.dataset_starts_empty
+        return "none"
+    return "after a loss" if integration.dataset_starts_empty else "always"
 
 
 def _paths(integration: Integration) -> set[str]:

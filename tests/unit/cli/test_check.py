@@ -20,7 +20,7 @@ from tests.unit.cli.conftest import CommandLine
 from tests.unit.examples import integration_document
 from worker.adobe.check.watch import AT_ONCE
 from worker.sandbox.app import Sandbox
-from worker.sandbox.organization import Organization
+from worker.sandbox.organization import DataType, Organization
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("press", "shop")
@@ -264,9 +264,17 @@ SHOWN = sorted(one.parent.name for one in (ROOT / "examples").glob("*/integratio
 
 
 @pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("data_type", ["raw", "xdm"])
 def test_an_example_of_mappings_passes_against_its_own_set_up(
-    cli: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str
+    cli: CommandLine,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    data_type: DataType,
 ) -> None:
+    cli.set("STATE_URL", f"sqlite://{tmp_path}/state.sqlite")
+    cli.set("ORDERING_SECRET", "of-this-test")
     for variable in ("ADOBE_CLIENT_ID", "ADOBE_CLIENT_SECRET"):
         monkeypatch.setenv(variable, "local")
     for one in NAMES:
@@ -277,6 +285,9 @@ def test_an_example_of_mappings_passes_against_its_own_set_up(
     (cli.integrations / f"{name}.json").write_text(text)
     sandbox.state.organization = Organization()
     sandbox.state.organization.put(json.loads((directory / "set-up.json").read_text()))
+    for dataflow in sandbox.state.organization.dataflows.values():
+        dataflow.data_type = data_type
+        dataflow.mappings = dataflow.mappings if data_type == "raw" else []
     ran = cli.run("integrations", "check")
     assert ran.code == 0, ran.out
     ran = cli.run("integrations", "check", name, "--send-test", stdin=b"lena@northwind.example\n")

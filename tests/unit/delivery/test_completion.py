@@ -10,6 +10,7 @@ from tests.unit.delivery.keeper import Keeper
 from tests.unit.delivery.records import Adobe, Worker, choice, completed
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.delivery.result import Untried
 from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore
@@ -155,6 +156,28 @@ async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empt
     assert worker.adobe.has == {"news": True, "offers": True}
     await worker.take(choice(20, news=False))
     assert worker.adobe.looked_up == 1, "who has been looked up is known"
+
+
+async def test_a_loss_is_noticed_before_the_watch_does() -> None:
+    store = Lost()
+    worker = Worker(store, _by_id())
+    await worker.courier._gate.epochs.look()
+    assert await worker.take(choice(10, news=True)) == [OK]
+    store._users.clear()
+    store.keeper.lose("3" * 16)
+    (result,) = await worker.take(choice(20, news=False))
+    assert isinstance(result, Retryable)
+    assert result.error == "state-lost"
+    assert len(worker.adobe.records) == 1
+
+
+async def test_nothing_is_sent_while_nobody_can_tell_of_a_loss() -> None:
+    store = Lost()
+    worker = Worker(store, completed())
+    store.keeper.away = True
+    assert await worker.take(choice(10, news=True)) == [Untried()]
+    store.keeper.away = False
+    assert await worker.take(choice(10, news=True)) == [OK]
 
 
 async def test_the_time_of_a_choice_that_was_found_goes_along(store: MemoryStore) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from devtools.examples import integration_document
 from tests.unit.delivery.parts import Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
@@ -17,7 +18,7 @@ from worker.adobe.check.kind import Untold
 from worker.adobe.check.setup import InletKind
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.delivery.inlets.answer import Answer
+from worker.delivery.inlets.answer import Answer, Told
 from worker.delivery.inlets.asking import (
     AGAIN_SECONDS,
     FIRST_SECONDS,
@@ -25,12 +26,18 @@ from worker.delivery.inlets.asking import (
     REFUSED_SECONDS,
     InletQuestions,
 )
+from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration
 from worker.ordering.inlets import MemoryInlets
 from worker.ordering.store import StoreUnavailable
 
 AUTO = integration(payload_mode="auto", limits={"profile_gap_seconds": 0})
-SNAPSHOTS = integration(payload_mode="auto", events="user", limits={"profile_gap_seconds": 0})
+COMPLETED = Integration.model_validate(
+    integration_document(
+        payload_mode="auto", dataset_starts_empty=True, limits={"profile_gap_seconds": 0}
+    ),
+    context=Surroundings(has_lasting_state=True, has_secret=True),
+)
 UNKNOWN_FORMAT = Permanent("adobe-rejected", "HTTP 400: unknown", 400, fault="form")
 AWAY = Unanswered("away")
 DAY = 86_400.0
@@ -116,7 +123,7 @@ async def test_events_wait_for_the_first_answer_and_for_nothing_after_it() -> No
     bench.flow.answers.clear()
     await bench.event("lena")
     await bench.event("emil")
-    assert bench.told == {"parked": 2}
+    assert bench.told["parked"] == 2
     assert bench.flow.asked == 1
     bench.flow.answers.set()
     await after(1)
@@ -247,6 +254,20 @@ async def test_what_a_raw_inlet_accepts_is_learned_and_kept() -> None:
 
 
 @in_virtual_time
+async def test_a_fault_of_the_question_keeps_no_event_waiting() -> None:
+    class Faulty(Flow):
+        async def ask(self, _: Integration) -> InletKind | Untold | Unanswered:
+            raise RuntimeError("a bug")
+
+    bench = Bench(Faulty("raw"), Inlet("upsert"))
+    await bench.event()
+    await after(1)
+    await bench.event()
+    assert bench.told == {"parked": 1, "delivered": 1}
+    await bench.stop()
+
+
+@in_virtual_time
 async def test_a_store_that_is_away_has_the_answer_later() -> None:
     class Away(MemoryInlets):
         is_away = True
@@ -286,6 +307,49 @@ async def test_a_changed_file_keeps_the_answer_for_the_same_inlet_and_no_other()
     assert bench.told == {"parked": 2, "delivered": 1}
     assert bench.flow.asked == 2
     await bench.stop()
+
+
+@in_virtual_time
+async def test_what_waits_in_the_lane_for_the_former_form_is_decided_anew() -> None:
+    """It was decided without what a whole record has to keep of it."""
+    bench = Bench(Flow("raw"), Inlet("upsert"), shop=COMPLETED)
+    await bench.event()
+    await after(1)
+    bench.inlet.answers.clear()
+    await bench.event("lena")
+    await bench.event("lena")  # waits for the one before
+    (case,) = bench.questions.known.cases
+    case.adopt(case.answer._replace(told="xdm"))
+    assert bench.told == {"parked": 1}
+    await bench.event("emil")
+    assert bench.told["parked"] == 2
+    await bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("told", "inlet", "waits"),
+    [
+        ("upsert", AUTO.inlet_digest, False),
+        ("untold", AUTO.inlet_digest, False),
+        ("asked", AUTO.inlet_digest, True),
+        ("upsert", "f" * 16, True),
+        ("xdm", "f" * 16, True),
+    ],
+)
+def test_a_worker_that_starts_knows_what_the_fleet_knows_of_the_same_inlet(
+    told: Told, inlet: str, *, waits: bool
+) -> None:
+    @in_virtual_time
+    async def play() -> None:
+        bench = Bench(Flow("raw"), Inlet("upsert"))
+        await bench.keeper.keep("shop", Answer(told, int(NOON * 1000), inlet).encode())
+        await bench.questions.recall(["shop"])
+        await bench.event()
+        assert bench.told == ({"parked": 1} if waits else {"delivered": 1})
+        assert bench.flow.asked == (1 if waits else 0)
+        await bench.stop()
+
+    play()
 
 
 @pytest.mark.parametrize("text", ["", "raw 1 0123456789abcdef", "xdm -1 0123456789abcdef", "xdm 1"])

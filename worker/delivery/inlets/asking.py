@@ -97,7 +97,14 @@ class InletQuestions:
     # Questions
 
     async def _first(self, case: Case) -> None:
-        """Returns when something is in force."""
+        """Returns when something is in force, for which events wait."""
+        try:
+            await self._find_out(case)
+        except Exception:  # a fault of ours
+            log.exception("inlet.unexpected_error", integration=case.configured.id)
+            self._put_into_force(case, Answer("untold", self._now_ms(), _inlet(case)), "flow")
+
+    async def _find_out(self, case: Case) -> None:
         kept = await self._kept(case)
         if kept is not None and kept.told != "asked":
             self._put_into_force(case, kept, "state")
@@ -116,9 +123,6 @@ class InletQuestions:
                 return await self._until_answered(case)
         except TimeoutError:
             return Untold(f"no answer within {FIRST_SECONDS:.0f} s")
-        except Exception as error:  # a fault of ours must not keep events waiting
-            log.exception("inlet.unexpected_error", integration=case.configured.id)
-            return Untold(type(error).__name__)
 
     async def _until_answered(self, case: Case) -> InletKind | Untold:
         pause = 1.0
