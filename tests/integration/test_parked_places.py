@@ -1,4 +1,4 @@
-"""What one customer's failing endpoint parks never keeps another customer's parked events waiting."""
+"""What one customer's failing endpoint parks keeps no other customer's parked events waiting."""
 
 from __future__ import annotations
 
