@@ -33,7 +33,11 @@ def _body(shape: str, user: str, event_id: str, enabled: bool) -> bytes:
     document = event("org-shop", user, enabled=enabled, event_id=event_id)
     if shape != "whole record":
         return json.dumps(document).encode()
-    entity = document | {"organization_user_id": user, "updated_at": document["created_at"]}
+    entity = document | {
+        "id": f"device of {user}",
+        "organization_user_id": user,
+        "updated_at": document["created_at"],
+    }
     return json.dumps({"type": "user.updated", "parameters": {"new_entity": entity}}).encode()
 
 
