@@ -25,7 +25,7 @@ from worker.delivery.result import (
 from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT
 from worker.ordering.newest import Stamp, fold
-from worker.ordering.snapshots import Known, fold_known
+from worker.ordering.snapshots import Known, fold_known, maybe_said, merged_known
 from worker.ordering.store import UNCLEAR, Settlement
 from worker.ordering.unclear import mark_of
 from worker.ordering.users import is_rotating
@@ -168,11 +168,7 @@ class Parcel:
 
     def _accepted(self) -> Known:
         if self.parts:
-            stamps = {
-                path: one for part in self.parts for path, one in part.accepted().stamps.items()
-            }
-            said = {path: one for part in self.parts for path, one in part.accepted().said.items()}
-            return Known(stamps, said)
+            return merged_known([part.accepted() for part in self.parts])
         if not self.folded.is_sent:
             return Known(self.folded.written, self.folded.said)
         if not isinstance(self.reply, Accepted):
@@ -195,12 +191,22 @@ class Parcel:
         pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
         return [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
 
+    def _maybe_said(self) -> Known:
+        """What a request without an answer may have set; a whole record needs no list of it."""
+        if self.parts:
+            return merged_known([part._maybe_said() for part in self.parts])
+        if self.integration.replaces_record or not self.is_unclear:
+            return NOTHING_KNOWN
+        return maybe_said(self.folded, self.known)
+
     def settlement(self, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the lease."""
         accepted = self.accepted()
         stamps, said = accepted
         texts = None
         if self.keeps_more:
+            if self.is_unclear or self.parts:
+                stamps, said = merged_known([self._maybe_said(), accepted])
             if is_rotating(self.user):  # what is known is sealed anew, for when that is over
                 known = {path: self.known.stamps[path] for path in self.known.said}
                 stamps = {**known, **stamps}

@@ -58,7 +58,8 @@ def _tells_value(said: Said | None) -> bool:
 
 def _value(plan: Plan, path: str, said: Said, stamp: Stamp) -> Any:
     if said.is_taken_back:
-        return plan.absent_at(stamp.time_ms).get(path)
+        time_ms = stamp.time_ms if said.source is None else said.source[1]
+        return plan.absent_at(time_ms).get(path)
     if said.source is None:
         return None
     if said.source[0] is None:  # as it was found at Adobe

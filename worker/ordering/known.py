@@ -23,12 +23,20 @@ class Said(NamedTuple):
     """Who said the choice that stands, and how.
 
     `didomi_user`: the digest of whom the snapshot was of, empty for an event. `is_taken_back`: it
-    was said by no longer naming it. `source`: what to write it from again, see `transform.sources`.
+    was said by no longer naming it. `source`: what to write it from again, see `transform.sources`;
+    of what is taken back, see `at`.
     """
 
     didomi_user: str = ""
     is_taken_back: bool = False
     source: Source | None = None
+
+
+def at(time_ms: int) -> Source:
+    """The source of what was taken back at that time (milliseconds since the epoch), which its
+    stamp does not tell.
+    """
+    return ["", time_ms, False]
 
 
 def newest_of(didomi_user: str) -> list[str]:

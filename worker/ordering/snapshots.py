@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from worker.ordering.known import Said, is_path, newest_of
+from worker.ordering.known import Said, at, is_path, newest_of
 from worker.ordering.newest import Folded, Stamp, pair_of, without_message
 from worker.ordering.speaking import Statuses, not_speaking
 from worker.ordering.store import UNCLEAR
@@ -26,6 +26,8 @@ from worker.transform.sent import Sent, is_refusal, is_silent
 _HAS_SPOKEN: Final = Sent(None, False)
 """What stands for a snapshot itself among its choices; never sent."""
 _STATE_ONLY: Final = Said()
+BEFORE_ALL: Final = Stamp(-62_135_596_800_000, 0, True, "")
+"""Of the first moment that a date can tell."""
 
 
 class Known(NamedTuple):
@@ -33,6 +35,14 @@ class Known(NamedTuple):
 
     stamps: Mapping[str, Stamp]
     said: Mapping[str, Said]
+
+
+def merged_known(several: Sequence[Known]) -> Known:
+    """All of it; of two for one path the later one."""
+    return Known(
+        {path: stamp for one in several for path, stamp in one.stamps.items()},
+        {path: said for one in several for path, said in one.said.items()},
+    )
 
 
 class _Line(NamedTuple):
@@ -108,19 +118,15 @@ def _lines(event: Statuses, known: Known, *, replaces: bool) -> dict[str, _Line]
     }
     if event.didomi_user is not None:
         lines[newest_of(event.didomi_user)[0]] = _Line(other, _HAS_SPOKEN, _STATE_ONLY)
-        taken_back = Said(digest, is_taken_back=True)
-        for path, stamp in _taken_back(event, known, refusal, replaces=replaces):
+        taken_back = Said(digest, True, None if event.sources is None else at(event.event_time_ms))
+        for path, stamp in _taken_back(event, known, replaces=replaces):
             lines[path] = _Line(stamp, event.absent[path], taken_back)
     return lines
 
 
-def _taken_back(
-    event: Statuses, known: Known, refusal: Stamp, *, replaces: bool
-) -> Iterator[tuple[str, Stamp]]:
-    """The paths that a snapshot takes back by not naming them, each with its stamp.
-
-    What an unclear request may still set is taken back once more, though it is taken back already
-    or was never accepted.
+def _taken_back(event: Statuses, known: Known, *, replaces: bool) -> Iterator[tuple[str, Stamp]]:
+    """The paths that a snapshot takes back by not naming them, each with its stamp. What an unclear
+    request may still set is taken back once more.
     """
     digests = [one for one in both_digests(event.didomi_user or "") if one]
     restates = _restates(event, known, replaces=replaces)
@@ -128,11 +134,24 @@ def _taken_back(
         if path in event.attributes:
             continue
         stands, said = known.stamps.get(path), known.said.get(path, _STATE_ONLY)
-        if stands is None:
-            if restates and not replaces:
-                yield path, refusal
-        elif said.didomi_user in digests and (restates or not said.is_taken_back):
+        if stands is None or said.didomi_user not in digests:
+            continue
+        if restates or not said.is_taken_back:
             yield path, _just_after(stands)
+
+
+def maybe_said(folded: Folded, known: Known) -> Known:
+    """What a request with `folded` may have set, or still sets, though nothing shows that it was
+    accepted: choices of snapshots where nothing stands. They count as taken back before anything
+    else was chosen, so that everything is newer, and the next snapshot of the same Didomi user says
+    again that it has none of them.
+    """
+    said = {
+        path: Said(one.didomi_user, is_taken_back=True)
+        for path, one in folded.said.items()
+        if one.didomi_user and path not in known.stamps
+    }
+    return Known(dict.fromkeys(said, BEFORE_ALL), said)
 
 
 def _just_after(stamp: Stamp) -> Stamp:

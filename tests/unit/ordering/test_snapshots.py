@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.ordering.known import WHOLE_RECORD, Said
 from worker.ordering.newest import Folded, Stamp, stamps_of
-from worker.ordering.snapshots import Known, fold_known
+from worker.ordering.snapshots import Known, fold_known, maybe_said
 from worker.ordering.store import UNCLEAR
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision import Source
@@ -214,18 +214,32 @@ def test_companions_alone_are_no_message() -> None:
 
 
 def test_what_an_unclear_request_may_still_set_is_taken_back_once_more() -> None:
-    """Nothing is known of the first snapshot, whose request had no answer; it may arrive yet."""
-    said, taken_back = Status(10_00, {"news": True}), Status(11_00)
+    """The request with the first snapshot had no answer; it may arrive yet."""
+    said = Status(10_00, {"news": True})
     mark = Stamp(60_000, said.event_time_ms, False, "the first one")
-    known = Known({UNCLEAR: mark}, {})
-    folded = fold_known([taken_back], known, replaces=False)
+    nothing = Known({}, {})
+    maybe = maybe_said(fold_known([said], nothing, replaces=False), nothing)
+    known = Known({**maybe.stamps, UNCLEAR: mark}, maybe.said)
+    folded = fold_known([Status(11_00)], known, replaces=False)
     assert folded.verdicts == [CONTRIBUTES]
-    assert folded.attributes == FALSE
+    assert folded.attributes == {"news": False}, "and nothing that nobody ever said"
     stands = Known({**folded.written, UNCLEAR: mark._replace(time_ms=-1)}, folded.said)
     again = fold_known([Status(12_00)], stands, replaces=False)
     assert again.verdicts == [CONTRIBUTES]
     long_ago = Known({**folded.written, UNCLEAR: mark._replace(time_ms=-90_000_000)}, folded.said)
     assert fold_known([Status(12_00)], long_ago, replaces=False).verdicts == [EMPTIES]
+
+
+def test_another_didomi_user_takes_nothing_back_of_an_unclear_request() -> None:
+    said = Status(10_00, {"news": True}, didomi_user=PHONE)
+    mark = Stamp(60_000, said.event_time_ms, False, "the first one")
+    nothing = Known({}, {})
+    maybe = maybe_said(fold_known([said], nothing, replaces=False), nothing)
+    known = Known({**maybe.stamps, UNCLEAR: mark}, maybe.said)
+    other = fold_known([Status(11_00, {"sms": True}, didomi_user=TABLET)], known, replaces=False)
+    assert other.attributes == {"sms": True}
+    retried = Known({**known.stamps, **other.written}, {**known.said, **other.said})
+    assert fold_known([said], retried, replaces=False).attributes == {"news": True}
 
 
 def test_during_a_rotation_a_user_is_known_by_either_digest() -> None:
