@@ -80,6 +80,7 @@ class Customer:
             "payload_mode": "xdm" if self.replaces_record else "upsert",
             "events": "user" if self.takes_snapshots else "event",
             "event_time_path": "_acme.asOf",
+            "dataset_starts_empty": self.replaces_record and not self.takes_snapshots,
         }
 
     def set_up(self, inlet: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from devtools.soak.customer import ATTRIBUTES, PREFERENCE, Customer
 from devtools.soak.statements import Statement
 
 _SAYS_NOTHING: Final = ("event.deleted",)
+_FACT: Final = "country"
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -99,7 +100,9 @@ def _after(customer: Customer, name: str, stand: Stand, one: Statement) -> list[
         is_tie = by is not None and one.is_snapshot and _rank(name, by) == _rank(name, one)
         return [newer, stand] if is_tie else [newer]
     if by is not None and one.is_snapshot and one.device == by.device:
-        return [Stand(_absent(customer, name), one)]
+        taken_back = Stand(_absent(customer, name), one)
+        # Who has taken it back already need not say so again, so the time may be the first one.
+        return [taken_back] if name in by.choices else [taken_back, stand]
     return [stand]
 
 
@@ -137,7 +140,11 @@ def _is_new_and_empty(one: Statement) -> bool:
 
 
 def _may_be_silent(one: Statement, said: list[Statement], course: Course) -> bool:
-    """Without `consents` it counts only for one who is known."""
+    """Without `consents` it counts only for one who is known; and where a new device is is no
+    choice.
+    """
+    if one.form == "user.created" and not one.choices.keys() - {_FACT}:
+        return True
     return not one.has_consents and not any(
         other.device == one.device
         and course.was_delivered(other)
@@ -154,8 +161,12 @@ def _left_over(
     """
     yield _NOTHING
     for one in heard:
-        if name in one.choices and not course.was_kept_before(newest, one):
+        if course.was_kept_before(newest, one):
+            continue
+        if name in one.choices:
             yield Stand(_written(customer, name, one.choices[name]), one)
+        elif one.is_snapshot:
+            yield Stand(_absent(customer, name), one)
 
 
 # How it is written.

@@ -33,6 +33,7 @@ from worker.broker.topology import build_topology, declare
 from worker.delivery.gate import StoreGate
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration, Missing
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
@@ -500,7 +501,10 @@ class Fleet:
                 },
                 "limits": history.limits,
             }
-            | history.integration()
+            | history.integration(),
+            context=Surroundings(
+                has_lasting_state=self.settings.state_kind != "memory", has_secret=True
+            ),
         )
 
 

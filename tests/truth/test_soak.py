@@ -25,9 +25,6 @@ STEPS = os.environ.get("SOAK_STEPS")
 SMALLER_SECONDS = 120.0
 STORES = ("redis", "memory", "file")
 
-NOT_YET: dict[Kind, str] = {"xdm-events": "nothing completes records yet"}
-"""Kinds of which something is not built yet."""
-
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batch", batches(HISTORIES))
@@ -35,8 +32,6 @@ NOT_YET: dict[Kind, str] = {"xdm-events": "nothing completes records yet"}
 def test_adobe_ends_with_what_people_chose(
     broker_url: str, redis_url: str, tmp_path: Path, kind: Kind, batch: int
 ) -> None:
-    if kind in NOT_YET:
-        pytest.skip(NOT_YET[kind])
     seed, count = seed_of(batch), min(AT_ONCE, how_many(HISTORIES))
     store = random.Random(seed).choice(STORES if kind != "xdm-events" else ("redis", "file"))
     urls = {"redis": redis_url, "memory": "memory:"}
