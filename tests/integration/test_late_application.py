@@ -41,9 +41,19 @@ def _body(shape: str, user: str, event_id: str, enabled: bool) -> bytes:
     return json.dumps({"type": "user.updated", "parameters": {"new_entity": entity}}).encode()
 
 
-def _values(stack: Stack) -> set[bool]:
-    """What the emulator has of all users."""
-    return {one.record["_acme"]["newsletter"] for one in stack.sandbox.state.profiles.values()}
+def _values(stack: Stack, users: set[str] | None = None) -> set[bool]:
+    """What the emulator has of these users, or of all."""
+    return {
+        one.record["_acme"]["newsletter"]
+        for (_, user), one in stack.sandbox.state.profiles.items()
+        if users is None or user in users
+    }
+
+
+def _sent(stack: Stack) -> set[str]:
+    """Of whom the emulator has got a message."""
+    bodies = [message["body"] for _, message in stack.messages("shop")]
+    return {one.get("xdmEntity", one)["personalEmail"]["address"] for one in bodies}
 
 
 def _told(stack: Stack, name: str) -> list[dict[str, Any]]:
@@ -83,17 +93,19 @@ async def test_the_newer_choices_are_sent_again_when_no_older_one_can_come_any_m
         stack.start_worker()
         await stack.wait_until_consuming()
         await stack.publish([_body(shape, one, f"old-{n}", True) for n, one in enumerate(users)])
-        await wait_until(lambda: len(stack.messages("shop")) >= len(users), "the older ones")
+        # Maybe not all: of what comes after the first request only a probe is begun meanwhile.
+        await wait_until(lambda: _sent(stack), "older ones")
         await stack.publish([_body(shape, one, f"new-{n}", False) for n, one in enumerate(users)])
+        late = _sent(stack)
         state.faults.clear(hang.id)  # its calls get a 504
         await wait_until(
             lambda: len(state.profiles) == len(users) and _values(stack) == {False},
             "the newer choices to be accepted",
         )
-        await wait_until(lambda: _values(stack) == {True}, "the older ones to be carried out late")
+        await wait_until(lambda: _values(stack, late) == {True}, "the older ones to be late")
         await wait_until(lambda: _values(stack) == {False}, "the repeats", 60)
-        await wait_until(lambda: len(_told(stack, "repeat.ended")) == len(users), "their ends")
-        assert await _counted(stack) == {"planned": len(users), "repeated": len(users)}
+        await wait_until(lambda: len(_told(stack, "repeat.ended")) == len(late), "their ends")
+        assert await _counted(stack) == {"planned": len(late), "repeated": len(late)}
         assert {one["result"] for one in _told(stack, "repeat.ended")} == {"repeated"}
         outcomes = (await stack.get("/metrics"))[1]
         total = re.findall(r'consent_outcomes_total\{.*outcome="delivered".*\} (\d+)', outcomes)
