@@ -66,7 +66,7 @@ class _Run:
         self._scene = scene
         self._drawn = draw(options.seed, options.events)
         events = [(customer, one) for customer, drawn in self._drawn.items() for one in drawn]
-        keys = UserKeys(scene.settings.ordering_secret.get_secret_value().encode())
+        keys = UserKeys(scene.stack.env["CONSENT_WORKER_ORDERING_SECRET"].encode())
         self._ids = {customer.told_id(event, keys): event.id for customer, event in events}
         self._by_body = {
             customer.body(event).decode(): (customer, event) for customer, event in events
