@@ -18,7 +18,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from worker.broker import headers as names
-from worker.broker.republish import is_own_message_id, successor_of
+from worker.broker.successor import is_own_message_id, successor_of
 from worker.broker.topology import Names
 from worker.redaction import shown_id
 

@@ -30,8 +30,8 @@ from worker.broker.headers import (
     read_retry_state,
     write_retry_state,
 )
-from worker.broker.republish import successor_of
 from worker.broker.session import Session
+from worker.broker.successor import successor_of
 from worker.broker.topology import Names
 from worker.delivery.begun import Begun
 from worker.delivery.block import SETUP_ERRORS, Block
