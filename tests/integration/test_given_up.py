@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.dead_letters import describe
+from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
 from worker.broker.topology import Names, build_topology, declare

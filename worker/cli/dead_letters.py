@@ -18,7 +18,8 @@ import typer
 from aio_pika.abc import AbstractIncomingMessage
 
 from worker.adobe.replies import ErrorCode
-from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
+from worker.broker.dead_letter import DeadLetter, Filter, describe
+from worker.broker.dead_letters import DeadLetters, NotReplayed
 from worker.broker.in_flight import Window
 from worker.broker.topology import Names
 from worker.cli.alone import alone

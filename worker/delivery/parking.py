@@ -19,7 +19,7 @@ from pamqp.commands import Basic
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.broker.session import Session
 from worker.broker.successor import successor_of
 from worker.delivery.bundle import MOST_EVENTS, MOST_VALUES, pack
