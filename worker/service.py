@@ -16,8 +16,8 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
-from worker.broker.connection import Broker
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology
 from worker.change_log import report_change
 from worker.delivery.gate import StoreGate

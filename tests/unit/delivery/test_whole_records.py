@@ -21,7 +21,7 @@ from tests.unit.delivery.records import (
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.record import paths_without_value
 from worker.delivery.result import Duplicate, Emptied, Erased, Superseded
 from worker.delivery.slots import RequestSlots
