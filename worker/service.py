@@ -214,7 +214,7 @@ class Service:
         if store.epochs is None:
             log.warning("ordering.in_memory", detail=_IN_MEMORY)
         policy = endpoint_policy(settings)
-        retries = RetryPolicy(settings.retry_budget, settings.attempt_timeout_seconds)
+        retries = RetryPolicy(settings.retry_budget_seconds, settings.longest_attempt_seconds)
         async with open_session(policy, retries.attempt_timeout_seconds, self._clock) as http:
             client = build_client(settings, http)
             gate = self._gate = StoreGate(store)

@@ -80,7 +80,7 @@ class Scene:
             self.settings.amqp_url.get_secret_value(),
             NAMESPACE,
             STATE_URL=self.redis.url,
-            RETRY_BUDGET=BUDGET_SECONDS,
+            RETRY_BUDGET_SECONDS=BUDGET_SECONDS,
             UNCLEAR_SECONDS=UNCLEAR_SECONDS,
             WATCH_SECONDS=3,
             LOG_LEVEL="debug",

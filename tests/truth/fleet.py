@@ -181,7 +181,7 @@ class Fleet:
             prefetch_events=plan.prefetch,
             prefetch_retries=plan.prefetch,
             watch_seconds=1,
-            publish_timeout=120,  # one that is only slow would be published twice
+            publish_timeout_seconds=120,  # one that is only slow would be published twice
         )
         self.topology = build_topology(namespace, "native", 20)
         self.targets = {one.organization: one.targets for one in plan.histories}

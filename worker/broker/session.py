@@ -109,7 +109,9 @@ class Session:
         if self._connection is None:
             await self.connect()
         intake = self._line
-        self._publisher = Publisher(self._new_line, self._settings.publish_timeout, self.end)
+        self._publisher = Publisher(
+            self._new_line, self._settings.publish_timeout_seconds, self.end
+        )
         await self._publisher.start()
         self._watch_channel = await intake.channel(publisher_confirms=False)
         self._watch_channel.close_callbacks.add(

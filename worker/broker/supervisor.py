@@ -81,7 +81,7 @@ class Broker:
                 log.info("broker.connected", namespace=self._topology.names.namespace)
                 await self._watch(session)
             if self._stopping.is_set():
-                await session.drain(self._settings.shutdown_timeout)
+                await session.drain(self._settings.shutdown_timeout_seconds)
             else:
                 self.last_problem = session.loss_reason
                 log.warning("broker.session_lost", reason=session.loss_reason)

@@ -51,7 +51,7 @@ async def connect(
     accept_any_properties()
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
-        url = url.update_query(heartbeat=settings.heartbeat)
+        url = url.update_query(heartbeat=settings.heartbeat_seconds)
     connection = _Connection(
         url,
         client_properties={"connection_name": f"consent-worker {purpose}"},
