@@ -19,7 +19,7 @@ from bench.ratios import median_ratio
 from bench.scale import Scale
 from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, INTEGRATION, PARKS
-from worker.delivery.bundle import MOST_EVENTS, pack
+from worker.delivery.bundles.format import MOST_EVENTS, pack
 
 _INTEGRATIONS = 10
 _AT_ONCE = 50

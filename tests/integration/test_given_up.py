@@ -20,7 +20,7 @@ from worker.broker.delay import NativeDelay
 from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, INTEGRATION
 from worker.broker.topology import Names, build_topology, declare
-from worker.delivery.bundle import pack
+from worker.delivery.bundles.format import pack
 from worker.settings import WorkerSettings
 
 BODY = b"kills its workers"

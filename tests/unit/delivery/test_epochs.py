@@ -16,8 +16,8 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
-from worker.delivery.bundle import pack, unpack
-from worker.delivery.epochs import EpochWatch
+from worker.delivery.bundles.format import pack, unpack
+from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.ordering.store import StoreUnavailable
 
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16

@@ -24,7 +24,7 @@ from worker.broker.headers import RetryState
 from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.tables import number_of_values
-from worker.delivery.bundle import MOST_EVENTS, MOST_VALUES, pack
+from worker.delivery.bundles.format import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
 
 _GATHER_SECONDS: Final = 0.05
