@@ -123,9 +123,11 @@ def _notes(integration: Integration, decision: Deliver) -> Iterator[str]:
         yield PAUSED_NOTE
     if integration.payload_mode == "auto":
         yield AUTO_NOTE
-    if integration.completes:
+    may_complete = integration.payload_mode == "auto" and integration.events == "event"
+    if integration.completes or may_complete:
         others = [one.id for one in integration.mappings if one.id not in decision.attributes]
-        yield f"{COMPLETION_NOTE}: {', '.join(others) or 'none'}"
+        where = "at an XDM-compatible inlet " if may_complete else ""
+        yield f"{where}{COMPLETION_NOTE}: {', '.join(others) or 'none'}"
     if decision.attributes.keys() <= decision.companions:
         yield SNAPSHOT_NOTE
     if integration.needs_lookup:
