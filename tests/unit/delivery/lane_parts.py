@@ -13,8 +13,8 @@ from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.begun import Begun
 from worker.delivery.lanes.block import Block
-from worker.delivery.lanes.lane import Lane, Pauses
-from worker.delivery.lanes.pacing import RequestPace
+from worker.delivery.lanes.lane import Lane, LaneParts, Pauses
+from worker.delivery.lanes.pacing import RequestPacer
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Result
 from worker.delivery.rounds.store_gate import StoreGate
@@ -90,18 +90,17 @@ class Bench:
         self.begun = Begun(2_000, now)
         self.handed_over: list[Delivery] = []
         self.on_conclude: Callable[[Lane], None] = lambda lane: None
-        self.lane = Lane(
-            self.integration,
-            rounds=self.rounds,
+        parts = LaneParts(
+            runner=self.rounds,
             gate=self.gate,
-            pace=RequestPace(lambda: now() * cpu_share),
-            block=Block(15, 35),
-            conclude=self._conclude,
+            pacer=RequestPacer(lambda: now() * cpu_share),
             begun=self.begun,
+            conclude=self._conclude,
             hand_over=self._hand_over,
             pauses=Pauses(30.0, 5.0, 5.0),
             max_events_in_flight=max_events_in_flight,
         )
+        self.lane = Lane(self.integration, Block(15, 35), parts)
         self.gate.when_open(self.lane.pump)
 
     def _hand_over(self, _: Lane, deliveries: list[Delivery]) -> None:
@@ -126,10 +125,10 @@ class Bench:
         await quiet()
         return offered
 
-    def shed(self, share: int, hand: Hand | None = None) -> list[Delivery]:
+    def give_up_surplus(self, share: int, hand: Hand | None = None) -> list[Delivery]:
         """What the lane gives up of all but `share` that came by `hand`."""
         intake = hand or self.hand
-        return self.lane.shed(intake, self.lane.held_of(intake) - share)
+        return self.lane.give_up_surplus(intake, self.lane.held_of(intake) - share)
 
     def mark_sent(self) -> None:
         """The latest round has sent its request."""
@@ -140,5 +139,5 @@ class Bench:
         """As many requests under way as may be, one event in each."""
         number = 0
         while len(self.rounds.under_way) < self.lane.window:
-            await self.offer(f"filler-{number}", is_alone=True, **more)
+            await self.offer(f"filler-{number}", is_suspect=True, **more)
             number += 1

@@ -312,7 +312,7 @@ async def test_a_suspect_goes_at_once_and_alone_however_much_waits() -> None:
     bench = Bench()
     await bench.fill()
     await bench.offer(*names(5))
-    [suspect] = await bench.offer("suspect", is_alone=True)
+    [suspect] = await bench.offer("suspect", is_suspect=True)
     assert bench.rounds.latest.deliveries == [suspect]
 
 
@@ -320,7 +320,7 @@ async def test_a_suspect_goes_at_once_and_alone_however_much_waits() -> None:
 async def test_a_suspect_whose_user_has_a_message_under_way_waits_for_that() -> None:
     bench = Bench()
     await bench.offer("lena")
-    [suspect] = await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_suspect=True)
     assert len(bench.rounds.made) == 1
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == [suspect]
@@ -367,7 +367,7 @@ async def test_a_suspect_that_finds_the_store_away_goes_later() -> None:
     bench = Bench()
     bench.store.away["ping"] = 3
     bench.gate.close(StoreUnavailable("away"))
-    [suspect] = await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_suspect=True)
     for one in bench.rounds.under_way:
         await one.find_the_store_away()
     await after(10)
@@ -384,7 +384,7 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
     bench.hand.session.lost.set()
     bench.hand = Hand()
     [ours] = await bench.offer("ole")
-    bench.lane.drop_lost()
+    bench.lane.drop_returned()
     assert bench.lane.held == 2  # the one in the request, and ours
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == [ours]
@@ -398,7 +398,7 @@ async def test_what_is_lost_while_the_store_is_away_is_not_put_back() -> None:
     bench = Bench()
     await bench.offer("lena")
     bench.hand.session.lost.set()
-    bench.lane.drop_lost()
+    bench.lane.drop_returned()
     await bench.rounds.latest.find_the_store_away()
     assert bench.lane.is_idle
     await after(10)
@@ -413,7 +413,7 @@ async def test_what_waits_can_be_taken_out_and_what_is_in_a_request_can_not() ->
     bench = Bench(requests_in_flight=1)
     await bench.offer("lena")
     waiting = await bench.offer("ole", "lena", "ida")
-    cleared = bench.lane.clear()
+    cleared = bench.lane.take_all_waiting()
     assert set(cleared) == set(waiting)
     assert bench.lane.held == 1
     await bench.rounds.latest.answer()
@@ -425,7 +425,7 @@ async def test_what_waits_can_be_taken_out_and_what_is_in_a_request_can_not() ->
 async def test_what_waits_can_be_taken_out_while_results_are_concluded() -> None:
     bench = Bench(requests_in_flight=1)
     cleared: list[Delivery] = []
-    bench.on_conclude = lambda lane: cleared.extend(lane.clear())
+    bench.on_conclude = lambda lane: cleared.extend(lane.take_all_waiting())
     await bench.offer("lena")
     waiting = await bench.offer("lena", "ole")
     await bench.rounds.latest.answer()
@@ -438,7 +438,7 @@ async def test_what_waits_can_be_taken_out_while_results_are_concluded() -> None
 async def test_beyond_its_share_the_newest_are_shed_and_the_lane_keeps_the_rest() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     offered = await bench.offer(*names(10))
-    parked = bench.shed(4)
+    parked = bench.give_up_surplus(4)
     assert set(parked) == set(offered[4:])
     assert bench.lane.held == 4
     for _ in range(4):
@@ -452,7 +452,7 @@ async def test_what_is_in_a_request_counts_in_the_share_and_stays() -> None:
     bench = Bench(requests_in_flight=1)
     under_way = await bench.offer(*names(6))
     waiting = await bench.offer("lena", "ole", "user-1")
-    parked = bench.shed(2)
+    parked = bench.give_up_surplus(2)
     assert set(parked) == set(waiting)
     await bench.rounds.latest.answer()
     assert [one for one, _ in bench.concluded] == under_way
@@ -468,7 +468,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
     kept = await bench.offer("ole", "ida")
     bench.hand = retries
     shed = await bench.offer("ole", "tom")
-    assert set(bench.shed(0, retries)) == set(shed)
+    assert set(bench.give_up_surplus(0, retries)) == set(shed)
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == kept
 
@@ -477,7 +477,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
 async def test_a_lane_within_its_share_sheds_nothing() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     await bench.offer(*names(4))
-    assert bench.shed(4) == []
+    assert bench.give_up_surplus(4) == []
     assert bench.lane.held == 4
 
 
@@ -485,8 +485,8 @@ async def test_a_lane_within_its_share_sheds_nothing() -> None:
 async def test_a_suspect_is_not_shed() -> None:
     bench = Bench(requests_in_flight=1)
     await bench.offer("lena")
-    await bench.offer("lena", is_alone=True)
-    assert bench.shed(0) == []
+    await bench.offer("lena", is_suspect=True)
+    assert bench.give_up_surplus(0) == []
 
 
 # Whether it keeps up
@@ -536,9 +536,9 @@ async def test_what_is_taken_out_of_a_lane_tells_nothing_any_more() -> None:
     bench.gate.close(StoreUnavailable("away"))
     bench.store.away["ping"] = 1_000
     for take_out in (
-        bench.lane.clear,
-        lambda: bench.shed(0),
-        lambda: (bench.hand.session.lost.set(), bench.lane.drop_lost()),
+        bench.lane.take_all_waiting,
+        lambda: bench.give_up_surplus(0),
+        lambda: (bench.hand.session.lost.set(), bench.lane.drop_returned()),
     ):
         await bench.offer("lena", "ole")
         await after(1)
@@ -613,7 +613,7 @@ async def test_an_event_that_comes_in_the_gap_is_taken_out_with_the_rest() -> No
     await bench.offer("lena")
     await bench.rounds.latest.answer()
     [waiting] = await bench.offer("lena")
-    assert bench.lane.clear() == [waiting]
+    assert bench.lane.take_all_waiting() == [waiting]
     await after(2)
     assert bench.lane.is_idle
     assert len(bench.rounds.made) == 1
@@ -627,5 +627,5 @@ async def test_what_an_old_intake_gave_is_shed_from_a_gap_too() -> None:
     waiting = [event(bench.hand, bench.integration, "lena") for _ in range(3)]
     for one in waiting:
         bench.lane.offer(one)
-    assert bench.shed(0) == waiting
+    assert bench.give_up_surplus(0) == waiting
     assert bench.lane.held == 0

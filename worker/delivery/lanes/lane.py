@@ -2,7 +2,7 @@
 
 A lane sends as soon as a request slot is free, and then everything that waits, up to the limits of
 one request: an idle lane sends a single event at once, and a busy one fills its batches by itself.
-A worker that gets many events lets a request that is not full wait for company, see `RequestPace`.
+A worker that gets many events lets a request that is not full wait for company, see `RequestPacer`.
 
 All events of one user that wait go as one message, and a user has at most one message under way,
 with a gap after it (Adobe may resolve two quick ones either way round).
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -28,16 +28,17 @@ from worker.adobe.replies import Accepted, Retryable
 from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.aimd import AimdWindow
+from worker.delivery.lanes.aimd import RequestWindow
 from worker.delivery.lanes.begun import Begun
 from worker.delivery.lanes.block import Block
-from worker.delivery.lanes.pacing import RequestPace
+from worker.delivery.lanes.pacing import RequestPacer
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion
 from worker.delivery.lanes.throughput import Throughput
 from worker.delivery.lanes.waiting import Groups, Waiting
 from worker.delivery.rounds.gaps import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Crashed, Result, Untried
+from worker.delivery.rounds.runner import RoundRunner
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
@@ -71,14 +72,6 @@ _BATCH_BYTES: Final = 900_000
 courier splits."""
 
 
-class Rounds(Protocol):
-    """Makes one round; see `Courier`."""
-
-    async def deliver(
-        self, integration: Integration, groups: list[list[Delivery]], slots: RequestSlots
-    ) -> list[tuple[Delivery, Result]]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pauses:
     """Seconds: what bounds an attempt, how long a Retry-After may hold a lane (the delays of
@@ -90,39 +83,41 @@ class Pauses:
     probe: float
 
 
-class Lane:
-    """`conclude` is called with the lane and the results of each round, and `hand_over` with what
-    has had no answer for long, of which it marks what is handed over. At most
-    `max_events_in_flight` are in requests and in hand at a time, since these can't be parked.
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What all lanes share. `conclude` is called with the lane and the results of each round, and
+    `hand_over` with what has had no answer for long, of which it marks what is handed over. At most
+    `max_events_in_flight` of a lane are in requests and in hand at a time, since these can't be
+    parked.
     """
 
-    def __init__(
-        self,
-        integration: Integration,
-        *,
-        rounds: Rounds,
-        gate: StoreGate,
-        pace: RequestPace,
-        block: Block,
-        begun: Begun,
-        conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
-        hand_over: Callable[[Lane, list[Delivery]], None],
-        pauses: Pauses,
-        max_events_in_flight: int,
-    ) -> None:
+    runner: RoundRunner
+    gate: StoreGate
+    pacer: RequestPacer
+    begun: Begun
+    conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None]
+    hand_over: Callable[[Lane, list[Delivery]], None]
+    pauses: Pauses
+    max_events_in_flight: int
+
+
+class Lane:
+    """The lane of `integration`, with a block of its own."""
+
+    def __init__(self, integration: Integration, block: Block, parts: LaneParts) -> None:
         self.integration = integration
         self.block = block
         self.suspicion = SetupSuspicion()
-        self._pauses = pauses
-        self._max_events_in_flight = max_events_in_flight
-        self._rounds = rounds
-        self._gate = gate
-        self._pace = pace
-        self._begun = begun
-        self._conclude = conclude
-        self._hand_over = hand_over
+        self._pauses = parts.pauses
+        self._max_events_in_flight = parts.max_events_in_flight
+        self._runner = parts.runner
+        self._gate = parts.gate
+        self._pacer = parts.pacer
+        self._begun = parts.begun
+        self._conclude = parts.conclude
+        self._hand_over = parts.hand_over
         self._waiting = Waiting()
-        self._window = AimdWindow(integration.limits.requests_in_flight)
+        self._window = RequestWindow(integration.limits.requests_in_flight)
         self._request_slots = RequestSlots(integration.limits.requests_in_flight)
         self._in_flight = 0
         self._messages_in_flight = 0
@@ -253,13 +248,13 @@ class Lane:
         """Take a delivery in. Whether there is room is for the caller to ask (`occupied`)."""
         if not (self._waiting.events or self._events_in_flight):
             self._throughput.begin()
-        self._pace.came()
+        self._pacer.came()
         if self._oldest is None:
             self._oldest = delivery
         if not self._waiting.due:
             self._due_since = self._loop.time()
         may_go = self._waiting.add(delivery)
-        if delivery.is_alone and may_go:
+        if delivery.is_suspect and may_go:
             # A suspect does not queue behind others: the longer it waits, the more restarts that
             # have nothing to do with it count against it.
             self._start([self._waiting.together_with(delivery)])
@@ -268,17 +263,17 @@ class Lane:
             self._pump_is_due = True
             self._loop.call_soon(self.pump)
 
-    def drop_lost(self) -> None:
+    def drop_returned(self) -> None:
         """Let go of deliveries that the broker has again, and that wait."""
         for delivery in [one for one in self._confirming if not one.message.is_ours]:
             del self._confirming[delivery]
-        self._waiting.drop_lost()
+        self._waiting.drop_returned()
         if self._oldest is not None and not self._oldest.message.is_ours:
             self._watch_next()
 
-    def clear(self) -> list[Delivery]:
+    def take_all_waiting(self) -> list[Delivery]:
         """Everything that waits, taken out, to be parked."""
-        cleared = self._waiting.clear()
+        cleared = self._waiting.take_all()
         self._watch_next()
         return cleared
 
@@ -290,11 +285,11 @@ class Lane:
         places = {one.message.place for one in held if one.message.intake is intake}
         return len(places) * intake.events_each
 
-    def shed(self, intake: Intake, events: int) -> list[Delivery]:
+    def give_up_surplus(self, intake: Intake, events: int) -> list[Delivery]:
         """So many of what the lane holds of `intake`, the newest first, taken out to be parked.
         What is in a request or begun stays, and so does a suspect.
         """
-        parked = self._waiting.shed(intake, events)
+        parked = self._waiting.give_up(intake, events)
         if self._oldest in parked:
             self._watch_next()
         return parked
@@ -343,7 +338,7 @@ class Lane:
     def _may_start_fresh(self, now: float) -> bool:
         if self._in_flight >= self._window.size:
             return False
-        company = self._company_until(now)
+        company = self._batch_wait_until(now)
         return self._is_time(max(self._resting_until, self._next_request_at, company), now)
 
     def _room_to_begin(self, now: float) -> int:
@@ -364,12 +359,12 @@ class Lane:
             self._wake_at(moment)
         return moment <= now
 
-    def _company_until(self, now: float) -> float:
+    def _batch_wait_until(self, now: float) -> float:
         """How long what waits is to wait for company; a moment in the past is not at all."""
         if len(self._waiting.fresh) >= self._messages_per_request:
             return 0.0
         if self._slot is None:
-            self._slot = self._pace.reserve(now)
+            self._slot = self._pacer.reserve(now)
         return self._slot
 
     @property
@@ -427,12 +422,12 @@ class Lane:
         began = self._loop.time()
         patience = Patience(self._patience_seconds, self._lose_patience, batch)
         try:
-            results = await self._rounds.deliver(self.integration, batch, self._request_slots)
+            results = await self._runner.deliver(self.integration, batch, self._request_slots)
         except StoreUnavailable as problem:
             self._ended(batch)
             self._gate.close(problem)
             self._waiting.put_back(batch)
-            self.drop_lost()
+            self.drop_returned()
             return
         except Exception as error:  # a bug: its events become dead letters, and others go on
             log.exception("lane.unexpected_error", integration=self.integration.id)

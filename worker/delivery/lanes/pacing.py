@@ -31,7 +31,7 @@ _BURST: Final = 16
 _WINDOW_SECONDS: Final = 0.1
 
 
-class RequestPace:
+class RequestPacer:
     """Times are seconds of one monotonic clock; `cpu_seconds` says what the process has used."""
 
     def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:

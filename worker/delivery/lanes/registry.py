@@ -15,7 +15,7 @@ from worker.integrations.model import Integration
 
 PACED_SECONDS: Final = 60.0
 """Far below the broker's `consumer_timeout`, half an hour by default."""
-_SWEEP_EVERY = 1024
+_DROP_IDLE_EVERY = 1024
 _REBALANCE_SECONDS = 0.25
 
 
@@ -45,8 +45,8 @@ class Lanes:
         if lane is None:
             lane = self._lanes[integration.id] = self._make(integration)
             self._made += 1
-            if self._made % _SWEEP_EVERY == 0:
-                self._sweep()
+            if self._made % _DROP_IDLE_EVERY == 0:
+                self._drop_idle()
         return lane
 
     def has_room_for_one_of(self, intake: Intake, lane: Lane) -> bool:
@@ -90,10 +90,10 @@ class Lanes:
         for lane in self:
             asyncio.get_running_loop().call_soon(lane.pump)
 
-    def drop_lost(self) -> None:
+    def drop_returned(self) -> None:
         """Let go of what the broker has again."""
         for lane in self:
-            lane.drop_lost()
+            lane.drop_returned()
 
     def _rebalance_later(self, intake: Intake) -> None:
         if intake not in self._crowded:
@@ -108,23 +108,23 @@ class Lanes:
         if self._gate.is_open:
             for lane in self:
                 if lane.integration.limits.requests_per_second is not None:
-                    self._shed(lane, intake, lane.occupied - _paced_events(lane.integration))
+                    self._give_up(lane, intake, lane.occupied - _paced_events(lane.integration))
                 if lane.stands_still():
-                    self._shed(lane, intake, lane.waiting - intake.few)
+                    self._give_up(lane, intake, lane.waiting - intake.few)
         if not _is_short_of_room(intake):
             return
         if self._gate.is_open:
             slow = [lane for lane in self if not lane.keeps_up()]
             for lane in slow:
-                self._shed(lane, intake, lane.held_of(intake) - intake.room // (len(slow) + 1))
+                self._give_up(lane, intake, lane.held_of(intake) - intake.room // (len(slow) + 1))
         self._rebalance_later(intake)
 
-    def _shed(self, lane: Lane, intake: Intake, events: int) -> None:
+    def _give_up(self, lane: Lane, intake: Intake, events: int) -> None:
         if events > 0:
-            for delivery in lane.shed(intake, events):
+            for delivery in lane.give_up_surplus(intake, events):
                 self._park(lane, delivery)
 
-    def retire(self, is_in_use: Callable[[str], bool]) -> None:
+    def drop_unused(self, is_in_use: Callable[[str], bool]) -> None:
         """Forget lanes of integrations that are removed or disabled, as soon as they are idle: no
         event will ever end their block.
         """
@@ -132,7 +132,7 @@ class Lanes:
             if lane.is_idle and not is_in_use(key):
                 del self._lanes[key]
 
-    def _sweep(self) -> None:
+    def _drop_idle(self) -> None:
         for key, lane in list(self._lanes.items()):
             if lane.is_idle and not lane.block.is_on:
                 del self._lanes[key]

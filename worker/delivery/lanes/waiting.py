@@ -22,7 +22,7 @@ class Waiting:
     def __init__(self) -> None:
         self.fresh: Groups = {}
         self.due: Groups = {}
-        self._behind: Groups = {}
+        self._blocked_by_user: Groups = {}
         self._gaps: dict[float, deque[tuple[float, str]]] = {}
         self.events = 0
         """All that waits, also behind a message that is under way."""
@@ -30,13 +30,13 @@ class Waiting:
         """Those of them that are due."""
 
     def __iter__(self) -> Iterator[list[Delivery]]:
-        for groups in (self.fresh, self.due, self._behind):
+        for groups in (self.fresh, self.due, self._blocked_by_user):
             yield from groups.values()
 
     @property
     def has_users(self) -> bool:
         """Whether anything waits, is under way, or in a gap."""
-        return bool(self.fresh or self.due or self._behind)
+        return bool(self.fresh or self.due or self._blocked_by_user)
 
     def add(self, delivery: Delivery) -> bool:
         """Take one in; whether it may go now."""
@@ -55,7 +55,7 @@ class Waiting:
             user, is_due = group[0].user, group[0].is_due
             own, other = (self.due, self.fresh) if is_due else (self.fresh, self.due)
             del own[user]
-            self._behind[user] = other.pop(user, [])
+            self._blocked_by_user[user] = other.pop(user, [])
             self.events -= len(group)
             if is_due:
                 self.due_events -= len(group)
@@ -71,7 +71,7 @@ class Waiting:
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
         self._count(delivery, 1)
-        self._behind[delivery.user].insert(0, delivery)
+        self._blocked_by_user[delivery.user].insert(0, delivery)
 
     def put_back(self, groups: list[list[Delivery]]) -> None:
         """They were not sent: to the head of what waits, before what came for their users."""
@@ -79,7 +79,7 @@ class Waiting:
         behind: list[Delivery] = []
         for group in groups:
             heads[group[0].is_due][group[0].user] = list(group)
-            behind += self._behind.pop(group[0].user)
+            behind += self._blocked_by_user.pop(group[0].user)
             for delivery in group:
                 self._count(delivery, 1)
         self.fresh = heads[False] | self.fresh
@@ -92,7 +92,7 @@ class Waiting:
         next_end: float | None = None
         for length, gaps in list(self._gaps.items()):
             while gaps and gaps[0][0] <= now:
-                for delivery in self._behind.pop(gaps.popleft()[1], ()):
+                for delivery in self._blocked_by_user.pop(gaps.popleft()[1], ()):
                     self._place(delivery)
             if not gaps:
                 del self._gaps[length]
@@ -100,33 +100,33 @@ class Waiting:
                 next_end = gaps[0][0]
         return next_end
 
-    def drop_lost(self) -> None:
+    def drop_returned(self) -> None:
         """Let go of what the broker has again."""
         self._keep(lambda one: one.message.is_ours)
 
-    def clear(self) -> list[Delivery]:
+    def take_all(self) -> list[Delivery]:
         """Everything, taken out."""
-        cleared = [one for group in self for one in group]
+        taken = [one for group in self for one in group]
         self._keep(lambda _: False)
-        return cleared
+        return taken
 
-    def shed(self, intake: Intake, events: int) -> list[Delivery]:
+    def give_up(self, intake: Intake, events: int) -> list[Delivery]:
         """`events` of the fresh ones of `intake`, or all there are, the newest users first, taken
         out. What is begun stays, and so does a suspect.
         """
-        shed: list[Delivery] = []
-        for groups in (self.fresh, self._behind):
+        given_up: list[Delivery] = []
+        for groups in (self.fresh, self._blocked_by_user):
             for user in reversed(groups):
-                if len(shed) >= events:
+                if len(given_up) >= events:
                     break
-                shed += [one for one in groups[user] if _may_be_shed(one, intake)]
-        if shed:
-            gone = set(shed)
+                given_up += [one for one in groups[user] if _may_be_given_up(one, intake)]
+        if given_up:
+            gone = set(given_up)
             self._keep(lambda one: one not in gone)
-        return shed
+        return given_up
 
     def _keep(self, is_kept: Callable[[Delivery], bool]) -> None:
-        for groups in (self.fresh, self.due, self._behind):
+        for groups in (self.fresh, self.due, self._blocked_by_user):
             for user, group in list(groups.items()):
                 kept: list[Delivery] = []
                 for one in group:
@@ -135,11 +135,11 @@ class Waiting:
                     else:
                         self._count(one, -1)
                 groups[user] = kept
-                if not kept and groups is not self._behind:
+                if not kept and groups is not self._blocked_by_user:
                     del groups[user]
 
     def _place(self, delivery: Delivery) -> bool:
-        behind = self._behind.get(delivery.user)
+        behind = self._blocked_by_user.get(delivery.user)
         if behind is not None:
             behind.append(delivery)
             return False
@@ -160,5 +160,5 @@ class Waiting:
             self.due_events += by
 
 
-def _may_be_shed(delivery: Delivery, intake: Intake) -> bool:
-    return delivery.message.intake is intake and not (delivery.is_alone or delivery.is_due)
+def _may_be_given_up(delivery: Delivery, intake: Intake) -> bool:
+    return delivery.message.intake is intake and not (delivery.is_suspect or delivery.is_due)
