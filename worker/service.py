@@ -381,7 +381,7 @@ class Service:
         for lane in self._lanes():
             label = lane.integration.id
             metrics.lane_held.labels(label).set(lane.held)
-            metrics.lane_window.labels(label).set(lane.window)
+            metrics.lane_window.labels(label).set(lane.window.size)
             metrics.lane_blocked.labels(label).set(int(lane.block.is_on))
 
 

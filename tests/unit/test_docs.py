@@ -18,7 +18,7 @@ from worker.adobe.replies import ErrorCode
 from worker.broker.headers import OWN_HEADERS
 from worker.cli.check import EXIT_CODES
 from worker.delivery.lanes.block import SETUP_ERRORS
-from worker.delivery.lanes.lane import OVERLOAD
+from worker.delivery.lanes.health import OVERLOAD
 from worker.delivery.outcome import DeadReason, Outcome, ParkReason
 from worker.events import UndecodableReason
 from worker.integrations.model import (

@@ -16,9 +16,10 @@ from worker.delivery.inlets.routes import Routes, RoutesInForce
 from worker.delivery.inlets.sender import ListeningSender
 from worker.delivery.lanes.begun import Begun
 from worker.delivery.lanes.block import Block
-from worker.delivery.lanes.lane import Lane, LaneParts, Pauses
+from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.pacing import RequestPacer
 from worker.delivery.lanes.registry import Lanes
+from worker.delivery.lanes.state import Pauses, SharedParts
 from worker.delivery.limits import PipelineLimits
 from worker.delivery.moment import Moment
 from worker.delivery.observer import Observer
@@ -75,20 +76,19 @@ def build_pipeline(
     runner = AdobeRounds(
         ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
     )
-    parts = LaneParts(
+    shared = SharedParts(
         runner=runner,
         gate=gate,
         pacer=RequestPacer(),
         begun=Begun(limits.retries_in_hand, time.monotonic),
-        conclude=endings.conclude,
-        hand_over=endings.hand_over,
         pauses=Pauses(attempt_seconds, policy.min_gap_seconds, policy.min_gap_seconds),
         max_events_in_flight=limits.events_in_flight,
     )
 
     def new_lane(integration: Integration) -> Lane:
         probe_timeout = attempt_seconds + _PROBE_MARGIN_SECONDS
-        return Lane(integration, Block(limits.block_probe_seconds, probe_timeout), parts)
+        block = Block(limits.block_probe_seconds, probe_timeout)
+        return Lane(integration, block, shared, endings.conclude, endings.hand_over)
 
     lanes = Lanes(new_lane, endings.give_up, gate)
     endings.form_refused = FormMismatch(

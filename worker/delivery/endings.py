@@ -75,7 +75,7 @@ class Endings:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
                 if delivery.is_handed_over:
-                    lane.through_late(delivery)
+                    lane.confirming.accepted_late(delivery)
                     accepted_late.append((delivery, result))
                     continue
                 if delivery.state.is_repeat:
@@ -116,7 +116,7 @@ class Endings:
         self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
     ) -> None:
         """The lane has no room for an event."""
-        outcome = Parked(by_few_levels(lane.parking_delay()), "lane-full")
+        outcome = Parked(by_few_levels(lane.health.throughput.seconds_until_room(1)), "lane-full")
         self.end_untried(message, lane.integration.id, state, outcome, event_id, began)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
@@ -210,7 +210,7 @@ class Endings:
         seconds = time.monotonic() - delivery.began
         self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
         after = state_after(state, outcome, integration_id)
-        done = lane.confirming(delivery, due_at)
+        done = lane.confirming.add(delivery, due_at)
         self._successors.follow(delivery.message, after, outcome, done)
 
     def _done(self, lane: Lane, delivery: Delivery) -> None:
@@ -224,7 +224,7 @@ class Endings:
         integration_id = lane.integration.id
         self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
         again = RetryState(integration_id, replays=delivery.state.replays, is_repeat=True)
-        self._successors.repeat(delivery.message, again, seconds, lane.confirming(delivery))
+        self._successors.repeat(delivery.message, again, seconds, lane.confirming.add(delivery))
 
     def _pass(self, delivery: Delivery, end: RepeatEnd) -> None:
         """Tell that nothing is to be done; or how a repeat ended, which is no second outcome."""

@@ -153,8 +153,7 @@ class Pipeline:
             and not integration.paused
             and self._inlets.is_unknown(integration)
         ):
-            waits = Parked(asking_seconds(state.parks), "unknown-inlet")
-            self._end(event, integration.id, waits)
+            self._end(event, integration.id, Parked(asking_seconds(state.parks), "unknown-inlet"))
             return
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
@@ -165,7 +164,7 @@ class Pipeline:
         # A suspect of a failing lane has done no harm so far, and would hold the one place that all
         # suspects share. What finds no room is undecided, since that would have to be done again.
         if is_suspect:
-            has_room = not lane.is_failing
+            has_room = not lane.health.is_failing
         else:
             goes_on = lane.block.is_on or state.attempts_made > 0
             has_room = goes_on or self.lanes.has_room_for_one_of(message.intake, lane)

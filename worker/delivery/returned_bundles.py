@@ -112,7 +112,7 @@ class ReturnedBundles:
             return Parked(delay, "blocked", lane.block.failure)
         if events < _OPENED_BELOW_EVENTS or self._lanes.has_room_for_one_of(bundle.intake, lane):
             return None
-        return Parked(by_few_levels(lane.parking_delay(events)), "lane-full")
+        return Parked(by_few_levels(lane.health.throughput.seconds_until_room(events)), "lane-full")
 
     def _still_in_doubt(self, bundle: Incoming, state: RetryState) -> Parked | None:
         try:

@@ -140,9 +140,9 @@ async def test_what_met_http_500_goes_in_ever_smaller_company(attempts: int, lar
 async def test_no_more_requests_are_in_flight_than_the_window_allows() -> None:
     bench = Bench(messages_per_request=1)
     await bench.offer(*names(20))
-    assert len(bench.rounds.under_way) == bench.lane.window == 4
+    assert len(bench.rounds.under_way) == bench.lane.window.size == 4
     await bench.rounds.under_way[0].answer()
-    assert len(bench.rounds.under_way) == bench.lane.window
+    assert len(bench.rounds.under_way) == bench.lane.window.size
 
 
 @in_virtual_time
@@ -151,7 +151,7 @@ async def test_the_window_grows_while_it_is_full_and_all_goes_well() -> None:
     await bench.offer(*names(100))
     for _ in range(60):
         await bench.rounds.under_way[0].answer()
-    assert bench.lane.window == 8
+    assert bench.lane.window.size == 8
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_it_is_halved_once_for_all_that_failed_together(error: str) -> Non
     await bench.offer(*names(4))
     for one in bench.rounds.under_way:
         await one.answer(Retryable(error, ""))
-    assert bench.lane.window == 2
+    assert bench.lane.window.size == 2
 
 
 @in_virtual_time
@@ -173,7 +173,7 @@ async def test_one_message_that_was_refused_by_load_is_enough() -> None:
     mixed = await bench.offer("lena", "ole")
     bench.rounds.latest.end.set_result([(mixed[0], OK), (mixed[1], TIMEOUT)])
     await quiet()
-    assert bench.lane.window == 2
+    assert bench.lane.window.size == 2
 
 
 @in_virtual_time
@@ -557,12 +557,12 @@ async def test_parked_events_come_back_at_the_pace_at_which_events_went() -> Non
     bench = Bench(messages_per_request=1)
     for number in range(500):  # fifty a second
         if number % 100 == 0:
-            bench.lane.parking_delay()
+            bench.lane.health.throughput.seconds_until_room(1)
         await bench.offer("lena", "ole")
         for one in bench.rounds.under_way:
             await one.answer()
         await after(0.04)
-    delays = [bench.lane.parking_delay() for _ in range(1000)]
+    delays = [bench.lane.health.throughput.seconds_until_room(1) for _ in range(1000)]
     assert delays == sorted(delays)
     assert delays[-1] == pytest.approx(8)
     assert delays[200] == pytest.approx(200 / 50, rel=0.2)
@@ -573,7 +573,7 @@ async def test_a_lane_that_stands_still_parks_for_ever_longer_but_8_seconds_at_m
     bench = Bench()
     delays = []
     for _ in range(60):
-        delays += [bench.lane.parking_delay() for _ in range(50)]
+        delays += [bench.lane.health.throughput.seconds_until_room(1) for _ in range(50)]
         await after(1)
     assert min(delays) >= 1
     assert max(delays) == pytest.approx(8)
@@ -586,10 +586,10 @@ async def test_what_was_parked_in_bad_times_delays_nothing_in_good_ones_for_long
     bench = Bench()
     for _ in range(20):
         for _ in range(1000):
-            bench.lane.parking_delay()
+            bench.lane.health.throughput.seconds_until_room(1)
         await after(2)
     await after(65)
-    assert bench.lane.parking_delay() < 2
+    assert bench.lane.health.throughput.seconds_until_room(1) < 2
 
 
 # When it may go

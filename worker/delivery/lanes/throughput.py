@@ -47,7 +47,7 @@ class Throughput:
         passed = self._clock() - self._turned_at
         return (self._last + self._current) / (_TURN_SECONDS + passed)
 
-    def next_slot(self, events: int) -> float:
+    def seconds_until_room(self, events: int) -> float:
         """Seconds until there is room for `events` more that were not counted on yet."""
         now = self._clock()
         recent = self.recent()

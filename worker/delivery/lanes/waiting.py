@@ -6,11 +6,11 @@ waits behind it. Pure.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from worker.broker.intake import Intake
 from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.user_gaps import UserGaps
 
 Groups = dict[str, list[Delivery]]
 """Deliveries by their user, in the order in which the users' turns come."""
@@ -23,7 +23,9 @@ class Waiting:
         self.fresh: Groups = {}
         self.due: Groups = {}
         self._blocked_by_user: Groups = {}
-        self._gaps: dict[float, deque[tuple[float, str]]] = {}
+        self.gaps = UserGaps()
+        self.oldest: Delivery | None = None
+        """Tells by its age whether the lane keeps up, also while it is in a request."""
         self.events = 0
         """All that waits, also behind a message that is under way."""
         self.due_events = 0
@@ -38,16 +40,12 @@ class Waiting:
         """Whether anything waits, is under way, or in a gap."""
         return bool(self.fresh or self.due or self._blocked_by_user)
 
-    def add(self, delivery: Delivery) -> bool:
-        """Take one in; whether it may go now."""
+    def add(self, delivery: Delivery) -> list[Delivery] | None:
+        """Take one in. All that waits with it and may go now; None if it may not."""
         self.events += 1
         if delivery.is_due:
             self.due_events += 1
         return self._place(delivery)
-
-    def together_with(self, delivery: Delivery) -> list[Delivery]:
-        """The group of one that may go, as it is now."""
-        return self._groups_of(delivery)[delivery.user]
 
     def begin(self, groups: list[list[Delivery]]) -> None:
         """These groups, each all that is fresh or all that is due of a user, are under way."""
@@ -59,14 +57,6 @@ class Waiting:
             self.events -= len(group)
             if is_due:
                 self.due_events -= len(group)
-
-    def end(self, user: str, gap_seconds: float, now: float) -> None:
-        """Nothing of `user` is under way any more; what is behind may go after the gap."""
-        # Those with equally long gaps end in the order in which they began.
-        gaps = self._gaps.get(gap_seconds)
-        if gaps is None:
-            gaps = self._gaps[gap_seconds] = deque()
-        gaps.append((now + gap_seconds, user))
 
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
@@ -89,25 +79,27 @@ class Waiting:
 
     def end_gaps(self, now: float) -> float | None:
         """Let go what is behind a gap that is over; when the next one is."""
-        next_end: float | None = None
-        for length, gaps in list(self._gaps.items()):
-            while gaps and gaps[0][0] <= now:
-                for delivery in self._blocked_by_user.pop(gaps.popleft()[1], ()):
-                    self._place(delivery)
-            if not gaps:
-                del self._gaps[length]
-            elif next_end is None or gaps[0][0] < next_end:
-                next_end = gaps[0][0]
+        users, next_end = self.gaps.end(now)
+        for user in users:
+            for delivery in self._blocked_by_user.pop(user, ()):
+                self._place(delivery)
         return next_end
+
+    def watch_next(self) -> None:
+        """The oldest is through, or gone: the next one is the first of the fresh ones that wait."""
+        self.oldest = next((group[0] for group in self.fresh.values()), None)
 
     def drop_returned(self) -> None:
         """Let go of what the broker has again."""
         self._keep(lambda one: one.message.is_ours)
+        if self.oldest is not None and not self.oldest.message.is_ours:
+            self.watch_next()
 
     def take_all(self) -> list[Delivery]:
         """Everything, taken out."""
         taken = [one for group in self for one in group]
         self._keep(lambda _: False)
+        self.watch_next()
         return taken
 
     def give_up(self, intake: Intake, events: int) -> list[Delivery]:
@@ -123,6 +115,8 @@ class Waiting:
         if given_up:
             gone = set(given_up)
             self._keep(lambda one: one not in gone)
+            if self.oldest in gone:
+                self.watch_next()
         return given_up
 
     def _keep(self, is_kept: Callable[[Delivery], bool]) -> None:
@@ -138,21 +132,18 @@ class Waiting:
                 if not kept and groups is not self._blocked_by_user:
                     del groups[user]
 
-    def _place(self, delivery: Delivery) -> bool:
+    def _place(self, delivery: Delivery) -> list[Delivery] | None:
         behind = self._blocked_by_user.get(delivery.user)
         if behind is not None:
             behind.append(delivery)
-            return False
+            return None
         groups = self.due if delivery.is_due else self.fresh
         group = groups.get(delivery.user)
         if group is None:
-            groups[delivery.user] = [delivery]
+            group = groups[delivery.user] = [delivery]
         else:
             group.append(delivery)
-        return True
-
-    def _groups_of(self, delivery: Delivery) -> Groups:
-        return self.due if delivery.is_due else self.fresh
+        return group
 
     def _count(self, delivery: Delivery, by: int) -> None:
         self.events += by
