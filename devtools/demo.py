@@ -90,7 +90,7 @@ async def _run(stack: Stack, *arguments: str) -> None:
 
 
 async def show(broker_url: str) -> None:
-    async with Stack(broker_url, "demo", RETRY_BUDGET=BUDGET, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, "demo", RETRY_BUDGET_SECONDS=BUDGET, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop")
         stack.add_integration("press", upsert_mode=False)
         console.print("Starting the emulator of Adobe and a worker")

@@ -71,5 +71,5 @@ def lasting_store(
 
 def _timing(settings: WorkerSettings) -> Timing:
     return Timing(
-        settings.attempt_timeout_seconds + LEASE_MARGIN_SECONDS, settings.ordering_retention
+        settings.longest_attempt_seconds + LEASE_MARGIN_SECONDS, settings.ordering_retention_seconds
     )

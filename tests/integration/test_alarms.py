@@ -44,7 +44,7 @@ async def _is_blocked(stack: Stack) -> bool:
 async def test_an_alarm_loses_nothing_copies_nothing_and_leaves_others_alone(
     own_broker: RunningBroker, namespace: str
 ) -> None:
-    async with Stack(own_broker.url, namespace, PUBLISH_TIMEOUT=0.5) as stack:
+    async with Stack(own_broker.url, namespace, PUBLISH_TIMEOUT_SECONDS=0.5) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
         stack.sandbox.state.inject(target="collection", key="shop", kind="status", status=503)
@@ -76,7 +76,7 @@ async def test_an_alarm_loses_nothing_copies_nothing_and_leaves_others_alone(
 async def test_a_worker_starts_and_works_during_an_alarm_and_stops_in_time(
     own_broker: RunningBroker, namespace: str
 ) -> None:
-    async with Stack(own_broker.url, namespace, SHUTDOWN_TIMEOUT=2) as stack:
+    async with Stack(own_broker.url, namespace, SHUTDOWN_TIMEOUT_SECONDS=2) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
         stack.sandbox.state.inject(target="collection", key="shop", kind="status", status=503)
@@ -105,7 +105,9 @@ async def test_a_publishing_line_that_stalls_is_opened_anew_and_nothing_is_retur
     address = URL(broker_url)
     async with TcpProxy(address.host or "", address.port or 0) as proxy:
         through = str(address.with_host("127.0.0.1").with_port(proxy.port))
-        async with Stack(through, namespace, PUBLISH_TIMEOUT=1, HEARTBEAT=60) as stack:
+        async with Stack(
+            through, namespace, PUBLISH_TIMEOUT_SECONDS=1, HEARTBEAT_SECONDS=60
+        ) as stack:
             stack.add_integration("shop")
             stack.add_integration("other")
             stack.sandbox.state.inject(target="collection", key="shop", kind="status", status=503)

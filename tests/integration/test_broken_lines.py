@@ -109,7 +109,12 @@ async def test_a_line_to_adobe_breaks_twenty_times(
 ) -> None:
     async def scenario(number: int) -> None:
         async with AsyncExitStack() as until:
-            stack = Stack(broker_url, f"{namespace}{number}", RETRY_BUDGET=60, ATTEMPT_TIMEOUT=0.5)
+            stack = Stack(
+                broker_url,
+                f"{namespace}{number}",
+                RETRY_BUDGET_SECONDS=60,
+                ATTEMPT_TIMEOUT_SECONDS=0.5,
+            )
             await until.enter_async_context(stack)
             line = await _line_to(stack.sandbox.url, until)
             through_line = f"http://127.0.0.1:{line.port}"

@@ -82,10 +82,10 @@ async def test_integrations_are_listed_validated_and_checked(stack: Stack) -> No
 
 
 async def test_wrong_settings_are_named(stack: Stack) -> None:
-    stack.override("RETRY_BUDGET", "-1")
+    stack.override("RETRY_BUDGET_SECONDS", "-1")
     code, _, err = await stack.command("topology", "show")
     assert code == 2
-    assert "CONSENT_WORKER_RETRY_BUDGET" in err
+    assert "CONSENT_WORKER_RETRY_BUDGET_SECONDS" in err
 
 
 async def test_a_broker_that_is_away_is_exit_code_three(stack: Stack) -> None:

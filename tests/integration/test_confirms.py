@@ -19,10 +19,10 @@ from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.waiting import wait_until
 from worker.broker.publisher import Publisher
-from worker.broker.publishing import Publish
 from worker.broker.publishing_line import PublishingLine
 from worker.broker.topology import build_topology
 from worker.settings import WorkerSettings
+from worker.wire.confirms import Publish
 
 MESSAGES = 2_000
 
@@ -60,7 +60,7 @@ async def publishing_to(
     url: str, namespace: str, patience: float = 10, through: str | None = None, heartbeat: int = 60
 ) -> AsyncIterator[Publishing]:
     """`through` is the URL by which the publisher gets to the broker at `url`."""
-    settings = WorkerSettings(amqp_url=SecretStr(through or url), heartbeat=heartbeat)
+    settings = WorkerSettings(amqp_url=SecretStr(through or url), heartbeat_seconds=heartbeat)
     topology = build_topology(namespace, "native", 20)
     failures: list[str] = []
     publisher = Publisher(lambda: PublishingLine(settings, topology), patience, failures.append)

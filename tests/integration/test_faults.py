@@ -24,7 +24,9 @@ async def test_kills_and_broker_restarts_lose_nothing(
     own_broker: RunningBroker, namespace: str, tmp_path: Path
 ) -> None:
     """2,000 events for 3 integrations; SIGKILL five times and two broker restarts meanwhile."""
-    async with Stack(own_broker.url, namespace, RETRY_BUDGET=20, LOG_LEVEL="debug") as stack:
+    async with Stack(
+        own_broker.url, namespace, RETRY_BUDGET_SECONDS=20, LOG_LEVEL="debug"
+    ) as stack:
         for name in INTEGRATIONS:
             limits = {"requests_in_flight": 2, "messages_per_request": 5}
             stack.add_integration(name, limits=limits)

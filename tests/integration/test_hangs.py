@@ -36,7 +36,9 @@ async def test_through_a_hang_what_is_begun_is_tried_and_dead_and_the_rest_is_de
     broker_url: str, namespace: str
 ) -> None:
     attempt = BUDGET / 10
-    async with Stack(broker_url, namespace, RETRY_BUDGET=BUDGET, ATTEMPT_TIMEOUT=attempt) as stack:
+    async with Stack(
+        broker_url, namespace, RETRY_BUDGET_SECONDS=BUDGET, ATTEMPT_TIMEOUT_SECONDS=attempt
+    ) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
         stack.sandbox.state.inject(target="collection", key="shop", kind="hang")

@@ -57,7 +57,7 @@ async def test_100_mb_cost_neither_memory_nor_the_line_nor_anybody_s_event(
     there = urlsplit(own_broker.url)
     async with (
         TcpProxy(there.hostname or "", there.port or 0) as line,
-        Stack(through(own_broker.url, line.port), namespace, HEARTBEAT=1) as stack,
+        Stack(through(own_broker.url, line.port), namespace, HEARTBEAT_SECONDS=1) as stack,
     ):
         for name in ("shop", "other"):
             stack.add_integration(name)

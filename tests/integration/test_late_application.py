@@ -17,7 +17,7 @@ from devtools.waiting import wait_until
 
 UNCLEAR_SECONDS = 14
 LATE_MS = 8000
-SOON = {"UNCLEAR_SECONDS": UNCLEAR_SECONDS, "RETRY_BUDGET": 60}
+SOON = {"UNCLEAR_SECONDS": UNCLEAR_SECONDS, "RETRY_BUDGET_SECONDS": 60}
 """An attempt may take six seconds, and the first retry comes after one."""
 
 pytestmark = pytest.mark.timeout(180)
@@ -118,7 +118,11 @@ async def test_a_request_that_times_out_is_carried_out_after_the_newer_choice(
 ) -> None:
     """Nothing is said on the line for the whole time limit of an attempt, here two seconds."""
     async with Stack(
-        broker_url, namespace, UNCLEAR_SECONDS=UNCLEAR_SECONDS, RETRY_BUDGET=20, ATTEMPT_TIMEOUT=2
+        broker_url,
+        namespace,
+        UNCLEAR_SECONDS=UNCLEAR_SECONDS,
+        RETRY_BUDGET_SECONDS=20,
+        ATTEMPT_TIMEOUT_SECONDS=2,
     ) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(
@@ -192,7 +196,7 @@ async def test_a_worker_that_is_killed_before_the_repeat_is_confirmed_loses_none
 async def test_without_an_unclear_answer_nothing_is_repeated(
     broker_url: str, namespace: str
 ) -> None:
-    async with Stack(broker_url, namespace, RETRY_BUDGET=20) as stack:
+    async with Stack(broker_url, namespace, RETRY_BUDGET_SECONDS=20) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.inject(target="collection", key="shop", kind="status", times=3)
         stack.start_worker()

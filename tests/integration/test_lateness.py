@@ -23,7 +23,7 @@ async def _lateness(stack: Stack, kind: str) -> tuple[int, float]:
 
 
 async def test_retries_and_parked_events_are_measured(broker_url: str, namespace: str) -> None:
-    async with Stack(broker_url, namespace, RETRY_BUDGET=30) as stack:
+    async with Stack(broker_url, namespace, RETRY_BUDGET_SECONDS=30) as stack:
         stack.add_integration("shop")
         stack.sandbox.state.faults.inject(target="collection", kind="status", status=503, times=1)
         stack.start_worker()

@@ -17,7 +17,7 @@ BUDGET = 10
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker_url, namespace, RETRY_BUDGET=BUDGET) as running:
+    async with Stack(broker_url, namespace, RETRY_BUDGET_SECONDS=BUDGET) as running:
         running.add_integration("shop")
         yield running
 

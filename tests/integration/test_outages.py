@@ -32,7 +32,7 @@ async def stack(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator
         url = os.environ.get(PLUGIN_BROKER_VARIABLE, "")
         if not url:
             pytest.skip(f"{PLUGIN_BROKER_VARIABLE} names no broker with the delayed-message plugin")
-    async with Stack(url, namespace, RETRY_BUDGET=BUDGET, DELAY=request.param) as running:
+    async with Stack(url, namespace, RETRY_BUDGET_SECONDS=BUDGET, DELAY=request.param) as running:
         running.add_integration("shop")
         running.sandbox.state.inject(target="collection", kind="status", status=503)
         running.start_worker()

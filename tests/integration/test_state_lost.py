@@ -42,7 +42,7 @@ async def operator(server: RunningRedis) -> AsyncIterator[Redis]:
 async def stack(
     broker_url: str, namespace: str, server: RunningRedis, operator: Redis
 ) -> AsyncIterator[Stack]:
-    settings = {"STATE_URL": server.url, "RETRY_BUDGET": 480, "WATCH_SECONDS": 0.5}
+    settings = {"STATE_URL": server.url, "RETRY_BUDGET_SECONDS": 480, "WATCH_SECONDS": 0.5}
     async with Stack(broker_url, namespace, **settings) as running:
         running.add_integration("shop")
         yield running

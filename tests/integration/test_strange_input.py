@@ -70,7 +70,7 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
     broker_url: str, namespace: str
 ) -> None:
     async with Stack(
-        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, RETRY_BUDGET=10, LOG_LEVEL="debug"
+        broker_url, namespace, BLOCK_PROBE_SECONDS=0.2, RETRY_BUDGET_SECONDS=10, LOG_LEVEL="debug"
     ) as stack:
         stack.add_integration("shop")
         stack.add_integration("other")
@@ -133,7 +133,7 @@ async def test_a_batch_whose_reply_is_unreadable_is_sent_again_and_counted_once(
         {"responses": [{"status": "odd"}, {"statusCode": 7}, 3]},
         "<html>",
     ]
-    async with Stack(broker_url, namespace, RETRY_BUDGET=10, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, namespace, RETRY_BUDGET_SECONDS=10, LOG_LEVEL="debug") as stack:
         # One request a second, so that the rest of each three goes as a batch.
         stack.add_integration("shop", limits={"requests_per_second": 1})
         stack.start_worker()
@@ -217,7 +217,7 @@ async def test_another_property_that_cant_be_decoded_is_lost_and_the_event_is_no
     broker_url: str, namespace: str, properties: Basic.Properties, place: bytes
 ) -> None:
     """Also when it is retried, which publishes it again."""
-    async with Stack(broker_url, namespace, RETRY_BUDGET=10, LOG_LEVEL="debug") as stack:
+    async with Stack(broker_url, namespace, RETRY_BUDGET_SECONDS=10, LOG_LEVEL="debug") as stack:
         stack.add_integration("shop", mappings=TWO_MAPPINGS)
         stack.sandbox.state.inject(target="collection", kind="status", status=503, times=1)
         stack.start_worker()

@@ -26,9 +26,10 @@ from tests.truth.mortal import Life
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
-from worker.broker.connection import Broker
-from worker.broker.dead_letters import DeadLetters, describe
+from worker.broker.dead_letter import describe
+from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
 from worker.delivery.assembly import build_pipeline
 from worker.delivery.limits import PipelineLimits
@@ -181,7 +182,7 @@ class Fleet:
             prefetch_events=plan.prefetch,
             prefetch_retries=plan.prefetch,
             watch_seconds=1,
-            publish_timeout=120,  # one that is only slow would be published twice
+            publish_timeout_seconds=120,  # one that is only slow would be published twice
         )
         self.topology = build_topology(namespace, "native", 20)
         self.targets = {one.organization: one.targets for one in plan.histories}

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from devtools import broker, native_rabbitmq, redis_server
 from worker.adobe.check.lines import CheckName
-from worker.adobe.replies import ErrorCode
 from worker.broker.headers import OWN_HEADERS
 from worker.cli.check import EXIT_CODES
-from worker.delivery.lanes.block import SETUP_ERRORS
-from worker.delivery.lanes.health import OVERLOAD
-from worker.delivery.outcome import DeadReason, Outcome, ParkReason
-from worker.events import UndecodableReason
+from worker.delivery.outcome import Outcome
 from worker.integrations.model import (
     Authentication,
     IdentityRule,
@@ -30,11 +27,18 @@ from worker.integrations.model import (
     Properties,
 )
 from worker.observability.metrics import Metrics
+from worker.reasons import (
+    OVERLOAD,
+    SETUP_ERRORS,
+    DeadReason,
+    ErrorCode,
+    ParkReason,
+    SkipReason,
+)
 from worker.sandbox.admin import admin_routes
 from worker.sandbox.faults import Fault, FaultKind, FaultTarget
 from worker.sandbox.organization import Dataflow, Organization, Right
 from worker.settings import OLD_NAMES, WorkerSettings
-from worker.transform.decision import SkipReason
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
@@ -60,14 +64,7 @@ def _doc(name: str) -> str:
     return (ROOT / "docs" / name).read_text()
 
 
-def _codes(kind: Any) -> set[str]:
-    """The texts of a Literal, or of a union of them."""
-    return {
-        code for one in get_args(kind) for code in ({one} if isinstance(one, str) else _codes(one))
-    }
-
-
-def _missing(codes: set[str], text: str) -> set[str]:
+def _missing(codes: Set[str], text: str) -> set[str]:
     return {code for code in codes if f"`{code}`" not in text}
 
 
@@ -116,16 +113,40 @@ def _logged() -> Iterator[_Logged]:
                     yield _Logged(event, _LEVELS[node.func.attr], fields)
 
 
-@pytest.mark.parametrize("kind", [DeadReason, ErrorCode, SkipReason, UndecodableReason, ParkReason])
-def test_every_reason_code_is_explained(kind: Any) -> None:
-    codes = _codes(kind)
+@pytest.mark.parametrize("kind", [DeadReason, ErrorCode, SkipReason, ParkReason])
+def test_every_reason_code_is_explained(kind: type[StrEnum]) -> None:
+    codes = set(kind)
     assert codes
     assert _missing(codes, _doc("dead-letters.md")) == set()
 
 
 @pytest.mark.parametrize("kind", [DeadReason, SkipReason, ParkReason])
-def test_every_reason_is_in_the_message_contract(kind: Any) -> None:
-    assert _missing(_codes(kind), _doc("message-contract.md")) == set()
+def test_every_reason_is_in_the_message_contract(kind: type[StrEnum]) -> None:
+    assert _missing(set(kind), _doc("message-contract.md")) == set()
+
+
+_SENTENCES: Final = {
+    "Reasons": DeadReason,
+    "Errors": ErrorCode,
+    "Skipped": SkipReason,
+    "Parked": ParkReason,
+}
+"""The sections of the page of dead letters, and whose codes are in their tables."""
+
+
+@pytest.mark.parametrize("section", _SENTENCES)
+def test_every_reason_is_told_by_the_sentence_that_the_program_has(section: str) -> None:
+    kind = _SENTENCES[section]
+    told = set()
+    for line in _section(_doc("dead-letters.md"), section).splitlines():
+        if not line.startswith("| `"):
+            continue
+        _, codes, cell, *_ = line.split("|")
+        plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
+        for code in set(re.findall(r"`([^`]+)`", codes)) & set(kind):
+            assert plain.startswith(kind(code).sentence.rstrip(".")), f"{code}: {plain}"
+            told.add(code)
+    assert told == set(kind)
 
 
 def test_every_header_is_in_the_message_contract_and_no_other() -> None:
@@ -135,7 +156,7 @@ def test_every_header_is_in_the_message_contract_and_no_other() -> None:
 
 def test_lanes_name_what_makes_them_slower_or_pause() -> None:
     text = _doc("lanes.md")
-    assert _missing(_codes(ParkReason) | OVERLOAD | SETUP_ERRORS, text) == set()
+    assert _missing(set(ParkReason) | OVERLOAD | SETUP_ERRORS, text) == set()
     assert _missing({f"limits.{name}" for name in Limits.model_fields}, text) == set()
 
 

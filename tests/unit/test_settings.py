@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from worker.environment import Judgement
 from worker.settings import (
+    OLD_NAMES,
     UnusableSetting,
     WorkerSettings,
     judge_environment,
@@ -51,10 +54,10 @@ def test_allowed_hosts_may_be_given_in_code() -> None:
         pytest.param("AMQP_URL", "amqp://u:hush@[::1/", id="broken brackets"),
         pytest.param("STATE_URL", "http://u:hush@h/", id="Redis, other scheme"),
         pytest.param("STATE_URL", "redis://u:h#ush@h/", id="Redis, password not encoded"),
-        pytest.param("ORDERING_RETENTION", "60", id="retention below any replay"),
+        pytest.param("ORDERING_RETENTION_SECONDS", "60", id="retention below any replay"),
         pytest.param("NAMESPACE", "a b", id="namespace"),
-        pytest.param("RETRY_BUDGET", "-1", id="budget"),
-        pytest.param("RETRY_BUDGET", "hush", id="budget of text"),
+        pytest.param("RETRY_BUDGET_SECONDS", "-1", id="budget"),
+        pytest.param("RETRY_BUDGET_SECONDS", "hush", id="budget of text"),
         pytest.param("DELAY", "hush", id="delay"),
         pytest.param("HTTP_PORT", "70000", id="port"),
         pytest.param("LOG_LEVEL", "hush", id="level"),
@@ -89,26 +92,55 @@ def test_the_url_of_the_broker_does_not_show_its_password() -> None:
 def test_an_attempt_is_short_enough_for_five_retries(
     timeout: float, budget: float, seconds: float
 ) -> None:
-    settings = WorkerSettings(attempt_timeout=timeout, retry_budget=budget)
-    assert settings.attempt_timeout_seconds == seconds
+    settings = WorkerSettings(attempt_timeout_seconds=timeout, retry_budget_seconds=budget)
+    assert settings.longest_attempt_seconds == seconds
 
 
-def test_an_old_name_of_a_setting_is_read_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = _settings(monkeypatch, SETUP_PROBE="7", SETUP_PATIENCE="77")
-    assert (settings.block_probe_seconds, settings.block_patience_seconds) == (7, 77)
-    (probe, patience) = old_names_in_use()
-    assert "CONSENT_WORKER_SETUP_PROBE is now CONSENT_WORKER_BLOCK_PROBE_SECONDS" in probe
-    assert "CONSENT_WORKER_BLOCK_PATIENCE_SECONDS" in patience
-
-
-def test_two_names_of_a_setting_that_say_different_things_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("old", "new", "value", "read"),
+    [
+        ("ATTEMPT_TIMEOUT", "attempt_timeout_seconds", "7", 7),
+        ("HEARTBEAT", "heartbeat_seconds", "7", 7),
+        ("ORDERING_RETENTION", "ordering_retention_seconds", "7777", 7777),
+        ("PUBLISH_TIMEOUT", "publish_timeout_seconds", "7", 7),
+        ("REDIS_URL", "state_url", "redis://h/", SecretStr("redis://h/")),
+        ("RETRY_BUDGET", "retry_budget_seconds", "7", 7),
+        ("SETUP_PATIENCE", "block_patience_seconds", "7", 7),
+        ("SETUP_PROBE", "block_probe_seconds", "7", 7),
+        ("SHUTDOWN_TIMEOUT", "shutdown_timeout_seconds", "7", 7),
+    ],
+)
+def test_an_old_name_of_a_setting_is_read_and_named(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, value: str, read: object
 ) -> None:
-    told = "CONSENT_WORKER_REDIS_URL is the old name of CONSENT_WORKER_STATE_URL"
-    with pytest.raises(UnusableSetting, match=told):
-        _settings(monkeypatch, REDIS_URL="redis://:hush@a/", STATE_URL="redis://:hush@b/")
-    settings = _settings(monkeypatch, REDIS_URL="redis://b/", STATE_URL="redis://b/")
-    assert settings.state_kind == "redis"
+    assert f"CONSENT_WORKER_{old}" in OLD_NAMES
+    settings = _settings(monkeypatch, **{old: value})
+    assert getattr(settings, new) == read
+    (sentence,) = old_names_in_use()
+    assert sentence.startswith(f"CONSENT_WORKER_{old} is now CONSENT_WORKER_{new.upper()};")
+
+
+def test_every_old_name_stands_for_a_setting() -> None:
+    assert set(OLD_NAMES.values()) <= set(WorkerSettings.model_fields)
+    names = {f"CONSENT_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
+    assert names & set(OLD_NAMES) == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "values"),
+    [
+        ("REDIS_URL", "STATE_URL", ("redis://:hush@a/", "redis://:hush@b/")),
+        ("RETRY_BUDGET", "RETRY_BUDGET_SECONDS", ("30", "31")),
+    ],
+)
+def test_two_names_of_a_setting_that_say_different_things_are_refused(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, values: tuple[str, str]
+) -> None:
+    told = f"CONSENT_WORKER_{old} is the old name of CONSENT_WORKER_{new}; they say"
+    with pytest.raises(UnusableSetting, match=told) as refused:
+        _settings(monkeypatch, **{old: values[0], new: values[1]})
+    assert "hush" not in str(refused.value)
+    _settings(monkeypatch, **{old: values[1], new: values[1]})
 
 
 @pytest.mark.parametrize(
@@ -121,11 +153,6 @@ def test_two_names_of_a_setting_that_say_different_things_are_refused(
 )
 def test_what_keeps_the_state(monkeypatch: pytest.MonkeyPatch, url: str, kind: str) -> None:
     assert _settings(monkeypatch, STATE_URL=url).state_kind == kind
-
-
-def test_the_old_name_of_the_url_of_redis_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _settings(monkeypatch, REDIS_URL="redis://h/").state_kind == "redis"
-    assert "CONSENT_WORKER_REDIS_URL is now CONSENT_WORKER_STATE_URL" in old_names_in_use()[0]
 
 
 @pytest.mark.parametrize("url", ["sqlite:state", "sqlite://state", "sqlite:///", "sqlite:///a/?x"])
@@ -186,15 +213,15 @@ def test_no_setting_is_taken_for_a_slip_of_another(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "name",
     [
-        "ORDERING_RETENTION",
+        "ORDERING_RETENTION_SECONDS",
         "BLOCK_PATIENCE_SECONDS",
         "INTEGRATION_GRACE_SECONDS",
         "RELOAD_SECONDS",
         "WATCH_SECONDS",
         "BLOCK_PROBE_SECONDS",
-        "PUBLISH_TIMEOUT",
-        "SHUTDOWN_TIMEOUT",
-        "RETRY_BUDGET",
+        "PUBLISH_TIMEOUT_SECONDS",
+        "SHUTDOWN_TIMEOUT_SECONDS",
+        "RETRY_BUDGET_SECONDS",
         "UNCLEAR_SECONDS",
     ],
 )
@@ -207,6 +234,16 @@ def test_every_duration_has_an_end() -> None:
     for name, one in WorkerSettings.model_fields.items():
         if one.annotation is float:
             assert any(getattr(bound, "le", None) is not None for bound in one.metadata), name
+
+
+def test_every_duration_and_size_tells_its_unit() -> None:
+    for name, one in WorkerSettings.model_fields.items():
+        description = (one.description or "").lower()
+        is_duration = one.annotation is float or re.search(r"\bseconds\b|how often", description)
+        if is_duration:
+            assert name.endswith(("_seconds", "_ms")), name
+        if re.search(r"\bbytes\b", description):
+            assert name.endswith("_bytes"), name
 
 
 @pytest.mark.parametrize("path", ["abc", "0/1", "-1", "1.5"])

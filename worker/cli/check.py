@@ -68,7 +68,7 @@ async def _run(
     identity: str | None,
 ) -> Verdict:
     done: list[Checked] = []
-    async with open_session(endpoint_policy(settings), settings.attempt_timeout_seconds) as session:
+    async with open_session(endpoint_policy(settings), settings.longest_attempt_seconds) as session:
         client = build_client(settings, session)
         with stoppable() as stop:
             # Lines and a bar can't have one terminal at the same time.

@@ -91,7 +91,7 @@ async def _erase(
 ) -> dict[str, object]:
     """The state first: what is replayed or comes back meanwhile is skipped already."""
     before_ms = int(time.time() * 1000)
-    kept_seconds = settings.block_patience_seconds + settings.ordering_retention
+    kept_seconds = settings.block_patience_seconds + settings.ordering_retention_seconds
     is_erased = False
     if settings.state_kind != "memory" and not dry_run:
         await _erase_from_state(settings, person, integrations, before_ms, kept_seconds)

@@ -19,11 +19,16 @@ from aiormq.exceptions import (
     DeliveryError,
 )
 
-from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
 from worker.redaction import redact
-from worker.settings import WorkerSettings, judge_environment, unknown_in_use
+from worker.settings import (
+    WorkerSettings,
+    judge_environment,
+    old_names_in_use,
+    unknown_in_use,
+)
+from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30
@@ -62,7 +67,9 @@ async def broker_connection(
 
 
 async def _connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
-    patient = settings.model_copy(update={"heartbeat": max(settings.heartbeat, _HEARTBEAT_SECONDS)})
+    patient = settings.model_copy(
+        update={"heartbeat_seconds": max(settings.heartbeat_seconds, _HEARTBEAT_SECONDS)}
+    )
     tries_left = _TRIES
     while True:
         tries_left -= 1
@@ -96,9 +103,10 @@ def what_happened(error: Exception) -> str:
 
 
 def command_settings() -> WorkerSettings:
-    """The settings of a command, which names on standard error what is none of them."""
+    """The settings of a command, which names on standard error what is none of them, or is
+    called otherwise now."""
     settings = WorkerSettings()
-    for sentence in unknown_in_use(judge_environment()):
+    for sentence in old_names_in_use() + unknown_in_use(judge_environment()):
         complain(sentence)
     return settings
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.block import SETUP_ERRORS
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion

@@ -9,7 +9,7 @@ from dataclasses import replace
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.consumer import Incoming
 from worker.broker.delay import by_few_levels
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.conclusions import (
     Conclusion,
     DeliveredLate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 
 
 @dataclass(frozen=True, slots=True)

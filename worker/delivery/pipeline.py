@@ -18,7 +18,7 @@ import structlog
 
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.broker.session import Session
 from worker.delivery.bundles.format import NotABundle
 from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening

@@ -9,7 +9,7 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import by_few_levels
-from worker.broker.headers import InvalidHeaders, RetryState, read_retry_state
+from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.bundles.format import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.bundles.opening import HURRY_SECONDS, REST_SECONDS, events_of
 from worker.delivery.inlets.known import KnownInlets

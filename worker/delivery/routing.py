@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from worker.broker.headers import FRESH, RetryState
+from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.inlets.routes import Routes
 from worker.delivery.limits import PipelineLimits
 from worker.delivery.outcome import Dead, DeadReason, Failure, Outcome, Parked, Skipped

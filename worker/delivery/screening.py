@@ -6,14 +6,8 @@ from typing import Final, NamedTuple
 
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
-from worker.broker.headers import (
-    FRESH,
-    InvalidHeaders,
-    RetryState,
-    epoch_in,
-    integration_id_in,
-    read_retry_state,
-)
+from worker.broker.headers import epoch_in, integration_id_in
+from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
 from worker.broker.topology import Names
 from worker.delivery.limits import PipelineLimits
 from worker.delivery.outcome import DeadReason

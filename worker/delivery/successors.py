@@ -12,8 +12,9 @@ from typing import Any, Final
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.headers import RetryState, own_headers_of, write_retry_state
-from worker.broker.republish import successor_of
+from worker.broker.headers import own_headers_of
+from worker.broker.retry_state import RetryState, write_retry_state
+from worker.broker.successor import successor_of
 from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried

@@ -61,7 +61,7 @@ def service(name: str, text: str = COMPOSE) -> str:
 
 def test_a_stopped_worker_has_the_time_that_its_clean_end_may_take() -> None:
     (seconds,) = re.findall(r"stop_grace_period: (\d+)s", service("worker"))
-    assert int(seconds) >= WorkerSettings.model_fields["shutdown_timeout"].default + 20
+    assert int(seconds) >= WorkerSettings.model_fields["shutdown_timeout_seconds"].default + 20
 
 
 def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run() -> None:

@@ -152,7 +152,7 @@ def test_without_a_command_the_commands_are_listed(cli: CommandLine) -> None:
         pytest.param("AMQP_URL", "http://u:hush@h/", "must start with amqp://", id="URL"),
         pytest.param("AMQP_URL", "amqp://u:h#ush@h/", "percent-encoded", id="password"),
         pytest.param("DELAY", "hush", "'native' or 'plugin'", id="delay"),
-        pytest.param("RETRY_BUDGET", "1", "greater than or equal to 3", id="budget"),
+        pytest.param("RETRY_BUDGET_SECONDS", "1", "greater than or equal to 3", id="budget"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

@@ -92,8 +92,8 @@ class Block:
     def parking_delay(self, parks: int, now: float) -> float:
         """Seconds to park an event that was parked `parks` times.
 
-        The first one after each probe is the scout that will be the next probe; the others come
-        back later, and ever more rarely, so that a long block costs the broker little.
+        The first one after each probe comes back as the next probe; the others come back later,
+        and ever more rarely, so that a long block costs the broker little.
         """
         until_probe = max(0.0, self._probe_at - now) + 0.1
         if not self._next_probe_is_parked:

@@ -75,7 +75,7 @@ class LaneRequests:
         while self._waiting.fresh and self._may_start_fresh(now):
             events = self._room_to_begin(now)
             if events <= 0:
-                self._alarm.set(now + min(_NEXT_LOOK_SECONDS, self._pauses.probe))
+                self._alarm.set(now + min(_NEXT_LOOK_SECONDS, self._pauses.probe_seconds))
                 break
             most = min(messages_per_request(self._state.integration), events)
             if not self._start_some(self._waiting.fresh, most, now):
@@ -101,7 +101,7 @@ class LaneRequests:
         so they wait a moment for company, and when half of the slots are taken, for more of it.
         """
         limit = self._state.integration.limits.requests_in_flight
-        requests, attempt = self._under_way.requests, self._pauses.attempt
+        requests, attempt = self._under_way.requests, self._pauses.attempt_seconds
         if requests >= (self._window.size if self._health.is_throttled else limit):
             return False
         start_at = max(self._health.resting_until, self._next_request_at)
@@ -129,7 +129,7 @@ class LaneRequests:
         room = most - begun - self._under_way.messages - len(self._state.confirming.since)
         if self._health.is_failing:
             is_alone = not self._under_way.requests
-            is_probe_due = is_alone and now >= self._started_at + self._pauses.probe
+            is_probe_due = is_alone and now >= self._started_at + self._pauses.probe_seconds
             return min(room, 1) if is_probe_due and not self._waiting.due else 0
         return room
 

@@ -39,7 +39,7 @@ class LaneRounds:
         state, shared = self._state, self._shared
         epoch = state.window.epoch
         began = self._loop.time()
-        seconds = state.health.hand_over_seconds(shared.pauses.attempt)
+        seconds = state.health.hand_over_seconds(shared.pauses.attempt_seconds)
         patience = Patience(seconds, self._lose_patience, batch)
         try:
             results = await shared.runner.deliver(state.integration, batch, self.slots)
@@ -56,7 +56,7 @@ class LaneRounds:
             patience.cancel()
         results = self._without_untried(results)
         in_flight = state.under_way.requests
-        if state.health.learn(results, began, shared.pauses.longest_rest):
+        if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
             state.window.overloaded(epoch)
         else:
             state.window.succeeded(in_flight)
@@ -73,7 +73,7 @@ class LaneRounds:
         # Not the loop's time, which may lag: the store's gap began before, and must end before.
         now = time.monotonic()
         integration = self._state.integration
-        after_success, after_failure = gaps_of(integration, self._shared.pauses.attempt)
+        after_success, after_failure = gaps_of(integration, self._shared.pauses.attempt_seconds)
         accepted: set[str] = set()
         if after_success != after_failure:
             accepted = {one.user for one, result in results if isinstance(result, Accepted)}

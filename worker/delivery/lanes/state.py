@@ -23,13 +23,13 @@ Results = list[tuple[Delivery, Result]]
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Seconds: what bounds an attempt, how long a Retry-After may hold a lane (the delays of
-    retries honour it further), and what lies between two probes of a failing endpoint at least.
+    """What bounds an attempt, how long a Retry-After may hold a lane (the delays of retries honour
+    it further), and what lies between two probes of a failing endpoint at least.
     """
 
-    attempt: float
-    longest_rest: float
-    probe: float
+    attempt_seconds: float
+    longest_rest_seconds: float
+    probe_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

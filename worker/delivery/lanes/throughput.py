@@ -12,7 +12,7 @@ _LEARN_SECONDS: Final = 1.0
 _LEAST_DELAY_SECONDS: Final = 1.0
 _MAX_DELAY_SECONDS: Final = 8.0
 """Soon enough that what was parked goes on within seconds of the endpoint's recovery; what comes
-back in vain meanwhile waits in its queue (see `Opening`)."""
+back in vain meanwhile waits in its queue (see `BundleOpening`)."""
 
 
 class Throughput:

@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractConnection, ConnectionParameter
 from aiormq.connection import TransportFactory
 from yarl import URL
 
-from worker.broker.properties import accept_any_properties
 from worker.settings import WorkerSettings
+from worker.wire.properties import accept_any_properties
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
@@ -51,7 +51,7 @@ async def connect(
     accept_any_properties()
     url = URL(settings.amqp_url.get_secret_value())
     if "heartbeat" not in url.query:
-        url = url.update_query(heartbeat=settings.heartbeat)
+        url = url.update_query(heartbeat=settings.heartbeat_seconds)
     connection = _Connection(
         url,
         client_properties={"connection_name": f"consent-worker {purpose}"},

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from worker.broker.channels import tells_of_the_line
 from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Handler, Session
 from worker.broker.topology import Topology
 from worker.settings import WorkerSettings
+from worker.wire.channels import tells_of_the_line
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,7 @@ class Broker:
                 log.info("broker.connected", namespace=self._topology.names.namespace)
                 await self._watch(session)
             if self._stopping.is_set():
-                await session.drain(self._settings.shutdown_timeout)
+                await session.drain(self._settings.shutdown_timeout_seconds)
             else:
                 self.last_problem = session.loss_reason
                 log.warning("broker.session_lost", reason=session.loss_reason)

@@ -1,0 +1,19 @@
+"""Settings of the process, from environment variables that start with CONSENT_WORKER_.
+
+A duration says its unit in its name (`_SECONDS`), a size likewise (`_BYTES`, `_EVENTS`).
+"""
+
+from worker.settings.broker import DelayKind
+from worker.settings.old_names import OLD_NAMES, old_names_in_use
+from worker.settings.unusable import UnusableSetting
+from worker.settings.worker_settings import WorkerSettings, judge_environment, unknown_in_use
+
+__all__ = [
+    "OLD_NAMES",
+    "DelayKind",
+    "UnusableSetting",
+    "WorkerSettings",
+    "judge_environment",
+    "old_names_in_use",
+    "unknown_in_use",
+]

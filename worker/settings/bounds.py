@@ -1,0 +1,28 @@
+"""What bounds the values of several settings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from yarl import URL
+
+LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
+"""Of any duration: ten years."""
+
+
+def check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
+    """Raises ValueError for what is no URL of one of `schemes` that names a host; `others` might
+    have been meant, too.
+    """
+    starts = [f"{scheme}://" for scheme in schemes]
+    if not text.startswith(tuple(starts)):
+        raise ValueError(f"must start with {' or '.join((*starts, *others))}")
+    try:
+        host = URL(text).host
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError(
+            "must be a URL with a host; characters such as #, / and @ in a password are "
+            "written percent-encoded"
+        )

@@ -1,0 +1,7 @@
+"""What is raised for settings that can't be used."""
+
+from __future__ import annotations
+
+
+class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
+    """A setting can't be used; the text names it and not its value."""

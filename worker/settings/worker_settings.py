@@ -1,0 +1,77 @@
+"""All settings of the process, from environment variables that start with CONSENT_WORKER_."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.environment import PREFIX, Judgement, is_link, judge
+from worker.settings.adobe import AdobeSettings
+from worker.settings.broker import BrokerSettings
+from worker.settings.delivery import DeliverySettings
+from worker.settings.integrations import IntegrationSettings
+from worker.settings.old_names import OLD_NAMES, read_old_names
+from worker.settings.process import ProcessSettings
+from worker.settings.state import StateSettings
+from worker.settings.unusable import UnusableSetting
+
+
+class WorkerSettings(
+    ProcessSettings,
+    DeliverySettings,
+    StateSettings,
+    AdobeSettings,
+    IntegrationSettings,
+    BrokerSettings,
+    BaseSettings,
+):
+    """Every setting has a default that suits production, except where the stack is local."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        hide_input_in_errors=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[Any, ...]:
+        return init_settings, partial(_from_environment, env_settings), read_old_names
+
+
+def judge_environment() -> Judgement:
+    """What the variables of this process are to the settings."""
+    known = {f"{PREFIX}{name.upper()}" for name in WorkerSettings.model_fields} | set(OLD_NAMES)
+    return judge(os.environ, known, os.environ.get(f"{PREFIX}SECRET_ENV_PREFIX", ""))
+
+
+def unknown_in_use(judgement: Judgement) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    return [f"{name} is no setting and has no effect" for name in judgement.unknown]
+
+
+def _from_environment(source: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the environment says, without what Kubernetes has put there. Raises `UnusableSetting`
+    for a name that is a slip of the pen from a setting's.
+    """
+    if mistaken := judge_environment().mistaken:
+        raise UnusableSetting(
+            "; ".join(f"{name} is no setting; did you mean {meant}?" for name, meant in mistaken)
+        )
+    return {
+        name: value
+        for name, value in source().items()
+        if not (isinstance(value, str) and is_link(name.upper(), value, is_setting=True))
+    }
