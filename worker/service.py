@@ -20,10 +20,12 @@ from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology
 from worker.change_log import report_change
+from worker.delivery.assembly import build_pipeline
 from worker.delivery.inlets.asking import InletQuestions
 from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.limits import PipelineLimits
+from worker.delivery.pipeline import Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.file_limit import prepare_files
@@ -221,7 +223,7 @@ class Service:
             await self._check_secret(gate)
             inlets = InletQuestions(partial(ask_kind, client), store.inlets)
             self._inlets = inlets.known
-            pipeline = self._pipeline = Pipeline(
+            pipeline = self._pipeline = build_pipeline(
                 routes=self._registry,
                 sender=client,
                 gate=gate,
@@ -230,7 +232,7 @@ class Service:
                 policy=retries,
                 delay=delay_targets(settings),
                 queues=self._topology.names,
-                limits=Limits(
+                limits=PipelineLimits(
                     settings.max_event_bytes,
                     settings.poison_after,
                     settings.block_probe_seconds,
@@ -361,7 +363,7 @@ class Service:
         """The lanes of integrations that are in use."""
         if self._pipeline is None:
             return []
-        self._pipeline.lanes.retire(self._registry.is_enabled)
+        self._pipeline.lanes.drop_unused(self._registry.is_enabled)
         return list(self._pipeline.lanes)
 
     def _refresh_metrics(self) -> None:
@@ -383,7 +385,7 @@ class Service:
         for lane in self._lanes():
             label = lane.integration.id
             metrics.lane_held.labels(label).set(lane.held)
-            metrics.lane_window.labels(label).set(lane.window)
+            metrics.lane_window.labels(label).set(lane.window.size)
             metrics.lane_blocked.labels(label).set(int(lane.block.is_on))
 
 

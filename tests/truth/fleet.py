@@ -31,7 +31,8 @@ from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
 from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
-from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.assembly import build_pipeline
+from worker.delivery.limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.completion import Surroundings
@@ -133,7 +134,7 @@ class Worker:
         policy = EndpointPolicy(("127.0.0.1",), True)
         gate = StoreGate(self._store)
         async with open_session(policy, ATTEMPT_SECONDS) as http:
-            pipeline = Pipeline(
+            pipeline = build_pipeline(
                 routes=fleet,
                 sender=AdobeClient(
                     http,
@@ -146,7 +147,7 @@ class Worker:
                 policy=RetryPolicy(BUDGET_SECONDS, ATTEMPT_SECONDS),
                 delay=NativeDelay(fleet.settings.namespace),
                 queues=fleet.topology.names,
-                limits=Limits(
+                limits=PipelineLimits(
                     max_event_bytes=100_000,
                     poison_after=5,
                     block_probe_seconds=0.2,

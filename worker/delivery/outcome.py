@@ -12,7 +12,7 @@ Outcome
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from worker.adobe.replies import ErrorCode
 from worker.transform.decision import RejectReason, SkipReason
@@ -49,6 +49,10 @@ class Failure:
     error: ErrorCode | DeadReason
     detail: str
     http_status: int | None = None
+
+
+NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
+"""That of an event that is handed over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def event(
     user: str = "lena",
     *,
     minute: int = 0,
-    is_alone: bool = False,
+    is_suspect: bool = False,
     state: RetryState = FRESH,
     headers: dict[str, Any] | None = None,
     **purposes: bool,
@@ -132,7 +132,7 @@ def event(
     message = hand.message(orjson.dumps(document), headers)
     choice = decide(target, open_envelope(message.body), NOW_MS)
     assert isinstance(choice, Deliver)
-    return Delivery(message, state, target, choice, user, is_alone)
+    return Delivery(message, state, target, choice, user, is_suspect)
 
 
 class Store(MemoryStore):

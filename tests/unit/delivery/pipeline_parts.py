@@ -16,10 +16,11 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
+from worker.delivery.assembly import build_pipeline
 from worker.delivery.delivery import Delivery
 from worker.delivery.inlets.known import KnownInlets
+from worker.delivery.limits import PipelineLimits
 from worker.delivery.outcome import Failure, Outcome, Skipped
-from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration, Missing
@@ -72,7 +73,7 @@ class Worker:
         self.lateness: list[tuple[str, float]] = []
         began = now()
         self.gate = StoreGate(store)
-        self.pipeline = Pipeline(
+        self.pipeline = build_pipeline(
             routes=self,
             sender=adobe,
             gate=self.gate,
@@ -80,7 +81,9 @@ class Worker:
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
             queues=Names("consent"),
-            limits=Limits(100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400),
+            limits=PipelineLimits(
+                100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400
+            ),
             observer=self,
             inlets=inlets,
             clock=lambda: NOON + now() - began + clock_lead,

@@ -136,21 +136,21 @@ async def _lost() -> Lost:
 async def test_after_a_loss_who_can_not_be_looked_up_waits_until_it_is_accepted() -> None:
     store = await _lost()
     worker = Worker(store, _by_id())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     (result,) = await worker.take(choice(10, news=True))
     assert isinstance(result, Retryable)
     assert result.error == "state-lost"
     assert "identities.personID.namespace" in result.detail
     assert worker.adobe.records == []
     store.keeper.accept(["2" * 16])
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     assert await worker.take(choice(10, news=True)) == [OK]
 
 
 async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empty() -> None:
     store = await _lost()
     worker = Worker(store, completed(), adobe=Adobe())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     worker.adobe.found = {OFFERS: True}
     await worker.take(choice(10, news=True))
     assert worker.adobe.has == {"news": True, "offers": True}
@@ -161,7 +161,7 @@ async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empt
 async def test_a_loss_is_noticed_before_the_watch_does() -> None:
     store = Lost()
     worker = Worker(store, _by_id())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     assert await worker.take(choice(10, news=True)) == [OK]
     store._users.clear()
     store.keeper.lose("3" * 16)

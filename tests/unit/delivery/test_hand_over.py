@@ -112,7 +112,7 @@ async def test_an_endpoint_that_is_slow_as_usual_hands_nothing_over() -> None:
 @in_virtual_time
 async def test_a_suspect_is_handed_over_and_what_was_not_sent_yet_stays_in_hand() -> None:
     bench = Bench()
-    [suspect] = await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_suspect=True)
     bench.mark_sent()
     await bench.offer("ole")  # waits for the store, say
     await after(20)

@@ -33,9 +33,9 @@ class Model:
     def in_rounds(self) -> list[Delivery]:
         return [one for each in self.bench.rounds.under_way for one in each.deliveries]
 
-    async def offer(self, user: int, is_alone: bool) -> None:
+    async def offer(self, user: int, is_suspect: bool) -> None:
         self.offered += 1
-        self.held.update(await self.bench.offer(f"user-{user}", is_alone=is_alone))
+        self.held.update(await self.bench.offer(f"user-{user}", is_suspect=is_suspect))
 
     async def end(self, which: int, how: str) -> None:
         under_way = self.bench.rounds.under_way
@@ -56,15 +56,15 @@ class Model:
         self.bench.hand.session.lost.set()
         self.bench.hand = Hand()
         self._let_go(self.held - set(self.in_rounds))
-        self.bench.lane.drop_lost()
+        self.bench.lane.drop_returned()
 
     async def clear(self) -> None:
         waiting = self.held - set(self.in_rounds)
-        self._give_up(self.bench.lane.clear())
+        self._give_up(self.bench.lane.take_all_waiting())
         assert not waiting & self.held
 
     async def shed(self, share: int) -> None:
-        parked = self.bench.shed(share)
+        parked = self.bench.give_up_surplus(share)
         assert not set(parked) & set(self.in_rounds)
         assert all(one.message.intake is self.bench.hand for one in parked)
         self._give_up(parked)
@@ -93,7 +93,7 @@ class Model:
         normal = [
             one
             for one in bench.rounds.under_way
-            if not any(each.is_alone for each in one.deliveries)
+            if not any(each.is_suspect for each in one.deliveries)
         ]
         assert len(normal) <= 3
         assert sum(len(one.deliveries) for one in normal) <= 6 or len(normal) == 1

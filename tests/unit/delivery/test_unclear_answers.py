@@ -15,7 +15,7 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.adobe.written import being_watched
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp
@@ -35,7 +35,7 @@ SHOP = integration(
 
 
 class Bench:
-    """A courier whose requests are answered one after the other by `answers`."""
+    """A runner whose requests are answered one after the other by `answers`."""
 
     def __init__(self, *answers: Any) -> None:
         self.store = Store()
@@ -54,8 +54,8 @@ class Bench:
 
     async def deliver(self, *groups: list[Delivery]) -> dict[str, Stamp | None]:
         """The mark that is written for each user."""
-        courier = Courier(self, StoreGate(self.store), ATTEMPT_SECONDS, UNCLEAR_SECONDS)
-        await courier.deliver(SHOP, list(groups), RequestSlots(8))
+        runner = AdobeRounds(self, StoreGate(self.store), ATTEMPT_SECONDS, UNCLEAR_SECONDS)
+        await runner.deliver(SHOP, list(groups), RequestSlots(8))
         return {one.user: one.written.get(UNCLEAR) for one in self.store.settlements}
 
 

@@ -29,22 +29,6 @@ from worker.wire.tables import number_of_values
 
 _GATHER_SECONDS: Final = 0.05
 _MOST_BYTES: Final = 256 * 1024
-LONGEST_HOLD_SECONDS: Final = 256.0
-_FIRST_HOLD_SECONDS: Final = 4.0
-_DOUBLINGS: Final = 6
-_ASKING_DOUBLINGS: Final = 4
-
-
-def hold_seconds(parks: int) -> float:
-    """Seconds to park what nothing but a person's doing or the clock can release, and was parked
-    `parks` times: 4, 8, 16 … 256, each one level of the delay.
-    """
-    return min(_FIRST_HOLD_SECONDS * (1 << min(parks, _DOUBLINGS)), LONGEST_HOLD_SECONDS)
-
-
-def asking_seconds(parks: int) -> float:
-    """Seconds to park what waits for an answer that is mostly there in a moment: 1, 2, 4, 8, 16."""
-    return float(1 << min(parks, _ASKING_DOUBLINGS))
 
 
 class _Kind(NamedTuple):
@@ -80,7 +64,7 @@ class _Gathered:
             settle()
 
 
-class Parking:
+class BundleGathering:
     """Publishes what is parked. Each event is settled when the broker has confirmed it. `now_ms` is
     the time in ms since the epoch.
     """

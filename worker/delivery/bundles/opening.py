@@ -30,7 +30,7 @@ _UNOPENED_EVENTS: Final = 5
 Open = Callable[[Incoming], tuple[list[Incoming], float]]
 
 
-class Opening:
+class BundleOpening:
     """`open_bundle` gets a bundle when its turn has come, and gives its events, none if it was
     dealt with as a whole, and for how long to rest after each slice of them while fresh events
     come; `take` gets each event.
