@@ -17,8 +17,8 @@ from worker.adobe.clock import ClockOffset
 from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.flood import bounded, guard
-from worker.adobe.replies import ErrorCode
 from worker.adobe.written import Writing, being_watched
+from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536
 BODY_BYTES_A_MESSAGE = 2048
@@ -185,11 +185,15 @@ async def exchange(
                     reply = await ask(fresh, _Line(writing))
     except TimeoutError:
         is_unclear = changes and writing.awaits_answer
-        raise ExchangeFailed("timeout", "no answer in time", is_unclear=is_unclear) from None
+        raise ExchangeFailed(
+            ErrorCode.TIMEOUT, "no answer in time", is_unclear=is_unclear
+        ) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # The type alone: the text of an error may hold the URL, and that the contact's identity.
         raise ExchangeFailed(
-            "connection-failed", type(error).__name__, is_unclear=changes and writing.awaits_answer
+            ErrorCode.CONNECTION_FAILED,
+            type(error).__name__,
+            is_unclear=changes and writing.awaits_answer,
         ) from None
     writing.awaits_answer = False
     return reply

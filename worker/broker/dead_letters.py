@@ -20,6 +20,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from worker.broker import headers as names
 from worker.broker.republish import is_own_message_id, successor_of
 from worker.broker.topology import Names
+from worker.reasons import DeadReason
 from worker.redaction import shown_id
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
@@ -132,13 +133,13 @@ def _reason(headers: Any, body_bytes: int) -> str:
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     match latest.get("reason") if isinstance(latest, dict) else None:
         case "delivery_limit":
-            return "poison"
+            return DeadReason.POISON
         case "rejected":
             # By the worker: unread for its size, or since not even a dead letter could be made.
             is_large = body_bytes > names.LARGEST_BUNDLE_BYTES
-            return "too-large" if is_large else "unexpected-error"
+            return DeadReason.TOO_LARGE if is_large else DeadReason.UNEXPECTED_ERROR
         case _:
-            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or "unroutable"
+            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or DeadReason.UNROUTABLE
 
 
 def _text(value: object, most: int) -> str | None:

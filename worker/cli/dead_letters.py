@@ -17,7 +17,6 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
-from worker.adobe.replies import ErrorCode
 from worker.broker.channels import tells_of_the_line
 from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
 from worker.broker.topology import Names
@@ -29,7 +28,7 @@ from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, command_settings, complain, print_json, say
 from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import in_column, json_shown, shown
-from worker.delivery.outcome import DeadReason, codes_of
+from worker.reasons import DeadReason, ErrorCode
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
@@ -38,8 +37,8 @@ _AT_ONCE: Final = 100
 _READERS: Final = 8
 _NAMED_AT_MOST: Final = 20
 _UNKNOWN: Final = "unknown"
-_REASONS: Final = codes_of(DeadReason) | {"unroutable"}
-_ERRORS: Final = codes_of(DeadReason) | codes_of(ErrorCode)
+_REASONS: Final = frozenset(DeadReason)
+_ERRORS: Final = frozenset((*DeadReason, *ErrorCode))
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]

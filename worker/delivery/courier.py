@@ -30,6 +30,7 @@ from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 
 _FRAME_BYTES = 2
@@ -199,7 +200,7 @@ class Courier:
         size = sum(len(one.body) + _FRAME_BYTES for one in messages) + 16
         replies: list[Accepted | Retryable | Permanent] | Retryable | Permanent
         if len(parcels) > 1 and size > MAX_REQUEST_BYTES:
-            replies = Permanent("adobe-rejected", "too large for one request")
+            replies = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
             was_repeated = False
         else:
             with watched() as writing:

@@ -42,13 +42,10 @@ from worker.delivery.window import AimdWindow
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 from worker.patience import Patience
+from worker.reasons import OVERLOAD, ErrorCode
 
 log = structlog.get_logger(__name__)
 
-OVERLOAD: Final = frozenset(
-    {"adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"}
-)
-"""Errors that say that the endpoint has too much to do, or is away."""
 KEEPS_UP_SECONDS: Final = 0.5
 """How long an event may be in a lane that keeps up, whatever the lane has done lately."""
 STILL_SECONDS: Final = 1.0
@@ -516,7 +513,7 @@ class Lane:
             return
         answered = any(isinstance(result, Accepted) for _, result in results)
         self._failures = 0 if answered else self._failures + 1
-        self._is_throttled = overload.error == "adobe-throttled"
+        self._is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
         self._window.overloaded(epoch)
         if overload.retry_after_seconds:
             pause = min(overload.retry_after_seconds, self._pauses.longest_rest)

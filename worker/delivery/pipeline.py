@@ -34,7 +34,7 @@ from worker.broker.republish import successor_of
 from worker.broker.session import Session
 from worker.broker.topology import Names
 from worker.delivery.begun import Begun
-from worker.delivery.block import SETUP_ERRORS, Block
+from worker.delivery.block import Block
 from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.courier import Courier, Sender
 from worker.delivery.delivery import Delivery
@@ -49,11 +49,9 @@ from worker.delivery.lanes import Lanes
 from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
 from worker.delivery.outcome import (
     Dead,
-    DeadReason,
     Failure,
     Outcome,
     Parked,
-    ParkReason,
     RepeatEnd,
     Retried,
     ReturnKind,
@@ -81,9 +79,10 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
 from worker.ordering.values import Seals
+from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.redaction import shown_name
 from worker.transform.decide import decide, unowned_deletion
-from worker.transform.decision import Deliver, Early, Reject, Skip, SkipReason
+from worker.transform.decision import Deliver, Early, Reject, Skip
 
 log = structlog.get_logger(__name__)
 
@@ -95,23 +94,25 @@ _UNREADABLE: Final = (
     "many): it is lost, the body is not"
 )
 _BUSY_SECONDS: Final = 0.25
-_NO_ANSWER_YET: Final = Failure("timeout", "no answer yet; the request goes on")
+_NO_ANSWER_YET: Final = Failure(ErrorCode.TIMEOUT, "no answer yet; the request goes on")
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
-    Superseded: "superseded",
-    Duplicate: "duplicate",
-    Emptied: "emptied",
-    NoChoices: "no-choices",
-    Erased: "erased",
-    NoProfile: "no-profile",
+    Superseded: SkipReason.SUPERSEDED,
+    Duplicate: SkipReason.DUPLICATE,
+    Emptied: SkipReason.EMPTIED,
+    NoChoices: SkipReason.NO_CHOICES,
+    Erased: SkipReason.ERASED,
+    NoProfile: SkipReason.NO_PROFILE,
 }
 _TELLS_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 """Of these nothing was sent, so they say nothing of the set-up."""
 _FEW_OF_A_BUNDLE: Final = MOST_EVENTS // 8
 """What has fewer events is opened even if all of them are parked again: so small bundles grow into
 large ones, instead of filling the queue in which others' events wait too."""
-_SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
+_SPENDS_PATIENCE: Final = frozenset({ParkReason.BLOCKED, ParkReason.IN_DOUBT})
 """What an event is parked for only so long; an operator's pause may last."""
-_SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused", "unknown-inlet"})
+_SPARES_BUDGET: Final = frozenset(
+    {ParkReason.BLOCKED, ParkReason.IN_DOUBT, ParkReason.PAUSED, ParkReason.UNKNOWN_INLET}
+)
 """What stops the schedule of an event that was attempted. Nothing else does."""
 
 
@@ -215,7 +216,7 @@ class Pipeline:
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
         whole = message.take_over()
         whole.headers = message.headers  # without what a producer must not say
-        self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
+        self._bury(whole, _readable_state(whole), DeadReason.UNEXPECTED_ERROR, type(error).__name__)
 
     def _open_guarded(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         try:
@@ -243,16 +244,16 @@ class Pipeline:
             self._set_apart(message, returns)
             return
         if not message.is_readable:
-            self._bury(message, FRESH, "invalid-headers", _UNREADABLE)
+            self._bury(message, FRESH, DeadReason.INVALID_HEADERS, _UNREADABLE)
             return
         try:
             state = read_retry_state(message.headers, self._now_ms(), self._epochs.fresh)
         except InvalidHeaders as error:
-            self._bury(message, _readable_state(message), "invalid-headers", str(error))
+            self._bury(message, _readable_state(message), DeadReason.INVALID_HEADERS, str(error))
             return
         if is_alone and returns >= self._limits.poison_after:
             detail = f"its worker went down {returns} times while it was handled alone"
-            self._bury(message, state, "poison", detail)
+            self._bury(message, state, DeadReason.POISON, detail)
             return
         self._open(message, state, is_alone)
 
@@ -260,7 +261,7 @@ class Pipeline:
         """Find out whose event it is."""
         if len(message.body) > self._limits.max_event_bytes:
             detail = f"the body has more than {self._limits.max_event_bytes} bytes"
-            self._bury(message, state, "too-large", detail)
+            self._bury(message, state, DeadReason.TOO_LARGE, detail)
             return
         try:
             envelope = open_envelope(message.body)
@@ -313,7 +314,7 @@ class Pipeline:
         try:
             events = events_of(bundle, returns)
         except NotABundle as error:
-            self._bury(bundle, _readable_state(bundle), "invalid-headers", str(error))
+            self._bury(bundle, _readable_state(bundle), DeadReason.INVALID_HEADERS, str(error))
             return [], REST_SECONDS
         integration = self._named_by(bundle)
         lane = self.lanes.of(integration) if integration is not None else None
@@ -352,9 +353,9 @@ class Pipeline:
         if not integration.enabled:
             return None
         if integration.paused:
-            return Parked(hold_seconds(state.parks), "paused")
+            return Parked(hold_seconds(state.parks), ParkReason.PAUSED)
         if integration.payload_mode == "auto" and self._is_unknown(integration):
-            return Parked(asking_seconds(state.parks), "unknown-inlet")
+            return Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
             return None
@@ -363,10 +364,10 @@ class Pipeline:
             if lane.block.is_probe_due(now):
                 return None
             delay = lane.block.parking_delay(state.parks, now)
-            return Parked(delay, "blocked", lane.block.failure)
+            return Parked(delay, ParkReason.BLOCKED, lane.block.failure)
         if events < _FEW_OF_A_BUNDLE or self.lanes.has_room_for_one_of(bundle.intake, lane):
             return None
-        return Parked(by_few_levels(lane.parking_delay(events)), "lane-full")
+        return Parked(by_few_levels(lane.parking_delay(events)), ParkReason.LANE_FULL)
 
     def _still_in_doubt(self, bundle: Incoming, state: RetryState) -> Parked | None:
         try:
@@ -377,7 +378,7 @@ class Pipeline:
             return None
         if self._doubt(state.integration_id, organization_id) is None:
             return None
-        return Parked(hold_seconds(state.parks), "in-doubt")
+        return Parked(hold_seconds(state.parks), ParkReason.IN_DOUBT)
 
     def _doubt(self, integration_id: str | None, organization_id: str) -> str | None:
         """Why nobody can say now where an event goes that names no integration in force."""
@@ -440,11 +441,13 @@ class Pipeline:
         for copy in copies:
             doubt = self._doubt(copy.integration_id, organization_id) or ""
             kind = missing.get(copy.integration_id or "", "broken")
-            reason: DeadReason = "unknown-integration" if kind == "gone" else "invalid-integration"
+            reason = (
+                DeadReason.UNKNOWN_INTEGRATION if kind == "gone" else DeadReason.INVALID_INTEGRATION
+            )
             self._park_in_doubt(message, copy, envelope, reason, doubt)
         for integration in disabled:
             self._tell_disabled(integration.id)
-            self._skip(message, integration.id, Skipped("disabled"), envelope.event_id)
+            self._skip(message, integration.id, Skipped(SkipReason.DISABLED), envelope.event_id)
         for integration in integrations:
             self._decide(message, state, integration, envelope, is_alone)
 
@@ -453,9 +456,9 @@ class Pipeline:
         doubt = self._doubt(None, envelope.organization_id)
         if doubt is None:
             self._tell_unknown(envelope.organization_id)
-            self._skip(message, "", Skipped("no-integration"), envelope.event_id)
+            self._skip(message, "", Skipped(SkipReason.NO_INTEGRATION), envelope.event_id)
         else:
-            self._park_in_doubt(message, state, envelope, "no-integration", doubt)
+            self._park_in_doubt(message, state, envelope, DeadReason.NO_INTEGRATION, doubt)
 
     def _copies_in_doubt(
         self, state: RetryState, organization_id: str, doubt_about_all: str | None
@@ -500,12 +503,12 @@ class Pipeline:
             self._route_lost(message, state, integration_id, envelope, is_alone)
         elif not integration.enabled:
             detail = "enable it, then replay"
-            self._bury(message, state, "integration-disabled", detail, envelope.event_id)
+            self._bury(message, state, DeadReason.INTEGRATION_DISABLED, detail, envelope.event_id)
         elif not self._policy.may_attempt(
             state.attempts_made, state.elapsed_seconds(self._now_ms())
         ):
             detail = "it came back after its retry budget"
-            self._bury(message, state, "retries-exhausted", detail, envelope.event_id)
+            self._bury(message, state, DeadReason.RETRIES_EXHAUSTED, detail, envelope.event_id)
         else:
             self._decide(message, state, integration, envelope, is_alone)
 
@@ -523,8 +526,10 @@ class Pipeline:
         others = self._ids_beyond((integration_id,), organization_id)
         if doubt is not None:
             kind = self._routes.missing_for(organization_id).get(integration_id)
-            reason: DeadReason = (
-                "invalid-integration" if kind == "broken" else "unknown-integration"
+            reason = (
+                DeadReason.INVALID_INTEGRATION
+                if kind == "broken"
+                else DeadReason.UNKNOWN_INTEGRATION
             )
             # Each of the others has had a delivery of its own when this one was made.
             served = replace(state, served=state.served or tuple(others))
@@ -538,7 +543,7 @@ class Pipeline:
             self._route(message, replace(state, integration_id=None), envelope, is_alone)
         else:
             detail = "its organization has no integration with this id"
-            self._bury(message, state, "unknown-integration", detail, envelope.event_id)
+            self._bury(message, state, DeadReason.UNKNOWN_INTEGRATION, detail, envelope.event_id)
 
     def _park_in_doubt(
         self,
@@ -556,7 +561,7 @@ class Pipeline:
             return
         since = replace(state, blocked_since_ms=state.blocked_since_ms or self._now_ms())
         delay = hold_seconds(state.parks)
-        outcome = Parked(delay, "in-doubt", organization_id=envelope.organization_id)
+        outcome = Parked(delay, ParkReason.IN_DOUBT, organization_id=envelope.organization_id)
         began = time.monotonic()
         self._follow(message, state.integration_id, since, outcome, began, envelope.event_id)
 
@@ -580,7 +585,7 @@ class Pipeline:
         if lane.integration is not integration:
             self._adopt(lane, integration)
         if integration.paused:
-            self._park_untried(message, state, integration, "paused", envelope.event_id)
+            self._park_untried(message, state, integration, ParkReason.PAUSED, envelope.event_id)
             return
         if is_alone and lane.is_failing:
             # It has done no harm so far, and would hold the one place that all suspects share.
@@ -630,7 +635,7 @@ class Pipeline:
     def _park_asking(
         self, message: Incoming, state: RetryState, integration: Integration, event_id: str
     ) -> None:
-        outcome = Parked(asking_seconds(state.parks), "unknown-inlet")
+        outcome = Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
         self._follow(message, integration.id, state, outcome, time.monotonic(), event_id)
 
     def _adopt(self, lane: Lane, integration: Integration) -> None:
@@ -644,7 +649,7 @@ class Pipeline:
                     delivery.message,
                     delivery.state,
                     integration,
-                    "paused",
+                    ParkReason.PAUSED,
                     delivery.choice.event_id,
                 )
         elif is_other_form:  # what waits was decided for the form of before
@@ -671,7 +676,7 @@ class Pipeline:
         event_id: str,
     ) -> None:
         """The event is of the future: its producer's clock is fast, or ours is slow."""
-        outcome = Parked(min(early.seconds + 1, LONGEST_HOLD_SECONDS), "not-yet")
+        outcome = Parked(min(early.seconds + 1, LONGEST_HOLD_SECONDS), ParkReason.NOT_YET)
         self._follow(message, integration.id, state, outcome, time.monotonic(), event_id)
 
     # From results to outcomes
@@ -725,21 +730,21 @@ class Pipeline:
                 self._tell_skipped(delivery, _SKIP_REASONS[type(result)])
                 self._settle(lane, delivery)
             case Busy():
-                self._hand_on(delivery, Parked(self._busy_delay(delivery, result), "busy"))
+                self._hand_on(delivery, Parked(self._busy_delay(delivery, result), ParkReason.BUSY))
             case Permanent(fault=fault) if lane.suspicion.concerns(fault):
                 self._suspect_setup(lane, delivery, result, jitter)
             case Permanent(error, detail, http_status):
                 failure = Failure(error, detail, http_status)
-                self._hand_on(delivery, Dead("adobe-rejected", failure), attempted=True)
-            case Retryable("inlet-mismatch"):
+                self._hand_on(delivery, Dead(DeadReason.ADOBE_REJECTED, failure), attempted=True)
+            case Retryable(ErrorCode.INLET_MISMATCH):
                 self._meet_mismatch(lane, delivery, result)
             case Retryable(error) if error in SETUP_ERRORS:
                 self._block(lane, delivery, result)
             case Retryable():
                 self._retry_or_give_up(delivery, result, jitter)
             case Crashed(name):
-                failure = Failure("unexpected-error", name)
-                self._hand_on(delivery, Dead("unexpected-error", failure), attempted=True)
+                failure = Failure(DeadReason.UNEXPECTED_ERROR, name)
+                self._hand_on(delivery, Dead(DeadReason.UNEXPECTED_ERROR, failure), attempted=True)
 
     def _block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:
         failure = Failure(reply.error, reply.detail, reply.http_status)
@@ -760,7 +765,7 @@ class Pipeline:
     def _wait_for_form(self, delivery: Delivery) -> None:
         """It comes back in a moment, and is decided anew."""
         delay = asking_seconds(delivery.state.parks)
-        self._hand_on(delivery, Parked(delay, "unknown-inlet"))
+        self._hand_on(delivery, Parked(delay, ParkReason.UNKNOWN_INLET))
 
     def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
         """Decided anew, since a whole record needs more of an event."""
@@ -807,14 +812,14 @@ class Pipeline:
             self._block(lane, delivery, refusal)
         else:
             again = Retryable(refusal.error, refusal.detail, refusal.http_status)
-            self._retry_or_give_up(delivery, again, jitter, "adobe-rejected")
+            self._retry_or_give_up(delivery, again, jitter, DeadReason.ADOBE_REJECTED)
 
     def _retry_or_give_up(
         self,
         delivery: Delivery,
         reply: Retryable,
         jitter: float,
-        dead_reason: DeadReason = "retries-exhausted",
+        dead_reason: DeadReason = DeadReason.RETRIES_EXHAUSTED,
     ) -> None:
         failure = Failure(reply.error, reply.detail, reply.http_status)
         made = self._after_attempt(delivery)
@@ -851,7 +856,7 @@ class Pipeline:
     def _park_for_room(
         self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
     ) -> None:
-        outcome = Parked(by_few_levels(lane.parking_delay()), "lane-full")
+        outcome = Parked(by_few_levels(lane.parking_delay()), ParkReason.LANE_FULL)
         self._follow(message, lane.integration.id, state, outcome, began, event_id)
 
     def _give_up(self, lane: Lane, delivery: Delivery) -> None:
@@ -869,15 +874,15 @@ class Pipeline:
         return wait + _BUSY_SECONDS * (1.5 + self._jitter())
 
     def _park_for_block(self, delivery: Delivery, block: Block) -> None:
-        failure = block.failure or Failure("adobe-refused", "")
+        failure = block.failure or Failure(ErrorCode.ADOBE_REFUSED, "")
         if self._is_out_of_patience(delivery.state):
-            self._hand_on(delivery, Dead("setup-failure", failure))
+            self._hand_on(delivery, Dead(DeadReason.SETUP_FAILURE, failure))
             return
         since = delivery.state.blocked_since_ms or self._now_ms()
         parks = delivery.state.parks
         delay = block.parking_delay(parks, time.monotonic())
         delivery.state = replace(delivery.state, blocked_since_ms=since)
-        self._hand_on(delivery, Parked(delay, "blocked", failure))
+        self._hand_on(delivery, Parked(delay, ParkReason.BLOCKED, failure))
 
     # From outcomes to the broker
 
@@ -937,7 +942,7 @@ class Pipeline:
         match outcome:
             case Retried(delay_seconds, failure):
                 self._publish_delayed(message, own | _about(failure), delay_seconds, settle)
-            case Parked(delay_seconds, "busy"):
+            case Parked(delay_seconds, ParkReason.BUSY):
                 # It comes back as a due retry does: the user is free in a moment.
                 self._publish_delayed(message, own, delay_seconds, settle)
             # A suspect is parked at once: to wait for others that make a bundle with it would keep
