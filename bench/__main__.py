@@ -82,7 +82,7 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
         "--scenarios", nargs="*", choices=list(SCENARIOS), help="these scenarios; none to leave out"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="put the results where the README finds them"
+        "--keep", action="store_true", help="put the results where the docs find them"
     )
     parser.add_argument("--no-latency", action="store_true", help="cost and capacity only")
     given = parser.parse_args(arguments)

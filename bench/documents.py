@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.report import cells, heads, number
 
-DOCUMENTS: Final = (Path("README.md"), Path("docs/benchmarks.md"))
+DOCUMENTS: Final = (Path("docs/benchmarks.md"),)
 _MARKS: Final = ("benchmark", "scenarios")
 
 

@@ -5,7 +5,6 @@ Written down anew from docs/ordering.md; it shares no code with the worker.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +40,9 @@ def mappings() -> list[dict[str, str]]:
 
 
 def body(event: Event, organization: str, email: str, *, is_snapshot: bool) -> dict[str, Any]:
-    """The event as Didomi sends it: a choice, or the `email`'s whole state after it."""
+    """The event as Didomi sends it: a choice, or the `email`'s whole state after it, by the one
+    device that each has; no two such states of a user are of one moment.
+    """
     purposes = [
         {"id": name, "enabled": value}
         for name, value in event.attributes.items()
@@ -59,19 +60,10 @@ def body(event: Event, organization: str, email: str, *, is_snapshot: bool) -> d
         "consents": {"purposes": purposes},
     }
     if is_snapshot:
-        entity = user | common | {"updated_at": event.at.isoformat()}
+        entity = common | user | {"updated_at": event.at.isoformat()}
         return {"type": "user.updated", "parameters": {"new_entity": entity}}
     updated = {"updated_at": event.updated_at.isoformat()} if event.updated_at else {}
     return common | {"user": user, "created_at": event.at.isoformat()} | updated
-
-
-def event_of(published: bytes) -> dict[str, Any]:
-    """The event in a published body, taken out of its envelope if there is one."""
-    document: dict[str, Any] = json.loads(published)
-    entity: dict[str, Any] = (
-        document["parameters"]["new_entity"] if "type" in document else document
-    )
-    return entity
 
 
 def what_is_wrong(
@@ -86,11 +78,11 @@ def what_is_wrong(
     `is_at_adobe` says whether an event must have got there, if nothing newer has; one that need not
     have may all the same.
     """
+    if are_snapshots:  # which take back what they don't say, if need be all of it
+        told = [one for one in events if one.kind != "no-identity"]
+        whole = [one.attributes if one else {} for one in _newest(told, is_at_adobe, _moment)]
+        return [] if (record or {}) in whole else [f"{record} instead of {whole}"]
     choices = [one for one in events if one.kind == "choice"]
-    if are_snapshots:
-        snapshots = _newest(choices, is_at_adobe, lambda one: (one.at, one.id))
-        whole = [one and one.attributes for one in snapshots]
-        return [] if record in whole else [f"{record} instead of {whole}"]
     problems = []
     names = {name for one in choices for name in one.attributes} | (record or {}).keys()
     for name in sorted(names):
@@ -112,6 +104,10 @@ def _newest(
         if is_at_adobe(event):
             return possible
     return [*possible, None]
+
+
+def _moment(event: Event) -> datetime:
+    return event.at
 
 
 def _rank(name: str, event: Event) -> tuple[datetime, datetime, bool, str]:

@@ -1,4 +1,4 @@
-"""Writes the table of settings into README.md from the settings themselves."""
+"""Writes the table of settings into docs/settings.md from the settings themselves."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def with_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = Path("README.md")
-    readme.write_text(with_table(readme.read_text()))
+    page = Path("docs/settings.md")
+    page.write_text(with_table(page.read_text()))
     sys.exit(0)

@@ -118,10 +118,15 @@ class ErrorCode(Code):
     ADOBE_UNREADABLE = (
         "adobe-unreadable",
         Kind.TRANSIENT,
-        "A success whose body says nothing that can be read, or a reply to a batch that lacks "
-        "items.",
+        "A success whose body says nothing that can be read, a reply to a batch that lacks items, "
+        "or a success other than Adobe's 200 and 207.",
     )
-    CONNECTION_FAILED = "connection-failed", Kind.OVERLOAD, "No connection, or it broke."
+    CONNECTION_FAILED = (
+        "connection-failed",
+        Kind.OVERLOAD,
+        "No connection, or it broke: the detail says whether it was refused, reset or closed, the "
+        "name was not resolved, the TLS certificate was not accepted, …",
+    )
     ENDPOINT_NOT_ALLOWED = (
         "endpoint-not-allowed",
         Kind.SET_UP,

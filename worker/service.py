@@ -16,9 +16,10 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
-from worker.broker.connection import Broker
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology
+from worker.change_log import report_change
 from worker.delivery.gate import StoreGate
 from worker.delivery.inlets.asking import InletQuestions
 from worker.delivery.inlets.known import KnownInlets
@@ -31,6 +32,7 @@ from worker.integrations.completion import DEVICES, Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
+from worker.listing import first
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
@@ -146,12 +148,13 @@ class Service:
 
     def notes(self) -> list[str]:
         """What does not, but should be looked at. Anybody may read it: nothing of it is Adobe's."""
-        notes = self._registry.notes + [
+        blocked = (
             f"integration {lane.integration.id} is blocked: {lane.block.failure.error}; "
             "the log has more of it, integration.blocked"
             for lane in self._lanes()
             if lane.block.failure is not None
-        ]
+        )
+        notes = self._registry.notes + first(blocked, "more integrations that are blocked")
         if self._set_up is not None:
             notes += self._set_up.notes
         if self._broker is not None and self._broker.stands_by:
@@ -160,11 +163,12 @@ class Service:
                 f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
                 "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
             )
-        notes += [
+        forgetful = (
             f"integration {one.id}: {DEVICES}"
             for one in self._sent_by()
             if one.replaces_record and one.events == "user" and one.enabled
-        ]
+        )
+        notes += first(forgetful, "more integrations of which the same is true")
         store = self._gate.store if self._gate is not None else None
         if isinstance(store, LastingStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
@@ -388,19 +392,3 @@ def delay_targets(settings: WorkerSettings) -> DelayKindTargets:
     if settings.delay == "plugin":
         return PluginDelay(settings.namespace)
     return NativeDelay(settings.namespace)
-
-
-def report_change(change: Change) -> None:
-    """Log what a reading of the integrations has brought, a line for each matter."""
-    if change.loaded or change.removed:
-        log.info("integrations.reloaded", loaded=change.loaded, removed=change.removed)
-    for problem in change.problems:
-        log.error("integrations.invalid", detail=problem)
-    for problem in change.mended:
-        log.info("integrations.mended", detail=problem)
-    for one in change.vanished:
-        log.warning("integration.vanished", integration=one, detail="its last version is in force")
-    for one in change.returned:
-        log.info("integration.returned", integration=one)
-    for one, state in change.switched:
-        log.warning("integration.switched", integration=one, state=state)

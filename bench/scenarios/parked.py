@@ -17,9 +17,9 @@ from bench.pace import wait_for
 from bench.publisher import Job
 from bench.ratios import median_ratio
 from bench.scale import Scale
-from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, INTEGRATION, PARKS
 from worker.delivery.bundle import MOST_EVENTS, pack
+from worker.wire.frames import encode_content_header
 
 _INTEGRATIONS = 10
 _AT_ONCE = 50

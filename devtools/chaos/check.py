@@ -40,14 +40,17 @@ class Ends:
     """By integration: how often for which reason."""
 
     @classmethod
-    def of(cls, entries: Iterable[Mapping[str, Any]]) -> Ends:
-        """By the workers' log at the level debug. A skip without a reason is no end."""
+    def of(cls, entries: Iterable[Mapping[str, Any]], ids: Mapping[str, str]) -> Ends:
+        """By the workers' log at the level debug. A skip without a reason is no end. `ids` are
+        those of events by what workers call them, where that is another name.
+        """
         ends = cls()
         for entry in entries:
             kind = str(entry["event"]).removeprefix("delivery.")
             if kind not in _ENDS or kind == entry["event"]:
                 continue
-            key = (str(entry["integration"]), str(entry["event_id"]))
+            told = str(entry["event_id"])
+            key = (str(entry["integration"]), ids.get(told, told))
             if kind == "delivered":
                 ends.delivered[key] += 1
             elif entry.get("reason"):

@@ -12,9 +12,9 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from devtools.chaos.customers import Customer
 from devtools.choices import Event
-from worker.broker.channels import tells_of_the_line
-from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.settings import WorkerSettings
+from worker.wire.channels import tells_of_the_line
+from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
 
 LINES = 4
 _CONFIRM_SECONDS = 30.0

@@ -21,7 +21,7 @@ from devtools.chaos.outages import fail, outages
 from devtools.chaos.producer import Producer
 from devtools.chaos.scene import NAMESPACE, WORKERS, Scene
 from devtools.chaos.story import Story
-from devtools.choices import event_of
+from worker.ordering.users import UserKeys
 
 _SETTLE_SECONDS: Final = 420.0
 """The retry budget, the end of a lost worker's leases, and the longest parking, on a machine that
@@ -65,6 +65,12 @@ class _Run:
         self._story = story
         self._scene = scene
         self._drawn = draw(options.seed, options.events)
+        events = [(customer, one) for customer, drawn in self._drawn.items() for one in drawn]
+        keys = UserKeys(scene.stack.env["CONSENT_WORKER_ORDERING_SECRET"].encode())
+        self._ids = {customer.told_id(event, keys): event.id for customer, event in events}
+        self._by_body = {
+            customer.body(event).decode(): (customer, event) for customer, event in events
+        }
         self._producer = Producer(
             scene.settings,
             f"{NAMESPACE}.events",
@@ -131,7 +137,7 @@ class _Run:
     def _check(self, when: str, letters: list[Letter]) -> None:
         entries = self._scene.stack.log_entries()
         problems = [
-            *check.lost(self._producer.confirmed, Ends.of(entries), letters),
+            *check.lost(self._producer.confirmed, Ends.of(entries, self._ids), letters),
             *check.stale(self._drawn, self._scene.profiles(), letters),
             *check.own_faults(entries, letters),
         ]
@@ -144,7 +150,12 @@ class _Run:
             raise RuntimeError(f"dead-letters export ended with {code}: {said}")
         name = f"dead-letters-{when}-the-replay.jsonl"
         (self._story.directory / name).write_text(out)
-        return [_letter(json.loads(line)) for line in out.splitlines()]
+        return [self._letter(json.loads(line)) for line in out.splitlines()]
+
+    def _letter(self, document: dict[str, Any]) -> Letter:
+        """The broker names no integration and no event; but no two bodies are alike."""
+        customer, event = self._by_body[document["body"]]
+        return Letter(customer.id, event.id, document["reason"])
 
     async def _replay(self, letters: list[Letter]) -> None:
         self._story.say(f"Replaying {len(letters)} dead letters")
@@ -154,7 +165,7 @@ class _Run:
             self._story.wrong(f"dead-letters replay ended with {code}: {out} {said}")
 
     def _sum_up(self, letters: list[Letter], left: list[Letter]) -> None:
-        ends = Ends.of(self._scene.stack.log_entries())
+        ends = Ends.of(self._scene.stack.log_entries(), self._ids)
         counted = {
             "published": self._producer.confirmed.elements(),
             "delivered": ends.delivered.elements(),
@@ -171,13 +182,6 @@ class _Run:
 
 def _by_integration(keys: Iterable[tuple[str, str]]) -> Counter[str]:
     return Counter(integration for integration, _ in keys)
-
-
-def _letter(document: dict[str, Any]) -> Letter:
-    """One that the broker made names no integration; each organization has one here."""
-    event = event_of(document["body"].encode())
-    integration = document["integration"] or event["organization_id"].removeprefix("org-")
-    return Letter(integration, event["id"], document["reason"])
 
 
 def _reason(error: BaseException) -> str:

@@ -22,10 +22,10 @@ from devtools.chaos.story import Story
 from devtools.choices import Event, mappings
 from devtools.native_redis import NativeRedis
 from devtools.stack import Stack
-from worker.broker.connecting import connect
 from worker.broker.topology import build_topology, declare
 from worker.sandbox.state import Profile
 from worker.settings import WorkerSettings
+from worker.wire.connect import connect
 
 NAMESPACE: Final = "consent"
 WORKERS: Final = 3

@@ -15,13 +15,13 @@ from pydantic import SecretStr
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
 from worker.broker import consumer
-from worker.broker.connecting import connect
 from worker.broker.consumer import Incoming
 from worker.broker.headers import RETURNS
+from worker.broker.in_flight import Window
 from worker.broker.session import Handler, Session
 from worker.broker.topology import build_topology, declare
-from worker.broker.window import Window
 from worker.settings import WorkerSettings
+from worker.wire.connect import connect
 
 MESSAGES = 1_500
 

@@ -19,10 +19,10 @@ from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.waiting import wait_until
 from worker.broker.publisher import Publisher
-from worker.broker.publishing import Publish
 from worker.broker.publishing_line import PublishingLine
 from worker.broker.topology import build_topology
 from worker.settings import WorkerSettings
+from worker.wire.confirms import Publish
 
 MESSAGES = 2_000
 

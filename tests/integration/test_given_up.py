@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.connecting import connect
-from worker.broker.dead_letters import describe
+from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
-from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, INTEGRATION
 from worker.broker.topology import Names, build_topology, declare
 from worker.delivery.bundle import pack
 from worker.settings import WorkerSettings
+from worker.wire.connect import connect
+from worker.wire.frames import encode_content_header
 
 BODY = b"kills its workers"
 

@@ -8,13 +8,13 @@ import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
-from worker.broker.connecting import connect
-from worker.broker.connection import Broker
 from worker.broker.consumer import Incoming
 from worker.broker.headers import most_body_bytes
 from worker.broker.session import Session
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
+from worker.wire.connect import connect
 
 
 class _LosesTheLine:

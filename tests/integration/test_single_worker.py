@@ -16,14 +16,14 @@ from pydantic import SecretStr
 from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.connecting import connect
-from worker.broker.connection import Broker
 from worker.broker.consumer import Incoming
 from worker.broker.locks import take_lock
 from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Session
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
+from worker.wire.connect import connect
 
 
 @pytest.fixture

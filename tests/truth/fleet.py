@@ -26,9 +26,10 @@ from tests.truth.mortal import Life
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
-from worker.broker.connection import Broker
-from worker.broker.dead_letters import DeadLetters, describe
+from worker.broker.dead_letter import describe
+from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
+from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
 from worker.delivery.gate import StoreGate
 from worker.delivery.pipeline import Limits, Pipeline

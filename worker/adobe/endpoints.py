@@ -101,6 +101,10 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast and address not in _RELAYS
 
 
+class PrivateAddress(OSError):  # noqa: N818 - what a name leads to
+    """A name leads into a private network, where no request may go."""
+
+
 class GuardedResolver(AbstractResolver):
     """Refuses names that resolve to an address that is not global, after resolving them.
 
@@ -117,7 +121,7 @@ class GuardedResolver(AbstractResolver):
         results = await self._inner.resolve(host, port, family)
         allowed = [one for one in results if _is_public(one["host"])]
         if not allowed:
-            raise OSError("the host resolves to a private address, which is not allowed")
+            raise PrivateAddress("the host resolves to a private address, which is not allowed")
         return allowed
 
     async def close(self) -> None:

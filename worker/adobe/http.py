@@ -16,6 +16,7 @@ from yarl import URL
 from worker.adobe.clock import ClockOffset
 from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
+from worker.adobe.failures import sentence_of
 from worker.adobe.flood import bounded, guard
 from worker.adobe.written import Writing, being_watched
 from worker.reasons import ErrorCode
@@ -189,11 +190,9 @@ async def exchange(
             ErrorCode.TIMEOUT, "no answer in time", is_unclear=is_unclear
         ) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # The type alone: the text of an error may hold the URL, and that the contact's identity.
+        is_unclear = changes and writing.awaits_answer
         raise ExchangeFailed(
-            ErrorCode.CONNECTION_FAILED,
-            type(error).__name__,
-            is_unclear=changes and writing.awaits_answer,
+            ErrorCode.CONNECTION_FAILED, sentence_of(error), is_unclear=is_unclear
         ) from None
     writing.awaits_answer = False
     return reply

@@ -45,6 +45,11 @@ _CHARACTERS_OF_A_BATCH: Final = 200_000
 _LEAST_CHARACTERS: Final = 200
 """Read of all items of a batch together, and of each at least: a thousand with long texts would
 keep all other customers waiting."""
+_TAKEN: Final = 200
+_TAKEN_EACH: Final = 207
+"""The only successes of streaming ingestion that Adobe documents, of one message and of several
+(its specification streaming-ingestion). Another may be anybody's: 202 says of itself that nothing
+was done yet (RFC 9110, section 15.3.3)."""
 _GATEWAYS_OWN: Final = frozenset({502, 504})
 """A gateway says that it had no answer itself (RFC 9110, sections 15.6.3 and 15.6.5)."""
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
@@ -99,13 +104,13 @@ def classify_collection(
     `key`, here and below, is that of the fingerprints of what Adobe said.
     """
     document = _parse(body)
-    if status == 207:
+    if status == _TAKEN_EACH:
         many = classify_many(status, headers, body, 1, key)
         return many[0] if isinstance(many, list) else many
-    if 200 <= status < 300:
+    if status == _TAKEN:
         # As an item of a batch: what says that it failed was not taken, whatever stands beside it.
         return _item(document, key, MOST_CHARACTERS, status)
-    return _failure(status, headers, document, key)
+    return _no_success(status, headers, document, key)
 
 
 def classify_many(
@@ -122,8 +127,8 @@ def classify_many(
     readable nobody can say which messages were taken, so none counts as delivered.
     """
     document = _parse(body)
-    if not 200 <= status < 300:
-        return _failure(status, headers, document, key)
+    if status != _TAKEN_EACH:
+        return _no_success(status, headers, document, key)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
         detail = f"a reply to {count} messages without {count} items"
@@ -226,6 +231,15 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
+def _no_success(
+    status: int, headers: Mapping[str, str], document: Any, key: bytes
+) -> Retryable | Permanent:
+    if 200 <= status < 300:
+        detail = f"{status}, a success of which Adobe's documentation knows nothing here"
+        return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
+    return _failure(status, headers, document, key)
+
+
 def _failure(
     status: int,
     headers: Mapping[str, str],
@@ -268,12 +282,12 @@ def _item(
         return _accepted(item, status)
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
-    if not isinstance(code, int) or isinstance(code, bool) or not 200 <= code < 600:
+    if code == _TAKEN and not isinstance(code, bool):
+        return _accepted(item, status)
+    if not isinstance(code, int) or not 300 <= code < 600:
         return Retryable(
             ErrorCode.ADOBE_UNREADABLE, "an item of unknown status", status, is_unclear=True
         )
-    if code < 300:
-        return _accepted(item, status)
     return _failure(code, {}, item, key, characters)
 
 

@@ -15,11 +15,11 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 
-from worker.broker.acks import AckLedger
-from worker.broker.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
-from worker.broker.deliveries import Sieve
-from worker.broker.properties import UnreadableProperties, has_headers, read_properties
-from worker.broker.tables import Budget
+from worker.broker.ack_ledger import AckLedger
+from worker.wire.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
+from worker.wire.properties import UnreadableProperties, has_headers, read_properties
+from worker.wire.tables import Budget
+from worker.wire.tap import Sieve
 
 if TYPE_CHECKING:
     from worker.broker.intake import Intake

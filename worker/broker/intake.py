@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aio_pika.abc import AbstractConnection
 
 from worker.broker.consumer import Consumer, Incoming
-from worker.broker.deliveries import Sieve
+from worker.wire.tap import Sieve
 
 if TYPE_CHECKING:
     from worker.broker.session import Session

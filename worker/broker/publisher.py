@@ -14,10 +14,10 @@ from typing import Final
 
 import structlog
 
-from worker.broker.channels import tells_of_the_line
-from worker.broker.connecting import at_most
-from worker.broker.publishing import Publish
 from worker.broker.publishing_line import PublishingLine
+from worker.wire.channels import tells_of_the_line
+from worker.wire.confirms import Publish
+from worker.wire.connect import at_most
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.channels import open_channel
-from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
-from worker.broker.deliveries import Deliveries
-from worker.broker.publishing import ConfirmChannel
 from worker.broker.topology import Topology, declare
 from worker.settings import WorkerSettings
+from worker.wire.channels import open_channel
+from worker.wire.confirms import ConfirmChannel
+from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
+from worker.wire.tap import Deliveries
 
 
 class PublishingLine:

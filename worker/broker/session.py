@@ -25,23 +25,23 @@ from aiormq import Channel
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 
-from worker.broker.channels import tells_of_the_line
-from worker.broker.connecting import (
+from worker.broker.consumer import Incoming
+from worker.broker.headers import most_body_bytes
+from worker.broker.intake import Intake
+from worker.broker.locks import take_lock
+from worker.broker.publisher import Publisher
+from worker.broker.publishing_line import PublishingLine
+from worker.broker.topology import Topology, assert_bindings
+from worker.settings import WorkerSettings
+from worker.wire.channels import tells_of_the_line
+from worker.wire.confirms import Publish
+from worker.wire.connect import (
     CLOSE_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
     at_most,
     connect,
 )
-from worker.broker.consumer import Incoming
-from worker.broker.deliveries import Deliveries
-from worker.broker.headers import most_body_bytes
-from worker.broker.intake import Intake
-from worker.broker.locks import take_lock
-from worker.broker.publisher import Publisher
-from worker.broker.publishing import Publish
-from worker.broker.publishing_line import PublishingLine
-from worker.broker.topology import Topology, assert_bindings
-from worker.settings import WorkerSettings
+from worker.wire.tap import Deliveries
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,10 @@ import orjson
 import typer
 from aio_pika.abc import AbstractIncomingMessage
 
-from worker.broker.channels import tells_of_the_line
-from worker.broker.dead_letters import DeadLetter, DeadLetters, Filter, NotReplayed, describe
+from worker.broker.dead_letter import DeadLetter, Filter, describe
+from worker.broker.dead_letters import DeadLetters, NotReplayed
+from worker.broker.in_flight import Window
 from worker.broker.topology import Names
-from worker.broker.window import Window
 from worker.cli.alone import alone
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.lost_state import LostStateGuard
@@ -30,6 +30,7 @@ from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import in_column, json_shown, shown
 from worker.reasons import DeadReason, ErrorCode
 from worker.settings import WorkerSettings
+from worker.wire.channels import tells_of_the_line
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 

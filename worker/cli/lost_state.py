@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from worker.broker.dead_letters import DeadLetter
+from worker.broker.dead_letter import DeadLetter
 from worker.cli.state import epochs_of
 from worker.settings import WorkerSettings
 

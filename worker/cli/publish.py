@@ -14,8 +14,8 @@ import typer
 from aio_pika.abc import AbstractConnection, AbstractExchange
 from aiormq.exceptions import ChannelNotFoundEntity
 
+from worker.broker.in_flight import Window
 from worker.broker.topology import Topology, declare
-from worker.broker.window import Window
 from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress

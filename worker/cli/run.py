@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 from dataclasses import replace
 
+from worker.change_log import report_change
 from worker.cli.event_loop import run_to_the_end
 from worker.observability.logging import configure_logging
-from worker.service import Service, build_registry, report_change
+from worker.service import Service, build_registry
 from worker.settings import WorkerSettings
 
 

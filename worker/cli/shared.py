@@ -19,7 +19,6 @@ from aiormq.exceptions import (
     DeliveryError,
 )
 
-from worker.broker.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
 from worker.redaction import redact
@@ -29,6 +28,7 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
+from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30

@@ -6,7 +6,8 @@ import time
 from typing import Final
 
 from worker.broker.consumer import Incoming
-from worker.broker.headers import HTTP_STATUS, RetryState
+from worker.broker.headers import HTTP_STATUS
+from worker.broker.retry_state import RetryState
 from worker.integrations.model import Integration
 from worker.transform.decision import Deliver
 

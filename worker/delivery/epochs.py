@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from worker.broker.headers import FRESH, RetryState
+from worker.broker.retry_state import FRESH, RetryState
 from worker.ordering.epoch import EpochKeeper, Epochs
 
 log = structlog.get_logger(__name__)

@@ -14,8 +14,8 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.intake import Intake
-from worker.broker.tables import Budget
 from worker.delivery.bundle import MOST_VALUES, NotABundle, unpack
+from worker.wire.tables import Budget
 
 REST_SECONDS: Final = 0.02
 """After a slice of events that nothing waits for, while fresh events come; after fewer as much

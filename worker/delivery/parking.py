@@ -19,13 +19,13 @@ from pamqp.commands import Basic
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.frames import encode_content_header
-from worker.broker.headers import RetryState
-from worker.broker.republish import successor_of
+from worker.broker.retry_state import RetryState
 from worker.broker.session import Session
-from worker.broker.tables import number_of_values
+from worker.broker.successor import successor_of
 from worker.delivery.bundle import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
+from worker.wire.frames import encode_content_header
+from worker.wire.tables import number_of_values
 
 _GATHER_SECONDS: Final = 0.05
 _MOST_BYTES: Final = 256 * 1024

@@ -20,18 +20,16 @@ from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, by_few_levels, due_at_ms
-from worker.broker.headers import (
+from worker.broker.headers import epoch_in, integration_id_in, lateness_seconds
+from worker.broker.retry_state import (
     FRESH,
     InvalidHeaders,
     RetryState,
-    epoch_in,
-    integration_id_in,
-    lateness_seconds,
     read_retry_state,
     write_retry_state,
 )
-from worker.broker.republish import successor_of
 from worker.broker.session import Session
+from worker.broker.successor import successor_of
 from worker.broker.topology import Names
 from worker.delivery.begun import Begun
 from worker.delivery.block import Block

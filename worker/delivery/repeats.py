@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from worker.delivery.delivery import Delivery
-from worker.ordering.newest import Choices, Stamp, stamps_of
+from worker.ordering.newest import Choices, Stamp, pair_of, stamps_of
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import before, holds, is_newer, is_recent, was_accepted
 from worker.ordering.verdicts import Verdict
@@ -25,15 +25,29 @@ def stamps_for(
     """The stamps by which to fold a user's `choices`, one for each of `group`: as if the repeats
     among them had not been accepted. One that says it is a repeat, though nothing shows that it was
     ever accepted, is an ordinary event from now on: its header may be forged, or the state lost.
+
+    A repeated snapshot does not speak where a newer one of the same Didomi user does: then its
+    stamps stay, since what they stand for is what the newer one takes back.
     """
     repeats: list[Choices] = []
     for delivery, choice in zip(group, choices, strict=True):
         if delivery.state.is_repeat:
             if was_accepted(choice, stored):
-                repeats.append(choice)
+                if not _is_followed(choice, choices):
+                    repeats.append(choice)
             else:
                 delivery.state = replace(delivery.state, is_repeat=False)
     return before(repeats, stored) if repeats else stored
+
+
+def _is_followed(choice: Choices, choices: Sequence[Choices]) -> bool:
+    """Whether a newer snapshot of the same Didomi user is among them."""
+    if choice.didomi_user is None:
+        return False
+    moment = pair_of(choice)[0]
+    return any(
+        one.didomi_user == choice.didomi_user and pair_of(one)[0] > moment for one in choices
+    )
 
 
 def plan_repeats(

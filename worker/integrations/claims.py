@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from worker import listing
 from worker.integrations.directory import Readings
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegration, is_usable_id
@@ -88,8 +89,8 @@ def _give_ids(
                     assignment.in_force[integration_id] = InForce(version, path)
             elif integration is not None:
                 others = [owner] if owner else [one for one in paths if one != path]
-                names = ", ".join(printable(one.name) for one in others)
-                sentence = f"id: {integration_id!r} is taken by {names}"
+                by = listing.names([one.name for one in others])
+                sentence = f"id: {integration_id!r} is taken by {printable(by)}"
                 conflicts[path] = InvalidIntegration(
                     path, [sentence], integration_id, integration.organization_id
                 )

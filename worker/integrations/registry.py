@@ -21,6 +21,7 @@ from worker.integrations.model import Integration, Missing
 from worker.integrations.recent import RecentIntegrations, Seen
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.threads import in_thread
+from worker.listing import first
 
 DEFAULT_GRACE_SECONDS: Final = 600.0
 _NONE: Final[Mapping[str, Missing]] = {}
@@ -96,14 +97,22 @@ class IntegrationRegistry:
 
     @property
     def notes(self) -> list[str]:
-        """What somebody should look at, in sentences: bad files, and files that are gone."""
-        notes = list(self.problems)
-        for one, known in sorted(self._assignment.in_force.items()):
-            if known.missed_at is not None:
-                notes.append(
-                    f"{printable(known.path)}: is gone; integration {one} stays in force for "
-                    f"{self._grace_seconds:g} s after that was noticed"
-                )
+        """What somebody should look at, in sentences: bad files, and files that are gone, the
+        first of each.
+        """
+        of_all = [self._trouble] if self._trouble else []
+        invalid = (str(one) for one in self._assignment.problems)
+        gone = (
+            f"{printable(known.path)}: is gone; integration {one} stays in force for "
+            f"{self._grace_seconds:g} s after that was noticed"
+            for one, known in sorted(self._assignment.in_force.items())
+            if known.missed_at is not None
+        )
+        notes = [
+            *of_all,
+            *first(invalid, "more files; `consent-worker integrations validate` names them all"),
+            *first(gone, "more integrations whose file is gone"),
+        ]
         if self._reading_since is not None and self._clock() - self._reading_since > _SLOW_SECONDS:
             notes.append(
                 f"{printable(self._directory)}: does not answer; what was read before is in force"

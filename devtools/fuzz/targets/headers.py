@@ -16,24 +16,22 @@ from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.targets.events import NOW_MS
 from devtools.fuzz.values import PERSON, anything, assert_hidden, below, pick, text
-from worker.broker.dead_letters import describe
-from worker.broker.frames import encode_content_header
-from worker.broker.headers import (
+from worker.broker.dead_letter import describe
+from worker.broker.headers import integration_id_in, lateness_seconds, own_headers_of
+from worker.broker.retry_state import (
     InvalidHeaders,
     RetryState,
-    integration_id_in,
-    lateness_seconds,
-    own_headers_of,
     read_retry_state,
     write_retry_state,
 )
-from worker.broker.properties import (
+from worker.broker.successor import successor_of
+from worker.wire.frames import encode_content_header
+from worker.wire.properties import (
     UnreadableProperties,
     accept_any_properties,
     has_headers,
     read_properties,
 )
-from worker.broker.republish import successor_of
 
 _FRAME_BYTES: Final = 131_072
 """RabbitMQ's default of frame_max."""

@@ -20,6 +20,7 @@ from worker.adobe.replies import (
 )
 
 OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
+OTHER_SUCCESSES = (201, 202, 203, 204, 205, 206, 208, 226)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
         (200, b'{"xactionId": "%s"}' % (b"1" * 129), Retryable, "adobe-unreadable"),
         (202, b"accepted", Retryable, "adobe-unreadable"),
         (204, b"", Retryable, "adobe-unreadable"),
+        *((status, OK, Retryable, "adobe-unreadable") for status in OTHER_SUCCESSES),
         (207, b'{"responses": [{"statusCode": 200}]}', Retryable, "adobe-unreadable"),
         (207, b'{"responses": [{"xactionId": "<b>"}]}', Retryable, "adobe-unreadable"),
         (
@@ -52,6 +54,12 @@ OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
         ),
         (207, b'{"responses": [{"status": "503"}]}', Retryable, "adobe-unavailable"),
         (207, b'{"responses": [{"status": 200, "xactionId": "1"}]}', Accepted, None),
+        (
+            207,
+            b'{"responses": [{"status": 202, "xactionId": "1"}]}',
+            Retryable,
+            "adobe-unreadable",
+        ),
         (207, b'{"responses": [{"status": "odd"}]}', Retryable, "adobe-unreadable"),
         (207, b'{"responses": [{"status": true}]}', Retryable, "adobe-unreadable"),
         (207, b'{"responses": []}', Retryable, "adobe-unreadable"),
@@ -107,7 +115,7 @@ def test_of_some_answers_nobody_can_tell_whether_the_request_is_carried_out(
     assert isinstance(reply, Retryable)
     assert reply.is_unclear is unclear
     many = classify_many(status, {}, body, 1)
-    if status != 200 and status != 204:
+    if status != 200:
         assert many in (reply, [reply])
     looked_up = classify_lookup(status, {}, body)
     assert not getattr(looked_up, "is_unclear", False), "a read changes nothing"
@@ -139,6 +147,14 @@ def test_each_message_of_a_batch_is_judged_by_its_own_item(
     replies = classify_many(207, {}, b'{"responses": %s}' % body, 2)
     assert isinstance(replies, list)
     assert [getattr(reply, "error", None) for reply in replies] == errors
+
+
+@pytest.mark.parametrize("status", [200, *OTHER_SUCCESSES])
+def test_a_batch_is_answered_with_207_alone(status: int) -> None:
+    body = b'{"xactionId": "1", "responses": [{"xactionId": "1"}, {"xactionId": "2"}]}'
+    reply = classify_many(status, {}, body, 2)
+    assert isinstance(reply, Retryable)
+    assert (reply.error, reply.is_unclear) == ("adobe-unreadable", True)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.broker.headers import (
+from worker.broker.headers import epoch_in, lateness_seconds
+from worker.broker.retry_state import (
     InvalidHeaders,
     RetryState,
-    epoch_in,
-    lateness_seconds,
     read_retry_state,
     write_retry_state,
 )

@@ -35,8 +35,8 @@ def letter(event_id: str, reason: str = "retries-exhausted") -> Letter:
 
 def test_an_event_that_has_ended_is_not_lost() -> None:
     once = Counter({("batches", "old"): 1})
-    assert lost(once, Ends.of([told("delivered")]), []) == []
-    assert lost(once, Ends.of([told("skipped", reason="superseded")]), []) == []
+    assert lost(once, Ends.of([told("delivered")], {}), []) == []
+    assert lost(once, Ends.of([told("skipped", reason="superseded")], {}), []) == []
     assert lost(once, Ends(), [letter("old")]) == []
 
 
@@ -45,9 +45,15 @@ def test_an_event_of_which_nobody_told_is_lost() -> None:
     assert problem == "batches: old was published 1 times and ended 0 times"
 
 
+def test_an_end_is_told_by_the_name_that_workers_have_for_the_event() -> None:
+    once = Counter({("batches", "old"): 1})
+    ends = Ends.of([told("delivered", "its-digest")], {"its-digest": "old"})
+    assert lost(once, ends, []) == []
+
+
 def test_each_copy_has_an_end_of_its_own() -> None:
     twice = Counter({("batches", "old"): 2})
-    delivered = Ends.of([told("delivered")])
+    delivered = Ends.of([told("delivered")], {})
     assert len(lost(twice, delivered, [])) == 1
     assert lost(twice, delivered, [letter("old")]) == []
 
@@ -62,17 +68,17 @@ def test_what_does_not_end_an_event_is_no_end() -> None:
         told("skipped"),
         {"event": "delivered", "integration": "batches", "event_id": "old"},
     ]
-    assert len(lost(Counter({("batches", "old"): 1}), Ends.of(entries), [])) == 1
+    assert len(lost(Counter({("batches", "old"): 1}), Ends.of(entries, {}), [])) == 1
 
 
 def test_the_end_at_one_integration_is_none_at_another() -> None:
     other = told("delivered") | {"integration": "single"}
-    assert len(lost(Counter({("batches", "old"): 1}), Ends.of([other]), [])) == 1
+    assert len(lost(Counter({("batches", "old"): 1}), Ends.of([other], {}), [])) == 1
 
 
 def test_skips_are_counted_by_reason() -> None:
     entries = [told("skipped", reason="superseded")] * 2 + [told("skipped", reason="duplicate")]
-    assert Ends.of(entries).reasons == {"batches": {"superseded": 2, "duplicate": 1}}
+    assert Ends.of(entries, {}).reasons == {"batches": {"superseded": 2, "duplicate": 1}}
 
 
 # Final values
@@ -106,6 +112,13 @@ def test_a_snapshot_is_right_as_a_whole() -> None:
     drawn = {SNAPSHOTS: [OLD, NEW]}
     assert stale(drawn, profile(SNAPSHOTS, {"news": False}), []) == []
     assert len(stale(drawn, profile(SNAPSHOTS, {"news": False, "country": "DE"}), [])) == 1
+
+
+def test_a_snapshot_that_says_nothing_takes_back_all() -> None:
+    drawn = {SNAPSHOTS: [OLD, replace(SILENT, at=NEW.at)]}
+    assert stale(drawn, profile(SNAPSHOTS, None), []) == []
+    assert stale(drawn, profile(SNAPSHOTS, {}), []) == []
+    assert len(stale(drawn, profile(SNAPSHOTS, {"news": True, "country": "DE"}), [])) == 1
 
 
 def test_who_is_unknown_to_the_look_up_has_no_profile() -> None:

@@ -14,7 +14,7 @@ from pamqp.header import ContentHeader
 from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
 from worker.broker.consumer import Incoming
-from worker.broker.headers import FRESH, RetryState
+from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
 from worker.integrations.model import Integration

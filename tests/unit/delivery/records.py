@@ -11,7 +11,7 @@ from tests.unit.delivery.parts import Hand
 from tests.unit.examples import NOW_MS, event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.broker.headers import FRESH, RetryState
+from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate

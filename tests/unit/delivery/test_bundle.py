@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
 
-from worker.broker.frames import encode_content_header
 from worker.delivery.bundle import NotABundle, pack, unpack
+from worker.wire.frames import encode_content_header
 
 
 def event(body: bytes) -> tuple[bytes, bytes]:

@@ -14,11 +14,11 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.frames import encode_content_header
 from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
 from worker.delivery.bundle import pack, unpack
 from worker.delivery.epochs import EpochWatch
 from worker.ordering.store import StoreUnavailable
+from worker.wire.frames import encode_content_header
 
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16
 AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)

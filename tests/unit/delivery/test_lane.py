@@ -9,7 +9,8 @@ from tests.unit.delivery.parts import Hand, event
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Retryable
-from worker.broker.headers import HTTP_STATUS, RetryState
+from worker.broker.headers import HTTP_STATUS
+from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Failure
 from worker.delivery.pace import LONGEST_WAIT_SECONDS

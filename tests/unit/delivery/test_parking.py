@@ -8,7 +8,6 @@ from tests.unit.delivery.parts import Published, Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from tests.unit.examples import integration
-from worker.broker.frames import encode_content_header
 from worker.broker.headers import (
     ATTEMPTS,
     BUNDLE,
@@ -21,6 +20,7 @@ from worker.broker.headers import (
 )
 from worker.delivery.bundle import pack, unpack
 from worker.delivery.opening import events_of
+from worker.wire.frames import encode_content_header
 
 ROOM = 2
 MANY = 25

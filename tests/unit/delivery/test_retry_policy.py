@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.retry_policy import REQUIRED_RETRIES, RetryPolicy
 
 BUDGETS = st.floats(min_value=5, max_value=480)

@@ -21,7 +21,7 @@ from tests.unit.delivery.records import (
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.record import paths_without_value
 from worker.delivery.result import Duplicate, Emptied, Erased, Superseded
 from worker.delivery.slots import RequestSlots
@@ -31,6 +31,9 @@ from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import Claim, Granted, Settlement, Timing
 
+MERGED_SNAPSHOTS = integration(
+    events="user", limits=NO_GAP, mappings=[{**one, "absent": "none"} for one in MAPPINGS]
+)
 OK = Accepted("x")
 UNCLEAR = Retryable("timeout", "no answer in time", is_unclear=True)
 REFUSED = Permanent("adobe-rejected", "no", 400)
@@ -217,6 +220,29 @@ async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_e
     await after(130)
     assert await worker.take(snapshot(20), state=REPEAT) == [OK]
     assert len(worker.adobe.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "has"),
+    [
+        (SNAPSHOTS, {"offers": True}),
+        (MERGED_SNAPSHOTS, {"offers": True, "news": "none", "sms": "none"}),
+    ],
+    ids=["xdm", "upsert"],
+)
+@in_virtual_time
+async def test_a_newer_snapshot_takes_back_what_the_repeat_beside_it_has_said(
+    target: Integration, has: dict[str, Any]
+) -> None:
+    worker = Worker(Store(), target)
+    worker.adobe.replies = [UNCLEAR]
+    await worker.take(snapshot(5, sms=True))
+    await worker.take(repeated := snapshot(10, news=True))
+    await after(130)
+    together = [worker.delivery(repeated, REPEAT), worker.delivery(snapshot(20, offers=True))]
+    results = dict(await worker.courier.deliver(target, [together], RequestSlots(1)))
+    assert [results[one] for one in together] == [Duplicate(), OK]
+    assert worker.adobe.has == has
 
 
 async def test_with_upsert_an_emptied_preference_is_no_message(store: MemoryStore) -> None:

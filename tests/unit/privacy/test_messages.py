@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import NOW_MS, event_document, integration, integration_document
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe, places, put
-from worker.broker.headers import InvalidHeaders, read_retry_state
+from worker.broker.retry_state import InvalidHeaders, read_retry_state
 from worker.delivery.outcome import Dead, Failure, Outcome
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration

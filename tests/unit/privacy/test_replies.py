@@ -22,7 +22,7 @@ from worker.adobe.http import open_session
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.consumer import Incoming
-from worker.broker.headers import RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Retried
 from worker.events import open_envelope

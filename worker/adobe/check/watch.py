@@ -12,6 +12,7 @@ from worker.adobe.check.integration import check_integration
 from worker.adobe.check.lines import Line, worst
 from worker.adobe.client import AdobeClient
 from worker.integrations.model import Integration
+from worker.listing import first
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +42,13 @@ class SetUpWatch:
     @property
     def notes(self) -> list[str]:
         """What is wrong, by the names of checks alone: anybody may read it."""
-        return [
+        wrong = (
             f"integration {one}: its set-up at Adobe is wrong ({', '.join(checks)}); "
             f"`consent-worker integrations check {one}` says what to change"
             for one, checks in sorted(self._wrong.items())
             if self._find(one) is not None
-        ]
+        )
+        return first(wrong, "more integrations whose set-up at Adobe is wrong")
 
     def ask(self, integration_ids: Iterable[str]) -> None:
         """Have these checked, soon."""

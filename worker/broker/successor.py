@@ -17,8 +17,8 @@ from pamqp.commands import Basic
 from pamqp.encode import encode_table_value
 
 from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
-from worker.broker.tables import MAX_VALUES, number_of_values
 from worker.redaction import kept_id
+from worker.wire.tables import MAX_VALUES, number_of_values
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
 _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})

@@ -18,7 +18,7 @@ from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.frames import content, encode_content_header
+from worker.wire.frames import content, encode_content_header
 
 _GATHER_SECONDS = 0.05
 """What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as

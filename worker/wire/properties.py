@@ -18,7 +18,7 @@ from typing import Any, Final
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.tables import (
+from worker.wire.tables import (
     BROKEN,
     LENGTH,
     MAX_VALUES,

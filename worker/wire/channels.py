@@ -10,7 +10,7 @@ from aiormq import Channel
 from aiormq.abc import ChannelFrame, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 
-from worker.broker.frames import acknowledgement
+from worker.wire.frames import acknowledgement
 
 TIMEOUT_SECONDS = 5.0
 

@@ -18,8 +18,8 @@ from pamqp.commands import Basic, Channel, Queue
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from worker.broker.deliveries import Line, Sieve
-from worker.broker.properties import read_properties
+from worker.wire.properties import read_properties
+from worker.wire.tap import Line, Sieve
 
 LISTENED = 3
 

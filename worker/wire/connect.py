@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractConnection, ConnectionParameter
 from aiormq.connection import TransportFactory
 from yarl import URL
 
-from worker.broker.properties import accept_any_properties
 from worker.settings import WorkerSettings
+from worker.wire.properties import accept_any_properties
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 2.0

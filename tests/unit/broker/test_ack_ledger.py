@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.broker.acks import AckLedger
+from worker.broker.ack_ledger import AckLedger
 
 
 class Channel:

@@ -13,12 +13,12 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.frames import (
+from worker.wire.frames import (
     acknowledgement,
     content,
     encode_content_header,
 )
-from worker.broker.properties import read_properties
+from worker.wire.properties import read_properties
 
 SHORT = st.text(max_size=60)
 NUMBERS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-3, 300))

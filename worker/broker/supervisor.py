@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from worker.broker.channels import tells_of_the_line
 from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Handler, Session
 from worker.broker.topology import Topology
 from worker.settings import WorkerSettings
+from worker.wire.channels import tells_of_the_line
 
 log = structlog.get_logger(__name__)
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.frames import encode_content_header
-from worker.broker.properties import (
+from worker.broker.successor import successor_of
+from worker.wire.frames import encode_content_header
+from worker.wire.properties import (
     UnreadableProperties,
     accept_any_properties,
     has_headers,
     read_properties,
 )
-from worker.broker.republish import successor_of
-from worker.broker.tables import MAX_DEPTH, MAX_VALUES
+from worker.wire.tables import MAX_DEPTH, MAX_VALUES
 
 _HEADERS, _MODE, _ID = 1 << 13, 1 << 12, 1 << 7
 FRAME_BYTES = 131_072

@@ -1,0 +1,1 @@
+"""AMQP below RabbitMQ's meaning: connections, channels, frames and properties."""
