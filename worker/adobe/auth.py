@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import Context
 from dataclasses import dataclass
 
@@ -240,3 +240,8 @@ class TokenSources:
         else:
             self._sources.move_to_end(authentication)
         return known
+
+    def keep_only(self, in_force: Collection[Authentication]) -> None:
+        """Forget the credentials, and tokens, of all but these."""
+        for authentication in self._sources.keys() - set(in_force):
+            del self._sources[authentication]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -70,6 +70,10 @@ class AdobeClient:
         self._tokens = TokenSources(session, ims_url, fingerprint_key)
         self._platform_url = platform_url.rstrip("/")
         self._contacts = KnownContacts()
+
+    def keep_credentials_of(self, integrations: Iterable[Integration]) -> None:
+        """Forget the credentials of integrations that are not among these."""
+        self._tokens.keep_only([one.authentication for one in integrations])
 
     async def send(
         self, integration: Integration, messages: Sequence[OutgoingMessage]
