@@ -73,7 +73,7 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
     """
     headers = message.headers
     return DeadLetter(
-        id=shown_id(message.message_id or "") or _id_of_a_nameless(message.body),
+        id=id_of(message.message_id, message.body),
         reason=_reason(headers, len(message.body)),
         integration=names.integration_id_in(headers),
         error=_text(headers.get(names.ERROR), _LONGEST_CODE),
@@ -88,9 +88,12 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
     )
 
 
-def _id_of_a_nameless(body: bytes) -> str:
-    """For a message without an id, or with one that is not UTF-8 or may tell of a person."""
-    return f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+def id_of(message_id: str | None, body: bytes) -> str:
+    """What a letter is called. One without an id, or with one that is not UTF-8 or may tell of a
+    person, is called by a digest of its body.
+    """
+    nameless = f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+    return shown_id(message_id or "") or nameless
 
 
 def _detail(message: AbstractIncomingMessage) -> str | None:
