@@ -57,7 +57,7 @@ def test_a_code_is_a_plain_text_with_a_sentence(code: Code) -> None:
     assert orjson.dumps([code]).decode() == json.dumps([code.value], separators=(",", ":"))
     assert {code: 1}[code.value] == 1
     assert isinstance(code.kind, Kind)
-    assert re.fullmatch(r"[A-Za-z][^\n]+\.", code.sentence)
+    assert re.fullmatch(r"[A-Za-z][^\n]+[.…]", code.sentence)
 
 
 def test_what_a_person_must_mend() -> None:
