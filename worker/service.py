@@ -250,7 +250,9 @@ class Service:
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
-                self._registry.watch(settings.reload_seconds, self._integrations_changed)
+                self._registry.watch(
+                    settings.reload_seconds, partial(self._integrations_changed, client)
+                )
             )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
             doubting = asyncio.create_task(inlets.run())
@@ -341,8 +343,9 @@ class Service:
         self._set_up.ask(one.id for one in self._registry.integrations)
         return asyncio.create_task(self._set_up.run())
 
-    def _integrations_changed(self, change: Change) -> None:
+    def _integrations_changed(self, client: AdobeClient, change: Change) -> None:
         report_change(change)
+        client.keep_credentials_of(self._registry.integrations)
         if self._set_up is not None:
             self._set_up.ask(change.loaded)
         if self._registry.has_any:

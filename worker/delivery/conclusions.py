@@ -8,18 +8,9 @@ from typing import Final, NamedTuple
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.block import SETUP_ERRORS
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion
 from worker.delivery.moment import Moment
-from worker.delivery.outcome import (
-    NO_ANSWER_YET,
-    Dead,
-    DeadReason,
-    Failure,
-    Parked,
-    Retried,
-    Skipped,
-)
+from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Parked, Retried, Skipped
 from worker.delivery.park_delays import LONGEST_HOLD_SECONDS, busy_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.results import (
@@ -33,15 +24,16 @@ from worker.delivery.rounds.results import (
     Superseded,
     Untried,
 )
-from worker.transform.decision import Early, Reject, Skip, SkipReason
+from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
+from worker.transform.decision import Early, Reject, Skip
 
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
-    Superseded: "superseded",
-    Duplicate: "duplicate",
-    Emptied: "emptied",
-    NoChoices: "no-choices",
-    Erased: "erased",
-    NoProfile: "no-profile",
+    Superseded: SkipReason.SUPERSEDED,
+    Duplicate: SkipReason.DUPLICATE,
+    Emptied: SkipReason.EMPTIED,
+    NoChoices: SkipReason.NO_CHOICES,
+    Erased: SkipReason.ERASED,
+    NoProfile: SkipReason.NO_PROFILE,
 }
 _SENT_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 
@@ -103,23 +95,27 @@ def conclude(  # noqa: C901 - a table
             return NothingToDo(_SKIP_REASONS[type(result)])
         case Busy(wait_seconds, is_held):
             seconds = busy_seconds(delivery.state.parks, wait_seconds, is_held, jitter)
-            return Follows(Parked(seconds, "busy"), delivery.state)
+            return Follows(Parked(seconds, ParkReason.BUSY), delivery.state)
         case Permanent(error, detail, http_status, fault=fault) if suspicion.concerns(fault):
             again = Retryable(error, detail, http_status)
-            otherwise = _retried(delivery, again, policy, moment, jitter, "adobe-rejected")
+            otherwise = _retried(delivery, again, policy, moment, jitter, DeadReason.ADOBE_REJECTED)
             return SetUpMayFail(result, otherwise)
         case Permanent(error, detail, http_status):
             failure = Failure(error, detail, http_status)
-            return Follows(Dead("adobe-rejected", failure), after_attempt(delivery, moment))
-        case Retryable("inlet-mismatch"):
+            return Follows(
+                Dead(DeadReason.ADOBE_REJECTED, failure), after_attempt(delivery, moment)
+            )
+        case Retryable(ErrorCode.INLET_MISMATCH):
             return FormRefused(result)
         case Retryable(error) if error in SETUP_ERRORS:
             return SetUpFails(result)
         case Retryable():
-            return _retried(delivery, result, policy, moment, jitter, "retries-exhausted")
+            return _retried(delivery, result, policy, moment, jitter, DeadReason.RETRIES_EXHAUSTED)
         case Crashed(name):
-            failure = Failure("unexpected-error", name)
-            return Follows(Dead("unexpected-error", failure), after_attempt(delivery, moment))
+            failure = Failure(DeadReason.UNEXPECTED_ERROR, name)
+            return Follows(
+                Dead(DeadReason.UNEXPECTED_ERROR, failure), after_attempt(delivery, moment)
+            )
         case Accepted() | Untried():
             raise AssertionError("no conclusion is needed")
 
@@ -130,7 +126,7 @@ def undelivered(decision: Skip | Early | Reject) -> Skipped | Parked | Dead:
         case Skip(reason):
             return Skipped(reason)
         case Early(seconds):  # its producer's clock is fast, or ours is slow
-            return Parked(min(seconds + 1, LONGEST_HOLD_SECONDS), "not-yet")
+            return Parked(min(seconds + 1, LONGEST_HOLD_SECONDS), ParkReason.NOT_YET)
         case Reject(reason, detail):
             return Dead(reason, Failure(reason, detail))
 

@@ -41,6 +41,7 @@ from worker.delivery.park_delays import asking_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.results import Result
 from worker.delivery.successors import Successors, state_after
+from worker.reasons import DeadReason, ErrorCode, ParkReason
 
 
 class Endings:
@@ -116,14 +117,16 @@ class Endings:
         self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
     ) -> None:
         """The lane has no room for an event."""
-        outcome = Parked(by_few_levels(lane.health.throughput.seconds_until_room(1)), "lane-full")
+        outcome = Parked(
+            by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
+        )
         self.end_untried(message, lane.integration.id, state, outcome, event_id, began)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
         """It was sent in a form that is not right, or no form is known: it comes back in a moment,
         and is decided anew.
         """
-        outcome = Parked(asking_seconds(delivery.state.parks), "unknown-inlet")
+        outcome = Parked(asking_seconds(delivery.state.parks), ParkReason.UNKNOWN_INLET)
         self._follow(lane, delivery, Follows(outcome, delivery.state))
 
     def block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:
@@ -136,13 +139,13 @@ class Endings:
     def park_for_block(self, lane: Lane, delivery: Delivery) -> None:
         """Park an event of a blocked integration, or give it up if it has waited for too long."""
         state, moment = delivery.state, self._now()
-        failure = lane.block.failure or Failure("adobe-refused", "")
+        failure = lane.block.failure or Failure(ErrorCode.ADOBE_REFUSED, "")
         if self._limits.is_out_of_patience(state, moment.wall_ms):
-            self._follow(lane, delivery, Follows(Dead("setup-failure", failure), state))
+            self._follow(lane, delivery, Follows(Dead(DeadReason.SETUP_FAILURE, failure), state))
             return
         delay = lane.block.parking_delay(state.parks, moment.seconds)
         since = replace(state, blocked_since_ms=state.blocked_since_ms or moment.wall_ms)
-        self._follow(lane, delivery, Follows(Parked(delay, "blocked", failure), since))
+        self._follow(lane, delivery, Follows(Parked(delay, ParkReason.BLOCKED, failure), since))
 
     def end_untried(
         self,

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
-from worker.delivery.outcome import Failure, Outcome, ParkReason, RepeatEnd, ReturnKind
+from worker.delivery.outcome import Failure, Outcome, RepeatEnd, ReturnKind
+from worker.reasons import ParkReason
 
 
 class Observer(Protocol):

@@ -31,7 +31,7 @@ from worker.delivery.inlets.routes import Routes
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.registry import Lanes
 from worker.delivery.observer import Observer
-from worker.delivery.outcome import Dead, DeadReason, Failure, Outcome, Parked, Skipped
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import ReturnedMessages
@@ -48,6 +48,7 @@ from worker.delivery.screening import (
 from worker.delivery.successors import Successors
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
+from worker.reasons import DeadReason, ParkReason, SkipReason
 from worker.redaction import shown_name
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
@@ -153,13 +154,15 @@ class Pipeline:
             and not integration.paused
             and self._inlets.is_unknown(integration)
         ):
-            self._end(event, integration.id, Parked(asking_seconds(state.parks), "unknown-inlet"))
+            self._end(
+                event, integration.id, Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
+            )
             return
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
             self._adopt(lane, integration)
         if integration.paused:
-            self._end(event, integration.id, Parked(hold_seconds(state.parks), "paused"))
+            self._end(event, integration.id, Parked(hold_seconds(state.parks), ParkReason.PAUSED))
             return
         # A suspect of a failing lane has done no harm so far, and would hold the one place that all
         # suspects share. What finds no room is undecided, since that would have to be done again.
@@ -193,7 +196,7 @@ class Pipeline:
             self._observer.unblocked(integration.id)
         if integration.paused:
             for one in lane.take_all_waiting():
-                paused = Parked(hold_seconds(one.state.parks), "paused")
+                paused = Parked(hold_seconds(one.state.parks), ParkReason.PAUSED)
                 event_id = one.choice.event_id
                 self._endings.end_untried(one.message, integration.id, one.state, paused, event_id)
         elif is_other_form:  # what waits was decided for the form of before
@@ -220,10 +223,10 @@ class Pipeline:
         """Log once an hour what an operator may not have meant."""
         now = time.monotonic()
         match part.outcome:
-            case Skipped("no-integration"):
+            case Skipped(SkipReason.NO_INTEGRATION):
                 if self._hourly.is_due(f"organization {organization_id}", now):
                     log.warning("organization.unknown", organization=shown_name(organization_id))
-            case Skipped("disabled"):
+            case Skipped(SkipReason.DISABLED):
                 if self._hourly.is_due(f"integration {part.integration_id}", now):
                     log.warning("integration.skipped", integration=part.integration_id)
 
@@ -232,7 +235,9 @@ class Pipeline:
             return self._returned_bundles.open(bundle)
         except NotABundle as error:
             state = readable_state(bundle)
-            outcome = Dead("invalid-headers", Failure("invalid-headers", str(error)))
+            outcome = Dead(
+                DeadReason.INVALID_HEADERS, Failure(DeadReason.INVALID_HEADERS, str(error))
+            )
             self._endings.end_untried(bundle, state.integration_id, state, outcome, "")
         except Exception as error:
             self._bury_whole(bundle, error)
@@ -245,6 +250,6 @@ class Pipeline:
         whole = message.take_over()
         whole.headers = message.headers  # without what a producer must not say
         state = readable_state(whole)
-        reason: DeadReason = "unexpected-error"
+        reason: DeadReason = DeadReason.UNEXPECTED_ERROR
         outcome = Dead(reason, Failure(reason, type(error).__name__))
         self._endings.end_untried(whole, state.integration_id, state, outcome, "")

@@ -24,6 +24,7 @@ from worker.delivery.screening import returns_of
 from worker.delivery.successors import Successors, state_after
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
+from worker.reasons import ParkReason
 
 _OPENED_BELOW_EVENTS: Final = MOST_EVENTS // 8
 """What has fewer events is opened even if all of them are parked again: so small bundles grow into
@@ -98,9 +99,9 @@ class ReturnedBundles:
         if not integration.enabled:
             return None
         if integration.paused:
-            return Parked(hold_seconds(state.parks), "paused")
+            return Parked(hold_seconds(state.parks), ParkReason.PAUSED)
         if integration.payload_mode == "auto" and self._inlets.is_unknown(integration):
-            return Parked(asking_seconds(state.parks), "unknown-inlet")
+            return Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
         lane = self._lanes.of(integration)
         if lane.integration is not integration:
             return None
@@ -109,10 +110,12 @@ class ReturnedBundles:
             if lane.block.is_probe_due(now):
                 return None
             delay = lane.block.parking_delay(state.parks, now)
-            return Parked(delay, "blocked", lane.block.failure)
+            return Parked(delay, ParkReason.BLOCKED, lane.block.failure)
         if events < _OPENED_BELOW_EVENTS or self._lanes.has_room_for_one_of(bundle.intake, lane):
             return None
-        return Parked(by_few_levels(lane.health.throughput.seconds_until_room(events)), "lane-full")
+        return Parked(
+            by_few_levels(lane.health.throughput.seconds_until_room(events)), ParkReason.LANE_FULL
+        )
 
     def _still_in_doubt(self, bundle: Incoming, state: RetryState) -> Parked | None:
         try:
@@ -124,4 +127,4 @@ class ReturnedBundles:
             return None
         if routing.doubt(state.integration_id, organization_id) is None:
             return None
-        return Parked(hold_seconds(state.parks), "in-doubt")
+        return Parked(hold_seconds(state.parks), ParkReason.IN_DOUBT)

@@ -13,10 +13,11 @@ from typing import NamedTuple
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.inlets.routes import Routes
 from worker.delivery.limits import PipelineLimits
-from worker.delivery.outcome import Dead, DeadReason, Failure, Outcome, Parked, Skipped
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.integrations.model import Integration
+from worker.reasons import DeadReason, ParkReason, SkipReason
 
 
 class To(NamedTuple):
@@ -95,12 +96,14 @@ class Routing:
             for copy in self._copies_in_doubt(state, organization_id, doubt_about_all):
                 kind = missing.get(copy.integration_id or "", "broken")
                 reason: DeadReason = (
-                    "unknown-integration" if kind == "gone" else "invalid-integration"
+                    DeadReason.UNKNOWN_INTEGRATION
+                    if kind == "gone"
+                    else DeadReason.INVALID_INTEGRATION
                 )
                 doubt = self.doubt(copy.integration_id, organization_id) or ""
                 parts.append(self._in_doubt(copy, organization_id, reason, doubt, now_ms))
             state = replace(state, served=())
-        parts += [Ends(one.id, FRESH, Skipped("disabled")) for one in disabled]
+        parts += [Ends(one.id, FRESH, Skipped(SkipReason.DISABLED)) for one in disabled]
         parts += [To(one, state) for one in integrations]
         return parts
 
@@ -108,8 +111,8 @@ class Routing:
         """An event whose organization has no integration, nor had one lately."""
         doubt = self.doubt(None, organization_id)
         if doubt is None:
-            return Ends(None, FRESH, Skipped("no-integration"))
-        return self._in_doubt(state, organization_id, "no-integration", doubt, now_ms)
+            return Ends(None, FRESH, Skipped(SkipReason.NO_INTEGRATION))
+        return self._in_doubt(state, organization_id, DeadReason.NO_INTEGRATION, doubt, now_ms)
 
     def _copies_in_doubt(
         self, state: RetryState, organization_id: str, doubt_about_all: str | None
@@ -138,9 +141,11 @@ class Routing:
         if integration is None or integration.organization_id != organization_id:
             return self._to_lost(state, integration_id, organization_id, now_ms)
         if not integration.enabled:
-            return [_dead(state, "integration-disabled", "enable it, then replay")]
+            return [_dead(state, DeadReason.INTEGRATION_DISABLED, "enable it, then replay")]
         if not self._policy.may_attempt(state.attempts_made, state.elapsed_seconds(now_ms)):
-            return [_dead(state, "retries-exhausted", "it came back after its retry budget")]
+            return [
+                _dead(state, DeadReason.RETRIES_EXHAUSTED, "it came back after its retry budget")
+            ]
         return [To(integration, state)]
 
     def _to_lost(
@@ -151,7 +156,9 @@ class Routing:
         if doubt is not None:
             kind = self._routes.missing_for(organization_id).get(integration_id)
             reason: DeadReason = (
-                "invalid-integration" if kind == "broken" else "unknown-integration"
+                DeadReason.INVALID_INTEGRATION
+                if kind == "broken"
+                else DeadReason.UNKNOWN_INTEGRATION
             )
             # Each of the others has had a delivery of its own when this one was made.
             others = tuple(self.ids_beyond((integration_id,), organization_id))
@@ -166,7 +173,7 @@ class Routing:
             # Its integration may have got another id while it waited.
             return self._to_all(replace(state, integration_id=None), organization_id, now_ms)
         detail = "its organization has no integration with this id"
-        return [_dead(state, "unknown-integration", detail)]
+        return [_dead(state, DeadReason.UNKNOWN_INTEGRATION, detail)]
 
     def _in_doubt(
         self,
@@ -182,7 +189,9 @@ class Routing:
         if self._limits.is_out_of_patience(state, now_ms):
             return _dead(state, reason, doubt)
         since = replace(state, blocked_since_ms=state.blocked_since_ms or now_ms)
-        outcome = Parked(hold_seconds(state.parks), "in-doubt", organization_id=organization_id)
+        outcome = Parked(
+            hold_seconds(state.parks), ParkReason.IN_DOUBT, organization_id=organization_id
+        )
         return Ends(state.integration_id, since, outcome)
 
 

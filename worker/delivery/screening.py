@@ -10,11 +10,10 @@ from worker.broker.headers import epoch_in, integration_id_in
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
 from worker.broker.topology import Names
 from worker.delivery.limits import PipelineLimits
-from worker.delivery.outcome import DeadReason
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.ordering.users import UserKeys
+from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import unowned_deletion
-from worker.transform.decision import SkipReason
 
 SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
@@ -74,18 +73,18 @@ class Screening:
         if returns >= SUSPECT_AFTER and not is_suspect:
             return Suspect(returns)
         if not message.is_readable:
-            return Unusable(FRESH, "invalid-headers", _UNREADABLE)
+            return Unusable(FRESH, DeadReason.INVALID_HEADERS, _UNREADABLE)
         try:
             state = read_retry_state(message.headers, now_ms, fresh)
         except InvalidHeaders as error:
-            return Unusable(readable_state(message), "invalid-headers", str(error))
+            return Unusable(readable_state(message), DeadReason.INVALID_HEADERS, str(error))
         limits = self._limits
         if is_suspect and returns >= limits.poison_after:
             detail = f"its worker went down {returns} times while it was handled alone"
-            return Unusable(state, "poison", detail)
+            return Unusable(state, DeadReason.POISON, detail)
         if len(message.body) > limits.max_event_bytes:
             detail = f"the body has more than {limits.max_event_bytes} bytes"
-            return Unusable(state, "too-large", detail)
+            return Unusable(state, DeadReason.TOO_LARGE, detail)
         try:
             envelope = open_envelope(message.body)
         except UndecodableEvent as error:

@@ -19,11 +19,14 @@ from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried
 from worker.delivery.rounds.epoch_watch import EpochWatch
+from worker.reasons import ParkReason
 
 _DETAIL_BYTES: Final = 1024
-_SPENDS_PATIENCE: Final = frozenset({"blocked", "in-doubt"})
+_SPENDS_PATIENCE: Final = frozenset({ParkReason.BLOCKED, ParkReason.IN_DOUBT})
 """What an event is parked for only so long; an operator's pause may last."""
-_SPARES_BUDGET: Final = frozenset({"blocked", "in-doubt", "paused", "unknown-inlet"})
+_SPARES_BUDGET: Final = frozenset(
+    {ParkReason.BLOCKED, ParkReason.IN_DOUBT, ParkReason.PAUSED, ParkReason.UNKNOWN_INLET}
+)
 """What stops the schedule of an event that was attempted. Nothing else does."""
 
 
@@ -58,7 +61,7 @@ class Successors:
         match outcome:
             case Retried(delay_seconds, failure):
                 self._delayed(message, own | _about(failure), delay_seconds, done)
-            case Parked(delay_seconds, "busy"):
+            case Parked(delay_seconds, ParkReason.BUSY):
                 # It comes back as a due retry does: the user is free in a moment.
                 self._delayed(message, own, delay_seconds, done)
             # A suspect is parked at once: to wait for others that make a bundle with it would keep

@@ -8,11 +8,8 @@ from typing import Final
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.lanes.throughput import Throughput
 from worker.delivery.rounds.results import Result
+from worker.reasons import OVERLOAD, ErrorCode
 
-OVERLOAD: Final = frozenset(
-    {"adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"}
-)
-"""Errors that say that the endpoint has too much to do, or is away."""
 STILL_SECONDS: Final = 1.0
 STILL_ROUND_TRIPS: Final = 3
 """Without an answer for so long, and for so many round trips, a lane with requests in flight stands
@@ -81,7 +78,7 @@ class EndpointHealth:
             self._round_trip_seconds += weight * (self._clock() - began - self._round_trip_seconds)
             return False
         self._failures = 0 if answered else self._failures + 1
-        self.is_throttled = overload.error == "adobe-throttled"
+        self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
         if overload.retry_after_seconds:
             rest = min(overload.retry_after_seconds, longest_rest_seconds)
             self.resting_until = max(self.resting_until, self._clock() + rest)

@@ -19,6 +19,7 @@ from worker.ordering.known import Said, is_path
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 from worker.transform.plan import plan_of
 
@@ -84,7 +85,7 @@ class Completion:
     ) -> UserMessage:
         if not integration.may_look_up:
             where = f"identities.{integration.properties.user_identifier[0]}"
-            message.reply = Retryable("state-lost", _NOT_KNOWN.format(where=where))
+            message.reply = Retryable(ErrorCode.STATE_LOST, _NOT_KNOWN.format(where=where))
             return message
         delivery = message.deliveries[0]
         paths = sorted(_paths(integration))

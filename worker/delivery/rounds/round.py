@@ -31,6 +31,7 @@ from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
+from worker.reasons import ErrorCode
 
 _FRAME_BYTES: Final = 2
 _LIST_BYTES: Final = 16
@@ -161,7 +162,7 @@ class Round:
             return
         bodies = [one.outgoing for one in messages if one.outgoing is not None]
         size = sum(len(one.body) + _FRAME_BYTES for one in bodies) + _LIST_BYTES
-        replies: Replies | None = Permanent("adobe-rejected", "too large for one request")
+        replies: Replies | None = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
         was_repeated = False
         if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
             replies, was_repeated = await self._request(messages, bodies)

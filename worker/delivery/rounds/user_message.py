@@ -31,12 +31,13 @@ from worker.ordering.unclear import mark_of
 from worker.ordering.users import is_rotating
 from worker.ordering.values import Seals
 from worker.ordering.verdicts import Verdict
+from worker.reasons import ErrorCode
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 
-_TIMEOUT: Final = Retryable("timeout", "no answer in time")
+_TIMEOUT: Final = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
 
 class UserMessage:
