@@ -20,7 +20,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from worker.adobe.replies import ErrorCode
 from worker.broker.dead_letter import DeadLetter, Filter, describe
 from worker.broker.dead_letters import DeadLetters, NotReplayed
-from worker.broker.in_flight import Window
+from worker.broker.in_flight import InFlight
 from worker.broker.topology import Names
 from worker.cli.alone import alone
 from worker.cli.interrupt import Stop, stoppable
@@ -31,7 +31,7 @@ from worker.cli.streams import Output, complete_file
 from worker.cli.terminal import in_column, json_shown, shown
 from worker.delivery.outcome import DeadReason, codes_of
 from worker.settings import WorkerSettings
-from worker.wire.channels import tells_of_the_line
+from worker.wire.errors import is_connection_error
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
@@ -320,7 +320,7 @@ async def _settle_each(
     settings = WorkerSettings()
     guard = await _guard(settings, verb, after_state_loss)
     tally = _Tally(guard)
-    window = Window(_AT_ONCE)
+    in_flight = InFlight(_AT_ONCE)
 
     async def settle(
         letters: DeadLetters, message: AbstractIncomingMessage, letter: DeadLetter
@@ -333,7 +333,7 @@ async def _settle_each(
         except NotReplayed as error:
             tally.keep(letter, str(error))
         except Exception as error:  # of one letter, unless it is the broker's
-            if tells_of_the_line(error):
+            if is_connection_error(error):
                 raise
             tally.keep(letter, f"{type(error).__name__}; export it, and report this")
         else:
@@ -347,9 +347,9 @@ async def _settle_each(
             async for message, letter in run.matching(chosen):
                 tally.matched += 1
                 if not guard.holds_back(letter) and not dry_run:
-                    await window.add(settle(run.letters, message, letter))
+                    await in_flight.add(settle(run.letters, message, letter))
         finally:
-            await window.drain()
+            await in_flight.drain()
     return run.stop, tally
 
 

@@ -26,7 +26,7 @@ import structlog
 
 from worker.adobe.replies import Accepted, Retryable
 from worker.adobe.streaming import takes_batches
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.begun import Begun
 from worker.delivery.block import Block
 from worker.delivery.delivery import Delivery
@@ -192,7 +192,7 @@ class Lane:
             if due_at is not None and not delivery.is_through:
                 self._begun.add(self.integration.id, due_at)
                 delivery.due_at = due_at
-            delivery.message.settle()
+            delivery.message.done()
 
         return confirmed
 
@@ -282,15 +282,15 @@ class Lane:
         self._watch_next()
         return cleared
 
-    def held_of(self, intake: Intake) -> int:
+    def held_of(self, intake: Source) -> int:
         """How much of the room of `intake` is taken by events held that came by it."""
         held = [one for group in self._waiting for one in group]
         for batch in self._rounds_under_way.values():
             held += [one for group in batch for one in group if _is_held(one)]
-        places = {one.message.place for one in held if one.message.intake is intake}
+        places = {one.message.place for one in held if one.message.source is intake}
         return len(places) * intake.events_each
 
-    def shed(self, intake: Intake, events: int) -> list[Delivery]:
+    def shed(self, intake: Source, events: int) -> list[Delivery]:
         """So many of what the lane holds of `intake`, the newest first, taken out to be parked.
         What is in a request or begun stays, and so does a suspect.
         """

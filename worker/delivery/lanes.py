@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from worker.adobe.streaming import takes_batches
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.gate import StoreGate
 from worker.delivery.lane import Lane
@@ -31,7 +31,7 @@ class Lanes:
         self._make = make
         self._park = park
         self._gate = gate
-        self._crowded: set[Intake] = set()
+        self._crowded: set[Source] = set()
         self._lanes: dict[str, Lane] = {}
         self._made = 0
         gate.when_open(self.pump_all)
@@ -49,7 +49,7 @@ class Lanes:
                 self._sweep()
         return lane
 
-    def has_room_for_one_of(self, intake: Intake, lane: Lane) -> bool:
+    def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
         """Whether a lane may hold one more of `intake`: within its own limits, and while it does
         not keep up, never more than a quarter of what is left free.
 
@@ -95,15 +95,15 @@ class Lanes:
         for lane in self:
             lane.drop_lost()
 
-    def _rebalance_later(self, intake: Intake) -> None:
+    def _rebalance_later(self, intake: Source) -> None:
         if intake not in self._crowded:
             self._crowded.add(intake)
             asyncio.get_running_loop().call_later(_REBALANCE_SECONDS, self._rebalance, intake)
 
-    def _rebalance(self, intake: Intake) -> None:
+    def _rebalance(self, intake: Source) -> None:
         """Let lanes that have fallen behind since they took it in give up what is not theirs."""
         self._crowded.discard(intake)
-        if intake.session.lost.is_set():
+        if intake.host.lost.is_set():
             return
         if self._gate.is_open:
             for lane in self:
@@ -119,7 +119,7 @@ class Lanes:
                 self._shed(lane, intake, lane.held_of(intake) - intake.room // (len(slow) + 1))
         self._rebalance_later(intake)
 
-    def _shed(self, lane: Lane, intake: Intake, events: int) -> None:
+    def _shed(self, lane: Lane, intake: Source, events: int) -> None:
         if events > 0:
             for delivery in lane.shed(intake, events):
                 self._park(lane, delivery)
@@ -147,5 +147,5 @@ def _paced_events(integration: Integration) -> int:
     return max(1, int((limits.requests_per_second or 0) * PACED_SECONDS * per_request))
 
 
-def _is_short_of_room(intake: Intake) -> bool:
+def _is_short_of_room(intake: Source) -> bool:
     return intake.free < intake.room // 4

@@ -18,9 +18,9 @@ import structlog
 
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, by_few_levels, due_at_ms
 from worker.broker.headers import epoch_in, integration_id_in, lateness_seconds
+from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import (
     FRESH,
     InvalidHeaders,
@@ -28,7 +28,6 @@ from worker.broker.retry_state import (
     read_retry_state,
     write_retry_state,
 )
-from worker.broker.session import Session
 from worker.broker.successor import successor_of
 from worker.broker.topology import Names
 from worker.delivery.begun import Begun
@@ -196,14 +195,14 @@ class Pipeline:
         self._pace = RequestPace()
         self._parking = Parking(delay, self._now_ms)
         self._hourly = Hourly()
-        self._opening = Opening(self._open_guarded, self.take)
+        self._opening = Opening(self._open_guarded, self.handle)
         self._begun = Begun(limits.retries_in_hand, time.monotonic)
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         """See `Handler`."""
         try:
-            self._take(message)
+            self._handle(message)
         except Exception as error:
             self._bury_after(error, message)
 
@@ -211,7 +210,7 @@ class Pipeline:
         """A bug must neither lose the message nor loop with it."""
         log.exception("message.unexpected_error", error=type(error).__name__)
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
-        whole = message.take_over()
+        whole = message.renewed()
         whole.headers = message.headers  # without what a producer must not say
         self._bury(whole, _readable_state(whole), "unexpected-error", type(error).__name__)
 
@@ -222,13 +221,13 @@ class Pipeline:
             self._bury_after(error, bundle)
             return [], REST_SECONDS
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         """See `Handler`."""
         self.lanes.drop_lost()
 
     # From a message to deliveries
 
-    def _take(self, message: Incoming) -> None:
+    def _handle(self, message: Incoming) -> None:
         returns = 0
         if message.headers:  # a fresh event has none
             self._note_return(message)
@@ -339,7 +338,7 @@ class Pipeline:
         after = _after(state, outcome, state.integration_id)
         self._observer.parked_again(state.integration_id or "", outcome.reason, events)
         own = write_retry_state(after) | _error_of(outcome) | {names.BUNDLE: events}
-        self._publish_delayed(bundle, own, outcome.delay_seconds, bundle.settle, parked=True)
+        self._publish_delayed(bundle, own, outcome.delay_seconds, bundle.done, parked=True)
         return True
 
     def _still_parked(self, bundle: Incoming, state: RetryState, events: int) -> Parked | None:
@@ -362,7 +361,7 @@ class Pipeline:
                 return None
             delay = lane.block.parking_delay(state.parks, now)
             return Parked(delay, "blocked", lane.block.failure)
-        if events < _FEW_OF_A_BUNDLE or self.lanes.has_room_for_one_of(bundle.intake, lane):
+        if events < _FEW_OF_A_BUNDLE or self.lanes.has_room_for_one_of(bundle.source, lane):
             return None
         return Parked(by_few_levels(lane.parking_delay(events)), "lane-full")
 
@@ -433,7 +432,7 @@ class Pipeline:
         if not message.open_deliveries:
             # A copy for an integration that might have been: there is none, and no outcome.
             message.open_deliveries = 1
-            message.settle()
+            message.done()
             return
         for copy in copies:
             doubt = self._doubt(copy.integration_id, organization_id) or ""
@@ -585,7 +584,7 @@ class Pipeline:
             self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
             return
         goes_on = is_alone or lane.block.is_on or state.attempts_made > 0
-        if not goes_on and not self.lanes.has_room_for_one_of(message.intake, lane):
+        if not goes_on and not self.lanes.has_room_for_one_of(message.source, lane):
             # Undecided, since that would have to be done again: what is parked for a lane that
             # hangs is to cost others as little as can be.
             self._park_for_room(lane, message, state, time.monotonic(), envelope.event_id)
@@ -788,7 +787,7 @@ class Pipeline:
         """
         seconds = delivery.repeat_seconds
         if seconds is None:
-            delivery.message.settle()
+            delivery.message.done()
             return
         integration_id, replays = lane.integration.id, delivery.state.replays
         self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
@@ -912,7 +911,7 @@ class Pipeline:
         """
         self._tell(integration_id or "", outcome, began, event_id)
         after = _after(state, outcome, integration_id)
-        self._make_durable(message, after, outcome, settle or message.settle)
+        self._make_durable(message, after, outcome, settle or message.done)
 
     def _bury(
         self, message: Incoming, state: RetryState, reason: Any, detail: str, event_id: str = ""
@@ -981,7 +980,7 @@ class Pipeline:
         *,
         mandatory: bool = True,
     ) -> None:
-        message.session.publish(
+        message.host.publish(
             exchange,
             routing_key,
             successor_of(message.properties, own),
@@ -999,7 +998,7 @@ class Pipeline:
         """
         log.warning("message.set_apart", returns=returns)
         own = names.own_headers_of(message.headers)
-        self._publish(message, "", self._queues.suspects, own, message.settle)
+        self._publish(message, "", self._queues.suspects, own, message.done)
 
     def _skip(
         self,
@@ -1013,7 +1012,7 @@ class Pipeline:
             self._observer.repeat_ended(integration_id, event_id, outcome.reason, 0.0)
         else:
             self._tell(integration_id, outcome, time.monotonic(), event_id)
-        message.settle()
+        message.done()
 
     def _tell_skipped(self, delivery: Delivery, reason: SkipReason) -> None:
         if delivery.state.is_repeat:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 
 Groups = dict[str, list[Delivery]]
@@ -110,7 +110,7 @@ class Waiting:
         self._keep(lambda _: False)
         return cleared
 
-    def shed(self, intake: Intake, events: int) -> list[Delivery]:
+    def shed(self, intake: Source, events: int) -> list[Delivery]:
         """`events` of the fresh ones of `intake`, or all there are, the newest users first, taken
         out. What is begun stays, and so does a suspect.
         """
@@ -160,5 +160,5 @@ class Waiting:
             self.due_events += by
 
 
-def _may_be_shed(delivery: Delivery, intake: Intake) -> bool:
-    return delivery.message.intake is intake and not (delivery.is_alone or delivery.is_due)
+def _may_be_shed(delivery: Delivery, intake: Source) -> bool:
+    return delivery.message.source is intake and not (delivery.is_alone or delivery.is_due)

@@ -10,11 +10,11 @@ from typing import Final, cast
 from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, pick, spoiled
-from worker.broker.consumer import Holder, Incoming
+from worker.broker.message import Holder, Incoming
 from worker.delivery.bundle import NotABundle, first_body, pack, unpack
 from worker.delivery.opening import events_of
 
-_HOLDER: Final = cast("Holder", SimpleNamespace(intake=None, settle=lambda _tag: None))
+_HOLDER: Final = cast("Holder", SimpleNamespace(source=None, acknowledge=lambda _tag: None))
 _PLAIN_HEADER: Final = packed_number(">HHQH", 60, 0, 5, 0)
 
 
@@ -59,7 +59,7 @@ def check(data: bytes) -> None:
     ]
     assert message.open_deliveries == len(events)
     for one in opened:
-        one.settle()
+        one.done()
     assert message.open_deliveries == 0, "a bundle that is never acknowledged"
 
 

@@ -1,0 +1,45 @@
+"""The settings that a session uses, of all that a worker has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.settings import WorkerSettings
+from worker.wire.connect import BrokerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """A worker without a shared store is `alone`: it consumes only while it has the lock. Bindings
+    are `rebound` at each check where a publish can't be mandatory.
+    """
+
+    address: BrokerAddress
+    prefetch_events: int
+    prefetch_retries: int
+    max_event_bytes: int
+    publish_timeout_seconds: float
+    watch_seconds: float
+    shutdown_timeout_seconds: float
+    alone: bool
+    rebound: bool
+
+    @classmethod
+    def of(cls, settings: WorkerSettings) -> SessionSettings:
+        """Those of a worker."""
+        return cls(
+            address=address_of(settings),
+            prefetch_events=settings.prefetch_events,
+            prefetch_retries=settings.prefetch_retries,
+            max_event_bytes=settings.max_event_bytes,
+            publish_timeout_seconds=settings.publish_timeout,
+            watch_seconds=settings.watch_seconds,
+            shutdown_timeout_seconds=settings.shutdown_timeout,
+            alone=settings.state_kind != "redis",
+            rebound=settings.delay == "plugin",
+        )
+
+
+def address_of(settings: WorkerSettings) -> BrokerAddress:
+    """Where the broker of a worker or a command is."""
+    return BrokerAddress(settings.amqp_url, settings.heartbeat)
