@@ -58,7 +58,7 @@ class Session:
         self._transport = TappedTransport()
         self.intakes: list[Intake] = []
         self._watch = Watch(
-            topology, self._life, self.intakes, self.may_consume, rebound=settings.rebound
+            topology, self._life, self.intakes, self.may_consume, rebinds=settings.rebinds
         )
         self.lost = self._life.lost
 
@@ -74,7 +74,7 @@ class Session:
         """Whether no other worker without a shared store does, from now on. Asked again, it takes
         a lock back that a policy with `expires` has deleted. Raises what the broker answers.
         """
-        if not self._settings.alone:
+        if not self._settings.needs_lock:
             return True
         if self._connection is None:
             raise ConnectionError("not connected")

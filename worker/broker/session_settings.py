@@ -10,8 +10,8 @@ from worker.wire.connect import BrokerAddress
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """A worker without a shared store is `alone`: it consumes only while it has the lock. Bindings
-    are `rebound` at each check where a publish can't be mandatory.
+    """A worker without a shared store `needs_lock`: it consumes only while it has that. One whose
+    publishes can't be mandatory `rebinds` at each check.
     """
 
     address: BrokerAddress
@@ -21,8 +21,8 @@ class SessionSettings:
     publish_timeout_seconds: float
     watch_seconds: float
     shutdown_timeout_seconds: float
-    alone: bool
-    rebound: bool
+    needs_lock: bool
+    rebinds: bool
 
     @classmethod
     def of(cls, settings: WorkerSettings) -> SessionSettings:
@@ -35,8 +35,8 @@ class SessionSettings:
             publish_timeout_seconds=settings.publish_timeout,
             watch_seconds=settings.watch_seconds,
             shutdown_timeout_seconds=settings.shutdown_timeout,
-            alone=settings.state_kind != "redis",
-            rebound=settings.delay == "plugin",
+            needs_lock=settings.state_kind != "redis",
+            rebinds=settings.delay == "plugin",
         )
 
 

@@ -17,8 +17,8 @@ from worker.wire.errors import is_connection_error
 
 class Watch:
     """Ends a session that lies, of which `life` and `intakes` are; `depths` are ready messages by
-    queue. `may_consume` is asked each time, and the bindings are declared again where they are
-    `rebound`.
+    queue. `may_consume` is asked each time, and where it `rebinds`, all bindings are declared
+    again.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class Watch:
         intakes: Sequence[Intake],
         may_consume: Callable[[], Awaitable[bool]],
         *,
-        rebound: bool,
+        rebinds: bool,
     ) -> None:
         self._topology = topology
         self._life = life
         self._intakes = intakes
         self._may_consume = may_consume
-        self._rebound = rebound
+        self._rebinds = rebinds
         self._checking: asyncio.Task[None] | None = None
         self.depths: dict[str, int] = {}
 
@@ -72,7 +72,7 @@ class Watch:
                 for intake in self._intakes:
                     if intake.queue == name:
                         self._judge(intake, ready, consumers_there, idle_limit_seconds)
-            if self._rebound:
+            if self._rebinds:
                 await assert_bindings(self._channel, self._topology)
         except Exception as error:
             if not is_connection_error(error):
