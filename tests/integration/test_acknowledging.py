@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
-from worker.broker import message
 from worker.broker.headers import RETURNS
 from worker.broker.in_flight import InFlight
 from worker.broker.message import Handler, Host, Incoming
@@ -23,6 +22,7 @@ from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
+from worker.wire.properties import has_headers
 
 MESSAGES = 1_500
 
@@ -234,9 +234,9 @@ async def test_what_raises_concerns_its_message_alone(
     """It becomes a dead letter, and the intake does not count it as in hand."""
     handler = _KeepsSome()
     if fails_at == "reading":
-        read = message.has_headers
         monkeypatch.setattr(
-            message, "has_headers", lambda data: _raise_for_long(data) or read(data)
+            "worker.broker.message.has_headers",
+            lambda data: _raise_for_long(data) or has_headers(data),
         )
     else:
         handle = handler.handle

@@ -1,4 +1,4 @@
-"""Publishing with confirms: what is published within a moment goes in one write.
+"""Publishes with confirms; messages of the same moment go in one write.
 
 aiormq publishes with a lock, a timeout and a task's worth of futures for each message, which costs
 about five times what this does. Every parked event and every retry is such a publish, so what it

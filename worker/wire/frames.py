@@ -58,11 +58,9 @@ def encode_content_header(properties: Properties, body_bytes: int) -> bytes:
     return _HEADER.pack(_BASIC, 0, body_bytes, flags) + b"".join(values)
 
 
-def encoded_value(value: Any) -> bytes:
-    """A value of a table, with its kind. Raises exceptions of many kinds for what AMQP's common
-    types can't carry.
-    """
-    return encode.encode_table_value(value)
+encoded_value = encode.encode_table_value
+"""Gives the bytes of a table's value, with its kind. Raises exceptions of many kinds for what AMQP's
+common types can't carry."""
 
 
 def _short(text: str) -> bytes:

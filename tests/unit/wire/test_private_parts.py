@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiormq import Channel
@@ -99,7 +99,7 @@ async def test_aiormq_calls_the_hooks_for_confirms_and_returns() -> None:
         async def _on_return_frame(self, frame: Any) -> None:
             called.append(type(frame).__name__)
 
-    channel = Hooked(_Connection(), 1, publisher_confirms=True)
+    channel = Hooked(cast("Any", _Connection()), 1, publisher_confirms=True)
     for command in (Basic.Ack(1), Basic.Nack(2), Basic.Return(312, "NO_ROUTE", "", "x")):
         read = frame.unmarshal(frame.marshal(command, 1))[2]
         channel.frames.put_nowait((0, read))
