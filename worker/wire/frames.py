@@ -59,8 +59,8 @@ def encode_content_header(properties: Properties, body_bytes: int) -> bytes:
 
 
 encoded_value = encode.encode_table_value
-"""Gives the bytes of a table's value, with its kind. Raises exceptions of many kinds for what AMQP's
-common types can't carry."""
+"""Gives the bytes of a table's value, with its kind. Raises exceptions of many kinds for what the
+common types of AMQP can't carry."""
 
 
 def _short(text: str) -> bytes:
