@@ -17,7 +17,8 @@ from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
-from worker.broker.supervisor import Broker
+from worker.broker.session_settings import SessionSettings
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology
 from worker.change_log import report_change
 from worker.delivery.assembly import build_pipeline
@@ -117,7 +118,7 @@ class Service:
         self._registry = registry
         self._metrics = Metrics()
         self._topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
-        self._broker: Broker | None = None
+        self._broker: Supervisor | None = None
         self._gate: StoreGate | None = None
         self._set_up: SetUpWatch | None = None
         self._inlets = KnownInlets()
@@ -244,7 +245,7 @@ class Service:
                 observer=OutcomeLog(self._metrics, self._registry.knows),
                 inlets=inlets.known,
             )
-            self._broker = Broker(settings, self._topology, pipeline)
+            self._broker = Supervisor(SessionSettings.of(settings), self._topology, pipeline)
             self._stop_on_signals(self._broker)
             await gate.check()  # before anybody can ask whether this worker is ready
             port = await self._server.start(settings.http_host, settings.http_port)
@@ -351,7 +352,7 @@ class Service:
         if self._registry.has_any:
             self._may_begin.set()
 
-    def _stop_on_signals(self, broker: Broker) -> None:
+    def _stop_on_signals(self, broker: Supervisor) -> None:
         def stop() -> None:
             log.info("worker.stopping")
             self._stopping = True

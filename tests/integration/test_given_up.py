@@ -17,6 +17,7 @@ from devtools.waiting import wait_until
 from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
+from worker.broker.session_settings import address_of
 from worker.broker.topology import Names, build_topology, declare
 from worker.delivery.bundles.format import pack
 from worker.settings import WorkerSettings
@@ -31,7 +32,7 @@ async def _declared(url: str, namespace: str) -> AsyncIterator[tuple[Names, Abst
     """With a delivery limit of one."""
     topology = build_topology(namespace, "native", 1)
     settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace)
-    async with await connect(settings, "test") as connection:
+    async with await connect(address_of(settings), "test") as connection:
         await declare(connection, topology)
         yield topology.names, await connection.channel()
 

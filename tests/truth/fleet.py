@@ -29,7 +29,8 @@ from worker.adobe.http import open_session
 from worker.broker.dead_letter import describe
 from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
-from worker.broker.supervisor import Broker
+from worker.broker.session_settings import SessionSettings
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.delivery.assembly import build_pipeline
 from worker.delivery.limits import PipelineLimits
@@ -113,7 +114,7 @@ class Worker:
         self._name = name
         self._clock_lead = clock_lead
         self._store = store
-        self._broker: Broker | None = None
+        self._broker: Supervisor | None = None
         self.life = Life()
         self._running = self.life.begin(self._run())
 
@@ -158,7 +159,7 @@ class Worker:
                 clock=_clock(self._clock_lead),
             )
             handler = Door(pipeline, fleet.ledger, fleet.targets)
-            self._broker = Broker(fleet.settings, fleet.topology, handler)
+            self._broker = Supervisor(SessionSettings.of(fleet.settings), fleet.topology, handler)
             try:
                 await self._broker.run()
             finally:

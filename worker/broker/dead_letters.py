@@ -19,6 +19,7 @@ from worker.broker import headers as names
 from worker.broker.dead_letter import describe, whole_number
 from worker.broker.successor import successor_of
 from worker.broker.topology import Names
+from worker.wire.pamqp_patch import accept_any_properties
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
 _READ_TIMEOUT_SECONDS: Final = 30.0
@@ -35,12 +36,14 @@ class DeadLetters:
     """Works on the dead-letter queue: reads by some channels, replays by one that confirms.
 
     A channel answers one basic.get after the other, and each takes the broker a round trip and a
-    disk write. So several channels take turns, which keeps about the order of the queue.
+    disk write. So several channels take turns, which keeps about the order of the queue. From the
+    first one on, this process reads any properties: a letter may have such as pamqp raises for.
     """
 
     def __init__(
         self, reading: Sequence[AbstractChannel], publishing: AbstractChannel, queues: Names
     ) -> None:
+        accept_any_properties()
         self._reading = reading
         self._publishing = publishing
         self._queues = queues

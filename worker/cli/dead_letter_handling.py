@@ -10,7 +10,7 @@ import typer
 
 from worker.broker.dead_letter import Filter
 from worker.broker.dead_letters import DeadLetters, NotReplayed
-from worker.broker.in_flight import Window
+from worker.broker.in_flight import InFlight
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.interrupt import Stop
 from worker.cli.lost_state import LostStateGuard
@@ -18,7 +18,7 @@ from worker.cli.opened_letters import OpenedLetter
 from worker.cli.shared import complain, print_json, say
 from worker.cli.terminal import shown
 from worker.settings import WorkerSettings
-from worker.wire.channels import tells_of_the_line
+from worker.wire.errors import is_connection_error
 
 _AT_ONCE: Final = 100
 _NAMED_AT_MOST: Final = 20
@@ -89,7 +89,7 @@ async def _handle_each(
     settings = WorkerSettings()
     guard = await _guard(settings, verb, after_state_loss)
     tally = _Tally(guard)
-    window = Window(_AT_ONCE)
+    in_flight = InFlight(_AT_ONCE)
 
     async def handle_one(letters: DeadLetters, opened: OpenedLetter) -> None:
         try:
@@ -100,7 +100,7 @@ async def _handle_each(
         except NotReplayed as error:
             tally.keep(opened, str(error))
         except Exception as error:  # of one letter, unless it is the broker's
-            if tells_of_the_line(error):
+            if is_connection_error(error):
                 raise
             tally.keep(opened, f"{type(error).__name__}; export it, and report this")
         else:
@@ -115,9 +115,9 @@ async def _handle_each(
                 tally.matched += len(opened.chosen)
                 free = opened.only_of_chosen(lambda event: not guard.holds_back(event.letter))
                 if free.chosen and not dry_run:
-                    await window.add(handle_one(run.letters, free))
+                    await in_flight.add(handle_one(run.letters, free))
         finally:
-            await window.drain()
+            await in_flight.drain()
     return run.stop, tally
 
 

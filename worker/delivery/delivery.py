@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from worker.broker.consumer import Incoming
 from worker.broker.headers import HTTP_STATUS
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.integrations.model import Integration
 from worker.transform.decision import Deliver

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.consumer import Incoming
 from worker.broker.delay import by_few_levels
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.conclusions import (
     Conclusion,
@@ -163,10 +163,10 @@ class Endings:
             seconds = time.monotonic() - began if began is not None else 0.0
             self._observer.outcome(integration_id or "", outcome, seconds, event_id)
         if isinstance(outcome, Skipped):
-            message.settle()
+            message.done()
         else:
             after = state_after(state, outcome, integration_id)
-            self._successors.follow(message, after, outcome, message.settle)
+            self._successors.follow(message, after, outcome, message.done)
 
     def _act(self, lane: Lane, delivery: Delivery, found: Conclusion) -> None:
         match found:
@@ -222,7 +222,7 @@ class Endings:
         """
         seconds = delivery.repeat_seconds
         if seconds is None:
-            delivery.message.settle()
+            delivery.message.done()
             return
         integration_id = lane.integration.id
         self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)

@@ -17,9 +17,8 @@ from collections.abc import Callable
 import structlog
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
+from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import RetryState
-from worker.broker.session import Session
 from worker.delivery.bundles.format import NotABundle
 from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening
 from worker.delivery.conclusions import undelivered
@@ -89,10 +88,10 @@ class Pipeline:
         self._returned_bundles = returned_bundles
         self._observer = observer
         self._now_ms = now_ms
-        self._opening = BundleOpening(self._open_bundle, self.take)
+        self._opening = BundleOpening(self._open_bundle, self.handle)
         self._hourly = Hourly()
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         """See `Handler`."""
         try:
             if message.headers:  # a fresh event has none
@@ -104,7 +103,7 @@ class Pipeline:
         except Exception as error:
             self._bury_whole(message, error)
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         """See `Handler`."""
         self.lanes.drop_returned()
 
@@ -137,7 +136,7 @@ class Pipeline:
         message.open_deliveries = len(parts)
         if not parts:
             message.open_deliveries = 1
-            message.settle()
+            message.done()
         for part in parts:
             if isinstance(part, Ends):
                 self._warn_of(part, organization_id)
@@ -170,7 +169,7 @@ class Pipeline:
             has_room = not lane.health.is_failing
         else:
             goes_on = lane.block.is_on or state.attempts_made > 0
-            has_room = goes_on or self.lanes.has_room_for_one_of(message.intake, lane)
+            has_room = goes_on or self.lanes.has_room_for_one_of(message.source, lane)
         if not has_room:
             began, event_id = time.monotonic(), envelope.event_id
             self._endings.park_for_room(lane, message, state, began, event_id)
@@ -247,7 +246,7 @@ class Pipeline:
         """A bug must neither lose the message nor loop with it."""
         log.exception("message.unexpected_error", error=type(error).__name__)
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
-        whole = message.take_over()
+        whole = message.renewed()
         whole.headers = message.headers  # without what a producer must not say
         state = readable_state(whole)
         reason: DeadReason = DeadReason.UNEXPECTED_ERROR

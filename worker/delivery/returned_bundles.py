@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.delay import by_few_levels
+from worker.broker.message import Incoming
 from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.bundles.format import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.bundles.opening import HURRY_SECONDS, REST_SECONDS, events_of
@@ -111,7 +111,7 @@ class ReturnedBundles:
                 return None
             delay = lane.block.parking_delay(state.parks, now)
             return Parked(delay, ParkReason.BLOCKED, lane.block.failure)
-        if events < _OPENED_BELOW_EVENTS or self._lanes.has_room_for_one_of(bundle.intake, lane):
+        if events < _OPENED_BELOW_EVENTS or self._lanes.has_room_for_one_of(bundle.source, lane):
             return None
         return Parked(
             by_few_levels(lane.health.throughput.seconds_until_room(events)), ParkReason.LANE_FULL

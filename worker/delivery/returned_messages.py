@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.headers import epoch_in, lateness_seconds
+from worker.broker.message import Incoming
 from worker.broker.topology import Names
 from worker.delivery.observer import Observer
 from worker.delivery.outcome import ReturnKind

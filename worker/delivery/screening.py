@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.headers import epoch_in, integration_id_in
+from worker.broker.message import Incoming
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
 from worker.broker.topology import Names
 from worker.delivery.limits import PipelineLimits

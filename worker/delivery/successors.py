@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.headers import own_headers_of
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState, write_retry_state
 from worker.broker.successor import successor_of
 from worker.broker.topology import Names
@@ -90,7 +90,7 @@ class Successors:
     ) -> None:
         """Park a bundle whole, with the `state` after that."""
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
-        self._delayed(bundle, own, outcome.delay_seconds, bundle.settle, parked=True)
+        self._delayed(bundle, own, outcome.delay_seconds, bundle.done, parked=True)
 
     def move_to_suspects(self, message: Incoming) -> None:
         """Move a message, unread, to the queue whose messages are handled one at a time.
@@ -100,7 +100,7 @@ class Successors:
         the culprit goes on counting.
         """
         own = own_headers_of(message.headers)
-        self._publish(message, "", self._queues.suspects, own, message.settle)
+        self._publish(message, "", self._queues.suspects, own, message.done)
 
     def _delayed(
         self,
@@ -126,7 +126,7 @@ class Successors:
         *,
         mandatory: bool = True,
     ) -> None:
-        message.session.publish(
+        message.host.publish(
             exchange,
             routing_key,
             successor_of(message.properties, own),

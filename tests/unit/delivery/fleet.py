@@ -100,8 +100,8 @@ class Fleet:
         hand = self.hands.get((number, queue))
         if hand is None:
             hand = self.hands[number, queue] = Hand(queue, 2_000)
-            hand.session = self.line
-        self.workers[number].pipeline.take(hand.message(content, headers))
+            hand.host = self.line
+        self.workers[number].pipeline.handle(hand.message(content, headers))
 
     def publish(self, events: int, queue: str = "consent.events") -> None:
         for _ in range(events):

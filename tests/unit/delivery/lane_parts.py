@@ -110,7 +110,7 @@ class Bench:
     def _conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
         self.concluded += results
         for delivery, _ in results:
-            delivery.message.settle()
+            delivery.message.done()
         self.on_conclude(lane)
 
     def event(self, user: str = "lena", **more: Any) -> Delivery:

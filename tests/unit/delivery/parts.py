@@ -13,7 +13,7 @@ from pamqp.header import ContentHeader
 
 from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
-from worker.broker.consumer import Incoming
+from worker.broker.message import Incoming
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
@@ -38,7 +38,7 @@ class Published:
 
 
 class Line:
-    """Stands for a `Session`: keeps what is published, and confirms it."""
+    """Is a `Host`, as a session: keeps what is published, and confirms it."""
 
     def __init__(self) -> None:
         self.published: list[Published] = []
@@ -60,11 +60,11 @@ class Line:
 
 
 class Hand:
-    """Stands for an `Intake` and its consumer; knows what is in hand, and what was acknowledged."""
+    """`Source` and `Holder` in one; knows what is in hand, and what was acknowledged."""
 
     def __init__(self, queue: str = "consent.events", prefetch: int = 1000) -> None:
-        self.intake = self
-        self.session = Line()
+        self.source = self
+        self.host = Line()
         self.queue = queue
         self.prefetch = self.room = prefetch
         self.in_hand = 0
@@ -99,7 +99,7 @@ class Hand:
         header = ContentHeader(0, len(body), Basic.Properties(headers=headers, **properties))
         return Incoming(self._given, header.marshal(), body, self)
 
-    def settle(self, tag: int) -> None:
+    def acknowledge(self, tag: int) -> None:
         assert tag not in self.acknowledged, "acknowledged twice"
         self.acknowledged.append(tag)
         self.in_hand -= 1

@@ -91,13 +91,13 @@ class Worker:
         )
 
     async def take(self, body: bytes, headers: dict[str, Any] | None = None) -> None:
-        self.pipeline.take(self.hand.message(body, headers))
+        self.pipeline.handle(self.hand.message(body, headers))
         await after(0.01)  # two requests of a lane start some milliseconds apart
 
     @property
     def latest(self) -> Published:
         """What was published last: a retry, a parked event, or a dead letter."""
-        return self.hand.session.published[-1]
+        return self.hand.host.published[-1]
 
     def for_organization(self, _: str) -> list[Integration]:
         return [self.shop]

@@ -39,11 +39,11 @@ class Fleet:
             name: Hand(f"consent.{name}") for name in ("events", "retries", "parked", "suspects")
         }
         for hand in self.hands.values():
-            hand.session = self.worker.hand.session
+            hand.host = self.worker.hand.host
 
     async def take(self, queue: str, content: bytes, headers: dict[str, Any] | None = None) -> None:
         message = self.hands[queue].message(content, headers)
-        self.worker.pipeline.take(message)
+        self.worker.pipeline.handle(message)
         await after(GATHERED_SECONDS)
 
     async def look(self) -> None:
@@ -91,7 +91,7 @@ async def test_what_is_in_hand_when_the_state_is_lost_is_of_before() -> None:
     await shop.look()
     shop.adobe.answers.set()
     await after(1)
-    published = shop.worker.hand.session.published
+    published = shop.worker.hand.host.published
     assert [one.headers[EPOCH] for one in published] == [FIRST, FIRST]
 
 
@@ -99,7 +99,7 @@ async def test_what_is_in_hand_when_the_state_is_lost_is_of_before() -> None:
 async def test_parked_events_and_their_bundle_carry_it() -> None:
     shop = await fleet(shop=PAUSED)
     for number in range(2):
-        shop.worker.pipeline.take(shop.hands["events"].message(body(f"e{number}", user="u")))
+        shop.worker.pipeline.handle(shop.hands["events"].message(body(f"e{number}", user="u")))
     await after(GATHERED_SECONDS)
     bundle = shop.worker.latest
     assert (bundle.headers[BUNDLE], bundle.headers[EPOCH]) == (2, FIRST)
@@ -112,7 +112,7 @@ async def test_parked_events_and_their_bundle_carry_it() -> None:
     shop.adobe.reply = AWAY
     await shop.take("parked", bundle.body, bundle.headers)
     assert shop.headers[EPOCH] == FIRST, "each event in it has its own"
-    assert SECOND not in {one.headers[EPOCH] for one in shop.worker.hand.session.published}
+    assert SECOND not in {one.headers[EPOCH] for one in shop.worker.hand.host.published}
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ async def test_a_thousand_forged_epochs_are_one_line_and_sixteen_names() -> None
     shop.adobe.reply = Accepted("x")
     with capture_logs() as lines:
         for number in range(1000):
-            shop.worker.pipeline.take(
+            shop.worker.pipeline.handle(
                 shop.hands["retries"].message(body(f"e{number}"), {EPOCH: f"{number:016x}"})
             )
             if number % 100 == 99:

@@ -382,7 +382,7 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
     bench = Bench(messages_per_request=1, requests_in_flight=1)
     await bench.offer("lena")
     await bench.offer("lena", "ole")
-    bench.hand.session.lost.set()
+    bench.hand.host.lost.set()
     bench.hand = Hand()
     [ours] = await bench.offer("ole")
     bench.lane.drop_returned()
@@ -398,7 +398,7 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
 async def test_what_is_lost_while_the_store_is_away_is_not_put_back() -> None:
     bench = Bench()
     await bench.offer("lena")
-    bench.hand.session.lost.set()
+    bench.hand.host.lost.set()
     bench.lane.drop_returned()
     await bench.rounds.latest.find_the_store_away()
     assert bench.lane.is_idle
@@ -539,7 +539,7 @@ async def test_what_is_taken_out_of_a_lane_tells_nothing_any_more() -> None:
     for take_out in (
         bench.lane.take_all_waiting,
         lambda: bench.give_up_surplus(0),
-        lambda: (bench.hand.session.lost.set(), bench.lane.drop_returned()),
+        lambda: (bench.hand.host.lost.set(), bench.lane.drop_returned()),
     ):
         await bench.offer("lena", "ole")
         await after(1)

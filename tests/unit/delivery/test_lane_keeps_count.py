@@ -53,7 +53,7 @@ class Model:
             await one.answer({"ok": OK, "timeout": TIMEOUT, "throttled": THROTTLED}[how])
 
     async def lose_the_line(self) -> None:
-        self.bench.hand.session.lost.set()
+        self.bench.hand.host.lost.set()
         self.bench.hand = Hand()
         self._let_go(self.held - set(self.in_rounds))
         self.bench.lane.drop_returned()
@@ -66,7 +66,7 @@ class Model:
     async def shed(self, share: int) -> None:
         parked = self.bench.give_up_surplus(share)
         assert not set(parked) & set(self.in_rounds)
-        assert all(one.message.intake is self.bench.hand for one in parked)
+        assert all(one.message.source is self.bench.hand for one in parked)
         self._give_up(parked)
 
     def _give_up(self, deliveries: list[Delivery]) -> None:

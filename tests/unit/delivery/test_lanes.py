@@ -30,7 +30,7 @@ class Room:
 
     def _park(self, _: Lane, delivery: Delivery) -> None:
         self.parked.append(delivery)
-        delivery.message.settle()
+        delivery.message.done()
 
     def has_room(self) -> bool:
         return self.lanes.has_room_for_one_of(self.bench.hand, self.lane)

@@ -22,7 +22,7 @@ def _come_back(worker: Worker, queue: str, **headers: Any) -> None:
     """What was published last is handed out by `queue`."""
     worker.hand.queue = queue
     latest = worker.latest
-    worker.pipeline.take(worker.hand.message(latest.body, latest.headers | headers))
+    worker.pipeline.handle(worker.hand.message(latest.body, latest.headers | headers))
 
 
 async def _retry() -> Worker:
@@ -54,7 +54,7 @@ async def test_what_was_parked_is_told_once_for_a_message(events: int) -> None:
     for number in range(events):
         await worker.take(body(f"e{number}", user=f"u{number}"))
     await after(GATHERED_SECONDS)
-    assert len(worker.hand.session.published) == 1
+    assert len(worker.hand.host.published) == 1
     assert worker.latest.headers[DUE] == pytest.approx((NOON + 4) * 1000, abs=150)
     await after(4 + 60)
     _come_back(worker, "consent.parked")
@@ -64,7 +64,7 @@ async def test_what_was_parked_is_told_once_for_a_message(events: int) -> None:
     assert late_seconds == pytest.approx(60, abs=0.2)
     # Parked again, opened or not, it has a due time of its own.
     assert worker.latest.headers[DUE] == pytest.approx((NOON + 64 + 8) * 1000, abs=500)
-    assert len(worker.hand.session.published) == 2
+    assert len(worker.hand.host.published) == 2
 
 
 @in_virtual_time

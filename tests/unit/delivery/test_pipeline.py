@@ -31,7 +31,7 @@ async def test_a_pause_parks_without_an_attempt_and_ends_with_a_probe() -> None:
     await worker.take(body("e2", user="omar"))
     assert (worker.told[2:], adobe.asked) == (["parked"], 1)
     await after(GATHERED_SECONDS)
-    for parked in worker.hand.session.published:
+    for parked in worker.hand.host.published:
         assert "consent-attempts" not in parked.headers
         assert parked.headers["consent-blocked-since"]
         assert parked.headers["consent-error"] == "adobe-refused"
@@ -167,4 +167,4 @@ async def test_a_deletion_that_tells_no_organization_is_skipped_and_not_doubted(
     deletion = {"type": "Event.deleted", "parameters": {"entity": entity}}
     await worker.take(orjson.dumps(deletion), headers)
     assert worker.told == ["event-deleted"]
-    assert worker.hand.session.published == []
+    assert worker.hand.host.published == []

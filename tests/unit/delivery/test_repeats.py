@@ -360,8 +360,8 @@ async def test_repeats_in_a_bundle_say_so_each_by_itself() -> None:
     worker = Worker(Late(), Store())
     worker.shop = worker.shop.model_copy(update={"paused": True})
     headers = {"consent-integration": "shop", "consent-repeat": 1}
-    worker.pipeline.take(worker.hand.message(NEW, headers))
-    worker.pipeline.take(
+    worker.pipeline.handle(worker.hand.message(NEW, headers))
+    worker.pipeline.handle(
         worker.hand.message(body("e2", user="ole"), {"consent-integration": "shop"})
     )
     await after(0.1)

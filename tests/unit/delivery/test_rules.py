@@ -10,7 +10,7 @@ from tests.unit.delivery.parts import Hand, Published, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
+from worker.broker.message import Incoming
 from worker.delivery.screening import SUSPECT_AFTER
 from worker.integrations.model import Integration
 
@@ -20,9 +20,9 @@ SUSPECTS = "consent.suspects"
 
 async def _take(worker: Worker, hand: Hand, headers: dict[str, Any]) -> list[Published]:
     """What is published for a message that comes by this hand."""
-    worker.pipeline.take(hand.message(body("e1"), headers))
+    worker.pipeline.handle(hand.message(body("e1"), headers))
     await after(GATHERED_SECONDS)
-    return hand.session.published
+    return hand.host.published
 
 
 def _reasons(letters: list[Published]) -> list[str]:
@@ -88,6 +88,6 @@ async def test_a_suspect_that_takes_its_worker_down_so_often_is_poison(
 async def test_a_suspect_is_not_moved_again() -> None:
     worker, hand = Worker(Adobe(), Store()), Hand(SUSPECTS, 1)
     message: Incoming = hand.message(body("e1"), {names.RETURNS: SUSPECT_AFTER})
-    worker.pipeline.take(message)
+    worker.pipeline.handle(message)
     await after(GATHERED_SECONDS)
     assert worker.told == ["delivered"]

@@ -76,7 +76,7 @@ async def test_each_outcome_is_told_by_a_digest(sent: bytes, reply: Any, told: s
     assert worker.told == [told]
     assert all(DIGEST.fullmatch(one) for one in worker.ids)
     assert len(worker.ids) == 1
-    headers = [one.headers for one in worker.hand.session.published]
+    headers = [one.headers for one in worker.hand.host.published]
     assert ADVERTISING_ID not in repr((headers, store.settlements, worker.ids))
 
 

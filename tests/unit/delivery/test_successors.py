@@ -7,8 +7,8 @@ import pytest
 from tests.unit.delivery.parts import Hand, Published, Store
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.delay import NativeDelay
+from worker.broker.message import Incoming
 from worker.broker.retry_state import FRESH, RetryState
 from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
@@ -38,13 +38,13 @@ class Bench:
 
     @property
     def published(self) -> list[Published]:
-        return self.hand.session.published
+        return self.hand.host.published
 
     async def follow(
         self, outcome: Retried | Parked | Dead, state: RetryState = FRESH
     ) -> Published:
         message = self.message()
-        self.successors.follow(message, state, outcome, message.settle)
+        self.successors.follow(message, state, outcome, message.done)
         await after(GATHERED_SECONDS)
         return self.published[-1]
 
@@ -68,7 +68,7 @@ async def test_a_retry_goes_to_the_delay_with_its_state_and_what_went_wrong() ->
 async def test_a_message_is_done_when_its_successor_is_confirmed_and_not_before() -> None:
     bench = Bench()
     message = bench.message()
-    bench.successors.follow(message, FRESH, Retried(5, AWAY), message.settle)
+    bench.successors.follow(message, FRESH, Retried(5, AWAY), message.done)
     assert bench.hand.acknowledged == []
     await quiet()
     assert bench.hand.acknowledged == [message.tag]
@@ -85,7 +85,7 @@ async def test_what_is_parked_untried_is_gathered_in_a_bundle() -> None:
     bench = Bench()
     for _ in range(3):
         message = bench.message()
-        bench.successors.follow(message, FRESH, Parked(4, "paused"), message.settle)
+        bench.successors.follow(message, FRESH, Parked(4, "paused"), message.done)
     await quiet()
     assert bench.published == []
     await after(GATHERED_SECONDS)
@@ -105,7 +105,7 @@ async def test_what_was_tried_and_a_suspect_are_parked_alone_and_at_once(
     bench = Bench(queue)
     state = RetryState("shop", attempts, NOW_MS if attempts else None)
     message = bench.message()
-    bench.successors.follow(message, state, Parked(4, "blocked", AWAY), message.settle)
+    bench.successors.follow(message, state, Parked(4, "blocked", AWAY), message.done)
     assert [one.routing_key.endswith(".parked") for one in bench.published] == [True]
     assert bench.published[0].headers[names.ERROR_DETAIL] == "HTTP 503"
 

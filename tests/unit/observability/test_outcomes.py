@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.unit.examples import NOW_MS, envelope, integration
 from worker.adobe.replies import Accepted
-from worker.broker.consumer import Incoming
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped

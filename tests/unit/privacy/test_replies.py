@@ -21,7 +21,7 @@ from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.broker.consumer import Incoming
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Retried

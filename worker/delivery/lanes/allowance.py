@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from worker.adobe.streaming import takes_batches
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.integrations.model import Integration
 
 PACED_SECONDS: Final = 60.0
@@ -35,12 +35,12 @@ class Load(Protocol):
     def occupied(self) -> int: ...
     @property
     def waiting(self) -> int: ...
-    def held_of(self, intake: Intake) -> int: ...
+    def held_of(self, intake: Source) -> int: ...
     def keeps_up(self) -> bool: ...
     def stands_still(self) -> bool: ...
 
 
-def allowance(lane: Load, intake: Intake, slow_lanes: int | None = None) -> int:
+def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     """How many more events of `intake` the lane may have. Zero: it may keep what it has. Negative:
     it has to give up so many. `slow_lanes` do not keep up, this one among them, while room is
     short; None where it is not, or the question is of one event more.

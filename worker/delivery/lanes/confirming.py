@@ -33,7 +33,7 @@ class Confirming:
             if due_at is not None and not delivery.is_through:
                 self._begun.add(self._integration_id, due_at)
                 delivery.due_at = due_at
-            delivery.message.settle()
+            delivery.message.done()
 
         return confirmed
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.aimd import RequestWindow
 from worker.delivery.lanes.block import Block
@@ -152,14 +152,14 @@ class Lane:
         """Everything that waits, taken out, to be parked."""
         return self._waiting.take_all()
 
-    def held_of(self, intake: Intake) -> int:
+    def held_of(self, intake: Source) -> int:
         """How much of the room of `intake` is taken by events held that came by it."""
         held = [one for group in self._waiting for one in group]
         held += self._under_way
-        places = {one.message.place for one in held if one.message.intake is intake}
+        places = {one.message.place for one in held if one.message.source is intake}
         return len(places) * intake.events_each
 
-    def give_up_surplus(self, intake: Intake, events: int) -> list[Delivery]:
+    def give_up_surplus(self, intake: Source, events: int) -> list[Delivery]:
         """So many of what the lane holds of `intake`, the newest first, taken out to be parked.
         What is in a request or begun stays, and so does a suspect.
         """

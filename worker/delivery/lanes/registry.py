@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.allowance import SHORT_SHARE, allowance
 from worker.delivery.lanes.lane import Lane
@@ -28,7 +28,7 @@ class Lanes:
         self._make = make
         self._park = park
         self._gate = gate
-        self._crowded: set[Intake] = set()
+        self._crowded: set[Source] = set()
         self._lanes: dict[str, Lane] = {}
         self._made = 0
         gate.when_open(self.pump_all)
@@ -46,7 +46,7 @@ class Lanes:
                 self._drop_idle()
         return lane
 
-    def has_room_for_one_of(self, intake: Intake, lane: Lane) -> bool:
+    def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
         """Whether a lane may hold one more of `intake`."""
         if not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
@@ -65,15 +65,15 @@ class Lanes:
         for lane in self:
             lane.drop_returned()
 
-    def _rebalance_later(self, intake: Intake) -> None:
+    def _rebalance_later(self, intake: Source) -> None:
         if intake not in self._crowded:
             self._crowded.add(intake)
             asyncio.get_running_loop().call_later(_REBALANCE_SECONDS, self._rebalance, intake)
 
-    def _rebalance(self, intake: Intake) -> None:
+    def _rebalance(self, intake: Source) -> None:
         """Let lanes that have fallen behind since they took it in give up what is not theirs."""
         self._crowded.discard(intake)
-        if intake.session.lost.is_set():
+        if intake.host.lost.is_set():
             return
         if self._gate.is_open:
             for lane in self:
@@ -86,7 +86,7 @@ class Lanes:
                 self._give_up(lane, intake, -allowance(lane, intake, len(slow)))
         self._rebalance_later(intake)
 
-    def _give_up(self, lane: Lane, intake: Intake, events: int) -> None:
+    def _give_up(self, lane: Lane, intake: Source, events: int) -> None:
         if events > 0:
             for delivery in lane.give_up_surplus(intake, events):
                 self._park(lane, delivery)

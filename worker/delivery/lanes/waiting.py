@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.user_gaps import UserGaps
 
@@ -102,7 +102,7 @@ class Waiting:
         self.watch_next()
         return taken
 
-    def give_up(self, intake: Intake, events: int) -> list[Delivery]:
+    def give_up(self, intake: Source, events: int) -> list[Delivery]:
         """`events` of the fresh ones of `intake`, or all there are, the newest users first, taken
         out. What is begun stays, and so does a suspect.
         """
@@ -151,5 +151,5 @@ class Waiting:
             self.due_events += by
 
 
-def _may_be_given_up(delivery: Delivery, intake: Intake) -> bool:
-    return delivery.message.intake is intake and not (delivery.is_suspect or delivery.is_due)
+def _may_be_given_up(delivery: Delivery, intake: Source) -> bool:
+    return delivery.message.source is intake and not (delivery.is_suspect or delivery.is_due)
