@@ -12,8 +12,8 @@ from worker.wire.private_parts import PRIVATE_PARTS
 
 ROOT = Path(worker.__file__).parent
 OUTSIDE = sorted(path for path in ROOT.rglob("*.py") if ROOT / "wire" not in path.parents)
-OF_NAMED_TUPLES = {"_replace", "_fields", "_asdict", "_make"}
-"""Public, in spite of their names (Python documentation, `collections.namedtuple`)."""
+OF_THE_LANGUAGE = {"_replace", "_fields", "_asdict", "_make", "_value_"}
+"""Public, in spite of their names (Python documentation, `collections.namedtuple` and `enum`)."""
 UNDOCUMENTED = {"write_queue", "max_content_size", "CONTENT_FRAME_SIZE", "transport_factory"}
 PRIVATE_NAMES = UNDOCUMENTED | {
     one.name for one in PRIVATE_PARTS if one.name.startswith("_") and one.name != "__init__"
@@ -35,7 +35,7 @@ def foreign_private_parts(source: str) -> list[str]:
         ast.unparse(one)
         for one in accesses
         if one.attr.startswith("_") and not one.attr.startswith("__")
-        if one.attr not in own | OF_NAMED_TUPLES and not _is_of_self(one)
+        if one.attr not in own | OF_THE_LANGUAGE and not _is_of_self(one)
     ]
 
 
