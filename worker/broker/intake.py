@@ -25,8 +25,7 @@ _LATELY_SECONDS = 0.25
 class Intake:
     """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
     many it has in hand at most. While messages come by `first`, it takes its own
-    more slowly. `room` is how many events it is reckoned to hold, where a message may have many,
-    and `few` how many of them are few.
+    more slowly. `room` is how many events it is reckoned to hold, where a message may have many.
     A message with a body of more than `most_body_bytes` is rejected unread.
     """
 
@@ -44,7 +43,6 @@ class Intake:
         self.queue = queue
         self.prefetch = prefetch
         self.room = room or prefetch
-        self.few = max(self.room // 64, 4)
         self.events_each = max(1, self.room // prefetch)
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.block import SETUP_ERRORS
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion
 from worker.delivery.moment import Moment
 from worker.delivery.outcome import (
@@ -33,6 +32,7 @@ from worker.delivery.rounds.results import (
     Superseded,
     Untried,
 )
+from worker.reasons import SETUP_ERRORS
 from worker.transform.decision import Early, Reject, Skip, SkipReason
 
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {

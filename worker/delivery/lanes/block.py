@@ -12,18 +12,6 @@ from typing import Final
 from worker.broker.delay import by_one_level
 from worker.delivery.outcome import Failure
 
-SETUP_ERRORS: Final = frozenset(
-    {
-        "adobe-refused",
-        "endpoint-not-allowed",
-        "inlet-mismatch",
-        "lookup-refused",
-        "lookup-rejected",
-        "state-lost",
-        "token-refused",
-    }
-)
-"""Errors that a person must mend, in the configuration or at Adobe."""
 _SLOWEST: Final = 8
 _DOUBLINGS: Final = 10
 _LONGEST_SECONDS: Final = 240.0

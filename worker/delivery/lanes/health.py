@@ -8,11 +8,8 @@ from typing import Final
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.lanes.throughput import Throughput
 from worker.delivery.rounds.results import Result
+from worker.reasons import OVERLOAD
 
-OVERLOAD: Final = frozenset(
-    {"adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"}
-)
-"""Errors that say that the endpoint has too much to do, or is away."""
 STILL_SECONDS: Final = 1.0
 STILL_ROUND_TRIPS: Final = 3
 """Without an answer for so long, and for so many round trips, a lane with requests in flight stands
