@@ -55,7 +55,6 @@ class Intake:
         self.prefetch = limits.prefetch
         self.most_body_bytes = limits.most_body_bytes
         self.room = limits.room or limits.prefetch
-        self.few = max(self.room // 64, 4)
         self.events_each = max(1, self.room // self.prefetch)
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""

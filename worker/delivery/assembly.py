@@ -112,7 +112,7 @@ def build_pipeline(
         endings=endings,
         successors=successors,
         epochs=gate.epochs,
-        returned_messages=ReturnedMessages(queues, gate.epochs, observer),
+        returned_messages=ReturnedMessages(queues, gate.epochs, observer, now_ms),
         returned_bundles=ReturnedBundles(
             in_force, routing, lanes, inlets, limits, successors, observer, now_ms
         ),

@@ -95,7 +95,7 @@ class Pipeline:
         """See `Handler`."""
         try:
             if message.headers:  # a fresh event has none
-                self._returned_messages.note(message, self._now_ms())
+                self._returned_messages.note(message)
                 if names.BUNDLE in message.headers:
                     self._opening.add(message)
                     return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from worker.broker import headers as names
 from worker.broker.headers import epoch_in, lateness_seconds
 from worker.broker.message import Incoming
@@ -13,15 +15,22 @@ from worker.delivery.screening import returns_of
 
 
 class ReturnedMessages:
-    """Tells `observer` of lateness, and `epochs` of epochs."""
+    """Tells `observer` of lateness, and `epochs` of epochs; `now_ms` gives ms since 1970."""
 
-    def __init__(self, queues: Names, epochs: EpochWatch, observer: Observer) -> None:
+    def __init__(
+        self,
+        queues: Names,
+        epochs: EpochWatch,
+        observer: Observer,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._events = queues.events
         self._kinds: dict[str, ReturnKind] = {queues.retries: "retry", queues.parked: "parked"}
         self._epochs = epochs
         self._observer = observer
+        self._now_ms = now_ms
 
-    def note(self, message: Incoming, now_ms: int) -> None:
+    def note(self, message: Incoming) -> None:
         """See what the headers of a message say beside its state."""
         if names.EPOCH in message.headers:
             self._note_epoch(message)
@@ -29,7 +38,7 @@ class ReturnedMessages:
         # The first time that it is handed out: later it is late by what its workers did.
         if kind is None or names.DUE_AT not in message.headers or returns_of(message):
             return
-        late_seconds = lateness_seconds(message.headers, now_ms)
+        late_seconds = lateness_seconds(message.headers, self._now_ms())
         if late_seconds is not None:
             self._observer.came_back(kind, late_seconds)
 

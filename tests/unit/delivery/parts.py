@@ -73,10 +73,6 @@ class Hand:
         self._given = 0
 
     @property
-    def few(self) -> int:
-        return max(self.room // 64, 4)
-
-    @property
     def events_each(self) -> int:
         return max(1, self.room // self.prefetch)
 

@@ -86,6 +86,16 @@ async def test_what_it_holds_beyond_a_few_is_parked_the_newest_first() -> None:
 
 
 @in_virtual_time
+async def test_while_room_is_short_a_slow_lane_gives_up_what_is_beyond_its_share() -> None:
+    room = Room()
+    assert await room.come(600) == 600
+    await after(0.8)  # it has fallen behind, and does not stand still yet
+    assert not room.lane.stands_still()
+    assert room.lane.held == PREFETCH // 2, "one part for it, and one for everyone else"
+    assert len(room.parked) == 600 - PREFETCH // 2
+
+
+@in_virtual_time
 async def test_a_lane_that_was_asked_to_wait_does_not_stand_still_meanwhile() -> None:
     room = Room(requests_in_flight=2)
     await room.come(30)
