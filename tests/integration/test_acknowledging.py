@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractExchange
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
@@ -22,6 +24,7 @@ from worker.broker.session import Handler, Session
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
+from worker.wire.properties import has_headers
 
 MESSAGES = 1_500
 
@@ -71,7 +74,7 @@ class _KeepsSome:
 class _Bench:
     """A session that is open, and what publishes for it."""
 
-    def __init__(self, url: str, namespace: str, handler: Handler, **settings: int) -> None:
+    def __init__(self, url: str, namespace: str, handler: Handler, **settings: Any) -> None:
         self.settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace, **settings)
         self.topology = build_topology(namespace, "native", self.settings.delivery_limit)
         self.names = self.topology.names
@@ -91,13 +94,17 @@ class _Bench:
         window = Window(500)
         exchange = self.channel.default_exchange
         for body in bodies:
-            await window.add(exchange.publish(aio_pika.Message(body), queue))
+            await window.add(_sent(exchange, body, queue))
         await window.drain()
 
     async def left(self, queue: str) -> int:
         """After the session is closed: messages that were not acknowledged."""
         declared = await self.channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+async def _sent(exchange: AbstractExchange, body: bytes, queue: str) -> None:
+    await exchange.publish(aio_pika.Message(body), queue)
 
 
 async def _open_with_retries(bench: _Bench, count: int) -> None:
@@ -163,7 +170,7 @@ async def test_a_message_that_stays_does_not_hold_up_those_after_it(
             await bench.publish(events, bodies)
             published += len(bodies)
             await wait_until(
-                lambda due=published: session.lost.is_set() or len(handler.bodies) >= due,
+                partial(lambda due: session.lost.is_set() or len(handler.bodies) >= due, published),
                 "every message",
             )
         assert session.loss_reason == ""
@@ -204,7 +211,7 @@ async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_sa
             fresh = handler.bodies.count(b"fresh")
             await bench.publish(bench.names.events, [b"fresh"])
             await wait_until(
-                lambda fresh=fresh: handler.bodies.count(b"fresh") > fresh, "a fresh event"
+                partial(lambda old: handler.bodies.count(b"fresh") > old, fresh), "a fresh event"
             )
         assert handler.bodies.count(b"retry") < 4_000
         await wait_until(lambda: handler.bodies.count(b"retry") == 5_000, "every retry", 60)
@@ -233,13 +240,10 @@ async def test_what_raises_concerns_its_message_alone(
     """It becomes a dead letter, and the intake does not count it as in hand."""
     handler = _KeepsSome()
     if fails_at == "reading":
-        read = consumer.has_headers
-        monkeypatch.setattr(
-            consumer, "has_headers", lambda data: _raise_for_long(data) or read(data)
-        )
+        monkeypatch.setattr(consumer, "has_headers", lambda data: has_headers(_not_long(data)))
     else:
         take = handler.take
-        monkeypatch.setattr(handler, "take", lambda one: _raise_for_long(one.body) or take(one))
+        monkeypatch.setattr(handler, "take", lambda one: take(_with_short_body(one)))
     long_name = "x" * 200
     async with _Bench(broker_url, namespace, handler, prefetch_events=10) as bench:
         session, events = bench.session, bench.names.events
@@ -251,7 +255,9 @@ async def test_what_raises_concerns_its_message_alone(
                     aio_pika.Message(body, message_id=name), events
                 )
             due = 2 * (round_number + 1)
-            await wait_until(lambda due=due: handler.bodies.count(b"good") == due, "the good ones")
+            await wait_until(
+                partial(lambda due: handler.bodies.count(b"good") == due, due), "the good ones"
+            )
             await wait_until(lambda: session.in_hand == 0, "an empty hand")
         assert session.refused == 3
         assert session.loss_reason == ""
@@ -262,6 +268,12 @@ async def test_what_raises_concerns_its_message_alone(
     assert handler.bodies == [b"good"] * 6
 
 
-def _raise_for_long(data: bytes) -> None:
+def _not_long(data: bytes) -> bytes:
     if len(data) > 200:
         raise RuntimeError("staged")
+    return data
+
+
+def _with_short_body(message: Incoming) -> Incoming:
+    _not_long(message.body)
+    return message

@@ -10,6 +10,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 from pydantic import SecretStr
 
 from devtools.stack import Stack, event
@@ -94,7 +95,7 @@ async def test_a_bundle_that_the_broker_gave_up_is_one_letter_and_replayed_as_a_
 ) -> None:
     users = {"lena@a.example", "omar@a.example"}
     events = [json.dumps(event("org-shop", one)).encode() for one in users]
-    own = {INTEGRATION: "shop"}
+    own: FieldTable = {INTEGRATION: "shop"}
     packed = [
         (encode_content_header(Basic.Properties(headers=own), len(one)), one) for one in events
     ]

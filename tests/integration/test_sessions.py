@@ -8,7 +8,7 @@ import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
-from worker.broker.consumer import Incoming
+from worker.broker.consumer import Consumer, Incoming
 from worker.broker.headers import most_body_bytes
 from worker.broker.session import Session
 from worker.broker.supervisor import Broker
@@ -28,6 +28,7 @@ class _LosesTheLine:
     def take(self, message: Incoming) -> None:
         self.taken += 1
         if self.taken == 1:
+            assert isinstance(message._holder, Consumer)
             channel = message._holder._channel
             self._closing = asyncio.create_task(channel.connection.close(None))
         else:

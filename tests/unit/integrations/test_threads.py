@@ -29,7 +29,7 @@ asyncio.run(main())
 async def test_it_gives_what_the_work_gives() -> None:
     assert await in_thread(lambda: 7) == 7
     with pytest.raises(KeyError):
-        await in_thread(lambda: {}["a"])
+        await in_thread(lambda: {"b": 1}["a"])
 
 
 def test_work_that_never_ends_does_not_keep_the_process() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_a_refused_read_is_never_wrong(
     assert any(one.verdict == "unclear" for one in lines) == expected
 
 
-RIGHT = {
+RIGHT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "raw": ("raw", {}, {}),
     "raw without authentication": (
         "raw",
