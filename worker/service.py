@@ -20,12 +20,12 @@ from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology
 from worker.change_log import report_change
-from worker.delivery.gate import StoreGate
 from worker.delivery.inlets.asking import InletQuestions
 from worker.delivery.inlets.known import KnownInlets
-from worker.delivery.lane import Lane
+from worker.delivery.lanes.lane import Lane
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.file_limit import prepare_files
 from worker.integrations.changes import Change
 from worker.integrations.completion import DEVICES, Surroundings

@@ -19,7 +19,7 @@ from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
 from worker.broker.topology import Names, build_topology, declare
-from worker.delivery.bundle import pack
+from worker.delivery.bundles.format import pack
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
 from worker.wire.frames import encode_content_header

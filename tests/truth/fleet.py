@@ -31,9 +31,9 @@ from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
 from worker.broker.supervisor import Broker
 from worker.broker.topology import build_topology, declare
-from worker.delivery.gate import StoreGate
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration, Missing
 from worker.ordering.memory import MemoryStore

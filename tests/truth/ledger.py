@@ -10,7 +10,7 @@ from worker.adobe.replies import Accepted
 from worker.broker.consumer import Incoming
 from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
 from worker.broker.session import Session
-from worker.delivery.bundle import unpack
+from worker.delivery.bundles.format import unpack
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pipeline import Pipeline

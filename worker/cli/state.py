@@ -11,7 +11,7 @@ import typer
 
 from worker.cli.erasing import HOW_TO_GO_ON, erasing_integrations
 from worker.cli.shared import BrokerAway, command_settings, complain, print_json, say
-from worker.delivery.epochs import shown_time
+from worker.delivery.rounds.epoch_watch import shown_time
 from worker.ordering.epoch import Epochs, LastingEpochs
 from worker.ordering.store import StoreUnavailable
 from worker.settings import UnusableSetting, WorkerSettings

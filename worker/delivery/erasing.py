@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from worker.broker.headers import BUNDLE
-from worker.delivery.bundle import NotABundle, unpack
+from worker.delivery.bundles.format import NotABundle, unpack
 from worker.integrations.model import Integration
 from worker.ordering.store import Claim, Granted, NewestStore, Settlement
 from worker.ordering.users import UserKeys

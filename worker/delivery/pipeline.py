@@ -31,20 +31,25 @@ from worker.broker.retry_state import (
 from worker.broker.session import Session
 from worker.broker.successor import successor_of
 from worker.broker.topology import Names
-from worker.delivery.begun import Begun
-from worker.delivery.block import SETUP_ERRORS, Block
-from worker.delivery.bundle import MOST_EVENTS, NotABundle, first_body
-from worker.delivery.courier import Courier, Sender
+from worker.delivery.bundles.format import MOST_EVENTS, NotABundle, first_body
+from worker.delivery.bundles.gathering import (
+    LONGEST_HOLD_SECONDS,
+    Parking,
+    asking_seconds,
+    hold_seconds,
+)
+from worker.delivery.bundles.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
 from worker.delivery.hourly import Hourly
 from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.inlets.routes import Routes, RoutesInForce
 from worker.delivery.inlets.sender import ListeningSender
 from worker.delivery.inlets.trial import Trials
-from worker.delivery.lane import Lane, Pauses
-from worker.delivery.lanes import Lanes
-from worker.delivery.opening import HURRY_SECONDS, REST_SECONDS, Opening, events_of
+from worker.delivery.lanes.begun import Begun
+from worker.delivery.lanes.block import SETUP_ERRORS, Block
+from worker.delivery.lanes.lane import Lane, Pauses
+from worker.delivery.lanes.pacing import RequestPace
+from worker.delivery.lanes.registry import Lanes
 from worker.delivery.outcome import (
     Dead,
     DeadReason,
@@ -57,14 +62,8 @@ from worker.delivery.outcome import (
     ReturnKind,
     Skipped,
 )
-from worker.delivery.pace import RequestPace
-from worker.delivery.parking import (
-    LONGEST_HOLD_SECONDS,
-    Parking,
-    asking_seconds,
-    hold_seconds,
-)
-from worker.delivery.result import (
+from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.results import (
     Busy,
     Crashed,
     Duplicate,
@@ -74,7 +73,8 @@ from worker.delivery.result import (
     Result,
     Superseded,
 )
-from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.round import Courier, Sender
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys

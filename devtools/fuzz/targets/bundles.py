@@ -11,8 +11,8 @@ from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, pick, spoiled
 from worker.broker.consumer import Holder, Incoming
-from worker.delivery.bundle import NotABundle, first_body, pack, unpack
-from worker.delivery.opening import events_of
+from worker.delivery.bundles.format import NotABundle, first_body, pack, unpack
+from worker.delivery.bundles.opening import events_of
 
 _HOLDER: Final = cast("Holder", SimpleNamespace(intake=None, settle=lambda _tag: None))
 _PLAIN_HEADER: Final = packed_number(">HHQH", 60, 0, 5, 0)

@@ -15,7 +15,7 @@ from devtools.redis_server import RunningRedis, running_redis
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from tests.integration.ordering.commands import run
-from worker.delivery.gate import StoreGate
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import StoreUnavailable, Timing
 

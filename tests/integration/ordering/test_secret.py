@@ -15,7 +15,7 @@ from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
-from worker.delivery.gate import StoreGate
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.secret import GUESSABLE, SecretRefused

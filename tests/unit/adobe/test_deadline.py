@@ -19,10 +19,10 @@ from worker.adobe.deadline import Deadline, is_too_late, until
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import ExchangeFailed, exchange, open_session
 from worker.adobe.replies import Accepted
-from worker.delivery.courier import Courier
-from worker.delivery.gate import StoreGate
-from worker.delivery.result import Untried
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Untried
+from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.memory import MemoryStore
 from worker.ordering.store import Claim, Contended, Granted, Timing
 

@@ -10,14 +10,14 @@ from tests.unit.delivery.parts import Hand, Store, event
 from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
-from worker.delivery.begun import Begun
-from worker.delivery.block import Block
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.lane import Lane, Pauses
-from worker.delivery.pace import RequestPace
-from worker.delivery.result import Result
-from worker.delivery.slots import RequestSlots
+from worker.delivery.lanes.begun import Begun
+from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.lane import Lane, Pauses
+from worker.delivery.lanes.pacing import RequestPace
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 

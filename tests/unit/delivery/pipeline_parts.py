@@ -17,11 +17,11 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
 from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.outcome import Failure, Outcome, Skipped
 from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration, Missing
 from worker.ordering.users import UserKeys
 

@@ -12,11 +12,11 @@ from tests.unit.examples import NOW_MS, event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.retry_state import FRESH, RetryState
-from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.result import Result
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.store import NewestStore

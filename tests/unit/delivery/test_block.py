@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.delivery.block import Block
+from worker.delivery.lanes.block import Block
 from worker.delivery.outcome import Failure
 
 REFUSED = Failure("token-refused", "the client secret is wrong")

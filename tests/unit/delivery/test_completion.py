@@ -10,7 +10,7 @@ from tests.unit.delivery.keeper import Keeper
 from tests.unit.delivery.records import Adobe, Worker, choice, completed
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.delivery.result import Untried
+from worker.delivery.rounds.results import Untried
 from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore

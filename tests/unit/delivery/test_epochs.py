@@ -15,8 +15,8 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
-from worker.delivery.bundle import pack, unpack
-from worker.delivery.epochs import EpochWatch
+from worker.delivery.bundles.format import pack, unpack
+from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.ordering.store import StoreUnavailable
 from worker.wire.frames import encode_content_header
 

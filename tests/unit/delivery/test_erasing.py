@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.examples import event_document, integration
-from worker.delivery.bundle import pack
+from worker.delivery.bundles.format import pack
 from worker.delivery.erasing import Person
 from worker.ordering.users import UserKeys
 

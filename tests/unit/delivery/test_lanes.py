@@ -9,8 +9,8 @@ from tests.unit.delivery.parts import event
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
-from worker.delivery.lane import Lane
-from worker.delivery.lanes import Lanes
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.registry import Lanes
 
 PREFETCH = 640
 FEW = 10

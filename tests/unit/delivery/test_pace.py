@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.pace import LONGEST_WAIT_SECONDS, RequestPace
+from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS, RequestPace
 
 
 def started_in_a_second(lanes: int, share: float) -> int:

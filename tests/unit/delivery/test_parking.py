@@ -18,8 +18,8 @@ from worker.broker.headers import (
     PARKS,
     RETURNS,
 )
-from worker.delivery.bundle import pack, unpack
-from worker.delivery.opening import events_of
+from worker.delivery.bundles.format import pack, unpack
+from worker.delivery.bundles.opening import events_of
 from worker.wire.frames import encode_content_header
 
 ROOM = 2

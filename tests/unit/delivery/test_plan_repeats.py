@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.delivery.repeats import plan_repeats
+from worker.delivery.rounds.repeats import plan_repeats
 from worker.ordering.newest import Stamp, stamps_of
 from worker.ordering.store import UNCLEAR
 from worker.ordering.verdicts import Verdict

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
 
 
 class _Requests:

@@ -13,10 +13,10 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.adobe.written import being_watched
-from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp
 from worker.ordering.store import UNCLEAR

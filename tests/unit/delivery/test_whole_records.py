@@ -22,9 +22,9 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.retry_state import RetryState
-from worker.delivery.record import paths_without_value
-from worker.delivery.result import Duplicate, Emptied, Erased, Superseded
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Duplicate, Emptied, Erased, Superseded
+from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp

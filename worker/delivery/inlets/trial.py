@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.delivery.courier import Courier
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.result import Busy, Crashed, Result
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Busy, Crashed, Result
+from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 

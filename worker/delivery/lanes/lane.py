@@ -27,18 +27,18 @@ import structlog
 from worker.adobe.replies import Accepted, Retryable
 from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
-from worker.delivery.begun import Begun
-from worker.delivery.block import Block
 from worker.delivery.delivery import Delivery
-from worker.delivery.gap import gaps_of
-from worker.delivery.gate import StoreGate
-from worker.delivery.pace import RequestPace
-from worker.delivery.result import Crashed, Result, Untried
-from worker.delivery.slots import RequestSlots
-from worker.delivery.suspicion import SetupSuspicion
-from worker.delivery.throughput import Throughput
-from worker.delivery.waiting import Groups, Waiting
-from worker.delivery.window import AimdWindow
+from worker.delivery.lanes.aimd import AimdWindow
+from worker.delivery.lanes.begun import Begun
+from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.pacing import RequestPace
+from worker.delivery.lanes.setup_suspicion import SetupSuspicion
+from worker.delivery.lanes.throughput import Throughput
+from worker.delivery.lanes.waiting import Groups, Waiting
+from worker.delivery.rounds.gaps import gaps_of
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Crashed, Result, Untried
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 from worker.patience import Patience

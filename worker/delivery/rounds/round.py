@@ -17,14 +17,14 @@ from worker.adobe.deadline import Deadline, awake_or_not, is_too_late, until
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.adobe.written import watched
-from worker.delivery.claims import claim_of
-from worker.delivery.completion import Completion
 from worker.delivery.delivery import Delivery
-from worker.delivery.gap import gaps_of
-from worker.delivery.gate import StoreGate
-from worker.delivery.parcel import NOTHING_KNOWN, Parcel, when
-from worker.delivery.result import Busy, Crashed, Erased, Result
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.completion import Completion
+from worker.delivery.rounds.gaps import gaps_of
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Busy, Crashed, Erased, Result
+from worker.delivery.rounds.store_claims import claim_of
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.rounds.user_message import NOTHING_KNOWN, Parcel, when
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known

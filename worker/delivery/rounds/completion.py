@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, Protocol
 
 from worker.adobe.deadline import is_too_late
 from worker.adobe.replies import Reply, Retryable
-from worker.delivery.gate import StoreGate
-from worker.delivery.parcel import Parcel
-from worker.delivery.record import paths_without_value
-from worker.delivery.result import Untried
-from worker.delivery.slots import RequestSlots
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.results import Untried
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.rounds.user_message import Parcel
+from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.known import Said, is_path
 from worker.ordering.newest import Stamp

@@ -22,7 +22,7 @@ from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.retry_state import RetryState
 from worker.broker.session import Session
 from worker.broker.successor import successor_of
-from worker.delivery.bundle import MOST_EVENTS, MOST_VALUES, pack
+from worker.delivery.bundles.format import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
 from worker.wire.frames import encode_content_header
 from worker.wire.tables import number_of_values

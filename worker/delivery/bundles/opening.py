@@ -14,7 +14,7 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.consumer import Incoming
 from worker.broker.intake import Intake
-from worker.delivery.bundle import MOST_VALUES, NotABundle, unpack
+from worker.delivery.bundles.format import MOST_VALUES, NotABundle, unpack
 from worker.wire.tables import Budget
 
 REST_SECONDS: Final = 0.02

@@ -9,8 +9,8 @@ from typing import Final
 from worker.adobe.streaming import takes_batches
 from worker.broker.intake import Intake
 from worker.delivery.delivery import Delivery
-from worker.delivery.gate import StoreGate
-from worker.delivery.lane import Lane
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 
 PACED_SECONDS: Final = 60.0

@@ -9,11 +9,9 @@ import structlog
 
 from worker.adobe.replies import Accepted, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.delivery.claims import keeps_more
 from worker.delivery.delivery import Delivery
-from worker.delivery.record import whole_record
-from worker.delivery.repeats import plan_repeats, stamps_for
-from worker.delivery.result import (
+from worker.delivery.rounds.repeats import plan_repeats, stamps_for
+from worker.delivery.rounds.results import (
     Crashed,
     Duplicate,
     Emptied,
@@ -22,6 +20,8 @@ from worker.delivery.result import (
     Superseded,
     Untried,
 )
+from worker.delivery.rounds.store_claims import keeps_more
+from worker.delivery.rounds.whole_record import whole_record
 from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT
 from worker.ordering.newest import Stamp, fold

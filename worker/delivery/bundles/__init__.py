@@ -1,0 +1,1 @@
+"""Parked events that travel together in one message."""
