@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractExchange
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
@@ -72,7 +74,7 @@ class _KeepsSome:
 class _Bench:
     """A session that is open, and what publishes for it."""
 
-    def __init__(self, url: str, namespace: str, handler: Handler, **settings: int) -> None:
+    def __init__(self, url: str, namespace: str, handler: Handler, **settings: Any) -> None:
         self.settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace, **settings)
         self.topology = build_topology(namespace, "native", self.settings.delivery_limit)
         self.names = self.topology.names
@@ -92,13 +94,17 @@ class _Bench:
         in_flight = InFlight(500)
         exchange = self.channel.default_exchange
         for body in bodies:
-            await in_flight.add(exchange.publish(aio_pika.Message(body), queue))
+            await in_flight.add(_sent(exchange, body, queue))
         await in_flight.drain()
 
     async def left(self, queue: str) -> int:
         """After the session is closed: messages that were not acknowledged."""
         declared = await self.channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+async def _sent(exchange: AbstractExchange, body: bytes, queue: str) -> None:
+    await exchange.publish(aio_pika.Message(body), queue)
 
 
 async def _open_with_retries(bench: _Bench, count: int) -> None:
@@ -164,7 +170,7 @@ async def test_a_message_that_stays_does_not_hold_up_those_after_it(
             await bench.publish(events, bodies)
             published += len(bodies)
             await wait_until(
-                lambda due=published: session.lost.is_set() or len(handler.bodies) >= due,
+                partial(lambda due: session.lost.is_set() or len(handler.bodies) >= due, published),
                 "every message",
             )
         assert session.loss_reason == ""
@@ -205,7 +211,7 @@ async def test_retries_go_more_slowly_while_fresh_events_come_and_end_all_the_sa
             fresh = handler.bodies.count(b"fresh")
             await bench.publish(bench.names.events, [b"fresh"])
             await wait_until(
-                lambda fresh=fresh: handler.bodies.count(b"fresh") > fresh, "a fresh event"
+                partial(lambda old: handler.bodies.count(b"fresh") > old, fresh), "a fresh event"
             )
         assert handler.bodies.count(b"retry") < 4_000
         await wait_until(lambda: handler.bodies.count(b"retry") == 5_000, "every retry", 60)
@@ -235,12 +241,11 @@ async def test_what_raises_concerns_its_message_alone(
     handler = _KeepsSome()
     if fails_at == "reading":
         monkeypatch.setattr(
-            "worker.broker.message.has_headers",
-            lambda data: _raise_for_long(data) or has_headers(data),
+            "worker.broker.message.has_headers", lambda data: has_headers(_not_long(data))
         )
     else:
         handle = handler.handle
-        monkeypatch.setattr(handler, "handle", lambda one: _raise_for_long(one.body) or handle(one))
+        monkeypatch.setattr(handler, "handle", lambda one: handle(_with_short_body(one)))
     long_name = "x" * 200
     async with _Bench(broker_url, namespace, handler, prefetch_events=10) as bench:
         session, events = bench.session, bench.names.events
@@ -252,7 +257,9 @@ async def test_what_raises_concerns_its_message_alone(
                     aio_pika.Message(body, message_id=name), events
                 )
             due = 2 * (round_number + 1)
-            await wait_until(lambda due=due: handler.bodies.count(b"good") == due, "the good ones")
+            await wait_until(
+                partial(lambda due: handler.bodies.count(b"good") == due, due), "the good ones"
+            )
             await wait_until(lambda: session.in_hand == 0, "an empty hand")
         assert session.refused == 3
         assert session.loss_reason == ""
@@ -263,6 +270,12 @@ async def test_what_raises_concerns_its_message_alone(
     assert handler.bodies == [b"good"] * 6
 
 
-def _raise_for_long(data: bytes) -> None:
+def _not_long(data: bytes) -> bytes:
     if len(data) > 200:
         raise RuntimeError("staged")
+    return data
+
+
+def _with_short_body(message: Incoming) -> Incoming:
+    _not_long(message.body)
+    return message

@@ -8,8 +8,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,7 +34,7 @@ async def _line_to(url: str, until: AsyncExitStack) -> TcpProxy:
     return await until.enter_async_context(proxy)
 
 
-async def _on_all_lines(scenario: Callable[[int], Awaitable[None]]) -> None:
+async def _on_all_lines(scenario: Callable[[int], Coroutine[Any, Any, None]]) -> None:
     """Twenty breaks in all, side by side, since nearly all of their time is waiting."""
     async with asyncio.TaskGroup() as group:
         for number in range(LINES):
@@ -132,7 +134,7 @@ async def test_a_line_to_adobe_breaks_twenty_times(
                 failed = stack.log_text().count("delivery.retried")
                 await stack.publish([json.dumps(event("org-shop", f"u{i}@a.example")).encode()])
                 await wait_until(
-                    lambda failed=failed: stack.log_text().count("delivery.retried") > failed,
+                    partial(lambda old: stack.log_text().count("delivery.retried") > old, failed),
                     "a failed attempt",
                 )
                 line.restore()

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from aio_pika.abc import AbstractChannel
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 from pydantic import SecretStr
 from yarl import URL
 
@@ -128,7 +129,7 @@ async def test_what_a_full_queue_refuses_is_tried_again_until_there_is_room(
     broker_url: str, namespace: str
 ) -> None:
     async with publishing_to(broker_url, namespace) as line:
-        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        arguments: FieldTable = {"x-max-length": 1, "x-overflow": "reject-publish"}
         full = f"{namespace}.full"
         queue = await line.watching.declare_queue(full, durable=True, arguments=arguments)
         await line.watching.default_exchange.publish(aio_pika.Message(b"before"), full)

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ async def test_kills_and_broker_restarts_lose_nothing(
             before = _delivered(stack)
             await stack.publish([_one_event(published, step * PORTION + i) for i in range(PORTION)])
             await wait_until(
-                lambda before=before: _delivered(stack) >= before + PORTION / 4,
+                partial(lambda due: _delivered(stack) >= due, before + PORTION / 4),
                 f"deliveries before fault {step}",
                 60,
             )
@@ -49,8 +50,10 @@ async def test_kills_and_broker_restarts_lose_nothing(
                 await asyncio.to_thread(own_broker.restart)
         for name, expected in published.items():
             await wait_until(
-                lambda name=name, expected=expected: (
-                    stack.delivered(name) == set(expected.delivered.values())
+                partial(
+                    lambda of, due: stack.delivered(of) == due,
+                    name,
+                    set(expected.delivered.values()),
                 ),
                 f"every deliverable event of {name}",
                 90,

@@ -7,6 +7,7 @@ import re
 import time
 
 import aio_pika
+from aio_pika.abc import HeadersType
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -34,7 +35,7 @@ async def test_retries_and_parked_events_are_measured(broker_url: str, namespace
         count, in_time = await _lateness(stack, "retry")
         assert count == 1
         # One that a node's death has held back by three minutes.
-        headers = {
+        headers: HeadersType = {
             "consent-integration": "shop",
             "consent-attempts": 1,
             "consent-first-attempt-at": int(time.time() * 1000) - 190_000,

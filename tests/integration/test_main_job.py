@@ -25,7 +25,8 @@ async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
 async def _letters(stack: Stack) -> list[dict[str, object]]:
     code, out, err = await stack.command("dead-letters", "list", "--json")
     assert code == 0, err
-    return json.loads(out)
+    letters: list[dict[str, object]] = json.loads(out)
+    return letters
 
 
 async def test_published_events_become_profiles(stack: Stack) -> None:

@@ -85,7 +85,7 @@ class Run:
     async def leaves_nothing(self) -> None:
         """Wait until nothing is left of it, for which its own end may not be waited."""
         await wait_until(
-            lambda: not (self.processes() or self.containers() or list(self._home.iterdir())),
+            lambda: not (self.processes() or self.containers() or any(self._home.iterdir())),
             "the end of all that it started",
             60,
         )

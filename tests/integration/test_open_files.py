@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -54,7 +55,9 @@ async def test_half_open_connections_above_the_limit_of_files_disturb_nobody(
             assert (await stack.get("/healthz"))[0] == 200
             more = {f"u{number}-{one}@a.example" for one in range(40)}
             await stack.publish([json.dumps(event("org-shop", one)).encode() for one in more])
-            await wait_until(lambda more=more: more <= stack.delivered("shop"), "every event")
+            await wait_until(
+                partial(lambda due: due <= stack.delivered("shop"), more), "every event"
+            )
             assert (await stack.get("/healthz"))[0] == 200
             for one in held:
                 one.transport.abort()

@@ -8,6 +8,7 @@ import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
+from worker.broker.acknowledging import Acknowledging
 from worker.broker.headers import most_body_bytes
 from worker.broker.message import Host, Incoming
 from worker.broker.session_settings import SessionSettings, address_of
@@ -28,6 +29,7 @@ class _LosesTheLine:
     def handle(self, message: Incoming) -> None:
         self.taken += 1
         if self.taken == 1:
+            assert isinstance(message._holder, Acknowledging)
             channel = message._holder._channel
             self._closing = asyncio.create_task(channel.connection.close(None))
         else:

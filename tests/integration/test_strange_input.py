@@ -8,6 +8,7 @@ import json
 import struct
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -147,7 +148,8 @@ async def test_a_batch_whose_reply_is_unreadable_is_sent_again_and_counted_once(
             await stack.publish([json.dumps(event("org-shop", one)).encode() for one in users])
             published |= set(users)
             await wait_until(
-                lambda due=3 * (number + 1): _told(stack)["delivered"] == due, f"all after {body}"
+                partial(lambda due: _told(stack)["delivered"] == due, 3 * (number + 1)),
+                f"all after {body}",
             )
         told = _told(stack)
         assert set(told) == {"delivered", "retried adobe-unreadable"}

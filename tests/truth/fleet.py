@@ -62,12 +62,17 @@ LAST_ACTIONS = ("replay", "replay", "discard")
 _SHIELDED = frozenset({"unexpected-error", "invalid-headers", "unroutable"})
 
 
+DisturbanceKind = Literal[
+    "kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "letters"
+]
+
+
 @dataclass(frozen=True)
 class Disturbance:
     """`worker` is the number of the one that it meets."""
 
     at: float
-    kind: Literal["kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "letters"]
+    kind: DisturbanceKind
     worker: int
 
     def __str__(self) -> str:
@@ -88,7 +93,13 @@ class Plan:
     def draw(cls, seed: int, histories: Sequence[History], workers: int) -> Self:
         """A single worker is not killed: its state is in its memory, and dies with it."""
         chance = random.Random(seed)
-        kinds = ["cut-broker", "cut-adobe", "revoke-tokens", "letters", "letters"]
+        kinds: list[DisturbanceKind] = [
+            "cut-broker",
+            "cut-adobe",
+            "revoke-tokens",
+            "letters",
+            "letters",
+        ]
         if workers > 1:
             kinds += ["kill", "kill", "kill", "cut-redis"]
         disturbances = sorted(

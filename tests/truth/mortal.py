@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
 from weakref import WeakSet
+
+T = TypeVar("T")
 
 _OWNER: contextvars.ContextVar[Life | None] = contextvars.ContextVar("owner", default=None)
 _LAST_STEPS_SECONDS = 10.0
@@ -65,9 +67,14 @@ class Life:
 class MortalLoop(asyncio.SelectorEventLoop):
     """The loop of such workers."""
 
-    def create_task(self, work: Any, **options: Any) -> asyncio.Task[Any]:
-        task = super().create_task(work, **options)
-        context = options.get("context")
+    def create_task(
+        self,
+        work: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: Any = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
+        task = super().create_task(work, name=name, context=context)
         owner = _OWNER.get() if context is None else context.get(_OWNER)
         if owner is not None:
             owner.own(task)

@@ -17,15 +17,11 @@ from devtools import broker, native_rabbitmq, redis_server
 from worker.adobe.check.lines import CheckName
 from worker.broker.headers import OWN_HEADERS
 from worker.cli.check import EXIT_CODES
+from worker.codes import Code
 from worker.delivery.outcome import Outcome
-from worker.integrations.model import (
-    Authentication,
-    IdentityRule,
-    Integration,
-    Limits,
-    Mapping,
-    Properties,
-)
+from worker.integrations.mapping import Mapping
+from worker.integrations.model import Integration
+from worker.integrations.sections import Authentication, IdentityRule, Limits, Properties
 from worker.observability.metrics import Metrics
 from worker.reasons import (
     OVERLOAD,
@@ -125,7 +121,7 @@ def test_every_reason_is_in_the_message_contract(kind: type[StrEnum]) -> None:
     assert _missing(set(kind), _doc("message-contract.md")) == set()
 
 
-_SENTENCES: Final = {
+_SENTENCES: Final[dict[str, type[Code]]] = {
     "Reasons": DeadReason,
     "Errors": ErrorCode,
     "Skipped": SkipReason,
@@ -136,17 +132,17 @@ _SENTENCES: Final = {
 
 @pytest.mark.parametrize("section", _SENTENCES)
 def test_every_reason_is_told_by_the_sentence_that_the_program_has(section: str) -> None:
-    kind = _SENTENCES[section]
+    sentences = {code.value: code.sentence for code in _SENTENCES[section]}
     told = set()
     for line in _section(_doc("dead-letters.md"), section).splitlines():
         if not line.startswith("| `"):
             continue
         _, codes, cell, *_ = line.split("|")
         plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
-        for code in set(re.findall(r"`([^`]+)`", codes)) & set(kind):
-            assert plain.startswith(kind(code).sentence.rstrip(".")), f"{code}: {plain}"
+        for code in set(re.findall(r"`([^`]+)`", codes)) & set(sentences):
+            assert plain.startswith(sentences[code].rstrip(".")), f"{code}: {plain}"
             told.add(code)
-    assert told == set(kind)
+    assert told == set(sentences)
 
 
 def test_every_header_is_in_the_message_contract_and_no_other() -> None:

@@ -73,9 +73,9 @@ async def test_an_example_ends_with_the_profile_that_is_shown(
             session, LOCAL, ims_url=f"{sandbox.url}/ims/token/v3", platform_url=sandbox.url
         )
         record = build_record(local, decision.attributes, decision.identity, decision.event_time_ms)
-        (reply,) = await client.send(
-            local, [OutgoingMessage(encode_message(local, record), record)]
-        )
+        replies = await client.send(local, [OutgoingMessage(encode_message(local, record), record)])
+        assert isinstance(replies, list)
+        (reply,) = replies
         assert isinstance(reply, Accepted)
         assert sandbox.state.failures == []
         (profile,) = sandbox.state.profiles.values()

@@ -77,7 +77,7 @@ def test_what_makes_no_sense_is_refused_by_name_and_not_by_value(
 
 
 def test_the_url_of_the_broker_does_not_show_its_password() -> None:
-    assert "hush" not in repr(WorkerSettings(amqp_url="amqps://u:hush@h/"))
+    assert "hush" not in repr(WorkerSettings(amqp_url=SecretStr("amqps://u:hush@h/")))
 
 
 @pytest.mark.parametrize(

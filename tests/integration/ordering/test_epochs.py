@@ -181,7 +181,7 @@ async def test_a_refused_secret_makes_no_epoch_and_a_rotation_keeps_it(
         await refused.admit()
     assert await inspector.keys(f"{namespace}:*") == []
     await refused.close()
-    seen = set()
+    seen: set[str] = set()
     for one in (store(b"a"), store(b"a", b"b"), store(b"b", b"a"), store(b"b")):
         epochs = await one.epochs.look(seen)
         assert epochs.losses == ()

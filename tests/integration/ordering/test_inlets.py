@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from worker.ordering import sqlite_inlets
 from worker.ordering.inlets import MOST_CHARACTERS
 from worker.ordering.memory import MemoryStore
 from worker.ordering.redis import RedisStore
@@ -77,7 +76,7 @@ async def test_what_somebody_else_wrote_to_redis_is_replaced(
     store = RedisStore(redis_url, TIMING, namespace=namespace)
     await inspector.set(f"{namespace}:inlets", value)  # of another type
     assert await store.inlets.kept(["shop"]) == {}
-    await inspector.hset(f"{namespace}:inlets", "shop", value)  # type: ignore[misc]
+    await inspector.hset(f"{namespace}:inlets", "shop", value)
     assert all(len(one) < MOST_CHARACTERS for one in (await store.inlets.kept(["shop"])).values())
     await store.inlets.keep("shop", "upsert 1 0123456789abcdef")
     assert await store.inlets.kept(["shop"]) == {"shop": "upsert 1 0123456789abcdef"}
@@ -90,7 +89,6 @@ async def test_there_is_room_for_so_many(
 ) -> None:
     for module in ("inlets", "sqlite_inlets", "redis_inlets"):
         monkeypatch.setattr(f"worker.ordering.{module}.MOST_INLETS", 2)
-    assert sqlite_inlets.MOST_INLETS == 2
     store: NewestStore
     if kind == "memory":
         store = MemoryStore(TIMING)

@@ -21,6 +21,7 @@ from yarl import URL
 from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
+from tests.integration.ordering.commands import run
 from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
@@ -85,7 +86,7 @@ async def test_a_lease_that_ran_out_is_anybodys(make_store: MakeStore) -> None:
     brief = make_store(Timing(lease_seconds=0.5))
     other = make_store()
     late = await lease(brief)
-    assert await begin(other) == Contended(pytest.approx(0.25, abs=0.25), is_held=True)
+    assert await begin(other) == Contended(about(0.25, 0.25), is_held=True)
     granted: list[Granted | Contended] = []
 
     async def is_taken() -> bool:
@@ -96,7 +97,7 @@ async def test_a_lease_that_ran_out_is_anybodys(make_store: MakeStore) -> None:
     for sent in (False, True):
         await brief.settle("shop", [Settlement("lena", late, {"news": NEW}, sent)], GAP)
         answer = await begin(make_store())
-        assert answer == Contended(pytest.approx(60, abs=5), is_held=True)
+        assert answer == Contended(about(60, 5), is_held=True)
     assert isinstance(granted[0], Granted)
     await other.settle("shop", [Settlement("lena", granted[0].lease, {"news": OLD}, False)], GAP)
     assert await stored(other) == {"news": NEW}, "what was accepted late counts all the same"
@@ -106,7 +107,7 @@ async def test_after_a_message_the_user_cools_down_for_everybody(make_store: Mak
     one, other = make_store(), make_store()
     await one.settle("shop", [Settlement("lena", await lease(one), {}, True)], 0.5)
     for store in (one, other):
-        assert await begin(store) == Contended(pytest.approx(0.25, abs=0.25), is_held=False)
+        assert await begin(store) == Contended(about(0.25, 0.25), is_held=False)
     await wait_until(lambda: is_granted(other), "the gap has passed")
 
 
@@ -116,7 +117,7 @@ async def test_another_message_makes_the_cooling_down_start_anew(make_store: Mak
     number = await lease(brief)
     await brief.settle("shop", [Settlement("lena", number, {}, True)], 1)
     await long.settle("shop", [Settlement("lena", 1, {}, True)], GAP)
-    assert await begin(brief) == Contended(pytest.approx(30, abs=5), is_held=False)
+    assert await begin(brief) == Contended(about(30, 5), is_held=False)
 
 
 async def test_stamps_expire_and_leave_nothing_behind(
@@ -294,6 +295,11 @@ async def test_a_key_of_another_type_counts_as_unknown_and_stops_no_other_user(
 DOCUMENTED = re.search(r"-@all ([^`]*)`", Path("docs/ordering.md").read_text())
 
 
+def about(seconds: float, tolerance: float) -> Any:
+    """Equal to what is so near; stands where a time is compared."""
+    return pytest.approx(seconds, abs=tolerance)
+
+
 @pytest.fixture
 async def limited(
     redis_url: str, inspector: redis.asyncio.Redis
@@ -301,13 +307,13 @@ async def limited(
     """Makes a user of Redis with these rights; its URL."""
 
     async def make(*rights: str) -> str:
-        await inspector.execute_command(
-            "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
+        await run(
+            inspector, "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
         )
         return str(URL(redis_url).with_user("limited").with_password("hush"))
 
     yield make
-    await inspector.execute_command("ACL", "DELUSER", "limited")
+    await run(inspector, "ACL", "DELUSER", "limited")
 
 
 async def test_the_documented_rights_are_enough(
@@ -378,6 +384,7 @@ async def test_keys_and_values_are_as_documented(
     store = make_store()
     number = await lease(store)
     busy = await inspector.get(f"{namespace}:{{shop}}:lena:busy")
+    assert isinstance(busy, bytes)
     assert busy.endswith(b" %d" % number)
     written = {"news": Stamp(1_700_000_000_000, 0, True, "0-1"), "é": Stamp(5, 7, False, "n")}
     await store.settle("shop", [Settlement("lena", number, written, True)], GAP)
@@ -392,10 +399,10 @@ async def test_one_call_stays_on_one_node_of_a_cluster() -> None:
     options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     with running_redis(options=options) as server:
         async with redis.asyncio.Redis.from_url(server.url) as client:
-            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            await run(client, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
             async def is_up() -> bool:
-                info = await client.execute_command("CLUSTER", "INFO")
+                info = await run(client, "CLUSTER", "INFO")
                 return b"cluster_state:ok" in info
 
             await wait_until(is_up, "the cluster is up")

@@ -10,10 +10,11 @@ import structlog
 from redis.asyncio import Redis
 from yarl import URL
 
-from devtools.native_rabbitmq import free_port
+from devtools.ports import free_port
 from devtools.redis_server import RunningRedis, running_redis
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from tests.integration.ordering.commands import run
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.redis import RedisStore
 from worker.ordering.store import StoreUnavailable, Timing
@@ -110,7 +111,7 @@ async def _has_run(operator: Redis, count: int) -> bool:
 async def test_a_missing_right_is_found_before_the_first_event(
     server: RunningRedis, operator: Redis
 ) -> None:
-    await operator.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "-@all", "+ping")
+    await run(operator, "ACL", "SETUSER", "reader", "on", ">pw", "~*", "-@all", "+ping")
     url = URL(server.url).with_user("reader").with_password("pw")
     store = RedisStore(str(url), Timing())
     with pytest.raises(StoreUnavailable, match="NoPermissionError"):

@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from devtools.native_rabbitmq import free_port
+from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
@@ -162,7 +162,7 @@ async def test_what_can_not_be_read_under_the_former_secret_harms_nobody(
         "text": lambda: inspector.set(key, "x"),
         "unreadable": lambda: inspector.hset(key, "news", "never"),
         "huge": lambda: inspector.hset(
-            key, mapping={str(number): "1+e" for number in range(6000)} | {"news": "9+e"}
+            key, mapping={**dict.fromkeys(range(6000), "1+e"), "news": "9+e"}
         ),
     }
     await fill[hostile]()

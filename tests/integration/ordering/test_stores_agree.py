@@ -264,11 +264,13 @@ class Stores(RuleBasedStateMachine):
             else:
                 self.inspector.delete(key)
             if self.inspector.type(key) == b"hash" and (mark := self.inspector.hget(key, UNCLEAR)):
+                assert isinstance(mark, bytes)
                 stamp = Stamp.decode(mark.decode())
                 earlier = stamp._replace(time_ms=stamp.time_ms - seconds * 1000)
                 self.inspector.hset(key, UNCLEAR, earlier.encode())
         integrations = f"{self.namespace}:integrations"
         for one in self.inspector.zrange(integrations, 0, -1):
+            assert isinstance(one, bytes)
             self.inspector.zincrby(integrations, -seconds, one)
 
 

@@ -31,7 +31,7 @@ class Teller:
 
     async def says(self, minute: int, **purposes: bool) -> Any:
         """The record that Adobe has after a choice."""
-        await self.worker.take(choice(minute, **purposes))
+        await self.worker.take(choice(minute, bags=None, **purposes))
         return self.worker.adobe.has
 
 
@@ -101,8 +101,9 @@ async def test_a_text_that_an_older_worker_has_left_behind_says_nothing(
     worker = Teller(make, PRESENT)
     await worker.says(1, news=True)
     (key,) = await inspector.keys(f"{namespace}:{{*")
-    stamp = (await inspector.hget(key, "_acme.news")).decode()
-    await inspector.hset(key, "_acme.news", f"{stamp}, another")
+    stamp = await inspector.hget(key, "_acme.news")
+    assert isinstance(stamp, bytes)
+    await inspector.hset(key, "_acme.news", stamp + b", another")
     assert await worker.says(2, sms=True) == {"sms": True}
     await worker.store.close()
 

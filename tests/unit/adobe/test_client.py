@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from devtools.examples import integration_document
 from devtools.waiting import wait_until
-from tests.unit.examples import integration, integration_document
+from tests.unit.examples import integration
 from worker.adobe.auth import TokenSource, TokenUnavailable
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy

@@ -9,9 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
 from tests.unit.delivery.parts import Hand, event
-from tests.unit.examples import integration, integration_document
+from tests.unit.examples import integration
 from worker.adobe.auth import TokenSource
 from worker.adobe.client import AdobeClient
 from worker.adobe.deadline import Deadline, is_too_late, until

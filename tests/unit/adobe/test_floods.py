@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.integration.tls import make_certificate, needs_openssl
 from tests.unit.adobe.test_written import ACCEPTED, listening
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import ExchangeFailed, exchange, open_session
@@ -109,49 +104,3 @@ async def test_the_bounds_begin_anew_with_each_request_on_a_line() -> None:
     async with listening(answers) as url, open_session(LOCAL, 20.0) as session:
         for _ in range(30):
             assert (await exchange(session, "POST", url, data=b"{}")).body == body
-
-
-TLS = """
-import asyncio, ssl, sys
-import aiohttp, uvloop
-from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import ExchangeFailed, exchange, open_session
-
-certificate, key = sys.argv[1:]
-
-async def main():
-    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_side.load_cert_chain(certificate, key)
-
-    async def flood(reader, writer):
-        while b"/good" in await reader.readuntil(b"{}"):
-            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n[]")
-        while True:
-            writer.write(b"HTTP/1.1 103 E\\r\\n\\r\\n" * 4000)
-            await writer.drain()
-
-    async with await asyncio.start_server(flood, "127.0.0.1", 0, ssl=server_side) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with open_session(EndpointPolicy(("127.0.0.1",), True), 20.0) as session:
-            print((await exchange(session, "POST", f"{url}/good", data=b"{}")).body)
-            try:
-                await asyncio.wait_for(exchange(session, "POST", f"{url}/bad", data=b"{}"), 10)
-            except ExchangeFailed as failed:
-                print(failed.error)
-
-uvloop.run(main())
-"""
-
-
-@needs_openssl
-def test_so_it_is_by_tls_and_on_the_loop_that_a_worker_runs_on(tmp_path: Path) -> None:
-    certificate, key = make_certificate(tmp_path)
-    ran = subprocess.run(
-        [sys.executable, "-c", TLS, str(certificate), str(key)],
-        env=os.environ | {"SSL_CERT_FILE": str(certificate)},
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ran.stdout.splitlines() == ["b'[]'", "connection-failed"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from tests.unit.examples import integration, integration_document
+from devtools.examples import integration_document
+from tests.unit.examples import integration
 from worker.adobe.streaming import build_request, masked_headers, shown_url, takes_batches
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
-from tests.unit.examples import integration, integration_document
+from tests.unit.examples import integration
 from worker.adobe.client import AdobeClient
 from worker.adobe.deadline import Deadline, until
 from worker.adobe.endpoints import EndpointPolicy

@@ -15,7 +15,7 @@ from worker.events import open_envelope, read_record
 
 def _published(count: int, organizations: int = 1) -> list[bytes]:
     template = frames_of("", "queue", commands.Basic.Properties(), event_body())
-    job = Job(0, "", count, organizations=organizations)
+    job = Job("", "", count, organizations=organizations)
     return [message for _, message in messages(job, template)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.examples import integration_document
+from devtools.examples import integration_document
 from worker.cli.main import main
 
 NOBODY = "amqp://someone:hush@127.0.0.1:1/"

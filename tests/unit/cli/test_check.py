@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from devtools.examples import integration_document
 from tests.unit.adobe.check.set_ups import flow, set_up
 from tests.unit.cli.conftest import CommandLine
-from tests.unit.examples import integration_document
 from worker.adobe.check.watch import AT_ONCE
 from worker.sandbox.app import Sandbox
 from worker.sandbox.organization import DataType, Organization

@@ -10,6 +10,7 @@ from aiormq.exceptions import (
     ChannelNotFoundEntity,
     DeliveryError,
 )
+from pamqp.commands import Basic
 
 from worker.cli.dead_letters import parse_age
 from worker.cli.shared import what_happened
@@ -20,7 +21,7 @@ from worker.cli.shared import what_happened
     [
         (ChannelAccessRefused("ACCESS_REFUSED - queue 'q'"), "refuses this user: ACCESS_REFUSED"),
         (ChannelNotFoundEntity("NOT_FOUND - no queue 'q'"), "consent-worker topology declare"),
-        (DeliveryError(None, None), "did not take a message (DeliveryError)"),
+        (DeliveryError(None, Basic.Nack()), "did not take a message (DeliveryError)"),
         (TimeoutError(), "did not answer in time"),
         (ChannelInvalidStateError(), "was lost (ChannelInvalidStateError)"),
         (ConnectionError("amqp://user:hush@host"), "was lost (ConnectionError)"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from devtools.examples import integration_document
 from tests.unit.cli.conftest import CommandLine
-from tests.unit.examples import integration_document
 from worker.delivery.inlets.answer import Answer
 from worker.integrations.model import Integration
 from worker.ordering.sqlite import SqliteStore

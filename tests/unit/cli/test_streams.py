@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
 import asyncio
 import io
 import os
@@ -30,7 +36,7 @@ async def test_a_reader_that_pauses_does_not_stop_the_event_loop() -> None:
     read_on = threading.Event()
 
     class Pager(io.BytesIO):
-        def write(self, data: object) -> int:
+        def write(self, data: ReadableBuffer, /) -> int:
             assert read_on.wait(10)
             return super().write(data)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.examples import integration, integration_document
+from devtools.examples import integration_document
+from tests.unit.examples import integration
 from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.modes import UnfitMode, in_mode

@@ -18,7 +18,7 @@ def lies_in(path: str, other: str) -> bool:
 def test_a_conflict_is_found_wherever_there_is_one(paths: set[str]) -> None:
     """Names may stand before the dot in the order of characters."""
     inside = [(a, b) for a in paths for b in paths if a != b and lies_in(b, a)]
-    assert find_path_conflict(paths) in (inside or [None])
+    assert find_path_conflict(paths) in (inside or (None,))
     for a in paths:
         for b in paths:
             assert collisions(a, [b]) == ([b] if lies_in(a, b) or lies_in(b, a) else [])

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from devtools.examples import integration_document
 from devtools.waiting import wait_until
-from tests.unit.examples import integration_document
 from worker.integrations.changes import Change
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.loading import InvalidIntegrations
@@ -37,11 +37,12 @@ class Directory:
         self.registry = self.another_registry()
 
     def another_registry(self, **options: Any) -> IntegrationRegistry:
+        chosen: dict[str, Any] = {"grace_seconds": GRACE, "clock": lambda: self.now} | options
         return IntegrationRegistry(
             self.path,
             lambda _: None,
             {},
-            **({"grace_seconds": GRACE, "clock": lambda: self.now} | options),
+            **chosen,
         )
 
     def write(self, name: str, content: str | None = None, **changes: Any) -> Path:
@@ -101,11 +102,12 @@ def test_each_state_of_an_integration_is_told_once(directory: Directory) -> None
     directory.write("shop")
     directory.write("press", enabled=False)
     assert directory.registry.load().switched == (("press", "disabled"),)
-    for changes, state in (
+    turns: list[tuple[dict[str, Any], str]] = [
         ({"paused": True}, "paused"),
         ({"enabled": False}, "disabled"),
         ({}, "enabled"),
-    ):
+    ]
+    for changes, state in turns:
         directory.write("shop", **changes)
         assert directory.refresh().switched == (("shop", state),)
         directory.write("shop", source_name="other", **changes)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from worker.integrations.loading import InvalidIntegration, load_integration
 from worker.integrations.model import Integration
+from worker.integrations.secrets import SecretSource
 
 MARKER = "PLANTED"
 MASK = "**********"
 
 NAMES = st.text("abcXYZ019-_", min_size=1, max_size=12)
 TOKENS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).filter(
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
     lambda text: text == text.strip()
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda steps: "_own." + ".".join(steps))
@@ -165,7 +166,7 @@ def _load(document: Any, check: Callable[[str], str | None] = lambda _: None) ->
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "shop.json"
         path.write_text(json.dumps(document))
-        return load_integration(path, {}, check)
+        return load_integration(path, SecretSource({}), check)
 
 
 def _with_secrets(dumped: dict[str, Any], integration: Integration) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from tests.unit.examples import integration_document
+from devtools.examples import integration_document
 from tests.unit.integrations.test_round_trip import documents
 from tests.unit.integrations.test_wrong_fields import WRONG
 from worker.integrations.schema import integration_schema

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.examples import integration_document
+from devtools.examples import integration_document
 from worker.integrations.loading import InvalidIntegration, load_integration
 from worker.integrations.secrets import SecretSource
 

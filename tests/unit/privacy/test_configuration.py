@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.unit.examples import integration, integration_document
+from devtools.examples import integration_document
+from tests.unit.examples import integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, places, put
 from worker.integrations.loading import InvalidIntegration, load_integration
 from worker.integrations.secrets import SecretSource

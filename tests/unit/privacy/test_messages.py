@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.examples import NOW_MS, event_document, integration, integration_document
+from devtools.examples import integration_document
+from tests.unit.examples import NOW_MS, event_document, integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe, places, put
 from worker.broker.retry_state import InvalidHeaders, read_retry_state
 from worker.delivery.outcome import Dead, Failure, Outcome

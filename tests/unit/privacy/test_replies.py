@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any, cast
 
 import aiohttp
@@ -10,8 +11,9 @@ import orjson
 import pytest
 from aiohttp import web
 
+from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
-from tests.unit.examples import NOW_MS, event_document, integration, integration_document
+from tests.unit.examples import NOW_MS, event_document, integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe
 from worker.adobe.check.integration import check_integration
 from worker.adobe.check.lines import worst
@@ -59,7 +61,7 @@ SECRET_OR_TELLING = [
     pytest.param("client-PLANTED", id="client id"),
     pytest.param("at ?hush=PLANTED", id="query of the endpoint"),
 ]
-SHAPES = {
+SHAPES: dict[str, Callable[[str], Any]] = {
     "title": lambda text: {"title": text},
     "report": lambda text: {"report": {"message": text, "cause": text}},
     "list": lambda text: [{"message": text}],
@@ -201,7 +203,12 @@ async def test_a_check_shows_no_secret_that_is_an_id_in_adobes_place() -> None:
         if request.path == "/token":
             return web.json_response({"access_token": "t", "expires_in": 100})
         said = "secret-PLANTED"
-        item = {"id": said, "state": said, "imsOrgId": said, "targetConnectionIds": [said]}
+        item: dict[str, Any] = {
+            "id": said,
+            "state": said,
+            "imsOrgId": said,
+            "targetConnectionIds": [said],
+        }
         item |= {"params": {"dataSetId": said}, "data": {"schema": {"id": said}}}
         item |= {"sourceConnectionIds": [said], "baseConnectionId": said}
         item |= {"auth": {"params": {"inletUrl": said, "dataType": "raw"}}}

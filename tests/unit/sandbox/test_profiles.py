@@ -84,4 +84,4 @@ async def test_the_gateway_refuses(
 
 @pytest.mark.parametrize("name", ["schema.name", "entityId", "entityIdNS"])
 async def test_a_look_up_needs_its_query(caller: Caller, name: str) -> None:
-    assert (await caller.look_up(**{name: ""})).status == 400
+    assert (await caller.look_up(GATEWAY, **{name: ""})).status == 400

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.soak.customer import Customer
 from devtools.soak.oracle import what_is_wrong
-from devtools.soak.statements import BASE, Statement
+from devtools.soak.statements import BASE, Form, Statement
 
 RAW = Customer("raw-events", None, {})
 RAW_EMPTY = Customer("raw-events", "none", {})
@@ -42,7 +42,7 @@ def event(id_: str, hour: int, updated: int | None = None, **choices: Any) -> St
 def snapshot(
     id_: str, hour: float, device: str = "phone", version: int = 2, **choices: Any
 ) -> Statement:
-    form = "user.created" if version == 1 else "user.updated"
+    form: Form = "user.created" if version == 1 else "user.updated"
     at = BASE + timedelta(hours=hour)
     return Statement(id_, 0, form, at, choices, device=device, version=version)
 

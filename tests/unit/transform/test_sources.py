@@ -130,4 +130,4 @@ def test_nothing_is_kept_where_nothing_is_completed() -> None:
     source = {"id": "source", "constant": "didomi"}
     decision = decide(integration(events="user", mappings=[news, source]), snapshot(), NOW_MS)
     assert isinstance(decision, Deliver)
-    assert (decision.sources, decision.companions) == (None, {"source"})
+    assert (decision.sources, decision.companions) == (None, frozenset({"source"}))

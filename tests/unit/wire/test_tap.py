@@ -13,6 +13,7 @@ import pytest
 from aiormq.connection import FrameReceiver
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic, Channel, Queue
 from pamqp.header import ContentHeader
@@ -57,13 +58,17 @@ def message(tag: int, body: bytes, *, channel: int = LISTENED, parts: int = 1) -
     properties = Basic.Properties(message_id=f"m{tag}", headers={"x-delivery-count": 1})
     size = -(-len(body) // parts) or 1
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    frames = [deliver, ContentHeader(0, len(body), properties), *map(ContentBody, pieces)]
+    frames: list[Frame | ContentHeader | ContentBody] = [
+        deliver,
+        ContentHeader(0, len(body), properties),
+        *map(ContentBody, pieces),
+    ]
     return b"".join(pamqp.frame.marshal(frame, channel) for frame in frames)
 
 
 def other(number: int) -> bytes:
     """Frames that are nobody's message."""
-    kinds = (
+    kinds: tuple[tuple[Heartbeat | Frame, int], ...] = (
         (Heartbeat(), 0),
         (Basic.ConsumeOk("ctag3.x"), LISTENED),
         (Channel.CloseOk(), LISTENED),
@@ -87,7 +92,8 @@ PIECES = st.one_of(
 def test_a_line_that_is_cut_anywhere_gives_each_message_once_and_all_else_unchanged(
     pieces: list[tuple[str, bytes, int]], cuts: list[int], portion: int
 ) -> None:
-    data, messages, rest = b"", [], b""
+    data, rest = b"", b""
+    messages: list[tuple[int, str | None, bytes]] = []
     for tag, (kind, body, number) in enumerate(pieces, 1):
         if kind == "message":
             part = message(tag, body, parts=number)

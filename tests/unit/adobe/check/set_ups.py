@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tests.unit.examples import integration_document
+from devtools.examples import integration_document
 
 ORG = "ABC@AdobeOrg"
 SCHEMA = "https://ns.adobe.com/acme/schemas/1"

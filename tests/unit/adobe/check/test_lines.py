@@ -55,7 +55,7 @@ async def test_a_refused_read_is_never_wrong(
     assert any(one.verdict == "unclear" for one in lines) == expected
 
 
-RIGHT = {
+RIGHT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "raw": ("raw", {}, {}),
     "raw without authentication": (
         "raw",

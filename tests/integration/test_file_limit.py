@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.unit.examples import integration_document
+from devtools.examples import integration_document
 
 PROGRAM = """
 import json, resource, sys
@@ -22,7 +23,9 @@ print(json.dumps(resource.getrlimit(resource.RLIMIT_NOFILE)))
 """
 
 
-def prepared(soft: int, hard: int, *documents: dict[str, object]) -> tuple[list[int], list[dict]]:
+def prepared(
+    soft: int, hard: int, *documents: dict[str, object]
+) -> tuple[list[int], list[dict[str, Any]]]:
     """The limits and the log of a process that began with `soft` and `hard`."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps([soft, hard, documents])],

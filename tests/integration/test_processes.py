@@ -210,7 +210,7 @@ async def test_the_emulator_serves_until_it_is_told_to_stop(number: signal.Signa
 
 
 async def test_an_emulator_is_set_up_by_a_file() -> None:
-    path = Path(__file__).parents[3] / "examples" / "adobe" / "set-up.json"
+    path = Path(__file__).parents[2] / "examples" / "adobe" / "set-up.json"
     async with _emulator("--port", "0", "--set-up", str(path)) as process:
         assert process.stdout is not None
         said = (await process.stdout.readline()).decode()
