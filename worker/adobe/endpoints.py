@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
+_HOST_AS_SENT: Final = re.compile(r"[0-9a-z._:-]+")
+"""A name after IDNA, or an address; of a local network names may have an underscore."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")
@@ -45,6 +48,8 @@ class EndpointPolicy:
             return "is not a URL"
         if parsed.scheme not in ("https", "http") or not host:
             return "must be an https:// URL"
+        if not _HOST_AS_SENT.fullmatch((parsed.raw_host or "").lower()):
+            return "has a host with characters that no host name has"
         if parsed.scheme == "http" and not self.allow_insecure:
             return "must start with https:// (plain http needs CONSENT_WORKER_ALLOW_INSECURE)"
         if parsed.user or parsed.password:

@@ -64,11 +64,6 @@ class Source(Protocol):
         ...
 
     @property
-    def few(self) -> int:
-        """How many of these are few."""
-        ...
-
-    @property
     def events_each(self) -> int:
         """How many events a message of it is reckoned to have."""
         ...

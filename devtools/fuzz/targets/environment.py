@@ -142,7 +142,7 @@ def check_url(url: str) -> None:
             called = URL(url)
             assert called.scheme == "https"
             assert called.port == 443
-            host = (called.raw_host or "").rstrip(".")
+            host = (called.raw_host or "").lower().rstrip(".")
             assert host == "dcs.adobedc.net" or host.endswith(".adobedc.net"), "another host"
         if problem is None:
             URL(batch_url(url))

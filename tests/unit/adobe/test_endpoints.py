@@ -148,6 +148,8 @@ async def test_local_use_may_reach_this_machine(calls: tuple[str, list[str]]) ->
         pytest.param("https://DCS.adobedc.net/x", False, None, id="in capitals"),
         pytest.param("http://dcs.adobedc.net/x", True, None, id="plain http locally"),
         pytest.param("http://dcs.adobedc.net:9000/x", True, None, id="any port locally"),
+        pytest.param("https://\x1cɹ.adobedc.net/x", False, "characters that no host", id="control"),
+        pytest.param("HTTPS://Dcs.AdobeDC.net/x", False, None, id="capitals"),
         pytest.param("https://[::1/x", False, "is not a URL", id="broken brackets"),
         pytest.param("https://dcs.adobedc.net:port/x", False, "is not a URL", id="port of text"),
         pytest.param("https://dcs.adobedc.net:99999/x", False, "is not a URL", id="port too high"),
