@@ -17,7 +17,7 @@ from rich.console import Console
 from bench import machine
 from bench.arena import Arena, opened
 from bench.chart import svg
-from bench.contestants import ALL, OURS, PEERS_PYTHON, Contestant
+from bench.contestants import ALL, OURS, PEERS_PYTHON, Contestant, Peer
 from bench.documents import DOCUMENTS, caption, with_results
 from bench.drain import Drained, drain
 from bench.pace import Paced, latencies
@@ -101,7 +101,10 @@ def main() -> None:
     console = Console(log_path=False)
     if not console.is_terminal:
         console.width = _FILE_WIDTH
-    if not PEERS_PYTHON.exists():
+    has_peers = (
+        any(isinstance(one, Peer) for one in plan.contestants) or "latency" in plan.scenarios
+    )
+    if has_peers and not PEERS_PYTHON.exists():
         raise SystemExit("the peers are not installed: `make bench` does it")
     if (load := machine.load()) > _BUSY_LOAD:
         console.log(f"[yellow]the machine is busy (load {load:.1f}): trust the ratios less")

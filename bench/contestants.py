@@ -9,7 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import aio_pika
 from pamqp.commands import Basic
@@ -126,7 +126,7 @@ class Ours(Contestant):
     name: str = "ours"
     title: str = "consent-worker"
     prefill: int = 80_000
-    with_redis: bool = False
+    state: Literal["memory", "sqlite", "redis"] = "memory"
     integrations: int = 1
     paused: int = 0
     settings: dict[str, str] = field(default_factory=dict)
@@ -153,6 +153,8 @@ class Ours(Contestant):
         asyncio.run(_declare(arena.amqp_url(), topology))
         for queue in topology.queues:
             arena.purge(queue.name)
+        for path in arena.folder.glob(f"{self._file(arena).name}*"):  # the file, and its journal
+            path.unlink()
         folder = self._folder(arena)
         folder.mkdir(exist_ok=True)
         for number in range(self.integrations):
@@ -174,8 +176,9 @@ class Ours(Contestant):
             "ALLOW_INSECURE": "true",
             "HTTP_PORT": "0",
         } | self.settings
-        if self.with_redis:
-            settings["STATE_URL"] = arena.redis_url
+        if self.state != "memory":
+            in_file = f"sqlite://{self._file(arena)}"
+            settings["STATE_URL"] = arena.redis_url if self.state == "redis" else in_file
             settings["ORDERING_SECRET"] = "of-the-benchmark"
         env = {f"CONSENT_WORKER_{name}": value for name, value in settings.items()}
         command = [str(Path(sys.executable).with_name("consent-worker")), "run"]
@@ -183,6 +186,9 @@ class Ours(Contestant):
 
     def _folder(self, arena: Arena) -> Path:
         return arena.folder / self.name
+
+    def _file(self, arena: Arena) -> Path:
+        return arena.folder / f"{self.name}.sqlite"
 
 
 async def _declare(url: str, topology: Topology) -> None:
@@ -251,5 +257,5 @@ FRAMEWORKS: Final = (
     ),
 )
 OURS: Final = Ours()
-OURS_REDIS: Final = Ours("ours-redis", "consent-worker, Redis", with_redis=True)
+OURS_REDIS: Final = Ours("ours-redis", "consent-worker, Redis", state="redis")
 ALL: Final[tuple[Contestant, ...]] = (FLOOR, AIORMQ, BARE, *FRAMEWORKS, OURS, OURS_REDIS)

@@ -17,13 +17,16 @@ from worker.adobe.clock import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
-from worker.broker.supervisor import Broker
+from worker.broker.session_settings import SessionSettings
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology
 from worker.change_log import report_change
+from worker.delivery.assembly import build_pipeline
 from worker.delivery.inlets.asking import InletQuestions
 from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.limits import PipelineLimits
+from worker.delivery.pipeline import Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.file_limit import prepare_files
@@ -115,7 +118,7 @@ class Service:
         self._registry = registry
         self._metrics = Metrics()
         self._topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
-        self._broker: Broker | None = None
+        self._broker: Supervisor | None = None
         self._gate: StoreGate | None = None
         self._set_up: SetUpWatch | None = None
         self._inlets = KnownInlets()
@@ -221,7 +224,7 @@ class Service:
             await self._check_secret(gate)
             inlets = InletQuestions(partial(ask_kind, client), store.inlets)
             self._inlets = inlets.known
-            pipeline = self._pipeline = Pipeline(
+            pipeline = self._pipeline = build_pipeline(
                 routes=self._registry,
                 sender=client,
                 gate=gate,
@@ -230,7 +233,7 @@ class Service:
                 policy=retries,
                 delay=delay_targets(settings),
                 queues=self._topology.names,
-                limits=Limits(
+                limits=PipelineLimits(
                     settings.max_event_bytes,
                     settings.poison_after,
                     settings.block_probe_seconds,
@@ -242,13 +245,15 @@ class Service:
                 observer=OutcomeLog(self._metrics, self._registry.knows),
                 inlets=inlets.known,
             )
-            self._broker = Broker(settings, self._topology, pipeline)
+            self._broker = Supervisor(SessionSettings.of(settings), self._topology, pipeline)
             self._stop_on_signals(self._broker)
             await gate.check()  # before anybody can ask whether this worker is ready
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(self._registry))
             watching = asyncio.create_task(
-                self._registry.watch(settings.reload_seconds, self._integrations_changed)
+                self._registry.watch(
+                    settings.reload_seconds, partial(self._integrations_changed, client)
+                )
             )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
             doubting = asyncio.create_task(inlets.run())
@@ -339,14 +344,15 @@ class Service:
         self._set_up.ask(one.id for one in self._registry.integrations)
         return asyncio.create_task(self._set_up.run())
 
-    def _integrations_changed(self, change: Change) -> None:
+    def _integrations_changed(self, client: AdobeClient, change: Change) -> None:
         report_change(change)
+        client.keep_credentials_of(self._registry.integrations)
         if self._set_up is not None:
             self._set_up.ask(change.loaded)
         if self._registry.has_any:
             self._may_begin.set()
 
-    def _stop_on_signals(self, broker: Broker) -> None:
+    def _stop_on_signals(self, broker: Supervisor) -> None:
         def stop() -> None:
             log.info("worker.stopping")
             self._stopping = True
@@ -361,7 +367,7 @@ class Service:
         """The lanes of integrations that are in use."""
         if self._pipeline is None:
             return []
-        self._pipeline.lanes.retire(self._registry.is_enabled)
+        self._pipeline.lanes.drop_unused(self._registry.is_enabled)
         return list(self._pipeline.lanes)
 
     def _refresh_metrics(self) -> None:
@@ -383,7 +389,7 @@ class Service:
         for lane in self._lanes():
             label = lane.integration.id
             metrics.lane_held.labels(label).set(lane.held)
-            metrics.lane_window.labels(label).set(lane.window)
+            metrics.lane_window.labels(label).set(lane.window.size)
             metrics.lane_blocked.labels(label).set(int(lane.block.is_on))
 
 

@@ -14,7 +14,7 @@ def workers(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
     """Events a second together; how far it goes up is bounded by the machine's cores."""
     figures: dict[str, float] = {}
     for count in (1, 2, 4):
-        fleet = Ours("ours-fleet", with_redis=True, integrations=_INTEGRATIONS)
+        fleet = Ours("ours-fleet", state="redis", integrations=_INTEGRATIONS)
         drained = drain(
             arena, fleet, scale.drain_seconds, organizations=_INTEGRATIONS, workers=count
         )

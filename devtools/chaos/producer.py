@@ -12,9 +12,10 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from devtools.chaos.customers import Customer
 from devtools.choices import Event
+from worker.broker.session_settings import address_of
 from worker.settings import WorkerSettings
-from worker.wire.channels import tells_of_the_line
 from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
+from worker.wire.errors import is_connection_error
 
 LINES = 4
 _CONFIRM_SECONDS = 30.0
@@ -85,14 +86,14 @@ class _Line:
             error = publishing.exception()
             if error is None:
                 return True
-            if not isinstance(error, Exception) or not tells_of_the_line(error):
+            if not isinstance(error, Exception) or not is_connection_error(error):
                 raise error
         await self.close()
         return False
 
     async def _publish(self, body: bytes) -> None:
         if self._channel is None:
-            self._connection = await connect(self._settings, "producer")
+            self._connection = await connect(address_of(self._settings), "producer")
             self._channel = await self._connection.channel(publisher_confirms=True)
         message = aio_pika.Message(body, delivery_mode=2)
         await self._channel.default_exchange.publish(message, self._queue)

@@ -22,6 +22,7 @@ from devtools.chaos.story import Story
 from devtools.choices import Event, mappings
 from devtools.native_redis import NativeRedis
 from devtools.stack import Stack
+from worker.broker.session_settings import address_of
 from worker.broker.topology import build_topology, declare
 from worker.sandbox.state import Profile
 from worker.settings import WorkerSettings
@@ -97,7 +98,7 @@ class Scene:
     async def _declare(self) -> None:
         """Before a worker does, to see that all queues have a copy on each node."""
         topology = build_topology(NAMESPACE, "native", self.settings.delivery_limit)
-        async with await connect(self.settings, "chaos") as connection:
+        async with await connect(address_of(self.settings), "chaos") as connection:
             await declare(connection, topology)
         members = await asyncio.to_thread(self.cluster.members)
         if few := {name: count for name, count in members.items() if count != NODES}:

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
-from worker.broker import consumer
-from worker.broker.consumer import Incoming
 from worker.broker.headers import RETURNS
-from worker.broker.in_flight import Window
-from worker.broker.session import Handler, Session
+from worker.broker.in_flight import InFlight
+from worker.broker.message import Handler, Host, Incoming
+from worker.broker.session import Session
+from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
@@ -37,16 +37,16 @@ class _SettlesInAnyOrder:
         self._held: list[Incoming] = []
         self.bodies: list[bytes] = []
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         self.bodies.append(message.body)
         self._held.append(message)
         is_last = len(self.bodies) == MESSAGES
         if len(self._held) == 300 or is_last:
             self._random.shuffle(self._held)
             while len(self._held) > (0 if is_last else 20):
-                self._held.pop().settle()
+                self._held.pop().done()
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         self._held.clear()
 
 
@@ -59,15 +59,15 @@ class _KeepsSome:
         self.bodies: list[bytes] = []
         self.returned = 0
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         self.bodies.append(message.body)
         self.returned += RETURNS in message.headers
         if message.body in self._kept:
             self.held.append(message)
         else:
-            message.settle()
+            message.done()
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         self.held.clear()
 
 
@@ -78,10 +78,10 @@ class _Bench:
         self.settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace, **settings)
         self.topology = build_topology(namespace, "native", self.settings.delivery_limit)
         self.names = self.topology.names
-        self.session = Session(self.settings, self.topology, handler)
+        self.session = Session(SessionSettings.of(self.settings), self.topology, handler)
 
     async def __aenter__(self) -> Self:
-        self._connection = await connect(self.settings, "test")
+        self._connection = await connect(address_of(self.settings), "test")
         self.channel = await self._connection.channel()
         await declare(self._connection, self.topology)
         return self
@@ -91,11 +91,11 @@ class _Bench:
         await self._connection.close()
 
     async def publish(self, queue: str, bodies: Iterable[bytes]) -> None:
-        window = Window(500)
+        in_flight = InFlight(500)
         exchange = self.channel.default_exchange
         for body in bodies:
-            await window.add(_sent(exchange, body, queue))
-        await window.drain()
+            await in_flight.add(_sent(exchange, body, queue))
+        await in_flight.drain()
 
     async def left(self, queue: str) -> int:
         """After the session is closed: messages that were not acknowledged."""
@@ -176,7 +176,7 @@ async def test_a_message_that_stays_does_not_hold_up_those_after_it(
         assert session.loss_reason == ""
         await wait_until(lambda: session.intakes[0].in_hand == 5, "all but those that stay")
         for message in handler.held:
-            message.settle()
+            message.done()
         await bench.publish(events, [b"last"])
         await wait_until(lambda: handler.bodies[-1] == b"last", "one more message")
         await session.drain(10)
@@ -240,10 +240,13 @@ async def test_what_raises_concerns_its_message_alone(
     """It becomes a dead letter, and the intake does not count it as in hand."""
     handler = _KeepsSome()
     if fails_at == "reading":
-        monkeypatch.setattr(consumer, "has_headers", lambda data: has_headers(_not_long(data)))
+        monkeypatch.setattr(
+            "worker.broker.message.has_headers",
+            lambda data: has_headers(_not_long(data)),
+        )
     else:
-        take = handler.take
-        monkeypatch.setattr(handler, "take", lambda one: take(_with_short_body(one)))
+        handle = handler.handle
+        monkeypatch.setattr(handler, "handle", lambda one: handle(_with_short_body(one)))
     long_name = "x" * 200
     async with _Bench(broker_url, namespace, handler, prefetch_events=10) as bench:
         session, events = bench.session, bench.names.events

@@ -20,10 +20,11 @@ from devtools.broker import RunningBroker
 from devtools.proxy import TcpProxy
 from devtools.waiting import wait_until
 from worker.broker.publisher import Publisher
-from worker.broker.publishing_line import PublishingLine
+from worker.broker.publishing_connection import PublishingConnection
+from worker.broker.session_settings import address_of
 from worker.broker.topology import build_topology
 from worker.settings import WorkerSettings
-from worker.wire.confirms import Publish
+from worker.wire.confirms import Outgoing
 
 MESSAGES = 2_000
 
@@ -41,7 +42,7 @@ class Publishing:
         properties = Basic.Properties(message_id=f"m{number}", delivery_mode=2)
         to = queue or self.queue
         then = partial(self.confirmed.append, number)
-        self.publisher.publish(Publish("", to, properties, body, True, then))
+        self.publisher.publish(Outgoing("", to, properties, body, True, then))
 
     async def depth(self) -> int:
         declared = await self.watching.declare_queue(self.queue, passive=True)
@@ -64,7 +65,9 @@ async def publishing_to(
     settings = WorkerSettings(amqp_url=SecretStr(through or url), heartbeat_seconds=heartbeat)
     topology = build_topology(namespace, "native", 20)
     failures: list[str] = []
-    publisher = Publisher(lambda: PublishingLine(settings, topology), patience, failures.append)
+    publisher = Publisher(
+        lambda: PublishingConnection(address_of(settings), topology), patience, failures.append
+    )
     async with AsyncExitStack() as until, await aio_pika.connect(url) as watch:
         watching = await watch.channel()
         queue = await watching.declare_queue(f"{namespace}.test", durable=True)
@@ -217,7 +220,7 @@ async def test_what_was_deleted_meanwhile_is_declared_with_the_next_line(
         properties = Basic.Properties(message_id="m", delivery_mode=2)
         then = partial(line.confirmed.append, 1)
         # The broker answers an exchange that is not there by closing the channel.
-        line.publisher.publish(Publish(exchange, "x", properties, b"body", False, then))
+        line.publisher.publish(Outgoing(exchange, "x", properties, b"body", False, then))
         await wait_until(lambda: line.confirmed == [1], "the confirm")
 
 

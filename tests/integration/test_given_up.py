@@ -18,6 +18,7 @@ from devtools.waiting import wait_until
 from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
+from worker.broker.session_settings import address_of
 from worker.broker.topology import Names, build_topology, declare
 from worker.delivery.bundles.format import pack
 from worker.settings import WorkerSettings
@@ -32,7 +33,7 @@ async def _declared(url: str, namespace: str) -> AsyncIterator[tuple[Names, Abst
     """With a delivery limit of one."""
     topology = build_topology(namespace, "native", 1)
     settings = WorkerSettings(amqp_url=SecretStr(url), namespace=namespace)
-    async with await connect(settings, "test") as connection:
+    async with await connect(address_of(settings), "test") as connection:
         await declare(connection, topology)
         yield topology.names, await connection.channel()
 
@@ -90,15 +91,18 @@ async def test_an_event_that_its_producer_let_expire_is_not(
         assert await _reason_of_the_letter(channel, names) == "unroutable"
 
 
-async def test_a_bundle_that_the_broker_gave_up_is_one_letter_and_replayed_as_a_whole(
-    broker_url: str, namespace: str
-) -> None:
-    users = {"lena@a.example", "omar@a.example"}
-    events = [json.dumps(event("org-shop", one)).encode() for one in users]
+@asynccontextmanager
+async def _with_a_bundle(
+    broker_url: str, namespace: str, people: list[str]
+) -> AsyncIterator[Stack]:
+    """A bundle of one event of each of `people`, which the broker has given up."""
     own: FieldTable = {INTEGRATION: "shop"}
-    packed = [
-        (encode_content_header(Basic.Properties(headers=own), len(one)), one) for one in events
-    ]
+    packed = []
+    for number, one in enumerate(people):
+        body = json.dumps(event("org-shop", one)).encode()
+        headers = own | {"of-the-producer": f"header-of-{one}"}
+        properties = Basic.Properties(headers=headers, message_id=f"ev-{number}")
+        packed.append((encode_content_header(properties, len(body)), body))
     async with Stack(broker_url, namespace, DELIVERY_LIMIT=5) as stack:
         stack.add_integration("shop")
         await stack.command("topology", "declare")
@@ -108,12 +112,50 @@ async def test_a_bundle_that_the_broker_gave_up_is_one_letter_and_replayed_as_a_
             await channel.default_exchange.publish(bundle, f"{namespace}.retries")
             await _return(await channel.get_queue(f"{namespace}.retries"))
         await stack.wait_for_depth("dead-letters", 1)
-        code, out, err = await stack.command("dead-letters", "list", "--json")
-        assert code == 0, err
-        (letter,) = json.loads(out)
-        assert (letter["reason"], letter["integration"]) == ("poison", "shop")
-        assert letter["detail"] == "2 events that were parked together"
+        yield stack
+
+
+async def _listed(stack: Stack) -> dict[str, dict[str, Any]]:
+    code, out, err = await stack.command("dead-letters", "list", "--json")
+    assert code == 0, err
+    return {one["id"]: one for one in json.loads(out)}
+
+
+async def test_a_bundle_that_the_broker_gave_up_is_told_and_replayed_by_event(
+    broker_url: str, namespace: str
+) -> None:
+    people = ["lena@a.example", "omar@a.example"]
+    async with _with_a_bundle(broker_url, namespace, people) as stack:
+        letters = await _listed(stack)
+        assert set(letters) == {"ev-0", "ev-1"}
+        for letter in letters.values():
+            assert (letter["reason"], letter["integration"]) == ("poison", "shop")
+            assert letter["meaning"] == "It took its worker down time and again."
+            assert letter["detail"] == "one of 2 events that were parked together"
         code, out, _ = await stack.command("dead-letters", "replay")
-        assert (code, out) == (0, "replayed 1\n")
+        assert (code, out) == (0, "replayed 2\n")
         stack.start_worker()
-        await wait_until(lambda: stack.delivered("shop") == users, "both")
+        await wait_until(lambda: stack.delivered("shop") == set(people), "both", 60)
+
+
+async def test_of_a_bundle_only_the_chosen_event_is_shown_discarded_and_replayed(
+    broker_url: str, namespace: str
+) -> None:
+    people = ["lena@a.example", "omar@a.example", "mia@a.example"]
+    async with _with_a_bundle(broker_url, namespace, people) as stack:
+        code, out, _ = await stack.command("dead-letters", "show", "ev-0", "--json")
+        assert code == 0
+        assert people[0] in json.loads(out)["body"]
+        assert "body_base64" not in out
+        assert "header-of" not in out
+        assert people[1] not in out
+        code, out, err = await stack.command("dead-letters", "discard", "--id", "ev-1", "--yes")
+        assert (code, out) == (0, "discarded 1\n"), err
+        letters = await _listed(stack)
+        assert set(letters) == {"ev-0", "ev-2"}
+        assert {one["reason"] for one in letters.values()} == {"poison"}
+        code, out, err = await stack.command("dead-letters", "replay", "--id", "ev-2")
+        assert (code, out) == (0, "replayed 1\n"), err
+        assert set(await _listed(stack)) == {"ev-0"}
+        stack.start_worker()
+        await wait_until(lambda: stack.delivered("shop") == {people[2]}, "the replayed one", 60)

@@ -8,10 +8,11 @@ import aio_pika
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
-from worker.broker.consumer import Consumer, Incoming
+from worker.broker.consumer import Consumer
 from worker.broker.headers import most_body_bytes
-from worker.broker.session import Session
-from worker.broker.supervisor import Broker
+from worker.broker.message import Host, Incoming
+from worker.broker.session_settings import SessionSettings, address_of
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
@@ -25,17 +26,17 @@ class _LosesTheLine:
         self.came_again = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         self.taken += 1
         if self.taken == 1:
             assert isinstance(message._holder, Consumer)
             channel = message._holder._channel
             self._closing = asyncio.create_task(channel.connection.close(None))
         else:
-            message.settle()
+            message.done()
             self.came_again.set()
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         """It keeps nothing."""
 
 
@@ -44,12 +45,12 @@ async def test_a_line_that_ends_between_two_frames_while_a_session_opens(
 ) -> None:
     settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     topology = build_topology(namespace, "native", settings.delivery_limit)
-    async with await connect(settings, "test") as connection:
+    async with await connect(address_of(settings), "test") as connection:
         await declare(connection, topology)
         channel = await connection.channel()
         await channel.default_exchange.publish(aio_pika.Message(b"x"), topology.names.events)
     handler = _LosesTheLine()
-    sessions = Broker(settings, topology, handler)
+    sessions = Supervisor(SessionSettings.of(settings), topology, handler)
     running = asyncio.create_task(sessions.run())
     async with asyncio.timeout(20):
         coming = asyncio.create_task(handler.came_again.wait())
@@ -65,8 +66,8 @@ async def test_what_is_refused_is_counted_over_all_sessions(
     settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     topology = build_topology(namespace, "native", settings.delivery_limit)
     handler = _LosesTheLine()
-    sessions = Broker(settings, topology, handler)
-    async with await connect(settings, "test") as connection:
+    sessions = Supervisor(SessionSettings.of(settings), topology, handler)
+    async with await connect(address_of(settings), "test") as connection:
         await declare(connection, topology)
         channel = await connection.channel()
 

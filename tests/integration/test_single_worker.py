@@ -16,11 +16,12 @@ from pydantic import SecretStr
 from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.consumer import Incoming
-from worker.broker.locks import take_lock
+from worker.broker.locks import acquire_lock
+from worker.broker.message import Host, Incoming
 from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Session
-from worker.broker.supervisor import Broker
+from worker.broker.session_settings import SessionSettings, address_of
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connect import connect
@@ -142,10 +143,10 @@ async def test_a_plain_queue_of_that_name_is_no_lock_to_wait_for(stack: Stack) -
 
 
 class _Nobody:
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         """It gets none."""
 
-    def forget(self, session: Session) -> None:
+    def session_ended(self, host: Host) -> None:
         """It keeps nothing."""
 
 
@@ -157,27 +158,28 @@ async def test_a_lock_that_was_deleted_under_its_holder(
     settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
     topology = build_topology(namespace, "native", settings.delivery_limit)
     lock = topology.names.single_worker
-    session = Session(settings, topology, _Nobody())
-    async with await connect(settings, "test") as other:
+    session = Session(SessionSettings.of(settings), topology, _Nobody())
+    async with await connect(address_of(settings), "test") as other:
         await session.connect()
         assert await session.may_consume()
         await session.open()
         try:
-            assert not await take_lock(other, lock)
-            channel = await session._line.channel()
+            assert not await acquire_lock(other, lock)
+            assert session._connection is not None
+            channel = await session._connection.channel()
             await channel.queue_delete(lock)
             if is_taken:
-                assert await take_lock(other, lock)
+                assert await acquire_lock(other, lock)
             await session.check(60)
             assert session.lost.is_set() is is_taken
             if is_taken:
                 assert session.loss_reason == "another worker without a shared store consumes"
             else:
-                assert not await take_lock(other, lock)
+                assert not await acquire_lock(other, lock)
         finally:
             await session.close()
-    async with await connect(settings, "test") as other:
-        await wait_until(lambda: take_lock(other, lock), "the lock to be free")
+    async with await connect(address_of(settings), "test") as other:
+        await wait_until(lambda: acquire_lock(other, lock), "the lock to be free")
 
 
 async def test_one_line_tells_of_it_however_often_the_lock_is_asked_for(
@@ -195,9 +197,11 @@ async def test_one_line_tells_of_it_however_often_the_lock_is_asked_for(
     settings = WorkerSettings(
         amqp_url=SecretStr(broker_url), namespace=namespace, watch_seconds=0.05
     )
-    broker = Broker(settings, build_topology(namespace, "native", 20), _Nobody())
-    async with await connect(settings, "test") as other:
-        assert await take_lock(other, f"{namespace}.single-worker")
+    broker = Supervisor(
+        SessionSettings.of(settings), build_topology(namespace, "native", 20), _Nobody()
+    )
+    async with await connect(address_of(settings), "test") as other:
+        assert await acquire_lock(other, f"{namespace}.single-worker")
         with structlog.testing.capture_logs() as logs:
             running = asyncio.create_task(broker.run())
             await wait_until(lambda: asked >= 5, "some tries")
@@ -213,11 +217,11 @@ async def test_with_a_shared_store_nobody_needs_a_lock(
         amqp_url=SecretStr(broker_url), namespace=namespace, state_url=SecretStr(redis_url)
     )
     topology = build_topology(namespace, "native", settings.delivery_limit)
-    brokers = [Broker(settings, topology, _Nobody()) for _ in range(2)]
+    brokers = [Supervisor(SessionSettings.of(settings), topology, _Nobody()) for _ in range(2)]
     running = [asyncio.create_task(one.run()) for one in brokers]
     await wait_until(lambda: all(one.session for one in brokers), "both sessions")
-    async with await connect(settings, "test") as other:
-        assert await take_lock(other, topology.names.single_worker), "nobody has it"
+    async with await connect(address_of(settings), "test") as other:
+        assert await acquire_lock(other, topology.names.single_worker), "nobody has it"
     for one in brokers:
         one.stop()
     await asyncio.gather(*running)
@@ -225,7 +229,7 @@ async def test_with_a_shared_store_nobody_needs_a_lock(
 
 async def test_a_plain_queue_is_said_by_its_name(broker_url: str, namespace: str) -> None:
     settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
-    async with await connect(settings, "test") as other:
+    async with await connect(address_of(settings), "test") as other:
         await declare(other, build_topology(namespace, "native", settings.delivery_limit))
         with pytest.raises(TopologyConflict, match=rf"{namespace}\.events"):
-            await take_lock(other, f"{namespace}.events")
+            await acquire_lock(other, f"{namespace}.events")

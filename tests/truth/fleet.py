@@ -29,9 +29,11 @@ from worker.adobe.http import open_session
 from worker.broker.dead_letter import describe
 from worker.broker.dead_letters import DeadLetters
 from worker.broker.delay import NativeDelay
-from worker.broker.supervisor import Broker
+from worker.broker.session_settings import SessionSettings
+from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
-from worker.delivery.pipeline import Limits, Pipeline
+from worker.delivery.assembly import build_pipeline
+from worker.delivery.limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.completion import Surroundings
@@ -123,7 +125,7 @@ class Worker:
         self._name = name
         self._clock_lead = clock_lead
         self._store = store
-        self._broker: Broker | None = None
+        self._broker: Supervisor | None = None
         self.life = Life()
         self._running = self.life.begin(self._run())
 
@@ -144,7 +146,7 @@ class Worker:
         policy = EndpointPolicy(("127.0.0.1",), True)
         gate = StoreGate(self._store)
         async with open_session(policy, ATTEMPT_SECONDS) as http:
-            pipeline = Pipeline(
+            pipeline = build_pipeline(
                 routes=fleet,
                 sender=AdobeClient(
                     http,
@@ -157,7 +159,7 @@ class Worker:
                 policy=RetryPolicy(BUDGET_SECONDS, ATTEMPT_SECONDS),
                 delay=NativeDelay(fleet.settings.namespace),
                 queues=fleet.topology.names,
-                limits=Limits(
+                limits=PipelineLimits(
                     max_event_bytes=100_000,
                     poison_after=5,
                     block_probe_seconds=0.2,
@@ -168,7 +170,7 @@ class Worker:
                 clock=_clock(self._clock_lead),
             )
             handler = Door(pipeline, fleet.ledger, fleet.targets)
-            self._broker = Broker(fleet.settings, fleet.topology, handler)
+            self._broker = Supervisor(SessionSettings.of(fleet.settings), fleet.topology, handler)
             try:
                 await self._broker.run()
             finally:

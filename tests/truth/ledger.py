@@ -7,9 +7,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from worker.adobe.replies import Accepted
-from worker.broker.consumer import Incoming
 from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
-from worker.broker.session import Session
+from worker.broker.message import Host, Incoming
 from worker.delivery.bundles.format import unpack
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
@@ -193,18 +192,18 @@ class Door:
         self._ledger = ledger
         self._targets = targets
 
-    def take(self, message: Incoming) -> None:
+    def handle(self, message: Incoming) -> None:
         if RETURNS in message.headers:
             is_bundle = BUNDLE in message.headers
             bodies = [body for _, body in unpack(message.body)] if is_bundle else [message.body]
             for body in bodies:
                 self._count(body, message.headers.get(INTEGRATION))
-        self._pipeline.take(message)
+        self._pipeline.handle(message)
 
     def _count(self, body: bytes, named: str | None) -> None:
         organization, event_id = self._ledger.names.of_body(body)
         for target in [named] if named else self._targets[organization]:
             self._ledger.write(target, event_id, "given back to the broker").redelivered += 1
 
-    def forget(self, session: Session) -> None:
-        self._pipeline.forget(session)
+    def session_ended(self, host: Host) -> None:
+        self._pipeline.session_ended(host)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.examples import NOW_MS
+from worker.adobe.check.integration import check_integration
 from worker.adobe.client import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import open_session
@@ -16,6 +17,7 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.events import open_envelope
 from worker.integrations.completion import Surroundings
 from worker.integrations.loading import load_integration
+from worker.integrations.model import Integration
 from worker.integrations.modes import in_mode
 from worker.integrations.schema import integration_schema
 from worker.integrations.secrets import SecretSource
@@ -31,6 +33,15 @@ SECRETS = SecretSource({"ADOBE_CLIENT_ID": "client", "ADOBE_CLIENT_SECRET": "sec
 LOCAL = EndpointPolicy(("127.0.0.1",), allow_insecure=True)
 
 
+def example(name: str) -> Integration:
+    return load_integration(
+        EXAMPLES / name / "integration.json",
+        SECRETS,
+        EndpointPolicy(("dcs.adobedc.net",)).problem,
+        Surroundings(has_lasting_state=True, has_secret=True),
+    )
+
+
 def test_there_are_the_three_that_the_docs_name() -> None:
     assert NAMES == ["adobe-consents", "iab-tcf", "own-booleans"]
     page = (EXAMPLES.parent / "docs" / "mappings.md").read_text()
@@ -43,12 +54,7 @@ async def test_an_example_ends_with_the_profile_that_is_shown(
     name: str, data_type: DataType
 ) -> None:
     directory = EXAMPLES / name
-    loaded = load_integration(
-        directory / "integration.json",
-        SECRETS,
-        EndpointPolicy(("dcs.adobedc.net",)).problem,
-        Surroundings(has_lasting_state=True, has_secret=True),
-    )
+    loaded = example(name)
     assert loaded.warnings == []
     assert loaded.payload_mode == "auto", "one file works on both kinds of inlet"
     target = in_mode(loaded, "upsert" if data_type == "raw" else "xdm")
@@ -74,6 +80,23 @@ async def test_an_example_ends_with_the_profile_that_is_shown(
         assert sandbox.state.failures == []
         (profile,) = sandbox.state.profiles.values()
     assert profile.record == json.loads((directory / "profile.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("data_type", ["raw", "xdm"])
+async def test_an_example_passes_the_check_of_its_set_up(name: str, data_type: DataType) -> None:
+    async with Sandbox() as sandbox, open_session(LOCAL, 10) as session:
+        organization = sandbox.state.organization
+        organization.put(json.loads((EXAMPLES / name / "set-up.json").read_text()))
+        (flow,) = organization.dataflows.values()
+        flow.data_type = data_type
+        flow.inlet_url = example(name).properties.dataflow_endpoint
+        client = AdobeClient(
+            session, LOCAL, ims_url=f"{sandbox.url}/ims/token/v3", platform_url=sandbox.url
+        )
+        lines = await check_integration(client, example(name))
+    assert {"token", "flow", "inlet", "payload-mode", "mapping"} <= {one.check for one in lines}
+    assert [one for one in lines if one.verdict != "ok"] == []
 
 
 @pytest.mark.parametrize("name", [*NAMES, "integrations"])

@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import Context
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ import aiohttp
 from worker.adobe.http import ExchangeFailed, RawReply, exchange
 from worker.adobe.replies import Retryable, classify_token, token_error_code
 from worker.integrations.sections import Authentication
+from worker.reasons import ErrorCode
 
 _TEN_DAYS_SECONDS = 864_000
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -118,7 +119,9 @@ class TokenSource:
             if token.value == self._distrusted:
                 return
             raise TokenUnavailable(
-                Retryable("token-unavailable", "the token was refused, as was one shortly before")
+                Retryable(
+                    ErrorCode.TOKEN_UNAVAILABLE, "the token was refused, as was one shortly before"
+                )
             )
         self._token = None
         self._brake_pause = min(self._brake_pause * 2, _MAX_BRAKE_SECONDS)
@@ -143,14 +146,16 @@ class TokenSource:
         return self._refresh
 
     async def _obtain(self) -> AccessToken:
-        failure = Retryable("token-unavailable", "no secret is configured")
+        failure = Retryable(ErrorCode.TOKEN_UNAVAILABLE, "no secret is configured")
         for secret in self._authentication.client_secrets():
             self.refreshes += 1
             try:
                 reply = await self._ask(secret)
             except ExchangeFailed as error:
                 failure = Retryable(
-                    "timeout" if error.error == "timeout" else "token-unavailable",
+                    ErrorCode.TIMEOUT
+                    if error.error == ErrorCode.TIMEOUT
+                    else ErrorCode.TOKEN_UNAVAILABLE,
                     f"the token endpoint: {error.detail}",
                 )
                 break
@@ -235,3 +240,8 @@ class TokenSources:
         else:
             self._sources.move_to_end(authentication)
         return known
+
+    def keep_only(self, in_force: Collection[Authentication]) -> None:
+        """Forget the credentials, and tokens, of all but these."""
+        for authentication in self._sources.keys() - set(in_force):
+            del self._sources[authentication]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -37,6 +37,7 @@ from worker.adobe.streaming import (
 )
 from worker.adobe.words import shown_words
 from worker.integrations.model import Integration
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 from worker.transform.xdm import encode_message
 
@@ -70,16 +71,22 @@ class AdobeClient:
         self._platform_url = platform_url.rstrip("/")
         self._contacts = KnownContacts()
 
+    def keep_credentials_of(self, integrations: Iterable[Integration]) -> None:
+        """Forget the credentials of integrations that are not among these."""
+        self._tokens.keep_only([one.authentication for one in integrations])
+
     async def send(
         self, integration: Integration, messages: Sequence[OutgoingMessage]
     ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         """Send `messages` in one request: a reply for each, or one that concerns them all."""
         # Checked at every call and not just when loading: the allow-list may be the newer one.
         if problem := self._policy.problem(integration.properties.dataflow_endpoint):
-            return Retryable("endpoint-not-allowed", f"dataflow_endpoint {problem}")
+            return Retryable(ErrorCode.ENDPOINT_NOT_ALLOWED, f"dataflow_endpoint {problem}")
         request = build_request(integration, [one.body for one in messages])
         if len(request.body) > MAX_REQUEST_BYTES:
-            return Permanent("adobe-rejected", f"larger than Adobe's {MAX_REQUEST_BYTES} bytes")
+            return Permanent(
+                ErrorCode.ADOBE_REJECTED, f"larger than Adobe's {MAX_REQUEST_BYTES} bytes"
+            )
         try:
             reply = await self._send(integration, request, messages=len(messages))
         except TokenUnavailable as error:
@@ -163,7 +170,7 @@ class AdobeClient:
         where its region offers that (Adobe's page "Streaming ingestion validation").
         """
         if problem := self._policy.problem(integration.properties.dataflow_endpoint):
-            return Retryable("endpoint-not-allowed", f"dataflow_endpoint {problem}")
+            return Retryable(ErrorCode.ENDPOINT_NOT_ALLOWED, f"dataflow_endpoint {problem}")
         request = build_request(integration, [encode_message(integration, record)])
         validated = {"syncValidation": "true"} if integration.replaces_record else None
         try:

@@ -18,8 +18,8 @@ from worker.adobe.deadline import is_too_late
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.failures import sentence_of
 from worker.adobe.flood import bounded, guard
-from worker.adobe.replies import ErrorCode
 from worker.adobe.written import Writing, being_watched
+from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536
 BODY_BYTES_A_MESSAGE = 2048
@@ -186,11 +186,13 @@ async def exchange(
                     reply = await ask(fresh, _Line(writing))
     except TimeoutError:
         is_unclear = changes and writing.awaits_answer
-        raise ExchangeFailed("timeout", "no answer in time", is_unclear=is_unclear) from None
+        raise ExchangeFailed(
+            ErrorCode.TIMEOUT, "no answer in time", is_unclear=is_unclear
+        ) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         is_unclear = changes and writing.awaits_answer
         raise ExchangeFailed(
-            "connection-failed", sentence_of(error), is_unclear=is_unclear
+            ErrorCode.CONNECTION_FAILED, sentence_of(error), is_unclear=is_unclear
         ) from None
     writing.awaits_answer = False
     return reply

@@ -18,31 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 
 from worker.adobe.refusals import Fault, fault_of
 from worker.adobe.words import MOST_CHARACTERS, raw_text, shown_transaction, shown_words
-
-ErrorCode = Literal[
-    "adobe-not-found",
-    "adobe-redirected",
-    "adobe-refused",
-    "adobe-rejected",
-    "adobe-throttled",
-    "adobe-unavailable",
-    "adobe-unreadable",
-    "connection-failed",
-    "endpoint-not-allowed",
-    "inlet-mismatch",
-    "lookup-refused",
-    "lookup-rejected",
-    "state-lost",
-    "timeout",
-    "token-refused",
-    "token-unavailable",
-]
+from worker.reasons import ErrorCode
 
 _XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
 """Adobe's own sign that it has taken a message; whatever else says 200 has not."""
@@ -150,7 +132,7 @@ def classify_many(
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
         detail = f"a reply to {count} messages without {count} items"
-        return Retryable("adobe-unreadable", detail, status, is_unclear=True)
+        return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
     characters = max(_LEAST_CHARACTERS, _CHARACTERS_OF_A_BATCH // max(1, count))
     return [_item(one, key, characters) for one in responses]
 
@@ -174,7 +156,7 @@ def classify_lookup(
         return _found(status, document)
     if status == 403:
         return Retryable(
-            "lookup-refused",
+            ErrorCode.LOOKUP_REFUSED,
             "the profile look-up was refused (it is licensed with Real-Time CDP Ultimate, and the "
             f"credential needs a role for it); grant it or {instead}. "
             + shown_words(status, document, key),
@@ -184,7 +166,7 @@ def classify_lookup(
     if status in _MESSAGES_OWN_FAULT:
         # 422 is said of a missing merge policy or of a graph with too many identities: settings.
         kind = Retryable if status == 422 else Permanent
-        return kind("lookup-rejected", shown_words(status, document, key), status)
+        return kind(ErrorCode.LOOKUP_REJECTED, shown_words(status, document, key), status)
     return _failure(status, headers, document, key, changes=False)
 
 
@@ -197,7 +179,9 @@ def _found(status: int, document: Any) -> NoProfile | Retryable | None:
         ]
         if status == 200 and all(isinstance(one, dict) for one in entities):
             return None if any(entities) else NoProfile()
-    return Retryable("adobe-unreadable", "the look-up's answer is not one of Adobe's", status)
+    return Retryable(
+        ErrorCode.ADOBE_UNREADABLE, "the look-up's answer is not one of Adobe's", status
+    )
 
 
 def _is_adobes_not_found(document: dict[str, Any]) -> bool:
@@ -219,10 +203,10 @@ def classify_token(
     refused_in_body = 200 <= status < 300 and error in _TOKEN_REFUSALS
     refused = status in (400, 401, 403) and error not in _PASSING_TOKEN_ERRORS
     if refused or refused_in_body:
-        return Retryable("token-refused", detail, status)
+        return Retryable(ErrorCode.TOKEN_REFUSED, detail, status)
     if 300 <= status < 400:
-        return Retryable("adobe-redirected", detail, status)
-    return Retryable("token-unavailable", detail, status, _retry_after(headers, document))
+        return Retryable(ErrorCode.ADOBE_REDIRECTED, detail, status)
+    return Retryable(ErrorCode.TOKEN_UNAVAILABLE, detail, status, _retry_after(headers, document))
 
 
 def token_error_code(body: bytes) -> str:
@@ -252,7 +236,7 @@ def _no_success(
 ) -> Retryable | Permanent:
     if 200 <= status < 300:
         detail = f"{status}, a success of which Adobe's documentation knows nothing here"
-        return Retryable("adobe-unreadable", detail, status, is_unclear=True)
+        return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
     return _failure(status, headers, document, key)
 
 
@@ -269,16 +253,16 @@ def _failure(
     detail = shown_words(status, document, key, characters)
     if status in _MESSAGES_OWN_FAULT:
         fault = fault_of(raw_text(document, characters))
-        return Permanent("adobe-rejected", detail, status, fault)
-    error: ErrorCode = "adobe-unavailable"
+        return Permanent(ErrorCode.ADOBE_REJECTED, detail, status, fault)
+    error = ErrorCode.ADOBE_UNAVAILABLE
     if status in (401, 403):
-        error = "adobe-refused"
+        error = ErrorCode.ADOBE_REFUSED
     elif status == 429:
-        error = "adobe-throttled"
+        error = ErrorCode.ADOBE_THROTTLED
     elif 300 <= status < 400:
-        error = "adobe-redirected"
+        error = ErrorCode.ADOBE_REDIRECTED
     elif 400 <= status < 500:
-        error = "adobe-not-found"
+        error = ErrorCode.ADOBE_NOT_FOUND
     is_unclear = changes and status in _GATEWAYS_OWN
     return Retryable(error, detail, status, _retry_after(headers, document), is_unclear)
 
@@ -288,7 +272,9 @@ def _item(
 ) -> Accepted | Retryable | Permanent:
     """What is said of one message in a reply of `status`; `statusCode` or `status` if it failed."""
     if not isinstance(item, dict):
-        return Retryable("adobe-unreadable", "an item that is no object", status, is_unclear=True)
+        return Retryable(
+            ErrorCode.ADOBE_UNREADABLE, "an item that is no object", status, is_unclear=True
+        )
     code = item.get("statusCode")
     if code is None:
         code = item.get("status")
@@ -299,7 +285,9 @@ def _item(
     if code == _TAKEN and not isinstance(code, bool):
         return _accepted(item, status)
     if not isinstance(code, int) or not 300 <= code < 600:
-        return Retryable("adobe-unreadable", "an item of unknown status", status, is_unclear=True)
+        return Retryable(
+            ErrorCode.ADOBE_UNREADABLE, "an item of unknown status", status, is_unclear=True
+        )
     return _failure(code, {}, item, key, characters)
 
 
@@ -310,7 +298,7 @@ def _accepted(document: object, status: int) -> Accepted | Retryable:
     if shown is not None or (isinstance(said, str) and _XACTION_ID.fullmatch(said)):
         return Accepted(shown)
     detail = "a success without a transaction id of Adobe's; something else may have answered"
-    return Retryable("adobe-unreadable", detail, status, is_unclear=True)
+    return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
 
 
 def _retry_after(headers: Mapping[str, str], document: Any) -> float | None:

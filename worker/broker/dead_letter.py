@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from worker.broker import headers as names
 from worker.broker.successor import is_own_message_id
+from worker.reasons import DeadReason
 from worker.redaction import shown_id
 
 _LONGEST_CODE: Final = 64
@@ -72,7 +73,7 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
     """
     headers = message.headers
     return DeadLetter(
-        id=shown_id(message.message_id or "") or _id_of_a_nameless(message.body),
+        id=id_of(message.message_id, message.body),
         reason=_reason(headers, len(message.body)),
         integration=names.integration_id_in(headers),
         error=_text(headers.get(names.ERROR), _LONGEST_CODE),
@@ -87,9 +88,12 @@ def describe(message: AbstractIncomingMessage) -> DeadLetter:
     )
 
 
-def _id_of_a_nameless(body: bytes) -> str:
-    """For a message without an id, or with one that is not UTF-8 or may tell of a person."""
-    return f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+def id_of(message_id: str | None, body: bytes) -> str:
+    """What a letter is called. One without an id, or with one that is not UTF-8 or may tell of a
+    person, is called by a digest of its body.
+    """
+    nameless = f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+    return shown_id(message_id or "") or nameless
 
 
 def _detail(message: AbstractIncomingMessage) -> str | None:
@@ -113,13 +117,13 @@ def _reason(headers: Any, body_bytes: int) -> str:
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     match latest.get("reason") if isinstance(latest, dict) else None:
         case "delivery_limit":
-            return "poison"
+            return DeadReason.POISON
         case "rejected":
             # By the worker: unread for its size, or since not even a dead letter could be made.
             is_large = body_bytes > names.LARGEST_BUNDLE_BYTES
-            return "too-large" if is_large else "unexpected-error"
+            return DeadReason.TOO_LARGE if is_large else DeadReason.UNEXPECTED_ERROR
         case _:
-            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or "unroutable"
+            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or DeadReason.UNROUTABLE
 
 
 def _text(value: object, most: int) -> str | None:

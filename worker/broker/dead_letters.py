@@ -19,6 +19,7 @@ from worker.broker import headers as names
 from worker.broker.dead_letter import describe, whole_number
 from worker.broker.successor import successor_of
 from worker.broker.topology import Names
+from worker.wire.pamqp_patch import accept_any_properties
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
 _READ_TIMEOUT_SECONDS: Final = 30.0
@@ -35,12 +36,14 @@ class DeadLetters:
     """Works on the dead-letter queue: reads by some channels, replays by one that confirms.
 
     A channel answers one basic.get after the other, and each takes the broker a round trip and a
-    disk write. So several channels take turns, which keeps about the order of the queue.
+    disk write. So several channels take turns, which keeps about the order of the queue. From the
+    first one on, this process reads any properties: a letter may have such as pamqp raises for.
     """
 
     def __init__(
         self, reading: Sequence[AbstractChannel], publishing: AbstractChannel, queues: Names
     ) -> None:
+        accept_any_properties()
         self._reading = reading
         self._publishing = publishing
         self._queues = queues
@@ -89,19 +92,32 @@ class DeadLetters:
         hold up fresh events; one that never got that far is handled as a fresh event.
         Raises `NotReplayed` for one whose body is larger than the worker takes.
         """
+        # Where the number of a bundle is none of ours, what is in it tells.
+        events = whole_number(message.headers.get(names.BUNDLE), names.MAX_ATTEMPTS) or 0
+        await self.replay_part(message, message.body, events, max_event_bytes, epoch)
+        await self.discard(message)
+
+    async def replay_part(
+        self,
+        message: AbstractIncomingMessage,
+        body: bytes,
+        events: int,
+        max_event_bytes: int,
+        epoch: str | None = None,
+    ) -> None:
+        """As `replay`, but with this body of so many events of a bundle; and the message stays."""
         letter = describe(message)
         is_bundle = names.BUNDLE in message.headers
         most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
-        if letter.body_bytes > most:
+        if len(body) > most:
             raise NotReplayed(
-                f"its body has {letter.body_bytes} bytes, and a worker takes {most} of it at most; "
+                f"its body has {len(body)} bytes, and a worker takes {most} of it at most; "
                 "raise CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
             )
         own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
         queue = self._queues.events
         if is_bundle:
-            # Where the number is none of ours, what is in it tells.
-            own[names.BUNDLE] = whole_number(message.headers[names.BUNDLE], names.MAX_ATTEMPTS) or 0
+            own[names.BUNDLE] = events
         if epoch is not None:
             own[names.EPOCH] = epoch
         if letter.integration:
@@ -109,16 +125,30 @@ class DeadLetters:
             if names.is_repeat(message.headers):
                 own[names.REPEAT] = 1
             queue = self._queues.retries
-        properties = successor_of(message.properties, own)
+        await self._publish(message, body, queue, own)
+
+    async def replace_by_part(
+        self, message: AbstractIncomingMessage, body: bytes, events: int
+    ) -> None:
+        """Keep only this part of a bundle, with so many events, as a dead letter of its own; then
+        take the whole off the queue. Killed in between, the part is there twice.
+        """
+        own = {name: value for name, value in message.headers.items() if name in names.OWN_HEADERS}
+        own |= {names.BUNDLE: events, names.DEAD_REASON: describe(message).reason}
+        await self._publish(message, body, self._queues.dead_letters, own)
+        await self.discard(message)
+
+    async def _publish(
+        self, message: AbstractIncomingMessage, body: bytes, queue: str, own: dict[str, Any]
+    ) -> None:
         publishing = await self._publishing.get_underlay_channel()
         await publishing.basic_publish(
-            message.body,
+            body,
             routing_key=queue,
-            properties=properties,
+            properties=successor_of(message.properties, own),
             mandatory=True,
             timeout=_PUBLISH_TIMEOUT_SECONDS,
         )
-        await self.discard(message)
 
     async def discard(self, message: AbstractIncomingMessage) -> None:
         """Take a dead letter off the queue for good."""

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class Window:
+class InFlight:
     """At most `size` pieces of work under way. The first failure is raised, and ends the intake."""
 
     def __init__(self, size: int) -> None:
@@ -27,7 +27,7 @@ class Window:
             raise self._failure
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._settled)
+        task.add_done_callback(self._ended)
 
     async def drain(self) -> None:
         """Wait for all that is under way, whatever becomes of it; raises the first failure."""
@@ -36,7 +36,7 @@ class Window:
         if self._failure is not None:
             raise self._failure
 
-    def _settled(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             # aiormq cancels what waits for a confirm when its connection is lost.

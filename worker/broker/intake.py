@@ -9,55 +9,67 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.consumer import Consumer, Incoming
-from worker.wire.tap import Sieve
+from worker.broker.consumer import Consumer
+from worker.broker.message import Host, Incoming
+from worker.broker.session_life import SessionLife
+from worker.wire.splitter import FrameSplitter
 
-if TYPE_CHECKING:
-    from worker.broker.session import Session
+_GOES_FIRST_SECONDS: Final = 0.25
+"""After a message of the intake that goes first, others give way for so long."""
 
-_LATELY_SECONDS = 0.25
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """What an intake of `queue` may hold: `prefetch` messages, reckoned as `room` events where a
+    message may have many (0: as many as messages). A message with a body of more than
+    `most_body_bytes` is rejected unread.
+    """
+
+    queue: str
+    prefetch: int
+    most_body_bytes: int
+    room: int = 0
 
 
 class Intake:
-    """Of one queue; `handler` gets each message, and must not block or raise. `prefetch` is how
-    many it has in hand at most. While messages come by `first`, it takes its own
-    more slowly. `room` is how many events it is reckoned to hold, where a message may have many,
-    and `few` how many of them are few.
-    A message with a body of more than `most_body_bytes` is rejected unread.
+    """Gives each message to `handle`, which must not block or raise, and calls `became_empty` when
+    none is in hand any more. While messages come by `first`, it takes its own more slowly.
     """
 
     def __init__(
         self,
-        session: Session,
-        queue: str,
-        prefetch: int,
-        handler: Callable[[Incoming], None],
+        limits: IntakeLimits,
+        host: Host,
+        life: SessionLife,
+        handle: Callable[[Incoming], None],
+        became_empty: Callable[[], None],
         first: Intake | None = None,
-        room: int | None = None,
-        most_body_bytes: int = 1 << 64,
     ) -> None:
-        self.session = session
-        self.queue = queue
-        self.prefetch = prefetch
-        self.room = room or prefetch
+        self.host = host
+        self.queue = limits.queue
+        self.prefetch = limits.prefetch
+        self.most_body_bytes = limits.most_body_bytes
+        self.room = limits.room or limits.prefetch
         self.few = max(self.room // 64, 4)
-        self.events_each = max(1, self.room // prefetch)
+        self.events_each = max(1, self.room // self.prefetch)
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""
-        self.most_body_bytes = most_body_bytes
         self.in_hand = 0
         self.last_delivery_at = time.monotonic()
-        self._handler = handler
+        self._life = life
+        self._handle = handle
+        self._became_empty = became_empty
         self._first = first
-        self._consumer = Consumer(self)
+        self._consumer = Consumer(self, life)
 
-    async def start(self, connection: AbstractConnection, sieve: Sieve) -> None:
+    async def start(self, connection: AbstractConnection, splitter: FrameSplitter) -> None:
         """Start consuming. Raises what the broker answers."""
-        await self._consumer.start(connection, sieve)
+        await self._consumer.start(connection, splitter)
 
     async def cancel(self) -> None:
         """Ask the broker for no more messages. Raises what the broker answers."""
@@ -78,21 +90,21 @@ class Intake:
         """Whether another intake goes first now."""
         if self._first is None:
             return False
-        return time.monotonic() - self._first.last_delivery_at < _LATELY_SECONDS
+        return time.monotonic() - self._first.last_delivery_at < _GOES_FIRST_SECONDS
 
-    def take(self, message: Incoming) -> None:
+    def receive(self, message: Incoming) -> None:
         """A message has come."""
-        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
+        self.last_delivery_at = self._life.last_heard_at = time.monotonic()
         self.in_hand += 1
-        self._handler(message)
+        self._handle(message)
 
     def heard(self) -> None:
-        """The broker has sent something: it and the line are alive."""
-        self.last_delivery_at = self.session.last_heard_at = time.monotonic()
+        """The broker has sent something: it and the connection are alive."""
+        self.last_delivery_at = self._life.last_heard_at = time.monotonic()
 
-    def settled(self) -> None:
-        """A message is settled."""
+    def message_done(self) -> None:
+        """One message less is in hand."""
         self.last_delivery_at = time.monotonic()
         self.in_hand -= 1
         if self.in_hand == 0:
-            self.session.note_idle()
+            self._became_empty()

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
 
 from worker.broker.refusals import TopologyConflict
+from worker.wire.errors import ChannelLockedResource, ChannelNotFoundEntity
 
 TIMEOUT_SECONDS: Final = 5.0
 _ARGUMENTS: Final[dict[str, Any]] = {"x-queue-type": "classic"}
 """Said, since a virtual host may have another default, and others can't be exclusive."""
 
 
-async def take_lock(connection: AbstractConnection, name: str) -> bool:
+async def acquire_lock(connection: AbstractConnection, name: str) -> bool:
     """Whether `connection` holds the lock `name` now. Raises `TopologyConflict` for a queue of that
     name that is nobody's lock, and what the broker answers.
     """

@@ -1,7 +1,7 @@
-"""Publishes each message until the broker has confirmed it, across lines that stall or end.
+"""Publishes each message until the broker has confirmed it, across connections that stall or end.
 
 Of a message there is one copy on a connection: what the broker has not confirmed lies somewhere in
-that line, and a second copy would only lie behind it. Only when confirms stay away for long, or the
+it, and a second copy would only lie behind that. Only when confirms stay away for long, or the
 connection ends, is another one opened, and each message that is not confirmed goes once on it. A
 duplicate is harmless, a loss is not.
 """
@@ -14,14 +14,12 @@ from typing import Final
 
 import structlog
 
-from worker.broker.publishing_line import PublishingLine
-from worker.wire.channels import tells_of_the_line
-from worker.wire.confirms import Publish
-from worker.wire.connect import at_most
+from worker.broker.publishing_connection import Connections, PublishingConnection
+from worker.wire.confirms import Outgoing
+from worker.wire.errors import is_connection_error
 
 log = structlog.get_logger(__name__)
 
-OPEN_TIMEOUT_SECONDS: Final = 8.0
 LONGEST_PATIENCE_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -30,63 +28,61 @@ _REASON_CHARACTERS: Final = 100
 
 
 class _Sent:
-    """What is known of a message that is not confirmed. It was written on `line`, if on any."""
+    """What is known of a message that is not confirmed. It was written on `connection`, if any."""
 
-    __slots__ = ("give_up_at", "line", "pause", "problem")
+    __slots__ = ("connection", "give_up_at", "pause", "problem")
 
     def __init__(self) -> None:
-        self.line: PublishingLine | None = None
+        self.connection: PublishingConnection | None = None
         self.give_up_at = 0.0
         self.pause = _FIRST_PAUSE_SECONDS
         self.problem = ""
 
 
 class Publisher:
-    """Keeps a line up that `new_line` makes, and publishes on it.
+    """Keeps a connection up that `new_connection` makes, and publishes on it.
 
-    What the broker refuses or returns is tried again on the same line. Without any confirm for
-    `patience_seconds` (then twice as long, up to ten minutes, until one comes) the line counts as
-    stalled. While the broker has an alarm nothing is written and nothing counts as late, however
-    long that lasts. `fail` is called with a reason for what opening a line again can't heal.
+    What the broker refuses or returns is tried again on the same connection. Without any confirm
+    for `patience_seconds` (then twice as long, up to ten minutes, until one comes) the connection
+    counts as stalled. While the broker has an alarm nothing is written and nothing counts as late,
+    however long that lasts. `fail` is called with a reason for what another connection can't heal.
     """
 
     def __init__(
         self,
-        new_line: Callable[[], PublishingLine],
+        new_connection: Callable[[], PublishingConnection],
         patience_seconds: float,
         fail: Callable[[str], None],
     ) -> None:
-        self._new_line = new_line
+        self._connections = Connections(new_connection)
         self._first_patience = self._patience = patience_seconds
         self._fail = fail
-        self._line: PublishingLine | None = None
+        self._connection: PublishingConnection | None = None
         self._lost_for = "not opened yet"
         self._alarm = ""
-        self._pending: dict[Publish, _Sent] = {}
+        self._pending: dict[Outgoing, _Sent] = {}
         self._loop = asyncio.get_running_loop()
         self._watching: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
-        self._closings: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     async def start(self) -> None:
-        """Open the first line. Raises what the broker answers, and TimeoutError."""
-        self._use(await self._opened())
+        """Open the first connection. Raises what the broker answers, and TimeoutError."""
+        self._use(await self._connections.opened(self._lost))
 
     async def close(self) -> None:
-        """Let go of what is not confirmed, and of the line."""
+        """Let go of what is not confirmed, and of the connection."""
         self._is_closed = True
         self._pending.clear()
         if self._watching is not None:
             self._watching.cancel()
         if self._reopening is not None:
             self._reopening.cancel()
-        if self._line is not None:
-            self._close_soon(self._line)
-        if self._closings:
-            await asyncio.wait(self._closings)
+        if self._connection is not None:
+            self._connections.close_soon(self._connection)
+        await self._connections.all_closed()
 
-    def publish(self, one: Publish) -> None:
+    def publish(self, one: Outgoing) -> None:
         """Send `one`; what its `then` is for never happens when the publisher is closed before."""
         if not self._is_closed:
             self._pending[one] = _Sent()
@@ -95,7 +91,7 @@ class Publisher:
     @property
     def trouble(self) -> str:
         """What is wrong now, if anything."""
-        if self._line is None:
+        if self._connection is None:
             return f"the publishing connection is opened anew: {self._lost_for}"
         if self._alarm:
             return _of_alarm(self._alarm)
@@ -106,20 +102,20 @@ class Publisher:
 
     # A message
 
-    def _send(self, one: Publish) -> None:
-        """Write it, unless it is on this line already, or nothing can be written now."""
-        sent, line = self._pending.get(one), self._line
-        if sent is None or line is None or sent.line is line or self._alarm:
+    def _send(self, one: Outgoing) -> None:
+        """Write it, unless it is on this connection already, or nothing can be written now."""
+        sent, connection = self._pending.get(one), self._connection
+        if sent is None or connection is None or sent.connection is connection or self._alarm:
             return
-        if line.channel.is_closed:
+        if connection.channel.is_closed:
             return  # it is told of in a moment
-        sent.line = line
+        sent.connection = connection
         sent.give_up_at = self._loop.time() + self._patience
-        line.channel.publish(one)
+        connection.channel.send(one)
         if self._watching is None:
             self._watch_later()
 
-    def _answered(self, one: Publish, problem: str) -> None:
+    def _answered(self, one: Outgoing, problem: str) -> None:
         sent = self._pending.get(one)
         if sent is None:
             return
@@ -130,32 +126,19 @@ class Publisher:
             return
         log.warning("publish.unconfirmed", exchange=one.exchange, error=problem)
         sent.problem = problem
-        sent.line = None  # the broker does not have it
+        sent.connection = None  # the broker does not have it
         self._loop.call_later(sent.pause, self._send, one)
         sent.pause = min(sent.pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    # A line
+    # A connection
 
-    async def _opened(self) -> PublishingLine:
-        line = self._new_line()
-        opening = asyncio.ensure_future(line.open(self._lost))
-        try:
-            if not await at_most(OPEN_TIMEOUT_SECONDS, opening):
-                raise TimeoutError
-            opening.result()
-        except BaseException:
-            opening.cancel()
-            self._close_soon(line)
-            raise
-        return line
-
-    def _use(self, line: PublishingLine) -> None:
-        line.channel.answered = self._answered
-        line.alarm_changed = self._alarm_changed
-        self._line = line
+    def _use(self, connection: PublishingConnection) -> None:
+        connection.channel.answered = self._answered
+        connection.alarm_changed = self._alarm_changed
+        self._connection = connection
         self._alarm_changed()
-        if line.channel.is_closed:
-            self._lost(line)  # before anybody listened
+        if connection.channel.is_closed:
+            self._lost(connection)  # before anybody listened
         else:
             self._send_all()
 
@@ -163,30 +146,30 @@ class Publisher:
         for one in list(self._pending):
             self._send(one)
 
-    def _lost(self, line: PublishingLine) -> None:
-        if line is self._line:
+    def _lost(self, connection: PublishingConnection) -> None:
+        if connection is self._connection:
             self._replace("it was closed")
 
     def _replace(self, reason: str) -> None:
-        """Let go of the line, and open another one."""
-        line, self._line = self._line, None
-        if line is None or self._is_closed:
+        """Let go of the connection, and open another one."""
+        connection, self._connection = self._connection, None
+        if connection is None or self._is_closed:
             return
-        line.channel.answered = lambda one, problem: None
-        line.alarm_changed = lambda: None
+        connection.channel.answered = lambda one, problem: None
+        connection.alarm_changed = lambda: None
         self._lost_for = reason
-        self._alarm = ""  # the next line hears of it by itself
+        self._alarm = ""  # the next one hears of it by itself
         log.warning("publish.reopening", reason=reason, pending=len(self._pending))
-        self._close_soon(line)
+        self._connections.close_soon(connection)
         self._reopening = asyncio.create_task(self._reopen())
 
     async def _reopen(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                line = await self._opened()
+                connection = await self._connections.opened(self._lost)
             except Exception as error:
-                if not tells_of_the_line(error):
+                if not is_connection_error(error):
                     self._fail(f"publishing can't go on: {error}")
                     return
                 self._lost_for = type(error).__name__
@@ -195,16 +178,16 @@ class Publisher:
             else:
                 break
         log.info("publish.reopened", pending=len(self._pending))
-        self._use(line)
+        self._use(connection)
 
     def _alarm_changed(self) -> None:
-        alarm = self._line.alarm if self._line is not None else ""
+        alarm = self._connection.alarm if self._connection is not None else ""
         had, self._alarm = self._alarm, alarm
         if alarm and not had:
             log.error("publish.blocked", detail=_of_alarm(alarm))
         elif had and not alarm:
             log.info("publish.unblocked")
-            # What lay in the line is taken in only now.
+            # What lay in the connection is taken in only now.
             later = self._loop.time() + self._patience
             for sent in self._pending.values():
                 sent.give_up_at = later
@@ -220,19 +203,14 @@ class Publisher:
         if not self._pending:
             return
         self._watch_later()
-        if self._line is None or self._alarm:
+        if self._connection is None or self._alarm:
             return
         now = self._loop.time()
         for sent in self._pending.values():
-            if sent.line is self._line and sent.give_up_at <= now:
+            if sent.connection is self._connection and sent.give_up_at <= now:
                 self._replace(f"no confirm in {self._patience:g} s")
                 self._patience = min(2 * self._patience, LONGEST_PATIENCE_SECONDS)
                 break
-
-    def _close_soon(self, line: PublishingLine) -> None:
-        task = asyncio.create_task(line.close())
-        self._closings.add(task)
-        task.add_done_callback(self._closings.discard)
 
 
 def _of_alarm(reason: str) -> str:

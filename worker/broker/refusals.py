@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
+from worker.wire.errors import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
 
 
 class TopologyConflict(RuntimeError):  # noqa: N818 - what was found, not a failure of ours

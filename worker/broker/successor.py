@@ -13,11 +13,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pamqp.commands import Basic
-from pamqp.encode import encode_table_value
-
 from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
 from worker.redaction import kept_id
+from worker.wire.frames import encoded_value
+from worker.wire.properties import Properties
 from worker.wire.tables import MAX_VALUES, number_of_values
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
@@ -53,7 +52,7 @@ def is_own_message_id(message_id: str | None) -> bool:
     return message_id is not None and _OWN_ID.fullmatch(message_id) is not None
 
 
-def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> Basic.Properties:
+def successor_of(original: Properties, own_headers: Mapping[str, Any]) -> Properties:
     """The properties with which the same body, byte for byte, is published again: the producer's,
     and `own_headers`.
 
@@ -73,7 +72,7 @@ def successor_of(original: Basic.Properties, own_headers: Mapping[str, Any]) -> 
         headers[PRODUCER_MESSAGE_ID] = kept_id(producer_message_id)
     headers.update(own_headers)
     reply_to = original.reply_to
-    return Basic.Properties(
+    return Properties(
         headers=headers,
         content_type=original.content_type,
         content_encoding=original.content_encoding,
@@ -136,6 +135,6 @@ def _carried_bytes(value: Any) -> int | None:
     if isinstance(value, bytes | bytearray):
         return _AROUND_TEXT_BYTES + len(value)
     try:
-        return max(_NUMBER_BYTES, len(encode_table_value(value)))
+        return max(_NUMBER_BYTES, len(encoded_value(value)))
     except Exception:  # pamqp raises all kinds, for a time, a decimal, or text that is no text
         return None

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import structlog
 
+from worker.broker.message import Handler
 from worker.broker.refusals import TopologyConflict
-from worker.broker.session import Handler, Session
+from worker.broker.session import Session
+from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
-from worker.settings import WorkerSettings
-from worker.wire.channels import tells_of_the_line
+from worker.wire.errors import is_connection_error
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ OPEN_TIMEOUT_SECONDS = 8.0
 Answer = TypeVar("Answer")
 
 
-class Broker:
+class Supervisor:
     """Runs sessions one after the other until told to stop.
 
     `session` is the present one, or None while there is none. `stands_by` says that there is none
@@ -34,7 +35,7 @@ class Broker:
     `TopologyConflict`, which no waiting heals.
     """
 
-    def __init__(self, settings: WorkerSettings, topology: Topology, handler: Handler) -> None:
+    def __init__(self, settings: SessionSettings, topology: Topology, handler: Handler) -> None:
         self._settings = settings
         self._topology = topology
         self._handler = handler
@@ -88,7 +89,7 @@ class Broker:
         except TopologyConflict:
             raise
         except Exception as error:
-            if not tells_of_the_line(error):
+            if not is_connection_error(error):
                 raise
             self.last_problem = f"no session with the broker: {type(error).__name__}"
             log.warning("broker.unreachable", error=type(error).__name__)
@@ -116,7 +117,7 @@ class Broker:
         opening = asyncio.create_task(work)
         await asyncio.wait({opening}, timeout=OPEN_TIMEOUT_SECONDS)
         if not opening.done():
-            # Not awaited: on a stalled line a cancelled call waits for the broker, too.
+            # Not awaited: on a stalled connection a cancelled call waits for the broker, too.
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
             opening.cancel()
             raise TimeoutError

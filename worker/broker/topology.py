@@ -119,9 +119,9 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
     names = Names(namespace)
     exchanges = [
         Exchange(names.dead_letters, "fanout"),
-        _caught(names.events, "topic", names),
-        _caught(names.retry, "fanout", names),
-        _caught(names.parked, "fanout", names),
+        _with_alternate_exchange(names.events, "topic", names),
+        _with_alternate_exchange(names.retry, "fanout", names),
+        _with_alternate_exchange(names.parked, "fanout", names),
     ]
     work = _quorum(names.dead_letters) | {"x-delivery-limit": delivery_limit}
     queues = [
@@ -152,8 +152,8 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
     return Topology(names, tuple(exchanges), tuple(queues), tuple(bindings))
 
 
-def _caught(name: str, kind: str, names: Names) -> Exchange:
-    """What fits no binding of it is a dead letter."""
+def _with_alternate_exchange(name: str, kind: str, names: Names) -> Exchange:
+    """Whatever fits no binding of it is a dead letter."""
     return Exchange(name, kind, {"alternate-exchange": names.dead_letters})
 
 
@@ -172,10 +172,10 @@ def _add_chain(
     """A message enters the queue of its first level. Each queue leads into an exchange that knows
     the level after its own by the routing key, or that there is none.
     """
-    exchanges.append(_caught(entry(names.namespace), "topic", names))
+    exchanges.append(_with_alternate_exchange(entry(names.namespace), "topic", names))
     for level in range(LEVELS):
         name, word = level_name(names.namespace, level), level_word(level)
-        exchanges.append(_caught(name, "topic", names))
+        exchanges.append(_with_alternate_exchange(name, "topic", names))
         queues.append(Queue(name, _quorum(name) | {"x-message-ttl": level_ttl_ms(level)}))
         bindings.append(Binding(entry(names.namespace), name, f"{word}.#"))
         bindings.append(Binding(name, names.retry, f"#.{word}", to_exchange=True))

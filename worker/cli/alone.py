@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused
 
-from worker.broker.locks import release_lock, take_lock
+from worker.broker.locks import acquire_lock, release_lock
 from worker.cli.interrupt import Stop
 from worker.cli.shared import complain
+from worker.wire.errors import ChannelAccessRefused
 
 _ASK_AGAIN_SECONDS: Final = 0.25
 _TELL_AFTER_TRIES: Final = 2
@@ -37,7 +37,7 @@ async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop) -> bo
     """Whether the lock is held; False where this user may not."""
     tries = 0
     try:
-        while not await take_lock(connection, lock):
+        while not await acquire_lock(connection, lock):
             tries += 1
             if tries == _TELL_AFTER_TRIES:
                 complain("another command works on the dead letters; waiting until it ends")

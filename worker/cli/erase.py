@@ -10,12 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.cli.dead_letters import one_pass
+from worker.broker.dead_letter import Filter
+from worker.cli.dead_letter_pass import one_pass
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
+from worker.cli.opened_letters import LetterEvent
 from worker.cli.shared import BrokerAway, complain, print_json, say
 from worker.cli.terminal import shown
-from worker.delivery.erasing import Person, erase_from_state
+from worker.delivery.erasing import Concern, Person, erase_from_state
 from worker.integrations.model import Integration
 from worker.ordering.secret import SecretRefused
 from worker.ordering.store import StoreUnavailable
@@ -139,18 +141,19 @@ async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]
     removed = 0
     kept: list[str] = []
 
+    def concern_of(event: LetterEvent) -> Concern:
+        return person.concern_of(event.headers, event.body)
+
     def so_far() -> str:
         return f"removed {removed} dead letters; run the command again for the rest"
 
     async with one_pass("erased", so_far=so_far) as run:
-        async for message, letter in run.all():
-            concern = person.concern_of(message.headers, message.body)
-            if concern == "among others":
-                kept.append(letter.id)
-            elif concern == "theirs":
-                if not dry_run:
-                    await run.letters.discard(message)
-                removed += 1
+        async for opened in run.matching(Filter()):
+            theirs = opened.only_of_chosen(lambda one: concern_of(one) == "theirs")
+            kept += [one.letter.id for one in theirs.others if concern_of(one) == "among others"]
+            if theirs.chosen and not dry_run:
+                await theirs.discard(run.letters)
+            removed += len(theirs.chosen)
     run.stop.check(so_far())
     return removed, kept
 

@@ -17,6 +17,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
+from worker.reasons import ParkReason, SkipReason
 from worker.service import build_registry, endpoint_policy, secret_source, surroundings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
@@ -103,16 +104,20 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         return explanation | {"outcome": "skip", "reason": unwanted.reason}
     if envelope.organization_id != integration.organization_id:
         detail = "the integration belongs to another organization than the event"
-        return explanation | {"outcome": "skip", "reason": "no-integration", "detail": detail}
+        return explanation | {
+            "outcome": "skip",
+            "reason": SkipReason.NO_INTEGRATION,
+            "detail": detail,
+        }
     if not integration.enabled:
         detail = "the integration is not enabled"
-        return explanation | {"outcome": "skip", "reason": "disabled", "detail": detail}
+        return explanation | {"outcome": "skip", "reason": SkipReason.DISABLED, "detail": detail}
     decision = decide(integration, envelope, int(time.time() * 1000))
     if isinstance(decision, Skip):
         return explanation | {"outcome": "skip", "reason": decision.reason}
     if isinstance(decision, Early):
         detail = f"the event lies in the future; it waits for {decision.seconds:.0f} s"
-        return explanation | {"outcome": "park", "reason": "not-yet", "detail": detail}
+        return explanation | {"outcome": "park", "reason": ParkReason.NOT_YET, "detail": detail}
     if isinstance(decision, Reject):
         return explanation | {"reason": decision.reason, "detail": decision.detail}
     return explanation | _delivery(integration, envelope, decision)
@@ -123,9 +128,11 @@ def _notes(integration: Integration, decision: Deliver) -> Iterator[str]:
         yield PAUSED_NOTE
     if integration.payload_mode == "auto":
         yield AUTO_NOTE
-    if integration.completes:
+    may_complete = integration.payload_mode == "auto" and integration.events == "event"
+    if integration.completes or may_complete:
         others = [one.id for one in integration.mappings if one.id not in decision.attributes]
-        yield f"{COMPLETION_NOTE}: {', '.join(others) or 'none'}"
+        where = "at an XDM-compatible inlet " if may_complete else ""
+        yield f"{where}{COMPLETION_NOTE}: {', '.join(others) or 'none'}"
     if decision.attributes.keys() <= decision.companions:
         yield SNAPSHOT_NOTE
     if integration.needs_lookup:
@@ -139,7 +146,7 @@ def _delivery(integration: Integration, envelope: Envelope, decision: Deliver) -
     skips = is_silent and not integration.replaces_record
     return {
         "outcome": "skip" if skips else "deliver",
-        "reason": "emptied" if skips else None,
+        "reason": SkipReason.EMPTIED if skips else None,
         "note": "; ".join(_notes(integration, decision)) or None,
         "identity": {decision.identity.identifier: decision.identity.value},
         "order": {

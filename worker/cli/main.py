@@ -1,7 +1,8 @@
 """`consent-worker`: the root of the commands, and what its exit codes mean.
 
 0: done. 1: it ran and something failed, or what was asked for is not there. 2: wrong usage or
-settings, or the integration files that the command is about are not valid. 3: the broker (or,
+settings, integration files that the command is about that are not valid, or a library that this
+version can't run with. 3: the broker (or,
 for a command that needs it, Redis) can't be reached, or holds a conflicting declaration. 4:
 `integrations check` found nothing wrong, but could not judge all. 130 and 143: interrupted by
 SIGINT or SIGTERM.
@@ -24,6 +25,7 @@ from worker.cli.shared import BrokerAway
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.observability.logging import silence_libraries
 from worker.settings import UnusableSetting
+from worker.wire.private_parts import UnsupportedLibrary
 
 COMMANDS: Final = {
     "run": "run",
@@ -82,7 +84,7 @@ def main() -> None:
             name = "CONSENT_WORKER_" + ".".join(str(step) for step in one["loc"]).upper()
             _complain(f"setting {name}: {one['msg'].removeprefix('Value error, ')}")
         sys.exit(2)
-    except (InvalidIntegrations, NoSuchIntegration, UnusableSetting) as error:
+    except (InvalidIntegrations, NoSuchIntegration, UnsupportedLibrary, UnusableSetting) as error:
         _complain(str(error))
         sys.exit(2)
     except (TopologyConflict, BrokerAway) as error:

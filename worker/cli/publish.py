@@ -12,15 +12,15 @@ from typing import Annotated, BinaryIO, Final
 import aio_pika
 import typer
 from aio_pika.abc import AbstractConnection, AbstractExchange
-from aiormq.exceptions import ChannelNotFoundEntity
 
-from worker.broker.in_flight import Window
+from worker.broker.in_flight import InFlight
 from worker.broker.topology import Topology, declare
 from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
 from worker.cli.shared import broker_connection, command_settings, say, topology_of
 from worker.cli.streams import CHUNK_BYTES, chunks
+from worker.wire.errors import ChannelNotFoundEntity
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0
@@ -88,19 +88,19 @@ class _Publishing:
             await _ensure(connection, topology)
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             exchange = await channel.get_exchange(topology.names.events, ensure=False)
-            window = Window(_AT_ONCE)
+            in_flight = InFlight(_AT_ONCE)
             with stoppable() as stop, progress("published", total) as advance:
                 try:
                     async for event in self._events(descriptor, stop):
                         self._unconfirmed[event.number] = None
                         self._next = event.number + 1
-                        await window.add(self._publish(exchange, event))
+                        await in_flight.add(self._publish(exchange, event))
                         advance()
                 except BadInput as error:
-                    await window.drain()
+                    await in_flight.drain()
                     raise BadInput(f"{error}; {self._so_far()}") from None
                 finally:
-                    await window.drain()
+                    await in_flight.drain()
             stop.check(self._so_far())
 
     async def _events(self, descriptor: int, stop: Stop) -> AsyncIterator[InputEvent]:

@@ -10,6 +10,7 @@ from worker.cli.event_loop import run_to_the_end
 from worker.observability.logging import configure_logging
 from worker.service import Service, build_registry
 from worker.settings import WorkerSettings
+from worker.wire.private_parts import check_private_parts
 
 
 def run() -> None:
@@ -17,6 +18,7 @@ def run() -> None:
 
     Starts with the integrations that are valid; the others are named in the log.
     """
+    check_private_parts()
     settings = WorkerSettings()
     configure_logging(settings.log_format, settings.log_level)
     registry = build_registry(settings)

@@ -6,19 +6,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from aio_pika.abc import AbstractConnection
-from aiormq.exceptions import (
-    AMQPError,
-    ChannelAccessRefused,
-    ChannelInvalidStateError,
-    ChannelNotFoundEntity,
-    DeliveryError,
-)
 
+from worker.broker.session_settings import address_of
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
 from worker.redaction import redact
@@ -29,6 +24,13 @@ from worker.settings import (
     unknown_in_use,
 )
 from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
+from worker.wire.errors import (
+    AMQPError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    DeliveryError,
+)
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30
@@ -67,9 +69,8 @@ async def broker_connection(
 
 
 async def _connect(settings: WorkerSettings, purpose: str) -> AbstractConnection:
-    patient = settings.model_copy(
-        update={"heartbeat_seconds": max(settings.heartbeat_seconds, _HEARTBEAT_SECONDS)}
-    )
+    address = address_of(settings)
+    patient = replace(address, heartbeat_seconds=max(address.heartbeat_seconds, _HEARTBEAT_SECONDS))
     tries_left = _TRIES
     while True:
         tries_left -= 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from worker.broker.consumer import Incoming
 from worker.broker.headers import HTTP_STATUS
+from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.integrations.model import Integration
 from worker.transform.decision import Deliver
@@ -33,9 +33,9 @@ class Delivery:
         "choice",
         "due_at",
         "integration",
-        "is_alone",
         "is_due",
         "is_handed_over",
+        "is_suspect",
         "is_through",
         "message",
         "repeat_seconds",
@@ -51,14 +51,14 @@ class Delivery:
         integration: Integration,
         choice: Deliver,
         user: str,
-        is_alone: bool = False,
+        is_suspect: bool = False,
     ) -> None:
         self.message = message
         self.state = state
         self.integration = integration
         self.choice = choice
         self.user = user
-        self.is_alone = is_alone
+        self.is_suspect = is_suspect
         self.is_handed_over = self.was_sent = self.is_through = False
         self.due_at: float | None = None
         self.repeat_seconds: float | None = None

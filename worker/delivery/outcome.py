@@ -12,34 +12,9 @@ Outcome
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Final, Literal
 
-from worker.adobe.replies import ErrorCode
-from worker.transform.decision import RejectReason, SkipReason
-
-DeadReason = (
-    RejectReason
-    | Literal[
-        "adobe-rejected",
-        "integration-disabled",
-        "invalid-headers",
-        "no-integration",
-        "poison",
-        "retries-exhausted",
-        "setup-failure",
-        "too-large",
-        "unexpected-error",
-        "unknown-integration",
-    ]
-)
-
-
-def codes_of(kind: Any) -> frozenset[str]:
-    """The texts of a Literal, or of a union of them."""
-    found: set[str] = set()
-    for one in get_args(kind):
-        found |= {one} if isinstance(one, str) else codes_of(one)
-    return frozenset(found)
+from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +26,10 @@ class Failure:
     http_status: int | None = None
 
 
+NO_ANSWER_YET: Final = Failure(ErrorCode.TIMEOUT, "no answer yet; the request goes on")
+"""That of an event that is handed over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     reason: SkipReason
@@ -60,16 +39,6 @@ class Skipped:
 class Retried:
     delay_seconds: float
     failure: Failure
-
-
-ParkReason = Literal[
-    "blocked", "busy", "in-doubt", "lane-full", "not-yet", "paused", "unknown-inlet"
-]
-"""`blocked`: the integration waits until somebody mends its credentials, rights or set-up. `busy`:
-another worker is sending for this user. `in-doubt`: nobody can say now which integration the event
-is for. `lane-full`: the integration holds all that it may. `not-yet`: the event is of the future.
-`paused`: an operator has paused the integration. `unknown-inlet`: Adobe is being asked of which
-kind the integration's inlet is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import orjson
 
 from worker.events.fields import UndecodableEvent, optional_text, require_object
+from worker.reasons import DeadReason
 
 EventKind = Literal[
     "event.created",
@@ -63,28 +64,30 @@ def open_envelope(body: bytes) -> Envelope:
     """
     # Each is at least a byte, so most bodies need no look.
     if len(body) > MAX_VALUES and sum(map(body.count, (b",", b"{", b"["))) > MAX_VALUES:
-        raise UndecodableEvent("invalid-event", f"the body has more than {MAX_VALUES} values")
+        raise UndecodableEvent(
+            DeadReason.INVALID_EVENT, f"the body has more than {MAX_VALUES} values"
+        )
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise UndecodableEvent(
-            "invalid-json", f"the body is not JSON in UTF-8 (near byte {error.pos})"
+            DeadReason.INVALID_JSON, f"the body is not JSON in UTF-8 (near byte {error.pos})"
         ) from None
     if not isinstance(document, dict):
-        raise UndecodableEvent("invalid-event", "the body must be a JSON object")
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "the body must be a JSON object")
     try:
         kind, entity, outer_regulation = _unwrap(document)
     except UndecodableEvent:
         if any("__" in key for key in document):
             raise UndecodableEvent(
-                "invalid-event",
+                DeadReason.INVALID_EVENT,
                 "the body is flattened (keys joined by a double underscore); "
                 "switch the flatten option of its producer off",
             ) from None
         raise
     organization_id = optional_text(entity, "organization_id", "organization_id") or ""
     if not organization_id and not kind.endswith(".deleted"):
-        raise UndecodableEvent("invalid-event", "is required", "organization_id")
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", "organization_id")
     regulation = optional_text(entity, "regulation", "regulation") or outer_regulation or "gdpr"
     event_id = optional_text(entity, "id", "id") or ""
     is_snapshot = kind.startswith("user.")
@@ -95,7 +98,9 @@ def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | 
     if "type" not in document:
         if "consents" in document and "user" in document:
             return "event.created", document, None
-        raise UndecodableEvent("invalid-event", "neither a webhook envelope nor a consent event")
+        raise UndecodableEvent(
+            DeadReason.INVALID_EVENT, "neither a webhook envelope nor a consent event"
+        )
     kind = _kind_of(document["type"])
     parameters = require_object(document, "parameters", "parameters")
     key = "new_entity" if kind.endswith(".updated") else "entity"
@@ -108,6 +113,6 @@ def _kind_of(said: object) -> EventKind:
     kind = (_KINDS.get(said) or _KINDS.get(said.lower())) if isinstance(said, str) else None
     if kind is None:
         raise UndecodableEvent(
-            "unknown-type", f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
+            DeadReason.UNKNOWN_TYPE, f"must be one of {', '.join(sorted(EVENT_KINDS))}", "type"
         )
     return kind

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-UndecodableReason = Literal["invalid-json", "invalid-event", "unknown-type"]
+from worker.reasons import DeadReason, UndecodableReason
 
 _FIRST_SECONDS: Final = datetime.min.replace(tzinfo=UTC).timestamp()
 _END_SECONDS: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp() + 1
@@ -31,7 +31,7 @@ def require_object(parent: dict[str, Any], key: str, where: str) -> dict[str, An
     value = parent.get(key)
     if not isinstance(value, dict):
         problem = "is required" if value is None else "must be an object"
-        raise UndecodableEvent("invalid-event", problem, where)
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, problem, where)
     return value
 
 
@@ -40,7 +40,7 @@ def optional_object(parent: dict[str, Any], key: str, where: str) -> dict[str, A
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UndecodableEvent("invalid-event", "must be an object", where)
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "must be an object", where)
     return value
 
 
@@ -54,13 +54,13 @@ def list_of_objects(parent: dict[str, Any], key: str, where: str) -> list[dict[s
                 break
         else:
             return value
-    raise UndecodableEvent("invalid-event", "must be a list of objects", where)
+    raise UndecodableEvent(DeadReason.INVALID_EVENT, "must be a list of objects", where)
 
 
 def optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:
     value = parent.get(key)
     if value is not None and not isinstance(value, str):
-        raise UndecodableEvent("invalid-event", "must be a string", where)
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "must be a string", where)
     return value
 
 
@@ -81,7 +81,7 @@ def optional_time(parent: dict[str, Any], key: str) -> int | None:
             raise ValueError
     except (ValueError, OverflowError):
         raise UndecodableEvent(
-            "invalid-event", "must be an ISO 8601 time with an offset", key
+            DeadReason.INVALID_EVENT, "must be an ISO 8601 time with an offset", key
         ) from None
     return round(seconds * 1000)
 

@@ -15,6 +15,7 @@ from worker.events.fields import (
     optional_time,
     require_object,
 )
+from worker.reasons import DeadReason
 
 MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """How far ahead an event's time may lie: one bad clock must not block later choices."""
@@ -66,7 +67,7 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     read_consents = optional_object if is_snapshot else require_object
     consents = read_consents(entity, "consents", "consents")
     if not envelope.event_id:
-        raise UndecodableEvent("invalid-event", "is required", "id")
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", "id")
     event_time_ms, updated_at_ms = _event_times(entity, is_snapshot, now_ms)
     purposes = list_of_objects(consents, "purposes", "consents.purposes")
     channels = list_of_objects(consents, "channels", "consents.channels")
@@ -106,10 +107,10 @@ def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tupl
     updated = created if is_unchanged else optional_time(entity, "updated_at")
     event_time, name = (updated, "updated_at") if is_snapshot else (created, "created_at")
     if event_time is None:
-        raise UndecodableEvent("invalid-event", "is required", name)
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", name)
     early_seconds = (event_time - now_ms) / 1000 - MAX_CLOCK_LEAD_SECONDS
     if early_seconds > MAX_EARLY_SECONDS:
-        raise UndecodableEvent("invalid-event", "lies more than a day in the future", name)
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "lies more than a day in the future", name)
     if early_seconds > 0:
         raise EarlyEvent(early_seconds)
     return event_time, updated
@@ -121,7 +122,9 @@ def _is_pending(entity: dict[str, Any]) -> bool:
         return False
     if status == "pending_approval":
         return True
-    raise UndecodableEvent("invalid-event", "must be confirmed or pending_approval", "status")
+    raise UndecodableEvent(
+        DeadReason.INVALID_EVENT, "must be confirmed or pending_approval", "status"
+    )
 
 
 def _check_purpose(purpose: dict[str, Any], where: str) -> None:
@@ -131,7 +134,9 @@ def _check_purpose(purpose: dict[str, Any], where: str) -> None:
         # The preference's id stays out of the path: only Didomi's own field names are sure to be
         # no personal data.
         if value is not None and not isinstance(value, dict):
-            raise UndecodableEvent("invalid-event", "must map ids to objects", f"{where}.values")
+            raise UndecodableEvent(
+                DeadReason.INVALID_EVENT, "must map ids to objects", f"{where}.values"
+            )
         optional_text(value or {}, "value", f"{where}.values.*.value")
     _check_choices(list_of_objects(purpose, "channels", f"{where}.channels"), f"{where}.channels")
     preferences = list_of_objects(purpose, "preferences", f"{where}.preferences")
@@ -148,11 +153,13 @@ def _check_choices(choices: list[dict[str, Any]], where: str) -> None:
 
 def _check_choice(choice: dict[str, Any], where: str) -> None:
     if not optional_text(choice, "id", f"{where}.id"):
-        raise UndecodableEvent("invalid-event", "is required", f"{where}.id")
+        raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", f"{where}.id")
     _check_flag(choice, "enabled", where)
 
 
 def _check_flag(choice: dict[str, Any], name: str, where: str) -> None:
     value = choice.get(name)
     if value is not None and not isinstance(value, bool):
-        raise UndecodableEvent("invalid-event", "must be true, false or null", f"{where}.{name}")
+        raise UndecodableEvent(
+            DeadReason.INVALID_EVENT, "must be true, false or null", f"{where}.{name}"
+        )

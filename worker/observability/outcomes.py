@@ -16,12 +16,12 @@ from worker.delivery.outcome import (
     Failure,
     Outcome,
     Parked,
-    ParkReason,
     RepeatEnd,
     Retried,
     ReturnKind,
 )
 from worker.observability.metrics import Metrics, describe
+from worker.reasons import ParkReason
 from worker.redaction import shown_id
 
 log = structlog.get_logger(__name__)

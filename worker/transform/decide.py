@@ -14,6 +14,7 @@ from worker.events import (
     read_record,
 )
 from worker.integrations.model import Integration
+from worker.reasons import DeadReason, SkipReason
 from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
 from worker.transform.identity import resolve_identity
 from worker.transform.mapping import AmbiguousMapping, attributes_of, flatten
@@ -31,7 +32,7 @@ def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decisio
     try:
         record = read_record(envelope, now_ms)
     except UndecodableEvent as error:
-        return Reject(error.reason, str(error))
+        return Reject(DeadReason.INVALID_EVENT, str(error))
     except EarlyEvent as early:
         return Early(early.seconds)
     plan = plan_of(integration)
@@ -40,9 +41,9 @@ def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decisio
     try:
         return _choice(integration, plan, envelope, record)
     except AmbiguousMapping as error:
-        return Reject("ambiguous-mapping", str(error))
+        return Reject(DeadReason.AMBIGUOUS_MAPPING, str(error))
     except UnusableValue as error:
-        return Reject("invalid-event", str(error))
+        return Reject(DeadReason.INVALID_EVENT, str(error))
 
 
 def _choice(
@@ -51,7 +52,7 @@ def _choice(
     """What a wanted event says. Raises `AmbiguousMapping` and `UnusableValue`."""
     time_ms, is_pending, is_snapshot = record.event_time_ms, record.is_pending, envelope.is_snapshot
     if is_snapshot and not may_take_back(envelope) and not has_choices(envelope):
-        return Skip("no-choices")
+        return Skip(SkipReason.NO_CHOICES)
     flat = flatten(envelope, record, plan)
     said, unmatched, unusable = attributes_of(
         plan, flat, time_ms, is_pending=is_pending, is_snapshot=is_snapshot
@@ -62,9 +63,9 @@ def _choice(
     identity = resolve_identity(integration, record)
     if identity is None:
         if not says_something:
-            return Skip("nothing-mapped")
+            return Skip(SkipReason.NOTHING_MAPPED)
         identifiers = ", ".join(integration.properties.user_identifier)
-        return Reject("no-identity", f"no usable value for user_identifier {identifiers}")
+        return Reject(DeadReason.NO_IDENTITY, f"no usable value for user_identifier {identifiers}")
     updated_at_ms = record.updated_at_ms
     if updated_at_ms is None or is_pending or envelope.kind != "event.created":
         updated_at_ms = order_of_update(envelope, record)
@@ -76,34 +77,34 @@ def _choice(
 
 def unowned_deletion(envelope: Envelope) -> Skip:
     """Why an event that tells no organization is skipped, which only a deletion may be."""
-    return Skip("user-deleted" if envelope.is_snapshot else "event-deleted")
+    return Skip(SkipReason.USER_DELETED if envelope.is_snapshot else SkipReason.EVENT_DELETED)
 
 
 def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     if unusable:
         return Reject(
-            "invalid-event",
+            DeadReason.INVALID_EVENT,
             f"what goes to {unusable[0]} is a list or an object: give its mapping format list or "
             "text",
         )
-    return Skip("pending-approval" if is_pending else "nothing-mapped")
+    return Skip(SkipReason.PENDING_APPROVAL if is_pending else SkipReason.NOTHING_MAPPED)
 
 
 def _unwanted_kind(integration: Integration, envelope: Envelope) -> Skip | None:
     if integration.events == "user":
         if not envelope.is_snapshot:
-            return Skip("consent-event")
-        return Skip("user-deleted") if envelope.is_deletion else None
+            return Skip(SkipReason.CONSENT_EVENT)
+        return Skip(SkipReason.USER_DELETED) if envelope.is_deletion else None
     if envelope.is_snapshot:
-        return Skip("user-event")
-    return Skip("event-deleted") if envelope.is_deletion else None
+        return Skip(SkipReason.USER_EVENT)
+    return Skip(SkipReason.EVENT_DELETED) if envelope.is_deletion else None
 
 
 def _unwanted_record(
     integration: Integration, plan: Plan, envelope: Envelope, record: ConsentRecord
 ) -> Skip | None:
     if envelope.regulation not in integration.regulations:
-        return Skip("regulation")
+        return Skip(SkipReason.REGULATION)
     if record.is_pending and not plan.may_be_pending:
-        return Skip("pending-approval")
-    return None if (record.organization_user_id or "").strip() else Skip("guest")
+        return Skip(SkipReason.PENDING_APPROVAL)
+    return None if (record.organization_user_id or "").strip() else Skip(SkipReason.GUEST)

@@ -12,37 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from worker.integrations.sections import UserIdentifier
-
-SkipReason = Literal[
-    "consent-event",
-    "disabled",
-    "duplicate",
-    "emptied",
-    "erased",
-    "event-deleted",
-    "guest",
-    "no-choices",
-    "no-integration",
-    "no-profile",
-    "nothing-mapped",
-    "pending-approval",
-    "regulation",
-    "superseded",
-    "user-deleted",
-    "user-event",
-]
-RejectReason = Literal[
-    "ambiguous-mapping",
-    "invalid-event",
-    "invalid-integration",
-    "invalid-json",
-    "no-identity",
-    "unknown-type",
-]
-
+from worker.reasons import RejectReason, SkipReason
 
 Source = list[Any]
 """JSON: what an event said of an attribute, see `transform.sources`."""

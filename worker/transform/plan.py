@@ -7,6 +7,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from worker.integrations.derived import Derived
 from worker.integrations.formats import CONTAINS
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
@@ -72,13 +73,7 @@ class Plan:
 
 def plan_of(integration: Integration) -> Plan:
     """The plan of an integration; made again when a changed one is in force."""
-    known = _plans.get(integration.id)
-    if known is None or known[0] is not integration:
-        known = _plans[integration.id] = (integration, _plan(integration))
-    return known[1]
-
-
-_plans: dict[str, tuple[Integration, Plan]] = {}
+    return _plans.of(integration)
 
 
 def _plan(integration: Integration) -> Plan:
@@ -174,3 +169,6 @@ def _absent(mapping: Mapping) -> Written:
     place = mapping.value or ""
     empty = _empty(mapping, place) if is_preference(place) else None
     return empty or (lambda _time_ms: EMPTIED)
+
+
+_plans: Final = Derived(_plan)

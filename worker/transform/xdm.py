@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from worker.integrations.derived import Derived
 from worker.integrations.model import Integration
 from worker.integrations.paths import PERSON
 from worker.transform.decision import Identity
@@ -50,7 +51,7 @@ def build_record(
 
 def encode_message(integration: Integration, record: Mapping[str, Any]) -> bytes:
     """`build_payload` as JSON. What is the same in all messages of an integration is made once."""
-    before, after = _frame(integration)
+    before, after = _frames.of(integration)
     return before + orjson.dumps(record) + after
 
 
@@ -110,16 +111,13 @@ def _envelope(integration: Integration, record: Any) -> dict[str, Any]:
 
 def _frame(integration: Integration) -> tuple[bytes, bytes]:
     """What stands before and after the record."""
-    known = _frames.get(integration.id)
-    if known is None or known[0] is not integration:
-        before, _, after = orjson.dumps(_envelope(integration, _RECORD_MARK)).partition(
-            orjson.dumps(_RECORD_MARK)
-        )
-        known = _frames[integration.id] = (integration, (before, after))
-    return known[1]
+    before, _, after = orjson.dumps(_envelope(integration, _RECORD_MARK)).partition(
+        orjson.dumps(_RECORD_MARK)
+    )
+    return before, after
 
 
-_frames: dict[str, tuple[Integration, tuple[bytes, bytes]]] = {}
+_frames: Final = Derived(_frame)
 
 
 def _operations(integration: Integration) -> dict[str, str]:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
 from aio_pika.abc import AbstractConnection
 from aiormq import Channel
 from aiormq.abc import ChannelFrame, DeliveredMessage
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aiormq.exceptions import ChannelInvalidStateError
 
 from worker.wire.frames import acknowledgement
 
-TIMEOUT_SECONDS = 5.0
-
-
-def tells_of_the_line(error: Exception) -> bool:
-    """Whether `error` is the broker's or the line's, and no mistake of ours.
-
-    aiormq gives a bare `Exception` to what is under way when a connection ends between two frames.
-    """
-    return type(error) is Exception or isinstance(
-        error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
-    )
+TIMEOUT_SECONDS: Final = 5.0
 
 
 class ConsumerChannel(Channel):
-    """For one consumer, whose messages are taken off the line before (`deliveries`)."""
+    """For one consumer, whose messages come by the tap of its connection (`tap`)."""
 
     async def consume(self, queue: str) -> str:
         """Start consuming; gives the consumer tag. Raises what the broker answers."""
         answer = await self.basic_consume(queue, _never_called, timeout=TIMEOUT_SECONDS)
         return answer.consumer_tag or ""
+
+    def on_cancelled(self, then: Callable[[], None]) -> None:
+        """Call `then` when the broker cancels the consumer."""
+        self.on_consumer_cancel_callbacks.add(lambda *_: then())
 
     async def acknowledge(self, tags: Iterable[int]) -> None:
         """Acknowledge each of `tags` alone, all in one write. Raises when the channel is closed."""
@@ -42,7 +37,17 @@ class ConsumerChannel(Channel):
 
 
 async def _never_called(message: DeliveredMessage) -> None:
-    raise AssertionError("a message went past the one who listens to its channel")
+    raise AssertionError("a message went past the listener of its channel")
+
+
+def on_closed(channel: Channel, then: Callable[[], None]) -> None:
+    """Call `then` when `channel` is closed, whoever closes it and for whatever reason."""
+
+    def closed(closing: asyncio.Future[Any]) -> None:
+        closing.cancelled() or closing.exception()  # asked for, or asyncio would complain
+        then()
+
+    channel.closing.add_done_callback(closed)
 
 
 Kind = TypeVar("Kind", bound=Channel)
@@ -51,14 +56,14 @@ Kind = TypeVar("Kind", bound=Channel)
 async def open_channel(
     connection: AbstractConnection, kind: type[Kind], *, confirms: bool = False
 ) -> Kind:
-    """A new channel on the line of `connection`. Raises what the broker answers."""
+    """A new channel of `connection`. Raises what the broker answers."""
     transport = connection.transport
     if transport is None:
         raise ConnectionError("the connection is closed")
-    line = transport.connection
+    inner = transport.connection
     # As aiormq itself finds a number; nothing is awaited before it is taken.
-    number = max(line.channels, default=0) + 1
-    channel = kind(line, number, publisher_confirms=confirms)
-    line.channels[number] = channel
+    number = max(inner.channels, default=0) + 1
+    channel = kind(inner, number, publisher_confirms=confirms)
+    inner.channels[number] = channel
     await channel.open(timeout=TIMEOUT_SECONDS)
     return channel

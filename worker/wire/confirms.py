@@ -1,4 +1,4 @@
-"""Publishing with confirms: what is published within a moment goes in one write.
+"""Publishes with confirms; messages of the same moment go in one write.
 
 aiormq publishes with a lock, a timeout and a task's worth of futures for each message, which costs
 about five times what this does. Every parked event and every retry is such a publish, so what it
@@ -19,6 +19,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.wire.frames import content, encode_content_header
+from worker.wire.properties import Properties
 
 _GATHER_SECONDS = 0.05
 """What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as
@@ -26,7 +27,7 @@ much for bursts of 25 as for bursts of ten."""
 
 
 @dataclass(slots=True, eq=False)
-class Publish:
+class Outgoing:
     """One message on its way to the broker; `then` is called once it is confirmed.
 
     Raises ValueError or TypeError for what AMQP can't carry.
@@ -34,7 +35,7 @@ class Publish:
 
     exchange: str
     routing_key: str
-    properties: Basic.Properties
+    properties: Properties
     body: bytes
     mandatory: bool
     then: Callable[[], None]
@@ -50,18 +51,18 @@ class ConfirmChannel(Channel):
     confirmed.
     """
 
-    answered: Callable[[Publish, str], None]
+    answered: Callable[[Outgoing, str], None]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.unconfirmed: dict[int, Publish] = {}
+        self.unconfirmed: dict[int, Outgoing] = {}
         self._returned: set[int] = set()
         self._frames: list[bytes] = []
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._is_writing = False
         self._frame_bytes = self.max_content_size + self.CONTENT_FRAME_SIZE
 
-    def publish(self, one: Publish) -> None:
+    def send(self, one: Outgoing) -> None:
         """Number the message and write it soon, in order."""
         rest = content(self.number, one.header, one.body, self._frame_bytes)
         self._frames += (self._head(one.exchange, one.routing_key, one.mandatory), rest)

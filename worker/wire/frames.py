@@ -12,7 +12,8 @@ from struct import Struct
 from typing import Any, Final
 
 from pamqp import encode
-from pamqp.commands import Basic
+
+from worker.wire.properties import Properties
 
 _ACK: Final = Struct(">BHIHHQBB")
 _PREFIX: Final = Struct(">BHI")
@@ -43,7 +44,7 @@ def content(channel: int, header: bytes, body: bytes, frame_bytes: int) -> bytes
     return b"".join(frames)
 
 
-def encode_content_header(properties: Basic.Properties, body_bytes: int) -> bytes:
+def encode_content_header(properties: Properties, body_bytes: int) -> bytes:
     """The payload of a content header's frame. Raises ValueError or TypeError for what AMQP can't
     carry.
     """
@@ -55,6 +56,11 @@ def encode_content_header(properties: Basic.Properties, body_bytes: int) -> byte
             flags |= flag
             values.append(encoded(value))
     return _HEADER.pack(_BASIC, 0, body_bytes, flags) + b"".join(values)
+
+
+encoded_value = encode.encode_table_value
+"""Gives the bytes of a table's value, with its kind. Raises exceptions of many kinds for what the
+common types of AMQP can't carry."""
 
 
 def _short(text: str) -> bytes:

@@ -16,7 +16,6 @@ from struct import Struct
 from typing import Any, Final
 
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from worker.wire.tables import (
     BROKEN,
@@ -31,15 +30,19 @@ from worker.wire.tables import (
 
 # AMQP 0-9-1 specification, section 4.2.6.1: class, weight and body size, then a flag for each
 # property, then the properties in that order.
-_START: Final = Struct(">HHQ")
+START: Final = Struct(">HHQ")
 _FLAGS: Final = Struct(">H")
-_FLAGS_AT: Final = _START.size
+_FLAGS_AT: Final = START.size
 _PROPERTIES_AT: Final = _FLAGS_AT + _FLAGS.size
 _HEADERS: Final = 1 << 13
 _UNKNOWN_FLAGS: Final = 0b11
 
 
-class UnreadableProperties(Basic.Properties):
+Properties = Basic.Properties
+"""What RabbitMQ carries beside a body: the one class of pamqp that the other rooms know."""
+
+
+class UnreadableProperties(Properties):
     """Properties of a message of whose headers some, or all, can't be read: what is left."""
 
 
@@ -49,24 +52,16 @@ def has_headers(content_header: bytes) -> bool:
     return len(flags) < _FLAGS.size or bool(flags[0] & (_HEADERS >> 8))
 
 
-def read_properties(content_header: bytes, budget: Budget | None = None) -> Basic.Properties:
+def read_properties(content_header: bytes, budget: Budget | None = None) -> Properties:
     """The properties of an encoded content header, as far as they can be read; never raises. What
     values it has are taken off the `budget` that it shares with others, if any.
     """
     found: dict[str, Any] = {}
     try:
         is_readable = _read_into(found, content_header, budget)
-        return Basic.Properties(**found) if is_readable else UnreadableProperties(**found)
+        return Properties(**found) if is_readable else UnreadableProperties(**found)
     except Exception:  # whatever it is, it concerns this message alone
         return UnreadableProperties()
-
-
-def accept_any_properties() -> None:
-    """From now on, in this process, pamqp reads as this module does: it has no other place to say
-    so.
-    """
-    ContentHeader.unmarshal = _unmarshal_header  # type: ignore[method-assign, assignment]
-    Basic.GetOk.unmarshal = _unmarshal_get_ok  # type: ignore[method-assign, assignment]
 
 
 def _read_into(found: dict[str, Any], data: bytes, budget: Budget | None) -> bool:
@@ -155,32 +150,7 @@ def _timestamp(data: bytes, at: int) -> tuple[datetime | None, int]:
         return None, at + _TIME.size
 
 
-def _unmarshal_header(header: ContentHeader, data: bytes) -> None:
-    """For pamqp. Raises struct.error where the frame itself is broken."""
-    header.class_id, header.weight, header.body_size = _START.unpack_from(data)
-    properties = read_properties(data)
-    expiration = properties.expiration
-    if expiration is not None and not (expiration.isascii() and expiration.isdigit()):
-        properties.expiration = None  # or aio_pika would raise
-    header.properties = properties
-
-
-def _unmarshal_get_ok(answer: Basic.GetOk, data: bytes) -> None:
-    """For pamqp: a routing key is whatever bytes its producer chose."""
-    answer.delivery_tag, flags = _GET_OK.unpack_from(data)
-    answer.redelivered = bool(flags & 1)
-    at = _GET_OK.size
-    texts = []
-    for _ in range(2):
-        end = at + 1 + data[at]
-        texts.append(data[at + 1 : end].decode(errors="replace"))
-        at = end
-    answer.exchange, answer.routing_key = texts
-    answer.message_count = LENGTH.unpack_from(data, at)[0]
-
-
 _TIME: Final = Struct(">Q")
-_GET_OK: Final = Struct(">QB")
 # In the order in which they are written.
 _PROPERTIES: Final[tuple[tuple[str, int, Callable[[bytes, int], tuple[Any, int]]], ...]] = (
     ("content_type", 1 << 15, _short),

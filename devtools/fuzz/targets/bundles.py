@@ -10,7 +10,7 @@ from typing import Final, cast
 from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, pick, spoiled
-from worker.broker.consumer import Holder, Incoming
+from worker.broker.message import Holder, Incoming
 from worker.delivery.bundles.format import NotABundle, first_body, pack, unpack
 from worker.delivery.bundles.opening import events_of
 
@@ -59,7 +59,7 @@ def check(data: bytes) -> None:
     ]
     assert message.open_deliveries == len(events)
     for one in opened:
-        one.settle()
+        one.done()
     assert message.open_deliveries == 0, "a bundle that is never acknowledged"
 
 

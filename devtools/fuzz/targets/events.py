@@ -17,13 +17,13 @@ from worker.events import (
     EarlyEvent,
     Envelope,
     UndecodableEvent,
-    UndecodableReason,
     open_envelope,
     read_record,
 )
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp, fold
 from worker.ordering.users import UserKeys
+from worker.reasons import UndecodableReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject
 from worker.transform.plan import plan_of

@@ -8,7 +8,7 @@ from typing import Any, Final
 from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, cuts, pick, pieces, spoiled
-from worker.wire.tap import Sieve
+from worker.wire.splitter import FrameSplitter
 
 _LISTENED: Final = (1, 3)
 _MOST_BODY_BYTES: Final = 100
@@ -24,12 +24,12 @@ class _Seen:
         self.told: list[tuple[Any, ...]] = []
         self.passed_on = bytearray()
 
-    def sieve(self) -> Sieve:
-        sieve = Sieve(self.passed_on.extend)
+    def splitter(self) -> FrameSplitter:
+        splitter = FrameSplitter(self.passed_on.extend)
         for channel in _LISTENED:
-            sieve.listen(channel, self._take, self._refuse, self._hear, _MOST_BODY_BYTES)
-        sieve.listen_for_alarms(lambda reason: self.told.append(("alarm", reason)))
-        return sieve
+            splitter.listen(channel, self._take, self._refuse, self._hear, _MOST_BODY_BYTES)
+        splitter.listen_for_alarms(lambda reason: self.told.append(("alarm", reason)))
+        return splitter
 
     def _take(self, tag: int, content_header: bytes, body: bytes) -> None:
         if tag == _BAD_TAG:
@@ -68,12 +68,12 @@ def check(case: Case) -> None:
 
 def _sorted_by(parts: list[bytes], portion: int) -> _Seen:
     seen = _Seen()
-    sieve = seen.sieve()
+    splitter = seen.splitter()
     for part in parts:
-        sieve.feed(part)
-        while sieve.sort(portion):
+        splitter.feed(part)
+        while splitter.split(portion):
             pass
-    sieve.end()
+    splitter.end()
     return seen
 
 

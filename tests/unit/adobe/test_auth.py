@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -311,3 +313,16 @@ async def test_a_token_that_says_no_end_is_used_for_an_hour() -> None:
         document = {"client_id": "c", "client_secret": "first", "api_key": "k"}
         source = TokenSource(session, url, Authentication.model_validate(document), lambda: 1000.0)
         assert (await source.token()).expires_at == 1000 + 3600
+
+
+async def test_credentials_that_nobody_uses_any_more_are_forgotten(bench: Bench) -> None:
+    sources = TokenSources(bench.session, f"{bench.sandbox.url}/ims/token/v3")
+    document = {"client_secret": "first", "api_key": "k"}
+    kept, gone = (
+        Authentication.model_validate(document | {"client_id": one}) for one in ("kept", "gone")
+    )
+    before, watched = sources.source(kept), weakref.ref(sources.source(gone))
+    sources.keep_only([kept])
+    gc.collect()
+    assert watched() is None
+    assert sources.source(kept) is before

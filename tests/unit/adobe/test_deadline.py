@@ -21,7 +21,7 @@ from worker.adobe.http import ExchangeFailed, exchange, open_session
 from worker.adobe.replies import Accepted
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Untried
-from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.memory import MemoryStore
 from worker.ordering.store import Claim, Contended, Granted, Timing
@@ -142,16 +142,16 @@ async def test_a_woken_worker_sends_nothing_of_an_attempt_that_is_over(upserts: 
         )
         client = AdobeClient(session, LOCAL, ims_url=f"{url}/token", platform_url=url)
         store = _SlowStore(Timing())
-        courier = Courier(client, StoreGate(store), ATTEMPT_SECONDS, 120)
+        runner = AdobeRounds(client, StoreGate(store), ATTEMPT_SECONDS, 120)
         hand, slots = Hand(), RequestSlots(8)
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "lena")]], slots)
+        [(_, result)] = await runner.deliver(shop, [[event(hand, shop, "lena")]], slots)
         assert isinstance(result, Accepted)
         asked_in_time = len(server.asked)
         assert asked_in_time, "there is a kept-alive line now"
         store.stop_seconds = ATTEMPT_SECONDS * 1.2
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=1)]], slots)
+        [(_, result)] = await runner.deliver(shop, [[event(hand, shop, "ole", minute=1)]], slots)
         assert isinstance(result, Untried), "which is no attempt"
         assert len(server.asked) == asked_in_time
         store.stop_seconds = 0
-        [(_, result)] = await courier.deliver(shop, [[event(hand, shop, "ole", minute=2)]], slots)
+        [(_, result)] = await runner.deliver(shop, [[event(hand, shop, "ole", minute=2)]], slots)
         assert isinstance(result, Accepted)

@@ -28,55 +28,55 @@ def test_each_settled_tag_is_acknowledged_once_and_no_other_ever(data: st.DataOb
     settled: set[int] = set()
     acknowledged: list[int] = []
 
-    def take_range(most: int | None = None) -> None:
+    def next_range(most: int | None = None) -> None:
         before = len(acknowledged)
-        top = ledger.take_range(most)
+        top = ledger.next_range(most)
         if top is not None:
             acknowledged.extend(channel.acknowledge(top, multiple=True))
         assert most is None or len(acknowledged) - before <= most
         assert ledger.has_range == (min(channel.unacknowledged, default=0) in settled)
 
-    def take_a_little() -> None:
-        take_range(data.draw(st.integers(1, 5)))
+    def a_little() -> None:
+        next_range(data.draw(st.integers(1, 5)))
 
-    def take_stragglers() -> None:
-        for tag in ledger.take_stragglers():
+    def stragglers() -> None:
+        for tag in ledger.pop_stragglers():
             acknowledged.extend(channel.acknowledge(tag, multiple=False))
 
     for tag in order:
-        ledger.settle(tag)
+        ledger.add(tag)
         settled.add(tag)
-        acts = st.sampled_from([take_range, take_a_little, take_stragglers])
+        acts = st.sampled_from([next_range, a_little, stragglers])
         for act in data.draw(st.lists(acts, max_size=3)):
             act()
             assert set(acknowledged) <= settled
         assert ledger.kept_back == len(settled) - len(acknowledged)
-    take_range()
+    next_range()
     assert sorted(acknowledged) == list(range(1, len(order) + 1))
     assert channel.unacknowledged == set()
     assert ledger.kept_back == 0
-    assert ledger.take_range() is None
-    assert ledger.take_stragglers() == []
+    assert ledger.next_range() is None
+    assert ledger.pop_stragglers() == []
 
 
 def test_a_gap_keeps_back_what_is_above_it_until_it_closes() -> None:
     ledger = AckLedger()
     for tag in (2, 3):
-        ledger.settle(tag)
-    assert ledger.take_range() is None
+        ledger.add(tag)
+    assert ledger.next_range() is None
     assert ledger.kept_back == 2
-    ledger.settle(1)
-    assert ledger.take_range() == 3
+    ledger.add(1)
+    assert ledger.next_range() == 3
 
 
 def test_a_range_ends_below_what_was_acknowledged_alone() -> None:
     ledger = AckLedger()
-    ledger.settle(2)
-    assert ledger.take_stragglers() == [2]
-    ledger.settle(1)
-    assert ledger.take_range() == 1
-    ledger.settle(3)
-    assert ledger.take_range() == 3
+    ledger.add(2)
+    assert ledger.pop_stragglers() == [2]
+    ledger.add(1)
+    assert ledger.next_range() == 1
+    ledger.add(3)
+    assert ledger.next_range() == 3
 
 
 @given(st.data())
@@ -88,12 +88,12 @@ def test_a_rejected_tag_is_never_acknowledged_and_holds_up_no_other(data: st.Dat
     for tag in order:
         if tag in rejected:
             channel.acknowledge(tag, multiple=False)  # a rejection, to the channel's books
-            ledger.settled_alone(tag)
+            ledger.add_rejected(tag)
         else:
-            ledger.settle(tag)
-        if data.draw(st.booleans()) and (top := ledger.take_range()) is not None:
+            ledger.add(tag)
+        if data.draw(st.booleans()) and (top := ledger.next_range()) is not None:
             acknowledged |= channel.acknowledge(top, multiple=True)
-    if (top := ledger.take_range()) is not None:
+    if (top := ledger.next_range()) is not None:
         acknowledged |= channel.acknowledge(top, multiple=True)
     assert acknowledged == set(order) - rejected
     assert channel.unacknowledged == set()

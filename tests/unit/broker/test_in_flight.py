@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from worker.broker.in_flight import Window
+from worker.broker.in_flight import InFlight
 
 
 async def test_no_more_than_its_size_is_under_way() -> None:
-    window = Window(3)
+    in_flight = InFlight(3)
     under_way = most = done = 0
 
     async def work() -> None:
@@ -22,13 +22,13 @@ async def test_no_more_than_its_size_is_under_way() -> None:
         done += 1
 
     for _ in range(20):
-        await window.add(work())
-    await window.drain()
+        await in_flight.add(work())
+    await in_flight.drain()
     assert (most, done) == (3, 20)
 
 
 async def test_a_failure_ends_the_intake_and_the_rest_still_finishes() -> None:
-    window = Window(2)
+    in_flight = InFlight(2)
     finish = asyncio.Event()
     finished: list[str] = []
 
@@ -39,22 +39,22 @@ async def test_a_failure_ends_the_intake_and_the_rest_still_finishes() -> None:
         await finish.wait()
         finished.append(name)
 
-    await window.add(work("in hand"))
-    await window.add(fail())
+    await in_flight.add(work("in hand"))
+    await in_flight.add(fail())
     with pytest.raises(ConnectionError, match="first"):
-        await window.add(work("refused"))
+        await in_flight.add(work("refused"))
     finish.set()
     with pytest.raises(ConnectionError, match="first"):
-        await window.drain()
+        await in_flight.drain()
     assert finished == ["in hand"]
 
 
 async def test_work_that_is_cancelled_counts_as_a_lost_connection() -> None:
-    window = Window(2)
+    in_flight = InFlight(2)
 
     async def give_up() -> None:
         raise asyncio.CancelledError
 
-    await window.add(give_up())
+    await in_flight.add(give_up())
     with pytest.raises(ConnectionError):
-        await window.drain()
+        await in_flight.drain()

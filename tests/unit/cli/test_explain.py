@@ -287,3 +287,21 @@ def test_a_completed_record_says_what_goes_along(cli: CommandLine, tmp_path: Pat
     ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=_event())
     assert ran.document["note"].endswith("mapped attributes goes along: _acme.other")
     assert "xdmEntity" in ran.document["request"]["body"]["body"]
+
+
+@pytest.mark.parametrize("mode", ["xdm", "auto"])
+def test_what_completion_would_add_is_said(cli: CommandLine, tmp_path: Path, mode: str) -> None:
+    cli.set("STATE_URL", f"sqlite://{tmp_path}/state.sqlite")
+    cli.set("ORDERING_SECRET", "of-this-test")
+    mappings = [
+        {"id": f"_acme.{one}", "value": f"consents_purposes_{one}_enabled"}
+        for one in ("news", "offers", "sms")
+    ]
+    path = str(cli.add("shop", mappings=mappings, payload_mode=mode))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event())
+    note = ran.document["note"]
+    assert "goes along: _acme.offers, _acme.sms" in note
+    assert ("at an XDM-compatible inlet the message" in note) == (mode == "auto")
+    path = str(cli.add("shop", mappings=mappings, payload_mode="upsert"))
+    ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event())
+    assert ran.document["note"] is None

@@ -29,7 +29,7 @@ class Seen(Adobe):
 
     async def send(
         self, target: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         for one in messages:
             self.times[one.record["personalEmail"]["address"]].append(now())
         self.under_way += 1
@@ -100,8 +100,8 @@ class Fleet:
         hand = self.hands.get((number, queue))
         if hand is None:
             hand = self.hands[number, queue] = Hand(queue, 2_000)
-            hand.session = self.line
-        self.workers[number].pipeline.take(hand.message(content, headers))
+            hand.host = self.line
+        self.workers[number].pipeline.handle(hand.message(content, headers))
 
     def publish(self, events: int, queue: str = "consent.events") -> None:
         for _ in range(events):

@@ -13,7 +13,7 @@ from pamqp.header import ContentHeader
 
 from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
-from worker.broker.consumer import Incoming
+from worker.broker.message import Incoming, Source
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
@@ -38,7 +38,7 @@ class Published:
 
 
 class Line:
-    """Stands for a `Session`: keeps what is published, and confirms it."""
+    """Is a `Host`, as a session: keeps what is published, and confirms it."""
 
     def __init__(self) -> None:
         self.published: list[Published] = []
@@ -60,17 +60,20 @@ class Line:
 
 
 class Hand:
-    """Stands for an `Intake` and its consumer; knows what is in hand, and what was acknowledged."""
+    """`Source` and `Holder` in one; knows what is in hand, and what was acknowledged."""
 
     def __init__(self, queue: str = "consent.events", prefetch: int = 1000) -> None:
-        self.intake = self
-        self.session = Line()
+        self.host = Line()
         self.queue = queue
         self.prefetch = self.room = prefetch
         self.in_hand = 0
         self.is_second = False
         self.acknowledged: list[int] = []
         self._given = 0
+
+    @property
+    def source(self) -> Source:
+        return self
 
     @property
     def few(self) -> int:
@@ -99,7 +102,7 @@ class Hand:
         header = ContentHeader(0, len(body), Basic.Properties(headers=headers, **properties))
         return Incoming(self._given, header.marshal(), body, self)
 
-    def settle(self, tag: int) -> None:
+    def acknowledge(self, tag: int) -> None:
         assert tag not in self.acknowledged, "acknowledged twice"
         self.acknowledged.append(tag)
         self.in_hand -= 1
@@ -111,7 +114,7 @@ def event(
     user: str = "lena",
     *,
     minute: int = 0,
-    is_alone: bool = False,
+    is_suspect: bool = False,
     state: RetryState = FRESH,
     headers: dict[str, Any] | None = None,
     **purposes: bool,
@@ -132,7 +135,7 @@ def event(
     message = hand.message(orjson.dumps(document), headers)
     choice = decide(target, open_envelope(message.body), NOW_MS)
     assert isinstance(choice, Deliver)
-    return Delivery(message, state, target, choice, user, is_alone)
+    return Delivery(message, state, target, choice, user, is_suspect)
 
 
 class Store(MemoryStore):

@@ -16,10 +16,11 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
+from worker.delivery.assembly import build_pipeline
 from worker.delivery.delivery import Delivery
 from worker.delivery.inlets.known import KnownInlets
+from worker.delivery.limits import PipelineLimits
 from worker.delivery.outcome import Failure, Outcome, Skipped
-from worker.delivery.pipeline import Limits, Pipeline
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration, Missing
@@ -42,9 +43,12 @@ class Adobe:
     async def look_up(self, *_: object) -> None:
         raise AssertionError("nothing is to be looked up")
 
+    async def look_up_record(self, *_: object) -> Mapping[str, Any] | Retryable:
+        raise AssertionError("no record is to be looked up")
+
     async def send(
-        self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         self.asked += 1
         await self.answers.wait()
         if isinstance(self.reply, (Retryable, Permanent)):
@@ -72,7 +76,7 @@ class Worker:
         self.lateness: list[tuple[str, float]] = []
         began = now()
         self.gate = StoreGate(store)
-        self.pipeline = Pipeline(
+        self.pipeline = build_pipeline(
             routes=self,
             sender=adobe,
             gate=self.gate,
@@ -80,7 +84,9 @@ class Worker:
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
             queues=Names("consent"),
-            limits=Limits(100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400),
+            limits=PipelineLimits(
+                100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400
+            ),
             observer=self,
             inlets=inlets,
             clock=lambda: NOON + now() - began + clock_lead,
@@ -88,13 +94,13 @@ class Worker:
         )
 
     async def take(self, body: bytes, headers: dict[str, Any] | None = None) -> None:
-        self.pipeline.take(self.hand.message(body, headers))
+        self.pipeline.handle(self.hand.message(body, headers))
         await after(0.01)  # two requests of a lane start some milliseconds apart
 
     @property
     def latest(self) -> Published:
         """What was published last: a retry, a parked event, or a dead letter."""
-        return self.hand.session.published[-1]
+        return self.hand.host.published[-1]
 
     def for_organization(self, _: str) -> list[Integration]:
         return [self.shop]

@@ -15,7 +15,7 @@ from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Result
-from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.events import open_envelope
 from worker.integrations.model import Integration
@@ -68,8 +68,8 @@ class Adobe:
         return self.found
 
     async def send(
-        self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         if self.replies:
             return self.replies.pop(0)
         self.records += [one.record.get("_acme", {}) for one in messages]
@@ -93,12 +93,12 @@ class Worker:
         self.keys = UserKeys(secret, previous)
         self.adobe = adobe or Adobe()
         gate, seals = StoreGate(store), Seals(secret, previous)
-        self.courier = Courier(self.adobe, gate, 5, 120, seals)
+        self.runner = AdobeRounds(self.adobe, gate, 5, 120, seals)
 
     async def take(self, *bodies: bytes, state: RetryState = FRESH) -> list[Result]:
         """What becomes of events that wait together."""
         deliveries = [self.delivery(one, state) for one in bodies]
-        results = await self.courier.deliver(self.target, [deliveries], RequestSlots(1))
+        results = await self.runner.deliver(self.target, [deliveries], RequestSlots(1))
         found = dict(results)
         return [found[one] for one in deliveries]
 

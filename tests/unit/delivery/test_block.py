@@ -6,8 +6,9 @@ import pytest
 
 from worker.delivery.lanes.block import Block
 from worker.delivery.outcome import Failure
+from worker.reasons import ErrorCode
 
-REFUSED = Failure("token-refused", "the client secret is wrong")
+REFUSED = Failure(ErrorCode.TOKEN_REFUSED, "the client secret is wrong")
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def block() -> Block:
 
 
 def probe(block: Block, now: float) -> None:
-    assert block.take_probe(now)
+    assert block.claim_probe(now)
     assert not block.failed(REFUSED, now)
 
 
@@ -31,44 +32,44 @@ def test_it_begins_with_the_first_failure_and_says_so_once(block: Block) -> None
 
 def test_one_probe_at_a_time_is_let_through(block: Block) -> None:
     block.failed(REFUSED, 100)
-    assert not block.take_probe(114.9)
-    assert block.take_probe(115)
-    assert not block.take_probe(115)
-    assert not block.take_probe(149.9)
+    assert not block.claim_probe(114.9)
+    assert block.claim_probe(115)
+    assert not block.claim_probe(115)
+    assert not block.claim_probe(149.9)
 
 
 def test_a_probe_that_tells_nothing_is_over_after_a_while(block: Block) -> None:
     block.failed(REFUSED, 100)
-    assert block.take_probe(115)
-    assert block.take_probe(150)
+    assert block.claim_probe(115)
+    assert block.claim_probe(150)
 
 
 def test_a_probe_that_had_nothing_to_send_leaves_the_next_to_go_at_once(block: Block) -> None:
     block.failed(REFUSED, 100)
-    assert block.take_probe(115)
-    block.told_nothing(116)
+    assert block.claim_probe(115)
+    block.probe_was_inconclusive(116)
     assert block.parking_delay(0, 116) == pytest.approx(0.1)
-    assert block.take_probe(116.1)
+    assert block.claim_probe(116.1)
 
 
 def test_what_had_nothing_to_send_and_is_no_probe_brings_none_forward(block: Block) -> None:
     block.failed(REFUSED, 100)
-    block.told_nothing(101)
-    assert not block.take_probe(114.9)
+    block.probe_was_inconclusive(101)
+    assert not block.claim_probe(114.9)
 
 
 def test_only_a_probe_lengthens_the_pause(block: Block) -> None:
     block.failed(REFUSED, 100)
     for _ in range(20):
         block.failed(REFUSED, 110)  # sent before the block
-    assert block.take_probe(115)
+    assert block.claim_probe(115)
 
 
 def test_probes_that_fail_come_ever_later_up_to_eight_times_as_late(block: Block) -> None:
     block.failed(REFUSED, 0)
     now, gaps = 0.0, []
     for gap in (15, 30, 60, 120, 120, 120):
-        assert not block.take_probe(now + gap - 0.1)
+        assert not block.claim_probe(now + gap - 0.1)
         now += gap
         probe(block, now)
         gaps.append(gap)
@@ -79,7 +80,7 @@ def test_what_fails_after_a_failed_probe_does_not_count_again(block: Block) -> N
     block.failed(REFUSED, 0)
     probe(block, 15)
     block.failed(REFUSED, 16)
-    assert block.take_probe(15 + 30)
+    assert block.claim_probe(15 + 30)
 
 
 def test_the_end_says_whether_there_was_a_pause_and_forgets_how_long_it_was(
@@ -92,16 +93,16 @@ def test_the_end_says_whether_there_was_a_pause_and_forgets_how_long_it_was(
     assert not block.is_on
     assert block.failure is None
     assert block.failed(REFUSED, 100)
-    assert block.take_probe(115)
+    assert block.claim_probe(115)
 
 
 def test_a_failure_after_the_end_is_not_taken_for_the_probe(block: Block) -> None:
     block.failed(REFUSED, 0)
-    assert block.take_probe(15)
+    assert block.claim_probe(15)
     block.end()
     assert block.failed(REFUSED, 20)
     block.failed(REFUSED, 30)
-    assert block.take_probe(35)
+    assert block.claim_probe(35)
 
 
 def test_the_first_that_is_parked_is_the_scout_and_comes_back_for_the_probe(
@@ -110,7 +111,7 @@ def test_the_first_that_is_parked_is_the_scout_and_comes_back_for_the_probe(
     block.failed(REFUSED, 100)
     delay = block.parking_delay(parks=0, now=105)
     assert delay == pytest.approx(10.1)
-    assert block.take_probe(105 + delay)
+    assert block.claim_probe(105 + delay)
 
 
 def test_the_others_come_back_after_the_probe_and_ever_more_rarely(block: Block) -> None:
@@ -130,7 +131,7 @@ def test_each_probe_has_a_scout_of_its_own(block: Block) -> None:
 
 def test_while_a_probe_is_out_the_scout_waits_until_it_is_over(block: Block) -> None:
     block.failed(REFUSED, 0)
-    block.take_probe(15)
+    block.claim_probe(15)
     assert block.parking_delay(0, 15) == pytest.approx(35.1)
 
 

@@ -16,9 +16,10 @@ from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.reasons import ErrorCode
 
 OK = Accepted("x")
-REFUSED = Retryable("lookup-refused", "HTTP 403", 403)
+REFUSED = Retryable(ErrorCode.LOOKUP_REFUSED, "HTTP 403", 403)
 NEWS, OFFERS = "_acme.news", "_acme.offers"
 LOOKED_UP = completed().model_copy(update={"dataset_starts_empty": False})
 
@@ -70,7 +71,7 @@ async def test_what_was_found_is_looked_up_again_until_a_message_has_carried_it(
     worker: Worker,
 ) -> None:
     worker.adobe.found = {NEWS: True}
-    worker.adobe.replies = [Retryable("adobe-unavailable", "HTTP 503", 503)]
+    worker.adobe.replies = [Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)]
     await worker.take(choice(10, offers=True))
     worker.adobe.found = {NEWS: False}
     await worker.take(choice(10, offers=True))
@@ -82,7 +83,7 @@ async def test_what_was_found_goes_along_with_each_event_of_a_message_that_is_ta
     worker: Worker,
 ) -> None:
     worker.adobe.found = {NEWS: True}
-    worker.adobe.replies = [Permanent("adobe-rejected", "no", 400)]
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)]
     await worker.take(choice(10, offers=True), choice(20, sms=True))
     assert worker.adobe.records[-1] == {"news": True, "offers": True, "sms": True}
     await worker.take(choice(30, sms=False))
@@ -136,21 +137,21 @@ async def _lost() -> Lost:
 async def test_after_a_loss_who_can_not_be_looked_up_waits_until_it_is_accepted() -> None:
     store = await _lost()
     worker = Worker(store, _by_id())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     (result,) = await worker.take(choice(10, news=True))
     assert isinstance(result, Retryable)
     assert result.error == "state-lost"
     assert "identities.personID.namespace" in result.detail
     assert worker.adobe.records == []
     store.keeper.accept(["2" * 16])
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     assert await worker.take(choice(10, news=True)) == [OK]
 
 
 async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empty() -> None:
     store = await _lost()
     worker = Worker(store, completed(), adobe=Adobe())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     worker.adobe.found = {OFFERS: True}
     await worker.take(choice(10, news=True))
     assert worker.adobe.has == {"news": True, "offers": True}
@@ -161,7 +162,7 @@ async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empt
 async def test_a_loss_is_noticed_before_the_watch_does() -> None:
     store = Lost()
     worker = Worker(store, _by_id())
-    await worker.courier._gate.epochs.look()
+    await worker.runner.gate.epochs.look()
     assert await worker.take(choice(10, news=True)) == [OK]
     store._users.clear()
     store.keeper.lose("3" * 16)

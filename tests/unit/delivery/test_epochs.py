@@ -18,10 +18,11 @@ from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
 from worker.delivery.bundles.format import pack, unpack
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 from worker.wire.frames import encode_content_header
 
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PAUSED = integration(paused=True)
 GATHERED_SECONDS = 0.06
 
@@ -39,11 +40,11 @@ class Fleet:
             name: Hand(f"consent.{name}") for name in ("events", "retries", "parked", "suspects")
         }
         for hand in self.hands.values():
-            hand.session = self.worker.hand.session
+            hand.host = self.worker.hand.host
 
     async def take(self, queue: str, content: bytes, headers: dict[str, Any] | None = None) -> None:
         message = self.hands[queue].message(content, headers)
-        self.worker.pipeline.take(message)
+        self.worker.pipeline.handle(message)
         await after(GATHERED_SECONDS)
 
     async def look(self) -> None:
@@ -91,7 +92,7 @@ async def test_what_is_in_hand_when_the_state_is_lost_is_of_before() -> None:
     await shop.look()
     shop.adobe.answers.set()
     await after(1)
-    published = shop.worker.hand.session.published
+    published = shop.worker.hand.host.published
     assert [one.headers[EPOCH] for one in published] == [FIRST, FIRST]
 
 
@@ -99,7 +100,7 @@ async def test_what_is_in_hand_when_the_state_is_lost_is_of_before() -> None:
 async def test_parked_events_and_their_bundle_carry_it() -> None:
     shop = await fleet(shop=PAUSED)
     for number in range(2):
-        shop.worker.pipeline.take(shop.hands["events"].message(body(f"e{number}", user="u")))
+        shop.worker.pipeline.handle(shop.hands["events"].message(body(f"e{number}", user="u")))
     await after(GATHERED_SECONDS)
     bundle = shop.worker.latest
     assert (bundle.headers[BUNDLE], bundle.headers[EPOCH]) == (2, FIRST)
@@ -112,7 +113,7 @@ async def test_parked_events_and_their_bundle_carry_it() -> None:
     shop.adobe.reply = AWAY
     await shop.take("parked", bundle.body, bundle.headers)
     assert shop.headers[EPOCH] == FIRST, "each event in it has its own"
-    assert SECOND not in {one.headers[EPOCH] for one in shop.worker.hand.session.published}
+    assert SECOND not in {one.headers[EPOCH] for one in shop.worker.hand.host.published}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ async def test_parked_events_and_their_bundle_carry_it() -> None:
 @in_virtual_time
 async def test_dead_letters_carry_it(content: bytes, headers: dict[str, Any]) -> None:
     shop = await fleet()
-    shop.adobe.reply = Permanent("adobe-rejected", "HTTP 400", 400, fault="message")
+    shop.adobe.reply = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message")
     await shop.take("events", content, headers)
     assert DEAD_REASON in shop.headers
     assert shop.headers[EPOCH] == FIRST
@@ -295,7 +296,7 @@ async def test_a_fault_of_ours_buries_with_the_epoch_that_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shop = await fleet()
-    monkeypatch.setattr("worker.delivery.pipeline.open_envelope", None)
+    monkeypatch.setattr("worker.delivery.screening.open_envelope", None)
     await shop.take("events", body("e1"), {EPOCH: FORGED})
     assert (shop.headers[DEAD_REASON], shop.headers[EPOCH]) == ("unexpected-error", FIRST)
     await shop.take("retries", body("e1"), {EPOCH: SECOND})
@@ -308,7 +309,7 @@ async def test_a_thousand_forged_epochs_are_one_line_and_sixteen_names() -> None
     shop.adobe.reply = Accepted("x")
     with capture_logs() as lines:
         for number in range(1000):
-            shop.worker.pipeline.take(
+            shop.worker.pipeline.handle(
                 shop.hands["retries"].message(body(f"e{number}"), {EPOCH: f"{number:016x}"})
             )
             if number % 100 == 99:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.unit.delivery.lane_parts import OK, TIMEOUT, Bench
@@ -16,6 +18,7 @@ from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS
 from worker.delivery.outcome import Failure
 from worker.delivery.rounds.results import Crashed
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 
 
 def names(count: int, prefix: str = "user") -> list[str]:
@@ -141,9 +144,9 @@ async def test_what_met_http_500_goes_in_ever_smaller_company(attempts: int, lar
 async def test_no_more_requests_are_in_flight_than_the_window_allows() -> None:
     bench = Bench(messages_per_request=1)
     await bench.offer(*names(20))
-    assert len(bench.rounds.under_way) == bench.lane.window == 4
+    assert len(bench.rounds.under_way) == bench.lane.window.size == 4
     await bench.rounds.under_way[0].answer()
-    assert len(bench.rounds.under_way) == bench.lane.window
+    assert len(bench.rounds.under_way) == bench.lane.window.size
 
 
 @in_virtual_time
@@ -152,20 +155,26 @@ async def test_the_window_grows_while_it_is_full_and_all_goes_well() -> None:
     await bench.offer(*names(100))
     for _ in range(60):
         await bench.rounds.under_way[0].answer()
-    assert bench.lane.window == 8
+    assert bench.lane.window.size == 8
 
 
 @pytest.mark.parametrize(
     "error",
-    ["adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"],
+    [
+        ErrorCode.ADOBE_THROTTLED,
+        ErrorCode.ADOBE_UNAVAILABLE,
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.TIMEOUT,
+        ErrorCode.TOKEN_UNAVAILABLE,
+    ],
 )
 @in_virtual_time
-async def test_it_is_halved_once_for_all_that_failed_together(error: str) -> None:
+async def test_it_is_halved_once_for_all_that_failed_together(error: ErrorCode) -> None:
     bench = Bench(messages_per_request=1)
     await bench.offer(*names(4))
     for one in bench.rounds.under_way:
         await one.answer(Retryable(error, ""))
-    assert bench.lane.window == 2
+    assert bench.lane.window.size == 2
 
 
 @in_virtual_time
@@ -174,7 +183,7 @@ async def test_one_message_that_was_refused_by_load_is_enough() -> None:
     mixed = await bench.offer("lena", "ole")
     bench.rounds.latest.end.set_result([(mixed[0], OK), (mixed[1], TIMEOUT)])
     await quiet()
-    assert bench.lane.window == 2
+    assert bench.lane.window.size == 2
 
 
 @in_virtual_time
@@ -253,7 +262,7 @@ async def test_where_messages_go_alone_none_waits_for_company() -> None:
 async def test_requests_keep_the_pace_that_the_integration_allows() -> None:
     bench = Bench(requests_per_second=2, messages_per_request=1)
     began = now()
-    starts = []
+    starts: list[float] = []
     await bench.offer(*names(5))
     while len(starts) < 5:
         for one in bench.rounds.under_way:
@@ -278,7 +287,7 @@ async def test_the_lane_rests_as_long_as_the_endpoint_asks_up_to_a_limit(
 ) -> None:
     bench = Bench()
     await bench.offer("lena")
-    await bench.rounds.latest.answer(Retryable("adobe-throttled", "", 429, asked))
+    await bench.rounds.latest.answer(Retryable(ErrorCode.ADOBE_THROTTLED, "", 429, asked))
     await bench.offer("ole")
     await after(rest - 0.1)
     assert len(bench.rounds.made) == 1
@@ -300,7 +309,7 @@ async def test_a_changed_limit_holds_from_the_next_request_on() -> None:
 @in_virtual_time
 async def test_a_changed_configuration_ends_a_pause_and_says_so() -> None:
     bench = Bench()
-    bench.lane.block.failed(Failure("token-refused", ""), now())
+    bench.lane.block.failed(Failure(ErrorCode.TOKEN_REFUSED, ""), now())
     assert bench.lane.adopt(bench.integration)
     assert not bench.lane.block.is_on
 
@@ -313,7 +322,7 @@ async def test_a_suspect_goes_at_once_and_alone_however_much_waits() -> None:
     bench = Bench()
     await bench.fill()
     await bench.offer(*names(5))
-    [suspect] = await bench.offer("suspect", is_alone=True)
+    [suspect] = await bench.offer("suspect", is_suspect=True)
     assert bench.rounds.latest.deliveries == [suspect]
 
 
@@ -321,7 +330,7 @@ async def test_a_suspect_goes_at_once_and_alone_however_much_waits() -> None:
 async def test_a_suspect_whose_user_has_a_message_under_way_waits_for_that() -> None:
     bench = Bench()
     await bench.offer("lena")
-    [suspect] = await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_suspect=True)
     assert len(bench.rounds.made) == 1
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == [suspect]
@@ -368,7 +377,7 @@ async def test_a_suspect_that_finds_the_store_away_goes_later() -> None:
     bench = Bench()
     bench.store.away["ping"] = 3
     bench.gate.close(StoreUnavailable("away"))
-    [suspect] = await bench.offer("lena", is_alone=True)
+    [suspect] = await bench.offer("lena", is_suspect=True)
     for one in bench.rounds.under_way:
         await one.find_the_store_away()
     await after(10)
@@ -382,10 +391,10 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
     bench = Bench(messages_per_request=1, requests_in_flight=1)
     await bench.offer("lena")
     await bench.offer("lena", "ole")
-    bench.hand.session.lost.set()
+    bench.hand.host.lost.set()
     bench.hand = Hand()
     [ours] = await bench.offer("ole")
-    bench.lane.drop_lost()
+    bench.lane.drop_returned()
     assert bench.lane.held == 2  # the one in the request, and ours
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == [ours]
@@ -398,8 +407,8 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
 async def test_what_is_lost_while_the_store_is_away_is_not_put_back() -> None:
     bench = Bench()
     await bench.offer("lena")
-    bench.hand.session.lost.set()
-    bench.lane.drop_lost()
+    bench.hand.host.lost.set()
+    bench.lane.drop_returned()
     await bench.rounds.latest.find_the_store_away()
     assert bench.lane.is_idle
     await after(10)
@@ -414,7 +423,7 @@ async def test_what_waits_can_be_taken_out_and_what_is_in_a_request_can_not() ->
     bench = Bench(requests_in_flight=1)
     await bench.offer("lena")
     waiting = await bench.offer("ole", "lena", "ida")
-    cleared = bench.lane.clear()
+    cleared = bench.lane.take_all_waiting()
     assert set(cleared) == set(waiting)
     assert bench.lane.held == 1
     await bench.rounds.latest.answer()
@@ -426,7 +435,7 @@ async def test_what_waits_can_be_taken_out_and_what_is_in_a_request_can_not() ->
 async def test_what_waits_can_be_taken_out_while_results_are_concluded() -> None:
     bench = Bench(requests_in_flight=1)
     cleared: list[Delivery] = []
-    bench.on_conclude = lambda lane: cleared.extend(lane.clear())
+    bench.on_conclude = lambda lane: cleared.extend(lane.take_all_waiting())
     await bench.offer("lena")
     waiting = await bench.offer("lena", "ole")
     await bench.rounds.latest.answer()
@@ -439,7 +448,7 @@ async def test_what_waits_can_be_taken_out_while_results_are_concluded() -> None
 async def test_beyond_its_share_the_newest_are_shed_and_the_lane_keeps_the_rest() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     offered = await bench.offer(*names(10))
-    parked = bench.shed(4)
+    parked = bench.give_up_surplus(4)
     assert set(parked) == set(offered[4:])
     assert bench.lane.held == 4
     for _ in range(4):
@@ -453,7 +462,7 @@ async def test_what_is_in_a_request_counts_in_the_share_and_stays() -> None:
     bench = Bench(requests_in_flight=1)
     under_way = await bench.offer(*names(6))
     waiting = await bench.offer("lena", "ole", "user-1")
-    parked = bench.shed(2)
+    parked = bench.give_up_surplus(2)
     assert set(parked) == set(waiting)
     await bench.rounds.latest.answer()
     assert [one for one, _ in bench.concluded] == under_way
@@ -469,7 +478,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
     kept = await bench.offer("ole", "ida")
     bench.hand = retries
     shed = await bench.offer("ole", "tom")
-    assert set(bench.shed(0, retries)) == set(shed)
+    assert set(bench.give_up_surplus(0, retries)) == set(shed)
     await bench.rounds.latest.answer()
     assert bench.rounds.latest.deliveries == kept
 
@@ -478,7 +487,7 @@ async def test_only_what_came_by_the_crowded_intake_is_shed() -> None:
 async def test_a_lane_within_its_share_sheds_nothing() -> None:
     bench = Bench(requests_in_flight=1, messages_per_request=1)
     await bench.offer(*names(4))
-    assert bench.shed(4) == []
+    assert bench.give_up_surplus(4) == []
     assert bench.lane.held == 4
 
 
@@ -486,8 +495,8 @@ async def test_a_lane_within_its_share_sheds_nothing() -> None:
 async def test_a_suspect_is_not_shed() -> None:
     bench = Bench(requests_in_flight=1)
     await bench.offer("lena")
-    await bench.offer("lena", is_alone=True)
-    assert bench.shed(0) == []
+    await bench.offer("lena", is_suspect=True)
+    assert bench.give_up_surplus(0) == []
 
 
 # Whether it keeps up
@@ -536,11 +545,17 @@ async def test_what_is_taken_out_of_a_lane_tells_nothing_any_more() -> None:
     bench = Bench()
     bench.gate.close(StoreUnavailable("away"))
     bench.store.away["ping"] = 1_000
-    for take_out in (
-        bench.lane.clear,
-        lambda: bench.shed(0),
-        lambda: (bench.hand.session.lost.set(), bench.lane.drop_lost()),
-    ):
+
+    def lose_the_line() -> None:
+        bench.hand.host.lost.set()
+        bench.lane.drop_returned()
+
+    ways: list[Callable[[], object]] = [
+        bench.lane.take_all_waiting,
+        lambda: bench.give_up_surplus(0),
+        lose_the_line,
+    ]
+    for take_out in ways:
         await bench.offer("lena", "ole")
         await after(1)
         assert not bench.lane.keeps_up()
@@ -558,12 +573,12 @@ async def test_parked_events_come_back_at_the_pace_at_which_events_went() -> Non
     bench = Bench(messages_per_request=1)
     for number in range(500):  # fifty a second
         if number % 100 == 0:
-            bench.lane.parking_delay()
+            bench.lane.health.throughput.seconds_until_room(1)
         await bench.offer("lena", "ole")
         for one in bench.rounds.under_way:
             await one.answer()
         await after(0.04)
-    delays = [bench.lane.parking_delay() for _ in range(1000)]
+    delays = [bench.lane.health.throughput.seconds_until_room(1) for _ in range(1000)]
     assert delays == sorted(delays)
     assert delays[-1] == pytest.approx(8)
     assert delays[200] == pytest.approx(200 / 50, rel=0.2)
@@ -574,7 +589,7 @@ async def test_a_lane_that_stands_still_parks_for_ever_longer_but_8_seconds_at_m
     bench = Bench()
     delays = []
     for _ in range(60):
-        delays += [bench.lane.parking_delay() for _ in range(50)]
+        delays += [bench.lane.health.throughput.seconds_until_room(1) for _ in range(50)]
         await after(1)
     assert min(delays) >= 1
     assert max(delays) == pytest.approx(8)
@@ -587,10 +602,10 @@ async def test_what_was_parked_in_bad_times_delays_nothing_in_good_ones_for_long
     bench = Bench()
     for _ in range(20):
         for _ in range(1000):
-            bench.lane.parking_delay()
+            bench.lane.health.throughput.seconds_until_room(1)
         await after(2)
     await after(65)
-    assert bench.lane.parking_delay() < 2
+    assert bench.lane.health.throughput.seconds_until_room(1) < 2
 
 
 # When it may go
@@ -614,7 +629,7 @@ async def test_an_event_that_comes_in_the_gap_is_taken_out_with_the_rest() -> No
     await bench.offer("lena")
     await bench.rounds.latest.answer()
     [waiting] = await bench.offer("lena")
-    assert bench.lane.clear() == [waiting]
+    assert bench.lane.take_all_waiting() == [waiting]
     await after(2)
     assert bench.lane.is_idle
     assert len(bench.rounds.made) == 1
@@ -628,5 +643,5 @@ async def test_what_an_old_intake_gave_is_shed_from_a_gap_too() -> None:
     waiting = [event(bench.hand, bench.integration, "lena") for _ in range(3)]
     for one in waiting:
         bench.lane.offer(one)
-    assert bench.shed(0) == waiting
+    assert bench.give_up_surplus(0) == waiting
     assert bench.lane.held == 0

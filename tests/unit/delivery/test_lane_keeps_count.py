@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,8 +12,10 @@ from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
+from worker.delivery.rounds.results import Result
+from worker.reasons import ErrorCode
 
-THROTTLED = Retryable("adobe-throttled", "", 429, 2.0)
+THROTTLED = Retryable(ErrorCode.ADOBE_THROTTLED, "", 429, 2.0)
 
 
 class Model:
@@ -33,9 +37,9 @@ class Model:
     def in_rounds(self) -> list[Delivery]:
         return [one for each in self.bench.rounds.under_way for one in each.deliveries]
 
-    async def offer(self, user: int, is_alone: bool) -> None:
+    async def offer(self, user: int, is_suspect: bool) -> None:
         self.offered += 1
-        self.held.update(await self.bench.offer(f"user-{user}", is_alone=is_alone))
+        self.held.update(await self.bench.offer(f"user-{user}", is_suspect=is_suspect))
 
     async def end(self, which: int, how: str) -> None:
         under_way = self.bench.rounds.under_way
@@ -50,23 +54,24 @@ class Model:
         if how == "crash":
             await one.fail(ValueError("a bug"))
         else:
-            await one.answer({"ok": OK, "timeout": TIMEOUT, "throttled": THROTTLED}[how])
+            answers: dict[str, Result] = {"ok": OK, "timeout": TIMEOUT, "throttled": THROTTLED}
+            await one.answer(answers[how])
 
     async def lose_the_line(self) -> None:
-        self.bench.hand.session.lost.set()
+        self.bench.hand.host.lost.set()
         self.bench.hand = Hand()
         self._let_go(self.held - set(self.in_rounds))
-        self.bench.lane.drop_lost()
+        self.bench.lane.drop_returned()
 
     async def clear(self) -> None:
         waiting = self.held - set(self.in_rounds)
-        self._give_up(self.bench.lane.clear())
+        self._give_up(self.bench.lane.take_all_waiting())
         assert not waiting & self.held
 
     async def shed(self, share: int) -> None:
-        parked = self.bench.shed(share)
+        parked = self.bench.give_up_surplus(share)
         assert not set(parked) & set(self.in_rounds)
-        assert all(one.message.intake is self.bench.hand for one in parked)
+        assert all(one.message.source is self.bench.hand for one in parked)
         self._give_up(parked)
 
     def _give_up(self, deliveries: list[Delivery]) -> None:
@@ -93,7 +98,7 @@ class Model:
         normal = [
             one
             for one in bench.rounds.under_way
-            if not any(each.is_alone for each in one.deliveries)
+            if not any(each.is_suspect for each in one.deliveries)
         ]
         assert len(normal) <= 3
         assert sum(len(one.deliveries) for one in normal) <= 6 or len(normal) == 1
@@ -130,7 +135,7 @@ STEPS = st.one_of(
 @given(gap=st.sampled_from([0, 1]), steps=st.lists(STEPS, max_size=40))
 @in_virtual_time
 async def test_it_holds_what_it_should_and_ends_with_nothing(
-    gap: float, steps: list[tuple[object, ...]]
+    gap: float, steps: list[tuple[Any, ...]]
 ) -> None:
     model = Model(gap)
     for name, *arguments in steps:

@@ -11,8 +11,9 @@ from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
+from worker.reasons import ErrorCode
 
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PAUSED = integration(paused=True)
 GATHERED_SECONDS = 0.06
 DUE = "consent-due-at"
@@ -22,7 +23,7 @@ def _come_back(worker: Worker, queue: str, **headers: Any) -> None:
     """What was published last is handed out by `queue`."""
     worker.hand.queue = queue
     latest = worker.latest
-    worker.pipeline.take(worker.hand.message(latest.body, latest.headers | headers))
+    worker.pipeline.handle(worker.hand.message(latest.body, latest.headers | headers))
 
 
 async def _retry() -> Worker:
@@ -54,7 +55,7 @@ async def test_what_was_parked_is_told_once_for_a_message(events: int) -> None:
     for number in range(events):
         await worker.take(body(f"e{number}", user=f"u{number}"))
     await after(GATHERED_SECONDS)
-    assert len(worker.hand.session.published) == 1
+    assert len(worker.hand.host.published) == 1
     assert worker.latest.headers[DUE] == pytest.approx((NOON + 4) * 1000, abs=150)
     await after(4 + 60)
     _come_back(worker, "consent.parked")
@@ -64,7 +65,7 @@ async def test_what_was_parked_is_told_once_for_a_message(events: int) -> None:
     assert late_seconds == pytest.approx(60, abs=0.2)
     # Parked again, opened or not, it has a due time of its own.
     assert worker.latest.headers[DUE] == pytest.approx((NOON + 64 + 8) * 1000, abs=500)
-    assert len(worker.hand.session.published) == 2
+    assert len(worker.hand.host.published) == 2
 
 
 @in_virtual_time

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS, RequestPace
+from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS, RequestPacer
 
 
 def started_in_a_second(lanes: int, share: float) -> int:
     """By so many lanes that always have something to send, at a steady CPU share."""
     clock = 1000.0
-    pace = RequestPace(lambda: clock * share)
+    pace = RequestPacer(lambda: clock * share)
     due = [clock] * lanes
     started = []
     while clock < 1005:
@@ -27,7 +27,7 @@ def started_in_a_second(lanes: int, share: float) -> int:
 
 def test_a_worker_at_ease_starts_each_request_at_once() -> None:
     clock = 1000.0
-    pace = RequestPace(lambda: clock * 0.1)
+    pace = RequestPacer(lambda: clock * 0.1)
     for _ in range(3000):
         clock += 0.002
         assert pace.reserve(clock) <= clock
@@ -35,7 +35,7 @@ def test_a_worker_at_ease_starts_each_request_at_once() -> None:
 
 def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
     clock, used = 1000.0, 0.0
-    pace = RequestPace(lambda: used)
+    pace = RequestPacer(lambda: used)
 
     def waits(share: float) -> list[float]:
         nonlocal clock, used
@@ -63,7 +63,7 @@ def test_a_busy_worker_keeps_to_a_pace_as_far_as_the_longest_wait_allows(
 )
 def test_nothing_waits_longer_than_the_longest_wait(steps: list[tuple[float, float]]) -> None:
     clock, used = 5.0, 0.0
-    pace = RequestPace(lambda: used)
+    pace = RequestPacer(lambda: used)
     for passed, share in steps:
         clock += passed
         used += passed * share

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pamqp.commands import Basic
 
 from tests.unit.delivery.parts import Published, Store
@@ -43,7 +45,7 @@ class Shop(Worker):
         for _ in range(count):
             self._users += 1
             event = body(f"e{self._users}", user=f"u{self._users}")
-            self.pipeline.take(self.hand.message(event, dict(headers) or None))
+            self.pipeline.handle(self.hand.message(event, dict(headers) or None))
 
     async def full(self) -> Shop:
         self.come(ROOM)
@@ -63,11 +65,11 @@ class Shop(Worker):
         return self.latest
 
     def come_back(self, parked: Published, **headers: int) -> None:
-        self.pipeline.take(self.hand.message(parked.body, parked.headers | headers))
+        self.pipeline.handle(self.hand.message(parked.body, parked.headers | headers))
 
     @property
     def published(self) -> list[Published]:
-        return self.hand.session.published
+        return self.hand.host.published
 
 
 @in_virtual_time
@@ -163,7 +165,7 @@ async def test_events_of_a_bundle_that_may_have_taken_workers_down_are_set_apart
 @in_virtual_time
 async def test_what_calls_itself_a_bundle_and_is_none_is_a_dead_letter() -> None:
     shop = await Shop().full()
-    shop.pipeline.take(shop.hand.message(b"{}", {BUNDLE: 2}))
+    shop.pipeline.handle(shop.hand.message(b"{}", {BUNDLE: 2}))
     await after(0.1)
     letter = shop.latest
     assert letter.headers["consent-dead-reason"] == "invalid-headers"
@@ -206,7 +208,7 @@ async def test_bundles_are_bounded_in_number_and_bytes() -> None:
     shop.published.clear()
     for number in range(7):
         event = body(f"large{number}", user=f"large{number}") + b" " * 90_000
-        shop.pipeline.take(shop.hand.message(event))
+        shop.pipeline.handle(shop.hand.message(event))
     await after(GATHERED_SECONDS)
     assert max(len(one.body) for one in shop.published) <= 256 * 1024
     assert sum(one.headers.get(BUNDLE, 1) for one in shop.published) == 7
@@ -255,7 +257,7 @@ async def test_bundles_of_a_lane_that_keeps_up_wait_for_no_fresh_events() -> Non
 async def test_a_forged_bundle_of_more_events_than_any_has_is_one_dead_letter() -> None:
     shop = await Shop().full()
     for many in (pack([event_in_a_bundle()] * 801), pack([event_in_a_bundle(b" " * 1_100_000)])):
-        shop.pipeline.take(shop.hand.message(many, {BUNDLE: 100}))
+        shop.pipeline.handle(shop.hand.message(many, {BUNDLE: 100}))
         await after(0.1)
         assert shop.latest.headers["consent-dead-reason"] == "invalid-headers"
         assert shop.latest.body == many
@@ -266,14 +268,14 @@ async def test_a_forged_bundle_of_more_events_than_any_has_is_one_dead_letter() 
 async def test_a_bundle_within_a_bundle_is_one_dead_letter() -> None:
     shop = await Shop().full()
     inner = event_in_a_bundle(pack([event_in_a_bundle()] * 2), **{BUNDLE: 2})
-    shop.pipeline.take(shop.hand.message(pack([inner]), {BUNDLE: 1}))
+    shop.pipeline.handle(shop.hand.message(pack([inner]), {BUNDLE: 1}))
     await after(0.1)
     assert shop.latest.headers["consent-dead-reason"] == "invalid-headers"
     assert len(shop.published) == 1
 
 
-def event_in_a_bundle(content: bytes = b"{}", **headers: int) -> tuple[bytes, bytes]:
-    return encode_content_header(Basic.Properties(headers=headers), len(content)), content
+def event_in_a_bundle(content: bytes = b"{}", **headers: Any) -> tuple[bytes, bytes]:
+    return encode_content_header(Basic.Properties(headers={**headers}), len(content)), content
 
 
 @in_virtual_time
@@ -282,8 +284,8 @@ async def test_nothing_of_a_lost_session_is_published_or_opened() -> None:
     bundle = await shop.parked(3)
     shop.come(3)
     shop.come_back(bundle)
-    shop.hand.session.lost.set()
-    shop.pipeline.forget(shop.hand.session)
+    shop.hand.host.lost.set()
+    shop.pipeline.session_ended(shop.hand.host)
     told = list(shop.told)
     await after(5)
     assert (len(shop.published), shop.told) == (1, told)
@@ -296,12 +298,12 @@ async def test_a_bundle_has_no_more_values_of_headers_than_are_read_of_one() -> 
     tags = {"tags": ["x"] * 2_000}
     for number in range(40):
         event = body(f"e{number}", user=f"tagged{number}")
-        shop.pipeline.take(shop.hand.message(event, tags))
+        shop.pipeline.handle(shop.hand.message(event, tags))
     await after(GATHERED_SECONDS)
     assert [one.headers[BUNDLE] for one in shop.published] == [16, 16, 8]
     bundle = shop.hand.message(shop.published[0].body)
     assert all(one.headers["tags"] == tags["tags"] for one in events_of(bundle, 0))
 
-    forged = event_in_a_bundle(**{f"h{number}": 1 for number in range(500)})
+    forged = event_in_a_bundle(b"{}", **{f"h{number}": 1 for number in range(500)})
     opened = events_of(shop.hand.message(pack([forged] * 100)), 0)
     assert [one.is_readable for one in opened] == [True] * 65 + [False] * 35

@@ -12,9 +12,10 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from worker.adobe.replies import Accepted, Retryable
 from worker.broker.delay import LEVELS, level_ttl_ms, level_word
+from worker.reasons import ErrorCode
 
-REFUSED = Retryable("adobe-refused", "HTTP 403", 403)
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+REFUSED = Retryable(ErrorCode.ADOBE_REFUSED, "HTTP 403", 403)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PROBE_SECONDS = 5.1
 FIVE_MINUTES = 300
 GATHERED_SECONDS = 0.06
@@ -31,7 +32,7 @@ async def test_a_pause_parks_without_an_attempt_and_ends_with_a_probe() -> None:
     await worker.take(body("e2", user="omar"))
     assert (worker.told[2:], adobe.asked) == (["parked"], 1)
     await after(GATHERED_SECONDS)
-    for parked in worker.hand.session.published:
+    for parked in worker.hand.host.published:
         assert "consent-attempts" not in parked.headers
         assert parked.headers["consent-blocked-since"]
         assert parked.headers["consent-error"] == "adobe-refused"
@@ -167,4 +168,4 @@ async def test_a_deletion_that_tells_no_organization_is_skipped_and_not_doubted(
     deletion = {"type": "Event.deleted", "parameters": {"entity": entity}}
     await worker.take(orjson.dumps(deletion), headers)
     assert worker.told == ["event-deleted"]
-    assert worker.hand.session.published == []
+    assert worker.hand.host.published == []

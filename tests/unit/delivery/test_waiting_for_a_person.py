@@ -15,12 +15,13 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
 from worker.delivery.bundles.format import unpack
 from worker.integrations.model import Integration, Missing
+from worker.reasons import ErrorCode
 
 DAY = 86_400
 GATHERED_SECONDS = 0.06
 PAUSED = SHOP.model_copy(update={"paused": True})
 DISABLED = SHOP.model_copy(update={"enabled": False})
-REFUSED = Retryable("token-refused", "HTTP 400", 400)
+REFUSED = Retryable(ErrorCode.TOKEN_REFUSED, "HTTP 400", 400)
 
 
 class Office(Worker):
@@ -42,7 +43,8 @@ class Office(Worker):
         return [one for one in self.in_force if not one.enabled]
 
     def missing_for(self, _: str) -> Mapping[str, Missing]:
-        return dict.fromkeys(self.broken, "broken") | dict.fromkeys(self.gone, "gone")
+        found: dict[str, Missing] = dict.fromkeys(self.broken, "broken")
+        return found | dict.fromkeys(self.gone, "gone")
 
     def doubt_about_all(self) -> str | None:
         return self.doubt_about_others
@@ -56,7 +58,7 @@ class Office(Worker):
     async def come(self, count: int, first: int = 1) -> Published:
         """So many events of as many users; the last message that was published then."""
         for number in range(first, first + count):
-            self.pipeline.take(self.hand.message(body(f"e{number}", user=f"u{number}")))
+            self.pipeline.handle(self.hand.message(body(f"e{number}", user=f"u{number}")))
         await after(GATHERED_SECONDS)
         return self.latest
 
@@ -68,7 +70,7 @@ class Office(Worker):
 
     @property
     def published(self) -> int:
-        return len(self.hand.session.published)
+        return len(self.hand.host.published)
 
 
 def _path_seconds(parked: Published) -> float:
@@ -167,7 +169,7 @@ async def test_a_blocked_bundle_beyond_its_patience_is_dead_event_by_event() -> 
     bundle = await office.come(3)
     await after(DAY + 1)
     await office.come_back(bundle)
-    dead = office.hand.session.published[-2:]
+    dead = office.hand.host.published[-2:]
     assert {one.headers["consent-dead-reason"] for one in dead} == {"setup-failure"}
 
 
@@ -348,7 +350,7 @@ async def test_fresh_events_of_a_disabled_integration_are_skipped_under_its_own_
 async def test_an_event_of_the_future_waits_for_its_time_by_a_slow_clock() -> None:
     office = Office()
     ahead = 600
-    office.pipeline.take(office.hand.message(body("e1", ago=-ahead)))
+    office.pipeline.handle(office.hand.message(body("e1", ago=-ahead)))
     await after(GATHERED_SECONDS)
     for _ in range(4):
         await after(_path_seconds(office.latest))
@@ -369,8 +371,8 @@ async def test_each_event_of_a_bundle_keeps_its_body_to_the_byte() -> None:
     ]
 
 
-WRONG_ORG = Permanent("adobe-rejected", "HTTP 400: wrong ims org", 400, fault="set-up")
-UNKNOWN_FORMAT = Permanent("adobe-rejected", "HTTP 400: unknown", 400, fault="ambiguous")
+WRONG_ORG = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400: wrong ims org", 400, fault="set-up")
+UNKNOWN_FORMAT = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400: unknown", 400, fault="ambiguous")
 
 
 @pytest.mark.parametrize("refusal", [WRONG_ORG, UNKNOWN_FORMAT])
@@ -385,7 +387,7 @@ async def test_a_set_up_that_refuses_every_message_blocks_and_makes_no_dead_lett
     assert "dead" not in office.told
     office.adobe.reply = Accepted("x")
     office.in_force = [SHOP.model_copy()]
-    for parked in list(office.hand.session.published):
+    for parked in list(office.hand.host.published):
         await office.come_back(parked)
     assert office.told.count("delivered") == 30
 
@@ -439,7 +441,7 @@ async def test_a_time_that_nobody_can_write_concerns_its_own_event() -> None:
     document = json.loads(good[0])
     bad = document | {"id": "bad", "created_at": "0001-01-01T00:00:00+01:00"}
     for one in [*good[:20], json.dumps(bad).encode(), *good[20:]]:
-        office.pipeline.take(office.hand.message(one))
+        office.pipeline.handle(office.hand.message(one))
     await after(GATHERED_SECONDS)
     assert office.told.count("delivered") == 40
     assert office.told.count("dead") == 1

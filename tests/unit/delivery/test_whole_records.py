@@ -30,13 +30,14 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.reasons import ErrorCode
 
 MERGED_SNAPSHOTS = integration(
     events="user", limits=NO_GAP, mappings=[{**one, "absent": "none"} for one in MAPPINGS]
 )
 OK = Accepted("x")
-UNCLEAR = Retryable("timeout", "no answer in time", is_unclear=True)
-REFUSED = Permanent("adobe-rejected", "no", 400)
+UNCLEAR = Retryable(ErrorCode.TIMEOUT, "no answer in time", is_unclear=True)
+REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ async def test_what_is_known_is_written_as_the_mappings_of_today_say(
 
 
 async def test_nothing_is_known_of_what_adobe_has_refused(events: Worker) -> None:
-    events.adobe.replies = [Retryable("adobe-unavailable", "", 503), REFUSED]
+    events.adobe.replies = [Retryable(ErrorCode.ADOBE_UNAVAILABLE, "", 503), REFUSED]
     assert await events.take(choice(10, news=True)) != [OK]
     assert await events.take(choice(11, offers=True)) == [REFUSED]
     await events.take(choice(20, sms=True))
@@ -194,10 +195,10 @@ async def test_whatever_is_accepted_after_an_unclear_record_is_sent_once_more(
     worker.adobe.replies = [UNCLEAR]
     assert await worker.take(first) == [UNCLEAR]
     planned = worker.delivery(older)
-    await worker.courier.deliver(target, [[planned]], RequestSlots(1))
+    await worker.runner.deliver(target, [[planned]], RequestSlots(1))
     assert planned.repeat_seconds is not None
     again = worker.delivery(first)
-    await worker.courier.deliver(target, [[again]], RequestSlots(1))
+    await worker.runner.deliver(target, [[again]], RequestSlots(1))
     assert again.repeat_seconds is not None, "its own first try had nothing of the other"
     assert worker.adobe.has == {"news": True, "sms": True}
     sent = len(worker.adobe.records)
@@ -214,7 +215,7 @@ async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_e
     worker.adobe.replies = [UNCLEAR]
     await worker.take(snapshot(10, news=True))
     taken_back = worker.delivery(snapshot(20))
-    await worker.courier.deliver(SNAPSHOTS, [[taken_back]], RequestSlots(1))
+    await worker.runner.deliver(SNAPSHOTS, [[taken_back]], RequestSlots(1))
     assert worker.adobe.records[-1] == {"sms": True}
     assert taken_back.repeat_seconds is not None
     await after(130)
@@ -240,7 +241,7 @@ async def test_a_newer_snapshot_takes_back_what_the_repeat_beside_it_has_said(
     await worker.take(repeated := snapshot(10, news=True))
     await after(130)
     together = [worker.delivery(repeated, REPEAT), worker.delivery(snapshot(20, offers=True))]
-    results = dict(await worker.courier.deliver(target, [together], RequestSlots(1)))
+    results = dict(await worker.runner.deliver(target, [together], RequestSlots(1)))
     assert [results[one] for one in together] == [Duplicate(), OK]
     assert worker.adobe.has == has
 
@@ -260,5 +261,5 @@ async def test_an_event_is_ordered_though_the_mappings_change_under_it(store: Me
     await before.take(choice(20, news=False))
     older = before.delivery(choice(10, news=True))
     changed = completed(MAPPINGS[1:])
-    [(_, result)] = await before.courier.deliver(changed, [[older]], RequestSlots(1))
+    [(_, result)] = await before.runner.deliver(changed, [[older]], RequestSlots(1))
     assert result == Superseded()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.lanes.aimd import AimdWindow
+from worker.delivery.lanes.aimd import RequestWindow
 
 
 def test_it_grows_by_one_per_round_trip_of_a_full_window() -> None:
-    window = AimdWindow(8)
+    window = RequestWindow(8)
     sizes = [window.size]
     for _ in range(5):
         for _ in range(window.size + 1):
@@ -19,14 +19,14 @@ def test_it_grows_by_one_per_round_trip_of_a_full_window() -> None:
 
 
 def test_a_lane_that_does_not_fill_it_proves_nothing() -> None:
-    window = AimdWindow(8)
+    window = RequestWindow(8)
     for _ in range(100):
         window.succeeded(in_flight=3)
     assert window.size == 4
 
 
 def test_all_failures_of_one_round_trip_halve_it_once() -> None:
-    window = AimdWindow(8)
+    window = RequestWindow(8)
     epoch = window.epoch
     for _ in range(4):
         window.overloaded(epoch)
@@ -36,7 +36,7 @@ def test_all_failures_of_one_round_trip_halve_it_once() -> None:
 
 
 def test_it_recovers_from_the_smallest_size() -> None:
-    window = AimdWindow(8)
+    window = RequestWindow(8)
     for _ in range(5):
         window.overloaded(window.epoch)
     assert window.size == 1
@@ -46,11 +46,11 @@ def test_it_recovers_from_the_smallest_size() -> None:
 
 
 def test_a_limit_below_the_first_size_holds_from_the_start() -> None:
-    assert AimdWindow(1).size == 1
+    assert RequestWindow(1).size == 1
 
 
 def test_a_lower_limit_holds_at_once_and_a_higher_one_is_grown_into() -> None:
-    window = AimdWindow(8)
+    window = RequestWindow(8)
     window.set_limit(2)
     assert window.size == 2
     window.set_limit(3)
@@ -74,7 +74,7 @@ def test_a_lower_limit_holds_at_once_and_a_higher_one_is_grown_into() -> None:
 def test_it_is_never_below_one_nor_above_its_limit(
     limit: int, events: list[tuple[str, int]]
 ) -> None:
-    window = AimdWindow(limit)
+    window = RequestWindow(limit)
     for kind, number in events:
         before = window.size
         if kind == "succeeded":

@@ -13,9 +13,9 @@ from pamqp.header import ContentHeader
 
 from worker.broker.successor import successor_of
 from worker.wire.frames import encode_content_header
+from worker.wire.pamqp_patch import accept_any_properties
 from worker.wire.properties import (
     UnreadableProperties,
-    accept_any_properties,
     has_headers,
     read_properties,
 )

@@ -1,4 +1,4 @@
-"""What is taken off a line, and what is left for aiormq."""
+"""What the tap of a connection takes out, and what it leaves for aiormq."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from worker.wire.properties import read_properties
-from worker.wire.tap import Line, Sieve
+from worker.wire.splitter import FrameSplitter
+from worker.wire.tap import MessageTap
 
 LISTENED = 3
 
 
 @dataclass
 class Sorted:
-    """What a sieve makes of a line."""
+    """What a splitter makes of bytes."""
 
     messages: list[tuple[int, str | None, bytes]] = field(default_factory=list)
     passed_on: bytes = b""
@@ -38,16 +39,16 @@ class Sorted:
     def pass_on(self, data: bytes) -> None:
         self.passed_on += data
 
-    def sieve(self) -> Sieve:
-        sieve = Sieve(self.pass_on)
-        sieve.listen(LISTENED, self.take)
-        return sieve
+    def splitter(self) -> FrameSplitter:
+        splitter = FrameSplitter(self.pass_on)
+        splitter.listen(LISTENED, self.take)
+        return splitter
 
 
-def feed(sieve: Sieve, data: bytes, portion: int = 100) -> None:
+def feed(splitter: FrameSplitter, data: bytes, portion: int = 100) -> None:
     """All of `data`, sorted in portions of so many frames."""
-    sieve.feed(data)
-    while sieve.sort(portion):
+    splitter.feed(data)
+    while splitter.split(portion):
         pass
 
 
@@ -102,10 +103,10 @@ def test_a_line_that_is_cut_anywhere_gives_each_message_once_and_all_else_unchan
             rest += part
         data += part
     seen = Sorted()
-    sieve = seen.sieve()
+    splitter = seen.splitter()
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
-        feed(sieve, data[start:end], portion)
+        feed(splitter, data[start:end], portion)
     assert seen == Sorted(messages, rest)
 
 
@@ -119,9 +120,9 @@ def test_a_line_that_is_cut_anywhere_gives_each_message_once_and_all_else_unchan
 )
 def test_what_is_no_amqp_is_left_to_aiormq(said: bytes) -> None:
     seen = Sorted()
-    sieve = seen.sieve()
-    feed(sieve, message(1, b"one") + said)
-    feed(sieve, message(2, b"two"))
+    splitter = seen.splitter()
+    feed(splitter, message(1, b"one") + said)
+    feed(splitter, message(2, b"two"))
     assert seen == Sorted([(1, "m1", b"one")], said + message(2, b"two"))
 
 
@@ -129,21 +130,21 @@ def test_a_frame_of_any_size_may_come_in_any_number_of_pieces() -> None:
     body = bytes(range(256)) * 4_000
     data = message(1, body) + message(2, b"small")
     seen = Sorted()
-    sieve = seen.sieve()
+    splitter = seen.splitter()
     for at in range(0, len(data), 50_000):
-        sieve.feed(data[at : at + 50_000])
+        splitter.feed(data[at : at + 50_000])
         if at % 100_000:
-            sieve.sort(1)
-    feed(sieve, b"")
+            splitter.split(1)
+    feed(splitter, b"")
     assert seen == Sorted([(1, "m1", body), (2, "m2", b"small")])
 
 
 def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
     seen = Sorted()
-    sieve = seen.sieve()
+    splitter = seen.splitter()
     start = message(1, b"one")[:-3]
-    feed(sieve, start)
-    sieve.end()
+    feed(splitter, start)
+    splitter.end()
     assert seen.messages == []
     assert seen.passed_on
     assert start.endswith(seen.passed_on)
@@ -151,28 +152,28 @@ def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
 
 def test_a_routing_key_that_cant_be_decoded_is_nobodys_concern() -> None:
     seen = Sorted()
-    feed(seen.sieve(), message(1, b"one").replace(b"a.key", b"\xff" * 5))
+    feed(seen.splitter(), message(1, b"one").replace(b"a.key", b"\xff" * 5))
     assert seen == Sorted([(1, "m1", b"one")])
 
 
 def test_the_number_of_a_closed_channel_may_be_used_for_something_else() -> None:
     seen = Sorted()
-    sieve = seen.sieve()
-    sieve.forget(LISTENED)
-    feed(sieve, message(1, b"one"))
+    splitter = seen.splitter()
+    splitter.stop_listening(LISTENED)
+    feed(splitter, message(1, b"one"))
     assert seen == Sorted([], message(1, b"one"))
 
 
 async def test_what_a_lost_line_has_brought_and_nobody_has_seen_is_dropped() -> None:
     """The broker gives it out again."""
     reader = asyncio.StreamReader()
-    line = Line(reader, asyncio.get_running_loop())
+    tap = MessageTap(reader, asyncio.get_running_loop())
     seen = Sorted()
-    line.sieve.listen(LISTENED, seen.take)
-    line.data_received(b"".join(message(number, b"x") for number in range(1, 1_001)) + other(3))
+    tap.splitter.listen(LISTENED, seen.take)
+    tap.data_received(b"".join(message(number, b"x") for number in range(1, 1_001)) + other(3))
     handled = len(seen.messages)
     assert 0 < handled < 100, "the others' turn comes between two portions"
-    line.connection_lost(ConnectionResetError())
+    tap.connection_lost(ConnectionResetError())
     await asyncio.sleep(0)
     assert len(seen.messages) == handled
     with pytest.raises(ConnectionResetError):
@@ -182,11 +183,11 @@ async def test_what_a_lost_line_has_brought_and_nobody_has_seen_is_dropped() -> 
 async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None:
     """aiormq gives up a line on which nothing comes for three heartbeats."""
     reader = asyncio.StreamReader()
-    line = Line(reader, asyncio.get_running_loop())
-    line.sieve.listen(LISTENED, Sorted().take)
-    line.data_received(message(1, b"one"))
-    line.data_received(message(2, b"two"))
-    line.eof_received()
+    tap = MessageTap(reader, asyncio.get_running_loop())
+    tap.splitter.listen(LISTENED, Sorted().take)
+    tap.data_received(message(1, b"one"))
+    tap.data_received(message(2, b"two"))
+    tap.eof_received()
     frames = [frame async for frame in FrameReceiver(reader)]
     assert [(channel, type(frame)) for _, channel, frame in frames] == [(0, Heartbeat)]
 
@@ -211,17 +212,17 @@ class Strict(Sorted):
     def hear(self) -> None:
         self.heard += 1
 
-    def sieve(self) -> Sieve:
-        sieve = Sieve(self.pass_on)
-        sieve.listen(LISTENED, self.take, self.refuse, self.hear, self.most)
-        return sieve
+    def splitter(self) -> FrameSplitter:
+        splitter = FrameSplitter(self.pass_on)
+        splitter.listen(LISTENED, self.take, self.refuse, self.hear, self.most)
+        return splitter
 
 
 def test_a_body_that_is_too_large_is_dropped_while_it_comes_and_refused_once() -> None:
     seen = Strict()
-    sieve = seen.sieve()
-    feed(sieve, message(1, b"x" * 1_000, parts=3) + message(2, b"x" * 1_001, parts=4))
-    feed(sieve, message(3, b"three"))
+    splitter = seen.splitter()
+    feed(splitter, message(1, b"x" * 1_000, parts=3) + message(2, b"x" * 1_001, parts=4))
+    feed(splitter, message(3, b"three"))
     assert seen.messages == [(1, "m1", b"x" * 1_000), (3, "m3", b"three")]
     assert seen.refused == [(2, 1_001)]
     assert seen.heard == 2 + 3, "each part but the last tells that the broker lives"
@@ -229,12 +230,12 @@ def test_a_body_that_is_too_large_is_dropped_while_it_comes_and_refused_once() -
 
 
 def test_of_a_body_that_is_too_large_nothing_is_kept() -> None:
-    sieve = Strict().sieve()
+    splitter = Strict().splitter()
     parts = 64
     data = message(1, b"x" * (parts * 100_000), parts=parts)
     tracemalloc.start()
     for at in range(0, len(data), 50_000):
-        feed(sieve, data[at : at + 50_000])
+        feed(splitter, data[at : at + 50_000])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -242,7 +243,7 @@ def test_of_a_body_that_is_too_large_nothing_is_kept() -> None:
 
 def test_whatever_is_raised_for_one_message_concerns_that_one_alone() -> None:
     seen = Strict(bad=frozenset({2}))
-    feed(seen.sieve(), b"".join(message(tag, b"body") for tag in (1, 2, 3)))
+    feed(seen.splitter(), b"".join(message(tag, b"body") for tag in (1, 2, 3)))
     assert [tag for tag, _, _ in seen.messages] == [1, 3]
     assert seen.refused == [(2, 4)]
 
@@ -253,7 +254,7 @@ def test_a_delivery_that_is_no_amqp_is_left_to_aiormq() -> None:
         payload = deliver[7 : 7 + cut]
         broken = deliver[:3] + len(payload).to_bytes(4, "big") + payload + b"\xce"
         seen = Sorted()
-        feed(seen.sieve(), broken + message(2, b"two"))
+        feed(seen.splitter(), broken + message(2, b"two"))
         assert seen == Sorted([(2, "m2", b"two")], broken)
 
 
@@ -261,9 +262,9 @@ def test_a_large_frame_that_comes_in_bits_is_joined_once() -> None:
     body = b"x" * 16_000_000
     data = message(1, body)
     seen = Sorted()
-    sieve = seen.sieve()
+    splitter = seen.splitter()
     began = time.process_time()
     for at in range(0, len(data), 4_000):
-        feed(sieve, data[at : at + 4_000])
+        feed(splitter, data[at : at + 4_000])
     assert time.process_time() - began < 1.0, "a copy for each bit would be 32 GB"
     assert seen.messages == [(1, "m1", body)]

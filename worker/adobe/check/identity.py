@@ -20,6 +20,7 @@ from worker.adobe.check.target import SCHEMAS
 from worker.adobe.replies import NoProfile, Permanent, Retryable
 from worker.integrations.model import Integration
 from worker.integrations.sections import IdentityRule, UserIdentifier
+from worker.reasons import ErrorCode
 
 NAMESPACES = "View Identity Namespaces"
 PROFILES = "View Profiles"
@@ -213,10 +214,10 @@ def judge_look_ups(integration: Integration, found: SetUp) -> Iterator[Line]:
                 text = "Adobe claims to know an invented id, so everybody would be found"
                 change = "mend merge_policy_id, or CONSENT_WORKER_PLATFORM_URL"
                 yield wrong("look-up", f"{text}; {change}", one.identifier)
-            case Permanent(_, detail, _, _) | Retryable("lookup-rejected", detail, _, _):
+            case Permanent(_, detail, _, _) | Retryable(ErrorCode.LOOKUP_REJECTED, detail, _, _):
                 text = f"mend identities.{one.identifier}.namespace, or merge_policy_id"
                 yield wrong("look-up", f"{text}; {detail}", one.identifier)
-            case Retryable("lookup-refused" | "adobe-refused", detail, _, _):
+            case Retryable(ErrorCode.LOOKUP_REFUSED | ErrorCode.ADOBE_REFUSED, detail, _, _):
                 text = f"grant the credential's role {PROFILES!r}"
                 yield unclear("look-up", f"{text}; {detail}", one.identifier)
             case Retryable(_, detail, _, _):

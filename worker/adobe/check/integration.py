@@ -28,6 +28,7 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.replies import Retryable
 from worker.integrations.model import Integration
 from worker.integrations.sections import DEFAULT_SCOPES
+from worker.reasons import ErrorCode
 
 _REST: Final = "nothing else could be asked without a token"
 
@@ -67,7 +68,7 @@ def judge(integration: Integration, found: SetUp) -> Iterator[Line]:
 
 
 def _no_token(reply: Retryable) -> Line:
-    if reply.error != "token-refused":
+    if reply.error != ErrorCode.TOKEN_REFUSED:
         return unclear("token", f"no answer of the token endpoint, ask again; {reply.detail}")
     if "invalid_scope" in reply.detail:
         return wrong("token", f"mend authentication.scopes; {reply.detail}")

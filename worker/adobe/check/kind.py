@@ -14,6 +14,7 @@ from worker.adobe.check.reading import PlatformReader
 from worker.adobe.check.setup import InletKind, SetUp
 from worker.adobe.client import AdobeClient
 from worker.integrations.model import Integration
+from worker.reasons import ErrorCode
 
 _ASK_SECONDS: Final = 20.0
 """For two or three reads; who asks does so again."""
@@ -36,7 +37,9 @@ async def ask_kind(
         await client.token(integration)
     except TokenUnavailable as error:
         detail = f"no token: {error.reply.detail}"
-        return Untold(detail) if error.reply.error == "token-refused" else Unanswered(detail)
+        return (
+            Untold(detail) if error.reply.error == ErrorCode.TOKEN_REFUSED else Unanswered(detail)
+        )
     reader = PlatformReader(client, integration, seconds=_ASK_SECONDS)
     return kind_in(integration, await collect_inlet(reader, integration))
 

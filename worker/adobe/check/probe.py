@@ -9,6 +9,7 @@ from worker.adobe.check.values import refusals
 from worker.adobe.client import AdobeClient
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.integrations.model import Integration
+from worker.reasons import ErrorCode
 from worker.transform.identity import possible_identities
 from worker.transform.xdm import build_record
 
@@ -25,9 +26,9 @@ async def send_probe(client: AdobeClient, integration: Integration, identity: st
         case Accepted(transaction):
             text = f"accepted (transaction {transaction})" if transaction else "accepted"
             return ok("test-record", f"{text}; Adobe validates it later, see the flow's runs")
-        case Retryable("endpoint-not-allowed" | "token-refused", detail, _, _):
+        case Retryable(ErrorCode.ENDPOINT_NOT_ALLOWED | ErrorCode.TOKEN_REFUSED, detail, _, _):
             return wrong("test-record", f"not sent; {detail}")
-        case Permanent(_, detail, _, _) | Retryable("adobe-refused", detail, _, _):
+        case Permanent(_, detail, _, _) | Retryable(ErrorCode.ADOBE_REFUSED, detail, _, _):
             return wrong("test-record", f"refused; {detail}")
         case Retryable(_, detail, _, _):
             return unclear("test-record", f"no usable answer, so it may be written; {detail}")

@@ -18,6 +18,7 @@ from worker.adobe.client import AdobeClient
 from worker.adobe.http import ExchangeFailed, RawReply
 from worker.adobe.replies import Reply, Retryable, parse_retry_after
 from worker.integrations.model import Integration
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 
 CHECK_SECONDS: Final = 60.0
@@ -65,7 +66,7 @@ class PlatformReader:
             async with asyncio.timeout_at(self._ends_at):
                 return await self._client.look_up_anew(self._integration, identity)
         except TimeoutError:
-            return Retryable("timeout", "not in time")
+            return Retryable(ErrorCode.TIMEOUT, "not in time")
 
     async def _patiently(self, path: str, params: Mapping[str, str] | None, accept: str) -> Answer:
         for pause in (*self._pauses, None):

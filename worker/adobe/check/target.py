@@ -55,7 +55,10 @@ def judge_schema(integration: Integration, found: SetUp) -> Line:
         return not_judged("schema", lacking, DATASETS)
     if isinstance(found.schema, NotFound):
         return wrong("schema", f"the schema {configured} does not exist in this sandbox")
-    return ok("schema", "the flow's schema is the configured one")
+    read = " and ".join(
+        whose for one, whose in ((of_flow, "the flow"), (of_dataset, "the dataset")) if one
+    )
+    return ok("schema", f"that of {read} is the configured one")
 
 
 def judge_profile(found: SetUp) -> Iterator[Line]:

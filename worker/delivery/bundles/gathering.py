@@ -14,43 +14,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pamqp.commands import Basic
-
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
 from worker.broker.delay import DelayKindTargets, due_at_ms
+from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import RetryState
-from worker.broker.session import Session
 from worker.broker.successor import successor_of
 from worker.delivery.bundles.format import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
 from worker.wire.frames import encode_content_header
+from worker.wire.properties import Properties
 from worker.wire.tables import number_of_values
 
 _GATHER_SECONDS: Final = 0.05
 _MOST_BYTES: Final = 256 * 1024
-LONGEST_HOLD_SECONDS: Final = 256.0
-_FIRST_HOLD_SECONDS: Final = 4.0
-_DOUBLINGS: Final = 6
-_ASKING_DOUBLINGS: Final = 4
-
-
-def hold_seconds(parks: int) -> float:
-    """Seconds to park what nothing but a person's doing or the clock can release, and was parked
-    `parks` times: 4, 8, 16 … 256, each one level of the delay.
-    """
-    return min(_FIRST_HOLD_SECONDS * (1 << min(parks, _DOUBLINGS)), LONGEST_HOLD_SECONDS)
-
-
-def asking_seconds(parks: int) -> float:
-    """Seconds to park what waits for an answer that is mostly there in a moment: 1, 2, 4, 8, 16."""
-    return float(1 << min(parks, _ASKING_DOUBLINGS))
 
 
 class _Kind(NamedTuple):
     """What goes in one bundle: of one integration, or of one organization in doubt."""
 
-    session: Session
+    host: Host
     integration_id: str
     reason: str
     organization_id: str
@@ -65,7 +47,7 @@ class _Gathered:
     kind: _Kind
     own: dict[str, Any]
     delay_seconds: float
-    properties: list[Basic.Properties] = field(default_factory=list)
+    properties: list[Properties] = field(default_factory=list)
     packed: list[tuple[bytes, bytes]] = field(default_factory=list)
     settles: list[Callable[[], None]] = field(default_factory=list)
     size: int = 0
@@ -80,7 +62,7 @@ class _Gathered:
             settle()
 
 
-class Parking:
+class BundleGathering:
     """Publishes what is parked. Each event is settled when the broker has confirmed it. `now_ms` is
     the time in ms since the epoch.
     """
@@ -103,7 +85,7 @@ class Parking:
         when the broker has confirmed it.
         """
         kind = _Kind(
-            message.session,
+            message.host,
             state.integration_id or "",
             outcome.reason,
             outcome.organization_id,
@@ -145,9 +127,9 @@ class Parking:
         else:
             own = gathered.own | {names.BUNDLE: count} | due | to.headers
             own.pop(names.REPEAT, None)  # of one event in it, which says so itself
-            properties = successor_of(Basic.Properties(), own)
+            properties = successor_of(Properties(), own)
             body = pack(gathered.packed)
-        gathered.kind.session.publish(
+        gathered.kind.host.publish(
             to.exchange,
             to.routing_key,
             properties,

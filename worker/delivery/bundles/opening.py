@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from worker.broker import headers as names
-from worker.broker.consumer import Incoming
-from worker.broker.intake import Intake
+from worker.broker.message import Incoming, Source
 from worker.delivery.bundles.format import MOST_VALUES, NotABundle, unpack
 from worker.wire.tables import Budget
 
@@ -30,7 +29,7 @@ _UNOPENED_EVENTS: Final = 5
 Open = Callable[[Incoming], tuple[list[Incoming], float]]
 
 
-class Opening:
+class BundleOpening:
     """`open_bundle` gets a bundle when its turn has come, and gives its events, none if it was
     dealt with as a whole, and for how long to rest after each slice of them while fresh events
     come; `take` gets each event.
@@ -52,7 +51,7 @@ class Opening:
 
     def _wait(self) -> None:
         first = (self._events or self._bundles)[0]
-        seconds = self._rest_seconds if first.intake.gives_way() else 0
+        seconds = self._rest_seconds if first.source.gives_way() else 0
         self._timer = asyncio.get_running_loop().call_later(seconds, self._next)
 
     def _next(self) -> None:
@@ -75,14 +74,14 @@ class Opening:
 
 
 class _Bundle:
-    """A bundle that came back: settled when all of its events are."""
+    """A bundle that came back: done when all of its events are."""
 
     def __init__(self, message: Incoming) -> None:
-        self.intake: Intake = message.intake
+        self.source: Source = message.source
         self._message = message
 
-    def settle(self, _: int) -> None:
-        self._message.settle()
+    def acknowledge(self, _: int) -> None:
+        self._message.done()
 
     def place_of(self, _: int) -> object:
         """All of its events are in hand as long as one of them is."""

@@ -16,11 +16,12 @@ import structlog
 from worker.adobe.check.answers import Unanswered
 from worker.adobe.check.kind import Untold
 from worker.adobe.check.setup import InletKind
-from worker.delivery.inlets.answer import Answer, Told
+from worker.delivery.inlets.answer import Answer
+from worker.delivery.inlets.answers import Answers, KeptAnswers, inlet_of
 from worker.delivery.inlets.known import Case, KnownInlets
+from worker.delivery.inlets.tasks import Tasks
 from worker.integrations.model import Integration, WrittenMode
 from worker.ordering.inlets import InletKeeper
-from worker.ordering.store import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -50,21 +51,19 @@ class InletQuestions:
         self, ask: Ask, keeper: InletKeeper, clock: Callable[[], float] = time.time
     ) -> None:
         self._ask = ask
-        self._keeper = keeper
         self._clock = clock
         self.known = KnownInlets(self._begin_first, self._note_refusal, self._learned)
+        self._kept = KeptAnswers(keeper)
+        self._answers = Answers(self.known, self._kept, self._now_ms)
+        self._tasks = Tasks()
         self._first_slots = asyncio.Semaphore(_FIRST_AT_ONCE)
         self._again_slots = asyncio.Semaphore(_AGAIN_AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
         self._asked_at: dict[str, float] = {}
-        self._unkept: dict[str, Answer] = {}
 
     async def recall(self, integration_ids: Collection[str]) -> None:
         """Learn what the fleet knows of these. Raises `StoreUnavailable`."""
-        kept = await self._keeper.kept(integration_ids)
-        answers = {one: Answer.decode(text) for one, text in kept.items()}
-        self.known.recalled |= {one: known for one, known in answers.items() if known is not None}
+        self.known.recalled |= await self._kept.all_of(integration_ids)
 
     async def run(self) -> None:
         """Ask again what is old, and keep what the store did not take, for ever."""
@@ -74,25 +73,22 @@ class InletQuestions:
                 answer = case.answer
                 if answer is not None and self._now_ms() - answer.at_ms >= AGAIN_SECONDS * 1000:
                     self._ask_again(case, OLD_SECONDS)
-            for integration_id, answer in list(self._unkept.items()):
-                await self._keep(integration_id, answer)
+            await self._kept.keep_again()
 
     async def stop(self) -> None:
         """Ask no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     # What the known inlets call
 
     def _begin_first(self, case: Case) -> None:
-        self._begin(self._first(case))
+        self._tasks.begin(self._first(case))
 
     def _note_refusal(self, case: Case) -> None:
         self._ask_again(case)
 
     def _learned(self, case: Case, mode: WrittenMode) -> None:
-        self._begin(self._adopt(case, mode, "answers"))
+        self._tasks.begin(self._answers.adopt(case, mode, "answers"))
 
     # Questions
 
@@ -102,18 +98,20 @@ class InletQuestions:
             await self._find_out(case)
         except Exception:  # a fault of ours
             log.exception("inlet.unexpected_error", integration=case.configured.id)
-            self._put_into_force(case, Answer("untold", self._now_ms(), _inlet(case)), "flow")
+            self._answers.put_into_force(
+                case, Answer("untold", self._now_ms(), inlet_of(case)), "flow"
+            )
 
     async def _find_out(self, case: Case) -> None:
-        kept = await self._kept(case)
+        kept = await self._kept.of(case)
         if kept is not None and kept.told != "asked":
-            self._put_into_force(case, kept, "state")
+            self._answers.put_into_force(case, kept, "state")
             return
         since_ms = min(kept.at_ms, self._now_ms()) if kept is not None else self._now_ms()
         if kept is None:
-            await self._keep(case.configured.id, Answer("asked", since_ms, _inlet(case)))
+            await self._kept.keep(case.configured.id, Answer("asked", since_ms, inlet_of(case)))
         left = FIRST_SECONDS - (self._now_ms() - since_ms) / 1000
-        await self._adopt_answer(case, await self._answer_within(left, case))
+        await self._answers.adopt_answer(case, await self._answer_within(left, case))
         if left <= 0:  # it was asked by a worker that did not see the end of it
             self._ask_again(case)
 
@@ -139,18 +137,18 @@ class InletQuestions:
             return
         self._asking.add(one)
         self._asked_at[one] = now
-        self._begin(self._again(case))
+        self._tasks.begin(self._again(case))
 
     async def _again(self, case: Case) -> None:
         try:
             async with self._again_slots:
-                kept = await self._kept(case)
+                kept = await self._kept.of(case)
                 if kept is not None and self._is_news(kept, case):
-                    self._put_into_force(case, kept, "state")
+                    self._answers.put_into_force(case, kept, "state")
                     return
                 answer = await self._ask(case.configured)
             if not isinstance(answer, (Untold, Unanswered)):
-                await self._adopt_answer(case, answer)
+                await self._answers.adopt_answer(case, answer)
         finally:
             self._asking.discard(case.configured.id)
 
@@ -159,55 +157,5 @@ class InletQuestions:
         age_ms = self._now_ms() - kept.at_ms
         return kept.told in ("upsert", "xdm") and kept != case.answer and age_ms < 30_000
 
-    # Answers
-
-    async def _adopt_answer(self, case: Case, answer: InletKind | Untold) -> None:
-        if isinstance(answer, Untold):
-            log.warning(
-                "inlet.untold", integration=case.configured.id, detail=answer.detail or _SILENT
-            )
-            await self._adopt(case, "untold", "flow")
-        else:
-            await self._adopt(case, "xdm" if answer == "xdm" else "upsert", "flow")
-
-    async def _adopt(self, case: Case, told: Told, by: str) -> None:
-        answer = Answer(told, self._now_ms(), _inlet(case))
-        self._put_into_force(case, answer, by)
-        await self._keep(case.configured.id, answer)
-
-    def _put_into_force(self, case: Case, answer: Answer, by: str) -> None:
-        """Unless the file has changed since: the new one has a question of its own."""
-        if self.known.is_in_force(case) and case.adopt(answer) and answer.told != "untold":
-            log.info("inlet.known", integration=case.configured.id, mode=answer.told, by=by)
-
-    async def _kept(self, case: Case) -> Answer | None:
-        """What the store has of the same inlet."""
-        try:
-            found = (await self._keeper.kept([case.configured.id])).get(case.configured.id, "")
-        except StoreUnavailable:
-            return None  # the gate tells of it where it matters
-        answer = Answer.decode(found)
-        return answer if answer is not None and answer.inlet == _inlet(case) else None
-
-    async def _keep(self, integration_id: str, answer: Answer) -> None:
-        try:
-            await self._keeper.keep(integration_id, answer.encode())
-        except StoreUnavailable:
-            self._unkept[integration_id] = answer
-        else:
-            self._unkept.pop(integration_id, None)
-
-    def _begin(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(self._tasks.discard)
-
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-_SILENT: Final = "the flow can't be read"
-
-
-def _inlet(case: Case) -> str:
-    return case.configured.inlet_digest

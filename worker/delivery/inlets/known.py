@@ -17,6 +17,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.inlets.answer import Answer
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.modes import UnfitMode, in_mode
+from worker.reasons import ErrorCode
 
 _Reply = TypeVar("_Reply", Accepted | Retryable | Permanent, Retryable | Permanent)
 Replies = list[Accepted | Retryable | Permanent] | Retryable | Permanent
@@ -143,7 +144,7 @@ class KnownInlets:
         case = self._cases.get(integration.id)
         if case is not None and case.unfit:
             self._again(case)
-        return Retryable("inlet-mismatch", (case.unfit if case else "") or _NOT_KNOWN)
+        return Retryable(ErrorCode.INLET_MISMATCH, (case.unfit if case else "") or _NOT_KNOWN)
 
     def heard(self, integration: Integration, replies: Replies) -> Replies:
         """What Adobe's answers to messages tell of the inlet, and what is to be made of them."""
@@ -190,7 +191,7 @@ class KnownInlets:
             self._learned(case, "xdm")
         elif isinstance(reply, Permanent) and reply.fault != "message":
             return Retryable(
-                "inlet-mismatch", f"{_REFUSES_BOTH}. {reply.detail}", reply.http_status
+                ErrorCode.INLET_MISMATCH, f"{_REFUSES_BOTH}. {reply.detail}", reply.http_status
             )
         return None
 
@@ -212,4 +213,4 @@ def _as_mismatch(reply: _Reply, whole_is_unfit: str) -> _Reply | Retryable:
     if not isinstance(reply, Permanent) or reply.fault != "form":
         return reply
     why = f". An XDM-compatible one needs: {whole_is_unfit}" if whole_is_unfit else ""
-    return Retryable("inlet-mismatch", f"{_REFUSES_UPSERT}{why}", reply.http_status)
+    return Retryable(ErrorCode.INLET_MISMATCH, f"{_REFUSES_UPSERT}{why}", reply.http_status)

@@ -8,7 +8,7 @@ from typing import Any
 from worker.adobe.replies import Reply
 from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.inlets.known import KnownInlets, Replies
-from worker.delivery.rounds.round import Sender
+from worker.delivery.rounds.sender import Sender
 from worker.integrations.model import Integration
 from worker.transform.decision import Identity
 

@@ -10,7 +10,7 @@ from typing import Final
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Busy, Crashed, Result
-from worker.delivery.rounds.round import Courier
+from worker.delivery.rounds.runner import RoundRunner
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
@@ -23,8 +23,8 @@ End = Callable[[Integration, Delivery, Result | None], None]
 class Trials:
     """`end` is called with what came of it; None where it could not be tried."""
 
-    def __init__(self, courier: Courier, gate: StoreGate, end: End) -> None:
-        self._courier = courier
+    def __init__(self, runner: RoundRunner, gate: StoreGate, end: End) -> None:
+        self._runner = runner
         self._gate = gate
         self._end = end
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,7 +50,7 @@ class Trials:
         ends_at = time.monotonic() + _LONGEST_WAIT_SECONDS
         while True:
             delivery.attempt_began = time.monotonic()
-            results = await self._courier.deliver(whole, [[delivery]], RequestSlots(1))
+            results = await self._runner.deliver(whole, [[delivery]], RequestSlots(1))
             (result,) = [one for _, one in results]
             if not isinstance(result, Busy):
                 return result

@@ -9,7 +9,7 @@ trouble. Pure.
 from __future__ import annotations
 
 
-class AimdWindow:
+class RequestWindow:
     """`size` requests may be in flight, from 1 to `limit`."""
 
     def __init__(self, limit: int) -> None:

@@ -12,18 +12,6 @@ from typing import Final
 from worker.broker.delay import by_one_level
 from worker.delivery.outcome import Failure
 
-SETUP_ERRORS: Final = frozenset(
-    {
-        "adobe-refused",
-        "endpoint-not-allowed",
-        "inlet-mismatch",
-        "lookup-refused",
-        "lookup-rejected",
-        "state-lost",
-        "token-refused",
-    }
-)
-"""Errors that a person must mend, in the configuration or at Adobe."""
 _SLOWEST: Final = 8
 _DOUBLINGS: Final = 10
 _LONGEST_SECONDS: Final = 240.0
@@ -41,7 +29,7 @@ class Block:
         self._probe_timeout_seconds = probe_timeout_seconds
         self._factor = 1
         self._probe_at = 0.0
-        self._scout_is_out = False
+        self._next_probe_is_parked = False
         self._is_probing = False
         self.failure: Failure | None = None
 
@@ -60,7 +48,7 @@ class Block:
         if begins or self._is_probing:
             self._factor = 1 if begins else min(self._factor * 2, _SLOWEST)
             self._probe_at = now + self._probe_seconds * self._factor
-            self._is_probing = self._scout_is_out = False
+            self._is_probing = self._next_probe_is_parked = False
         return begins
 
     def end(self) -> bool:
@@ -70,12 +58,12 @@ class Block:
         self._is_probing = False
         return was_on
 
-    def take_probe(self, now: float) -> bool:
+    def claim_probe(self, now: float) -> bool:
         """Whether the event at hand is to be let through, as the only one."""
         if now < self._probe_at:
             return False
         self._probe_at = now + self._probe_timeout_seconds
-        self._scout_is_out = False
+        self._next_probe_is_parked = False
         self._is_probing = True
         return True
 
@@ -83,21 +71,21 @@ class Block:
         """Whether the next event that comes will be let through."""
         return now >= self._probe_at
 
-    def told_nothing(self, now: float) -> None:
+    def probe_was_inconclusive(self, now: float) -> None:
         """The event let through had nothing to send: the next one may be the probe at once."""
         if self._is_probing:
             self._probe_at = now
-            self._is_probing = self._scout_is_out = False
+            self._is_probing = self._next_probe_is_parked = False
 
     def parking_delay(self, parks: int, now: float) -> float:
         """Seconds to park an event that was parked `parks` times.
 
-        The first one after each probe is the scout that will be the next probe; the others come
-        back later, and ever more rarely, so that a long block costs the broker little.
+        The first one after each probe comes back as the next probe; the others come back later,
+        and ever more rarely, so that a long block costs the broker little.
         """
         until_probe = max(0.0, self._probe_at - now) + 0.1
-        if not self._scout_is_out:
-            self._scout_is_out = True
+        if not self._next_probe_is_parked:
+            self._next_probe_is_parked = True
             return until_probe
         spread = min(self._probe_seconds * (1 << min(parks, _DOUBLINGS)), _LONGEST_SECONDS)
         return by_one_level(until_probe + spread)

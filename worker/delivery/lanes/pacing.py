@@ -6,7 +6,7 @@ where it is not (the broker or the endpoints are slower), it would spend on smal
 it has to spare. So all lanes share one pace, which slows down while the worker needs much of its
 core: what network cards do with interrupts under load. A worker at ease lets nothing wait.
 
-The pace is kept by the generic cell rate algorithm (ITU-T I.371), with slots in the order in which
+The pace is kept by the generic cell rate algorithm (ITU-T I.371), with starts in the order in which
 they are asked for.
 """
 
@@ -31,7 +31,7 @@ _BURST: Final = 16
 _WINDOW_SECONDS: Final = 0.1
 
 
-class RequestPace:
+class RequestPacer:
     """Times are seconds of one monotonic clock; `cpu_seconds` says what the process has used."""
 
     def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
@@ -50,11 +50,11 @@ class RequestPace:
         """When the next request may start; a moment before `now` is at once."""
         if now - self._judged_at >= _WINDOW_SECONDS:
             self._judge(now)
-        slot = self._due_at - _BURST * self._interval
-        if slot > now + LONGEST_WAIT_SECONDS:
+        start_at = self._due_at - _BURST * self._interval
+        if start_at > now + LONGEST_WAIT_SECONDS:
             return now + LONGEST_WAIT_SECONDS
         self._due_at = max(self._due_at, now) + self._interval
-        return slot
+        return start_at
 
     def _judge(self, now: float) -> None:
         used = self._cpu_seconds()

@@ -12,7 +12,7 @@ _LEARN_SECONDS: Final = 1.0
 _LEAST_DELAY_SECONDS: Final = 1.0
 _MAX_DELAY_SECONDS: Final = 8.0
 """Soon enough that what was parked goes on within seconds of the endpoint's recovery; what comes
-back in vain meanwhile waits in its queue (see `Opening`)."""
+back in vain meanwhile waits in its queue (see `BundleOpening`)."""
 
 
 class Throughput:
@@ -47,7 +47,7 @@ class Throughput:
         passed = self._clock() - self._turned_at
         return (self._last + self._current) / (_TURN_SECONDS + passed)
 
-    def next_slot(self, events: int) -> float:
+    def seconds_until_room(self, events: int) -> float:
         """Seconds until there is room for `events` more that were not counted on yet."""
         now = self._clock()
         recent = self.recent()

@@ -6,11 +6,11 @@ waits behind it. Pure.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
-from worker.broker.intake import Intake
+from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.user_gaps import UserGaps
 
 Groups = dict[str, list[Delivery]]
 """Deliveries by their user, in the order in which the users' turns come."""
@@ -22,32 +22,30 @@ class Waiting:
     def __init__(self) -> None:
         self.fresh: Groups = {}
         self.due: Groups = {}
-        self._behind: Groups = {}
-        self._gaps: dict[float, deque[tuple[float, str]]] = {}
+        self._blocked_by_user: Groups = {}
+        self.gaps = UserGaps()
+        self.oldest: Delivery | None = None
+        """Tells by its age whether the lane keeps up, also while it is in a request."""
         self.events = 0
         """All that waits, also behind a message that is under way."""
         self.due_events = 0
         """Those of them that are due."""
 
     def __iter__(self) -> Iterator[list[Delivery]]:
-        for groups in (self.fresh, self.due, self._behind):
+        for groups in (self.fresh, self.due, self._blocked_by_user):
             yield from groups.values()
 
     @property
     def has_users(self) -> bool:
         """Whether anything waits, is under way, or in a gap."""
-        return bool(self.fresh or self.due or self._behind)
+        return bool(self.fresh or self.due or self._blocked_by_user)
 
-    def add(self, delivery: Delivery) -> bool:
-        """Take one in; whether it may go now."""
+    def add(self, delivery: Delivery) -> list[Delivery] | None:
+        """Take one in. All that waits with it and may go now; None if it may not."""
         self.events += 1
         if delivery.is_due:
             self.due_events += 1
         return self._place(delivery)
-
-    def together_with(self, delivery: Delivery) -> list[Delivery]:
-        """The group of one that may go, as it is now."""
-        return self._groups_of(delivery)[delivery.user]
 
     def begin(self, groups: list[list[Delivery]]) -> None:
         """These groups, each all that is fresh or all that is due of a user, are under way."""
@@ -55,23 +53,15 @@ class Waiting:
             user, is_due = group[0].user, group[0].is_due
             own, other = (self.due, self.fresh) if is_due else (self.fresh, self.due)
             del own[user]
-            self._behind[user] = other.pop(user, [])
+            self._blocked_by_user[user] = other.pop(user, [])
             self.events -= len(group)
             if is_due:
                 self.due_events -= len(group)
 
-    def end(self, user: str, gap_seconds: float, now: float) -> None:
-        """Nothing of `user` is under way any more; what is behind may go after the gap."""
-        # Those with equally long gaps end in the order in which they began.
-        gaps = self._gaps.get(gap_seconds)
-        if gaps is None:
-            gaps = self._gaps[gap_seconds] = deque()
-        gaps.append((now + gap_seconds, user))
-
     def put_behind(self, delivery: Delivery) -> None:
         """It is to go after the message of its user that is under way."""
         self._count(delivery, 1)
-        self._behind[delivery.user].insert(0, delivery)
+        self._blocked_by_user[delivery.user].insert(0, delivery)
 
     def put_back(self, groups: list[list[Delivery]]) -> None:
         """They were not sent: to the head of what waits, before what came for their users."""
@@ -79,7 +69,7 @@ class Waiting:
         behind: list[Delivery] = []
         for group in groups:
             heads[group[0].is_due][group[0].user] = list(group)
-            behind += self._behind.pop(group[0].user)
+            behind += self._blocked_by_user.pop(group[0].user)
             for delivery in group:
                 self._count(delivery, 1)
         self.fresh = heads[False] | self.fresh
@@ -89,44 +79,48 @@ class Waiting:
 
     def end_gaps(self, now: float) -> float | None:
         """Let go what is behind a gap that is over; when the next one is."""
-        next_end: float | None = None
-        for length, gaps in list(self._gaps.items()):
-            while gaps and gaps[0][0] <= now:
-                for delivery in self._behind.pop(gaps.popleft()[1], ()):
-                    self._place(delivery)
-            if not gaps:
-                del self._gaps[length]
-            elif next_end is None or gaps[0][0] < next_end:
-                next_end = gaps[0][0]
+        users, next_end = self.gaps.end(now)
+        for user in users:
+            for delivery in self._blocked_by_user.pop(user, ()):
+                self._place(delivery)
         return next_end
 
-    def drop_lost(self) -> None:
+    def watch_next(self) -> None:
+        """The oldest is through, or gone: the next one is the first of the fresh ones that wait."""
+        self.oldest = next((group[0] for group in self.fresh.values()), None)
+
+    def drop_returned(self) -> None:
         """Let go of what the broker has again."""
         self._keep(lambda one: one.message.is_ours)
+        if self.oldest is not None and not self.oldest.message.is_ours:
+            self.watch_next()
 
-    def clear(self) -> list[Delivery]:
+    def take_all(self) -> list[Delivery]:
         """Everything, taken out."""
-        cleared = [one for group in self for one in group]
+        taken = [one for group in self for one in group]
         self._keep(lambda _: False)
-        return cleared
+        self.watch_next()
+        return taken
 
-    def shed(self, intake: Intake, events: int) -> list[Delivery]:
+    def give_up(self, intake: Source, events: int) -> list[Delivery]:
         """`events` of the fresh ones of `intake`, or all there are, the newest users first, taken
         out. What is begun stays, and so does a suspect.
         """
-        shed: list[Delivery] = []
-        for groups in (self.fresh, self._behind):
+        given_up: list[Delivery] = []
+        for groups in (self.fresh, self._blocked_by_user):
             for user in reversed(groups):
-                if len(shed) >= events:
+                if len(given_up) >= events:
                     break
-                shed += [one for one in groups[user] if _may_be_shed(one, intake)]
-        if shed:
-            gone = set(shed)
+                given_up += [one for one in groups[user] if _may_be_given_up(one, intake)]
+        if given_up:
+            gone = set(given_up)
             self._keep(lambda one: one not in gone)
-        return shed
+            if self.oldest in gone:
+                self.watch_next()
+        return given_up
 
     def _keep(self, is_kept: Callable[[Delivery], bool]) -> None:
-        for groups in (self.fresh, self.due, self._behind):
+        for groups in (self.fresh, self.due, self._blocked_by_user):
             for user, group in list(groups.items()):
                 kept: list[Delivery] = []
                 for one in group:
@@ -135,24 +129,21 @@ class Waiting:
                     else:
                         self._count(one, -1)
                 groups[user] = kept
-                if not kept and groups is not self._behind:
+                if not kept and groups is not self._blocked_by_user:
                     del groups[user]
 
-    def _place(self, delivery: Delivery) -> bool:
-        behind = self._behind.get(delivery.user)
+    def _place(self, delivery: Delivery) -> list[Delivery] | None:
+        behind = self._blocked_by_user.get(delivery.user)
         if behind is not None:
             behind.append(delivery)
-            return False
+            return None
         groups = self.due if delivery.is_due else self.fresh
         group = groups.get(delivery.user)
         if group is None:
-            groups[delivery.user] = [delivery]
+            group = groups[delivery.user] = [delivery]
         else:
             group.append(delivery)
-        return True
-
-    def _groups_of(self, delivery: Delivery) -> Groups:
-        return self.due if delivery.is_due else self.fresh
+        return group
 
     def _count(self, delivery: Delivery, by: int) -> None:
         self.events += by
@@ -160,5 +151,5 @@ class Waiting:
             self.due_events += by
 
 
-def _may_be_shed(delivery: Delivery, intake: Intake) -> bool:
-    return delivery.message.intake is intake and not (delivery.is_alone or delivery.is_due)
+def _may_be_given_up(delivery: Delivery, intake: Source) -> bool:
+    return delivery.message.source is intake and not (delivery.is_suspect or delivery.is_due)

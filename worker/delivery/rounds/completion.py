@@ -12,13 +12,14 @@ from worker.adobe.replies import Reply, Retryable
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Untried
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.delivery.rounds.user_message import Parcel
+from worker.delivery.rounds.user_message import UserMessage
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.known import Said, is_path
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 from worker.transform.plan import plan_of
 
@@ -49,25 +50,25 @@ class Completion:
     async def complete(
         self,
         integration: Integration,
-        parcels: Sequence[Parcel],
+        messages: Sequence[UserMessage],
         slots: RequestSlots,
         deadline: float,
-    ) -> list[Parcel]:
+    ) -> list[UserMessage]:
         """The same, with what was found; those of which nothing can be found out have a reply."""
-        needs = {id(one): _need(integration, one.known) for one in parcels if one.folded.is_sent}
+        needs = {id(one): _need(integration, one.known) for one in messages if one.folded.is_sent}
         has_lost: bool | None = None
         if "after a loss" in needs.values():
             has_lost = await self._has_lost()
 
-        async def one(parcel: Parcel) -> Parcel:
-            need = needs.get(id(parcel), "none")
+        async def one(message: UserMessage) -> UserMessage:
+            need = needs.get(id(message), "none")
             if need == "after a loss" and has_lost is None:
-                parcel.reply = Untried()
+                message.reply = Untried()
             elif need == "always" or (need == "after a loss" and has_lost):
-                return await self._looked_up(integration, parcel, slots, deadline)
-            return parcel
+                return await self._looked_up(integration, message, slots, deadline)
+            return message
 
-        return list(await asyncio.gather(*(one(parcel) for parcel in parcels)))
+        return list(await asyncio.gather(*(one(message) for message in messages)))
 
     async def _has_lost(self) -> bool | None:
         """Asked of the store now, since the watch would notice it only in a moment; None while that
@@ -80,31 +81,31 @@ class Completion:
         return bool(self._gate.epochs.problem)
 
     async def _looked_up(
-        self, integration: Integration, parcel: Parcel, slots: RequestSlots, deadline: float
-    ) -> Parcel:
+        self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float
+    ) -> UserMessage:
         if not integration.may_look_up:
             where = f"identities.{integration.properties.user_identifier[0]}"
-            parcel.reply = Retryable("state-lost", _NOT_KNOWN.format(where=where))
-            return parcel
-        delivery = parcel.deliveries[0]
+            message.reply = Retryable(ErrorCode.STATE_LOST, _NOT_KNOWN.format(where=where))
+            return message
+        delivery = message.deliveries[0]
         paths = sorted(_paths(integration))
         try:
             async with (
                 asyncio.timeout(deadline - time.monotonic()),
-                slots.one(first=delivery.is_alone),
+                slots.one(first=delivery.is_suspect),
             ):
                 if is_too_late():  # a timer that has expired is heard only at a pause
                     raise TimeoutError
-                parcel.mark_sent()
+                message.mark_sent()
                 identity = delivery.choice.identity
                 found = await self._records.look_up_record(integration, identity, paths)
         except TimeoutError:
-            parcel.reply = parcel.late()
-            return parcel
+            message.reply = message.late()
+            return message
         if not isinstance(found, Mapping):
-            parcel.reply = found
-            return parcel
-        return parcel.completed(_as_known(integration, parcel.known, found))
+            message.reply = found
+            return message
+        return message.completed(_as_known(integration, message.known, found))
 
 
 def _need(integration: Integration, known: Known) -> Literal["always", "after a loss", "none"]:

@@ -2,19 +2,19 @@
 
     begin (lease, stamps) ─► fold ─► look-up, if wanted ─► send, take apart if refused ─► settle
 
-A *parcel* is the one message that the waiting events of one user are folded into. Each event keeps
-an outcome of its own: by the fold's verdict on it and the fate of its parcel.
+The waiting events of one user are folded into one `UserMessage`. Each event keeps an outcome of its
+own: by the fold's verdict on it and the fate of its message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from worker.adobe.deadline import Deadline, awake_or_not, is_too_late, until
-from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
+from worker.adobe.deadline import is_too_late
+from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.adobe.written import watched
 from worker.delivery.delivery import Delivery
@@ -22,73 +22,52 @@ from worker.delivery.rounds.completion import Completion
 from worker.delivery.rounds.gaps import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Busy, Crashed, Erased, Result
+from worker.delivery.rounds.sender import Sender
 from worker.delivery.rounds.store_claims import claim_of
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.delivery.rounds.user_message import NOTHING_KNOWN, Parcel, when
+from worker.delivery.rounds.user_message import NOTHING_KNOWN, UserMessage, when
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
-from worker.transform.decision import Identity
+from worker.reasons import ErrorCode
 
-_FRAME_BYTES = 2
+_FRAME_BYTES: Final = 2
+_LIST_BYTES: Final = 16
+"""Of a request: around each message, and around all of them."""
 
-
-class Sender(Protocol):
-    """Talks to Adobe, and never raises for what Adobe or the network does."""
-
-    async def look_up(self, integration: Integration, identity: Identity) -> Reply | None: ...
-
-    async def look_up_record(
-        self, integration: Integration, identity: Identity, paths: Sequence[str]
-    ) -> Mapping[str, Any] | Reply: ...
-
-    async def send(
-        self, integration: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent: ...
+Replies = list[Accepted | Retryable | Permanent] | Retryable | Permanent
 
 
-class Courier:
-    """`attempt_seconds` bounds one round, so that a lease outlives it. A request without a valid
-    answer may be carried out for `unclear_seconds` more. What is kept beside stamps has `seals`.
-    """
+class RoundParts(Protocol):
+    """What the rounds of all integrations share; see `AdobeRounds`."""
 
-    def __init__(
-        self,
-        sender: Sender,
-        gate: StoreGate,
-        attempt_seconds: float,
-        unclear_seconds: float,
-        seals: Seals | None = None,
-    ) -> None:
-        self._sender = sender
-        self._gate = gate
-        self._completion = Completion(sender, gate)
-        self._attempt_seconds = attempt_seconds
-        self._unclear_ms = round(unclear_seconds * 1000)
-        self._seals = seals or Seals()
+    sender: Sender
+    gate: StoreGate
+    completion: Completion
+    attempt_seconds: float
+    unclear_ms: int
+    seals: Seals
 
-    async def deliver(
-        self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
-    ) -> list[tuple[Delivery, Result]]:
-        """A result for each delivery; each group has those of one user. Each request has one of
-        the `slots`.
 
-        Raises `StoreUnavailable`, and then nothing was sent.
-        """
-        with until(Deadline(awake_or_not() + self._attempt_seconds)):
-            return await self._deliver(integration, groups, slots)
+class Round:
+    """One round of an integration, whose time runs from now; each request has one of `slots`."""
 
-    async def _deliver(
-        self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
-    ) -> list[tuple[Delivery, Result]]:
+    def __init__(self, parts: RoundParts, integration: Integration, slots: RequestSlots) -> None:
+        self._parts = parts
+        self._integration = integration
+        self._slots = slots
         # From before the store is asked: the lease runs since then, however late its answer is.
-        deadline = time.monotonic() + self._attempt_seconds
+        self._deadline = time.monotonic() + parts.attempt_seconds
+
+    async def deliver(self, groups: Sequence[list[Delivery]]) -> list[tuple[Delivery, Result]]:
+        """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent."""
+        integration, gate = self._integration, self._parts.gate
         claims = [claim_of(integration, group) for group in groups]
-        answers = await self._gate.store.begin(integration.id, claims)
+        answers = await gate.store.begin(integration.id, claims)
         results: list[tuple[Delivery, Result]] = []
-        parcels: list[Parcel] = []
+        messages: list[UserMessage] = []
         for group, answer in zip(groups, answers, strict=True):
             if isinstance(answer, Contended):
                 busy = Busy(answer.wait_seconds, answer.is_held)
@@ -98,135 +77,130 @@ class Courier:
             if ERASED in answer.stored:
                 left = _not_erased(group, answer.stored[ERASED])
                 results.extend((one, Erased()) for one in group if one not in left)
-            parcels.append(self._parcel(integration, left, answer, group[0].user))
+            messages.append(self._message(left, answer, group[0].user))
         if integration.completes:
-            parcels = await self._completion.complete(integration, parcels, slots, deadline)
-        wanted = [one for one in parcels if one.folded.is_sent and one.reply is None]
+            messages = await self._parts.completion.complete(
+                integration, messages, self._slots, self._deadline
+            )
+        wanted = [one for one in messages if one.folded.is_sent and one.reply is None]
         if integration.needs_lookup:
-            wanted = await self._existing(integration, wanted, slots, deadline)
+            wanted = await self._existing(wanted)
         sendable = [one for one in wanted if one.encode()]
-        await self._send(integration, sendable, slots, deadline)
-        for parcel in wanted:
-            if len(parcel.deliveries) > 1 and _is_messages_fault(parcel.reply):
-                await self._take_apart(integration, parcel, slots, deadline)
-        await self._settle(integration, parcels)
-        for parcel in parcels:
-            results.extend(parcel.results())
+        await self._send(sendable)
+        for message in wanted:
+            if len(message.deliveries) > 1 and _is_messages_fault(message.reply):
+                await self._take_apart(message)
+        await self._settle(messages)
+        for message in messages:
+            results.extend(message.results())
         return results
 
-    def _parcel(
-        self, integration: Integration, group: list[Delivery], granted: Granted, user: str
-    ) -> Parcel:
+    def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
         stamps, texts = granted.stored, granted.texts
-        said = self._seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-        return Parcel(integration, group, user, granted.lease, Known(stamps, said))
+        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
+        return UserMessage(self._integration, group, user, granted.lease, Known(stamps, said))
 
-    async def _settle(self, integration: Integration, parcels: list[Parcel]) -> None:
+    async def _settle(self, messages: list[UserMessage]) -> None:
         """Give the users back, each with a gap."""
-        after_success, after_failure = gaps_of(integration, self._attempt_seconds)
+        after_success, after_failure = gaps_of(self._integration, self._parts.attempt_seconds)
         accepted: list[Settlement] = []
         rest: list[Settlement] = []
-        for one in parcels:
+        for one in messages:
             is_accepted = after_success == after_failure or one.accepted().stamps
-            settlement = one.settlement(self._unclear_ms, self._seals)
+            settlement = one.settlement(self._parts.unclear_ms, self._parts.seals)
             (accepted if is_accepted else rest).append(settlement)
-        await self._gate.settle(integration.id, accepted, after_success)
-        await self._gate.settle(integration.id, rest, after_failure)
+        await self._parts.gate.settle(self._integration.id, accepted, after_success)
+        await self._parts.gate.settle(self._integration.id, rest, after_failure)
 
-    async def _take_apart(
-        self, integration: Integration, parcel: Parcel, slots: RequestSlots, deadline: float
-    ) -> None:
+    async def _take_apart(self, message: UserMessage) -> None:
         """A message of several events was refused: let each of them stand for itself.
 
         The newest goes first, so that an older one keeps only what no newer one has said: then no
         two of these messages, which follow without a gap, speak of the same attribute.
         """
-        known = parcel.known
-        for delivery in sorted(parcel.deliveries, key=lambda one: when(one.choice), reverse=True):
-            part = Parcel(integration, [delivery], delivery.user, parcel.lease, known)
+        known = message.known
+        for delivery in sorted(message.deliveries, key=lambda one: when(one.choice), reverse=True):
+            part = UserMessage(self._integration, [delivery], delivery.user, message.lease, known)
             if part.folded.is_sent:
                 sendable = [part] if part.encode() else []
-                await self._send(integration, sendable, slots, deadline)
+                await self._send(sendable)
             stamps, said = part.accepted()
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
-            parcel.parts.append(part)
+            message.parts.append(part)
 
-    async def _existing(
-        self,
-        integration: Integration,
-        parcels: list[Parcel],
-        slots: RequestSlots,
-        deadline: float,
-    ) -> list[Parcel]:
+    async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
         """Those whose contact Adobe knows; the others have their reply.
 
         All at once as far as there are slots, but after what has only to be sent: a round that is
         nearly done is not to wait for the many look-ups of those behind it.
         """
 
-        async def look_up(parcel: Parcel) -> None:
-            delivery = parcel.deliveries[0]
+        async def look_up(message: UserMessage) -> None:
+            delivery = message.deliveries[0]
             try:
                 async with (
-                    asyncio.timeout(deadline - time.monotonic()),
-                    slots.one(first=delivery.is_alone),
+                    asyncio.timeout(self._deadline - time.monotonic()),
+                    self._slots.one(first=delivery.is_suspect),
                 ):
                     if is_too_late():  # a timer that has expired is heard only at a pause
                         raise TimeoutError
-                    parcel.mark_sent()
+                    message.mark_sent()
                     identity = delivery.choice.identity
-                    parcel.reply = await self._sender.look_up(integration, identity)
+                    message.reply = await self._parts.sender.look_up(self._integration, identity)
             except TimeoutError:
-                parcel.reply = parcel.late()
+                message.reply = message.late()
 
-        await asyncio.gather(*(look_up(parcel) for parcel in parcels))
-        return [parcel for parcel in parcels if parcel.reply is None]
+        await asyncio.gather(*(look_up(message) for message in messages))
+        return [message for message in messages if message.reply is None]
 
-    async def _send(
-        self,
-        integration: Integration,
-        parcels: list[Parcel],
-        slots: RequestSlots,
-        deadline: float,
-    ) -> None:
+    async def _send(self, messages: list[UserMessage]) -> None:
         """Send in one request; what is refused as a whole, in halves, until the bad one is alone.
 
         One request after the other, so that a lane never has more in flight than its window.
         """
-        if not parcels:
+        if not messages:
             return
-        messages = [one.message for one in parcels if one.message is not None]
-        size = sum(len(one.body) + _FRAME_BYTES for one in messages) + 16
-        replies: list[Accepted | Retryable | Permanent] | Retryable | Permanent
-        if len(parcels) > 1 and size > MAX_REQUEST_BYTES:
-            replies = Permanent("adobe-rejected", "too large for one request")
-            was_repeated = False
-        else:
-            with watched() as writing:
-                try:
-                    async with asyncio.timeout(deadline - time.monotonic()), slots.one(first=True):
-                        if is_too_late():  # a timer that has expired is heard only at a pause
-                            raise TimeoutError
-                        for parcel in parcels:
-                            parcel.was_sent = True
-                            parcel.mark_sent()
-                        replies = await self._sender.send(integration, messages)
-                except TimeoutError:
-                    for parcel in parcels:
-                        parcel.reply = parcel.late()
-                        parcel.is_unclear = writing.awaits_answer
-                    return
-            was_repeated = writing.was_repeated
-        if len(parcels) > 1 and _is_messages_fault(replies):
-            middle = len(parcels) // 2
-            await self._send(integration, parcels[:middle], slots, deadline)
-            await self._send(integration, parcels[middle:], slots, deadline)
+        bodies = [one.outgoing for one in messages if one.outgoing is not None]
+        size = sum(len(one.body) + _FRAME_BYTES for one in bodies) + _LIST_BYTES
+        replies: Replies | None = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
+        was_repeated = False
+        if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
+            replies, was_repeated = await self._request(messages, bodies)
+            if replies is None:
+                return
+        if len(messages) > 1 and _is_messages_fault(replies):
+            middle = len(messages) // 2
+            await self._send(messages[:middle])
+            await self._send(messages[middle:])
             return
-        each = replies if isinstance(replies, list) else [replies] * len(parcels)
-        for parcel, reply in zip(parcels, each, strict=True):
-            parcel.reply = reply
+        each = replies if isinstance(replies, list) else [replies] * len(messages)
+        for message, reply in zip(messages, each, strict=True):
+            message.reply = reply
             is_unclear = isinstance(reply, Retryable) and reply.is_unclear
-            parcel.is_unclear = is_unclear or was_repeated
+            message.is_unclear = is_unclear or was_repeated
+
+    async def _request(
+        self, messages: list[UserMessage], bodies: list[OutgoingMessage]
+    ) -> tuple[Replies | None, bool]:
+        """The replies, None where none came in time, which the messages have been told; and whether
+        the request was sent twice.
+        """
+        timeout = asyncio.timeout(self._deadline - time.monotonic())
+        with watched() as writing:
+            try:
+                async with timeout, self._slots.one(first=True):
+                    if is_too_late():  # a timer that has expired is heard only at a pause
+                        raise TimeoutError
+                    for message in messages:
+                        message.was_sent = True
+                        message.mark_sent()
+                    replies = await self._parts.sender.send(self._integration, bodies)
+            except TimeoutError:
+                for message in messages:
+                    message.reply = message.late()
+                    message.is_unclear = writing.awaits_answer
+                return None, False
+        return replies, writing.was_repeated
 
 
 def _not_erased(group: list[Delivery], tombstone: Stamp) -> list[Delivery]:

@@ -31,15 +31,16 @@ from worker.ordering.unclear import mark_of
 from worker.ordering.users import is_rotating
 from worker.ordering.values import Seals
 from worker.ordering.verdicts import Verdict
+from worker.reasons import ErrorCode
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 
-_TIMEOUT: Final = Retryable("timeout", "no answer in time")
+_TIMEOUT: Final = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
 
-class Parcel:
+class UserMessage:
     """The message of some deliveries of one user, who is held by `lease`. `known` is what stands of
     that user before it.
     """
@@ -53,7 +54,7 @@ class Parcel:
         "keeps_more",
         "known",
         "lease",
-        "message",
+        "outgoing",
         "parts",
         "reply",
         "user",
@@ -84,15 +85,15 @@ class Parcel:
             self.folded = fold_known(choices, before, replaces=replaces)
         else:
             self.folded = fold(choices, stamps)
-        self.message: OutgoingMessage | None = None
+        self.outgoing: OutgoingMessage | None = None
         self.reply: Reply | Crashed | Untried | None = None
         self.is_unclear = self.was_sent = False
-        self.parts: list[Parcel] = []
+        self.parts: list[UserMessage] = []
 
-    def completed(self, found: Known) -> Parcel:
+    def completed(self, found: Known) -> UserMessage:
         """The same with what was found at Adobe, which is kept once a message has carried it."""
         known = Known({**self.known.stamps, **found.stamps}, {**self.known.said, **found.said})
-        return Parcel(self.integration, self.deliveries, self.user, self.lease, known, found)
+        return UserMessage(self.integration, self.deliveries, self.user, self.lease, known, found)
 
     def mark_sent(self) -> None:
         """A request that speaks of it begins."""
@@ -101,7 +102,7 @@ class Parcel:
 
     def late(self) -> Retryable | Untried:
         """What is to be said of it when the time of the attempt is over."""
-        tried = any(one.was_sent or one.is_alone for one in self.deliveries)
+        tried = any(one.was_sent or one.is_suspect for one in self.deliveries)
         return _TIMEOUT if tried else Untried()
 
     def encode(self) -> bool:
@@ -116,11 +117,11 @@ class Parcel:
             if self.integration.event_time_path is not None:
                 time_ms = self._newest_sent_ms()
             record = build_record(self.integration, attributes, newest.identity, time_ms)
-            self.message = OutgoingMessage(encode_message(self.integration, record), record)
+            self.outgoing = OutgoingMessage(encode_message(self.integration, record), record)
         except Exception as error:
             log.exception("message.not_encodable", integration=self.integration.id)
             self.reply = Crashed(type(error).__name__)
-        return self.message is not None
+        return self.outgoing is not None
 
     def _newest_sent_ms(self) -> int:
         """The time of the newest event that is in the message, or in an earlier one of the user."""

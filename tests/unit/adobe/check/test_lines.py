@@ -140,3 +140,19 @@ async def test_the_look_up_asks_for_nobody(bench: Bench) -> None:
     ]
     assert len(set(asked)) == 2
     assert all(one.endswith("@nobody.invalid") for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "that of the flow and the dataset is the configured one"),
+        ({"refused": {"view-datasets": 403}}, "that of the flow is the configured one"),
+        ({"refused": {"view-sources": 403}}, "that of the dataset is the configured one"),
+    ],
+)
+async def test_of_the_schema_it_is_said_where_it_was_read(
+    bench: Bench, changes: dict[str, Any], expected: str
+) -> None:
+    bench.put(set_up() | changes)
+    (line,) = (one for one in await bench.check(bench.integration()) if one.check == "schema")
+    assert (line.verdict, line.text) == ("ok", expected)

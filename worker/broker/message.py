@@ -1,0 +1,188 @@
+"""A message in hand, and what the rooms above and the broker's parts know of each other.
+
+Delivery imports this module alone of the way that a message comes: it handles what an `Incoming`
+is, whatever consumer, bundle or test it came by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from worker.wire.properties import (
+    Properties,
+    UnreadableProperties,
+    has_headers,
+    read_properties,
+)
+from worker.wire.tables import Budget
+
+_NO_HEADERS: dict[str, Any] = {}
+
+
+class Host(Protocol):
+    """The session that a message came by."""
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when the session is lost: the broker has what was in hand again."""
+        ...
+
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        properties: Properties,
+        body: bytes,
+        then: Callable[[], None],
+        *,
+        mandatory: bool = True,
+    ) -> None:
+        """Publish until the broker has confirmed it, and call `then`; never, if the session is lost
+        before.
+        """
+        ...
+
+
+class Source(Protocol):
+    """The intake that a message came by."""
+
+    @property
+    def host(self) -> Host:
+        """The session it belongs to."""
+        ...
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many events it may have in hand."""
+        ...
+
+    @property
+    def few(self) -> int:
+        """How many of these are few."""
+        ...
+
+    @property
+    def events_each(self) -> int:
+        """How many events a message of it is reckoned to have."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """How many events there is room for."""
+        ...
+
+    def gives_way(self) -> bool:
+        """Whether another intake goes first now."""
+        ...
+
+
+class Holder(Protocol):
+    """What acknowledges a message: its channel's `Acknowledging`, or the bundle it came in."""
+
+    @property
+    def source(self) -> Source:
+        """The intake that the message came by."""
+        ...
+
+    def acknowledge(self, tag: int) -> None:
+        """The message with `tag` is done with."""
+        ...
+
+    def place_of(self, tag: int) -> object:
+        """What is in hand because of the message with `tag`."""
+        ...
+
+
+class Incoming:
+    """A message in hand. It is acknowledged when each of its deliveries is done."""
+
+    __slots__ = (
+        *("_content_header", "_holder", "_properties"),
+        *("body", "headers", "is_readable", "open_deliveries", "source", "tag"),
+    )
+
+    def __init__(
+        self,
+        tag: int,
+        content_header: bytes,
+        body: bytes,
+        holder: Holder,
+        budget: Budget | None = None,
+    ) -> None:
+        self.tag = tag
+        self._content_header = content_header
+        self._properties: Properties | None = None
+        self.body = body
+        self._holder = holder
+        self.source = holder.source
+        self.open_deliveries = 1
+        self.headers = _NO_HEADERS
+        self.is_readable = True
+        """Whether all of its headers, if it has any, could be read; if not, `headers` is empty."""
+        if has_headers(content_header):
+            self._properties = read_properties(content_header, budget)
+            self.is_readable = not isinstance(self._properties, UnreadableProperties)
+            if self.is_readable:
+                self.headers = self._properties.headers or _NO_HEADERS
+
+    @property
+    def host(self) -> Host:
+        """The session that it came by, and the only one by which it can be acknowledged."""
+        return self.source.host
+
+    @property
+    def queue(self) -> str:
+        return self.source.queue
+
+    @property
+    def place(self) -> object:
+        """Stands for what is in hand because of it: itself, or the bundle that it came in."""
+        return self._holder.place_of(self.tag)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the broker still regards it as in our hands."""
+        return not self.source.host.lost.is_set()
+
+    @property
+    def properties(self) -> Properties:
+        """As the broker delivered them, as far as they can be decoded."""
+        if self._properties is None:
+            self._properties = read_properties(self._content_header)
+        return self._properties
+
+    def renewed(self) -> Incoming:
+        """The same message anew, as one delivery; what the old one still does has no effect."""
+        self.open_deliveries = -1
+        return Incoming(self.tag, self._content_header, self.body, self._holder)
+
+    def abandon(self) -> bool:
+        """Whether it was still in hand; whatever its deliveries still do has no effect."""
+        was_in_hand = self.open_deliveries > 0
+        self.open_deliveries = -1
+        return was_in_hand
+
+    def done(self) -> None:
+        """One of its deliveries is durable; after the last one it will be acknowledged."""
+        self.open_deliveries -= 1
+        if self.open_deliveries == 0:
+            self._holder.acknowledge(self.tag)
+
+
+class Handler(Protocol):
+    """Is given every message, and told when a session ends."""
+
+    def handle(self, message: Incoming) -> None:
+        """Must neither block nor raise; every delivery of the message is done in the end."""
+        ...
+
+    def session_ended(self, host: Host) -> None:
+        """Let go of what came by `host`: the broker has it again."""
+        ...

@@ -1,0 +1,88 @@
+"""The connection that publishes, with its one channel: opened, watched and let go of as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from aio_pika.abc import AbstractConnection
+
+from worker.broker.topology import Topology, declare
+from worker.wire.channels import on_closed, open_channel
+from worker.wire.confirms import ConfirmChannel
+from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
+from worker.wire.tap import TappedTransport
+
+OPEN_TIMEOUT_SECONDS: Final = 8.0
+
+
+class PublishingConnection:
+    """One connection and its channel. `alarm` says why the broker takes nothing of it now; it is ""
+    otherwise.
+    """
+
+    channel: ConfirmChannel
+
+    def __init__(self, address: BrokerAddress, topology: Topology) -> None:
+        self._address = address
+        self._topology = topology
+        self._transport = TappedTransport(self._on_alarm)
+        self._connection: AbstractConnection | None = None
+        self.alarm = ""
+        self.alarm_changed: Callable[[], None] = lambda: None
+
+    async def open(self, lost: Callable[[PublishingConnection], None]) -> None:
+        """Connect, and declare the topology, of which something may have been deleted meanwhile.
+        `lost` is called when the channel or the connection ends. Raises what the broker answers.
+        """
+        self._connection = await connect(self._address, "publishing", self._transport)
+        await declare(self._connection, self._topology)
+        self.channel = await open_channel(self._connection, ConfirmChannel, confirms=True)
+        on_closed(self.channel, lambda: lost(self))
+        self._connection.close_callbacks.add(lambda *_: lost(self), weak=False)
+
+    async def close(self) -> None:
+        """Say goodbye if the broker listens, and cut the connection if it doesn't."""
+        try:
+            if self._connection is not None:
+                await at_most(CLOSE_TIMEOUT_SECONDS, self._connection.close())
+        finally:
+            self._transport.abort()
+
+    def _on_alarm(self, reason: str) -> None:
+        self.alarm = reason
+        self.alarm_changed()
+
+
+class Connections:
+    """Opens and closes what `new_connection` makes, in bounded time."""
+
+    def __init__(self, new_connection: Callable[[], PublishingConnection]) -> None:
+        self._new = new_connection
+        self._closings: set[asyncio.Task[None]] = set()
+
+    async def opened(self, lost: Callable[[PublishingConnection], None]) -> PublishingConnection:
+        """A new one, open. Raises what the broker answers, and TimeoutError."""
+        connection = self._new()
+        opening = asyncio.ensure_future(connection.open(lost))
+        try:
+            if not await at_most(OPEN_TIMEOUT_SECONDS, opening):
+                raise TimeoutError
+            opening.result()
+        except BaseException:
+            opening.cancel()
+            self.close_soon(connection)
+            raise
+        return connection
+
+    def close_soon(self, connection: PublishingConnection) -> None:
+        """Close it in a task of its own."""
+        task = asyncio.create_task(connection.close())
+        self._closings.add(task)
+        task.add_done_callback(self._closings.discard)
+
+    async def all_closed(self) -> None:
+        """Wait for what is being closed."""
+        if self._closings:
+            await asyncio.wait(self._closings)

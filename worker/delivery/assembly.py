@@ -1,0 +1,121 @@
+"""Puts the parts of a pipeline together, for the service, the tests and the benchmarks alike."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from worker.broker.delay import DelayKindTargets
+from worker.broker.topology import Names
+from worker.delivery.bundles.gathering import BundleGathering
+from worker.delivery.endings import Endings
+from worker.delivery.inlets.known import KnownInlets
+from worker.delivery.inlets.mismatch import FormMismatch
+from worker.delivery.inlets.routes import Routes, RoutesInForce
+from worker.delivery.inlets.sender import ListeningSender
+from worker.delivery.lanes.begun import Begun
+from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.pacing import RequestPacer
+from worker.delivery.lanes.registry import Lanes
+from worker.delivery.lanes.state import Pauses, SharedParts
+from worker.delivery.limits import PipelineLimits
+from worker.delivery.moment import Moment
+from worker.delivery.observer import Observer
+from worker.delivery.pipeline import Pipeline
+from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.returned_bundles import ReturnedBundles
+from worker.delivery.returned_messages import ReturnedMessages
+from worker.delivery.rounds.runner import AdobeRounds
+from worker.delivery.rounds.sender import Sender
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.routing import Routing
+from worker.delivery.screening import Screening
+from worker.delivery.successors import Successors
+from worker.integrations.model import Integration
+from worker.ordering.users import UserKeys
+from worker.ordering.values import Seals
+
+_PROBE_MARGIN_SECONDS = 5
+"""So much longer than an attempt may take, a probe that nobody hears of any more is over."""
+
+
+def build_pipeline(
+    *,
+    routes: Routes,
+    sender: Sender,
+    gate: StoreGate,
+    users: UserKeys,
+    policy: RetryPolicy,
+    delay: DelayKindTargets,
+    queues: Names,
+    limits: PipelineLimits,
+    observer: Observer,
+    seals: Seals | None = None,
+    inlets: KnownInlets | None = None,
+    clock: Callable[[], float] = time.time,
+    jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311
+) -> Pipeline:
+    """A pipeline; `clock` gives seconds since 1970, `jitter` a number in [-1, 1]. To be called in
+    the event loop.
+    """
+    inlets = inlets or KnownInlets()
+
+    def now_ms() -> int:
+        return int(clock() * 1000)
+
+    def now() -> Moment:
+        return Moment(now_ms(), time.monotonic())
+
+    in_force = RoutesInForce(routes, inlets)
+    routing = Routing(in_force, policy, limits)
+    successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
+    endings = Endings(successors, policy, limits, observer, now, jitter)
+    attempt_seconds = policy.attempt_timeout_seconds
+    runner = AdobeRounds(
+        ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
+    )
+    shared = SharedParts(
+        runner=runner,
+        gate=gate,
+        pacer=RequestPacer(),
+        begun=Begun(limits.retries_in_hand, time.monotonic),
+        pauses=Pauses(attempt_seconds, policy.min_gap_seconds, policy.min_gap_seconds),
+        max_events_in_flight=limits.events_in_flight,
+    )
+
+    def new_lane(integration: Integration) -> Lane:
+        probe_timeout = attempt_seconds + _PROBE_MARGIN_SECONDS
+        block = Block(limits.block_probe_seconds, probe_timeout)
+        return Lane(integration, block, shared, endings.conclude, endings.hand_over)
+
+    lanes = Lanes(new_lane, endings.give_up, gate)
+    endings.form_refused = FormMismatch(
+        inlets,
+        runner,
+        gate,
+        users,
+        now_ms=now_ms,
+        lane_of=lanes.of,
+        block=endings.block,
+        wait=endings.wait_for_form,
+        conclude=endings.conclude,
+    ).meet
+    return Pipeline(
+        screening=Screening(users, queues, limits),
+        routes=in_force,
+        routing=routing,
+        inlets=inlets,
+        users=users,
+        lanes=lanes,
+        endings=endings,
+        successors=successors,
+        epochs=gate.epochs,
+        returned_messages=ReturnedMessages(queues, gate.epochs, observer),
+        returned_bundles=ReturnedBundles(
+            in_force, routing, lanes, inlets, limits, successors, observer, now_ms
+        ),
+        observer=observer,
+        now_ms=now_ms,
+    )

@@ -1,0 +1,239 @@
+"""How deliveries end: acts on the conclusions of rounds, and on what a lane gives up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.broker.delay import by_few_levels
+from worker.broker.message import Incoming
+from worker.broker.retry_state import RetryState
+from worker.delivery.conclusions import (
+    Conclusion,
+    DeliveredLate,
+    Follows,
+    FormRefused,
+    NothingToDo,
+    SetUpFails,
+    SetUpMayFail,
+    conclude,
+    handed_over,
+    sent_nothing,
+    shows_a_right_setup,
+)
+from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.limits import PipelineLimits
+from worker.delivery.moment import Moment
+from worker.delivery.observer import Observer
+from worker.delivery.outcome import (
+    Dead,
+    Failure,
+    Outcome,
+    Parked,
+    RepeatEnd,
+    Retried,
+    Skipped,
+)
+from worker.delivery.park_delays import asking_seconds
+from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.results import Result
+from worker.delivery.successors import Successors, state_after
+from worker.reasons import DeadReason, ErrorCode, ParkReason
+
+
+class Endings:
+    """`form_refused` is called with a delivery whose form Adobe does not take; `jitter` gives a
+    number in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        successors: Successors,
+        policy: RetryPolicy,
+        limits: PipelineLimits,
+        observer: Observer,
+        now: Callable[[], Moment],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._successors = successors
+        self._policy = policy
+        self._limits = limits
+        self._observer = observer
+        self._now = now
+        self._jitter = jitter
+        self.form_refused: Callable[[Lane, Delivery, Retryable], None] = self.block
+
+    def conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
+        """Act on the results of one round."""
+        accepted: list[tuple[Delivery, Accepted]] = []
+        accepted_late: list[tuple[Delivery, Accepted]] = []
+        # One for all, so that what was sent together is due together, and fits one request again.
+        jitter = self._jitter()
+        for delivery, result in results:
+            if isinstance(result, Accepted):
+                lane.suspicion.accepted()
+                if delivery.is_handed_over:
+                    lane.confirming.accepted_late(delivery)
+                    accepted_late.append((delivery, result))
+                    continue
+                if delivery.state.is_repeat:
+                    self._pass(delivery, "repeated")
+                else:
+                    accepted.append((delivery, result))
+                self._done(lane, delivery)
+            elif not delivery.is_handed_over:  # or its outcome is left to its successor
+                found = conclude(
+                    delivery, result, lane.suspicion, self._policy, self._now(), jitter
+                )
+                self._act(lane, delivery, found)
+        if accepted:
+            self._observer.delivered(lane.integration.id, accepted)
+        if accepted_late:
+            self._observer.accepted_late(lane.integration.id, accepted_late)
+        if lane.block.is_on:
+            self._look_at_block(lane, [result for _, result in results])
+
+    def hand_over(self, lane: Lane, deliveries: list[Delivery]) -> None:
+        """Their request has had no answer for long: publish what would follow if it had none at
+        all. What has no retry left stays.
+        """
+        jitter = self._jitter()
+        for delivery in deliveries:
+            found = handed_over(delivery, self._policy, self._now(), jitter)
+            if found is not None:
+                self._follow(lane, delivery, found)
+                delivery.is_handed_over = True
+
+    def give_up(self, lane: Lane, delivery: Delivery) -> None:
+        """The lane has to let go of what it holds."""
+        self.park_for_room(
+            lane, delivery.message, delivery.state, delivery.began, delivery.choice.event_id
+        )
+
+    def park_for_room(
+        self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
+    ) -> None:
+        """The lane has no room for an event."""
+        outcome = Parked(
+            by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
+        )
+        self.end_untried(message, lane.integration.id, state, outcome, event_id, began)
+
+    def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
+        """It was sent in a form that is not right, or no form is known: it comes back in a moment,
+        and is decided anew.
+        """
+        outcome = Parked(asking_seconds(delivery.state.parks), ParkReason.UNKNOWN_INLET)
+        self._follow(lane, delivery, Follows(outcome, delivery.state))
+
+    def block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:
+        """The set-up is at fault: begin the block, or go on with it, and park the event."""
+        failure = Failure(reply.error, reply.detail, reply.http_status)
+        if lane.block.failed(failure, time.monotonic()):
+            self._observer.blocked(lane.integration.id, failure)
+        self.park_for_block(lane, delivery)
+
+    def park_for_block(self, lane: Lane, delivery: Delivery) -> None:
+        """Park an event of a blocked integration, or give it up if it has waited for too long."""
+        state, moment = delivery.state, self._now()
+        failure = lane.block.failure or Failure(ErrorCode.ADOBE_REFUSED, "")
+        if self._limits.is_out_of_patience(state, moment.wall_ms):
+            self._follow(lane, delivery, Follows(Dead(DeadReason.SETUP_FAILURE, failure), state))
+            return
+        delay = lane.block.parking_delay(state.parks, moment.seconds)
+        since = replace(state, blocked_since_ms=state.blocked_since_ms or moment.wall_ms)
+        self._follow(lane, delivery, Follows(Parked(delay, ParkReason.BLOCKED, failure), since))
+
+    def end_untried(
+        self,
+        message: Incoming,
+        integration_id: str | None,
+        state: RetryState,
+        outcome: Outcome,
+        event_id: str,
+        began: float | None = None,
+    ) -> None:
+        """End a delivery that is in no lane; `began` in monotonic seconds, None is now."""
+        if isinstance(outcome, Skipped) and state.is_repeat:
+            self._observer.repeat_ended(integration_id or "", event_id, outcome.reason, 0.0)
+        else:
+            seconds = time.monotonic() - began if began is not None else 0.0
+            self._observer.outcome(integration_id or "", outcome, seconds, event_id)
+        if isinstance(outcome, Skipped):
+            message.done()
+        else:
+            after = state_after(state, outcome, integration_id)
+            self._successors.follow(message, after, outcome, message.done)
+
+    def _act(self, lane: Lane, delivery: Delivery, found: Conclusion) -> None:
+        match found:
+            case NothingToDo(reason):
+                self._pass(delivery, reason)
+                self._done(lane, delivery)
+            case DeliveredLate():
+                self._observer.delivered_late(lane.integration.id, delivery)
+                self._done(lane, delivery)
+            case Follows():
+                self._follow(lane, delivery, found)
+            case SetUpMayFail(reply, otherwise):
+                # It is tried again until so many are refused that the integration is blocked, and
+                # no event is dead for it.
+                if lane.suspicion.refused(delivery.user) or lane.block.is_on:
+                    self.block(lane, delivery, reply)
+                else:
+                    self._follow(lane, delivery, otherwise)
+            case SetUpFails(reply):
+                self.block(lane, delivery, reply)
+            case FormRefused(reply):
+                self.form_refused(lane, delivery, reply)
+
+    def _look_at_block(self, lane: Lane, results: list[Result]) -> None:
+        """What the answers that a blocked lane got say of its set-up."""
+        if any(shows_a_right_setup(one) for one in results):
+            lane.block.end()
+            self._observer.unblocked(lane.integration.id)
+            return
+        if all(sent_nothing(one) for one in results):
+            lane.block.probe_was_inconclusive(time.monotonic())
+        for delivery in lane.take_all_waiting():
+            self.park_for_block(lane, delivery)
+
+    def _follow(self, lane: Lane, delivery: Delivery, found: Follows) -> None:
+        """Tell of an outcome, and publish its successor."""
+        outcome, state = found
+        due_at = None
+        if isinstance(outcome, Retried):
+            # And a moment more, until it is here again or with another worker.
+            late = self._policy.min_gap_seconds
+            due_at = time.monotonic() + outcome.delay_seconds + late
+        integration_id = delivery.integration.id
+        seconds = time.monotonic() - delivery.began
+        self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
+        after = state_after(state, outcome, integration_id)
+        done = lane.confirming.add(delivery, due_at)
+        self._successors.follow(delivery.message, after, outcome, done)
+
+    def _done(self, lane: Lane, delivery: Delivery) -> None:
+        """Acknowledge at once; or, what is to be repeated, when a copy is confirmed that comes back
+        when no older choice can be carried out any more.
+        """
+        seconds = delivery.repeat_seconds
+        if seconds is None:
+            delivery.message.done()
+            return
+        integration_id = lane.integration.id
+        self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
+        again = RetryState(integration_id, replays=delivery.state.replays, is_repeat=True)
+        self._successors.repeat(delivery.message, again, seconds, lane.confirming.add(delivery))
+
+    def _pass(self, delivery: Delivery, end: RepeatEnd) -> None:
+        """Tell that nothing is to be done; or how a repeat ended, which is no second outcome."""
+        integration_id, event_id = delivery.integration.id, delivery.choice.event_id
+        seconds = time.monotonic() - delivery.began
+        if delivery.state.is_repeat:
+            self._observer.repeat_ended(integration_id, event_id, end, seconds)
+        elif end != "repeated":
+            self._observer.outcome(integration_id, Skipped(end), seconds, event_id)

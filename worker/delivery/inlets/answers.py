@@ -1,0 +1,91 @@
+"""Answers about inlets: put into force, and kept in the store for the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+import structlog
+
+from worker.adobe.check.kind import Untold
+from worker.adobe.check.setup import InletKind
+from worker.delivery.inlets.answer import Answer, Told
+from worker.delivery.inlets.known import Case, KnownInlets
+from worker.ordering.inlets import InletKeeper
+from worker.ordering.store import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+_SILENT: Final = "the flow can't be read"
+
+
+def inlet_of(case: Case) -> str:
+    """The digest of the inlet that a case is about."""
+    return case.configured.inlet_digest
+
+
+class KeptAnswers:
+    """`keeper` is that of the store; what it does not take is kept for a later try."""
+
+    def __init__(self, keeper: InletKeeper) -> None:
+        self._keeper = keeper
+        self._unkept: dict[str, Answer] = {}
+
+    async def all_of(self, integration_ids: Collection[str]) -> dict[str, Answer]:
+        """What the store has of these. Raises `StoreUnavailable`."""
+        kept = await self._keeper.kept(integration_ids)
+        answers = {one: Answer.decode(text) for one, text in kept.items()}
+        return {one: known for one, known in answers.items() if known is not None}
+
+    async def of(self, case: Case) -> Answer | None:
+        """What the store has of the same inlet."""
+        try:
+            found = (await self._keeper.kept([case.configured.id])).get(case.configured.id, "")
+        except StoreUnavailable:
+            return None  # the gate tells of it where it matters
+        answer = Answer.decode(found)
+        return answer if answer is not None and answer.inlet == inlet_of(case) else None
+
+    async def keep(self, integration_id: str, answer: Answer) -> None:
+        """Keep an answer, now or by `keep_again`."""
+        try:
+            await self._keeper.keep(integration_id, answer.encode())
+        except StoreUnavailable:
+            self._unkept[integration_id] = answer
+        else:
+            self._unkept.pop(integration_id, None)
+
+    async def keep_again(self) -> None:
+        """Try to keep what the store did not take."""
+        for integration_id, answer in list(self._unkept.items()):
+            await self.keep(integration_id, answer)
+
+
+class Answers:
+    """Puts answers into force in `known`, and keeps them; `now_ms` gives ms since 1970."""
+
+    def __init__(self, known: KnownInlets, kept: KeptAnswers, now_ms: Callable[[], int]) -> None:
+        self._known = known
+        self._kept = kept
+        self._now_ms = now_ms
+
+    async def adopt_answer(self, case: Case, answer: InletKind | Untold) -> None:
+        """What Adobe said of the flow."""
+        if isinstance(answer, Untold):
+            log.warning(
+                "inlet.untold", integration=case.configured.id, detail=answer.detail or _SILENT
+            )
+            await self.adopt(case, "untold", "flow")
+        else:
+            await self.adopt(case, "xdm" if answer == "xdm" else "upsert", "flow")
+
+    async def adopt(self, case: Case, told: Told, by: str) -> None:
+        """Put into force and keep what was told `by` the flow, or by answers to messages."""
+        answer = Answer(told, self._now_ms(), inlet_of(case))
+        self.put_into_force(case, answer, by)
+        await self._kept.keep(case.configured.id, answer)
+
+    def put_into_force(self, case: Case, answer: Answer, by: str) -> None:
+        """Unless the file has changed since: the new one has a question of its own."""
+        if self._known.is_in_force(case) and case.adopt(answer) and answer.told != "untold":
+            log.info("inlet.known", integration=case.configured.id, mode=answer.told, by=by)

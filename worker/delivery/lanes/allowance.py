@@ -1,0 +1,80 @@
+"""How much of a worker's room a lane may have: for admission and for giving up surplus. Pure.
+
+A lane that keeps up may have what its own limits allow, since others soon have that back. One that
+does not keep up may take a quarter of what is left free, the dynamic threshold of shared-memory
+switches (Choudhury and Hahne, 1998): n lanes that take all they can get leave 4/(n + 4) of the room
+free for everyone else. One that stands still can do nothing with more than a few, and each of them
+keeps acknowledgements from covering ranges.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from worker.adobe.streaming import takes_batches
+from worker.broker.message import Source
+from worker.integrations.model import Integration
+
+PACED_SECONDS: Final = 60.0
+"""Far below the broker's `consumer_timeout`, half an hour by default."""
+_FREE_SHARE: Final = 4
+"""A lane that does not keep up takes one part in four of what is free."""
+_STANDING_SHARE: Final = 64
+_STANDING_EVENTS: Final = 4
+"""A lane that stands still may have one part in 64 of the room waiting, and so many at least."""
+SHORT_SHARE: Final = 4
+"""Room is short when less than one part in four of it is free."""
+
+
+class Load(Protocol):
+    """What a lane has; see `Lane`."""
+
+    integration: Integration
+
+    @property
+    def occupied(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    def held_of(self, intake: Source) -> int: ...
+    def keeps_up(self) -> bool: ...
+    def stands_still(self) -> bool: ...
+
+
+def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
+    """How many more events of `intake` the lane may have. Zero: it may keep what it has. Negative:
+    it has to give up so many. `slow_lanes` do not keep up, this one among them, while room is
+    short; None where it is not, or the question is of one event more.
+    """
+    occupied, limits = lane.occupied, lane.integration.limits
+    most = limits.events_held - occupied
+    surplus = 0
+    if limits.requests_per_second is not None:
+        paced = paced_events(lane.integration) - occupied
+        surplus, most = min(surplus, paced), min(most, paced)
+    standing = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) - lane.waiting
+    if standing <= 0 and lane.stands_still():
+        surplus, most = min(surplus, standing), 0
+    if slow_lanes is not None:
+        # As many parts as there are slow lanes, and one for everyone else.
+        share = intake.room // (slow_lanes + 1)
+        return min(surplus, share - lane.held_of(intake))
+    if surplus < 0 or most <= 0:
+        return surplus
+    free = intake.free
+    if intake.events_each > 1 and free < intake.room // SHORT_SHARE:
+        # The last of a few places, of which an event takes as much as a bundle of many: without
+        # them what others have parked would wait behind this lane's.
+        return most if lane.keeps_up() else 0
+    share = max(free // _FREE_SHARE, 1) - occupied
+    if share > 0:
+        return min(most, share)
+    return most if lane.keeps_up() else 0
+
+
+def paced_events(integration: Integration) -> int:
+    """Events that a limit of requests lets go within `PACED_SECONDS`: what waits longer in a worker
+    keeps acknowledgements open, until the broker ends the session of all customers.
+    """
+    limits = integration.limits
+    per_request = limits.messages_per_request if takes_batches(integration) else 1
+    return max(1, int((limits.requests_per_second or 0) * PACED_SECONDS * per_request))

@@ -1,0 +1,45 @@
+"""What a message tells that comes back: how late it is, and of which state it knows."""
+
+from __future__ import annotations
+
+from worker.broker import headers as names
+from worker.broker.headers import epoch_in, lateness_seconds
+from worker.broker.message import Incoming
+from worker.broker.topology import Names
+from worker.delivery.observer import Observer
+from worker.delivery.outcome import ReturnKind
+from worker.delivery.rounds.epoch_watch import EpochWatch
+from worker.delivery.screening import returns_of
+
+
+class ReturnedMessages:
+    """Tells `observer` of lateness, and `epochs` of epochs."""
+
+    def __init__(self, queues: Names, epochs: EpochWatch, observer: Observer) -> None:
+        self._events = queues.events
+        self._kinds: dict[str, ReturnKind] = {queues.retries: "retry", queues.parked: "parked"}
+        self._epochs = epochs
+        self._observer = observer
+
+    def note(self, message: Incoming, now_ms: int) -> None:
+        """See what the headers of a message say beside its state."""
+        if names.EPOCH in message.headers:
+            self._note_epoch(message)
+        kind = self._kinds.get(message.queue)
+        # The first time that it is handed out: later it is late by what its workers did.
+        if kind is None or names.DUE_AT not in message.headers or returns_of(message):
+            return
+        late_seconds = lateness_seconds(message.headers, now_ms)
+        if late_seconds is not None:
+            self._observer.came_back(kind, late_seconds)
+
+    def _note_epoch(self, message: Incoming) -> None:
+        """What comes back tells whether the state is still that under which it was published. A
+        producer knows nothing of the state.
+        """
+        if message.queue == self._events:
+            message.headers = {
+                name: value for name, value in message.headers.items() if name != names.EPOCH
+            }
+        elif (epoch := epoch_in(message.headers)) is not None:
+            self._epochs.meet(epoch)

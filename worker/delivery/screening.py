@@ -1,0 +1,109 @@
+"""What a message is, before anybody asks where it goes. Pure: it returns, the pipeline acts."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from worker.broker import headers as names
+from worker.broker.headers import epoch_in, integration_id_in
+from worker.broker.message import Incoming
+from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
+from worker.broker.topology import Names
+from worker.delivery.limits import PipelineLimits
+from worker.events import Envelope, UndecodableEvent, open_envelope
+from worker.ordering.users import UserKeys
+from worker.reasons import DeadReason, SkipReason
+from worker.transform.decide import unowned_deletion
+
+SUSPECT_AFTER: Final = 2
+"""Returns after which a message may be what takes its workers down, and is handled alone."""
+_UNREADABLE: Final = (
+    "a header can't be read (nested too deep, text that is not UTF-8, a time out of range, or too "
+    "many): it is lost, the body is not"
+)
+
+
+class Event(NamedTuple):
+    """An event of an organization. `is_suspect`: it is handled alone, since its worker may have
+    gone down because of it.
+    """
+
+    message: Incoming
+    state: RetryState
+    envelope: Envelope
+    is_suspect: bool
+
+
+class Suspect(NamedTuple):
+    """A message that was returned so often that it is to be handled alone."""
+
+    returns: int
+
+
+class Unusable(NamedTuple):
+    """A message that becomes a dead letter."""
+
+    state: RetryState
+    reason: DeadReason
+    detail: str
+
+
+class Unowned(NamedTuple):
+    """An event that names no organization, of which nothing is to be done."""
+
+    reason: SkipReason
+    event_id: str
+
+
+Screened = Event | Suspect | Unusable | Unowned
+
+
+class Screening:
+    """`users` makes the event of a person one of a Didomi user alone."""
+
+    def __init__(self, users: UserKeys, queues: Names, limits: PipelineLimits) -> None:
+        self._users = users
+        self._suspects = queues.suspects
+        self._limits = limits
+
+    def screen(self, message: Incoming, now_ms: int, fresh: RetryState) -> Screened:
+        """What a message is that is no bundle; `fresh` is the state of one met first."""
+        returns = returns_of(message) if message.headers else 0
+        is_suspect = message.queue == self._suspects
+        if returns >= SUSPECT_AFTER and not is_suspect:
+            return Suspect(returns)
+        if not message.is_readable:
+            return Unusable(FRESH, DeadReason.INVALID_HEADERS, _UNREADABLE)
+        try:
+            state = read_retry_state(message.headers, now_ms, fresh)
+        except InvalidHeaders as error:
+            return Unusable(readable_state(message), DeadReason.INVALID_HEADERS, str(error))
+        limits = self._limits
+        if is_suspect and returns >= limits.poison_after:
+            detail = f"its worker went down {returns} times while it was handled alone"
+            return Unusable(state, DeadReason.POISON, detail)
+        if len(message.body) > limits.max_event_bytes:
+            detail = f"the body has more than {limits.max_event_bytes} bytes"
+            return Unusable(state, DeadReason.TOO_LARGE, detail)
+        try:
+            envelope = open_envelope(message.body)
+        except UndecodableEvent as error:
+            return Unusable(state, error.reason, str(error))
+        if envelope.is_snapshot:
+            envelope = self._users.without_person(envelope)
+        if not envelope.organization_id:
+            return Unowned(unowned_deletion(envelope).reason, envelope.event_id)
+        return Event(message, state, envelope, is_suspect)
+
+
+def returns_of(message: Incoming) -> int:
+    """How often the broker has handed it out in vain."""
+    count = message.headers.get(names.RETURNS, 0)
+    return count if type(count) is int and count > 0 else 0
+
+
+def readable_state(message: Incoming) -> RetryState:
+    """What can still be said of a message whose retry headers are not to be trusted."""
+    return RetryState(
+        integration_id=integration_id_in(message.headers), epoch=epoch_in(message.headers)
+    )

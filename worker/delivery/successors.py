@@ -1,0 +1,168 @@
+"""From an outcome to what is published; its message is done when the broker has confirmed that.
+
+A crash before the confirm repeats the work, and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from worker.broker import headers as names
+from worker.broker.delay import DelayKindTargets, due_at_ms
+from worker.broker.headers import own_headers_of
+from worker.broker.message import Incoming
+from worker.broker.retry_state import RetryState, write_retry_state
+from worker.broker.successor import successor_of
+from worker.broker.topology import Names
+from worker.delivery.bundles.gathering import BundleGathering
+from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried
+from worker.delivery.rounds.epoch_watch import EpochWatch
+from worker.reasons import ParkReason
+
+_DETAIL_BYTES: Final = 1024
+_SPENDS_PATIENCE: Final = frozenset({ParkReason.BLOCKED, ParkReason.IN_DOUBT})
+"""What an event is parked for only so long; an operator's pause may last."""
+_SPARES_BUDGET: Final = frozenset(
+    {ParkReason.BLOCKED, ParkReason.IN_DOUBT, ParkReason.PAUSED, ParkReason.UNKNOWN_INLET}
+)
+"""What stops the schedule of an event that was attempted. Nothing else does."""
+
+
+class Successors:
+    """Publishes by the session that a message came by. `done` is called after the confirm."""
+
+    def __init__(
+        self,
+        delay: DelayKindTargets,
+        queues: Names,
+        gathering: BundleGathering,
+        epochs: EpochWatch,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._delay = delay
+        self._queues = queues
+        self._gathering = gathering
+        self._epochs = epochs
+        self._now_ms = now_ms
+
+    def follow(
+        self,
+        message: Incoming,
+        state: RetryState,
+        outcome: Retried | Parked | Dead,
+        done: Callable[[], None],
+    ) -> None:
+        """Publish what an outcome needs, with the `state` after it."""
+        own = write_retry_state(state)
+        if state.epoch is None:
+            own |= write_retry_state(self._epochs.fresh)
+        match outcome:
+            case Retried(delay_seconds, failure):
+                self._delayed(message, own | _about(failure), delay_seconds, done)
+            case Parked(delay_seconds, ParkReason.BUSY):
+                # It comes back as a due retry does: the user is free in a moment.
+                self._delayed(message, own, delay_seconds, done)
+            # A suspect is parked at once: to wait for others that make a bundle with it would keep
+            # the one place of all suspects.
+            case Parked() if not state.attempts_made and message.queue != self._queues.suspects:
+                self._gathering.park(message, state, own | _error_of(outcome), outcome, done)
+            case Parked(delay_seconds, _, cause):
+                about = _about(cause) if cause is not None else {}
+                self._delayed(message, own | about, delay_seconds, done, parked=True)
+            case Dead(reason, failure):
+                own[names.DEAD_REASON] = reason
+                own[names.DEAD_AT] = self._now_ms()
+                own |= _about(failure)
+                self._publish(message, self._queues.dead_letters, "", own, done)
+
+    def repeat(
+        self, message: Incoming, state: RetryState, delay_seconds: float, done: Callable[[], None]
+    ) -> None:
+        """Publish a copy of what Adobe has accepted, which comes back when no older choice can be
+        carried out any more.
+        """
+        self._delayed(message, write_retry_state(state), delay_seconds, done)
+
+    def park_bundle(
+        self, bundle: Incoming, state: RetryState, outcome: Parked, events: int
+    ) -> None:
+        """Park a bundle whole, with the `state` after that."""
+        own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
+        self._delayed(bundle, own, outcome.delay_seconds, bundle.done, parked=True)
+
+    def move_to_suspects(self, message: Incoming) -> None:
+        """Move a message, unread, to the queue whose messages are handled one at a time.
+
+        Every unacknowledged message of a worker that dies counts one more return, the innocent as
+        well as the culprit (RabbitMQ documentation, "Poison Message Handling"). Handled alone, only
+        the culprit goes on counting.
+        """
+        own = own_headers_of(message.headers)
+        self._publish(message, "", self._queues.suspects, own, message.done)
+
+    def _delayed(
+        self,
+        message: Incoming,
+        own: dict[str, Any],
+        delay_seconds: float,
+        done: Callable[[], None],
+        *,
+        parked: bool = False,
+    ) -> None:
+        to = self._delay.target(delay_seconds, parked=parked)
+        due = {names.DUE_AT: due_at_ms(delay_seconds, self._now_ms())}
+        headers = own | due | to.headers
+        self._publish(message, to.exchange, to.routing_key, headers, done, mandatory=to.mandatory)
+
+    @staticmethod
+    def _publish(
+        message: Incoming,
+        exchange: str,
+        routing_key: str,
+        own: dict[str, Any],
+        done: Callable[[], None],
+        *,
+        mandatory: bool = True,
+    ) -> None:
+        message.host.publish(
+            exchange,
+            routing_key,
+            successor_of(message.properties, own),
+            message.body,
+            done,
+            mandatory=mandatory,
+        )
+
+
+def state_after(state: RetryState, outcome: Outcome, integration_id: str | None) -> RetryState:
+    """The state in which a delivery for `integration_id` comes back, if it does."""
+    match outcome:
+        case Parked(delay_seconds, reason):
+            spares = state.attempts_made and reason in _SPARES_BUDGET
+            spared = round(delay_seconds * 1000) if spares else 0
+            blocked_since = state.blocked_since_ms if reason in _SPENDS_PATIENCE else None
+            return state.parked(integration_id, spared, blocked_since)
+        case Retried(delay_seconds, failure):
+            return replace(
+                state,
+                integration_id=integration_id,
+                elapsed_ms=state.elapsed_ms + round(delay_seconds * 1000),
+                is_handed_over=failure is NO_ANSWER_YET,
+            )
+        case _:
+            return replace(state, integration_id=integration_id)
+
+
+def _error_of(outcome: Parked) -> dict[str, Any]:
+    """Of a bundled event the code alone, since many of one bundle would say the same."""
+    return {names.ERROR: outcome.failure.error} if outcome.failure is not None else {}
+
+
+def _about(failure: Failure) -> dict[str, Any]:
+    detail = failure.detail.encode()[:_DETAIL_BYTES].decode(errors="ignore")
+    about: dict[str, Any] = {names.ERROR: failure.error, names.ERROR_DETAIL: detail}
+    if failure.http_status is not None:
+        about[names.HTTP_STATUS] = failure.http_status
+    return about
