@@ -14,7 +14,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test soak chaos fuzz bench bench-full lint types imports check build format clean
+.PHONY: help install demo test mutants soak chaos fuzz bench bench-full lint types imports check build format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -66,7 +66,11 @@ lint: $(STAMP) ## Check style
 	$(BIN)/ruff format --check .
 
 types: $(STAMP) ## Check types
-	$(BIN)/mypy -p worker -p devtools -p bench
+	$(BIN)/mypy --explicit-package-bases worker devtools bench tests
+
+mutants: $(STAMP) ## Change the rules one by one; a test must fail for each change
+	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
 
 imports: $(STAMP) ## Check that dependencies point one way
 	$(BIN)/lint-imports
@@ -82,4 +86,4 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was installed and cached
-	rm -rf $(VENV) $(BENCH_VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .chaos
+	rm -rf $(VENV) $(BENCH_VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .chaos mutants

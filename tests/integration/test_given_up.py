@@ -95,7 +95,7 @@ async def _with_a_bundle(
     broker_url: str, namespace: str, people: list[str]
 ) -> AsyncIterator[Stack]:
     """A bundle of one event of each of `people`, which the broker has given up."""
-    own = {INTEGRATION: "shop"}
+    own: FieldTable = {INTEGRATION: "shop"}
     packed = []
     for number, one in enumerate(people):
         body = json.dumps(event("org-shop", one)).encode()

@@ -165,6 +165,7 @@ async def test_a_lock_that_was_deleted_under_its_holder(
         await session.open()
         try:
             assert not await acquire_lock(other, lock)
+            assert session._connection is not None
             channel = await session._connection.channel()
             await channel.queue_delete(lock)
             if is_taken:

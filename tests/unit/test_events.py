@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.examples import NOW_MS, envelope, event_document
 from worker.events import MAX_VALUES, UndecodableEvent, open_envelope, read_record
+from worker.reasons import DeadReason
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8) | st.integers(),
@@ -90,7 +91,7 @@ def test_what_is_used_is_read_strictly(changes: dict[str, Any], field: str) -> N
     with pytest.raises(UndecodableEvent) as caught:
         read_record(envelope(**changes), NOW_MS)
     assert caught.value.field == field
-    assert caught.value.reason == "invalid-event"
+    assert caught.value.reason == DeadReason.INVALID_EVENT
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_whose_event_it_is_must_be_said(document: Any, field: str) -> None:
 def test_an_unknown_type_is_told_with_the_known_ones_and_not_by_itself(kind: Any) -> None:
     with pytest.raises(UndecodableEvent, match=r"one of event\.created") as caught:
         open_envelope(orjson.dumps({"type": kind, "parameters": {"entity": event_document()}}))
-    assert caught.value.reason == "unknown-type"
+    assert caught.value.reason == DeadReason.UNKNOWN_TYPE
     assert "moved" not in str(caught.value)
 
 
@@ -153,7 +154,7 @@ def test_a_body_with_more_values_than_any_event_is_refused_unread(part: bytes, c
         open_envelope(fits)
     with pytest.raises(UndecodableEvent, match="more than 20000 values") as caught:
         open_envelope(b'{"a":[' + b",".join([part] * (count + 1)) + b"]}")
-    assert caught.value.reason == "invalid-event"
+    assert caught.value.reason == DeadReason.INVALID_EVENT
 
 
 def test_commas_in_a_large_text_are_no_values_up_to_thousands() -> None:

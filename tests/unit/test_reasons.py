@@ -55,7 +55,8 @@ def test_a_code_is_a_plain_text_with_a_sentence(code: Code) -> None:
     assert code.name == code.upper().replace("-", "_")
     assert f"{code}" == str(code) == code.value
     assert orjson.dumps([code]).decode() == json.dumps([code.value], separators=(",", ":"))
-    assert {code: 1}[code.value] == 1
+    by_text: dict[str, int] = {code: 1}
+    assert by_text[code.value] == 1
     assert isinstance(code.kind, Kind)
     assert re.fullmatch(r"[A-Za-z][^\n]+[.…]", code.sentence)
 

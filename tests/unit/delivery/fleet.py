@@ -29,7 +29,7 @@ class Seen(Adobe):
 
     async def send(
         self, target: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         for one in messages:
             self.times[one.record["personalEmail"]["address"]].append(now())
         self.under_way += 1

@@ -21,9 +21,10 @@ from worker.delivery.rounds.results import Result
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 
 OK = Accepted("x")
-TIMEOUT = Retryable("timeout", "no answer in time")
+TIMEOUT = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
 
 class Round:

@@ -13,7 +13,7 @@ from pamqp.header import ContentHeader
 
 from tests.unit.delivery.virtual_time import now
 from tests.unit.examples import NOW_MS, event_document
-from worker.broker.message import Incoming
+from worker.broker.message import Incoming, Source
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
@@ -63,7 +63,6 @@ class Hand:
     """`Source` and `Holder` in one; knows what is in hand, and what was acknowledged."""
 
     def __init__(self, queue: str = "consent.events", prefetch: int = 1000) -> None:
-        self.source = self
         self.host = Line()
         self.queue = queue
         self.prefetch = self.room = prefetch
@@ -71,6 +70,10 @@ class Hand:
         self.is_second = False
         self.acknowledged: list[int] = []
         self._given = 0
+
+    @property
+    def source(self) -> Source:
+        return self
 
     @property
     def events_each(self) -> int:

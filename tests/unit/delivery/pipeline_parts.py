@@ -43,9 +43,12 @@ class Adobe:
     async def look_up(self, *_: object) -> None:
         raise AssertionError("nothing is to be looked up")
 
+    async def look_up_record(self, *_: object) -> Mapping[str, Any] | Retryable:
+        raise AssertionError("no record is to be looked up")
+
     async def send(
-        self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         self.asked += 1
         await self.answers.wait()
         if isinstance(self.reply, (Retryable, Permanent)):

@@ -68,8 +68,8 @@ class Adobe:
         return self.found
 
     async def send(
-        self, _: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         if self.replies:
             return self.replies.pop(0)
         self.records += [one.record.get("_acme", {}) for one in messages]

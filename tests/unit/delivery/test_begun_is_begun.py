@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.delivery.fleet import Fleet
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from worker.adobe.replies import Accepted, Retryable
+from worker.reasons import ErrorCode
 
 HANG_SECONDS = 400
-AWAY = Retryable("adobe-unavailable", "", 503)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "", 503)
 
 
 @pytest.mark.parametrize("events", [1, 20, 60, 300, 2_000])
@@ -30,7 +33,7 @@ AWAY = Retryable("adobe-unavailable", "", 503)
 @pytest.mark.parametrize("at_once", [True, False])
 @in_virtual_time
 async def test_through_a_hang_each_begun_event_is_seen_six_times_in_five_minutes(
-    events: int, workers: int, limits: dict[str, int], at_once: bool
+    events: int, workers: int, limits: dict[str, Any], at_once: bool
 ) -> None:
     fleet = Fleet(workers, **limits)
     fleet.adobe.answers.clear()

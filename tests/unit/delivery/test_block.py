@@ -6,8 +6,9 @@ import pytest
 
 from worker.delivery.lanes.block import Block
 from worker.delivery.outcome import Failure
+from worker.reasons import ErrorCode
 
-REFUSED = Failure("token-refused", "the client secret is wrong")
+REFUSED = Failure(ErrorCode.TOKEN_REFUSED, "the client secret is wrong")
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.reasons import ErrorCode
 
 OK = Accepted("x")
-REFUSED = Retryable("lookup-refused", "HTTP 403", 403)
+REFUSED = Retryable(ErrorCode.LOOKUP_REFUSED, "HTTP 403", 403)
 NEWS, OFFERS = "_acme.news", "_acme.offers"
 LOOKED_UP = completed().model_copy(update={"dataset_starts_empty": False})
 
@@ -70,7 +71,7 @@ async def test_what_was_found_is_looked_up_again_until_a_message_has_carried_it(
     worker: Worker,
 ) -> None:
     worker.adobe.found = {NEWS: True}
-    worker.adobe.replies = [Retryable("adobe-unavailable", "HTTP 503", 503)]
+    worker.adobe.replies = [Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)]
     await worker.take(choice(10, offers=True))
     worker.adobe.found = {NEWS: False}
     await worker.take(choice(10, offers=True))
@@ -82,7 +83,7 @@ async def test_what_was_found_goes_along_with_each_event_of_a_message_that_is_ta
     worker: Worker,
 ) -> None:
     worker.adobe.found = {NEWS: True}
-    worker.adobe.replies = [Permanent("adobe-rejected", "no", 400)]
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)]
     await worker.take(choice(10, offers=True), choice(20, sms=True))
     assert worker.adobe.records[-1] == {"news": True, "offers": True, "sms": True}
     await worker.take(choice(30, sms=False))

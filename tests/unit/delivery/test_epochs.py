@@ -18,10 +18,11 @@ from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
 from worker.delivery.bundles.format import pack, unpack
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 from worker.wire.frames import encode_content_header
 
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PAUSED = integration(paused=True)
 GATHERED_SECONDS = 0.06
 
@@ -126,7 +127,7 @@ async def test_parked_events_and_their_bundle_carry_it() -> None:
 @in_virtual_time
 async def test_dead_letters_carry_it(content: bytes, headers: dict[str, Any]) -> None:
     shop = await fleet()
-    shop.adobe.reply = Permanent("adobe-rejected", "HTTP 400", 400, fault="message")
+    shop.adobe.reply = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message")
     await shop.take("events", content, headers)
     assert DEAD_REASON in shop.headers
     assert shop.headers[EPOCH] == FIRST

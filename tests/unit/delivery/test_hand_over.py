@@ -8,6 +8,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Retryable
 from worker.broker.headers import HANDED_OVER
 from worker.delivery.rounds.results import Untried
+from worker.reasons import ErrorCode
 
 
 @in_virtual_time
@@ -70,7 +71,7 @@ async def test_a_late_refusal_is_left_to_the_copy() -> None:
     fleet.adobe.answers.clear()
     fleet.publish(1)
     await after(12)
-    fleet.adobe.reply = Retryable("adobe-unavailable", "", 503)
+    fleet.adobe.reply = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "", 503)
     fleet.adobe.answers.set()
     await after(1)
     assert fleet.told == ["retried"], "of the copy, which is due when the request's time is over"

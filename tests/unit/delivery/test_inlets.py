@@ -30,6 +30,7 @@ from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration
 from worker.ordering.inlets import MemoryInlets
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 
 AUTO = integration(payload_mode="auto", limits={"profile_gap_seconds": 0})
 COMPLETED = Integration.model_validate(
@@ -38,7 +39,7 @@ COMPLETED = Integration.model_validate(
     ),
     context=Surroundings(has_lasting_state=True, has_secret=True),
 )
-UNKNOWN_FORMAT = Permanent("adobe-rejected", "HTTP 400: unknown", 400, fault="form")
+UNKNOWN_FORMAT = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400: unknown", 400, fault="form")
 AWAY = Unanswered("away")
 DAY = 86_400.0
 
@@ -68,15 +69,15 @@ class Inlet(Adobe):
         self.dropped = 0
 
     async def send(
-        self, target: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
-        self.forms += [target.payload_mode] * len(messages)
-        if target.payload_mode != self.takes:
+        self, integration: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
+        self.forms += [integration.payload_mode] * len(messages)
+        if integration.payload_mode != self.takes:
             if self.takes == "xdm":
                 return UNKNOWN_FORMAT
             self.dropped += len(messages)
             return [Accepted("x")] * len(messages)
-        return await super().send(target, messages)
+        return await super().send(integration, messages)
 
 
 class Bench:
@@ -85,7 +86,7 @@ class Bench:
     def __init__(
         self,
         flow: Flow,
-        inlet: Adobe,
+        inlet: Inlet,
         shop: Integration = AUTO,
         keeper: MemoryInlets | None = None,
     ) -> None:
@@ -248,7 +249,9 @@ async def test_what_a_raw_inlet_accepts_is_learned_and_kept() -> None:
     await bench.event()
     await after(1)
     kept = (await bench.keeper.kept(["shop"]))["shop"]
-    assert Answer.decode(kept).told == "upsert"
+    learned = Answer.decode(kept)
+    assert learned is not None
+    assert learned.told == "upsert"
     assert bench.inlet.dropped == 0
     await bench.stop()
 
@@ -285,7 +288,9 @@ async def test_a_store_that_is_away_has_the_answer_later() -> None:
     assert bench.told["delivered"] == 1
     keeper.is_away = False
     await after(60)
-    assert Answer.decode((await keeper.kept(["shop"]))["shop"]).told == "upsert"
+    learned = Answer.decode((await keeper.kept(["shop"]))["shop"])
+    assert learned is not None
+    assert learned.told == "upsert"
     await bench.stop()
 
 
@@ -319,6 +324,7 @@ async def test_what_waits_in_the_lane_for_the_former_form_is_decided_anew() -> N
     await bench.event("lena")
     await bench.event("lena")  # waits for the one before
     (case,) = bench.questions.known.cases
+    assert case.answer is not None
     case.adopt(case.answer._replace(told="xdm"))
     assert bench.told == {"parked": 1}
     await bench.event("emil")

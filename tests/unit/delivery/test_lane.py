@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.unit.delivery.lane_parts import OK, TIMEOUT, Bench
@@ -16,6 +18,7 @@ from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS
 from worker.delivery.outcome import Failure
 from worker.delivery.rounds.results import Crashed
 from worker.ordering.store import StoreUnavailable
+from worker.reasons import ErrorCode
 
 
 def names(count: int, prefix: str = "user") -> list[str]:
@@ -157,10 +160,16 @@ async def test_the_window_grows_while_it_is_full_and_all_goes_well() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    ["adobe-throttled", "adobe-unavailable", "connection-failed", "timeout", "token-unavailable"],
+    [
+        ErrorCode.ADOBE_THROTTLED,
+        ErrorCode.ADOBE_UNAVAILABLE,
+        ErrorCode.CONNECTION_FAILED,
+        ErrorCode.TIMEOUT,
+        ErrorCode.TOKEN_UNAVAILABLE,
+    ],
 )
 @in_virtual_time
-async def test_it_is_halved_once_for_all_that_failed_together(error: str) -> None:
+async def test_it_is_halved_once_for_all_that_failed_together(error: ErrorCode) -> None:
     bench = Bench(messages_per_request=1)
     await bench.offer(*names(4))
     for one in bench.rounds.under_way:
@@ -253,7 +262,7 @@ async def test_where_messages_go_alone_none_waits_for_company() -> None:
 async def test_requests_keep_the_pace_that_the_integration_allows() -> None:
     bench = Bench(requests_per_second=2, messages_per_request=1)
     began = now()
-    starts = []
+    starts: list[float] = []
     await bench.offer(*names(5))
     while len(starts) < 5:
         for one in bench.rounds.under_way:
@@ -278,7 +287,7 @@ async def test_the_lane_rests_as_long_as_the_endpoint_asks_up_to_a_limit(
 ) -> None:
     bench = Bench()
     await bench.offer("lena")
-    await bench.rounds.latest.answer(Retryable("adobe-throttled", "", 429, asked))
+    await bench.rounds.latest.answer(Retryable(ErrorCode.ADOBE_THROTTLED, "", 429, asked))
     await bench.offer("ole")
     await after(rest - 0.1)
     assert len(bench.rounds.made) == 1
@@ -300,7 +309,7 @@ async def test_a_changed_limit_holds_from_the_next_request_on() -> None:
 @in_virtual_time
 async def test_a_changed_configuration_ends_a_pause_and_says_so() -> None:
     bench = Bench()
-    bench.lane.block.failed(Failure("token-refused", ""), now())
+    bench.lane.block.failed(Failure(ErrorCode.TOKEN_REFUSED, ""), now())
     assert bench.lane.adopt(bench.integration)
     assert not bench.lane.block.is_on
 
@@ -536,11 +545,17 @@ async def test_what_is_taken_out_of_a_lane_tells_nothing_any_more() -> None:
     bench = Bench()
     bench.gate.close(StoreUnavailable("away"))
     bench.store.away["ping"] = 1_000
-    for take_out in (
+
+    def lose_the_line() -> None:
+        bench.hand.host.lost.set()
+        bench.lane.drop_returned()
+
+    ways: list[Callable[[], object]] = [
         bench.lane.take_all_waiting,
         lambda: bench.give_up_surplus(0),
-        lambda: (bench.hand.host.lost.set(), bench.lane.drop_returned()),
-    ):
+        lose_the_line,
+    ]
+    for take_out in ways:
         await bench.offer("lena", "ole")
         await after(1)
         assert not bench.lane.keeps_up()

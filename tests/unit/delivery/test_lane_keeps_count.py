@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,8 +12,10 @@ from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
+from worker.delivery.rounds.results import Result
+from worker.reasons import ErrorCode
 
-THROTTLED = Retryable("adobe-throttled", "", 429, 2.0)
+THROTTLED = Retryable(ErrorCode.ADOBE_THROTTLED, "", 429, 2.0)
 
 
 class Model:
@@ -50,7 +54,8 @@ class Model:
         if how == "crash":
             await one.fail(ValueError("a bug"))
         else:
-            await one.answer({"ok": OK, "timeout": TIMEOUT, "throttled": THROTTLED}[how])
+            answers: dict[str, Result] = {"ok": OK, "timeout": TIMEOUT, "throttled": THROTTLED}
+            await one.answer(answers[how])
 
     async def lose_the_line(self) -> None:
         self.bench.hand.host.lost.set()
@@ -130,7 +135,7 @@ STEPS = st.one_of(
 @given(gap=st.sampled_from([0, 1]), steps=st.lists(STEPS, max_size=40))
 @in_virtual_time
 async def test_it_holds_what_it_should_and_ends_with_nothing(
-    gap: float, steps: list[tuple[object, ...]]
+    gap: float, steps: list[tuple[Any, ...]]
 ) -> None:
     model = Model(gap)
     for name, *arguments in steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.delivery.lane_parts import OK, TIMEOUT, Bench
@@ -11,6 +13,7 @@ from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.registry import Lanes
+from worker.reasons import ErrorCode
 
 PREFETCH = 640
 FEW = 10
@@ -20,8 +23,8 @@ FEW = 10
 class Room:
     """The lane of a bench among lanes, which is offered events as long as it has room for them."""
 
-    def __init__(self, **limits: float) -> None:
-        self.bench = Bench(**({"messages_per_request": 1, "requests_in_flight": 1} | limits))
+    def __init__(self, **limits: Any) -> None:
+        self.bench = Bench(**{"messages_per_request": 1, "requests_in_flight": 1, **limits})
         self.bench.hand.prefetch = self.bench.hand.room = PREFETCH
         self.parked: list[Delivery] = []
         self.lanes = Lanes(lambda _: self.bench.lane, self._park, self.bench.gate)
@@ -99,7 +102,7 @@ async def test_while_room_is_short_a_slow_lane_gives_up_what_is_beyond_its_share
 async def test_a_lane_that_was_asked_to_wait_does_not_stand_still_meanwhile() -> None:
     room = Room(requests_in_flight=2)
     await room.come(30)
-    throttled = Retryable("adobe-throttled", "HTTP 429", 429, retry_after_seconds=4)
+    throttled = Retryable(ErrorCode.ADOBE_THROTTLED, "HTTP 429", 429, retry_after_seconds=4)
     await room.bench.rounds.latest.answer(throttled)
     await after(3)
     assert len(room.bench.rounds.under_way) == 1

@@ -11,8 +11,9 @@ from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
+from worker.reasons import ErrorCode
 
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PAUSED = integration(paused=True)
 GATHERED_SECONDS = 0.06
 DUE = "consent-due-at"

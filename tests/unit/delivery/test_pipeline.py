@@ -12,9 +12,10 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from worker.adobe.replies import Accepted, Retryable
 from worker.broker.delay import LEVELS, level_ttl_ms, level_word
+from worker.reasons import ErrorCode
 
-REFUSED = Retryable("adobe-refused", "HTTP 403", 403)
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
+REFUSED = Retryable(ErrorCode.ADOBE_REFUSED, "HTTP 403", 403)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PROBE_SECONDS = 5.1
 FIVE_MINUTES = 300
 GATHERED_SECONDS = 0.06

@@ -19,10 +19,11 @@ from worker.adobe.written import being_watched
 from worker.broker.headers import BUNDLE
 from worker.integrations.model import Integration
 from worker.ordering.store import Claim, Contended
+from worker.reasons import ErrorCode
 
-UNCLEAR = Retryable("adobe-unavailable", "HTTP 504", 504, is_unclear=True)
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
-REFUSED = Retryable("adobe-refused", "HTTP 403", 403)
+UNCLEAR = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 504", 504, is_unclear=True)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
+REFUSED = Retryable(ErrorCode.ADOBE_REFUSED, "HTTP 403", 403)
 MARK_SECONDS = 120
 OLD, NEW, NEWEST = (
     body("old", ago=60, enabled=True, user="lena"),
@@ -44,7 +45,7 @@ class Late(Seen):
 
     async def send(
         self, target: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         if self.late:
             self.asked += 1
             loop = asyncio.get_running_loop()
@@ -159,7 +160,7 @@ async def test_a_choice_that_is_newer_still_supersedes_the_repeat() -> None:
 @in_virtual_time
 async def test_ordinary_traffic_writes_stamps_alone_and_repeats_nothing() -> None:
     fleet, adobe = a_fleet()
-    for reply in (AWAY, Retryable("adobe-throttled", "", 429), Accepted("x")):
+    for reply in (AWAY, Retryable(ErrorCode.ADOBE_THROTTLED, "", 429), Accepted("x")):
         adobe.reply = reply
         fleet.give(OLD)
         await after(2)

@@ -15,7 +15,8 @@ def _policy(budget: float) -> RetryPolicy:
 
 def test_the_default_schedule_is_the_documented_one() -> None:
     policy = _policy(300)
-    elapsed, delays = 0.0, []
+    elapsed = 0.0
+    delays: list[float] = []
     while (delay := policy.next_delay(len(delays) + 1, elapsed, jitter=0)) is not None:
         delays.append(delay)
         elapsed += delay

@@ -18,11 +18,12 @@ from worker.delivery.rounds.results import Result, Superseded
 from worker.delivery.rounds.runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
+from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 
 OK = Accepted("x")
-REFUSED = Permanent("adobe-rejected", "HTTP 400", 400)
-SET_UP = Permanent("adobe-rejected", "HTTP 400", 400, fault="set-up")
+REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)
+SET_UP = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="set-up")
 MAPPINGS = [
     {"id": f"_acme.{one}", "value": f"consents_purposes_{one}_enabled"}
     for one in ("news", "offers")
@@ -72,7 +73,7 @@ class Bench:
         self.target = target
         self._runner = AdobeRounds(adobe, StoreGate(Store()), 30, 120)
 
-    def event(self, user: str, minute: int = 0, **purposes: bool) -> Delivery:
+    def event(self, user: str, minute: int = 0, **purposes: Any) -> Delivery:
         return event(self.hand, self.target, user, minute=minute, **purposes)
 
     async def deliver(self, *groups: list[Delivery]) -> dict[Delivery, Result]:

@@ -14,6 +14,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.outcome import Outcome
+from worker.reasons import ErrorCode
 
 ADVERTISING_ID = "6D92078A-8246-4BA4-AE5B-76104861E7DC"
 SHOP = integration(
@@ -57,8 +58,8 @@ def body(kind: str = "user.updated", **changes: Any) -> bytes:
     ("sent", "reply", "told"),
     [
         (body(), Accepted("x"), "delivered"),
-        (body(), Retryable("timeout", "no answer"), "retried"),
-        (body(), Permanent("adobe-rejected", "HTTP 400", 400, fault="message"), "dead"),
+        (body(), Retryable(ErrorCode.TIMEOUT, "no answer"), "retried"),
+        (body(), Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message"), "dead"),
         (body(organization_user_id="crm-77"), Accepted("x"), "dead"),
         (body(organization_user_id=""), Accepted("x"), "guest"),
         (body(consents=7), Accepted("x"), "dead"),

@@ -15,9 +15,10 @@ from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Parked, Retried
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.successors import Successors, state_after
+from worker.reasons import DeadReason, ErrorCode, ParkReason
 
 NOW_MS = 1_800_000_000_000
-AWAY = Failure("adobe-unavailable", "HTTP 503", 503)
+AWAY = Failure(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 GATHERED_SECONDS = 0.06
 
 
@@ -76,7 +77,7 @@ async def test_a_message_is_done_when_its_successor_is_confirmed_and_not_before(
 
 @in_virtual_time
 async def test_what_is_busy_comes_back_as_a_retry_does() -> None:
-    one = await Bench().follow(Parked(1, "busy"))
+    one = await Bench().follow(Parked(1, ParkReason.BUSY))
     assert not one.routing_key.endswith(".parked")
 
 
@@ -85,7 +86,7 @@ async def test_what_is_parked_untried_is_gathered_in_a_bundle() -> None:
     bench = Bench()
     for _ in range(3):
         message = bench.message()
-        bench.successors.follow(message, FRESH, Parked(4, "paused"), message.done)
+        bench.successors.follow(message, FRESH, Parked(4, ParkReason.PAUSED), message.done)
     await quiet()
     assert bench.published == []
     await after(GATHERED_SECONDS)
@@ -105,15 +106,15 @@ async def test_what_was_tried_and_a_suspect_are_parked_alone_and_at_once(
     bench = Bench(queue)
     state = RetryState("shop", attempts, NOW_MS if attempts else None)
     message = bench.message()
-    bench.successors.follow(message, state, Parked(4, "blocked", AWAY), message.done)
+    bench.successors.follow(message, state, Parked(4, ParkReason.BLOCKED, AWAY), message.done)
     assert [one.routing_key.endswith(".parked") for one in bench.published] == [True]
     assert bench.published[0].headers[names.ERROR_DETAIL] == "HTTP 503"
 
 
 @in_virtual_time
 async def test_a_dead_letter_says_why_and_when_and_has_at_most_a_kilobyte_of_detail() -> None:
-    failure = Failure("adobe-rejected", "ä" * 2_000, 400)
-    one = await Bench().follow(Dead("adobe-rejected", failure), RetryState("shop"))
+    failure = Failure(ErrorCode.ADOBE_REJECTED, "ä" * 2_000, 400)
+    one = await Bench().follow(Dead(DeadReason.ADOBE_REJECTED, failure), RetryState("shop"))
     assert (one.exchange, one.routing_key) == ("consent.dead-letters", "")
     assert one.headers[names.DEAD_REASON] == "adobe-rejected"
     assert one.headers[names.DEAD_AT] == NOW_MS
@@ -163,4 +164,4 @@ def test_a_retry_spends_the_budget_by_its_delay_and_says_whether_it_is_handed_ov
 
 
 def test_a_dead_letter_names_its_integration_and_nothing_else_changes() -> None:
-    assert state_after(FRESH, Dead("no-identity", AWAY), "shop") == RetryState("shop")
+    assert state_after(FRESH, Dead(DeadReason.NO_IDENTITY, AWAY), "shop") == RetryState("shop")

@@ -9,11 +9,12 @@ from tests.unit.delivery.records import MAPPINGS, NO_GAP, Adobe, Worker, choice
 from tests.unit.delivery.virtual_time import in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Permanent, Retryable
+from worker.reasons import ErrorCode
 
 TIMED = integration(limits=NO_GAP, mappings=MAPPINGS, event_time_path="_acme.time")
-UNCLEAR = Retryable("timeout", "no answer in time", is_unclear=True)
-CLEAR = Retryable("adobe-unavailable", "", 503)
-REFUSED = Permanent("adobe-rejected", "no", 400)
+UNCLEAR = Retryable(ErrorCode.TIMEOUT, "no answer in time", is_unclear=True)
+CLEAR = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "", 503)
+REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)
 
 
 def minute(adobe: Adobe) -> int:

@@ -20,12 +20,13 @@ from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp
 from worker.ordering.store import UNCLEAR
+from worker.reasons import ErrorCode
 
 ATTEMPT_SECONDS, UNCLEAR_SECONDS = 30, 120
 OK = Accepted("x")
-GATEWAY = Retryable("adobe-unavailable", "HTTP 504", 504, is_unclear=True)
-AWAY = Retryable("adobe-unavailable", "HTTP 503", 503)
-REFUSED = Permanent("adobe-rejected", "HTTP 400", 400)
+GATEWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 504", 504, is_unclear=True)
+AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
+REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)
 SHOP = integration(
     mappings=[
         {"id": f"_acme.{one}", "value": f"consents_purposes_{one}_enabled"}
@@ -45,11 +46,14 @@ class Bench:
     async def look_up(self, *_: object) -> None:
         raise AssertionError("nothing is to be looked up")
 
-    async def send(self, _: Integration, messages: Sequence[OutgoingMessage]) -> Any:
+    async def look_up_record(self, *_: object) -> Retryable:
+        raise AssertionError("no record is to be looked up")
+
+    async def send(self, integration: Integration, messages: Sequence[OutgoingMessage]) -> Any:
         answer = self._answers.pop(0)
         return answer() if callable(answer) else answer
 
-    def event(self, user: str, minute: int, **purposes: bool) -> Delivery:
+    def event(self, user: str, minute: int, **purposes: Any) -> Delivery:
         return event(self.hand, SHOP, user, minute=minute, **purposes)
 
     async def deliver(self, *groups: list[Delivery]) -> dict[str, Stamp | None]:
@@ -71,7 +75,7 @@ def _time(mark: Stamp | None) -> int | None:
         pytest.param(AWAY, False, id="Adobe's"),
         pytest.param(REFUSED, False, id="a refusal"),
         pytest.param([OK], False, id="an acceptance"),
-        pytest.param(Retryable("token-refused", ""), False, id="of the token endpoint"),
+        pytest.param(Retryable(ErrorCode.TOKEN_REFUSED, ""), False, id="of the token endpoint"),
     ],
 )
 async def test_an_unclear_answer_leaves_a_mark(answer: Any, is_marked: bool) -> None:

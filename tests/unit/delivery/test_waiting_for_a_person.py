@@ -15,12 +15,13 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
 from worker.delivery.bundles.format import unpack
 from worker.integrations.model import Integration, Missing
+from worker.reasons import ErrorCode
 
 DAY = 86_400
 GATHERED_SECONDS = 0.06
 PAUSED = SHOP.model_copy(update={"paused": True})
 DISABLED = SHOP.model_copy(update={"enabled": False})
-REFUSED = Retryable("token-refused", "HTTP 400", 400)
+REFUSED = Retryable(ErrorCode.TOKEN_REFUSED, "HTTP 400", 400)
 
 
 class Office(Worker):
@@ -42,7 +43,8 @@ class Office(Worker):
         return [one for one in self.in_force if not one.enabled]
 
     def missing_for(self, _: str) -> Mapping[str, Missing]:
-        return dict.fromkeys(self.broken, "broken") | dict.fromkeys(self.gone, "gone")
+        found: dict[str, Missing] = dict.fromkeys(self.broken, "broken")
+        return found | dict.fromkeys(self.gone, "gone")
 
     def doubt_about_all(self) -> str | None:
         return self.doubt_about_others
@@ -369,8 +371,8 @@ async def test_each_event_of_a_bundle_keeps_its_body_to_the_byte() -> None:
     ]
 
 
-WRONG_ORG = Permanent("adobe-rejected", "HTTP 400: wrong ims org", 400, fault="set-up")
-UNKNOWN_FORMAT = Permanent("adobe-rejected", "HTTP 400: unknown", 400, fault="ambiguous")
+WRONG_ORG = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400: wrong ims org", 400, fault="set-up")
+UNKNOWN_FORMAT = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400: unknown", 400, fault="ambiguous")
 
 
 @pytest.mark.parametrize("refusal", [WRONG_ORG, UNKNOWN_FORMAT])

@@ -30,13 +30,14 @@ from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.reasons import ErrorCode
 
 MERGED_SNAPSHOTS = integration(
     events="user", limits=NO_GAP, mappings=[{**one, "absent": "none"} for one in MAPPINGS]
 )
 OK = Accepted("x")
-UNCLEAR = Retryable("timeout", "no answer in time", is_unclear=True)
-REFUSED = Permanent("adobe-rejected", "no", 400)
+UNCLEAR = Retryable(ErrorCode.TIMEOUT, "no answer in time", is_unclear=True)
+REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ async def test_what_is_known_is_written_as_the_mappings_of_today_say(
 
 
 async def test_nothing_is_known_of_what_adobe_has_refused(events: Worker) -> None:
-    events.adobe.replies = [Retryable("adobe-unavailable", "", 503), REFUSED]
+    events.adobe.replies = [Retryable(ErrorCode.ADOBE_UNAVAILABLE, "", 503), REFUSED]
     assert await events.take(choice(10, news=True)) != [OK]
     assert await events.take(choice(11, offers=True)) == [REFUSED]
     await events.take(choice(20, sms=True))

@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.observability.metrics import Metrics, describe
+from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 
 
 @pytest.mark.parametrize(
@@ -14,25 +15,25 @@ from worker.observability.metrics import Metrics, describe
     [
         pytest.param(
             "",
-            Skipped("no-integration"),
+            Skipped(SkipReason.NO_INTEGRATION),
             'integration="none",outcome="skipped",reason="no-integration"',
             id="skipped",
         ),
         pytest.param(
             "shop",
-            Retried(5.0, Failure("timeout", "no answer")),
+            Retried(5.0, Failure(ErrorCode.TIMEOUT, "no answer")),
             'integration="shop",outcome="retried",reason="timeout"',
             id="retried",
         ),
         pytest.param(
             "shop",
-            Parked(5.0, "lane-full"),
+            Parked(5.0, ParkReason.LANE_FULL),
             'integration="shop",outcome="parked",reason="lane-full"',
             id="parked",
         ),
         pytest.param(
             "shop",
-            Dead("retries-exhausted", Failure("timeout", "no answer")),
+            Dead(DeadReason.RETRIES_EXHAUSTED, Failure(ErrorCode.TIMEOUT, "no answer")),
             'integration="shop",outcome="dead",reason="retries-exhausted"',
             id="dead",
         ),

@@ -16,6 +16,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
+from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 
@@ -33,19 +34,19 @@ def _delivery(event_id: str) -> Delivery:
     return Delivery(cast(Incoming, None), RetryState(), target, decision, "user")
 
 
-FAILURE = Failure("adobe-unavailable", "HTTP 503", 503)
+FAILURE = Failure(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 
 
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
         pytest.param(
-            Skipped("guest"),
+            Skipped(SkipReason.GUEST),
             {"event": "delivery.skipped", "log_level": "debug", "reason": "guest"},
             id="skipped",
         ),
         pytest.param(
-            Parked(4.98765, "lane-full"),
+            Parked(4.98765, ParkReason.LANE_FULL),
             {
                 "event": "delivery.parked",
                 "log_level": "debug",
@@ -66,7 +67,7 @@ FAILURE = Failure("adobe-unavailable", "HTTP 503", 503)
             id="retried",
         ),
         pytest.param(
-            Dead("retries-exhausted", FAILURE),
+            Dead(DeadReason.RETRIES_EXHAUSTED, FAILURE),
             {
                 "event": "delivery.dead",
                 "log_level": "error",
@@ -119,8 +120,8 @@ def test_by_default_only_requests_and_trouble_are_logged() -> None:
     told = OutcomeLog(Metrics(), {"shop"}.__contains__)
     with capture_logs() as lines:
         told.delivered("shop", [(_delivery("ev-1"), Accepted("1:2:3"))])
-        told.outcome("shop", Skipped("guest"), 0.1, "ev-2")
-        told.outcome("shop", Parked(1.0, "busy"), 0.1, "ev-3")
+        told.outcome("shop", Skipped(SkipReason.GUEST), 0.1, "ev-2")
+        told.outcome("shop", Parked(1.0, ParkReason.BUSY), 0.1, "ev-3")
         told.outcome("shop", Retried(1.0, FAILURE), 0.1, "ev-4")
     assert [one["event"] for one in lines] == ["request.accepted", "delivery.retried"]
 
@@ -128,7 +129,7 @@ def test_by_default_only_requests_and_trouble_are_logged() -> None:
 def test_a_pause_names_what_to_do_and_its_end_is_told() -> None:
     told = OutcomeLog(Metrics(), {"shop"}.__contains__)
     with capture_logs() as lines:
-        told.blocked("shop", Failure("token-refused", "invalid_client"))
+        told.blocked("shop", Failure(ErrorCode.TOKEN_REFUSED, "invalid_client"))
         told.unblocked("shop")
     paused, resumed = lines
     assert (paused["event"], paused["log_level"]) == ("integration.blocked", "error")
@@ -142,7 +143,7 @@ def test_a_repeat_is_counted_and_told_beside_the_outcomes() -> None:
     told = OutcomeLog(metrics, {"shop"}.__contains__)
     with capture_logs() as lines:
         told.repeat_planned("shop", "ev-1", 119.00049)
-        told.repeat_ended("shop", "lena@b.example", "superseded", 0.123456)
+        told.repeat_ended("shop", "lena@b.example", SkipReason.SUPERSEDED, 0.123456)
     shared = {"log_level": "info", "integration": "shop"}
     assert lines == [
         shared | {"event": "repeat.planned", "event_id": "ev-1", "delay_seconds": 119.0},

@@ -19,6 +19,7 @@ from worker.delivery.outcome import Dead, Failure, Outcome
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
+from worker.reasons import DeadReason
 from worker.transform.decide import decide
 from worker.transform.decision import Reject
 
@@ -132,10 +133,14 @@ def test_a_header_is_not_quoted(name: str, value: Any, observe: Observe) -> None
     try:
         state = read_retry_state(whole | {name: value}, NOW_MS)
     except InvalidHeaders as error:
-        outcome: Outcome = Dead("invalid-headers", Failure("invalid-headers", str(error)))
+        outcome: Outcome = Dead(
+            DeadReason.INVALID_HEADERS, Failure(DeadReason.INVALID_HEADERS, str(error))
+        )
         named = value if isinstance(value, str) and name == HEADERS[0] else "shop"
     else:
-        outcome = Dead("unknown-integration", Failure("unknown-integration", "no such id"))
+        outcome = Dead(
+            DeadReason.UNKNOWN_INTEGRATION, Failure(DeadReason.UNKNOWN_INTEGRATION, "no such id")
+        )
         named = state.integration_id or ""
     assert MARKER not in observe(named, outcome)
 

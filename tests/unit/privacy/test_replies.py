@@ -31,6 +31,7 @@ from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
+from worker.reasons import DeadReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
@@ -75,7 +76,9 @@ SHAPES: dict[str, Callable[[str], Any]] = {
 def _outcome(reply: Reply) -> Outcome:
     assert isinstance(reply, (Retryable, Permanent))
     failure = Failure(reply.error, reply.detail, reply.http_status)
-    return Retried(1.0, failure) if isinstance(reply, Retryable) else Dead("poison", failure)
+    return (
+        Retried(1.0, failure) if isinstance(reply, Retryable) else Dead(DeadReason.POISON, failure)
+    )
 
 
 PATHS = {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.examples import NOW_MS, envelope, event_document, integration
 from worker.events import open_envelope
 from worker.integrations.model import Integration
+from worker.reasons import SkipReason
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Decision, Deliver, Reject, Skip
 from worker.transform.xdm import build_payload, build_record, encode_message
@@ -100,19 +101,32 @@ def test_every_form_of_a_mapping_value(value: str, event: dict[str, Any], expect
     ("event", "config", "expected"),
     [
         pytest.param(
-            _consents({"id": "news", "enabled": None}), {}, Skip("nothing-mapped"), id="null"
+            _consents({"id": "news", "enabled": None}),
+            {},
+            Skip(SkipReason.NOTHING_MAPPED),
+            id="null",
         ),
         pytest.param(
-            _consents({"id": "else", "enabled": True}), {}, Skip("nothing-mapped"), id="other"
+            _consents({"id": "else", "enabled": True}),
+            {},
+            Skip(SkipReason.NOTHING_MAPPED),
+            id="other",
         ),
-        pytest.param({"status": "pending_approval"}, {}, Skip("pending-approval"), id="pending"),
-        pytest.param({"regulation": "cpra"}, {}, Skip("regulation"), id="regulation"),
-        pytest.param({"user": {"id": "device"}}, {}, Skip("guest"), id="guest"),
-        pytest.param(_user(organization_user_id="  "), {}, Skip("guest"), id="blank user"),
+        pytest.param(
+            {"status": "pending_approval"}, {}, Skip(SkipReason.PENDING_APPROVAL), id="pending"
+        ),
+        pytest.param(
+            {"regulation": "cpra"},
+            {},
+            Skip(SkipReason.REGULATION),
+            id="regulation",
+        ),
+        pytest.param({"user": {"id": "device"}}, {}, Skip(SkipReason.GUEST), id="guest"),
+        pytest.param(_user(organization_user_id="  "), {}, Skip(SkipReason.GUEST), id="blank user"),
         pytest.param(
             {},
             {"events": "user", "payload_mode": "xdm"},
-            Skip("consent-event"),
+            Skip(SkipReason.CONSENT_EVENT),
             id="not a snapshot",
         ),
     ],
@@ -177,11 +191,14 @@ def test_kinds_by_event_source(kind: str) -> None:
     by_event = decide(integration(), open_envelope(body), NOW_MS)
     by_user = decide(integration(events="user", payload_mode="xdm"), open_envelope(body), NOW_MS)
     if kind == "event.deleted":
-        assert (by_event, by_user) == (Skip("event-deleted"), Skip("consent-event"))
+        assert (by_event, by_user) == (
+            Skip(SkipReason.EVENT_DELETED),
+            Skip(SkipReason.CONSENT_EVENT),
+        )
     else:
-        assert by_event == Skip("user-event")
+        assert by_event == Skip(SkipReason.USER_EVENT)
         assert (
-            by_user == Skip("user-deleted")
+            by_user == Skip(SkipReason.USER_DELETED)
             if kind == "user.deleted"
             else isinstance(by_user, Deliver)
         )
@@ -198,7 +215,7 @@ def test_a_deletion_as_didomi_s_page_shows_it_is_unwanted_and_not_wrong(
     opened = open_envelope(
         orjson.dumps({"type": "event.deleted", "parameters": {"entity": entity}})
     )
-    expected = Skip("event-deleted")
+    expected = Skip(SkipReason.EVENT_DELETED)
     if organization_id is None:
         assert unowned_deletion(opened) == expected
     assert decide(integration(), opened, NOW_MS) == expected

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.examples import NOW_MS, envelope, integration
 from worker.integrations.model import Integration
 from worker.ordering.newest import fold, stamps_of
+from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Skip
 from worker.transform.sent import EMPTIED, as_json, is_refusal
@@ -43,7 +44,7 @@ def test_it_is_remembered_as_a_refusal_and_not_sent(steps: str, written: str) ->
 
 @pytest.mark.parametrize("topics", [None, "absent"])
 def test_what_is_not_said_is_no_news(topics: object) -> None:
-    assert _decide({"id": "x", "value": TOPICS}, topics=topics) == Skip("nothing-mapped")
+    assert _decide({"id": "x", "value": TOPICS}, topics=topics) == Skip(SkipReason.NOTHING_MAPPED)
 
 
 @pytest.mark.parametrize("empty", ["none", False, ["none"], {"val": "n"}, 0])
@@ -87,7 +88,9 @@ def test_an_older_choice_that_comes_late_loses_to_it() -> None:
 def test_of_a_choice_to_be_confirmed_it_waits() -> None:
     mapping = {"id": "x", "value": TOPICS, "pending": "p"}
     for more in ({}, {"empty": "none"}):
-        assert _decide(mapping | more, status="pending_approval") == Skip("pending-approval")
+        assert _decide(mapping | more, status="pending_approval") == Skip(
+            SkipReason.PENDING_APPROVAL
+        )
 
 
 @pytest.mark.parametrize("value", ["", [], {}])

@@ -14,6 +14,7 @@ from worker.events import open_envelope
 from worker.integrations.formats import FORMATS
 from worker.integrations.mapping import Mapping
 from worker.ordering.newest import fold
+from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Reject, Skip
 from worker.transform.mapping import attributes_of
@@ -132,7 +133,7 @@ def test_a_constant_alone_goes_along_and_never_alone() -> None:
     decision = _decide(constant, news)
     assert isinstance(decision, Deliver)
     assert decision.attributes == {"news": True, "source": "didomi"}
-    assert _decide(constant, news, consents={}) == Skip("nothing-mapped")
+    assert _decide(constant, news, consents={}) == Skip(SkipReason.NOTHING_MAPPED)
 
 
 def test_facts_of_the_event_make_no_message_by_themselves() -> None:
@@ -140,7 +141,7 @@ def test_facts_of_the_event_make_no_message_by_themselves() -> None:
     decision = _decide(time, news)
     assert isinstance(decision, Deliver)
     assert decision.attributes == {"time": "2026-03-02T08:15:30.120Z", "news": True}
-    assert _decide(time, news, consents={}) == Skip("nothing-mapped")
+    assert _decide(time, news, consents={}) == Skip(SkipReason.NOTHING_MAPPED)
 
 
 @pytest.mark.parametrize("empty", ["", None])
@@ -226,7 +227,7 @@ def test_a_consent_to_be_confirmed_is_sent_where_the_mapping_says_as_what() -> N
 @pytest.mark.parametrize("steps", ["as-is", "inverted", "y-n", "consent-val"])
 def test_a_refusal_to_be_confirmed_waits(steps: str) -> None:
     mapping = PENDING | {"format": steps, "pending": {"val": "p"}}
-    assert _pending(False, mapping) == Skip("pending-approval")
+    assert _pending(False, mapping) == Skip(SkipReason.PENDING_APPROVAL)
 
 
 @pytest.mark.parametrize("updated_at", [None, "2026-03-02T08:15:30.120Z", "2026-03-02T09:00:00Z"])
@@ -298,7 +299,7 @@ def test_a_vendor_that_is_both_is_not_guessed() -> None:
     consents = {"vendors": {"enabled": ["v"], "disabled": ["v"]}}
     decision = _decide({"id": "x", "value": "consents_vendors_v_enabled"}, consents=consents)
     assert isinstance(decision, Reject)
-    assert decision.reason == "ambiguous-mapping"
+    assert decision.reason == DeadReason.AMBIGUOUS_MAPPING
 
 
 @pytest.mark.parametrize(

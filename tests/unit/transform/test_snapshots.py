@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.examples import NOW_MS, integration, snapshot
 from worker.integrations.model import Integration
+from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Reject, Skip
 from worker.transform.sent import EMPTIED, Sent, as_json, is_refusal
@@ -53,7 +54,7 @@ def test_one_without_choices_speaks_too(consents: Any) -> None:
 @pytest.mark.parametrize("consents", NO_CHOICES)
 def test_the_first_of_a_didomi_user_has_nothing_to_take_back(consents: Any) -> None:
     """A new phone starts with it, and must not erase what the old one said."""
-    assert _decide(kind="user.created", consents=consents) == Skip("no-choices")
+    assert _decide(kind="user.created", consents=consents) == Skip(SkipReason.NO_CHOICES)
 
 
 def test_the_first_one_is_delivered_where_it_has_a_choice() -> None:
@@ -64,7 +65,7 @@ def test_the_first_one_is_delivered_where_it_has_a_choice() -> None:
         {"tcfcs": "CPok"},
         {"vendors": {"enabled": [], "disabled": ["other"]}},
     ):
-        assert _decide(kind="user.created", consents=other) == Skip("nothing-mapped")
+        assert _decide(kind="user.created", consents=other) == Skip(SkipReason.NOTHING_MAPPED)
 
 
 def test_what_is_known_of_a_new_device_waits_for_its_first_choice() -> None:
@@ -73,7 +74,7 @@ def test_what_is_known_of_a_new_device_waits_for_its_first_choice() -> None:
     country = {"id": "country", "value": "country"}
     for consents in (nobody, {}):
         decision = _decide(country, kind="user.created", country="DE", consents=consents)
-        assert decision == Skip("no-choices")
+        assert decision == Skip(SkipReason.NO_CHOICES)
     assert _delivered(country, country="DE", consents=nobody).attributes == {"country": "DE"}
 
 
@@ -99,13 +100,13 @@ def test_consents_that_are_no_object_are_not_taken_for_none() -> None:
 def test_who_can_t_be_named_was_never_told_of() -> None:
     """Nothing of a user without a usable identity was sent, so there is nothing to take back."""
     guest = {"organization_user_id": "crm-77"}
-    assert _decide(consents={}, **guest) == Skip("nothing-mapped")
+    assert _decide(consents={}, **guest) == Skip(SkipReason.NOTHING_MAPPED)
     assert isinstance(_decide(**guest), Reject)
 
 
 def test_an_event_takes_nothing_back() -> None:
     decision = decide(integration(), snapshot("user.updated"), NOW_MS)
-    assert decision == Skip("user-event")
+    assert decision == Skip(SkipReason.USER_EVENT)
 
 
 def test_what_goes_along_goes_along_when_something_is_taken_back() -> None:
