@@ -10,6 +10,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 from pydantic import SecretStr
 
 from devtools.stack import Stack, event
