@@ -595,9 +595,9 @@ class Pipeline:
             self._end_undelivered(message, state, integration, decision, envelope.event_id)
             return
         identity = decision.identity
-        user = self._users.user_key(integration.id, identity.place, identity.value)
+        user = self._users.user_key(integration.state_id, identity.place, identity.value)
         if decision.didomi_user is not None:
-            decision = self._users.without_didomi_user(integration.id, decision)
+            decision = self._users.without_didomi_user(integration.state_id, decision)
         delivery = Delivery(message, state, integration, decision, user, is_alone)
         if lane.block.is_on and not lane.block.take_probe(time.monotonic()):
             self._park_for_block(delivery, lane.block)
@@ -634,6 +634,7 @@ class Pipeline:
     def _adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""
         is_other_form = lane.integration.payload_mode != integration.payload_mode
+        is_other_state = lane.integration.state_id != integration.state_id
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
         if integration.paused:
@@ -648,6 +649,9 @@ class Pipeline:
         elif is_other_form:  # what waits was decided for the form of before
             for delivery in lane.clear():
                 self._wait_for_form(delivery)
+        elif is_other_state:  # where its users are called otherwise
+            for delivery in lane.clear():
+                self._hand_on(delivery, Parked(_BUSY_SECONDS, "busy"))
 
     def _park_untried(
         self,
@@ -765,7 +769,7 @@ class Pipeline:
         message, state = delivery.message, delivery.state
         choice = decide(whole, open_envelope(message.body), self._now_ms())
         if isinstance(choice, Deliver):
-            choice = self._users.without_didomi_user(whole.id, choice)
+            choice = self._users.without_didomi_user(whole.state_id, choice)
             anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_alone)
             self._trials.begin(whole, anew)
         else:

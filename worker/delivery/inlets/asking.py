@@ -60,9 +60,9 @@ class InletQuestions:
         self._asked_at: dict[str, float] = {}
         self._unkept: dict[str, Answer] = {}
 
-    async def recall(self, integration_ids: Collection[str]) -> None:
-        """Learn what the fleet knows of these. Raises `StoreUnavailable`."""
-        kept = await self._keeper.kept(integration_ids)
+    async def recall(self, state_ids: Collection[str]) -> None:
+        """Learn what the fleet knows of the integrations with these. Raises `StoreUnavailable`."""
+        kept = await self._keeper.kept(state_ids)
         answers = {one: Answer.decode(text) for one, text in kept.items()}
         self.known.recalled |= {one: known for one, known in answers.items() if known is not None}
 
@@ -74,8 +74,8 @@ class InletQuestions:
                 answer = case.answer
                 if answer is not None and self._now_ms() - answer.at_ms >= AGAIN_SECONDS * 1000:
                     self._ask_again(case, OLD_SECONDS)
-            for integration_id, answer in list(self._unkept.items()):
-                await self._keep(integration_id, answer)
+            for state_id, answer in list(self._unkept.items()):
+                await self._keep(state_id, answer)
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -111,7 +111,7 @@ class InletQuestions:
             return
         since_ms = min(kept.at_ms, self._now_ms()) if kept is not None else self._now_ms()
         if kept is None:
-            await self._keep(case.configured.id, Answer("asked", since_ms, _inlet(case)))
+            await self._keep(case.configured.state_id, Answer("asked", since_ms, _inlet(case)))
         left = FIRST_SECONDS - (self._now_ms() - since_ms) / 1000
         await self._adopt_answer(case, await self._answer_within(left, case))
         if left <= 0:  # it was asked by a worker that did not see the end of it
@@ -173,7 +173,7 @@ class InletQuestions:
     async def _adopt(self, case: Case, told: Told, by: str) -> None:
         answer = Answer(told, self._now_ms(), _inlet(case))
         self._put_into_force(case, answer, by)
-        await self._keep(case.configured.id, answer)
+        await self._keep(case.configured.state_id, answer)
 
     def _put_into_force(self, case: Case, answer: Answer, by: str) -> None:
         """Unless the file has changed since: the new one has a question of its own."""
@@ -183,19 +183,20 @@ class InletQuestions:
     async def _kept(self, case: Case) -> Answer | None:
         """What the store has of the same inlet."""
         try:
-            found = (await self._keeper.kept([case.configured.id])).get(case.configured.id, "")
+            state_id = case.configured.state_id
+            found = (await self._keeper.kept([state_id])).get(state_id, "")
         except StoreUnavailable:
             return None  # the gate tells of it where it matters
         answer = Answer.decode(found)
         return answer if answer is not None and answer.inlet == _inlet(case) else None
 
-    async def _keep(self, integration_id: str, answer: Answer) -> None:
+    async def _keep(self, state_id: str, answer: Answer) -> None:
         try:
-            await self._keeper.keep(integration_id, answer.encode())
+            await self._keeper.keep(state_id, answer.encode())
         except StoreUnavailable:
-            self._unkept[integration_id] = answer
+            self._unkept[state_id] = answer
         else:
-            self._unkept.pop(integration_id, None)
+            self._unkept.pop(state_id, None)
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

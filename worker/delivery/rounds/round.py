@@ -86,7 +86,7 @@ class Courier:
         # From before the store is asked: the lease runs since then, however late its answer is.
         deadline = time.monotonic() + self._attempt_seconds
         claims = [claim_of(integration, group) for group in groups]
-        answers = await self._gate.store.begin(integration.id, claims)
+        answers = await self._gate.store.begin(integration.state_id, claims)
         results: list[tuple[Delivery, Result]] = []
         parcels: list[Parcel] = []
         for group, answer in zip(groups, answers, strict=True):
@@ -130,8 +130,8 @@ class Courier:
             is_accepted = after_success == after_failure or one.accepted().stamps
             settlement = one.settlement(self._unclear_ms, self._seals)
             (accepted if is_accepted else rest).append(settlement)
-        await self._gate.settle(integration.id, accepted, after_success)
-        await self._gate.settle(integration.id, rest, after_failure)
+        await self._gate.settle(integration.state_id, accepted, after_success)
+        await self._gate.settle(integration.state_id, rest, after_failure)
 
     async def _take_apart(
         self, integration: Integration, parcel: Parcel, slots: RequestSlots, deadline: float
