@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from functools import partial
 
 import aiohttp
@@ -35,11 +36,13 @@ from worker.integrations.completion import DEVICES, Surroundings
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
+from worker.integrations.standing import Standing
 from worker.listing import first
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
 from worker.observability.server import ObservabilityServer
 from worker.ordering.secret import GUESSABLE, SecretRefused
+from worker.ordering.state_takeover import take_over
 from worker.ordering.store import NewestStore, StoreUnavailable
 from worker.settings import (
     UnusableSetting,
@@ -300,12 +303,33 @@ class Service:
         while not self._stopping:
             try:
                 self._registry.remember(await store.remembered_integrations())
-                await inlets.recall([one.id for one in self._registry.integrations])
+                await self._learn_state_ids(store)
+                await inlets.recall([one.state_id for one in self._registry.integrations])
             except StoreUnavailable as problem:
                 gate.close(problem)
                 await asyncio.sleep(RECALL_SECONDS)
             else:
                 return
+
+    async def _learn_state_ids(self, store: NewestStore) -> None:
+        """Where the state of each integration is; from now on at each change as well. Raises
+        `StoreUnavailable`.
+        """
+
+        async def ask(standing: Standing) -> Mapping[str, str] | None:
+            try:
+                return await take_over(store.state_ids, standing)
+            except StoreUnavailable as problem:
+                if self._gate is not None:
+                    self._gate.close(problem)
+                return None
+
+        self._registry.ask_states = ask
+        change = await self._registry.settle()
+        if change is None:
+            raise StoreUnavailable("it is not known where the state of each integration is")
+        if self._set_up is not None:
+            self._set_up.ask(change.loaded)
 
     async def _remember_integrations(self, store: NewestStore) -> None:
         """Share with the fleet, and with who comes after a restart, which integrations are in

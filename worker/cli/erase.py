@@ -16,9 +16,10 @@ from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.opened_letters import LetterEvent
 from worker.cli.shared import BrokerAway, complain, print_json, say
+from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
 from worker.delivery.erasing import Concern, Person, erase_from_state
-from worker.integrations.model import Integration
+from worker.integrations.registry import IntegrationRegistry
 from worker.ordering.secret import SecretRefused
 from worker.ordering.store import StoreUnavailable
 from worker.service import build_registry
@@ -59,7 +60,8 @@ def erase(
     registry.load()
     chosen = [find_integration(registry, one) for one in integration or ()]
     person = Person(_ids(), chosen or registry.integrations, everywhere=not chosen)
-    report = asyncio.run(_erase(settings, person, chosen or registry.integrations, dry_run))
+    chosen_ids = [one.id for one in chosen or registry.integrations]
+    report = asyncio.run(_erase(settings, person, registry, chosen_ids, dry_run))
     _tell(report, as_json)
     for sentence in registry.problems:
         complain(f"consent-worker: not erased there: {sentence}")
@@ -89,14 +91,18 @@ def _ids() -> list[str]:
 
 
 async def _erase(
-    settings: WorkerSettings, person: Person, integrations: list[Integration], dry_run: bool
+    settings: WorkerSettings,
+    person: Person,
+    registry: IntegrationRegistry,
+    chosen_ids: list[str],
+    dry_run: bool,
 ) -> dict[str, object]:
     """The state first: what is replayed or comes back meanwhile is skipped already."""
     before_ms = int(time.time() * 1000)
     kept_seconds = settings.block_patience_seconds + settings.ordering_retention_seconds
     is_erased = False
     if settings.state_kind != "memory" and not dry_run:
-        await _erase_from_state(settings, person, integrations, before_ms, kept_seconds)
+        await _erase_from_state(settings, person, registry, chosen_ids, before_ms, kept_seconds)
         is_erased = True
     removed, kept = await _remove_letters(person, dry_run)
     return {
@@ -104,7 +110,7 @@ async def _erase(
         if is_erased
         else None,
         "kept_for_seconds": kept_seconds,
-        "integrations": len(integrations),
+        "integrations": len(chosen_ids),
         "dead_letters_removed": removed,
         "kept": kept,
         "dry_run": dry_run,
@@ -115,7 +121,8 @@ async def _erase(
 async def _erase_from_state(
     settings: WorkerSettings,
     person: Person,
-    integrations: list[Integration],
+    registry: IntegrationRegistry,
+    chosen_ids: list[str],
     before_ms: int,
     kept_seconds: float,
 ) -> None:
@@ -125,9 +132,11 @@ async def _erase_from_state(
         return
     try:
         await store.admit()
-        for integration in integrations:
-            for user in person.users(integration, keys):
-                await erase_from_state(store, integration.id, user, before_ms, kept_seconds)
+        await learn_state_ids(registry, store)
+        for integration in registry.integrations:
+            users = person.users(integration, keys) if integration.id in chosen_ids else ()
+            for user in users:
+                await erase_from_state(store, integration.state_id, user, before_ms, kept_seconds)
     except SecretRefused as refused:
         raise UnusableSetting(f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}") from None
     except StoreUnavailable as problem:

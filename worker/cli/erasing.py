@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from worker.cli.state_ids import learn_state_ids
 from worker.delivery.inlets.answer import Answer
 from worker.integrations.files import printable
 from worker.integrations.loading import InvalidIntegrations
@@ -45,7 +46,8 @@ async def erasing_integrations(settings: WorkerSettings) -> list[str]:
             return []
         registry = build_registry(settings)
         registry.load()
-        kept = await store.inlets.kept([one.id for one in registry.integrations])
+        await learn_state_ids(registry, store)
+        kept = await store.inlets.kept([one.state_id for one in registry.integrations])
         erasing = [f"{one.id}: {ERASES}" for one in registry.integrations if _erases(one, kept)]
         return erasing + [f"{printable(one.path)}: {BAD}" for one in registry.invalid]
     except InvalidIntegrations:
@@ -60,7 +62,7 @@ def _erases(integration: Integration, kept: Mapping[str, str]) -> bool:
     if not integration.enabled or not integration.dataset_starts_empty:
         return False
     if integration.payload_mode == "auto":
-        answer = Answer.decode(kept.get(integration.id, ""))
+        answer = Answer.decode(kept.get(integration.state_id, ""))
         if answer is None or answer.told != "xdm" or answer.inlet != integration.inlet_digest:
             return False
         try:

@@ -37,7 +37,7 @@ class Person:
     def users(self, integration: Integration, keys: UserKeys) -> set[str]:
         """What the state calls the person, whichever identifier an event has."""
         return {
-            keys.user_key(integration.id, place, value)
+            keys.user_key(integration.state_id, place, value)
             for place, value in self._values[integration.id]
         }
 
@@ -93,19 +93,19 @@ class Person:
 
 
 async def erase_from_state(
-    store: NewestStore, integration_id: str, user: str, before_ms: int, kept_seconds: float
+    store: NewestStore, state_id: str, user: str, before_ms: int, kept_seconds: float
 ) -> None:
     """Forget the stamps of a user, and have all choices until `before_ms` (ms since the epoch)
     skipped as erased for so long. Waits while somebody sends for the user. Raises
     `StoreUnavailable`.
     """
     while True:
-        (answer,) = await store.begin(integration_id, [Claim(user, ())])
+        (answer,) = await store.begin(state_id, [Claim(user, ())])
         if isinstance(answer, Granted):
             break
         await asyncio.sleep(min(answer.wait_seconds, _LONGEST_WAIT_SECONDS))
-    await store.erase(integration_id, user, before_ms, kept_seconds)
-    await store.settle(integration_id, [Settlement(user, answer.lease, {}, False)], 0)
+    await store.erase(state_id, user, before_ms, kept_seconds)
+    await store.settle(state_id, [Settlement(user, answer.lease, {}, False)], 0)
 
 
 def _texts(document: Any) -> Iterator[tuple[str, str]]:

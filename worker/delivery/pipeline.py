@@ -179,9 +179,9 @@ class Pipeline:
             self._end(event, integration.id, undelivered(decision))
             return
         identity = decision.identity
-        user = self._users.user_key(integration.id, identity.place, identity.value)
+        user = self._users.user_key(integration.state_id, identity.place, identity.value)
         if decision.didomi_user is not None:
-            decision = self._users.without_didomi_user(integration.id, decision)
+            decision = self._users.without_didomi_user(integration.state_id, decision)
         delivery = Delivery(message, state, integration, decision, user, is_suspect)
         if lane.block.is_on and not lane.block.claim_probe(time.monotonic()):
             self._endings.park_for_block(lane, delivery)
@@ -190,7 +190,7 @@ class Pipeline:
 
     def _adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""
-        is_other_form = lane.integration.payload_mode != integration.payload_mode
+        before, now = [(one.payload_mode, one.state_id) for one in (lane.integration, integration)]
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
         if integration.paused:
@@ -198,7 +198,9 @@ class Pipeline:
                 paused = Parked(hold_seconds(one.state.parks), ParkReason.PAUSED)
                 event_id = one.choice.event_id
                 self._endings.end_untried(one.message, integration.id, one.state, paused, event_id)
-        elif is_other_form:  # what waits was decided for the form of before
+        elif (
+            before != now
+        ):  # what waits was decided for the form of before, or has users of its state
             for one in lane.take_all_waiting():
                 self._endings.wait_for_form(lane, one)
 
@@ -233,11 +235,7 @@ class Pipeline:
         try:
             return self._returned_bundles.open(bundle)
         except NotABundle as error:
-            state = readable_state(bundle)
-            outcome = Dead(
-                DeadReason.INVALID_HEADERS, Failure(DeadReason.INVALID_HEADERS, str(error))
-            )
-            self._endings.end_untried(bundle, state.integration_id, state, outcome, "")
+            self._end_whole(bundle, DeadReason.INVALID_HEADERS, str(error))
         except Exception as error:
             self._bury_whole(bundle, error)
         return [], REST_SECONDS
@@ -248,7 +246,8 @@ class Pipeline:
         # One dead letter for all of its deliveries, whatever some of them do meanwhile.
         whole = message.renewed()
         whole.headers = message.headers  # without what a producer must not say
-        state = readable_state(whole)
-        reason: DeadReason = DeadReason.UNEXPECTED_ERROR
-        outcome = Dead(reason, Failure(reason, type(error).__name__))
-        self._endings.end_untried(whole, state.integration_id, state, outcome, "")
+        self._end_whole(whole, DeadReason.UNEXPECTED_ERROR, type(error).__name__)
+
+    def _end_whole(self, message: Incoming, reason: DeadReason, detail: str) -> None:
+        state, outcome = readable_state(message), Dead(reason, Failure(reason, detail))
+        self._endings.end_untried(message, state.integration_id, state, outcome, "")

@@ -101,6 +101,7 @@ class Integration(Strict):
     `extSourceSystemAudit.lastUpdatedDate`."""
     limits: Limits = Limits()
     _surroundings: Surroundings = PrivateAttr(NOTHING_AROUND)
+    _state_id: str | None = PrivateAttr(None)
 
     @cached_property
     def identity_rules(self) -> tuple[tuple[UserIdentifier, IdentityRule], ...]:
@@ -119,6 +120,31 @@ class Integration(Strict):
         own = self.properties
         parts = (own.organization_id, own.dataflow_endpoint, own.dataflow_id, self.sandbox_name)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def target_digest(self) -> str:
+        """The same for two whose choices come to stand at the same place at Adobe."""
+        own = self.properties
+        parts = (
+            self.organization_id,
+            own.organization_id,
+            own.dataset_id,
+            own.dataflow_endpoint,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    @property
+    def state_id(self) -> str:
+        """What the state of newest-wins calls it: its id, unless it had another one before."""
+        return self._state_id or self.id
+
+    def with_state_id(self, state_id: str) -> Self:
+        """The same integration with its state there."""
+        if state_id == self.state_id:
+            return self
+        copy = self.model_copy()
+        copy._state_id = None if state_id == self.id else state_id
+        return copy
 
     @property
     def state(self) -> IntegrationState:

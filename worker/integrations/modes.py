@@ -23,9 +23,10 @@ def in_mode(integration: Integration, mode: WrittenMode) -> Integration:
     # Not `dict(integration)`, which has what is worked out of the fields as well.
     said = {name: getattr(integration, name) for name in Integration.model_fields}
     try:
-        return Integration.model_validate(
+        fitting = Integration.model_validate(
             said | {"payload_mode": mode}, context=integration.surroundings
         )
     except ValidationError as error:
         sentences, _ = sentences_of(error, _MOST_SENTENCES)
         raise UnfitMode("; ".join(sentences)) from None
+    return fitting.with_state_id(integration.state_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections import defaultdict
@@ -20,11 +21,13 @@ from worker.integrations.missing import MissingIntegrations, find_missing
 from worker.integrations.model import Integration, Missing
 from worker.integrations.recent import RecentIntegrations, Seen
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
+from worker.integrations.standing import AskStates, Standing, standing_of, with_state_ids
 from worker.integrations.threads import in_thread
 from worker.listing import first
 
 DEFAULT_GRACE_SECONDS: Final = 600.0
 _NONE: Final[Mapping[str, Missing]] = {}
+_ASK_AGAIN_SECONDS: Final = 60.0
 _SLOW_SECONDS: Final = 30.0
 """From then on a directory that does not answer is worth a note."""
 
@@ -69,6 +72,12 @@ class IntegrationRegistry:
         self._disabled: dict[str, list[Integration]] = {}
         self._undoubted: dict[str, list[Integration]] = {}
         self._known_ids: frozenset[str] = frozenset()
+        self.ask_states: AskStates | None = None
+        """Who tells where the state of each integration is; without it, under its id."""
+        self._standing: Standing | None = None
+        self._asked_at = -math.inf
+        self._state_ids: Mapping[str, str] = {}
+        self._settling = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._assignment.in_force)
@@ -228,7 +237,9 @@ class IntegrationRegistry:
             self._reading_since = self._clock()
             change: Change | None
             try:
-                change = self._adopt(await in_thread(self._read))
+                readings = await in_thread(self._read)
+                self._reading_since = None
+                change = await self.settle(readings)
             except InvalidIntegration as problem:
                 change = self._keep_all(str(problem))
             except Exception as error:  # a fault of ours must not end the watch
@@ -238,6 +249,36 @@ class IntegrationRegistry:
                 self._reading_since = None
             if change:
                 on_change(change)
+
+    async def settle(self, readings: Readings | None = None) -> Change | None:
+        """Learn where the state of each integration is, and put into force what was read, or stands
+        already. None when that can't be learned now: then nothing new is put into force, since an
+        integration without its state would let older choices win.
+        """
+        async with self._settling:
+            if readings is None:
+                readings = self._readings
+            is_changed = readings is not self._readings
+            if self.ask_states is not None:
+                standing = self._standing_with(readings if is_changed else None)
+                is_due = self._clock() - self._asked_at >= _ASK_AGAIN_SECONDS
+                if is_due or (is_changed and not standing.is_as(self._standing)):
+                    state_ids = await self.ask_states(standing)
+                    if state_ids is not None:
+                        self._standing, self._state_ids = standing, state_ids
+                        self._asked_at = self._clock()
+                        readings = with_state_ids(readings, state_ids)
+                    elif is_changed or self._standing is None:
+                        return None
+            return self._adopt(readings)
+
+    def _standing_with(self, readings: Readings | None) -> Standing:
+        """With what was read, if that is new."""
+        assignment = self._assignment
+        if readings is not None:
+            before = assignment.in_force
+            assignment = assign(readings, before, self._clock(), self._grace_seconds)
+        return standing_of(assignment, self._missing.gone, self._state_ids)
 
     def _read(self) -> Readings:
         return read_directory(
@@ -263,6 +304,7 @@ class IntegrationRegistry:
             if self._recent.forget_old(self._clock()):
                 self._index_missing()
             return Change()
+        readings = with_state_ids(readings, self._state_ids)
         now, before, problems_before = self._clock(), self._assignment, self.problems
         self._readings, self._trouble = readings, None
         self._assignment = assign(readings, before.in_force, now, self._grace_seconds)
@@ -274,7 +316,12 @@ class IntegrationRegistry:
     def _index(self) -> None:
         enabled: dict[str, list[Integration]] = defaultdict(list)
         disabled: dict[str, list[Integration]] = defaultdict(list)
+        known = self._assignment.in_force
+        has_state = {one.integration.state_id for one in known.values() if one.missed_at is None}
         for integration in self.integrations:
+            is_vanished = known[integration.id].missed_at is not None
+            if is_vanished and integration.state_id in has_state:
+                continue  # another one has taken over: this one ends what it has begun
             by_organization = enabled if integration.enabled else disabled
             by_organization[integration.organization_id].append(integration)
         self._enabled, self._disabled = dict(enabled), dict(disabled)

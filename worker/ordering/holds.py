@@ -41,23 +41,21 @@ class Holds:
         self._last_lease += 1
         return self._last_lease
 
-    def take(self, integration_id: str, user: str, lease: int) -> Contended | None:
+    def take(self, state_id: str, user: str, lease: int) -> Contended | None:
         """Hold a user by `lease`, also once more; or who is held by another one, and how long."""
         now = self._clock()
-        hold = self._holds.setdefault(
-            (integration_id, user), _Hold(lease, now + self._lease_seconds)
-        )
+        hold = self._holds.setdefault((state_id, user), _Hold(lease, now + self._lease_seconds))
         return None if hold.lease == lease else Contended(hold.until - now, is_held=True)
 
-    def is_anothers(self, integration_id: str, user: str, lease: int) -> bool:
+    def is_anothers(self, state_id: str, user: str, lease: int) -> bool:
         """Whether somebody holds the user by another lease."""
-        hold = self._holds.get((integration_id, user))
+        hold = self._holds.get((state_id, user))
         return hold is not None and hold.lease != lease and hold.until > self._clock()
 
-    def let_go(self, integration_id: str, users: Iterable[str], lease: int) -> None:
+    def let_go(self, state_id: str, users: Iterable[str], lease: int) -> None:
         """Hold these no more by `lease`; whom another one holds stays held."""
         for user in users:
-            key = (integration_id, user)
+            key = (state_id, user)
             hold = self._holds.get(key)
             if hold is not None and hold.lease == lease:
                 del self._holds[key]

@@ -15,14 +15,14 @@ MOST_CHARACTERS: Final = 256
 class InletKeeper(Protocol):
     """Where it is kept. Every method may raise `StoreUnavailable`."""
 
-    async def keep(self, integration_id: str, text: str) -> None:
+    async def keep(self, state_id: str, text: str) -> None:
         """Keep `text` in place of what was kept before, until the store loses its data. What is
         beyond the bounds is not kept.
         """
         ...
 
-    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
-        """What is kept of these, by id."""
+    async def kept(self, state_ids: Collection[str]) -> dict[str, str]:
+        """What is kept of the integrations with these, by state id."""
         ...
 
 
@@ -32,12 +32,12 @@ class MemoryInlets:
     def __init__(self) -> None:
         self._kept: dict[str, str] = {}
 
-    async def keep(self, integration_id: str, text: str) -> None:
+    async def keep(self, state_id: str, text: str) -> None:
         """See `InletKeeper`."""
-        has_room = integration_id in self._kept or len(self._kept) < MOST_INLETS
+        has_room = state_id in self._kept or len(self._kept) < MOST_INLETS
         if has_room and len(text) <= MOST_CHARACTERS:
-            self._kept[integration_id] = text
+            self._kept[state_id] = text
 
-    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
+    async def kept(self, state_ids: Collection[str]) -> dict[str, str]:
         """See `InletKeeper`."""
-        return {one: self._kept[one] for one in integration_ids if one in self._kept}
+        return {one: self._kept[one] for one in state_ids if one in self._kept}

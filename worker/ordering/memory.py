@@ -13,6 +13,7 @@ from typing import Final
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlets import MemoryInlets
 from worker.ordering.newest import Stamp
+from worker.ordering.state_ids import MemoryStateIds
 from worker.ordering.store import (
     ERASED,
     LASTING_SECONDS,
@@ -74,6 +75,7 @@ class MemoryStore:
         if max_users < 1:
             raise ValueError("there must be room for at least one user")
         self.inlets = MemoryInlets()
+        self.state_ids = MemoryStateIds()
         self._timing = timing
         self._max_users = max_users
         self._clock = clock
@@ -86,16 +88,14 @@ class MemoryStore:
         """How many users are kept."""
         return len(self._users)
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """See `NewestStore`."""
         now = self._clock()
         until = now + self._timing.lease_seconds
         users = self._users
         answers: list[Granted | Contended] = []
         for name, attributes, wanted in claims:
-            key = _key(integration_id, name)
+            key = _key(state_id, name)
             user = users.get(key)
             stored, texts = NOTHING, NOTHING
             if user is None:
@@ -122,7 +122,7 @@ class MemoryStore:
         return answers
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """See `NewestStore`."""
         now = self._clock()
@@ -133,7 +133,7 @@ class MemoryStore:
         users = self._users
         for one in settlements:
             name, lease, written, sent, _, lasts = one
-            key = _key(integration_id, name)
+            key = _key(state_id, name)
             user = users.get(key)
             if user is None:
                 if not written and not sent:
@@ -150,12 +150,10 @@ class MemoryStore:
             if not user.stamps and user.busy_until <= now:
                 del users[key]
 
-    async def erase(
-        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
-    ) -> None:
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """See `NewestStore`. Of use within this process only."""
         now = self._clock()
-        key = _key(integration_id, user)
+        key = _key(state_id, user)
         known = self._users.get(key) or self._add(key, now)
         stamp = tombstone(before_ms)
         if known.expires_at > now and ERASED in known.paths:
@@ -238,6 +236,6 @@ class MemoryStore:
         return user
 
 
-def _key(integration_id: str, user: str) -> str:
+def _key(state_id: str, user: str) -> str:
     """One text takes half the memory of a pair."""
-    return f"{integration_id}\0{user}"
+    return f"{state_id}\0{user}"

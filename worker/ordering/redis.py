@@ -29,6 +29,7 @@ from worker.ordering.holds import Holds
 from worker.ordering.newest import Stamp
 from worker.ordering.redis_epoch import RedisEpochs
 from worker.ordering.redis_inlets import RedisInlets
+from worker.ordering.redis_state_ids import RedisStateIds
 from worker.ordering.script import Script
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit, restore
 from worker.ordering.store import (
@@ -119,28 +120,27 @@ class RedisStore:
         """Whether the namespace is used without a secret."""
         self.epochs = RedisEpochs(self._run, namespace)
         self.inlets = RedisInlets(self._run, namespace)
+        self.state_ids = RedisStateIds(self._run, namespace)
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """See `NewestStore`."""
         lease = self._held.new_lease()
-        known = [self._held.take(integration_id, one.user, lease) for one in claims]
+        known = [self._held.take(state_id, one.user, lease) for one in claims]
         asked = [claim for claim, held in zip(claims, known, strict=True) if held is None]
         users = {one.user for one in asked}
         try:
-            answers = await self._ask(integration_id, lease, asked)
+            answers = await self._ask(state_id, lease, asked)
         except BaseException:
-            self._held.let_go(integration_id, users, lease)
+            self._held.let_go(state_id, users, lease)
             raise
         pairs = zip(asked, answers, strict=True)
         granted = {claim.user for claim, answer in pairs if isinstance(answer, Granted)}
-        self._held.let_go(integration_id, users - granted, lease)
+        self._held.let_go(state_id, users - granted, lease)
         rest = iter(answers)
         return [next(rest) if one is None else one for one in known]
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """See `NewestStore`."""
         if not settlements:
@@ -158,16 +158,14 @@ class RedisStore:
                 arguments += (path, stamp.encode())
                 if texts is not None:
                     arguments.append(texts.get(path, ""))
-        keys, is_rotating = self._keys(integration_id, [one.user for one in settlements])
+        keys, is_rotating = self._keys(state_id, [one.user for one in settlements])
         await self._run(_SETTLE[is_rotating], keys, arguments)
         for one in settlements:
-            self._held.let_go(integration_id, [one.user], one.lease)
+            self._held.let_go(state_id, [one.user], one.lease)
 
-    async def erase(
-        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
-    ) -> None:
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """See `NewestStore`."""
-        keys, _ = self._keys(integration_id, [user])
+        keys, _ = self._keys(state_id, [user])
         arguments = (ERASED, tombstone(before_ms).encode(), to_ms(kept_seconds))
         await self._run(_ERASE, keys[::2], arguments)
 
@@ -227,7 +225,7 @@ class RedisStore:
             return
 
     async def _ask(
-        self, integration_id: str, lease: int, claims: Sequence[Claim]
+        self, state_id: str, lease: int, claims: Sequence[Claim]
     ) -> list[Granted | Contended]:
         if not claims:
             return []
@@ -236,7 +234,7 @@ class RedisStore:
             arguments += (len(attributes) + len(texts), *attributes)
             if texts:
                 arguments += [f"={path}" for path in texts]
-        keys, is_rotating = self._keys(integration_id, [one.user for one in claims])
+        keys, is_rotating = self._keys(state_id, [one.user for one in claims])
         answers = await self._run(_BEGIN[is_rotating], keys, arguments)
         try:
             return [
@@ -309,13 +307,13 @@ class RedisStore:
         """No choice of ours is of a later time than this: events of the future wait."""
         return to_ms(time.time() + _LATEST_SECONDS)
 
-    def _keys(self, integration_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
+    def _keys(self, state_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
         """The keys of `users`, and whether these have two digests, and so twice as many."""
         keys: list[str] = []
         is_rotating = all(both_digests(user)[1] for user in users)
         for user in users:
             for digest in both_digests(user)[: 1 + is_rotating]:
-                key = f"{self._namespace}:{{{integration_id}}}:{digest}"
+                key = f"{self._namespace}:{{{state_id}}}:{digest}"
                 keys += (key, f"{key}:busy")
         return keys, is_rotating
 

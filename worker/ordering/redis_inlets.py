@@ -23,14 +23,14 @@ class RedisInlets:
         self._run = run
         self._key = f"{namespace}:inlets"
 
-    async def keep(self, integration_id: str, text: str) -> None:
+    async def keep(self, state_id: str, text: str) -> None:
         """See `InletKeeper`."""
         if len(text) <= MOST_CHARACTERS:
-            await self._run(_SCRIPT, [self._key], ("keep", MOST_INLETS, integration_id, text))
+            await self._run(_SCRIPT, [self._key], ("keep", MOST_INLETS, state_id, text))
 
-    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
+    async def kept(self, state_ids: Collection[str]) -> dict[str, str]:
         """See `InletKeeper`. What is no text of ours is none."""
-        ids, found = list(integration_ids), {}
+        ids, found = list(state_ids), {}
         for first in range(0, len(ids), _AT_ONCE):
             asked = ids[first : first + _AT_ONCE]
             texts = await self._run(_SCRIPT, [self._key], ("kept", *asked))

@@ -29,6 +29,7 @@ from worker.ordering.sqlite_rows import (
     texts_in,
     write_settlement,
 )
+from worker.ordering.sqlite_state_ids import SqliteStateIds
 from worker.ordering.store import (
     LASTING_SECONDS,
     LONGEST_LEASE_SECONDS,
@@ -75,6 +76,7 @@ class SqliteStore:
         self._commits = Commits(path, SCHEMA, is_worker=is_worker)
         self.epochs = SqliteEpochs(self._commits, wall_clock)
         self.inlets = SqliteInlets(self._commits)
+        self.state_ids = SqliteStateIds(self._commits)
         self._timing = timing
         self._wall_clock = wall_clock
         self._marks = marks
@@ -83,16 +85,14 @@ class SqliteStore:
         self._settled = 0
         self._swept_to = ""
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """See `NewestStore`."""
         await self._admit_or_refuse()
         lease = self._held.new_lease()
         asked: dict[str, Claim] = {}
         held: dict[str, Contended] = {}
         for claim in claims:
-            anothers = self._held.take(integration_id, claim.user, lease)
+            anothers = self._held.take(state_id, claim.user, lease)
             if anothers is not None:
                 held[claim.user] = anothers
             elif claim.user in asked:  # claimed twice, and granted once
@@ -101,14 +101,14 @@ class SqliteStore:
                 asked[claim.user] = claim
         try:
             found = await self._commits.read(
-                lambda file: [find(file, integration_id, user) for user in asked]
+                lambda file: [find(file, state_id, user) for user in asked]
             )
         except BaseException:
-            self._held.let_go(integration_id, asked, lease)
+            self._held.let_go(state_id, asked, lease)
             raise
         now_ms = self._now_ms()
         given = {
-            claim.user: self._answer(integration_id, lease, claim, rows, now_ms)
+            claim.user: self._answer(state_id, lease, claim, rows, now_ms)
             for claim, rows in zip(asked.values(), found, strict=True)
         }
         answers: list[Granted | Contended] = []
@@ -120,12 +120,12 @@ class SqliteStore:
         return answers
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """See `NewestStore`."""
         now_ms, held = self._now_ms(), self._held
         changes = [
-            (one, one.sent and not held.is_anothers(integration_id, one.user, one.lease))
+            (one, one.sent and not held.is_anothers(state_id, one.user, one.lease))
             for one in settlements
             if one.written or one.sent
         ]
@@ -141,23 +141,21 @@ class SqliteStore:
                 for one, has_gap in changes:
                     until_ms = free_at_ms if has_gap else 0
                     ends_ms = never_ms if one.lasts else expires_at_ms
-                    write_settlement(file, integration_id, one, now_ms, until_ms, ends_ms)
+                    write_settlement(file, state_id, one, now_ms, until_ms, ends_ms)
                 if sweeps:
                     self._swept_to = sweep(file, self._swept_to, now_ms)
 
             await self._commits.write(write)
         for one in settlements:
-            self._held.let_go(integration_id, [one.user], one.lease)
+            self._held.let_go(state_id, [one.user], one.lease)
 
-    async def erase(
-        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
-    ) -> None:
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """See `NewestStore`."""
         await self._admit_or_refuse()
         now_ms = self._now_ms()
         kept_until_ms = now_ms + to_ms(kept_seconds)
         await self._commits.write(
-            lambda file: erase_user(file, integration_id, user, before_ms, now_ms, kept_until_ms)
+            lambda file: erase_user(file, state_id, user, before_ms, now_ms, kept_until_ms)
         )
 
     async def remember_integrations(
@@ -233,7 +231,7 @@ class SqliteStore:
 
     def _answer(
         self,
-        integration_id: str,
+        state_id: str,
         lease: int,
         claim: Claim,
         rows: Sequence[Row | None],
@@ -242,7 +240,7 @@ class SqliteStore:
         left_ms = max((one.free_at_ms - now_ms for one in rows if one is not None), default=0)
         # No gap of ours is longer; the clock was set back, or somebody else has written it.
         if 0 < left_ms <= to_ms(LONGEST_LEASE_SECONDS):
-            self._held.let_go(integration_id, [claim.user], lease)
+            self._held.let_go(state_id, [claim.user], lease)
             return Contended(left_ms / 1000, is_held=False)
         if None in rows:
             self.unreadable_values += rows.count(None)

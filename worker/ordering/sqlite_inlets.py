@@ -15,9 +15,9 @@ class SqliteInlets:
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
 
-    async def keep(self, integration_id: str, text: str) -> None:
+    async def keep(self, state_id: str, text: str) -> None:
         """See `InletKeeper`."""
-        name = _name(integration_id)
+        name = _name(state_id)
 
         def keep(file: sqlite3.Connection) -> None:
             others = "SELECT COUNT(*) FROM facts WHERE name LIKE 'inlet %' AND name != ?"
@@ -27,12 +27,12 @@ class SqliteInlets:
         if len(text) <= MOST_CHARACTERS:
             await self._commits.write(keep)
 
-    async def kept(self, integration_ids: Collection[str]) -> dict[str, str]:
+    async def kept(self, state_ids: Collection[str]) -> dict[str, str]:
         """See `InletKeeper`."""
 
         def read(file: sqlite3.Connection) -> dict[str, str]:
             found = {}
-            for one in integration_ids:
+            for one in state_ids:
                 query = "SELECT value FROM facts WHERE name = ?"
                 row = file.execute(query, (_name(one),)).fetchone()
                 if row is not None and isinstance(row[0], str):
@@ -43,5 +43,5 @@ class SqliteInlets:
         return known
 
 
-def _name(integration_id: str) -> str:
-    return f"inlet {integration_id}"
+def _name(state_id: str) -> str:
+    return f"inlet {state_id}"

@@ -40,10 +40,10 @@ class Row(NamedTuple):
 UNKNOWN: Final = Row({}, 0, 0)
 
 
-def find(file: sqlite3.Connection, integration_id: str, user: str) -> list[Row | None]:
+def find(file: sqlite3.Connection, state_id: str, user: str) -> list[Row | None]:
     """The rows of a user's digests; None for one that can't be read."""
     rows: list[Row | None] = []
-    for key in keys_of(integration_id, user):
+    for key in keys_of(state_id, user):
         try:
             rows.append(read_row(file, key))
         except ValueError:
@@ -128,18 +128,18 @@ class _State:
 
 def write_settlement(
     file: sqlite3.Connection,
-    integration_id: str,
+    state_id: str,
     settlement: Settlement,
     now_ms: int,
     free_at_ms: int,
     expires_at_ms: int,
 ) -> None:
     """Keep the newer of each stamp; what stands under a user's other digest moves to the first."""
-    first, *others = keys_of(integration_id, settlement.user)
+    first, *others = keys_of(state_id, settlement.user)
     state = _State()
     kept_until_ms = 0
     busy_until_ms = 0
-    for row in find(file, integration_id, settlement.user):
+    for row in find(file, state_id, settlement.user):
         if row is None:
             continue  # it can't be read, and is replaced
         busy_until_ms = max(busy_until_ms, row.free_at_ms)
@@ -162,15 +162,15 @@ def write_settlement(
 
 def erase_user(
     file: sqlite3.Connection,
-    integration_id: str,
+    state_id: str,
     user: str,
     before_ms: int,
     now_ms: int,
     kept_until_ms: int,
 ) -> None:
     """Leave a tombstone alone; the later of two stays."""
-    rows = find(file, integration_id, user)
-    for key, found in zip(keys_of(integration_id, user), rows, strict=True):
+    rows = find(file, state_id, user)
+    for key, found in zip(keys_of(state_id, user), rows, strict=True):
         row = found or UNKNOWN
         known = decoded(row.stamps.get(ERASED)) if row.expires_at_ms > now_ms else None
         stamp = max(tombstone(before_ms), known or tombstone(before_ms))
@@ -199,8 +199,8 @@ def put(file: sqlite3.Connection, key: str, row: Row) -> None:
     )
 
 
-def keys_of(integration_id: str, user: str) -> list[str]:
-    return [f"{integration_id} {one}" for one in both_digests(user) if one]
+def keys_of(state_id: str, user: str) -> list[str]:
+    return [f"{state_id} {one}" for one in both_digests(user) if one]
 
 
 def decoded(text: object) -> Stamp | None:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, Protocol
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlets import InletKeeper
 from worker.ordering.newest import Stamp
+from worker.ordering.state_ids import StateIdKeeper
 from worker.transform.decision import NOTHING
 
 LONGEST_LEASE_SECONDS: Final = 600.0
@@ -124,7 +125,10 @@ def tombstone(before_ms: int) -> Stamp:
 
 
 class NewestStore(Protocol):
-    """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else."""
+    """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else.
+
+    `state_id` says whose state: mostly the id of the integration, see `state_ids`.
+    """
 
     unreadable_values: int
     """How many stored values could not be read since the start; each counted as unknown."""
@@ -139,9 +143,12 @@ class NewestStore(Protocol):
         """Where it is kept of which kind the integrations' inlets are."""
         ...
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
+    @property
+    def state_ids(self) -> StateIdKeeper:
+        """Where it is remembered under which id the state of each integration is kept."""
+        ...
+
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """One answer for each claim, in their order. A user who is claimed twice is granted once.
 
         When it raises, nothing is held by us: to ask again is granted, also where the first try
@@ -150,7 +157,7 @@ class NewestStore(Protocol):
         ...
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """Write stamps and give leases back.
 
@@ -166,9 +173,7 @@ class NewestStore(Protocol):
         """
         ...
 
-    async def erase(
-        self, integration_id: str, user: str, before_ms: int, kept_seconds: float
-    ) -> None:
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """Forget the stamps and the mark of a user, and leave a tombstone, see `ERASED`, for at
         least so long. The caller holds the user. The later of two tombstones stays.
         """

@@ -40,26 +40,27 @@ class UserKeys:
             _mark(secret), None if previous is None else _mark(previous), bool(secret)
         )
 
-    def user_key(self, integration_id: str, identity_property: str, identity_value: str) -> str:
-        """22 characters of URL-safe base64 (128 bits) for one identity at one integration; during a
-        rotation with those of the other secret after a tilde, see `both_digests`.
+    def user_key(self, state_id: str, identity_property: str, identity_value: str) -> str:
+        """22 characters of URL-safe base64 (128 bits) for one identity in the state of one
+        integration; during a rotation with those of the other secret after a tilde, see
+        `both_digests`.
 
         `identity_property` is where the identity is said (a path, or the namespace of an identity
         map), `identity_value` the value as it is sent. The device's id is never used: several
         devices share a user.
         """
         # Lengths first, so that no two triples of texts give the same bytes.
-        head = f"{len(integration_id)}.{len(identity_property)}."
-        text = f"{head}{integration_id}{identity_property}{identity_value}"
+        head = f"{len(state_id)}.{len(identity_property)}."
+        text = f"{head}{state_id}{identity_property}{identity_value}"
         said = text.encode(errors="surrogatepass")
         digest = _digest(self._keyed, said)
         return digest if self._previous is None else f"{digest}~{_digest(self._previous, said)}"
 
-    def without_didomi_user(self, integration_id: str, choice: Deliver) -> Deliver:
+    def without_didomi_user(self, state_id: str, choice: Deliver) -> Deliver:
         """`choice` with the digests of the Didomi user in place of the id, if it has one."""
         if choice.didomi_user is None:
             return choice
-        digests = self.user_key(integration_id, _DIDOMI_USER, choice.didomi_user)
+        digests = self.user_key(state_id, _DIDOMI_USER, choice.didomi_user)
         return choice._replace(didomi_user=digests)
 
     def without_person(self, envelope: Envelope) -> Envelope:

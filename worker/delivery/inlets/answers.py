@@ -31,34 +31,35 @@ class KeptAnswers:
         self._keeper = keeper
         self._unkept: dict[str, Answer] = {}
 
-    async def all_of(self, integration_ids: Collection[str]) -> dict[str, Answer]:
-        """What the store has of these. Raises `StoreUnavailable`."""
-        kept = await self._keeper.kept(integration_ids)
+    async def all_of(self, state_ids: Collection[str]) -> dict[str, Answer]:
+        """What the store has of the integrations with these. Raises `StoreUnavailable`."""
+        kept = await self._keeper.kept(state_ids)
         answers = {one: Answer.decode(text) for one, text in kept.items()}
         return {one: known for one, known in answers.items() if known is not None}
 
     async def of(self, case: Case) -> Answer | None:
         """What the store has of the same inlet."""
         try:
-            found = (await self._keeper.kept([case.configured.id])).get(case.configured.id, "")
+            state_id = case.configured.state_id
+            found = (await self._keeper.kept([state_id])).get(state_id, "")
         except StoreUnavailable:
             return None  # the gate tells of it where it matters
         answer = Answer.decode(found)
         return answer if answer is not None and answer.inlet == inlet_of(case) else None
 
-    async def keep(self, integration_id: str, answer: Answer) -> None:
+    async def keep(self, state_id: str, answer: Answer) -> None:
         """Keep an answer, now or by `keep_again`."""
         try:
-            await self._keeper.keep(integration_id, answer.encode())
+            await self._keeper.keep(state_id, answer.encode())
         except StoreUnavailable:
-            self._unkept[integration_id] = answer
+            self._unkept[state_id] = answer
         else:
-            self._unkept.pop(integration_id, None)
+            self._unkept.pop(state_id, None)
 
     async def keep_again(self) -> None:
         """Try to keep what the store did not take."""
-        for integration_id, answer in list(self._unkept.items()):
-            await self.keep(integration_id, answer)
+        for state_id, answer in list(self._unkept.items()):
+            await self.keep(state_id, answer)
 
 
 class Answers:
@@ -83,7 +84,7 @@ class Answers:
         """Put into force and keep what was told `by` the flow, or by answers to messages."""
         answer = Answer(told, self._now_ms(), inlet_of(case))
         self.put_into_force(case, answer, by)
-        await self._kept.keep(case.configured.id, answer)
+        await self._kept.keep(case.configured.state_id, answer)
 
     def put_into_force(self, case: Case, answer: Answer, by: str) -> None:
         """Unless the file has changed since: the new one has a question of its own."""

@@ -61,9 +61,9 @@ class InletQuestions:
         self._asking: set[str] = set()
         self._asked_at: dict[str, float] = {}
 
-    async def recall(self, integration_ids: Collection[str]) -> None:
-        """Learn what the fleet knows of these. Raises `StoreUnavailable`."""
-        self.known.recalled |= await self._kept.all_of(integration_ids)
+    async def recall(self, state_ids: Collection[str]) -> None:
+        """Learn what the fleet knows of the integrations with these. Raises `StoreUnavailable`."""
+        self.known.recalled |= await self._kept.all_of(state_ids)
 
     async def run(self) -> None:
         """Ask again what is old, and keep what the store did not take, for ever."""
@@ -109,7 +109,8 @@ class InletQuestions:
             return
         since_ms = min(kept.at_ms, self._now_ms()) if kept is not None else self._now_ms()
         if kept is None:
-            await self._kept.keep(case.configured.id, Answer("asked", since_ms, inlet_of(case)))
+            asked = Answer("asked", since_ms, inlet_of(case))
+            await self._kept.keep(case.configured.state_id, asked)
         left = FIRST_SECONDS - (self._now_ms() - since_ms) / 1000
         await self._answers.adopt_answer(case, await self._answer_within(left, case))
         if left <= 0:  # it was asked by a worker that did not see the end of it

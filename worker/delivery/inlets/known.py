@@ -201,7 +201,7 @@ class KnownInlets:
         case = self._cases[integration.id] = Case(integration)
         answer = before.answer if before is not None else None
         if answer is None or answer.inlet != integration.inlet_digest:
-            answer = self.recalled.get(integration.id)
+            answer = self.recalled.get(integration.state_id)
         if answer is not None and answer.inlet == integration.inlet_digest:
             case.adopt(answer)
         if case.is_unknown:

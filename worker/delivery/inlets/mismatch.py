@@ -59,7 +59,7 @@ class FormMismatch:
         message, state = delivery.message, delivery.state
         choice = decide(whole, open_envelope(message.body), self._now_ms())
         if isinstance(choice, Deliver):
-            choice = self._users.without_didomi_user(whole.id, choice)
+            choice = self._users.without_didomi_user(whole.state_id, choice)
             anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_suspect)
             self._trials.begin(whole, anew)
         else:

@@ -65,7 +65,7 @@ class Round:
         """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent."""
         integration, gate = self._integration, self._parts.gate
         claims = [claim_of(integration, group) for group in groups]
-        answers = await gate.store.begin(integration.id, claims)
+        answers = await gate.store.begin(integration.state_id, claims)
         results: list[tuple[Delivery, Result]] = []
         messages: list[UserMessage] = []
         for group, answer in zip(groups, answers, strict=True):
@@ -109,8 +109,8 @@ class Round:
             is_accepted = after_success == after_failure or one.accepted().stamps
             settlement = one.settlement(self._parts.unclear_ms, self._parts.seals)
             (accepted if is_accepted else rest).append(settlement)
-        await self._parts.gate.settle(self._integration.id, accepted, after_success)
-        await self._parts.gate.settle(self._integration.id, rest, after_failure)
+        await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
+        await self._parts.gate.settle(self._integration.state_id, rest, after_failure)
 
     async def _take_apart(self, message: UserMessage) -> None:
         """A message of several events was refused: let each of them stand for itself.

@@ -70,14 +70,14 @@ class StoreGate:
             await self.check()
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """Settle, however long it takes: without that an accepted choice would be forgotten."""
         if not settlements:
             return
         while True:
             try:
-                await self.store.settle(integration_id, settlements, gap_seconds)
+                await self.store.settle(state_id, settlements, gap_seconds)
             except Exception as error:
                 # A fault of ours as well: what Adobe has accepted is to be remembered, or an older
                 # choice wins. Nothing more is sent until it is.
