@@ -219,8 +219,7 @@ class Service:
             client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
             await self._check_secret(gate)
-            inlets = InletQuestions(partial(ask_kind, client), store.inlets)
-            self._inlets = inlets.known
+            inlets = self._questions(client, gate)
             pipeline = self._pipeline = Pipeline(
                 routes=self._registry,
                 sender=client,
@@ -271,6 +270,13 @@ class Service:
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
+
+    def _questions(self, client: AdobeClient, gate: StoreGate) -> InletQuestions:
+        """What finds out of which kind inlets are, and keeps it in the store."""
+        inlets = InletQuestions(partial(ask_kind, client), gate.store.inlets)
+        gate.epochs.when_lost(inlets.keep_again)
+        self._inlets = inlets.known
+        return inlets
 
     @staticmethod
     async def _check_secret(gate: StoreGate) -> None:

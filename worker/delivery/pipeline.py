@@ -199,6 +199,7 @@ class Pipeline:
         self._opening = Opening(self._open_guarded, self.take)
         self._begun = Begun(limits.retries_in_hand, time.monotonic)
         self.lanes = Lanes(self._new_lane, self._give_up, gate)
+        gate.epochs.when_accepted(self._end_blocks_of_loss)
 
     def take(self, message: Incoming) -> None:
         """See `Handler`."""
@@ -744,6 +745,13 @@ class Pipeline:
         if lane.block.failed(failure, time.monotonic()):
             self._observer.blocked(lane.integration.id, failure)
         self._park_for_block(delivery, lane.block)
+
+    def _end_blocks_of_loss(self) -> None:
+        """An operator has accepted what the state has lost: nobody has to wait for a probe."""
+        for lane in self.lanes:
+            failure = lane.block.failure
+            if failure is not None and failure.error == "state-lost" and lane.block.end():
+                self._observer.unblocked(lane.integration.id)
 
     def _meet_mismatch(self, lane: Lane, delivery: Delivery, reply: Retryable) -> None:
         """Adobe does not take the form in which the event was sent."""

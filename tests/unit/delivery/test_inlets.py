@@ -290,6 +290,29 @@ async def test_a_store_that_is_away_has_the_answer_later() -> None:
 
 
 @in_virtual_time
+async def test_a_store_that_has_lost_its_data_gets_what_is_known_and_keeps_what_others_told() -> (
+    None
+):
+    bench = Bench(Flow("raw"), Inlet("upsert"))
+    elsewhere = Answer("xdm", 1, "e" * 16)
+    await bench.keeper.keep("elsewhere", elsewhere.encode())
+    await bench.questions.recall(["elsewhere"])
+    await bench.event()
+    await after(1)
+    for newer in (None, Answer("xdm", 2, AUTO.inlet_digest)):
+        bench.keeper._kept.clear()
+        if newer is not None:
+            await bench.keeper.keep("shop", newer.encode())
+        bench.questions.keep_again()
+        await after(1)
+        kept = await bench.keeper.kept(["shop", "elsewhere"])
+        answer = Answer.decode(kept["shop"])
+        assert answer == newer or (newer is None and answer.told == "upsert")
+        assert Answer.decode(kept["elsewhere"]) == elsewhere
+    await bench.stop()
+
+
+@in_virtual_time
 async def test_a_changed_file_keeps_the_answer_for_the_same_inlet_and_no_other() -> None:
     bench = Bench(Flow("raw"), Inlet("upsert"))
     await bench.event()

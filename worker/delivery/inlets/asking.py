@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import structlog
@@ -76,6 +76,14 @@ class InletQuestions:
                     self._ask_again(case, OLD_SECONDS)
             for integration_id, answer in list(self._unkept.items()):
                 await self._keep(integration_id, answer)
+
+    def keep_again(self) -> None:
+        """The store has lost what it kept: it gets what this worker knows, where nobody else was
+        faster.
+        """
+        known = dict(self.known.recalled)
+        known |= {one.configured.id: one.answer for one in self.known.cases if one.answer}
+        self._begin(self._keep_anew(known))
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -196,6 +204,15 @@ class InletQuestions:
             self._unkept[integration_id] = answer
         else:
             self._unkept.pop(integration_id, None)
+
+    async def _keep_anew(self, known: Mapping[str, Answer]) -> None:
+        try:
+            kept = await self._keeper.kept(known)
+        except StoreUnavailable:
+            kept = {}
+        for integration_id, answer in known.items():
+            if integration_id not in kept:
+                await self._keep(integration_id, answer)
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

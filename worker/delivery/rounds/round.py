@@ -99,7 +99,7 @@ class Courier:
                 left = _not_erased(group, answer.stored[ERASED])
                 results.extend((one, Erased()) for one in group if one not in left)
             parcels.append(self._parcel(integration, left, answer, group[0].user))
-        if integration.completes:
+        if integration.replaces_record:
             parcels = await self._completion.complete(integration, parcels, slots, deadline)
         wanted = [one for one in parcels if one.folded.is_sent and one.reply is None]
         if integration.needs_lookup:
