@@ -18,6 +18,7 @@ from worker.adobe.check.kind import Untold
 from worker.adobe.check.setup import InletKind
 from worker.delivery.inlets.answer import Answer, Told
 from worker.delivery.inlets.known import Case, KnownInlets
+from worker.delivery.rounds.epoch_watch import shown_time
 from worker.integrations.model import Integration, WrittenMode
 from worker.ordering.inlets import InletKeeper
 from worker.ordering.store import StoreUnavailable
@@ -28,8 +29,10 @@ FIRST_SECONDS: Final = 300.0
 """How long events wait for the first question at most."""
 LONGEST_PAUSE_SECONDS: Final = 30.0
 """Between two tries of it: 1, 2, 4, 8, 16, 30 s."""
-AGAIN_SECONDS: Final = 86_400.0
-"""How long an answer is not doubted."""
+AGAIN_SECONDS: Final = 3600.0
+"""How long an answer is not doubted. A raw inlet takes an envelope with 200 and drops it, so for as
+long nobody notices that a customer has turned an XDM-compatible one into a raw one."""
+_NOTED_MS: Final = 86_400_000
 REFUSED_SECONDS: Final = 60.0
 OLD_SECONDS: Final = 3600.0
 """At least so long lies between two questions for a refusal, and between two for an old answer."""
@@ -59,6 +62,7 @@ class InletQuestions:
         self._asking: set[str] = set()
         self._asked_at: dict[str, float] = {}
         self._unkept: dict[str, Answer] = {}
+        self._turned: dict[str, tuple[int, str]] = {}
 
     async def recall(self, integration_ids: Collection[str]) -> None:
         """Learn what the fleet knows of these. Raises `StoreUnavailable`."""
@@ -76,6 +80,12 @@ class InletQuestions:
                     self._ask_again(case, OLD_SECONDS)
             for integration_id, answer in list(self._unkept.items()):
                 await self._keep(integration_id, answer)
+
+    @property
+    def notes(self) -> list[str]:
+        """Of each inlet that has become raw within a day: what was sent before is lost."""
+        since = self._now_ms() - _NOTED_MS
+        return [sentence for at_ms, sentence in self._turned.values() if at_ms >= since]
 
     def keep_again(self) -> None:
         """The store has lost what it kept: it gets what this worker knows, where nobody else was
@@ -185,8 +195,13 @@ class InletQuestions:
 
     def _put_into_force(self, case: Case, answer: Answer, by: str) -> None:
         """Unless the file has changed since: the new one has a question of its own."""
+        one, before = case.configured.id, case.answer
         if self.known.is_in_force(case) and case.adopt(answer) and answer.told != "untold":
-            log.info("inlet.known", integration=case.configured.id, mode=answer.told, by=by)
+            log.info("inlet.known", integration=one, mode=answer.told, by=by)
+            if before is not None and (before.told, answer.told) == ("xdm", "upsert"):
+                detail = _TURNED.format(since=shown_time(before.at_ms))
+                self._turned[one] = self._now_ms(), f"integration {one}: {detail}"
+                log.error("inlet.turned_raw", integration=one, detail=detail)
 
     async def _kept(self, case: Case) -> Answer | None:
         """What the store has of the same inlet."""
@@ -223,6 +238,10 @@ class InletQuestions:
         return int(self._clock() * 1000)
 
 
+_TURNED: Final = (
+    "its inlet was XDM-compatible at {since} and is raw now; what was sent since the change was "
+    "taken with 200 and dropped: publish the newest choices of that time again"
+)
 _SILENT: Final = "the flow can't be read"
 
 
