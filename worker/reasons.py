@@ -152,7 +152,8 @@ class ErrorCode(Code):
         "state-lost",
         Kind.SET_UP,
         "Single choices at an XDM-compatible inlet, of a person whom the state does not know "
-        "any more, and who can't be looked up.",
+        "any more, and who can't be looked up; or a snapshot there, after a loss that nobody has "
+        "accepted.",
     )
     TIMEOUT = "timeout", Kind.OVERLOAD, "No answer within the attempt's time limit."
     TOKEN_REFUSED = "token-refused", Kind.SET_UP, "Adobe refuses the client id or its secret."

@@ -125,6 +125,7 @@ class Service:
         self._gate: StoreGate | None = None
         self._set_up: SetUpWatch | None = None
         self._inlets = KnownInlets()
+        self._questions: InletQuestions | None = None
         self._pipeline: Pipeline | None = None
         self._stopping = False
         self._may_begin = asyncio.Event()
@@ -175,6 +176,8 @@ class Service:
             if one.replaces_record and one.events == "user" and one.enabled
         )
         notes += first(forgetful, "more integrations of which the same is true")
+        if self._questions is not None:
+            notes += first(self._questions.notes, "more integrations whose inlet is raw now")
         store = self._gate.store if self._gate is not None else None
         if isinstance(store, LastingStore) and store.digests_are_guessable:
             notes.append(GUESSABLE)
@@ -225,8 +228,7 @@ class Service:
             client = build_client(settings, http)
             gate = self._gate = StoreGate(store)
             await self._check_secret(gate)
-            inlets = InletQuestions(partial(ask_kind, client), store.inlets)
-            self._inlets = inlets.known
+            inlets = self._ask_inlets(client, gate)
             pipeline = self._pipeline = build_pipeline(
                 routes=self._registry,
                 sender=client,
@@ -279,6 +281,13 @@ class Service:
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
+
+    def _ask_inlets(self, client: AdobeClient, gate: StoreGate) -> InletQuestions:
+        """What finds out of which kind inlets are, and keeps it in the store."""
+        inlets = InletQuestions(partial(ask_kind, client), gate.store.inlets)
+        gate.epochs.when_lost(inlets.keep_again)
+        self._inlets, self._questions = inlets.known, inlets
+        return inlets
 
     @staticmethod
     async def _check_secret(gate: StoreGate) -> None:

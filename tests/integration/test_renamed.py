@@ -136,7 +136,7 @@ async def _begin(stack: Stack) -> None:
 
 
 def _has(stack: Stack, integration_id: str, wanted: dict[str, bool]) -> bool:
-    return record(stack, integration_id) == wanted
+    return bool(record(stack, integration_id) == wanted)
 
 
 async def _go_on(stack: Stack) -> None:

@@ -192,7 +192,18 @@ def test_times_may_be_written_as_rfc_3339_allows(text: str, same: str) -> None:
     assert times[0] == times[1]
 
 
-@pytest.mark.parametrize("text", ["2026-03-02T08:15:61Z", "2026-03-02T08:60:00Z", "z", "60"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-02T08:15:61Z",
+        "2026-03-02T08:60:00Z",
+        "z",
+        "60",
+        "2026-03-02T08:15:00Z\0",
+        "\02026-03-02T08:15:00Z",
+        "2026-03-02T08:15:00\0Z",
+    ],
+)
 def test_no_more_than_that(text: str) -> None:
     with pytest.raises(UndecodableEvent) as caught:
         read_record(envelope(created_at=text), NOW_MS)

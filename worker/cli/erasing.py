@@ -21,6 +21,12 @@ ERASES: Final = (
     "each message replaces the record of a person whom the state does not know any more, and "
     "erases what that person chose before and does not say again"
 )
+MAY_ERASE: Final = "of which kind its inlet is, is not known here, and if it is XDM-compatible: "
+SNAPSHOTS_ERASE: Final = (
+    "its inlet is XDM-compatible, so once the loss is accepted the next snapshot of a person whom "
+    "the state does not know any more replaces the record, and erases what other Didomi users "
+    "(devices) of that person said, until each of them has made a snapshot again"
+)
 UNTOLD: Final = (
     "which integrations would erase choices can't be told, since CONSENT_WORKER_INTEGRATIONS can't "
     "be read"
@@ -30,8 +36,10 @@ BAD: Final = (
     "whether it would erase choices can't be told"
 )
 HOW_TO_GO_ON: Final = (
-    "publish everybody's choices again first, or let those persons be looked up (grant the right, "
-    "and give the identity a namespace): then nothing is erased. --may-erase accepts it"
+    "let a worker find out the kind of an inlet that is not known, or set payload_mode. Of single "
+    "choices nothing is erased where those persons can be looked up (grant the right, give the "
+    "identity a namespace, and leave dataset_starts_empty out). --may-erase accepts it, after "
+    "which everybody's newest choices are to be published again"
 )
 
 
@@ -48,7 +56,8 @@ async def erasing_integrations(settings: WorkerSettings) -> list[str]:
         registry.load()
         await learn_state_ids(registry, store)
         kept = await store.inlets.kept([one.state_id for one in registry.integrations])
-        erasing = [f"{one.id}: {ERASES}" for one in registry.integrations if _erases(one, kept)]
+        told = [(one.id, _erasing(one, kept)) for one in registry.integrations]
+        erasing = [f"{integration_id}: {sentence}" for integration_id, sentence in told if sentence]
         return erasing + [f"{printable(one.path)}: {BAD}" for one in registry.invalid]
     except InvalidIntegrations:
         return [UNTOLD]
@@ -58,15 +67,28 @@ async def erasing_integrations(settings: WorkerSettings) -> list[str]:
         await store.close()
 
 
-def _erases(integration: Integration, kept: Mapping[str, str]) -> bool:
-    if not integration.enabled or not integration.dataset_starts_empty:
-        return False
-    if integration.payload_mode == "auto":
-        answer = Answer.decode(kept.get(integration.state_id, ""))
-        if answer is None or answer.told != "xdm" or answer.inlet != integration.inlet_digest:
-            return False
-        try:
-            integration = in_mode(integration, "xdm")
-        except UnfitMode:
-            return False
-    return integration.completes
+def _erasing(integration: Integration, kept: Mapping[str, str]) -> str:
+    """What follows for this one; empty where nothing is erased. An inlet of which nobody knows the
+    kind may be one that replaces records: a loss of the state has lost what was kept of it, too.
+    """
+    if not integration.enabled:
+        return ""
+    if integration.payload_mode != "auto":
+        return _sentence(integration)
+    answer = Answer.decode(kept.get(integration.state_id, ""))
+    told = answer.told if answer and answer.inlet == integration.inlet_digest else "asked"
+    if told == "upsert":
+        return ""
+    try:
+        sentence = _sentence(in_mode(integration, "xdm"))
+    except UnfitMode:
+        return ""  # nothing is sent to an XDM-compatible inlet then
+    return MAY_ERASE + sentence if sentence and told != "xdm" else sentence
+
+
+def _sentence(integration: Integration) -> str:
+    if not integration.replaces_record:
+        return ""
+    if not integration.completes:
+        return SNAPSHOTS_ERASE
+    return ERASES if integration.dataset_starts_empty else ""

@@ -36,6 +36,7 @@ from worker.delivery.successors import Successors
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
 from worker.ordering.values import Seals
+from worker.reasons import ErrorCode
 
 _PROBE_MARGIN_SECONDS = 5
 """So much longer than an attempt may take, a probe that nobody hears of any more is over."""
@@ -91,6 +92,16 @@ def build_pipeline(
         return Lane(integration, block, shared, endings.conclude, endings.hand_over)
 
     lanes = Lanes(new_lane, endings.give_up, gate)
+
+    def end_blocks_of_loss() -> None:
+        """An operator has accepted what the state has lost: nobody has to wait for a probe."""
+        for lane in lanes:
+            failure = lane.block.failure
+            is_of_loss = failure is not None and failure.error is ErrorCode.STATE_LOST
+            if is_of_loss and lane.block.end():
+                observer.unblocked(lane.integration.id)
+
+    gate.epochs.when_accepted(end_blocks_of_loss)
     endings.form_refused = FormMismatch(
         inlets,
         runner,

@@ -37,7 +37,7 @@ from worker.delivery.outcome import (
     Retried,
     Skipped,
 )
-from worker.delivery.park_delays import asking_seconds
+from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.results import Result
 from worker.delivery.successors import Successors, state_after
@@ -121,6 +121,12 @@ class Endings:
             by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
         )
         self.end_untried(message, lane.integration.id, state, outcome, event_id, began)
+
+    def park_for_pause(self, lane: Lane, delivery: Delivery) -> None:
+        """An operator has paused the integration while the event waited."""
+        message, state, event_id = delivery.message, delivery.state, delivery.choice.event_id
+        outcome = Parked(hold_seconds(state.parks), ParkReason.PAUSED)
+        self.end_untried(message, lane.integration.id, state, outcome, event_id)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
         """It was sent in a form that is not right, or no form is known: it comes back in a moment,

@@ -195,12 +195,8 @@ class Pipeline:
             self._observer.unblocked(integration.id)
         if integration.paused:
             for one in lane.take_all_waiting():
-                paused = Parked(hold_seconds(one.state.parks), ParkReason.PAUSED)
-                event_id = one.choice.event_id
-                self._endings.end_untried(one.message, integration.id, one.state, paused, event_id)
-        elif (
-            before != now
-        ):  # what waits was decided for the form of before, or has users of its state
+                self._endings.park_for_pause(lane, one)
+        elif before != now:  # what waits was decided for the form or the state of before
             for one in lane.take_all_waiting():
                 self._endings.wait_for_form(lane, one)
 
@@ -249,5 +245,5 @@ class Pipeline:
         self._end_whole(whole, DeadReason.UNEXPECTED_ERROR, type(error).__name__)
 
     def _end_whole(self, message: Incoming, reason: DeadReason, detail: str) -> None:
-        state, outcome = readable_state(message), Dead(reason, Failure(reason, detail))
-        self._endings.end_untried(message, state.integration_id, state, outcome, "")
+        state, dead = readable_state(message), Dead(reason, Failure(reason, detail))
+        self._endings.end_untried(message, state.integration_id, state, dead, "")

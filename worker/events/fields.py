@@ -70,6 +70,8 @@ def optional_time(parent: dict[str, Any], key: str) -> int | None:
     if text is None:
         return None
     try:
+        if not text.isprintable():  # Python's parser ends at a NUL
+            raise ValueError
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:

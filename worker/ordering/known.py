@@ -46,6 +46,11 @@ def newest_of(didomi_user: str) -> list[str]:
     return [f"@{digest}" for digest in both_digests(didomi_user) if digest]
 
 
+def is_snapshot(name: str) -> bool:
+    """Whether a name in the state is where the newest snapshot of a Didomi user is told."""
+    return name.startswith("@")
+
+
 def is_path(name: str) -> bool:
     """Whether a name in the state is the path of an attribute."""
-    return not name.startswith("@") and name not in _SIGNS
+    return not is_snapshot(name) and name not in _SIGNS

@@ -49,10 +49,16 @@ def is_open(path: Path) -> bool:
         ({"payload_mode": "xdm", "dataset_starts_empty": True}, None, True),
         ({"payload_mode": "auto", "dataset_starts_empty": True}, "xdm", True),
         ({"payload_mode": "auto", "dataset_starts_empty": True}, "upsert", False),
-        ({"payload_mode": "auto", "dataset_starts_empty": True}, "untold", False),
-        ({"payload_mode": "auto", "dataset_starts_empty": True}, None, False),
+        ({"payload_mode": "auto", "dataset_starts_empty": True}, "untold", True),
+        ({"payload_mode": "auto", "dataset_starts_empty": True}, "asked", True),
+        ({"payload_mode": "auto", "dataset_starts_empty": True}, None, True),
+        ({"payload_mode": "auto"}, None, False),
+        ({"payload_mode": "auto", "events": "user"}, None, True),
+        ({"payload_mode": "auto", "events": "user"}, "xdm", True),
+        ({"payload_mode": "upsert"}, None, False),
         ({"payload_mode": "xdm", "dataset_starts_empty": True, "enabled": False}, None, False),
-        ({"payload_mode": "xdm", "dataset_starts_empty": True, "events": "user"}, None, False),
+        ({"payload_mode": "xdm", "dataset_starts_empty": True, "events": "user"}, None, True),
+        ({"payload_mode": "xdm", "events": "user"}, None, True),
         ({"payload_mode": "xdm"}, None, False),  # people are looked up
     ],
 )
@@ -64,11 +70,25 @@ def test_who_would_erase_is_named_and_accepted_by_an_option_alone(
         asyncio.run(_play(state, Answer(told, 1, SHOP.inlet_digest)))
     ran = cli.run("state", "accept")
     assert (ran.code, is_open(state)) == ((1, True) if is_named else (0, False))
-    assert ("shop: its inlet is XDM-compatible" in ran.err) == is_named
+    assert (f"shop: {_begin(changes, told)}" in ran.err) == is_named
     if is_named:
         ran = cli.run("state", "accept", "--may-erase")
         assert (ran.code, is_open(state)) == (0, False)
-        assert "shop: its inlet is XDM-compatible" in ran.err
+        assert f"shop: {_begin(changes, told)}" in ran.err
+
+
+def _begin(changes: dict[str, Any], told: Any) -> str:
+    is_known = changes["payload_mode"] != "auto" or told == "xdm"
+    return "its inlet is XDM-compatible" if is_known else "of which kind its inlet is, is not known"
+
+
+def test_what_is_known_of_another_inlet_is_not_known_of_this_one(
+    cli: CommandLine, state: Path
+) -> None:
+    cli.add("shop", payload_mode="auto", dataset_starts_empty=True)
+    asyncio.run(_play(state, Answer("upsert", 1, "f" * 16)))
+    ran = cli.run("state", "accept")
+    assert (ran.code, is_open(state)) == (1, True)
 
 
 def test_of_a_bad_file_it_can_not_be_told(cli: CommandLine, state: Path) -> None:

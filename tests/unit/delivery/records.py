@@ -93,6 +93,7 @@ class Worker:
         self.keys = UserKeys(secret, previous)
         self.adobe = adobe or Adobe()
         gate, seals = StoreGate(store), Seals(secret, previous)
+        self.gate = gate
         self.runner = AdobeRounds(self.adobe, gate, 5, 120, seals)
 
     async def take(self, *bodies: bytes, state: RetryState = FRESH) -> list[Result]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.keeper import Keeper
-from tests.unit.delivery.records import Adobe, Worker, choice, completed
+from tests.unit.delivery.records import SNAPSHOTS, Adobe, Worker, choice, completed, snapshot
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.rounds.results import Untried
@@ -157,6 +157,34 @@ async def test_after_a_loss_others_are_looked_up_though_the_dataset_started_empt
     assert worker.adobe.has == {"news": True, "offers": True}
     await worker.take(choice(20, news=False))
     assert worker.adobe.looked_up == 1, "who has been looked up is known"
+
+
+async def test_after_a_loss_a_snapshot_waits_that_would_erase_what_other_devices_said() -> None:
+    store = Lost()
+    worker = Worker(store, SNAPSHOTS)
+    await worker.gate.epochs.look()
+    assert await worker.take(snapshot(10, "phone", news=True)) == [OK]
+    assert await worker.take(snapshot(11, "tablet", offers=True)) == [OK]
+    store._users.clear()
+    store.keeper.lose("3" * 16)
+    (result,) = await worker.take(snapshot(20, "phone", sms=True))
+    assert isinstance(result, Retryable)
+    assert result.error == "state-lost"
+    assert worker.adobe.has == {"news": True, "offers": True}
+    assert worker.adobe.looked_up == 0
+    store.keeper.accept(["1" * 16])
+    await worker.gate.epochs.look()
+    assert await worker.take(snapshot(20, "phone", sms=True)) == [OK]
+
+
+async def test_a_person_of_whom_snapshots_are_known_does_not_wait_for_a_loss() -> None:
+    store = Lost()
+    worker = Worker(store, SNAPSHOTS)
+    assert await worker.take(snapshot(10, "phone", news=True)) == [OK]
+    worker.gate.epochs.meet("2" * 16)
+    await worker.gate.epochs.look()
+    assert worker.gate.epochs.problem
+    assert await worker.take(snapshot(20, "phone", sms=True)) == [OK]
 
 
 async def test_a_loss_is_noticed_before_the_watch_does() -> None:

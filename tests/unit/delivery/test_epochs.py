@@ -318,3 +318,23 @@ async def test_a_thousand_forged_epochs_are_one_line_and_sixteen_names() -> None
     assert len([one for one in lines if one["event"] == "ordering.state_lost"]) == 1
     assert max(len(one) for one in shop.keeper.told) <= 17
     assert len(shop.keeper.open_epochs) == 16
+
+
+# What waits for the end of a loss
+
+
+@in_virtual_time
+async def test_an_end_of_the_loss_ends_the_block_for_it_at_once_and_no_other_block() -> None:
+    for error, ends in ((ErrorCode.STATE_LOST, True), (ErrorCode.TOKEN_REFUSED, False)):
+        shop = await fleet()
+        shop.keeper.lose(SECOND)
+        await shop.look()
+        shop.adobe.reply = Retryable(error, "")
+        await shop.take("events", body("e1"))
+        assert shop.worker.told == ["block", "parked"]
+        shop.adobe.reply = Accepted("x")
+        shop.keeper.accept([FIRST])
+        await shop.look()
+        await shop.take("events", body("e2"))
+        expected = ["unblocked", "delivered"] if ends else ["parked"]
+        assert shop.worker.told[2:] == expected

@@ -210,6 +210,66 @@ async def test_a_refusal_asks_again_beside_delivery_and_once_a_minute_at_most() 
 
 
 @in_virtual_time
+async def test_what_is_refused_for_its_form_waits_for_a_new_answer_and_is_sent_by_it() -> None:
+    bench = Bench(Flow("raw"), Inlet("upsert"), shop=COMPLETED)
+    await bench.event()
+    await after(1)
+    await bench.event("emil")
+    bench.inlet.takes = "xdm"  # the customer has made it so
+    bench.flow.answer, bench.flow.answers = "xdm", asyncio.Event()
+    await bench.event("lena")
+    await after(0.1)
+    assert bench.told == {"parked": 2, "delivered": 1}
+    await bench.come_back()
+    assert bench.told == {"parked": 3, "delivered": 1}, "there is no answer yet"
+    bench.flow.answers.set()
+    await after(1)
+    await bench.come_back()
+    assert bench.told == {"parked": 3, "delivered": 2}
+    assert bench.inlet.forms[-1] == "xdm"
+    await bench.stop()
+
+
+@in_virtual_time
+async def test_what_is_refused_though_adobe_tells_the_same_again_is_not_asked_for_ever() -> None:
+    answers: tuple[tuple[InletKind | Unanswered, float], ...] = (("raw", 1.0), (AWAY, 301.0))
+    for answer, seconds in answers:
+        bench = Bench(Flow("raw"), Inlet("upsert"))
+        await bench.event()
+        await after(1)
+        await bench.event("emil")
+        bench.flow.answer = answer
+        bench.inlet.reply = UNKNOWN_FORMAT
+        await bench.event("lena")
+        await after(0.1)
+        assert bench.told == {"parked": 2, "delivered": 1}
+        await after(seconds)
+        await bench.come_back()
+        assert bench.told["parked"] == 2
+        assert sum(bench.told.values()) == 4, bench.told
+        await bench.stop()
+
+
+@in_virtual_time
+async def test_an_inlet_that_has_become_raw_is_noticed_within_the_hour_and_told_for_a_day() -> None:
+    bench = Bench(Flow("xdm"), Inlet("xdm"), shop=COMPLETED)
+    await bench.event()
+    await after(1)
+    await bench.event("emil")
+    bench.flow.answer, bench.inlet.takes = "raw", "upsert"
+    await bench.event("maria")
+    assert bench.inlet.dropped == 1
+    await after(3600)
+    await bench.event("lena")
+    assert bench.inlet.forms[-1] == "upsert"
+    (note,) = bench.questions.notes
+    assert note.startswith("integration shop: its inlet was XDM-compatible at 20")
+    await after(DAY + 60)
+    assert bench.questions.notes == []
+    await bench.stop()
+
+
+@in_virtual_time
 async def test_what_does_not_fit_blocks_sends_nothing_and_goes_on_when_the_flow_is_another() -> (
     None
 ):
@@ -291,6 +351,30 @@ async def test_a_store_that_is_away_has_the_answer_later() -> None:
     learned = Answer.decode((await keeper.kept(["shop"]))["shop"])
     assert learned is not None
     assert learned.told == "upsert"
+    await bench.stop()
+
+
+@in_virtual_time
+async def test_a_store_that_has_lost_its_data_gets_what_is_known_and_keeps_what_others_told() -> (
+    None
+):
+    bench = Bench(Flow("raw"), Inlet("upsert"))
+    elsewhere = Answer("xdm", 1, "e" * 16)
+    await bench.keeper.keep("elsewhere", elsewhere.encode())
+    await bench.questions.recall(["elsewhere"])
+    await bench.event()
+    await after(1)
+    for newer in (None, Answer("xdm", 2, AUTO.inlet_digest)):
+        bench.keeper._kept.clear()
+        if newer is not None:
+            await bench.keeper.keep("shop", newer.encode())
+        bench.questions.keep_again()
+        await after(1)
+        kept = await bench.keeper.kept(["shop", "elsewhere"])
+        answer = Answer.decode(kept["shop"])
+        assert answer is not None
+        assert answer == newer or (newer is None and answer.told == "upsert")
+        assert Answer.decode(kept["elsewhere"]) == elsewhere
     await bench.stop()
 
 

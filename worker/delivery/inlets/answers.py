@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import structlog
@@ -11,11 +11,17 @@ from worker.adobe.check.kind import Untold
 from worker.adobe.check.setup import InletKind
 from worker.delivery.inlets.answer import Answer, Told
 from worker.delivery.inlets.known import Case, KnownInlets
+from worker.delivery.rounds.epoch_watch import shown_time
 from worker.ordering.inlets import InletKeeper
 from worker.ordering.store import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
+_NOTED_MS: Final = 86_400_000
+_TURNED: Final = (
+    "its inlet was XDM-compatible at {since} and is raw now; what was sent since the change was "
+    "taken with 200 and dropped: publish the newest choices of that time again"
+)
 _SILENT: Final = "the flow can't be read"
 
 
@@ -56,6 +62,16 @@ class KeptAnswers:
         else:
             self._unkept.pop(state_id, None)
 
+    async def keep_lost(self, known: Mapping[str, Answer]) -> None:
+        """Keep again what the store has lost, by state id, where nobody else was faster."""
+        try:
+            kept = await self._keeper.kept(known)
+        except StoreUnavailable:
+            kept = {}
+        for state_id, answer in known.items():
+            if state_id not in kept:
+                await self.keep(state_id, answer)
+
     async def keep_again(self) -> None:
         """Try to keep what the store did not take."""
         for state_id, answer in list(self._unkept.items()):
@@ -69,6 +85,7 @@ class Answers:
         self._known = known
         self._kept = kept
         self._now_ms = now_ms
+        self._turned: dict[str, tuple[int, str]] = {}
 
     async def adopt_answer(self, case: Case, answer: InletKind | Untold) -> None:
         """What Adobe said of the flow."""
@@ -88,5 +105,16 @@ class Answers:
 
     def put_into_force(self, case: Case, answer: Answer, by: str) -> None:
         """Unless the file has changed since: the new one has a question of its own."""
+        one, before = case.configured.id, case.answer
         if self._known.is_in_force(case) and case.adopt(answer) and answer.told != "untold":
-            log.info("inlet.known", integration=case.configured.id, mode=answer.told, by=by)
+            log.info("inlet.known", integration=one, mode=answer.told, by=by)
+            if before is not None and (before.told, answer.told) == ("xdm", "upsert"):
+                detail = _TURNED.format(since=shown_time(before.at_ms))
+                self._turned[one] = self._now_ms(), f"integration {one}: {detail}"
+                log.error("inlet.turned_raw", integration=one, detail=detail)
+
+    @property
+    def notes(self) -> list[str]:
+        """Of each inlet that has become raw within a day: what was sent before is lost."""
+        since = self._now_ms() - _NOTED_MS
+        return [sentence for at_ms, sentence in self._turned.values() if at_ms >= since]

@@ -29,8 +29,9 @@ FIRST_SECONDS: Final = 300.0
 """How long events wait for the first question at most."""
 LONGEST_PAUSE_SECONDS: Final = 30.0
 """Between two tries of it: 1, 2, 4, 8, 16, 30 s."""
-AGAIN_SECONDS: Final = 86_400.0
-"""How long an answer is not doubted."""
+AGAIN_SECONDS: Final = 3600.0
+"""How long an answer is not doubted. A raw inlet takes an envelope with 200 and drops it, so for as
+long nobody notices that a customer has turned an XDM-compatible one into a raw one."""
 REFUSED_SECONDS: Final = 60.0
 OLD_SECONDS: Final = 3600.0
 """At least so long lies between two questions for a refusal, and between two for an old answer."""
@@ -74,6 +75,18 @@ class InletQuestions:
                 if answer is not None and self._now_ms() - answer.at_ms >= AGAIN_SECONDS * 1000:
                     self._ask_again(case, OLD_SECONDS)
             await self._kept.keep_again()
+
+    @property
+    def notes(self) -> list[str]:
+        """See `Answers.notes`."""
+        return self._answers.notes
+
+    def keep_again(self) -> None:
+        """The store has lost what it kept: it gets what this worker knows."""
+        known = dict(self.known.recalled)
+        cases = self.known.cases
+        known |= {one.configured.state_id: one.answer for one in cases if one.answer}
+        self._tasks.begin(self._kept.keep_lost(known))
 
     async def stop(self) -> None:
         """Ask no more."""

@@ -10,11 +10,13 @@ An unfit integration is one that would be a mistake if its file named the mode: 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.inlets.answer import Answer
+from worker.delivery.inlets.doubt import Doubt
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.modes import UnfitMode, in_mode
 from worker.reasons import ErrorCode
@@ -24,6 +26,9 @@ Replies = list[Accepted | Retryable | Permanent] | Retryable | Permanent
 
 _IS: Final[dict[WrittenMode, str]] = {"upsert": "raw", "xdm": "XDM-compatible"}
 _NOT_KNOWN: Final = "Adobe is being asked of which kind the inlet is"
+_ASKED_AGAIN: Final = (
+    "Adobe refuses the form that fits what it told of the inlet, and is asked again"
+)
 _REFUSES_UPSERT: Final = (
     "Adobe does not tell this credential of which kind the inlet is, and refuses the form that a "
     "raw one takes, so that it is XDM-compatible, or the set-up is wrong. Grant the credential "
@@ -49,6 +54,7 @@ class Case:
         self.whole: Integration | None = None
         self.whole_is_unfit = ""
         self.is_trying = False
+        self.doubt = Doubt()
 
     @property
     def is_untold(self) -> bool:
@@ -63,6 +69,7 @@ class Case:
         """Put an answer into force; says whether it tells something else than before."""
         told, before = answer.told, self.answer.told if self.answer else None
         self.answer = answer
+        self.doubt.answered()
         if told == before:
             return False
         self.is_trying, self.unfit = False, ""
@@ -158,6 +165,8 @@ class KnownInlets:
             return replies
         if any(isinstance(one, Permanent) and one.fault != "message" for one in each):
             self._again(case)
+        if case.in_force is integration and not case.is_untold:
+            return _while_doubted(case, replies)
         if not is_current:
             return replies
         if not isinstance(replies, list):
@@ -207,6 +216,25 @@ class KnownInlets:
         if case.is_unknown:
             self._find_out(case)
         return case
+
+
+def _while_doubted(case: Case, replies: Replies) -> Replies:
+    """The customer may have put a dataflow of the other kind behind the same inlet: what is refused
+    for its form waits until Adobe has told once more.
+    """
+    each = replies if isinstance(replies, list) else [replies]
+    if not any(_is_of_form(one) for one in each):
+        return replies
+    if not case.doubt.refused(asyncio.get_running_loop().time()):
+        return replies
+    if not isinstance(replies, list):
+        return Retryable(ErrorCode.INLET_MISMATCH, _ASKED_AGAIN)
+    waits = Retryable(ErrorCode.INLET_MISMATCH, _ASKED_AGAIN)
+    return [waits if _is_of_form(one) else one for one in replies]
+
+
+def _is_of_form(reply: object) -> bool:
+    return isinstance(reply, Permanent) and reply.fault == "form"
 
 
 def _as_mismatch(reply: _Reply, whole_is_unfit: str) -> _Reply | Retryable:

@@ -15,7 +15,7 @@ from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.rounds.user_message import UserMessage
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
-from worker.ordering.known import Said, is_path
+from worker.ordering.known import Said, is_path, is_snapshot
 from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
 from worker.ordering.store import StoreUnavailable
@@ -29,6 +29,12 @@ _NOT_KNOWN: Final = (
     "the state does not know what was sent for this person, so that a whole record would erase it, "
     "and there is no identity namespace to look it up by: give {where}.namespace, or after a loss "
     "of the state accept that with `consent-worker state accept --may-erase`"
+)
+
+_OTHERS_NOT_KNOWN: Final = (
+    "the state has lost what other Didomi users (devices) of this person said, and a snapshot "
+    "tells of one of them alone, so that it would erase what the others said: accept that with "
+    "`consent-worker state accept --may-erase`"
 )
 
 
@@ -83,6 +89,10 @@ class Completion:
     async def _looked_up(
         self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float
     ) -> UserMessage:
+        if not integration.completes:
+            # What is found tells not of whom it is, so that nobody could take it back any more.
+            message.reply = Retryable(ErrorCode.STATE_LOST, _OTHERS_NOT_KNOWN)
+            return message
         if not integration.may_look_up:
             where = f"identities.{integration.properties.user_identifier[0]}"
             message.reply = Retryable(ErrorCode.STATE_LOST, _NOT_KNOWN.format(where=where))
@@ -110,6 +120,9 @@ class Completion:
 
 def _need(integration: Integration, known: Known) -> Literal["always", "after a loss", "none"]:
     """When a person has to be looked up of whom so much is known."""
+    if not integration.completes:
+        is_known = any(is_path(name) or is_snapshot(name) for name in known.stamps)
+        return "none" if is_known else "after a loss"
     if paths_without_value(integration, known):
         return "always"
     if any(is_path(name) for name in known.stamps):

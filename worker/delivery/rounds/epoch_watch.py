@@ -7,6 +7,7 @@ tells of it, also after a restart, until an operator accepts the loss.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -42,6 +43,18 @@ class EpochWatch:
         self._met: set[str] = set()
         self.fresh: RetryState = FRESH
         """The state of a message that a worker meets first: it has the present epoch, if known."""
+        self._on_loss: list[Callable[[], None]] = []
+        self._on_accepted: list[Callable[[], None]] = []
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` each time the store is found to have lost its data while this worker ran:
+        what this worker knows can be kept there anew.
+        """
+        self._on_loss.append(callback)
+
+    def when_accepted(self, callback: Callable[[], None]) -> None:
+        """Call `callback` each time an operator has accepted what was lost."""
+        self._on_accepted.append(callback)
 
     @property
     def problem(self) -> str:
@@ -73,6 +86,10 @@ class EpochWatch:
         if before is None or before.present != now.present:
             self.fresh = RetryState(epoch=now.present)
         self._tell(before, now)
+        if before is not None and before.present != now.present:
+            _call(self._on_loss)
+        if before is not None and before.open_losses and not now.open_losses:
+            _call(self._on_accepted)
 
     def _tell(self, before: Epochs | None, now: Epochs) -> None:
         """Once for each loss, and not for each epoch that shows it."""
@@ -83,3 +100,8 @@ class EpochWatch:
             log.error("ordering.state_lost", noticed=noticed, detail=self.problem)
         elif had and not now.open_losses:
             log.info("ordering.state_accepted")
+
+
+def _call(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()

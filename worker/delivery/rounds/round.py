@@ -78,7 +78,7 @@ class Round:
                 left = _not_erased(group, answer.stored[ERASED])
                 results.extend((one, Erased()) for one in group if one not in left)
             messages.append(self._message(left, answer, group[0].user))
-        if integration.completes:
+        if integration.replaces_record:
             messages = await self._parts.completion.complete(
                 integration, messages, self._slots, self._deadline
             )
