@@ -39,6 +39,7 @@ ErrorCode = Literal[
     "lookup-refused",
     "lookup-rejected",
     "state-lost",
+    "state-unreadable",
     "timeout",
     "token-refused",
     "token-unavailable",

@@ -119,7 +119,9 @@ class Courier:
     ) -> Parcel:
         stamps, texts = granted.stored, granted.texts
         said = self._seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-        return Parcel(integration, group, user, granted.lease, Known(stamps, said))
+        parcel = Parcel(integration, group, user, granted.lease, Known(stamps, said))
+        parcel.is_damaged = granted.is_damaged
+        return parcel
 
     async def _settle(self, integration: Integration, parcels: list[Parcel]) -> None:
         """Give the users back, each with a gap."""

@@ -49,6 +49,7 @@ class Parcel:
         "folded",
         "found",
         "integration",
+        "is_damaged",
         "is_unclear",
         "keeps_more",
         "known",
@@ -86,7 +87,7 @@ class Parcel:
             self.folded = fold(choices, stamps)
         self.message: OutgoingMessage | None = None
         self.reply: Reply | Crashed | Untried | None = None
-        self.is_unclear = self.was_sent = False
+        self.is_unclear = self.was_sent = self.is_damaged = False
         self.parts: list[Parcel] = []
 
     def completed(self, found: Known) -> Parcel:
