@@ -155,6 +155,12 @@ class ErrorCode(Code):
         "any more, and who can't be looked up; or a snapshot there, after a loss that nobody has "
         "accepted.",
     )
+    STATE_UNREADABLE = (
+        "state-unreadable",
+        Kind.TRANSIENT,
+        "What the state has of a person can't be read, and a whole record would erase what that "
+        "was.",
+    )
     TIMEOUT = "timeout", Kind.OVERLOAD, "No answer within the attempt's time limit."
     TOKEN_REFUSED = "token-refused", Kind.SET_UP, "Adobe refuses the client id or its secret."
     TOKEN_UNAVAILABLE = (

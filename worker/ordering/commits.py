@@ -209,7 +209,8 @@ def _words_of(error: Exception) -> str:
         if "not a database" in text or "malformed" in text:
             return (
                 "is no SQLite file, or is damaged; move it away to begin anew, after which older "
-                "choices can win until each user has chosen again"
+                "choices can win until each user has chosen again, and whole records at an "
+                "XDM-compatible inlet can erase what is not said again: docs/runbooks/state-lost.md"
             )
         if "readonly" in text:
             return "is read-only"

@@ -251,6 +251,7 @@ class RedisStore:
         if claim.texts:
             return self._granted_with_texts(lease, claim, values)
         stored: dict[str, Stamp] = {}
+        is_damaged = False
         latest_ms = self._latest_ms()
         paths = list(claim.attributes)
         if len(values) == 2 * len(paths):
@@ -263,11 +264,12 @@ class RedisStore:
                 if stamp.time_ms > latest_ms:
                     raise ValueError("of the future")
             except ValueError:
+                is_damaged = True
                 self._tell_unreadable(claim.user)
             else:
                 known = stored.get(path, stamp)
                 stored[path] = merged(stamp, known) if path == UNCLEAR else max(stamp, known)
-        return Granted(lease, stored)
+        return Granted(lease, stored, is_damaged=is_damaged)
 
     def _granted_with_texts(
         self, lease: int, claim: Claim, values: Sequence[bytes | None]
@@ -277,8 +279,10 @@ class RedisStore:
         stamps_alone = claim._replace(texts=())
         stored: dict[str, Stamp] = {}
         texts: dict[str, str] = {}
+        is_damaged = False
         for first in range(0, len(values), size):
-            _, found, _ = self._granted(lease, stamps_alone, values[first : first + of_stamps])
+            part = self._granted(lease, stamps_alone, values[first : first + of_stamps])
+            found, is_damaged = part.stored, is_damaged or part.is_damaged
             said = values[first + of_stamps : first + size]
             for path, text in zip(claim.texts, said, strict=True):
                 if path not in stored or found.get(path, stored[path]) > stored[path]:
@@ -288,7 +292,7 @@ class RedisStore:
             for path, stamp in found.items():
                 known = stored.get(path, stamp)
                 stored[path] = merged(stamp, known) if path == UNCLEAR else max(stamp, known)
-        return Granted(lease, stored, texts)
+        return Granted(lease, stored, texts, is_damaged)
 
     def _tell_unreadable(self, user: str) -> None:
         self.unreadable_values += 1
@@ -299,7 +303,7 @@ class RedisStore:
                 "ordering.unreadable_value",
                 user=user,
                 detail="a value in Redis can't be read and counts as unknown: an older choice of "
-                "this user may be sent once more",
+                "this user may be sent once more; a whole record is sent after a look-up, or waits",
             )
 
     @staticmethod

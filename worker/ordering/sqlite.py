@@ -248,10 +248,12 @@ class SqliteStore:
                 "ordering.unreadable_value",
                 user=claim.user,
                 detail="what the file has of this user can't be read and counts as unknown: an "
-                "older choice may be sent once more",
+                "older choice may be sent once more; a whole record is sent after a look-up, or "
+                "waits",
             )
         texts = texts_in(rows, claim.texts, now_ms) if claim.texts else NOTHING
-        return Granted(lease, stamps_in(rows, claim.attributes, now_ms), texts)
+        stored = stamps_in(rows, claim.attributes, now_ms)
+        return Granted(lease, stored, texts, is_damaged=None in rows)
 
     def _now_ms(self) -> int:
         return to_ms(self._wall_clock())

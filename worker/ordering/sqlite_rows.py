@@ -136,10 +136,13 @@ def write_settlement(
 ) -> None:
     """Keep the newer of each stamp; what stands under a user's other digest moves to the first."""
     first, *others = keys_of(state_id, settlement.user)
+    rows = find(file, state_id, settlement.user)
+    if None in rows and not settlement.written:
+        return  # it stays known that something was there
     state = _State()
     kept_until_ms = 0
     busy_until_ms = 0
-    for row in find(file, state_id, settlement.user):
+    for row in rows:
         if row is None:
             continue  # it can't be read, and is replaced
         busy_until_ms = max(busy_until_ms, row.free_at_ms)

@@ -58,12 +58,14 @@ class Claim(NamedTuple):
 class Granted(NamedTuple):
     """The user is ours for `lease_seconds`. `lease` is the number to settle with; `stored` has the
     stamps of those claimed attributes that have one, and `texts` the texts; neither must be
-    changed.
+    changed. `is_damaged`: something is there that can't be read, so that what is missing may have
+    been said.
     """
 
     lease: int
     stored: Mapping[str, Stamp]
     texts: Mapping[str, str] = NOTHING
+    is_damaged: bool = False
 
 
 class Contended(NamedTuple):

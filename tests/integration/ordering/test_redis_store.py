@@ -255,7 +255,10 @@ async def test_a_value_that_cannot_be_read_counts_as_unknown_and_is_replaced(
 ) -> None:
     await inspector.hset(f"{namespace}:{{shop}}:lena", "news", value)
     store = make_store()
-    number = await lease(store)
+    (granted,) = await store.begin("shop", [Claim("lena", ["news"])])
+    assert isinstance(granted, Granted)
+    assert granted.is_damaged, "so that nobody takes it for a person of whom nothing is known"
+    number = granted.lease
     assert store.unreadable_values == 1
     await store.settle("shop", [Settlement("lena", number, {"news": NEW}, False)], GAP)
     assert await stored(store) == {"news": NEW}
@@ -279,7 +282,7 @@ async def test_a_key_of_another_type_counts_as_unknown_and_stops_no_other_user(
     answers = await store.begin("shop", [Claim(one, ["news"]) for one in ("lena", "ole", "mia")])
     assert store.unreadable_values == 1
     granted = [one for one in answers if isinstance(one, Granted)]
-    assert len(granted) == 3
+    assert [one.is_damaged for one in granted] == [True, False, False]
     names = ("lena", "ole", "mia")
     settlements = [
         Settlement(name, one.lease, {"news": NEW}, False)

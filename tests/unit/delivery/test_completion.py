@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore
 from worker.ordering.newest import Stamp
-from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
 from worker.reasons import ErrorCode
 
 OK = Accepted("x")
@@ -226,3 +227,36 @@ async def test_the_time_of_a_choice_that_was_found_goes_along(store: MemoryStore
     assert worker.adobe.has == {"offers": True} | found
     await worker.take(choice(20, news=False))
     assert worker.adobe.has["news_at"] == "2026-03-02T08:20:00.000Z"
+
+
+class Damaged(MemoryStore):
+    """Something is there of each person that can't be read."""
+
+    async def begin(
+        self, integration_id: str, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        answers = await super().begin(integration_id, claims)
+        return [
+            one._replace(is_damaged=True) if isinstance(one, Granted) else one for one in answers
+        ]
+
+
+async def test_who_is_known_in_part_is_looked_up_though_the_dataset_started_empty() -> None:
+    worker = Worker(Damaged(Timing()), completed())
+    worker.adobe.found = {OFFERS: True}
+    await worker.take(choice(10, news=True))
+    assert worker.adobe.has == {"news": True, "offers": True}
+
+
+@pytest.mark.parametrize(
+    ("target", "event"),
+    [(_by_id(), choice(10, news=True)), (SNAPSHOTS, snapshot(10, "phone", news=True))],
+)
+async def test_who_is_known_in_part_and_can_not_be_looked_up_waits_alone(
+    target: Integration, event: bytes
+) -> None:
+    worker = Worker(Damaged(Timing()), target)
+    (result,) = await worker.take(event)
+    assert isinstance(result, Retryable)
+    assert result.error == "state-unreadable"
+    assert worker.adobe.records == []

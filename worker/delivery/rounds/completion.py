@@ -38,6 +38,13 @@ _OTHERS_NOT_KNOWN: Final = (
 )
 
 
+_DAMAGED: Final = (
+    "what the state has of this person can't be read, so that a whole record might erase it, and "
+    "can't be looked up: the digest is in the log, ordering.unreadable_value; delete that entry of "
+    "the state, which accepts it, and replay"
+)
+
+
 class Records(Protocol):
     """Tells what Adobe has; never raises for what Adobe or the network does."""
 
@@ -61,7 +68,7 @@ class Completion:
         deadline: float,
     ) -> list[UserMessage]:
         """The same, with what was found; those of which nothing can be found out have a reply."""
-        needs = {id(one): _need(integration, one.known) for one in messages if one.folded.is_sent}
+        needs = {id(one): _need(integration, one) for one in messages if one.folded.is_sent}
         has_lost: bool | None = None
         if "after a loss" in needs.values():
             has_lost = await self._has_lost()
@@ -89,6 +96,9 @@ class Completion:
     async def _looked_up(
         self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float
     ) -> UserMessage:
+        if message.is_damaged and not (integration.completes and integration.may_look_up):
+            message.reply = Retryable(ErrorCode.STATE_UNREADABLE, _DAMAGED)
+            return message
         if not integration.completes:
             # What is found tells not of whom it is, so that nobody could take it back any more.
             message.reply = Retryable(ErrorCode.STATE_LOST, _OTHERS_NOT_KNOWN)
@@ -118,8 +128,13 @@ class Completion:
         return message.completed(_as_known(integration, message.known, found))
 
 
-def _need(integration: Integration, known: Known) -> Literal["always", "after a loss", "none"]:
+def _need(
+    integration: Integration, message: UserMessage
+) -> Literal["always", "after a loss", "none"]:
     """When a person has to be looked up of whom so much is known."""
+    known = message.known
+    if message.is_damaged:
+        return "always"
     if not integration.completes:
         is_known = any(is_path(name) or is_snapshot(name) for name in known.stamps)
         return "none" if is_known else "after a loss"

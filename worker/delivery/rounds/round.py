@@ -98,7 +98,10 @@ class Round:
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
         stamps, texts = granted.stored, granted.texts
         said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-        return UserMessage(self._integration, group, user, granted.lease, Known(stamps, said))
+        known = Known(stamps, said)
+        message = UserMessage(self._integration, group, user, granted.lease, known)
+        message.is_damaged = granted.is_damaged
+        return message
 
     async def _settle(self, messages: list[UserMessage]) -> None:
         """Give the users back, each with a gap."""

@@ -50,6 +50,7 @@ class UserMessage:
         "folded",
         "found",
         "integration",
+        "is_damaged",
         "is_unclear",
         "keeps_more",
         "known",
@@ -87,7 +88,7 @@ class UserMessage:
             self.folded = fold(choices, stamps)
         self.outgoing: OutgoingMessage | None = None
         self.reply: Reply | Crashed | Untried | None = None
-        self.is_unclear = self.was_sent = False
+        self.is_unclear = self.was_sent = self.is_damaged = False
         self.parts: list[UserMessage] = []
 
     def completed(self, found: Known) -> UserMessage:
