@@ -151,8 +151,12 @@ async def _go_on(stack: Stack) -> None:
     await wait_until(lambda: set(outcomes(stack, "superseded")) >= singles, "the older one")
     devices = {"newsletter": True, "profiling": False}
     await wait_until(lambda: record(stack, "devices") == devices, "the other device")
-    await stack.publish([choice("10:00", "profiling", enabled=False)])
-    for one in kinds(stack):
+    await stack.publish(
+        [choice("10:00", "profiling", enabled=False), snapshot("09:40", "phone", profiling=True)]
+    )
+    taken_back = {"profiling": True}
+    await wait_until(lambda: record(stack, "devices") == taken_back, "the first device again")
+    for one in kinds(stack) - {"devices"}:
         await wait_until(partial(_has, stack, one, devices), f"the newer one at {one}")
     assert await stack.depth("dead-letters") == 0
 

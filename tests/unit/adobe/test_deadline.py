@@ -119,10 +119,8 @@ class _SlowStore(MemoryStore):
 
     stop_seconds = 0.0
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
-        answers = await super().begin(integration_id, claims)
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
+        answers = await super().begin(state_id, claims)
         time.sleep(self.stop_seconds)  # noqa: ASYNC251 - the loop stands still, as when stopped
         return answers
 

@@ -149,18 +149,16 @@ class Store(MemoryStore):
             self.away[call] -= 1
             raise StoreUnavailable(f"{call} is away")
 
-    async def begin(
-        self, integration_id: str, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         self._answer("begin")
-        return await super().begin(integration_id, claims)
+        return await super().begin(state_id, claims)
 
     async def settle(
-        self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         self._answer("settle")
         self.settlements += settlements
-        await super().settle(integration_id, settlements, gap_seconds)
+        await super().settle(state_id, settlements, gap_seconds)
 
     async def ping(self) -> None:
         self.pings += 1

@@ -228,12 +228,12 @@ async def test_a_fault_of_ours_in_writing_stamps_sends_nothing_more_until_they_a
         faults = 3
 
         async def settle(
-            self, integration_id: str, settlements: Sequence[Settlement], gap_seconds: float
+            self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
         ) -> None:
             if self.faults:
                 self.faults -= 1
                 raise OverflowError("of a number")
-            await super().settle(integration_id, settlements, gap_seconds)
+            await super().settle(state_id, settlements, gap_seconds)
 
     store = Faulty()
     gate = StoreGate(store)

@@ -118,6 +118,14 @@ def test_workers_that_see_it_at_different_moments_agree(state: State) -> None:
     assert state.ids(b=HERE) == {"b": "a"}, "a third one, which starts"
 
 
+def test_who_sees_it_late_goes_on_with_its_own_though_another_went_later(state: State) -> None:
+    state.ids(a=HERE, z=HERE)
+    state.ids(b=HERE, z=HERE)
+    state.now_ms += SEEN_EVERY_MS
+    state.ids(z=HERE)
+    assert state.settle({"a": HERE}, known={"a": "a"}).state_ids == {"a": "a"}
+
+
 def test_after_a_loss_a_worker_goes_on_by_what_it_knows(state: State) -> None:
     assert state.settle({"b": HERE}, known={"b": "a"}).state_ids == {"b": "a"}
     assert state.ids(b=HERE, a=THERE) == {"b": "a", "a": "a~2"}
