@@ -281,3 +281,24 @@ async def test_what_a_restart_does_to_several_devices_is_told_where_the_state_is
         await wait_until(lambda: has(stack), "the profile")
         _, after = await stack.get("/readyz")
         assert "integration shop: with the state in memory, several devices" in after
+
+
+async def test_a_raw_inlet_that_becomes_xdm_compatible_loses_nothing(stack: Stack) -> None:
+    put_flow(stack, "raw")
+    absent = [
+        {
+            "id": "_acme.newsletter",
+            "value": "consents_purposes_newsletter_enabled",
+            "absent": False,
+        }
+    ]
+    stack.add_integration("shop", payload_mode="auto", events="user", mappings=absent)
+    await start(stack)
+    await stack.publish([snapshot()])
+    await wait_until(lambda: has(stack), "the profile")
+    put_flow(stack, "xdm")
+    users = [f"u{number}@northwind.example" for number in range(5)]
+    await stack.publish([snapshot(one) for one in users])
+    await wait_until(lambda: stack.delivered("shop") >= set(users), "all profiles", 60)
+    assert told(stack, "inlet.known")[-1]["mode"] == "xdm"
+    assert await stack.depth("dead-letters") == 0

@@ -231,6 +231,34 @@ async def test_what_is_refused_for_its_form_waits_for_a_new_answer_and_is_sent_b
 
 
 @in_virtual_time
+async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> None:
+    bench = Bench(Flow("raw"), Inlet("upsert"), shop=COMPLETED)
+    await bench.event()
+    await after(1)
+    bench.inlet.takes = "xdm"
+    bench.inlet.answers.clear()
+    send = bench.inlet.send
+
+    async def held(
+        target: Integration, messages: Sequence[OutgoingMessage]
+    ) -> list[Accepted] | Retryable | Permanent:
+        await bench.inlet.answers.wait()
+        return await send(target, messages)
+
+    bench.inlet.send = held  # type: ignore[method-assign]
+    await bench.event("lena")
+    (case,) = bench.questions.known.cases
+    bench.flow.answer = "xdm"
+    case.adopt(Answer("xdm", case.answer.at_ms + 1, case.answer.inlet))
+    bench.inlet.answers.set()
+    await after(0.1)
+    assert bench.told == {"parked": 2}
+    await bench.come_back()
+    assert bench.told == {"parked": 2, "delivered": 1}
+    await bench.stop()
+
+
+@in_virtual_time
 async def test_what_is_refused_though_adobe_tells_the_same_again_is_not_asked_for_ever() -> None:
     answers: tuple[tuple[InletKind | Unanswered, float], ...] = (("raw", 1.0), (AWAY, 301.0))
     for answer, seconds in answers:

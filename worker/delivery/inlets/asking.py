@@ -169,7 +169,8 @@ class InletQuestions:
     def _is_news(self, kept: Answer, case: Case) -> bool:
         """Whether another worker has asked a moment ago."""
         age_ms = self._now_ms() - kept.at_ms
-        return kept.told in ("upsert", "xdm") and kept != case.answer and age_ms < 30_000
+        is_later = case.answer is None or kept.at_ms > case.answer.at_ms
+        return kept.told in ("upsert", "xdm") and is_later and age_ms < 30_000
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -165,10 +165,8 @@ class KnownInlets:
             return replies
         if any(isinstance(one, Permanent) and one.fault != "message" for one in each):
             self._again(case)
-        if case.in_force is integration and not case.is_untold:
-            return _while_doubted(case, replies)
-        if not is_current:
-            return replies
+        if not case.is_untold or not is_current:
+            return _while_doubted(case, integration, replies)
         if not isinstance(replies, list):
             return _as_mismatch(replies, case.whole_is_unfit)
         return [_as_mismatch(one, case.whole_is_unfit) for one in replies]
@@ -218,14 +216,18 @@ class KnownInlets:
         return case
 
 
-def _while_doubted(case: Case, replies: Replies) -> Replies:
+def _while_doubted(case: Case, integration: Integration, replies: Replies) -> Replies:
     """The customer may have put a dataflow of the other kind behind the same inlet: what is refused
-    for its form waits until Adobe has told once more.
+    for its form waits until Adobe has told once more, or comes back at once if it has done so while
+    the request was under way.
     """
+    if case.whole is integration:
+        return replies  # a trial, see `tried`
     each = replies if isinstance(replies, list) else [replies]
     if not any(_is_of_form(one) for one in each):
         return replies
-    if not case.doubt.refused(asyncio.get_running_loop().time()):
+    is_other_form = case.in_force.payload_mode != integration.payload_mode
+    if not is_other_form and not case.doubt.refused(asyncio.get_running_loop().time()):
         return replies
     if not isinstance(replies, list):
         return Retryable(ErrorCode.INLET_MISMATCH, _ASKED_AGAIN)
