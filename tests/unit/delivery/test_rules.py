@@ -38,12 +38,12 @@ async def test_a_replay_for_an_integration_that_is_disabled_is_dead() -> None:
 
 
 class Faulty(Worker):
-    """There are two integrations, and for the second one our own code fails."""
+    """There are three integrations, and for the second one our own code fails."""
 
     def undoubted_for(self, _: str) -> list[Integration]:
         other = self.shop.model_copy(update={"id": "other"})
         object.__setattr__(other, "limits", None)
-        return [self.shop, other]
+        return [self.shop, other, self.shop.model_copy(update={"id": "third"})]
 
 
 @in_virtual_time
@@ -53,7 +53,7 @@ async def test_a_bug_in_the_handler_becomes_one_dead_letter_of_the_whole_message
     assert _reasons(letters) == ["unexpected-error"]
     assert letters[0].body == body("e1")
     assert names.INTEGRATION not in letters[0].headers
-    assert worker.hand.acknowledged == [1], "whatever its other delivery does"
+    assert worker.hand.acknowledged == [1], "once, whatever its other deliveries do"
 
 
 @in_virtual_time
