@@ -241,7 +241,7 @@ async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> No
 
     async def held(
         target: Integration, messages: Sequence[OutgoingMessage]
-    ) -> list[Accepted] | Retryable | Permanent:
+    ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         await bench.inlet.answers.wait()
         return await send(target, messages)
 
@@ -249,7 +249,8 @@ async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> No
     await bench.event("lena")
     (case,) = bench.questions.known.cases
     bench.flow.answer = "xdm"
-    case.adopt(Answer("xdm", case.answer.at_ms + 1, case.answer.inlet))
+    assert case.answer is not None
+    case.adopt(case.answer._replace(told="xdm", at_ms=case.answer.at_ms + 1))
     bench.inlet.answers.set()
     await after(0.1)
     assert bench.told == {"parked": 2}
