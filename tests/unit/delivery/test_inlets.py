@@ -240,10 +240,10 @@ async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> No
     send = bench.inlet.send
 
     async def held(
-        target: Integration, messages: Sequence[OutgoingMessage]
+        integration: Integration, messages: Sequence[OutgoingMessage]
     ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
         await bench.inlet.answers.wait()
-        return await send(target, messages)
+        return await send(integration, messages)
 
     bench.inlet.send = held  # type: ignore[method-assign]
     await bench.event("lena")
