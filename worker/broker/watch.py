@@ -1,10 +1,11 @@
-"""Compares what the broker says of our queues with what a session sees of them."""
+"""Compares what the broker says of our queues and exchanges with what a session sees of them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
@@ -12,13 +13,16 @@ from worker.broker.intake import Intake
 from worker.broker.session_life import SessionLife
 from worker.broker.topology import Topology, assert_bindings
 from worker.wire.connect import CONNECT_TIMEOUT_SECONDS
-from worker.wire.errors import is_connection_error
+from worker.wire.errors import ChannelAccessRefused, is_connection_error
+
+_BIND_AGAIN_CHECKS: Final = 12
+"""Nothing tells whether a binding is there, so all are declared again at each so many checks."""
 
 
 class Watch:
-    """Ends a session that lies, of which `life` and `intakes` are; `depths` are ready messages by
-    queue. `may_consume` is asked each time, and where it `rebinds`, all bindings are declared
-    again.
+    """Ends a session that lies, of which `life` and `intakes` are, or that misses a queue or an
+    exchange: the next session declares them. `depths` are ready messages by queue. `may_consume` is
+    asked each time. Bindings are declared again at times, and at each check where it `rebinds`.
     """
 
     def __init__(
@@ -36,10 +40,12 @@ class Watch:
         self._may_consume = may_consume
         self._rebinds = rebinds
         self._checking: asyncio.Task[None] | None = None
+        self._checks = 0
         self.depths: dict[str, int] = {}
 
     async def start(self, connection: AbstractConnection) -> None:
         """Open the channel to ask by. Raises what the broker answers."""
+        self._connection = connection
         self._channel = await connection.channel(publisher_confirms=False)
         self._channel.close_callbacks.add(
             lambda *_: self._life.end("the watch channel closed"), weak=False
@@ -72,12 +78,28 @@ class Watch:
                 for intake in self._intakes:
                     if intake.queue == name:
                         self._judge(intake, ready, consumers_there, idle_limit_seconds)
+            for exchange in self._topology.exchanges:
+                await self._channel.declare_exchange(exchange.name, passive=True)
+            self._checks += 1
             if self._rebinds:
                 await assert_bindings(self._channel, self._topology)
+            elif self._checks % _BIND_AGAIN_CHECKS == 0:
+                await self._bind_again()
         except Exception as error:
             if not is_connection_error(error):
                 raise
             self._life.end(f"the broker did not answer a check: {type(error).__name__}")
+
+    async def _bind_again(self) -> None:
+        """On a channel of its own: who may not bind, by rights that were withdrawn, goes on."""
+        channel = await self._connection.channel(publisher_confirms=False)
+        try:
+            await assert_bindings(channel, self._topology)
+        except ChannelAccessRefused:
+            pass
+        finally:
+            if not channel.is_closed:
+                await channel.close()
 
     def _judge(
         self, intake: Intake, ready: int, consumers_there: int, idle_limit_seconds: float

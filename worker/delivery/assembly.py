@@ -20,6 +20,7 @@ from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.pacing import RequestPacer
 from worker.delivery.lanes.registry import Lanes
 from worker.delivery.lanes.state import Pauses, SharedParts
+from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.limits import PipelineLimits
 from worker.delivery.moment import Moment
 from worker.delivery.observer import Observer
@@ -82,6 +83,7 @@ def build_pipeline(
         gate=gate,
         pacer=RequestPacer(),
         begun=Begun(limits.retries_in_hand, time.monotonic),
+        suspects=SuspectTurns(time.monotonic),
         pauses=Pauses(attempt_seconds, policy.min_gap_seconds, policy.min_gap_seconds),
         max_events_in_flight=limits.events_in_flight,
     )

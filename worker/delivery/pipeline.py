@@ -163,10 +163,10 @@ class Pipeline:
         if integration.paused:
             self._end(event, integration.id, Parked(hold_seconds(state.parks), ParkReason.PAUSED))
             return
-        # A suspect of a failing lane has done no harm so far, and would hold the one place that all
-        # suspects share. What finds no room is undecided, since that would have to be done again.
+        # A suspect of a failing or slow lane has done no harm so far, and would hold the one place
+        # that all suspects share. What finds no room is undecided, or that would be done again.
         if is_suspect:
-            has_room = not lane.health.is_failing
+            has_room = lane.takes_suspects
         else:
             goes_on = lane.block.is_on or state.attempts_made > 0
             has_room = goes_on or self.lanes.has_room_for_one_of(message.source, lane)

@@ -16,6 +16,7 @@ from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.pacing import RequestPacer
 from worker.delivery.lanes.state import Pauses, SharedParts
+from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.results import Result
 from worker.delivery.rounds.store_gate import StoreGate
@@ -96,6 +97,7 @@ class Bench:
             runner=self.rounds,
             gate=self.gate,
             pacer=RequestPacer(lambda: now() * cpu_share),
+            suspects=SuspectTurns(now),
             begun=self.begun,
             pauses=Pauses(30.0, 5.0, 5.0),
             max_events_in_flight=max_events_in_flight,

@@ -54,7 +54,7 @@ class Lane:
         self.window = RequestWindow(integration.limits.requests_in_flight)
         self._waiting = Waiting()
         self._under_way = UnderWay()
-        self._pacer = shared.pacer
+        self._pacer, self._suspects = shared.pacer, shared.suspects
         self._state = state = LaneState(
             integration, self._waiting, self._under_way, self.confirming, self.health, self.window
         )
@@ -87,6 +87,11 @@ class Lane:
     def is_idle(self) -> bool:
         """Whether it has nothing to do: nothing is held, in flight, or in a gap."""
         return not (self.confirming.since or self._under_way.requests or self._waiting.has_users)
+
+    @property
+    def takes_suspects(self) -> bool:
+        """Whether its suspects may have the one place that those of all lanes share."""
+        return not (self.health.is_failing or self._suspects.is_resting(self.integration.id))
 
     def keeps_up(self) -> bool:
         """Whether what it holds will soon be through: by the age of the event that waits longest,

@@ -10,6 +10,7 @@ import structlog
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.health import HAND_OVER_SHARE
 from worker.delivery.lanes.state import LaneActs, LaneState, Results, SharedParts
 from worker.delivery.lanes.under_way import Batch, held_of
 from worker.delivery.rounds.gaps import gaps_of
@@ -39,7 +40,10 @@ class LaneRounds:
         state, shared = self._state, self._shared
         epoch = state.window.epoch
         began = self._loop.time()
-        seconds = state.health.hand_over_seconds(shared.pauses.attempt_seconds)
+        is_suspect = batch[0][0].is_suspect
+        seconds = state.health.hand_over_seconds(
+            shared.pauses.attempt_seconds, is_suspect=is_suspect
+        )
         patience = Patience(seconds, self._lose_patience, batch)
         try:
             results = await shared.runner.deliver(state.integration, batch, self.slots)
@@ -54,6 +58,8 @@ class LaneRounds:
             results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
         finally:
             patience.cancel()
+        if is_suspect and not batch[0][0].is_handed_over:
+            shared.suspects.held(state.integration.id, self._loop.time() - began)
         results = self._without_untried(results)
         in_flight = state.under_way.requests
         if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
@@ -100,7 +106,11 @@ class LaneRounds:
         held_before = held_of(batch)
         self._acts.hand_over(sent)
         self._state.under_way.hand_over(held_before - held_of(batch))
-        if sent:
+        if sent and batch[0][0].is_suspect:
+            # It may be slow and living; nobody waits behind it but other suspects.
+            seconds = self._shared.pauses.attempt_seconds * HAND_OVER_SHARE
+            self._shared.suspects.held(self._state.integration.id, seconds)
+        elif sent:
             self._state.health.lost_patience()
             if self._state.waiting.oldest in sent:
                 self._state.waiting.watch_next()

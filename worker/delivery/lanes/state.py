@@ -11,6 +11,7 @@ from worker.delivery.lanes.begun import Begun
 from worker.delivery.lanes.confirming import Confirming
 from worker.delivery.lanes.health import EndpointHealth
 from worker.delivery.lanes.pacing import RequestPacer
+from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.lanes.under_way import UnderWay
 from worker.delivery.lanes.waiting import Waiting
 from worker.delivery.rounds.results import Result
@@ -42,6 +43,7 @@ class SharedParts:
     gate: StoreGate
     pacer: RequestPacer
     begun: Begun
+    suspects: SuspectTurns
     pauses: Pauses
     max_events_in_flight: int
 

@@ -1,0 +1,32 @@
+"""Which lanes may have the one place in which a worker handles suspects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+QUICK_SECONDS: Final = 0.5
+"""A suspect that held the place no longer than this is followed by the next one at once."""
+_REST_FACTOR: Final = 10
+"""A lane rests so many times as long as its suspect held the place, and as many times again as
+lanes rest: all that are slow have a tenth of the place together, however many they are."""
+
+
+class SuspectTurns:
+    """`clock` gives seconds. A suspect of a lane that rests is parked, and has a turn later."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rests: dict[str, float] = {}
+
+    def is_resting(self, integration_id: str) -> bool:
+        """Whether a lane may not have the place now."""
+        return self._clock() < self._rests.get(integration_id, 0.0)
+
+    def held(self, integration_id: str, seconds: float) -> None:
+        """A suspect of a lane has held the place for so long."""
+        now = self._clock()
+        self._rests = {one: until for one, until in self._rests.items() if until > now}
+        if seconds > QUICK_SECONDS:
+            lanes = len(self._rests.keys() | {integration_id})
+            self._rests[integration_id] = now + _REST_FACTOR * seconds * lanes
