@@ -102,6 +102,7 @@ async def test_who_is_unknown_is_looked_up_first_and_keeps_what_was_there(stack:
     stack.sandbox.state.organization.put({"refused": {}})
     kept = {"newsletter": True, "profiling": False}
     await wait_until(lambda: record(stack) == kept, "the choice, beside what was there", 60)
+    await wait_until(lambda: told(stack, "request.accepted") != [], "the state to have it")
     await kill(stack)
     stack.sandbox.state.organization.put({"refused": {"view-profiles": 403}})
     await start(stack)

@@ -391,7 +391,8 @@ async def test_a_repeat_that_is_replayed_is_one(stack: Stack) -> None:
         assert (code, out) == (0, "replayed 3\n"), err
         queue = await channel.get_queue(f"{stack.namespace}.retries")
         replayed = [await queue.get(no_ack=True) for _ in range(3)]
-        assert [one.headers.get("consent-repeat") for one in replayed if one] == [1, None, None]
+        repeats = [one.headers.get("consent-repeat") for one in replayed if one]
+        assert sorted(repeats, key=str) == [1, None, None]  # several are replayed at once
 
 
 async def test_a_reader_that_has_seen_enough_is_no_fault_of_the_broker(stack: Stack) -> None:

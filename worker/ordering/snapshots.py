@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.ordering.known import Said, at, is_path, newest_of
-from worker.ordering.newest import Folded, Stamp, pair_of, without_message
+from worker.ordering.newest import MAX_EVENT_ID, Folded, Stamp, pair_of, without_message
 from worker.ordering.speaking import Statuses, not_speaking
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import is_newer, is_recent
@@ -155,6 +155,9 @@ def maybe_said(folded: Folded, known: Known) -> Known:
 
 
 def _just_after(stamp: Stamp) -> Stamp:
+    """No other event has a stamp in between, not even a later version of the same moment."""
+    if len(stamp.event_id) < MAX_EVENT_ID:
+        return stamp._replace(is_refusal=True, event_id=f"{stamp.event_id}~")
     return stamp._replace(updated_ms=stamp.updated_ms + 1, is_refusal=True)
 
 

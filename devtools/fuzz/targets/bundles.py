@@ -14,7 +14,7 @@ from worker.broker.message import Holder, Incoming
 from worker.delivery.bundles.format import NotABundle, first_body, pack, unpack
 from worker.delivery.bundles.opening import events_of
 
-_HOLDER: Final = cast("Holder", SimpleNamespace(intake=None, settle=lambda _tag: None))
+_HOLDER: Final = cast("Holder", SimpleNamespace(source=None, acknowledge=lambda _tag: None))
 _PLAIN_HEADER: Final = packed_number(">HHQH", 60, 0, 5, 0)
 
 

@@ -40,8 +40,10 @@ def test_a_part_that_is_renamed_is_missed(
     if part.name == "__init__":
         monkeypatch.setattr(part.owner, part.name, lambda self, other: None)
     else:
-        monkeypatch.delattr(part.owner, part.name)
-    assert [one.name for one in missing_parts()].count(part.name) == 1
+        for one in getattr(part.owner, "__mro__", (part.owner,)):  # it may be inherited as well
+            if part.name in vars(one):
+                monkeypatch.delattr(one, part.name)
+    assert part.name in [one.name for one in missing_parts()]
     with pytest.raises(UnsupportedLibrary, match=part.name):
         check_private_parts()
 
