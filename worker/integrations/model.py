@@ -133,7 +133,7 @@ class Integration(Strict):
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def state_id(self) -> str:
         """What the state of newest-wins calls it: its id, unless it had another one before."""
         return self._state_id or self.id
@@ -144,6 +144,7 @@ class Integration(Strict):
             return self
         copy = self.model_copy()
         copy._state_id = None if state_id == self.id else state_id
+        copy.__dict__.pop("state_id", None)  # which a copy takes along
         return copy
 
     @property
