@@ -7,9 +7,10 @@ https://developers.didomi.io/integrations/third-party-apps/adobe-experience-clou
 from __future__ import annotations
 
 import hashlib
+from collections import abc
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -138,13 +139,20 @@ class Integration(Strict):
         """What the state of newest-wins calls it: its id, unless it had another one before."""
         return self._state_id or self.id
 
+    def model_copy(
+        self, *, update: abc.Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """A copy, whose state is told by its own id."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("state_id", None)  # which a copy takes along
+        return copy
+
     def with_state_id(self, state_id: str) -> Self:
         """The same integration with its state there."""
         if state_id == self.state_id:
             return self
         copy = self.model_copy()
         copy._state_id = None if state_id == self.id else state_id
-        copy.__dict__.pop("state_id", None)  # which a copy takes along
         return copy
 
     @property
