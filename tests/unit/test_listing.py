@@ -10,6 +10,7 @@ import pytest
 from tests.unit.integrations.test_registry import Directory
 from worker.change_log import report_change
 from worker.integrations.changes import Change
+from worker.integrations.model import IntegrationState
 from worker.listing import first, names
 from worker.observability.logging import configure_logging
 
@@ -64,8 +65,8 @@ def test_hundreds_of_files_that_are_gone_are_ten_notes(directory: Directory) -> 
 def test_the_log_has_ten_lines_of_a_kind_and_one_for_the_others() -> None:
     stream = StringIO()
     configure_logging("json", "info", stream)
-    switched = tuple((one, "paused") for one in IDS)
-    report_change(Change(IDS, IDS, IDS, IDS, IDS, IDS, switched))  # type: ignore[arg-type]
+    switched: tuple[tuple[str, IntegrationState], ...] = tuple((one, "paused") for one in IDS)
+    report_change(Change(IDS, IDS, IDS, IDS, IDS, IDS, switched))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == 1 + 5 * 11
     assert lines[0]["loaded"][10:] == lines[0]["removed"][10:] == ["and 290 more"]

@@ -142,9 +142,10 @@ class Integration(Strict):
     def model_copy(
         self, *, update: abc.Mapping[str, Any] | None = None, deep: bool = False
     ) -> Self:
-        """A copy, whose state is told by its own id."""
+        """A copy that works out anew what follows from its fields; pydantic's takes it along."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("state_id", None)  # which a copy takes along
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]
         return copy
 
     def with_state_id(self, state_id: str) -> Self:

@@ -231,7 +231,9 @@ async def test_what_is_refused_for_its_form_waits_for_a_new_answer_and_is_sent_b
 
 
 @in_virtual_time
-async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> None:
+async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench(Flow("raw"), Inlet("upsert"), shop=COMPLETED)
     await bench.event()
     await after(1)
@@ -245,7 +247,7 @@ async def test_what_was_under_way_when_the_new_answer_came_is_sent_by_it() -> No
         await bench.inlet.answers.wait()
         return await send(integration, messages)
 
-    bench.inlet.send = held  # type: ignore[method-assign]
+    monkeypatch.setattr(bench.inlet, "send", held)
     await bench.event("lena")
     (case,) = bench.questions.known.cases
     bench.flow.answer = "xdm"

@@ -137,23 +137,23 @@ TRIED = RetryState("shop", 1, NOW_MS, 1_000, blocked_since_ms=NOW_MS)
 @pytest.mark.parametrize(
     ("reason", "spared_ms", "blocked_since"),
     [
-        ("blocked", 4_000, NOW_MS),
-        ("in-doubt", 4_000, NOW_MS),
-        ("paused", 4_000, None),
-        ("unknown-inlet", 4_000, None),
-        ("lane-full", 0, None),
-        ("busy", 0, None),
-        ("not-yet", 0, None),
+        (ParkReason.BLOCKED, 4_000, NOW_MS),
+        (ParkReason.IN_DOUBT, 4_000, NOW_MS),
+        (ParkReason.PAUSED, 4_000, None),
+        (ParkReason.UNKNOWN_INLET, 4_000, None),
+        (ParkReason.LANE_FULL, 0, None),
+        (ParkReason.BUSY, 0, None),
+        (ParkReason.NOT_YET, 0, None),
     ],
 )
 def test_parking_spares_the_budget_where_a_person_has_to_act(
-    reason: str, spared_ms: int, blocked_since: int | None
+    reason: ParkReason, spared_ms: int, blocked_since: int | None
 ) -> None:
-    after_it = state_after(TRIED, Parked(4, reason), "shop")  # type: ignore[arg-type]
+    after_it = state_after(TRIED, Parked(4, reason), "shop")
     assert after_it.parked_ms == spared_ms
     assert after_it.blocked_since_ms == blocked_since
     assert after_it.parks == 1
-    untried = state_after(RetryState("shop"), Parked(4, reason), "shop")  # type: ignore[arg-type]
+    untried = state_after(RetryState("shop"), Parked(4, reason), "shop")
     assert untried.parked_ms == 0, "what was never tried has no budget yet"
 
 
