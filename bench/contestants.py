@@ -159,7 +159,8 @@ class Ours(Contestant):
         folder.mkdir(exist_ok=True)
         for number in range(self.integrations):
             document = _integration(arena, organization(number)) | {"limits": self.limits}
-            document["paused"] = number < self.paused
+            if number < self.paused:
+                document["paused"] = True
             (folder / f"{organization(number)}.json").write_text(json.dumps(document))
 
     def template(self, arena: Arena) -> bytes:

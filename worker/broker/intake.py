@@ -59,6 +59,8 @@ class Intake:
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""
         self.in_hand = 0
+        self.free = self.prefetch * self.events_each
+        """How many events there is room for. Kept, and not reckoned: each event asks for it."""
         self.last_delivery_at = time.monotonic()
         self._life = life
         self._handle = handle
@@ -78,11 +80,6 @@ class Intake:
         """Send all acknowledgements that are owed; returns when the broker has taken them in."""
         await self._consumer.close()
 
-    @property
-    def free(self) -> int:
-        """How many events there is room for."""
-        return (self.prefetch - self.in_hand) * self.events_each
-
     # Asked and told by the consumer
 
     def gives_way(self) -> bool:
@@ -95,6 +92,7 @@ class Intake:
         """A message has come."""
         self.last_delivery_at = self._life.last_heard_at = time.monotonic()
         self.in_hand += 1
+        self.free -= self.events_each
         self._handle(message)
 
     def heard(self) -> None:
@@ -105,5 +103,6 @@ class Intake:
         """One message less is in hand."""
         self.last_delivery_at = time.monotonic()
         self.in_hand -= 1
+        self.free += self.events_each
         if self.in_hand == 0:
             self._became_empty()

@@ -108,9 +108,10 @@ class Pipeline:
         self.lanes.drop_returned()
 
     def _handle(self, message: Incoming) -> None:
-        match self._screening.screen(message, self._now_ms(), self._epochs.fresh):
+        now_ms = self._now_ms()
+        match self._screening.screen(message, now_ms, self._epochs.fresh):
             case Event() as event:
-                self._route(event)
+                self._route(event, now_ms)
             case Suspect(returns):
                 log.warning("message.set_apart", returns=returns)
                 self._successors.move_to_suspects(message)
@@ -121,7 +122,7 @@ class Pipeline:
                 state = self._epochs.fresh
                 self._endings.end_untried(message, "", state, Skipped(reason), event_id)
 
-    def _route(self, event: Event) -> None:
+    def _route(self, event: Event, now_ms: int) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
         message, state, envelope, _ = event
         organization_id = envelope.organization_id
@@ -130,9 +131,9 @@ class Pipeline:
             if undoubted:
                 message.open_deliveries = len(undoubted)
                 for integration in undoubted:
-                    self._decide(event, integration)
+                    self._decide(event, integration, now_ms)
                 return
-        parts = self._routing.parts(state, organization_id, self._now_ms())
+        parts = self._routing.parts(state, organization_id, now_ms)
         message.open_deliveries = len(parts)
         if not parts:
             message.open_deliveries = 1
@@ -143,9 +144,9 @@ class Pipeline:
                 self._end(event, part.integration_id, part.outcome, part.state)
             else:
                 named = event if part.state is state else event._replace(state=part.state)
-                self._decide(named, part.integration)
+                self._decide(named, part.integration, now_ms)
 
-    def _decide(self, event: Event, integration: Integration) -> None:
+    def _decide(self, event: Event, integration: Integration, now_ms: int) -> None:
         """What the event has to say to the integration, and whether its lane may have it."""
         message, state, envelope, is_suspect = event
         if (
@@ -174,7 +175,7 @@ class Pipeline:
             began, event_id = time.monotonic(), envelope.event_id
             self._endings.park_for_room(lane, message, state, began, event_id)
             return
-        decision = decide(integration, envelope, self._now_ms())
+        decision = decide(integration, envelope, now_ms)
         if not isinstance(decision, Deliver):
             self._end(event, integration.id, undelivered(decision))
             return

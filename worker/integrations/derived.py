@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Generic, TypeVar
-from weakref import ReferenceType, ref
 
 from worker.integrations.model import Integration
 
@@ -13,28 +11,19 @@ Made = TypeVar("Made")
 
 
 class Derived(Generic[Made]):
-    """Makes it of an integration when it is asked for first, and again when a changed one is in
-    force. It must not hold the integration: credentials of one that is gone would stay.
+    """Makes it of an integration when it is asked for first. It is kept on the integration itself,
+    under `name`: a changed integration makes its own, and one that is gone takes it along. Neither
+    is None.
     """
 
-    def __init__(self, make: Callable[[Integration], Made]) -> None:
+    def __init__(self, name: str, make: Callable[[Integration], Made]) -> None:
+        self._name = f"_made_{name}"
         self._make = make
-        self._known: dict[str, tuple[ReferenceType[Integration], Made]] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     def of(self, integration: Integration) -> Made:
         """What was made of this integration."""
-        known = self._known.get(integration.id)
-        if known is None or known[0]() is not integration:
-            known = self._known[integration.id] = (
-                ref(integration, partial(self._forget, integration.id)),
-                self._make(integration),
-            )
-        return known[1]
-
-    def _forget(self, integration_id: str, gone: ReferenceType[Integration]) -> None:
-        known = self._known.get(integration_id)
-        if known is not None and known[0] is gone:
-            del self._known[integration_id]
+        kept = integration.__dict__  # as `cached_property` does, whose room may not import ours
+        made: Made | None = kept.get(self._name)
+        if made is None:
+            made = kept[self._name] = self._make(integration)
+        return made

@@ -168,10 +168,15 @@ class Integration(Strict):
         """Whether only contacts that Adobe knows already are updated."""
         return not self.upsert_mode
 
-    @property
+    @cached_property
     def replaces_record(self) -> bool:
         """Whether a message replaces the whole record at Adobe instead of updating part of it."""
         return self.payload_mode == "xdm"
+
+    @cached_property
+    def keeps_more(self) -> bool:
+        """Whether more is kept of a user than stamps: who said it, and what. It has no end."""
+        return self.events == "user" or self.replaces_record
 
     @property
     def completes(self) -> bool:

@@ -71,11 +71,6 @@ class Plan:
         return {**self.absent, **{path: said(time_ms) for path, said in self.absent_with_times}}
 
 
-def plan_of(integration: Integration) -> Plan:
-    """The plan of an integration; made again when a changed one is in force."""
-    return _plans.of(integration)
-
-
 def _plan(integration: Integration) -> Plan:
     mapped = [(one, one.value) for one in integration.mappings if one.value is not None]
     wanted = frozenset(place for _, place in mapped)
@@ -171,4 +166,5 @@ def _absent(mapping: Mapping) -> Written:
     return empty or (lambda _time_ms: EMPTIED)
 
 
-_plans: Final = Derived(_plan)
+plan_of: Final = Derived("plan", _plan).of
+"""The plan of an integration."""

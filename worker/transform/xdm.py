@@ -117,7 +117,7 @@ def _frame(integration: Integration) -> tuple[bytes, bytes]:
     return before, after
 
 
-_frames: Final = Derived(_frame)
+_frames: Final = Derived("frame", _frame)
 
 
 def _operations(integration: Integration) -> dict[str, str]:

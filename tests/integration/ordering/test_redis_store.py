@@ -305,18 +305,17 @@ def about(seconds: float, tolerance: float) -> Any:
 
 @pytest.fixture
 async def limited(
-    redis_url: str, inspector: redis.asyncio.Redis
+    redis_url: str, inspector: redis.asyncio.Redis, namespace: str
 ) -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Makes a user of Redis with these rights; its URL."""
+    """Makes a user of Redis with these rights; its URL. One of its own: tests share the server."""
+    user = f"limited-{namespace}"
 
     async def make(*rights: str) -> str:
-        await run(
-            inspector, "ACL", "SETUSER", "limited", "reset", "on", ">hush", "~*", "-@all", *rights
-        )
-        return str(URL(redis_url).with_user("limited").with_password("hush"))
+        await run(inspector, "ACL", "SETUSER", user, "reset", "on", ">hush", "~*", "-@all", *rights)
+        return str(URL(redis_url).with_user(user).with_password("hush"))
 
     yield make
-    await run(inspector, "ACL", "DELUSER", "limited")
+    await run(inspector, "ACL", "DELUSER", user)
 
 
 async def test_the_documented_rights_are_enough(

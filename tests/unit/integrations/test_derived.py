@@ -23,19 +23,25 @@ def test_it_is_made_once_for_each_integration_in_force() -> None:
         made.append(one)
         return len(made)
 
-    derived = Derived(make)
+    derived = Derived("number", make)
     first, changed = _integration(), _integration()
     assert [derived.of(first), derived.of(first), derived.of(changed)] == [1, 1, 2]
     assert [one is first for one in made] == [True, False]
 
 
-def test_it_goes_with_its_integration() -> None:
-    derived = Derived(lambda one: one.id)
-    kept, gone = _integration("kept"), _integration("gone")
-    assert [derived.of(kept), derived.of(gone)] == [kept.id, gone.id]
-    del gone
-    gc.collect()
-    assert len(derived) == 1
+def test_a_copy_makes_its_own() -> None:
+    derived = Derived("id", lambda one: one.id)
+    first = _integration("first")
+    assert derived.of(first) == "first"
+    assert derived.of(first.model_copy(update={"id": "other"})) == "other"
+
+
+def test_what_was_made_is_no_part_of_the_integration() -> None:
+    made, plain = _integration(), _integration()
+    plan_of(made)
+    encode_message(made, {"a": 1})
+    assert made == plain
+    assert made.model_dump_json() == plain.model_dump_json()
 
 
 def test_neither_plan_nor_message_keeps_an_integration() -> None:

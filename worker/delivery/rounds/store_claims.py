@@ -14,15 +14,10 @@ from worker.transform.plan import plan_of
 _ALWAYS: Final = (ERASED, UNCLEAR)
 
 
-def keeps_more(integration: Integration) -> bool:
-    """Whether more is kept of a user than stamps: who said it, and what. All of that has no end."""
-    return integration.events == "user" or integration.replaces_record
-
-
 def claim_of(integration: Integration, group: list[Delivery]) -> Claim:
     """That of one user's deliveries."""
     user = group[0].user
-    if keeps_more(integration):
+    if integration.keeps_more:
         paths = set(plan_of(integration).by_target)
         for one in group:  # decided by the mappings of a moment ago, which may have changed
             paths |= one.choice.attributes.keys() | one.choice.absent.keys()

@@ -20,7 +20,6 @@ from worker.delivery.rounds.results import (
     Superseded,
     Untried,
 )
-from worker.delivery.rounds.store_claims import keeps_more
 from worker.delivery.rounds.whole_record import whole_record
 from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT
@@ -52,7 +51,6 @@ class UserMessage:
         "integration",
         "is_damaged",
         "is_unclear",
-        "keeps_more",
         "known",
         "lease",
         "outgoing",
@@ -72,7 +70,6 @@ class UserMessage:
         found: Known | None = None,
     ) -> None:
         self.integration = integration
-        self.keeps_more = keeps_more(integration)
         self.found = found
         self.user = user
         self.deliveries = deliveries
@@ -80,7 +77,7 @@ class UserMessage:
         self.known = known
         choices = [one.choice for one in deliveries]
         stamps = stamps_for(deliveries, choices, known.stamps)
-        if self.keeps_more:
+        if integration.keeps_more:
             replaces = integration.replaces_record
             before = known if stamps is known.stamps else known._replace(stamps=stamps)
             self.folded = fold_known(choices, before, replaces=replaces)
@@ -204,9 +201,10 @@ class UserMessage:
     def settlement(self, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the lease."""
         accepted = self.accepted()
+        keeps_more = self.integration.keeps_more
         stamps, said = accepted
         texts = None
-        if self.keeps_more:
+        if keeps_more:
             if self.is_unclear or self.parts:
                 stamps, said = merged_known([self._maybe_said(), accepted])
             if is_rotating(self.user):  # what is known is sealed anew, for when that is over
@@ -218,7 +216,7 @@ class UserMessage:
         if unclear:
             mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
-        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, self.keeps_more)
+        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
 
 
 NOTHING_KNOWN: Final = Known({}, {})
