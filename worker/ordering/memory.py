@@ -190,21 +190,24 @@ class MemoryStore:
         if user.expires_at <= now:
             user.paths = user.stamps = ()
             user.texts = NOTHING
-        stamps = dict(zip(user.paths, user.stamps, strict=True))
-        user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
-        given_texts = settlement.texts
-        texts = dict(user.texts) if given_texts is not None else {}
-        for path, given in settlement.written.items():
-            stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
-            known = stamps.get(path)
-            if known is None or stamp > known:
-                stamps[path] = stamp
-            if given_texts is not None and stamps[path] == stamp:
-                texts.pop(path, None)
-                if path in given_texts:
-                    texts[path] = given_texts[path]
-        if given_texts is not None:
-            user.texts = texts
+        user.expires_at = max(user.expires_at, expires_at)
+        given_texts, written = settlement.texts, settlement.written
+        stamps: dict[str, Stamp] = dict(zip(user.paths, user.stamps, strict=True))
+        if not stamps and given_texts is None and UNCLEAR not in written:
+            stamps.update(written)  # the first of a user, as most are
+        else:
+            texts = dict(user.texts) if given_texts is not None else {}
+            for path, given in written.items():
+                stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
+                known = stamps.get(path)
+                if known is None or stamp > known:
+                    stamps[path] = stamp
+                if given_texts is not None and stamps[path] == stamp:
+                    texts.pop(path, None)
+                    if path in given_texts:
+                        texts[path] = given_texts[path]
+            if given_texts is not None:
+                user.texts = texts
         user.paths = self._shared_paths(tuple(stamps))
         same: dict[Stamp, Stamp] = {}
         user.stamps = tuple([same.setdefault(stamp, stamp) for stamp in stamps.values()])

@@ -50,7 +50,8 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
         if BESIDES_ENABLED.isdisjoint(purpose):
             key = f"consents_purposes_{purpose['id']}_enabled"
             if key in wanted and (choice := purpose.get("enabled")) is not None:
-                _put(flat, key, choice)
+                if flat.setdefault(key, choice) is not choice:
+                    _put(flat, key, choice)
             continue
         for key, value in _purpose(purpose):
             if key in wanted:
@@ -130,21 +131,24 @@ def _add(flat: Flat, key: str, value: Any, plan: Plan) -> None:
     _put(flat, key, value)
 
 
-def _more(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Iterator[tuple[str, Any]]:
+def _more(envelope: Envelope, record: ConsentRecord, plan: Plan) -> list[tuple[str, Any]]:
     """All but the choices for purposes, as far as the plan wants it."""
+    more: list[tuple[str, Any]] = []
     if plan.wants_user:
-        yield "organization_user_id", record.organization_user_id
-        yield "country", record.country
-        yield "last_seen_country", record.last_seen_country
-        for key, value in record.metadata.items():
-            yield f"metadata_{key}", value
+        more += (
+            ("organization_user_id", record.organization_user_id),
+            ("country", record.country),
+            ("last_seen_country", record.last_seen_country),
+        )
+        more += [(f"metadata_{key}", value) for key, value in record.metadata.items()]
     if plan.wants_channels:
-        yield from _channels("consents", record.channels)
+        more += _channels("consents", record.channels)
     if plan.wants_beyond:
-        yield from pairs_beyond(envelope, record)
+        more += pairs_beyond(envelope, record)
     if plan.wants_purpose_metadata:
         for purpose in record.purposes:
-            yield from _purpose_metadata(purpose)
+            more += _purpose_metadata(purpose)
+    return more
 
 
 def _purpose(purpose: dict[str, Any]) -> Iterator[tuple[str, Any]]:

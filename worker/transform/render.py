@@ -102,7 +102,7 @@ def _step(step: str) -> Step:
 
 def _plain(value: Any, _time_ms: int) -> Any:
     """The commonest way to write what may be anything."""
-    return _single(value)
+    return value if value.__class__ is str else _single(value)
 
 
 def _single(value: Any) -> Any:

@@ -80,28 +80,30 @@ class FrameSplitter:
         gives how many frames of messages there were.
         """
         data, at, found = self._data, self._at, 0
+        size, listeners = len(data), self._listeners
         while found < most and self._is_amqp:
-            if len(data) - at >= _AROUND_BYTES:
+            if size - at >= _AROUND_BYTES:
                 kind, channel, length = PREFIX.unpack_from(data, at)
                 end = at + length + _AROUND_BYTES
-                is_whole = end <= len(data)
+                is_whole = end <= size
                 if kind not in _TYPES or (is_whole and data[end - 1] != END):
                     self._is_amqp = False
                     break
                 if is_whole:
-                    listener = self._listeners.get(channel)
+                    listener = listeners.get(channel)
                     if listener is not None and listener.accepts(kind, data[at + 7 : end - 1]):
                         found += 1
                     else:
                         self._pass_on(data[at:end])
                     at = end
                     continue
-                lacking = end - len(data)
+                lacking = end - size
             else:
                 lacking = 1
             if self._later_bytes < lacking:
                 break  # joined once, when a frame is whole, not whenever a bit of it comes
             data, at = b"".join((data[at:], *self._later)), 0
+            size = len(data)
             self._later.clear()
             self._later_bytes = 0
         self._data, self._at = data, at
