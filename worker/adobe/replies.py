@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from worker.adobe.refusals import Fault, fault_of
 from worker.adobe.words import MOST_CHARACTERS, raw_text, shown_transaction, shown_words
 from worker.reasons import ErrorCode
+from worker.tuples import new_tuple
 
 _XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
 """Adobe's own sign that it has taken a message; whatever else says 200 has not."""
@@ -55,8 +56,7 @@ _GATEWAYS_OWN: Final = frozenset({502, 504})
 _MESSAGES_OWN_FAULT: Final = frozenset({400, 413, 415, 422})
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """`xaction_id` is Adobe's id of the transaction, by which its support traces a message; None
     where what came as one has no documented shape, and so may be anything.
     """
@@ -296,7 +296,7 @@ def _accepted(document: object, status: int) -> Accepted | Retryable:
     said = document.get("xactionId") if isinstance(document, dict) else None
     shown = shown_transaction(said)
     if shown is not None or (isinstance(said, str) and _XACTION_ID.fullmatch(said)):
-        return Accepted(shown)
+        return new_tuple(Accepted, (shown,))
     detail = "a success without a transaction id of Adobe's; something else may have answered"
     return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from worker.integrations.model import Integration
 
@@ -17,8 +17,7 @@ MAX_REQUEST_BYTES: Final = 1_048_576
 """Adobe's hard limit of one request, however many messages it has (guardrails for ingestion)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """One encoded message, and the record in it."""
 
     body: bytes

@@ -14,6 +14,7 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.ordering.users import UserKeys
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import unowned_deletion
+from worker.tuples import new_tuple
 
 SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""
@@ -93,7 +94,7 @@ class Screening:
             envelope = self._users.without_person(envelope)
         if not envelope.organization_id:
             return Unowned(unowned_deletion(envelope).reason, envelope.event_id)
-        return Event(message, state, envelope, is_suspect)
+        return new_tuple(Event, (message, state, envelope, is_suspect))
 
 
 def returns_of(message: Incoming) -> int:

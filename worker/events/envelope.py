@@ -11,6 +11,7 @@ import orjson
 
 from worker.events.fields import UndecodableEvent, optional_text, require_object
 from worker.reasons import DeadReason
+from worker.tuples import new_tuple
 
 EventKind = Literal[
     "event.created",
@@ -91,7 +92,8 @@ def open_envelope(body: bytes) -> Envelope:
     regulation = optional_text(entity, "regulation", "regulation") or outer_regulation or "gdpr"
     event_id = optional_text(entity, "id", "id") or ""
     is_snapshot = kind.startswith("user.")
-    return Envelope(kind, organization_id, regulation, event_id, entity, is_snapshot)
+    said = (kind, organization_id, regulation, event_id, entity, is_snapshot)
+    return new_tuple(Envelope, said)
 
 
 def _unwrap(document: dict[str, Any]) -> tuple[EventKind, dict[str, Any], str | None]:

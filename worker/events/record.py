@@ -16,6 +16,7 @@ from worker.events.fields import (
     require_object,
 )
 from worker.reasons import DeadReason
+from worker.tuples import new_tuple
 
 MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """How far ahead an event's time may lie: one bad clock must not block later choices."""
@@ -75,20 +76,16 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
         if not _is_plain_choice(purpose):
             _check_purpose(purpose, f"consents.purposes[{index}]")
     _check_choices(channels, "consents.channels")
-    return ConsentRecord(
-        event_id=envelope.event_id,
-        event_time_ms=event_time_ms,
-        updated_at_ms=updated_at_ms,
-        is_pending=not is_snapshot and _is_pending(entity),
-        organization_user_id=optional_text(
-            user, "organization_user_id", prefix + "organization_user_id"
-        ),
-        country=optional_text(user, "country", prefix + "country"),
-        last_seen_country=optional_text(user, "last_seen_country", prefix + "last_seen_country"),
-        metadata=optional_object(user, "metadata", prefix + "metadata"),
-        purposes=purposes,
-        channels=channels,
+    said = (
+        *(envelope.event_id, event_time_ms, updated_at_ms),
+        not is_snapshot and _is_pending(entity),
+        optional_text(user, "organization_user_id", prefix + "organization_user_id"),
+        optional_text(user, "country", prefix + "country"),
+        optional_text(user, "last_seen_country", prefix + "last_seen_country"),
+        optional_object(user, "metadata", prefix + "metadata"),
+        *(purposes, channels),
     )
+    return new_tuple(ConsentRecord, said)
 
 
 def _is_plain_choice(purpose: dict[str, Any]) -> bool:

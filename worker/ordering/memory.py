@@ -30,6 +30,7 @@ from worker.ordering.store import (
 )
 from worker.ordering.unclear import moved
 from worker.transform.decision import NOTHING
+from worker.tuples import new_tuple
 
 _MAX_SHARED_PATHS: Final = 10_000
 _CANDIDATES: Final = 4
@@ -118,7 +119,7 @@ class MemoryStore:
             self._last_lease += 1
             user.lease = self._last_lease
             user.busy_until = until
-            answers.append(Granted(user.lease, stored, texts))
+            answers.append(new_tuple(Granted, (user.lease, stored, texts, False)))
         return answers
 
     async def settle(

@@ -23,6 +23,7 @@ from worker.ordering.known import Said, newest_of
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision import NOTHING
 from worker.transform.sent import EMPTIED, is_refusal, is_silent
+from worker.tuples import new_tuple
 
 MAX_EVENT_ID: Final = 64
 """Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
@@ -100,6 +101,7 @@ class _Winner(NamedTuple):
 
 
 Pair = tuple[Stamp, Stamp]
+_CONTRIBUTES: Final = (Verdict.CONTRIBUTES,)
 
 
 def fold(events: Sequence[Choices], stored: Mapping[str, Stamp]) -> Folded:
@@ -169,7 +171,8 @@ def _alone(event: Choices) -> Folded | None:
     for value in event.attributes.values():
         if value is EMPTIED:  # a loop, and no comparison: this is asked of every event
             return None
-    return Folded(event.attributes, (Verdict.CONTRIBUTES,), stamps_of(event))
+    said = (event.attributes, _CONTRIBUTES, stamps_of(event), True, NOTHING)
+    return new_tuple(Folded, said)
 
 
 def stamps_of(event: Choices) -> dict[str, Stamp]:
@@ -193,10 +196,9 @@ def pair_of(event: Choices) -> Pair:
             event_id.encode(errors="surrogatepass"), digest_size=24
         ).hexdigest()
     times = (event.event_time_ms, event.updated_at_ms or 0)
-    # tuple.__new__ spares the call of the named tuple's own constructor, which is half the cost.
     return (
-        tuple.__new__(Stamp, (*times, False, event_id)),
-        tuple.__new__(Stamp, (*times, True, event_id)),
+        new_tuple(Stamp, (*times, False, event_id)),
+        new_tuple(Stamp, (*times, True, event_id)),
     )
 
 

@@ -10,6 +10,7 @@ from worker.events import ConsentRecord
 from worker.integrations.model import Integration
 from worker.integrations.sections import IdentityRule, Normalisation, UserIdentifier
 from worker.transform.decision import Identity
+from worker.tuples import new_tuple
 
 # A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
 # delimited by a character it can't hold, so matching is linear.
@@ -52,13 +53,9 @@ def possible_identities(integration: Integration, user_id: str) -> list[Identity
 
 
 def _identity(identifier: UserIdentifier, rule: IdentityRule, value: str) -> Identity:
-    return Identity(
-        identifier,
-        normalise(value, rule.normalisation),
-        rule.path or "",
-        rule.namespace,
-        rule.location == "identity-map",
-    )
+    normal = normalise(value, rule.normalisation)
+    in_map = rule.location == "identity-map"
+    return new_tuple(Identity, (identifier, normal, rule.path or "", rule.namespace, in_map))
 
 
 def normalise(value: str, rule: Normalisation) -> str:
@@ -76,9 +73,11 @@ def _raw_value(identifier: UserIdentifier, record: ConsentRecord) -> str | None:
     user_id = (record.organization_user_id or "").strip()
     if identifier != "email":
         return user_id or None
-    for candidate in (user_id, record.metadata.get("email")):
-        if isinstance(candidate, str) and _is_email(candidate.strip()):
-            return candidate.strip()
+    if _is_email(user_id):
+        return user_id
+    said = record.metadata.get("email")
+    if isinstance(said, str) and _is_email(email := said.strip()):
+        return email
     return None
 
 

@@ -16,6 +16,7 @@ from worker.transform.beyond import pairs_beyond
 from worker.transform.plan import Entry, Plan
 from worker.transform.render import NoSingleValue, UnusableValue
 from worker.transform.sent import is_refusal
+from worker.tuples import new_tuple
 
 Flat = dict[str, Any]
 
@@ -49,9 +50,9 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     for purpose in record.purposes:
         if BESIDES_ENABLED.isdisjoint(purpose):
             key = f"consents_purposes_{purpose['id']}_enabled"
-            if key in wanted and (choice := purpose.get("enabled")) is not None:
-                if flat.setdefault(key, choice) is not choice:
-                    _put(flat, key, choice)
+            choice = purpose.get("enabled") if key in wanted else None
+            if choice is not None and flat.setdefault(key, choice) is not choice:
+                _put(flat, key, choice)
             continue
         for key, value in _purpose(purpose):
             if key in wanted:
@@ -89,7 +90,7 @@ def attributes_of(
             said = {}
     if unusable:
         unmatched = [one for one in unmatched if one not in unusable]
-    return Attributes(said, tuple(unmatched), tuple(unusable))
+    return new_tuple(Attributes, (said, tuple(unmatched), tuple(unusable)))
 
 
 def written(entry: Entry, value: Any, time_ms: int, *, is_pending: bool) -> Any:

@@ -68,8 +68,15 @@ def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
             _place(record, path, value.value, person)
             if value.time_path is not None:
                 _place(record, value.time_path, iso_time(value.time_ms), person)
-        else:
+            continue
+        parents, name, names_person = _steps(path)
+        if names_person:
             _place(record, path, value, person)
+            continue
+        node = record
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
     return record
 
 

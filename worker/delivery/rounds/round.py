@@ -32,6 +32,7 @@ from worker.ordering.snapshots import Known
 from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
 from worker.reasons import ErrorCode
+from worker.tuples import new_tuple
 
 _FRAME_BYTES: Final = 2
 _LIST_BYTES: Final = 16
@@ -98,7 +99,7 @@ class Round:
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
         stamps, texts = granted.stored, granted.texts
         said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-        known = Known(stamps, said)
+        known = new_tuple(Known, (stamps, said))
         message = UserMessage(self._integration, group, user, granted.lease, known)
         message.is_damaged = granted.is_damaged
         return message
@@ -109,8 +110,9 @@ class Round:
         accepted: list[Settlement] = []
         rest: list[Settlement] = []
         for one in messages:
-            is_accepted = after_success == after_failure or one.accepted().stamps
-            settlement = one.settlement(self._parts.unclear_ms, self._parts.seals)
+            stands = one.accepted()
+            settlement = one.settlement(stands, self._parts.unclear_ms, self._parts.seals)
+            is_accepted = after_success == after_failure or stands.stamps
             (accepted if is_accepted else rest).append(settlement)
         await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
         await self._parts.gate.settle(self._integration.state_id, rest, after_failure)
@@ -195,7 +197,6 @@ class Round:
                     if is_too_late():  # a timer that has expired is heard only at a pause
                         raise TimeoutError
                     for message in messages:
-                        message.was_sent = True
                         message.mark_sent()
                     replies = await self._parts.sender.send(self._integration, bodies)
             except TimeoutError:

@@ -10,6 +10,7 @@ from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT, WHOLE_RECORD, newest_of
 from worker.ordering.store import ERASED, UNCLEAR, Claim
 from worker.transform.plan import plan_of
+from worker.tuples import new_tuple
 
 _ALWAYS: Final = (ERASED, UNCLEAR)
 
@@ -26,7 +27,7 @@ def claim_of(integration: Integration, group: list[Delivery]) -> Claim:
     if len(group) > 1:
         own = {path for one in group for path in one.choice.attributes}
     if integration.event_time_path is None:
-        return Claim(user, (*own, *_ALWAYS))
+        return new_tuple(Claim, (user, (*own, *_ALWAYS), ()))
     return Claim(user, (*own, *_ALWAYS, NEWEST_SENT))
 
 

@@ -33,6 +33,7 @@ from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
 from worker.transform.decision import Deliver
 from worker.transform.xdm import build_record, encode_message
+from worker.tuples import new_tuple
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,7 @@ class UserMessage:
 
     def mark_sent(self) -> None:
         """A request that speaks of it begins."""
+        self.was_sent = True
         for delivery in self.deliveries:
             delivery.was_sent = True
 
@@ -115,7 +117,8 @@ class UserMessage:
             if self.integration.event_time_path is not None:
                 time_ms = self._newest_sent_ms()
             record = build_record(self.integration, attributes, newest.identity, time_ms)
-            self.outgoing = OutgoingMessage(encode_message(self.integration, record), record)
+            body = encode_message(self.integration, record)
+            self.outgoing = new_tuple(OutgoingMessage, (body, record))
         except Exception as error:
             log.exception("message.not_encodable", integration=self.integration.id)
             self.reply = Crashed(type(error).__name__)
@@ -173,7 +176,7 @@ class UserMessage:
         if not isinstance(self.reply, Accepted):
             return NOTHING_KNOWN
         if self.integration.event_time_path is None:
-            return Known(self.folded.written, self.folded.said)
+            return new_tuple(Known, (self.folded.written, self.folded.said))
         return Known({**self.folded.written, **self._newest_sent()}, self.folded.said)
 
     def _newest_sent(self) -> dict[str, Stamp]:
@@ -198,9 +201,8 @@ class UserMessage:
             return NOTHING_KNOWN
         return maybe_said(self.folded, self.known)
 
-    def settlement(self, unclear_ms: int, seals: Seals) -> Settlement:
-        """The end of the lease."""
-        accepted = self.accepted()
+    def settlement(self, accepted: Known, unclear_ms: int, seals: Seals) -> Settlement:
+        """The end of the lease; `accepted` is what stands now that did not before."""
         keeps_more = self.integration.keeps_more
         stamps, said = accepted
         texts = None
@@ -216,7 +218,8 @@ class UserMessage:
         if unclear:
             mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
-        return Settlement(self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
+        said_of_it = (self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
+        return new_tuple(Settlement, said_of_it)
 
 
 NOTHING_KNOWN: Final = Known({}, {})
