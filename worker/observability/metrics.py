@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from worker.delivery.outcome import Dead, Outcome, Parked, Retried, ReturnKind, Skipped
+from worker.observability.durations import Durations
 
 
 class Metrics:
@@ -18,12 +19,12 @@ class Metrics:
             ["integration", "outcome", "reason"],
             registry=self.registry,
         )
-        self._seconds = Histogram(
+        self._seconds = Durations(
             "consent_delivery_seconds",
             "Seconds from taking a delivery up to its outcome, by outcome.",
-            ["outcome"],
-            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-            registry=self.registry,
+            "outcome",
+            (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            self.registry,
         )
         self._repeats = Counter(
             "consent_repeats_total",
@@ -32,15 +33,15 @@ class Metrics:
             ["integration", "result"],
             registry=self.registry,
         )
-        self._lateness = Histogram(
+        self._lateness = Durations(
             "consent_lateness_seconds",
             "Seconds that what waited in the delay came back late, by kind: retry or parked.",
-            ["kind"],
-            buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600),
-            registry=self.registry,
+            "kind",
+            (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 3600),
+            self.registry,
         )
         # Kept at hand, since finding them by their labels costs more than counting.
-        self._counted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._counted: dict[tuple[str, str, str], Counter] = {}
         self.queue_messages = Gauge(
             "consent_queue_messages",
             "Messages ready in a queue, as last seen by this worker.",
@@ -95,19 +96,16 @@ class Metrics:
 
     def count_delivered(self, integration_id: str, seconds: list[float]) -> None:
         """Count deliveries that Adobe accepted; each took one of `seconds`."""
-        counter, histogram = self._counted_by(integration_id, "delivered", "")
-        counter.inc(len(seconds))
-        for one in seconds:
-            histogram.observe(one)
+        self._counted_by(integration_id, "delivered", "").inc(len(seconds))
+        self._seconds.observe("delivered", seconds)
 
     def count_parked_again(self, integration_id: str, reason: str, events: int) -> None:
         """Count events that were parked once more, undecided."""
-        counter, _ = self._counted_by(integration_id or "none", "parked", reason)
-        counter.inc(events)
+        self._counted_by(integration_id or "none", "parked", reason).inc(events)
 
     def count_lateness(self, kind: ReturnKind, seconds: float) -> None:
         """Count a message that came back from the delay so late."""
-        self._lateness.labels(kind).observe(seconds)
+        self._lateness.observe(kind, [seconds])
 
     def count_repeat(self, integration_id: str, result: str) -> None:
         """Count a repeat that is `planned`, or how it ended."""
@@ -123,16 +121,14 @@ class Metrics:
 
     def count(self, integration_id: str, kind: str, reason: str, seconds: float) -> None:
         """Count one outcome, see `describe`, that took `seconds`."""
-        counter, histogram = self._counted_by(integration_id or "none", kind, reason)
-        counter.inc()
-        histogram.observe(seconds)
+        self._counted_by(integration_id or "none", kind, reason).inc()
+        self._seconds.observe(kind, [seconds])
 
-    def _counted_by(self, integration_id: str, kind: str, reason: str) -> tuple[Counter, Histogram]:
+    def _counted_by(self, integration_id: str, kind: str, reason: str) -> Counter:
         labels = (integration_id, kind, reason)
         found = self._counted.get(labels)
         if found is None:
-            found = self._outcomes.labels(*labels), self._seconds.labels(kind)
-            self._counted[labels] = found
+            found = self._counted[labels] = self._outcomes.labels(*labels)
         return found
 
 
