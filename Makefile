@@ -31,6 +31,7 @@ demo: $(STAMP) ## Show the main job end to end on a private broker and the emula
 	$(BIN)/python -m devtools.demo
 
 test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
+	@$(BIN)/python -m compileall -q worker devtools # once, not in each of a thousand processes
 ifdef COVERAGE
 	$(BIN)/coverage erase
 	@$(ON_SERVERS) $(BIN)/coverage run -m pytest -n $(JOBS) --maxschedchunk 1
