@@ -20,10 +20,10 @@ from worker.events import (
     open_envelope,
     read_record,
 )
+from worker.events.fields import UndecodableReason
 from worker.integrations.model import Integration
 from worker.ordering.newest import Stamp, fold
 from worker.ordering.users import UserKeys
-from worker.reasons import UndecodableReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject
 from worker.transform.plan import plan_of
