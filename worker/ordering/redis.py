@@ -26,12 +26,12 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.holds import Holds
-from worker.ordering.newest import Stamp
 from worker.ordering.redis_epoch import RedisEpochs
 from worker.ordering.redis_inlets import RedisInlets
 from worker.ordering.redis_state_ids import RedisStateIds
 from worker.ordering.script import Script
 from worker.ordering.secret import GUESSABLE, SecretRefused, admit, restore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import (
     ERASED,
     REMEMBERED_AT_MOST,

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Protocol
 
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlets import InletKeeper
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.state_ids import StateIdKeeper
 from worker.transform.decision import NOTHING
 

@@ -22,7 +22,8 @@ from worker.events import (
 )
 from worker.events.fields import UndecodableReason
 from worker.integrations.model import Integration
-from worker.ordering.newest import Stamp, fold
+from worker.ordering.newest import fold
+from worker.ordering.stamp import Stamp
 from worker.ordering.users import UserKeys
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject

@@ -9,8 +9,9 @@ from typing import Any, Final
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import anything, below, pick, spoiled, text, written
 from worker.integrations.recent import decode
-from worker.ordering.newest import Stamp, fold
+from worker.ordering.newest import fold
 from worker.ordering.redis import RedisStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Timing
 from worker.ordering.users import UserKeys, both_digests
 

@@ -16,9 +16,9 @@ from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.secret import GUESSABLE, SecretRefused
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys, both_digests
 
