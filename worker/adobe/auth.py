@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from worker.adobe.http import ExchangeFailed, RawReply, exchange
-from worker.adobe.replies import Retryable, classify_token, token_error_code
+from worker.adobe.replies import Retryable
+from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication
 from worker.reasons import ErrorCode
 

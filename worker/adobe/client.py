@@ -10,6 +10,7 @@ from yarl import URL
 
 from worker.adobe.auth import AccessToken, TokenSources, TokenUnavailable
 from worker.adobe.authorized import authorized
+from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import (
     BODY_BYTES_A_MESSAGE,
@@ -18,18 +19,10 @@ from worker.adobe.http import (
     RawReply,
     exchange,
 )
+from worker.adobe.lookup_replies import classify_lookup
 from worker.adobe.profiles import LOOK_UP_PATH, KnownContacts, lookup_params, platform_headers
 from worker.adobe.records import MOST_BYTES, record_params, values_in
-from worker.adobe.replies import (
-    Accepted,
-    NoProfile,
-    Permanent,
-    Reply,
-    Retryable,
-    classify_collection,
-    classify_lookup,
-    classify_many,
-)
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
 from worker.adobe.streaming import (
     MAX_REQUEST_BYTES,
     OutgoingMessage,
