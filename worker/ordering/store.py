@@ -132,8 +132,9 @@ class NewestStore(Protocol):
     `state_id` says whose state: mostly the id of the integration, see `state_ids`.
     """
 
-    unreadable_values: int
-    """How many stored values could not be read since the start; each counted as unknown."""
+    @property
+    def unreadable_values(self) -> int:
+        """How many stored values could not be read since the start; each counted as unknown."""
 
     @property
     def epochs(self) -> EpochKeeper | None:

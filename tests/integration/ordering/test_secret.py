@@ -187,7 +187,7 @@ async def test_who_knows_both_secrets_excludes_who_knows_one(worker: MakeWorker)
 
 async def _free(one: Worker) -> None:
     keys, _ = one.store._keys("shop", [one.user])
-    await one.store._client.delete(*keys)
+    await one.store._calls.client.delete(*keys)
 
 
 @pytest.mark.parametrize("former", [FORMER, b""])
