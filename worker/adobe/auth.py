@@ -38,7 +38,7 @@ _MAX_BRAKE_SECONDS = 60.0
 _MAX_FAILURE_PAUSE_SECONDS = 30.0
 
 
-class TokenUnavailable(Exception):  # noqa: N818 - a state
+class TokenUnavailable(Exception):
     """No token is to be had now; `reply` says why."""
 
     def __init__(self, reply: Retryable) -> None:

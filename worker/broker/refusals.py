@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from worker.wire.errors import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
 
 
-class TopologyConflict(RuntimeError):  # noqa: N818 - what was found, not a failure of ours
+class TopologyConflict(RuntimeError):
     """Something of that name exists on the broker with other arguments, or can't exist there."""
 
 

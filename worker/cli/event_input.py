@@ -17,7 +17,7 @@ MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-class BadInput(ValueError):  # noqa: N818 - a statement about the input
+class BadInput(ValueError):
     """The input is not what it must be; the text names the place, and quotes nothing."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Interrupted(Exception):  # noqa: N818 - what happened
+class Interrupted(Exception):
     """The command was asked to stop; the text says how far it came."""
 
     def __init__(self, number: int, text: str) -> None:

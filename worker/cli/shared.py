@@ -37,7 +37,7 @@ _HEARTBEAT_SECONDS: Final = 30
 _TRIES: Final = 3
 
 
-class BrokerAway(Exception):  # noqa: N818 - a state
+class BrokerAway(Exception):
     """The broker can't be reached, was lost, or does not do what is asked of it."""
 
 

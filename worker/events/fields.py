@@ -19,7 +19,7 @@ UndecodableReason = Literal[
 """Why a body can't be read as an event."""
 
 
-class UndecodableEvent(ValueError):  # noqa: N818 - a statement about the event, not about us
+class UndecodableEvent(ValueError):
     """The body can't be read as a consent event.
 
     `reason` is the stable code of the dead letter, `field` the path of what is wrong (empty for

@@ -41,7 +41,7 @@ REMEMBERED_CHARACTERS: Final = 2048
 """Bounds of what is remembered of integrations."""
 
 
-class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
+class StoreUnavailable(RuntimeError):
     """The state can't be read or written now. The text is for people and holds no secret."""
 
 

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
+class UnusableSetting(ValueError):
     """A setting can't be used; the text names it and not its value."""

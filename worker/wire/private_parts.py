@@ -26,7 +26,7 @@ from pamqp.header import ContentHeader
 LIBRARIES: Final = ("aio-pika", "aiormq", "pamqp")
 
 
-class UnsupportedLibrary(Exception):  # noqa: N818 - what was found, not a failure of ours
+class UnsupportedLibrary(Exception):
     """A library lacks a private part that the worker uses; the text says which and what to do."""
 
 
