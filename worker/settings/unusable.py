@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worker.errors import WrongUse
 
-class UnusableSetting(ValueError):
+
+class UnusableSetting(WrongUse, ValueError):
     """A setting can't be used; the text names it and not its value."""
