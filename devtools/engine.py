@@ -21,7 +21,7 @@ LAYER_SECONDS = 180.0
 """Between two words of a pull: each tells the end of a layer."""
 
 
-class EngineUnusable(RuntimeError):  # noqa: N818 - a state
+class EngineUnusable(RuntimeError):
     """The engine can't do what it was asked for; the text says why, as a part of a sentence."""
 
 

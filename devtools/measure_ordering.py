@@ -16,8 +16,9 @@ from redis.asyncio import Redis
 
 from devtools.redis_server import running_redis
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp, fold
+from worker.ordering.newest import fold
 from worker.ordering.redis import RedisStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Granted, NewestStore, Settlement, Timing
 from worker.ordering.users import UserKeys
 

@@ -30,7 +30,7 @@ USER = "consent-test"
 """Of test brokers, each with a password of its own."""
 
 
-class BrokerUnavailable(RuntimeError):  # noqa: N818 - a state
+class BrokerUnavailable(RuntimeError):
     """No RabbitMQ can be had here; the text says what is missing."""
 
 

@@ -16,7 +16,7 @@ from devtools import guard
 from devtools.ports import lasting_port
 
 
-class RedisUnavailable(RuntimeError):  # noqa: N818 - a state
+class RedisUnavailable(RuntimeError):
     """No Redis can be had here; the text says what is missing."""
 
 

@@ -11,7 +11,7 @@ meaning. `docs/dead-letters.md` says of each what to do; a test holds the two ag
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from worker.codes import Code, Kind
 
@@ -237,15 +237,6 @@ class DeadReason(Code):
         "It fitted no binding, or the broker put it here for a reason of its own.",
     )
 
-
-UndecodableReason = Literal[
-    DeadReason.INVALID_EVENT, DeadReason.INVALID_JSON, DeadReason.UNKNOWN_TYPE
-]
-"""Why a body can't be read as an event."""
-RejectReason = Literal[
-    DeadReason.AMBIGUOUS_MAPPING, DeadReason.INVALID_EVENT, DeadReason.NO_IDENTITY
-]
-"""Why an event that can be read can't be sent."""
 
 SETUP_ERRORS: Final = frozenset(one for one in ErrorCode if one.kind is Kind.SET_UP)
 """Errors that a person must mend, in the configuration or at Adobe."""

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from worker.adobe.http import ExchangeFailed, RawReply, exchange
-from worker.adobe.replies import Retryable, classify_token, token_error_code
+from worker.adobe.replies import Retryable
+from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication
 from worker.reasons import ErrorCode
 
@@ -37,7 +38,7 @@ _MAX_BRAKE_SECONDS = 60.0
 _MAX_FAILURE_PAUSE_SECONDS = 30.0
 
 
-class TokenUnavailable(Exception):  # noqa: N818 - a state
+class TokenUnavailable(Exception):
     """No token is to be had now; `reply` says why."""
 
     def __init__(self, reply: Retryable) -> None:

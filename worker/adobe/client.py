@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
-from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
+from worker.adobe.auth import AccessToken, TokenSources, TokenUnavailable
+from worker.adobe.authorized import authorized
+from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http import (
     BODY_BYTES_A_MESSAGE,
@@ -17,18 +19,10 @@ from worker.adobe.http import (
     RawReply,
     exchange,
 )
+from worker.adobe.lookup_replies import classify_lookup
 from worker.adobe.profiles import LOOK_UP_PATH, KnownContacts, lookup_params, platform_headers
 from worker.adobe.records import MOST_BYTES, record_params, values_in
-from worker.adobe.replies import (
-    Accepted,
-    NoProfile,
-    Permanent,
-    Reply,
-    Retryable,
-    classify_collection,
-    classify_lookup,
-    classify_many,
-)
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
 from worker.adobe.streaming import (
     MAX_REQUEST_BYTES,
     OutgoingMessage,
@@ -41,11 +35,9 @@ from worker.reasons import ErrorCode
 from worker.transform.decision import Identity
 from worker.transform.xdm import encode_message
 
-_REFUSALS = (401, 403)
 _WITHOUT_LOOK_UP: Final = (
     "set dataset_starts_empty to true, if nobody else writes to the dataset and nobody did before"
 )
-_Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
 
 
 class AdobeClient:
@@ -212,7 +204,7 @@ class AdobeClient:
                 max_body_bytes=max_body_bytes,
             )
 
-        return await self._authorized(self._tokens.source(integration.authentication), ask)
+        return await authorized(self._tokens.source(integration.authentication), ask)
 
     async def _send(
         self,
@@ -238,22 +230,4 @@ class AdobeClient:
 
         if not integration.authenticated:
             return await ask(None)
-        return await self._authorized(self._tokens.source(integration.authentication), ask)
-
-    @staticmethod
-    async def _authorized(source: TokenSource, ask: _Ask) -> RawReply:
-        """Ask with a token; a refusal drops it and is worth one more try at once.
-
-        A reply of 401 or 403 comes out of here only when a fresh token was refused, too.
-        """
-        token = await source.token()
-        reply = await ask(token)
-        if reply.status in _REFUSALS:
-            source.refuse(token)
-            token = await source.token()
-            reply = await ask(token)
-            if reply.status in _REFUSALS:
-                source.distrust(token)
-                return reply
-        source.helped()
-        return reply
+        return await authorized(self._tokens.source(integration.authentication), ask)

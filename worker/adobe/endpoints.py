@@ -106,7 +106,7 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast and address not in _RELAYS
 
 
-class PrivateAddress(OSError):  # noqa: N818 - what a name leads to
+class PrivateAddress(OSError):
     """A name leads into a private network, where no request may go."""
 
 

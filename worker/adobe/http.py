@@ -27,7 +27,7 @@ BODY_BYTES_A_MESSAGE = 2048
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
-class ExchangeFailed(Exception):  # noqa: N818 - what happened
+class ExchangeFailed(Exception):
     """No reply came; `error` says how it failed. `is_unclear`: the request may have been carried
     out all the same, or may be later, and it changes something.
     """

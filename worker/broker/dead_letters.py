@@ -28,7 +28,7 @@ _COUNT_POLLS: Final = 20
 _RETURN_POLLS: Final = 200
 
 
-class NotReplayed(Exception):  # noqa: N818 - a statement about the letter
+class NotReplayed(Exception):
     """A dead letter that would only come back; the text says why."""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from worker.errors import ServerTrouble
 from worker.wire.errors import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
 
 
-class TopologyConflict(RuntimeError):  # noqa: N818 - what was found, not a failure of ours
+class TopologyConflict(ServerTrouble, RuntimeError):
     """Something of that name exists on the broker with other arguments, or can't exist there."""
 
 

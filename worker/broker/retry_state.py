@@ -37,7 +37,7 @@ MAX_ELAPSED_MS: Final = 10 * 365 * 86_400_000
 _IDS: Final = re.compile(r"[A-Za-z0-9._-]{1,128}(,[A-Za-z0-9._-]{1,128})*")
 
 
-class InvalidHeaders(ValueError):  # noqa: N818 - a statement about the message
+class InvalidHeaders(ValueError):
     """A header of the retry contract is not as documented; the text names it, not its value."""
 
 

@@ -24,7 +24,7 @@ from worker.cli.shared import complain, print_json, say
 from worker.cli.terminal import shown
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.modes import UnfitMode, in_mode
-from worker.service import build_client, endpoint_policy
+from worker.service.building import build_client, endpoint_policy
 from worker.settings import WorkerSettings
 
 EXIT_CODES: Final[dict[Verdict, int]] = {"ok": 0, "wrong": 1, "unclear": 4}

@@ -22,7 +22,7 @@ from worker.delivery.erasing import Concern, Person, erase_from_state
 from worker.integrations.registry import IntegrationRegistry
 from worker.ordering.secret import SecretRefused
 from worker.ordering.store import StoreUnavailable
-from worker.service import build_registry
+from worker.service.building import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.stores import lasting_store, user_keys
 

@@ -12,7 +12,7 @@ from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.integrations.modes import UnfitMode, in_mode
 from worker.ordering.store import StoreUnavailable
-from worker.service import build_registry
+from worker.service.building import build_registry
 from worker.settings import WorkerSettings
 from worker.stores import lasting_store
 

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import orjson
 
+from worker.errors import WorkFailed
+
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-class BadInput(ValueError):  # noqa: N818 - a statement about the input
+class BadInput(WorkFailed, ValueError):
     """The input is not what it must be; the text names the place, and quotes nothing."""
 
 

@@ -18,7 +18,7 @@ from worker.integrations.loading import InvalidIntegration, InvalidIntegrations,
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
 from worker.reasons import ParkReason, SkipReason
-from worker.service import build_registry, endpoint_policy, secret_source, surroundings
+from worker.service.building import build_registry, endpoint_policy, secret_source, surroundings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
 from worker.transform.order import tie_break

@@ -13,7 +13,7 @@ from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.schema import integration_schema
-from worker.service import build_registry
+from worker.service.building import build_registry
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")

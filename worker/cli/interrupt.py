@@ -11,13 +11,20 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from worker.errors import EndsCommand
 
-class Interrupted(Exception):  # noqa: N818 - what happened
+
+class Interrupted(EndsCommand):
     """The command was asked to stop; the text says how far it came."""
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
         self.exit_code = 128 + number
+
+    @property
+    def complaint(self) -> str:
+        """See `EndsCommand`."""
+        return f"interrupted: {self}"
 
 
 class Stop:

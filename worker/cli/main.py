@@ -2,10 +2,11 @@
 
 0: done. 1: it ran and something failed, or what was asked for is not there. 2: wrong usage or
 settings, integration files that the command is about that are not valid, or a library that this
-version can't run with. 3: the broker (or,
-for a command that needs it, Redis) can't be reached, or holds a conflicting declaration. 4:
-`integrations check` found nothing wrong, but could not judge all. 130 and 143: interrupted by
-SIGINT or SIGTERM.
+version can't run with. 3: the broker (or, for a command that needs it, Redis) can't be reached, or
+holds a conflicting declaration. 4: `integrations check` found nothing wrong, but could not judge
+all. 130 and 143: interrupted by SIGINT or SIGTERM.
+
+Which exception ends a command by which of these is in `worker.errors`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,8 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from worker.broker.refusals import TopologyConflict
-from worker.cli.event_input import BadInput
-from worker.cli.interrupt import Interrupted
-from worker.cli.shared import BrokerAway
-from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
+from worker.errors import EndsCommand
 from worker.observability.logging import silence_libraries
-from worker.settings import UnusableSetting
-from worker.wire.private_parts import UnsupportedLibrary
 
 COMMANDS: Final = {
     "run": "run",
@@ -84,17 +79,8 @@ def main() -> None:
             name = "CONSENT_WORKER_" + ".".join(str(step) for step in one["loc"]).upper()
             _complain(f"setting {name}: {one['msg'].removeprefix('Value error, ')}")
         sys.exit(2)
-    except (InvalidIntegrations, NoSuchIntegration, UnsupportedLibrary, UnusableSetting) as error:
-        _complain(str(error))
-        sys.exit(2)
-    except (TopologyConflict, BrokerAway) as error:
-        _complain(str(error))
-        sys.exit(3)
-    except BadInput as error:
-        _complain(str(error))
-        sys.exit(1)
-    except Interrupted as error:
-        _complain(f"interrupted: {error}")
+    except EndsCommand as error:
+        _complain(error.complaint)
         sys.exit(error.exit_code)
     except OSError as error:
         _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from worker.change_log import report_change
 from worker.cli.event_loop import run_to_the_end
 from worker.observability.logging import configure_logging
-from worker.service import Service, build_registry
+from worker.service.building import build_registry
+from worker.service.process import Service
 from worker.settings import WorkerSettings
 from worker.wire.private_parts import check_private_parts
 

@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Topology, build_topology
 from worker.cli.terminal import json_shown
+from worker.errors import ServerTrouble
 from worker.redaction import redact
 from worker.settings import (
     WorkerSettings,
@@ -37,7 +38,7 @@ _HEARTBEAT_SECONDS: Final = 30
 _TRIES: Final = 3
 
 
-class BrokerAway(Exception):  # noqa: N818 - a state
+class BrokerAway(ServerTrouble):
     """The broker can't be reached, was lost, or does not do what is asked of it."""
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from worker.reasons import DeadReason, UndecodableReason
+from worker.reasons import DeadReason
 
 _FIRST_SECONDS: Final = datetime.min.replace(tzinfo=UTC).timestamp()
 _END_SECONDS: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp() + 1
 """An offset can put a time before the year 1 of UTC or after 9999, which nothing can write."""
 _SECOND_60: Final = re.compile(r"(T\d\d:?\d\d:?)60(?=[.,Z+-])")
 
+UndecodableReason = Literal[
+    DeadReason.INVALID_EVENT, DeadReason.INVALID_JSON, DeadReason.UNKNOWN_TYPE
+]
+"""Why a body can't be read as an event."""
 
-class UndecodableEvent(ValueError):  # noqa: N818 - a statement about the event, not about us
+
+class UndecodableEvent(ValueError):
     """The body can't be read as a consent event.
 
     `reason` is the stable code of the dead letter, `field` the path of what is wrong (empty for

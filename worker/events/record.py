@@ -27,7 +27,7 @@ BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "va
 """What a purpose may say beside `enabled`. Most say nothing of it, and are cheaper to deal with."""
 
 
-class EarlyEvent(Exception):  # noqa: N818 - a statement about the event
+class EarlyEvent(Exception):
     """The event is of the future: it can be handled in `seconds`, by the clock that was given."""
 
     def __init__(self, seconds: float) -> None:

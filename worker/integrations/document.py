@@ -16,7 +16,7 @@ _OTHER_UNICODE: Final = (b"\xff\xfe", b"\xfe\xff")
 _PYTHON_WORDS: Final = re.compile(r"True|False|None|undefined|NaN|-?Infinity")
 
 
-class NotAnObject(ValueError):  # noqa: N818 - a statement about a text
+class NotAnObject(ValueError):
     """The text is no single integration; the message is a predicate of the file. `organization_id`
     is told where all that is in it belongs to one.
     """

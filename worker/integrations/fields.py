@@ -20,7 +20,7 @@ Text = Annotated[
 Token = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=TOKEN_PATTERN)]
 
 
-class FieldMistakes(ValueError):  # noqa: N818 - statements about fields
+class FieldMistakes(ValueError):
     """Mistakes that only show when several fields are looked at together: the name of a field below
     the one that is judged (empty: that one itself), and a sentence for each.
     """

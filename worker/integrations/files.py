@@ -17,7 +17,7 @@ _YOUNG_SECONDS: Final = 2
 in use (FAT) ticks every two seconds."""
 
 
-class UnusableFile(ValueError):  # noqa: N818 - a statement about a file
+class UnusableFile(ValueError):
     """A file is no regular one, or too large; the text is a predicate without its name."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from worker.errors import WrongUse
 from worker.integrations.completion import NOTHING_AROUND, Surroundings
 from worker.integrations.document import NotAnObject, read_document
 from worker.integrations.fields import ID_PATTERN
@@ -31,7 +32,7 @@ _NAMELESS: Final = "nameless"
 
 
 @dataclass
-class InvalidIntegration(Exception):  # noqa: N818 - a statement about a file
+class InvalidIntegration(Exception):
     """A file is no valid integration. `problems` name field and rule, never the value given.
 
     `organization_id` is None where it can't be read: then anybody's events may be meant.
@@ -46,7 +47,7 @@ class InvalidIntegration(Exception):  # noqa: N818 - a statement about a file
         return "\n".join(f"{printable(self.path)}: {problem}" for problem in self.problems)
 
 
-class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
+class InvalidIntegrations(WrongUse):
     """The files can't be used as they are; the text has one line per problem."""
 
     def __init__(self, problems: list[InvalidIntegration]) -> None:
@@ -54,7 +55,7 @@ class InvalidIntegrations(Exception):  # noqa: N818 - a statement about files
         self.problems = problems
 
 
-class NoSuchIntegration(LookupError):  # noqa: N818 - a statement about an id
+class NoSuchIntegration(WrongUse, LookupError):
     """No file has the id that was asked for; the text names it."""
 
 

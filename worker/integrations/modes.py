@@ -12,7 +12,7 @@ from worker.integrations.sentences import sentences_of
 _MOST_SENTENCES: Final = 5
 
 
-class UnfitMode(ValueError):  # noqa: N818 - a statement about an integration
+class UnfitMode(ValueError):
     """The rest of the integration does not fit the mode; the text says what to change."""
 
 

@@ -1,4 +1,4 @@
-"""The integrations in force: the last good version of each, looked up by organization."""
+"""The integrations of a directory, kept in force while files come, change, break and go."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ import asyncio
 import math
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from worker.integrations.changes import Change, compare
-from worker.integrations.claims import Assignment, InForce, assign
+from worker.integrations.claims import assign
 from worker.integrations.completion import NOTHING_AROUND, Surroundings
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.files import printable
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
-from worker.integrations.missing import MissingIntegrations, find_missing
-from worker.integrations.model import Integration, Missing
-from worker.integrations.recent import RecentIntegrations, Seen
+from worker.integrations.lookup import IntegrationLookup
 from worker.integrations.secrets import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.standing import AskStates, Standing, standing_of, with_state_ids
 from worker.integrations.threads import in_thread
 from worker.listing import first
 
 DEFAULT_GRACE_SECONDS: Final = 600.0
-_NONE: Final[Mapping[str, Missing]] = {}
 _ASK_AGAIN_SECONDS: Final = 60.0
 _SLOW_SECONDS: Final = 30.0
 """From then on a directory that does not answer is worth a note."""
 
 
-class IntegrationRegistry:
+class IntegrationRegistry(IntegrationLookup):
     """Reads the directory at `load`, and again at each `refresh`; looked up in one thread only.
 
     A vanished file's last version stays in force for `grace_seconds`. `unknown_organization` says
@@ -52,6 +48,7 @@ class IntegrationRegistry:
         clock: Callable[[], float] = time.monotonic,
         surroundings: Surroundings = NOTHING_AROUND,
     ) -> None:
+        super().__init__(clock, is_strict=unknown_organization == "park")
         self._directory = directory
         self._surroundings = surroundings
         self._endpoint_check = endpoint_check
@@ -59,39 +56,14 @@ class IntegrationRegistry:
             os.environ if env is None else env, secret_env_prefix, secret_directories
         )
         self._grace_seconds = grace_seconds
-        self._is_strict = unknown_organization == "park"
-        self._clock = clock
         self._readings: Readings = {}
-        self._recent = RecentIntegrations()
-        self._trouble: str | None = None  # of the directory as a whole
         self._reading_since: float | None = None
-        self._assignment = Assignment()
-        self._seen_now: set[str] = set()
-        self._missing = MissingIntegrations()
-        self._enabled: dict[str, list[Integration]] = {}
-        self._disabled: dict[str, list[Integration]] = {}
-        self._undoubted: dict[str, list[Integration]] = {}
-        self._known_ids: frozenset[str] = frozenset()
         self.ask_states: AskStates | None = None
         """Who tells where the state of each integration is; without it, under its id."""
         self._standing: Standing | None = None
         self._asked_at = -math.inf
         self._state_ids: Mapping[str, str] = {}
         self._settling = asyncio.Lock()
-
-    def __len__(self) -> int:
-        return len(self._assignment.in_force)
-
-    @property
-    def integrations(self) -> list[Integration]:
-        """All that are in force, disabled ones too, by id."""
-        in_force = self._assignment.in_force
-        return [in_force[one].integration for one in sorted(in_force)]
-
-    @property
-    def has_any(self) -> bool:
-        """Whether any integration is in force, be it enabled or not."""
-        return bool(self._assignment.in_force)
 
     @property
     def invalid(self) -> list[InvalidIntegration]:
@@ -147,78 +119,6 @@ class IntegrationRegistry:
         except InvalidIntegration as problem:
             raise InvalidIntegrations([problem]) from None
         return self._adopt(readings)
-
-    def for_organization(self, organization_id: str) -> list[Integration]:
-        """The enabled integrations of a Didomi organization, paused ones too."""
-        return self._enabled.get(organization_id, [])
-
-    def undoubted_for(self, organization_id: str) -> list[Integration]:
-        """The same, where they are all that there is to know: none is disabled or missing, and
-        there may be no others. Else empty. One look for each event, so known beforehand.
-        """
-        return self._undoubted.get(organization_id, [])
-
-    def disabled_for(self, organization_id: str) -> list[Integration]:
-        """The organization's integrations that are not enabled."""
-        return self._disabled.get(organization_id, [])
-
-    def get(self, integration_id: str) -> Integration | None:
-        known = self._assignment.in_force.get(integration_id)
-        return known.integration if known else None
-
-    def is_enabled(self, integration_id: str) -> bool:
-        """Whether there is such an integration, and it is enabled."""
-        integration = self.get(integration_id)
-        return integration is not None and integration.enabled
-
-    def missing_for(self, organization_id: str) -> Mapping[str, Missing]:
-        """Ids of the organization's integrations that should have its events and can't have them
-        now: `broken` ones have no valid version, `gone` ones were in force within 24 h.
-        """
-        return self._missing.by_organization.get(organization_id, _NONE)
-
-    def doubt_about_all(self) -> str | None:
-        """Why any organization may have one more integration than is known, in words."""
-        return self._missing.doubt_about_all
-
-    def knows(self, integration_id: str) -> bool:
-        """Whether a file has this id, be it a good one or not."""
-        return integration_id in self._known_ids
-
-    def doubt_about(self, organization_id: str) -> str | None:
-        """Why events of an organization of which no integration is known must wait, in words.
-
-        None: nothing speaks against skipping them.
-        """
-        if self._is_strict:
-            return "CONSENT_WORKER_UNKNOWN_ORGANIZATION is park"
-        if not self.has_any:
-            return "there is no valid integration at all"
-        if self._trouble is not None:
-            return "the integrations' directory can't be read"
-        if self._assignment.unreadable:
-            name = printable(self._assignment.unreadable[0].name)
-            return f"the file {name} does not tell its organization"
-        if organization_id in self._missing.by_organization:
-            return "the organization had a valid integration within the last 24 hours"
-        return None
-
-    def lately_in_force(self) -> set[str]:
-        """What others, and who comes after a restart, are to remember for the next 24 h: enabled
-        integrations, and those that are gone but for a file that can't be read.
-        """
-        bad = {one.path.name for one in self._assignment.problems}
-        kept = {one.encode() for one in self._missing.gone if one.file_name in bad}
-        return self._seen_now | kept
-
-    def lately_dismissed(self) -> set[str]:
-        """What others are to forget: somebody disabled it, or gave it another id."""
-        return self._recent.dismissed()
-
-    def remember(self, seen: Collection[str]) -> None:
-        """Take over what all workers have told by `lately_in_force` within the last 24 h."""
-        if self._recent.remember(seen):
-            self._index_missing()
 
     def refresh(self) -> Change | None:
         """Read what has changed, and end what is over; None when nothing has come of it."""
@@ -307,63 +207,7 @@ class IntegrationRegistry:
         readings = with_state_ids(readings, self._state_ids)
         now, before, problems_before = self._clock(), self._assignment, self.problems
         self._readings, self._trouble = readings, None
-        self._assignment = assign(readings, before.in_force, now, self._grace_seconds)
-        self._index()
+        self._index(assign(readings, before.in_force, now, self._grace_seconds))
         self._note_lost(before.in_force, now)
         self._index_missing()
         return compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
-
-    def _index(self) -> None:
-        enabled: dict[str, list[Integration]] = defaultdict(list)
-        disabled: dict[str, list[Integration]] = defaultdict(list)
-        known = self._assignment.in_force
-        has_state = {one.integration.state_id for one in known.values() if one.missed_at is None}
-        for integration in self.integrations:
-            is_vanished = known[integration.id].missed_at is not None
-            if is_vanished and integration.state_id in has_state:
-                continue  # another one has taken over: this one ends what it has begun
-            by_organization = enabled if integration.enabled else disabled
-            by_organization[integration.organization_id].append(integration)
-        self._enabled, self._disabled = dict(enabled), dict(disabled)
-        broken = (one for ids in self._assignment.broken.values() for one in ids)
-        self._known_ids = frozenset([*self._assignment.in_force, *broken])
-        in_force = self._assignment.in_force.values()
-        self._seen_now = {_seen(one).encode() for one in in_force if one.integration.enabled}
-
-    def _note_lost(self, before: Mapping[str, InForce], now: float) -> None:
-        for integration_id, known in before.items():
-            organization = known.integration.organization_id
-            after = self.get(integration_id)
-            if after is not None and after.organization_id == organization:
-                continue
-            if known.integration.enabled:
-                self._recent.lose(_seen(known), now)
-            else:
-                self._recent.dismiss((organization, integration_id), now)
-        for integration in self.integrations:
-            key = (integration.organization_id, integration.id)
-            if integration.enabled:
-                self._recent.welcome(key)
-            else:
-                self._recent.dismiss(key, now)
-        self._recent.forget_old(now)
-
-    def _index_missing(self) -> None:
-        """Who is missing; looked up for each event, so known beforehand."""
-        self._missing = find_missing(self._assignment, list(self._recent.lately()))
-        now = self._clock()
-        for key in self._missing.replaced:
-            self._recent.dismiss(key, now)
-        doubtful = self._disabled.keys() | self._missing.by_organization.keys()
-        self._undoubted = (
-            {}
-            if self._missing.doubt_about_all is not None
-            else {one: known for one, known in self._enabled.items() if one not in doubtful}
-        )
-
-
-def _seen(known: InForce) -> Seen:
-    integration = known.integration
-    return Seen(
-        integration.organization_id, integration.id, known.path.name, integration.content_digest
-    )

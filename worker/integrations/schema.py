@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from worker.integrations.integration_fields import IntegrationFields
 from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
 from worker.integrations.sections import Authentication, IdentityRule, Limits, Properties
@@ -24,7 +25,7 @@ def integration_schema() -> dict[str, Any]:
     """
     schema = Integration.model_json_schema()
     schema["required"].remove("id")  # without one, the file's name is it
-    _describe(schema["properties"], Integration)
+    _describe(schema["properties"], IntegrationFields)
     for section in _SECTIONS:
         _describe(schema["$defs"][section.__name__]["properties"], section)
     _allow_references(schema["$defs"]["Authentication"]["properties"])

@@ -30,7 +30,7 @@ _FILE: Final = "file:"
 _OWN_SETTINGS: Final = "CONSENT_WORKER_"
 
 
-class UnresolvedReference(ValueError):  # noqa: N818 - what it is
+class UnresolvedReference(ValueError):
     """A variable is not set, a file can't be read, or a reference is half written; the text names
     variable or file, never a secret.
     """

@@ -12,7 +12,7 @@ from typing import Final
 
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlets import MemoryInlets
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.state_ids import MemoryStateIds
 from worker.ordering.store import (
     ERASED,

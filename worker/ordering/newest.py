@@ -1,8 +1,8 @@
 """Which choice is the newest, attribute by attribute. Pure.
 
-`Stamp` orders two choices for one attribute. `fold` takes the events of one user that wait for one
-integration, and the stamps of what Adobe has accepted before; it says what is to be sent, what that
-makes of each event, and which stamps hold once Adobe has accepted it.
+`fold` takes the events of one user that wait for one integration, and the stamps of what Adobe has
+accepted before; it says what is to be sent, what that makes of each event, and which stamps hold
+once Adobe has accepted it.
 
 The order is a decision of ours, since Didomi documents none: by `created_at`, because the choice
 was made then, however late it arrives; then by `updated_at`, so that a confirmed event beats its
@@ -15,50 +15,15 @@ event's id, which only makes the result the same in whichever order the events c
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.ordering.known import Said, newest_of
+from worker.ordering.stamp import MAX_EVENT_ID, Stamp
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision import NOTHING
 from worker.transform.sent import EMPTIED, is_refusal, is_silent
 from worker.tuples import new_tuple
-
-MAX_EVENT_ID: Final = 64
-"""Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
-can fill the state. Didomi's own ids are UUIDs of 36 characters."""
-
-_ENCODED: Final = re.compile(r"(-?[0-9]{1,16})(?:\.(-?[0-9]{1,16}))?([n+])(.*)", re.DOTALL)
-
-
-class Stamp(NamedTuple):
-    """What orders two choices for one attribute: the greater is the newer. Times are ms since the
-    epoch; `updated_ms` is 0 where there is none.
-    """
-
-    time_ms: int
-    updated_ms: int
-    is_refusal: bool
-    event_id: str
-
-    def encode(self) -> str:
-        """Decimal times, `n` for a refusal or `+` for anything else, then the id as it is.
-
-        With a UUID for an id that is at most 64 bytes, up to which Redis stores the values of a
-        small hash compactly (its setting hash-max-listpack-value).
-        """
-        updated = f".{self.updated_ms}" if self.updated_ms else ""
-        return f"{self.time_ms}{updated}{'n' if self.is_refusal else '+'}{self.event_id}"
-
-    @classmethod
-    def decode(cls, text: str) -> Stamp:
-        """The stamp that `encode` wrote as `text`, exactly; ValueError for any other text."""
-        found = _ENCODED.fullmatch(text)
-        if found is None:
-            raise ValueError("not a stamp")
-        time_ms, updated_ms, mark, event_id = found.groups()
-        return cls(int(time_ms), int(updated_ms or 0), mark == "n", event_id)
 
 
 class Choices(Protocol):

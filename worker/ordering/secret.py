@@ -33,7 +33,7 @@ _ANOTHER: Final = (
 )
 
 
-class SecretRefused(ValueError):  # noqa: N818 - a statement about the setting
+class SecretRefused(ValueError):
     """The secret can't be used with this namespace; the text says what to do."""
 
 

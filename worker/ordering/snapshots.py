@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.ordering.known import Said, at, is_path, newest_of
-from worker.ordering.newest import MAX_EVENT_ID, Folded, Stamp, pair_of, without_message
+from worker.ordering.newest import Folded, pair_of, without_message
 from worker.ordering.speaking import Statuses, not_speaking
+from worker.ordering.stamp import MAX_EVENT_ID, Stamp
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import is_newer, is_recent
 from worker.ordering.users import both_digests

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from worker.ordering.known import WHOLE_RECORD, newest_of
-from worker.ordering.newest import Choices, Stamp, pair_of
+from worker.ordering.newest import Choices, pair_of
+from worker.ordering.stamp import Stamp
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision import Source
 

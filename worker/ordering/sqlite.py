@@ -19,6 +19,7 @@ from worker.ordering.holds import Holds
 from worker.ordering.secret import SecretRefused, mark_after
 from worker.ordering.sqlite_epoch import SqliteEpochs
 from worker.ordering.sqlite_inlets import SqliteInlets
+from worker.ordering.sqlite_integrations import remember, remembered
 from worker.ordering.sqlite_rows import (
     SCHEMA,
     Row,
@@ -33,7 +34,6 @@ from worker.ordering.sqlite_state_ids import SqliteStateIds
 from worker.ordering.store import (
     LASTING_SECONDS,
     LONGEST_LEASE_SECONDS,
-    REMEMBERED_AT_MOST,
     REMEMBERED_CHARACTERS,
     Claim,
     Contended,
@@ -163,31 +163,14 @@ class SqliteStore:
     ) -> None:
         """See `NewestStore`."""
         until_ms = self._now_ms() + to_ms(for_seconds)
-        names = [
-            (one.encode(errors="surrogatepass"), until_ms)
-            for one in integrations
-            if len(one) <= REMEMBERED_CHARACTERS
-        ]
-
-        def write(file: sqlite3.Connection) -> None:
-            file.executemany("INSERT OR REPLACE INTO integrations VALUES (?, ?)", names)
-            file.execute(
-                "DELETE FROM integrations WHERE name NOT IN "
-                "(SELECT name FROM integrations ORDER BY until_ms DESC LIMIT ?)",
-                (REMEMBERED_AT_MOST,),
-            )
-
+        names = [one for one in integrations if len(one) <= REMEMBERED_CHARACTERS]
         if names:
-            await self._commits.write(write)
+            await self._commits.write(lambda file: remember(file, names, until_ms))
 
     async def remembered_integrations(self) -> set[str]:
         """See `NewestStore`."""
-        rows = await self._commits.read(
-            lambda file: file.execute(
-                "SELECT name FROM integrations WHERE until_ms > ?", (self._now_ms(),)
-            ).fetchall()
-        )
-        return {bytes(name).decode(errors="surrogatepass") for (name,) in rows}
+        names: set[str] = await self._commits.read(lambda file: remembered(file, self._now_ms()))
+        return names
 
     async def ping(self) -> None:
         """See `NewestStore`."""

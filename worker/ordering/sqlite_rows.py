@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import ERASED, UNCLEAR, Settlement, tombstone
 from worker.ordering.unclear import merged, moved
 from worker.ordering.users import both_digests

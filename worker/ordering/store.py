@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Protocol
 
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlets import InletKeeper
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.state_ids import StateIdKeeper
 from worker.transform.decision import NOTHING
 
@@ -41,7 +41,7 @@ REMEMBERED_CHARACTERS: Final = 2048
 """Bounds of what is remembered of integrations."""
 
 
-class StoreUnavailable(RuntimeError):  # noqa: N818 - a state
+class StoreUnavailable(RuntimeError):
     """The state can't be read or written now. The text is for people and holds no secret."""
 
 
@@ -132,8 +132,9 @@ class NewestStore(Protocol):
     `state_id` says whose state: mostly the id of the integration, see `state_ids`.
     """
 
-    unreadable_values: int
-    """How many stored values could not be read since the start; each counted as unknown."""
+    @property
+    def unreadable_values(self) -> int:
+        """How many stored values could not be read since the start; each counted as unknown."""
 
     @property
     def epochs(self) -> EpochKeeper | None:

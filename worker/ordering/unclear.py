@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final
 
-from worker.ordering.newest import Choices, Stamp, stamps_of
+from worker.ordering.newest import Choices, stamps_of
+from worker.ordering.stamp import Stamp
 
 _RECENT_MS: Final = 86_400_000
 _SEVERAL = ""

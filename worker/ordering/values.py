@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.ordering.known import Said
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.users import both_digests
 
 log = structlog.get_logger(__name__)

@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Refusal(Exception):  # noqa: N818 - an answer
+class Refusal(Exception):
     """Why a message is refused."""
 
     status: int

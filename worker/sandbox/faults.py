@@ -15,7 +15,7 @@ FaultKind = Literal[
 FaultTarget = Literal["collection", "token", "lookup", "platform"]
 
 
-class InvalidFault(ValueError):  # noqa: N818 - what it is
+class InvalidFault(ValueError):
     """The description of a fault is not as documented."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worker.errors import WrongUse
 
-class UnusableSetting(ValueError):  # noqa: N818 - a statement about the settings
+
+class UnusableSetting(WrongUse, ValueError):
     """A setting can't be used; the text names it and not its value."""

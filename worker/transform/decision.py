@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from worker.integrations.sections import UserIdentifier
-from worker.reasons import RejectReason, SkipReason
+from worker.reasons import DeadReason, SkipReason
 
 Source = list[Any]
 """JSON: what an event said of an attribute, see `transform.sources`."""
+RejectReason = Literal[
+    DeadReason.AMBIGUOUS_MAPPING, DeadReason.INVALID_EVENT, DeadReason.NO_IDENTITY
+]
+"""Why an event that can be read can't be sent."""
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 

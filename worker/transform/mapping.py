@@ -21,7 +21,7 @@ from worker.tuples import new_tuple
 Flat = dict[str, Any]
 
 
-class AmbiguousMapping(ValueError):  # noqa: N818 - a statement about the event
+class AmbiguousMapping(ValueError):
     """Two places of one event give different values to one key."""
 
 

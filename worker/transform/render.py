@@ -24,7 +24,7 @@ _NO: Final = frozenset({"false", "no", "n", "off", "0"})
 _CONSENT: Final = {True: "y", False: "n"}
 
 
-class UnusableValue(ValueError):  # noqa: N818 - a statement about the event
+class UnusableValue(ValueError):
     """A mapped place holds what can't be written as the mapping says. The text names no value."""
 
 

@@ -23,10 +23,12 @@ from aiormq.connection import SSLContextProvider, TransportFactory
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from worker.errors import WrongUse
+
 LIBRARIES: Final = ("aio-pika", "aiormq", "pamqp")
 
 
-class UnsupportedLibrary(Exception):  # noqa: N818 - what was found, not a failure of ours
+class UnsupportedLibrary(WrongUse):
     """A library lacks a private part that the worker uses; the text says which and what to do."""
 
 

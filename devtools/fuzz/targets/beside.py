@@ -11,8 +11,8 @@ from devtools.fuzz.target import Target
 from devtools.fuzz.targets.stamps import IDS, VALUES, Event, make_stamp
 from devtools.fuzz.values import below, pick, spoiled, text
 from worker.ordering.known import Said
-from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known, fold_known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR
 from worker.ordering.values import Seals
 from worker.ordering.verdicts import Verdict

@@ -20,10 +20,11 @@ from worker.events import (
     open_envelope,
     read_record,
 )
+from worker.events.fields import UndecodableReason
 from worker.integrations.model import Integration
-from worker.ordering.newest import Stamp, fold
+from worker.ordering.newest import fold
+from worker.ordering.stamp import Stamp
 from worker.ordering.users import UserKeys
-from worker.reasons import UndecodableReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject
 from worker.transform.plan import plan_of

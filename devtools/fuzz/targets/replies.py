@@ -24,20 +24,12 @@ from devtools.fuzz.values import (
 )
 from worker.adobe.auth import AccessToken, TokenSource
 from worker.adobe.clock import ClockOffset
+from worker.adobe.collection_replies import classify_collection, classify_many
+from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http import BODY_BYTES_A_MESSAGE, MAX_BODY_BYTES, RawReply
-from worker.adobe.replies import (
-    Accepted,
-    NoProfile,
-    Permanent,
-    Reply,
-    Retryable,
-    classify_collection,
-    classify_lookup,
-    classify_many,
-    classify_token,
-    parse_retry_after,
-    token_error_code,
-)
+from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
+from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication
 
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)

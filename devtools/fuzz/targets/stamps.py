@@ -9,12 +9,13 @@ from typing import Any, Final
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import anything, below, pick, spoiled, text, written
 from worker.integrations.recent import decode
-from worker.ordering.newest import Stamp, fold
-from worker.ordering.redis import RedisStore
-from worker.ordering.store import Claim, Timing
+from worker.ordering.newest import fold
+from worker.ordering.redis_values import RedisValues
+from worker.ordering.stamp import Stamp
+from worker.ordering.store import Claim
 from worker.ordering.users import UserKeys, both_digests
 
-_STORE: Final = RedisStore("redis://localhost/0", Timing(), clock=lambda: 0.0)
+_VALUES: Final = RedisValues(clock=lambda: 0.0)
 _ROTATING: Final = UserKeys(b"new", b"old")
 _TIMES: Final = (0, 1, 1_000, 1_772_439_330_120, 10**15, -(10**15), 9_999_999_999_999_999)
 IDS: Final = ("e1", "e2", "", "+", "n", "1.2n3", "\n", "\x00", "\ud800", "x" * 64, "x" * 65)
@@ -45,7 +46,7 @@ def check_stored(values: list[bytes | None]) -> None:
     paths = [f"p{number}" for number in range(len(values))]
     for claimed in (paths, paths[: len(paths) // 2]):
         if len(claimed) in (len(values), len(values) / 2):
-            granted = _STORE._granted(1, Claim("user", claimed), values)
+            granted = _VALUES.granted(1, Claim("user", claimed), values)
             assert granted.stored.keys() <= set(claimed)
             for stamp in granted.stored.values():
                 assert Stamp.decode(stamp.encode()) == stamp, "another stamp once it is written"

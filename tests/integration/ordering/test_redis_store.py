@@ -22,8 +22,8 @@ from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
 from tests.integration.ordering.commands import run
-from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
 
 OLD, NEW = Stamp(1, 0, False, "e1"), Stamp(2, 0, False, "e2")

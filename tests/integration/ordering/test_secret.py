@@ -16,9 +16,9 @@ from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.secret import GUESSABLE, SecretRefused
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
 from worker.ordering.users import UserKeys, both_digests
 
@@ -187,7 +187,7 @@ async def test_who_knows_both_secrets_excludes_who_knows_one(worker: MakeWorker)
 
 async def _free(one: Worker) -> None:
     keys, _ = one.store._keys("shop", [one.user])
-    await one.store._client.delete(*keys)
+    await one.store._calls.client.delete(*keys)
 
 
 @pytest.mark.parametrize("former", [FORMER, b""])

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.ordering.newest import Stamp
 from worker.ordering.sqlite import SqliteStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import (
     ERASED,
     Claim,

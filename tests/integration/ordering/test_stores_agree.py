@@ -23,9 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.integration.ordering.conftest import play
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.sqlite import SqliteStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import (
     ERASED,
     LASTING_SECONDS,

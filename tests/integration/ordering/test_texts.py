@@ -9,9 +9,9 @@ import pytest
 import redis.asyncio
 
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp
 from worker.ordering.redis import RedisStore
 from worker.ordering.sqlite import SqliteStore
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import LASTING_SECONDS, Claim, Granted, NewestStore, Settlement, Timing
 from worker.ordering.users import UserKeys, both_digests
 

@@ -9,17 +9,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.adobe.replies import (
-    Accepted,
-    NoProfile,
-    Permanent,
-    Retryable,
-    classify_collection,
-    classify_lookup,
-    classify_token,
-    parse_retry_after,
-    token_error_code,
-)
+from worker.adobe.collection_replies import classify_collection
+from worker.adobe.failed_replies import parse_retry_after
+from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
+from worker.adobe.token_replies import classify_token, token_error_code
 
 KEYS = st.sampled_from(
     [

@@ -7,17 +7,11 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from worker.adobe.replies import (
-    Accepted,
-    NoProfile,
-    Permanent,
-    Retryable,
-    classify_collection,
-    classify_lookup,
-    classify_many,
-    classify_token,
-    parse_retry_after,
-)
+from worker.adobe.collection_replies import classify_collection, classify_many
+from worker.adobe.failed_replies import parse_retry_after
+from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
+from worker.adobe.token_replies import classify_token
 
 OK = b'{"inletId": "a", "xactionId": "1:2:3", "receivedTimeMs": 1}'
 OTHER_SUCCESSES = (201, 202, 203, 204, 205, 206, 208, 226)

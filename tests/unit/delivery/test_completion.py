@@ -15,7 +15,7 @@ from worker.delivery.rounds.results import Untried
 from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
 from worker.reasons import ErrorCode
 

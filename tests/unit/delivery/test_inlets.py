@@ -21,11 +21,11 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.inlets.answer import Answer, Told
 from worker.delivery.inlets.asking import (
     AGAIN_SECONDS,
-    FIRST_SECONDS,
     OLD_SECONDS,
     REFUSED_SECONDS,
     InletQuestions,
 )
+from worker.delivery.inlets.first_question import FIRST_SECONDS
 from worker.integrations.completion import Surroundings
 from worker.integrations.model import Integration
 from worker.ordering.inlets import MemoryInlets

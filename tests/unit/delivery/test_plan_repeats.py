@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from worker.delivery.rounds.repeats import plan_repeats
-from worker.ordering.newest import Stamp, stamps_of
+from worker.ordering.newest import stamps_of
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR
 from worker.ordering.verdicts import Verdict
 

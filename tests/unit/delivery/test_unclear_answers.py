@@ -18,7 +18,7 @@ from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR
 from worker.reasons import ErrorCode
 

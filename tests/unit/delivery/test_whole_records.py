@@ -27,8 +27,8 @@ from worker.delivery.rounds.results import Duplicate, Emptied, Erased, Supersede
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Granted, Settlement, Timing
 from worker.reasons import ErrorCode
 

@@ -10,8 +10,8 @@ import pytest
 
 from devtools.examples import integration_document
 from worker.adobe.endpoints import EndpointPolicy
+from worker.integrations.integration_fields import MOST_MAPPINGS
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
-from worker.integrations.model import MOST_MAPPINGS
 from worker.integrations.registry import IntegrationRegistry
 from worker.integrations.secrets import SecretSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
 
 TIMING = Timing(lease_seconds=60, retention_seconds=1_000)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.ordering.known import WHOLE_RECORD, Said
-from worker.ordering.newest import Folded, Stamp, stamps_of
+from worker.ordering.newest import Folded, stamps_of
 from worker.ordering.snapshots import Known, fold_known, maybe_said
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision import Source

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.ordering.known import Said, is_path, newest_of
-from worker.ordering.newest import Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.values import Seals
 
 DIGEST, OTHER = "A" * 22, "B" * 22

@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.examples import NOW_MS, event_document, integration, snapshot
 from worker.events import Envelope, open_envelope
-from worker.ordering.newest import Stamp, fold, stamps_of
+from worker.ordering.newest import fold, stamps_of
+from worker.ordering.stamp import Stamp
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 from worker.transform.order import tie_break

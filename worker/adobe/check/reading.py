@@ -15,8 +15,9 @@ import orjson
 from worker.adobe.auth import TokenUnavailable
 from worker.adobe.check.answers import Answer, Found, NotFound, Refused, Unanswered
 from worker.adobe.client import AdobeClient
+from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http import ExchangeFailed, RawReply
-from worker.adobe.replies import Reply, Retryable, parse_retry_after
+from worker.adobe.replies import Reply, Retryable
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 from worker.transform.decision import Identity

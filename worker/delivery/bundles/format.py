@@ -28,7 +28,7 @@ _LEAST_HEADER_BYTES: Final = 14
 """Class, weight, body size and flags (AMQP 0-9-1 specification, section 4.2.6.1)."""
 
 
-class NotABundle(ValueError):  # noqa: N818 - a statement about the message
+class NotABundle(ValueError):
     """A body that should be a bundle is not one."""
 
 

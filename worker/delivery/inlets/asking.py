@@ -1,34 +1,29 @@
 """Finds out of which kind inlets are: asked of Adobe beside delivery, and kept for the fleet.
 
-The first question is one that events wait for, so it ends: after five minutes without any answer
-Adobe's answers to messages have to tell. Every other one is in nobody's way.
+Events wait for the first question alone, see `first_question`. Every other one is in nobody's way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
 from worker.adobe.check.answers import Unanswered
 from worker.adobe.check.kind import Untold
-from worker.adobe.check.setup import InletKind
 from worker.delivery.inlets.answer import Answer
-from worker.delivery.inlets.answers import Answers, KeptAnswers, inlet_of
+from worker.delivery.inlets.answers import Answers, KeptAnswers
+from worker.delivery.inlets.first_question import Ask, FirstQuestions
 from worker.delivery.inlets.known import Case, KnownInlets
 from worker.delivery.inlets.tasks import Tasks
-from worker.integrations.model import Integration, WrittenMode
+from worker.integrations.model import WrittenMode
 from worker.ordering.inlets import InletKeeper
 
 log = structlog.get_logger(__name__)
 
-FIRST_SECONDS: Final = 300.0
-"""How long events wait for the first question at most."""
-LONGEST_PAUSE_SECONDS: Final = 30.0
-"""Between two tries of it: 1, 2, 4, 8, 16, 30 s."""
 AGAIN_SECONDS: Final = 3600.0
 """How long an answer is not doubted. A raw inlet takes an envelope with 200 and drops it, so for as
 long nobody notices that a customer has turned an XDM-compatible one into a raw one."""
@@ -36,10 +31,7 @@ REFUSED_SECONDS: Final = 60.0
 OLD_SECONDS: Final = 3600.0
 """At least so long lies between two questions for a refusal, and between two for an old answer."""
 _LOOK_SECONDS: Final = 30.0
-_FIRST_AT_ONCE: Final = 16
 _AGAIN_AT_ONCE: Final = 2
-
-Ask = Callable[[Integration], Awaitable[InletKind | Untold | Unanswered]]
 
 
 class InletQuestions:
@@ -57,10 +49,10 @@ class InletQuestions:
         self._kept = KeptAnswers(keeper)
         self._answers = Answers(self.known, self._kept, self._now_ms)
         self._tasks = Tasks()
-        self._first_slots = asyncio.Semaphore(_FIRST_AT_ONCE)
         self._again_slots = asyncio.Semaphore(_AGAIN_AT_ONCE)
         self._asking: set[str] = set()
         self._asked_at: dict[str, float] = {}
+        self._first = FirstQuestions(ask, self._kept, self._answers, self._now_ms, self._ask_again)
 
     async def recall(self, state_ids: Collection[str]) -> None:
         """Learn what the fleet knows of the integrations with these. Raises `StoreUnavailable`."""
@@ -95,7 +87,7 @@ class InletQuestions:
     # What the known inlets call
 
     def _begin_first(self, case: Case) -> None:
-        self._tasks.begin(self._first(case))
+        self._tasks.begin(self._first.ask(case))
 
     def _note_refusal(self, case: Case) -> None:
         self._ask_again(case)
@@ -104,44 +96,6 @@ class InletQuestions:
         self._tasks.begin(self._answers.adopt(case, mode, "answers"))
 
     # Questions
-
-    async def _first(self, case: Case) -> None:
-        """Returns when something is in force, for which events wait."""
-        try:
-            await self._find_out(case)
-        except Exception:  # a fault of ours
-            log.exception("inlet.unexpected_error", integration=case.configured.id)
-            self._answers.put_into_force(
-                case, Answer("untold", self._now_ms(), inlet_of(case)), "flow"
-            )
-
-    async def _find_out(self, case: Case) -> None:
-        kept = await self._kept.of(case)
-        if kept is not None and kept.told != "asked":
-            self._answers.put_into_force(case, kept, "state")
-            return
-        since_ms = min(kept.at_ms, self._now_ms()) if kept is not None else self._now_ms()
-        if kept is None:
-            asked = Answer("asked", since_ms, inlet_of(case))
-            await self._kept.keep(case.configured.state_id, asked)
-        left = FIRST_SECONDS - (self._now_ms() - since_ms) / 1000
-        await self._answers.adopt_answer(case, await self._answer_within(left, case))
-        if left <= 0:  # it was asked by a worker that did not see the end of it
-            self._ask_again(case)
-
-    async def _answer_within(self, seconds: float, case: Case) -> InletKind | Untold:
-        try:
-            async with asyncio.timeout(max(seconds, 0.0)), self._first_slots:
-                return await self._until_answered(case)
-        except TimeoutError:
-            return Untold(f"no answer within {FIRST_SECONDS:.0f} s")
-
-    async def _until_answered(self, case: Case) -> InletKind | Untold:
-        pause = 1.0
-        while isinstance(answer := await self._ask(case.configured), Unanswered):
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        return answer
 
     def _ask_again(self, case: Case, at_least_seconds: float = REFUSED_SECONDS) -> None:
         """Beside delivery, and not too often; what is in force stays so without an answer."""

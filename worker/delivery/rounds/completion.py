@@ -16,8 +16,8 @@ from worker.delivery.rounds.user_message import UserMessage
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.known import Said, is_path, is_snapshot
-from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import StoreUnavailable
 from worker.reasons import ErrorCode
 from worker.transform.decision import Identity

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from worker.delivery.delivery import Delivery
-from worker.ordering.newest import Choices, Stamp, pair_of, stamps_of
+from worker.ordering.newest import Choices, pair_of, stamps_of
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR
 from worker.ordering.unclear import before, holds, is_newer, is_recent, was_accepted
 from worker.ordering.verdicts import Verdict

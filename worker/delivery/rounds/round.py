@@ -27,8 +27,8 @@ from worker.delivery.rounds.store_claims import claim_of
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.rounds.user_message import NOTHING_KNOWN, UserMessage, when
 from worker.integrations.model import Integration
-from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import ERASED, Contended, Granted, Settlement
 from worker.ordering.values import Seals
 from worker.reasons import ErrorCode

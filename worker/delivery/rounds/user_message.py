@@ -23,8 +23,9 @@ from worker.delivery.rounds.results import (
 from worker.delivery.rounds.whole_record import whole_record
 from worker.integrations.model import Integration
 from worker.ordering.known import NEWEST_SENT
-from worker.ordering.newest import Stamp, fold
+from worker.ordering.newest import fold
 from worker.ordering.snapshots import Known, fold_known, maybe_said, merged_known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store import UNCLEAR, Settlement
 from worker.ordering.unclear import mark_of
 from worker.ordering.users import is_rotating

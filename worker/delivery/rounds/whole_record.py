@@ -7,8 +7,8 @@ from typing import Any
 
 from worker.integrations.model import Integration
 from worker.ordering.known import Said
-from worker.ordering.newest import Stamp
 from worker.ordering.snapshots import Known
+from worker.ordering.stamp import Stamp
 from worker.transform.plan import Plan, plan_of
 from worker.transform.sources import render_source
 

@@ -1,0 +1,1 @@
+"""The worker put together: what `consent-worker run` runs, from start to a clean stop."""

@@ -1,0 +1,101 @@
+"""What a worker learns from the state before it begins, and keeps there for the whole fleet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.integrations.standing import Standing
+from worker.ordering.secret import SecretRefused
+from worker.ordering.state_takeover import take_over
+from worker.ordering.store import StoreUnavailable
+from worker.service.parts import Parts
+from worker.settings import UnusableSetting
+from worker.stores import LastingStore
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED_SECONDS: Final = 86_400.0
+REMEMBER_EVERY_SECONDS: Final = 60.0
+"""How long, and how often told, an integration counts as one that was in force lately."""
+RECALL_SECONDS: Final = 0.5
+"""Between two tries to learn what the state knows; until then no event is handled."""
+
+
+async def check_secret(gate: StoreGate) -> None:
+    """Raises `UnusableSetting` for a secret that does not fit what is in the state. While it is
+    away nothing is sent, and the same is asked when it is back.
+    """
+    if isinstance(gate.store, LastingStore):
+        try:
+            await gate.store.admit()
+        except SecretRefused as refused:
+            await gate.stop()
+            raise UnusableSetting(f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}") from None
+        except StoreUnavailable as problem:
+            gate.close(problem)
+
+
+class FleetMemory:
+    """What the workers of a fleet know of the integrations, kept in the store behind `gate`."""
+
+    def __init__(self, parts: Parts, gate: StoreGate, inlets: InletQuestions) -> None:
+        self._parts = parts
+        self._registry = parts.registry
+        self._gate = gate
+        self._store = gate.store
+        self._inlets = inlets
+
+    async def recall(self) -> None:
+        """Learn which integrations were in force lately, before any event is handled: one whose
+        file is gone would else be passed over. And what is known of their inlets.
+        """
+        while not self._parts.is_stopping:
+            try:
+                self._registry.remember(await self._store.remembered_integrations())
+                await self._learn_state_ids()
+                await self._inlets.recall([one.state_id for one in self._registry.integrations])
+            except StoreUnavailable as problem:
+                self._gate.close(problem)
+                await asyncio.sleep(RECALL_SECONDS)
+            else:
+                return
+
+    async def share(self) -> None:
+        """Share with the fleet, and with who comes after a restart, which integrations are in
+        force, for ever: one whose file is gone is in doubt for a day.
+        """
+        registry, store = self._registry, self._store
+        while True:
+            try:
+                await store.remember_integrations(registry.lately_in_force(), REMEMBERED_SECONDS)
+                if dismissed := registry.lately_dismissed():
+                    await store.remember_integrations(dismissed, 0)
+                registry.remember(await store.remembered_integrations())
+            except StoreUnavailable as problem:  # the gate tells of it where it matters
+                log.debug("integrations.not_remembered", detail=str(problem))
+            await asyncio.sleep(REMEMBER_EVERY_SECONDS)
+
+    async def _learn_state_ids(self) -> None:
+        """Where the state of each integration is; from now on at each change as well. Raises
+        `StoreUnavailable`.
+        """
+
+        async def ask(standing: Standing) -> Mapping[str, str] | None:
+            try:
+                return await take_over(self._store.state_ids, standing)
+            except StoreUnavailable as problem:
+                self._gate.close(problem)
+                return None
+
+        self._registry.ask_states = ask
+        change = await self._registry.settle()
+        if change is None:
+            raise StoreUnavailable("it is not known where the state of each integration is")
+        if self._parts.set_up is not None:
+            self._parts.set_up.ask(change.loaded)

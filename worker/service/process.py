@@ -1,0 +1,171 @@
+"""One worker process, from start to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+
+import structlog
+
+from worker.adobe.check.kind import ask_kind
+from worker.adobe.check.watch import SetUpWatch
+from worker.adobe.client import AdobeClient
+from worker.adobe.http import open_session
+from worker.broker.session_settings import SessionSettings
+from worker.broker.supervisor import Supervisor
+from worker.broker.topology import build_topology
+from worker.change_log import report_change
+from worker.delivery.assembly import build_pipeline
+from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.file_limit import prepare_files
+from worker.integrations.changes import Change
+from worker.integrations.model import Integration
+from worker.integrations.registry import IntegrationRegistry
+from worker.observability.metrics import Metrics
+from worker.observability.outcomes import OutcomeLog
+from worker.observability.server import ObservabilityServer
+from worker.service.building import build_client, delay_targets, endpoint_policy, pipeline_limits
+from worker.service.fleet_memory import FleetMemory, check_secret
+from worker.service.gauges import refresh
+from worker.service.parts import Parts
+from worker.service.startup_notices import tell_of_settings
+from worker.service.status import notes, problems
+from worker.settings import WorkerSettings
+from worker.stores import build_store, seals, user_keys
+
+log = structlog.get_logger(__name__)
+
+_IN_MEMORY = (
+    "what was sent before this start is forgotten: an older choice that comes late may replace a "
+    "newer one. CONSENT_WORKER_STATE_URL keeps it"
+)
+
+
+class Service:
+    """One worker process. `registry` must be loaded."""
+
+    def __init__(self, settings: WorkerSettings, registry: IntegrationRegistry) -> None:
+        self._metrics = Metrics()
+        topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
+        self._parts = Parts(settings, registry, topology)
+        self._may_begin = asyncio.Event()
+        self._server = ObservabilityServer(
+            self._metrics,
+            partial(problems, self._parts),
+            partial(notes, self._parts),
+            partial(refresh, self._metrics, self._parts),
+        )
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
+        for a taken port.
+        """
+        parts, settings, registry = self._parts, self._parts.settings, self._parts.registry
+        tell_of_settings(settings)
+        prepare_files(registry.integrations)
+        store = build_store(settings)
+        if store.epochs is None:
+            log.warning("ordering.in_memory", detail=_IN_MEMORY)
+        policy = endpoint_policy(settings)
+        retries = RetryPolicy(settings.retry_budget_seconds, settings.longest_attempt_seconds)
+        async with open_session(policy, retries.attempt_timeout_seconds, parts.clock) as http:
+            client = build_client(settings, http)
+            gate = parts.gate = StoreGate(store)
+            await check_secret(gate)
+            inlets = self._ask_inlets(client, gate)
+            pipeline = parts.pipeline = build_pipeline(
+                routes=registry,
+                sender=client,
+                gate=gate,
+                users=user_keys(settings),
+                seals=seals(settings),
+                policy=retries,
+                delay=delay_targets(settings),
+                queues=parts.topology.names,
+                limits=pipeline_limits(settings),
+                observer=OutcomeLog(self._metrics, registry.knows),
+                inlets=inlets.known,
+            )
+            session = SessionSettings.of(settings)
+            broker = parts.broker = Supervisor(session, parts.topology, pipeline)
+            self._stop_on_signals(broker)
+            await gate.check()  # before anybody can ask whether this worker is ready
+            port = await self._server.start(settings.http_host, settings.http_port)
+            log.info("worker.started", http_port=port, integrations=len(registry))
+            memory = FleetMemory(parts, gate, inlets)
+            watching = asyncio.create_task(
+                registry.watch(settings.reload_seconds, partial(self._integrations_changed, client))
+            )
+            asking = asyncio.create_task(gate.watch(settings.watch_seconds))
+            doubting = asyncio.create_task(inlets.run())
+            checking = self._check_set_up(client)
+            remembering: asyncio.Task[None] | None = None
+            try:
+                await memory.recall()
+                remembering = asyncio.create_task(memory.share())
+                await self._first_integration()
+                await broker.run()
+            finally:
+                watching.cancel()
+                asking.cancel()
+                doubting.cancel()
+                await inlets.stop()
+                if checking is not None:
+                    checking.cancel()
+                if remembering is not None:
+                    remembering.cancel()
+                await gate.stop()
+                await self._server.stop()
+        log.info("worker.stopped")
+
+    def _ask_inlets(self, client: AdobeClient, gate: StoreGate) -> InletQuestions:
+        """What finds out of which kind inlets are, and keeps it in the store."""
+        inlets = InletQuestions(partial(ask_kind, client), gate.store.inlets)
+        gate.epochs.when_lost(inlets.keep_again)
+        self._parts.questions = inlets
+        return inlets
+
+    async def _first_integration(self) -> None:
+        """Return when an integration is valid, or the worker is to stop: until then no event could
+        go anywhere.
+        """
+        if self._parts.registry.has_any:
+            return
+        log.error("integrations.none", detail="no integration is valid; nothing is consumed")
+        await self._may_begin.wait()
+
+    def _check_set_up(self, client: AdobeClient) -> asyncio.Task[None] | None:
+        """Hold all integrations against Adobe, beside delivery, where the settings ask for it."""
+        if not self._parts.settings.check_set_up:
+            return None
+        registry = self._parts.registry
+
+        def find(integration_id: str) -> Integration | None:
+            is_enabled = registry.is_enabled(integration_id)
+            return registry.get(integration_id) if is_enabled else None
+
+        watch = self._parts.set_up = SetUpWatch(client, find)
+        watch.ask(one.id for one in registry.integrations)
+        return asyncio.create_task(watch.run())
+
+    def _integrations_changed(self, client: AdobeClient, change: Change) -> None:
+        report_change(change)
+        client.keep_credentials_of(self._parts.registry.integrations)
+        if self._parts.set_up is not None:
+            self._parts.set_up.ask(change.loaded)
+        if self._parts.registry.has_any:
+            self._may_begin.set()
+
+    def _stop_on_signals(self, broker: Supervisor) -> None:
+        def stop() -> None:
+            log.info("worker.stopping")
+            self._parts.is_stopping = True
+            self._may_begin.set()
+            broker.stop()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
