@@ -48,7 +48,7 @@ async def _delivered_in_time(stack: Stack, user: str) -> None:
 
 
 @breaks
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_the_line_to_the_broker_breaks_twenty_times(
     broker_url: str, namespace: str, break_line: Break
 ) -> None:
@@ -65,7 +65,7 @@ async def test_the_line_to_the_broker_breaks_twenty_times(
             await stack.wait_until_consuming()
             for i in range(BREAKS_OF_EACH_LINE):
                 break_line(line)
-                await wait_until(stack.is_unready, "a worker that says it is not ready", 30)
+                await wait_until(stack.is_unready, "a worker that says it is not ready", 90)
                 await stack.publish([json.dumps(event("org-shop", f"u{i}@a.example")).encode()])
                 line.restore()
                 await _delivered_in_time(stack, f"u{i}@a.example")

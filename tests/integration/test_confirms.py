@@ -59,14 +59,22 @@ class Publishing:
 
 @asynccontextmanager
 async def publishing_to(
-    url: str, namespace: str, patience: float = 10, through: str | None = None, heartbeat: int = 60
+    url: str,
+    namespace: str,
+    patience: float = 10,
+    through: str | None = None,
+    heartbeat: int = 60,
+    refused_seconds: float = 10,
 ) -> AsyncIterator[Publishing]:
     """`through` is the URL by which the publisher gets to the broker at `url`."""
     settings = WorkerSettings(amqp_url=SecretStr(through or url), heartbeat_seconds=heartbeat)
     topology = build_topology(namespace, "native", 20)
     failures: list[str] = []
     publisher = Publisher(
-        lambda: PublishingConnection(address_of(settings), topology), patience, failures.append
+        lambda: PublishingConnection(address_of(settings), topology),
+        patience,
+        failures.append,
+        refused_seconds,
     )
     async with AsyncExitStack() as until, await aio_pika.connect(url) as watch:
         watching = await watch.channel()
@@ -140,6 +148,30 @@ async def test_what_a_full_queue_refuses_is_tried_again_until_there_is_room(
         await queue.purge()
         await wait_until(lambda: line.confirmed == [0], "the confirm")
         await queue.delete(if_empty=False)
+
+
+async def test_what_a_bound_refused_is_taken_once_an_operator_has_removed_the_bound(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    """RabbitMQ 3.10 goes on refusing on the channel that it once refused on."""
+    async with publishing_to(own_broker.url, namespace, refused_seconds=0.5) as line:
+        bounded = f"{namespace}.bounded"
+        arguments: FieldTable = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
+        await line.watching.declare_queue(bounded, durable=True, arguments=arguments)
+        bound = ("bound", f"^{bounded}$", '{"max-length": 1}')
+        own_broker.ctl("set_policy", "--apply-to", "queues", *bound)
+        with structlog.testing.capture_logs() as logs:
+            for number in range(60):
+                line.send(number, bounded)
+                await asyncio.sleep(0)
+                if number == 30:
+                    await wait_until(lambda: line.confirmed, "the first confirms")
+            await wait_until(lambda: "refused" in line.publisher.trouble, "a refusal")
+            own_broker.ctl("clear_policy", "bound")
+            await wait_until(lambda: len(set(line.confirmed)) == 60, "every confirm", 30)
+            assert line.publisher.trouble == ""
+        told = [one["event"] for one in logs].count("publish.unconfirmed")
+        assert told == 1, "not for each try"
 
 
 async def test_without_confirms_each_message_goes_once_more_on_a_new_line_in_order(

@@ -35,7 +35,7 @@ def classify_lookup(
     fingerprints of what Adobe said.
     """
     document = parsed(body)
-    if status in (200, 404):
+    if 200 <= status < 300 or status == 404:
         return _found(status, document)
     if status == 403:
         return Retryable(

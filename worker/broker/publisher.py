@@ -9,43 +9,50 @@ duplicate is harmless, a loss is not.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from worker.broker.publishing_connection import Connections, PublishingConnection
-from worker.wire.confirms import Outgoing
+from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.errors import is_connection_error
 
 log = structlog.get_logger(__name__)
 
 LONGEST_PATIENCE_SECONDS: Final = 600.0
+REFUSED_SECONDS: Final = 10.0
+"""A bound may have gone meanwhile: RabbitMQ 3.10 goes on refusing on the channel that it refused on
+while the bound was there, and takes the same on a new one."""
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 _REASON_CHARACTERS: Final = 100
+_TOLD_EVERY_SECONDS: Final = 10.0
 
 
 class _Sent:
     """What is known of a message that is not confirmed. It was written on `connection`, if any."""
 
-    __slots__ = ("connection", "give_up_at", "pause", "problem")
+    __slots__ = ("connection", "give_up_at", "pause", "problem", "refused_at")
 
     def __init__(self) -> None:
         self.connection: PublishingConnection | None = None
         self.give_up_at = 0.0
         self.pause = _FIRST_PAUSE_SECONDS
         self.problem = ""
+        self.refused_at: float | None = None
 
 
 class Publisher:
     """Keeps a connection up that `new_connection` makes, and publishes on it.
 
-    What the broker refuses or returns is tried again on the same connection. Without any confirm
-    for `patience_seconds` (then twice as long, up to ten minutes, until one comes) the connection
-    counts as stalled. While the broker has an alarm nothing is written and nothing counts as late,
-    however long that lasts. `fail` is called with a reason for what another connection can't heal.
+    What the broker refuses or returns is tried again; after `refused_seconds` of refusals (then
+    twice as long, up to ten minutes, until it is taken) on another connection. Without any confirm
+    for `patience_seconds` (doubled likewise) the connection counts as stalled. While the broker has
+    an alarm nothing is written and nothing counts as late, however long that lasts. `fail` is
+    called with a reason for what another connection can't heal.
     """
 
     def __init__(
@@ -53,12 +60,16 @@ class Publisher:
         new_connection: Callable[[], PublishingConnection],
         patience_seconds: float,
         fail: Callable[[str], None],
+        refused_seconds: float = REFUSED_SECONDS,
     ) -> None:
         self._connections = Connections(new_connection)
         self._first_patience = self._patience = patience_seconds
+        self._first_refused = self._refused_seconds = refused_seconds
         self._fail = fail
         self._connection: PublishingConnection | None = None
         self._lost_for = "not opened yet"
+        self._opened_at = self._told_at = -math.inf
+        self._untold = 0
         self._alarm = ""
         self._pending: dict[Outgoing, _Sent] = {}
         self._loop = asyncio.get_running_loop()
@@ -121,14 +132,35 @@ class Publisher:
             return
         self._patience = self._first_patience
         if not problem:
+            if sent.refused_at is not None:
+                self._refused_seconds = self._first_refused
             del self._pending[one]
             one.then()
             return
-        log.warning("publish.unconfirmed", exchange=one.exchange, error=problem)
+        now = self._loop.time()
+        self._tell(one, problem, now)
         sent.problem = problem
         sent.connection = None  # the broker does not have it
         self._loop.call_later(sent.pause, self._send, one)
         sent.pause = min(sent.pause * 2, _LONGEST_PAUSE_SECONDS)
+        if problem == REFUSED:
+            sent.refused_at = now if sent.refused_at is None else sent.refused_at
+            if now - max(sent.refused_at, self._opened_at) >= self._refused_seconds:
+                self._refused_seconds = min(2 * self._refused_seconds, LONGEST_PATIENCE_SECONDS)
+                self._replace("the broker refuses what it may take on another one")
+
+    def _tell(self, one: Outgoing, problem: str, now: float) -> None:
+        """In the log, seldom: each message is tried again every few seconds."""
+        self._untold += 1
+        if now - self._told_at >= _TOLD_EVERY_SECONDS:
+            log.warning(
+                "publish.unconfirmed",
+                exchange=one.exchange,
+                error=problem,
+                tries=self._untold,
+                pending=len(self._pending),
+            )
+            self._told_at, self._untold = now, 0
 
     # A connection
 
@@ -136,6 +168,7 @@ class Publisher:
         connection.channel.answered = self._answered
         connection.alarm_changed = self._alarm_changed
         self._connection = connection
+        self._opened_at = self._loop.time()
         self._alarm_changed()
         if connection.channel.is_closed:
             self._lost(connection)  # before anybody listened

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pamqp.frame
 from aiormq import Channel
@@ -44,6 +44,10 @@ class Outgoing:
     def __post_init__(self) -> None:
         # At once, while who publishes can still do something else with what can't be encoded.
         self.header = encode_content_header(self.properties, len(self.body))
+
+
+REFUSED: Final = "refused"
+"""What `answered` is told of a message that the broker has not taken in."""
 
 
 class ConfirmChannel(Channel):
@@ -101,7 +105,7 @@ class ConfirmChannel(Channel):
                 if tag > last:
                     break
                 tags.append(tag)
-        problem = "" if isinstance(frame, Basic.Ack) else "refused"
+        problem = "" if isinstance(frame, Basic.Ack) else REFUSED
         for tag in tags:
             # One that is unknown was given up before.
             if (one := self.unconfirmed.pop(tag, None)) is not None:

@@ -189,6 +189,8 @@ def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> 
         (200, b'{"X": {}}', Retryable, "adobe-unreadable"),
         (200, b"[]", Retryable, "adobe-unreadable"),
         (200, b"[", Retryable, "adobe-unreadable"),
+        (202, b"{}", Retryable, "adobe-unreadable"),
+        (204, b"", Retryable, "adobe-unreadable"),
         (400, b"{}", Permanent, "lookup-rejected"),
         (401, b"{}", Retryable, "adobe-refused"),
         (403, b"{}", Retryable, "lookup-refused"),

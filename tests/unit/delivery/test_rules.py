@@ -13,6 +13,7 @@ from worker.broker import headers as names
 from worker.broker.message import Incoming
 from worker.delivery.screening import SUSPECT_AFTER
 from worker.integrations.model import Integration
+from worker.ordering.store import StoreUnavailable
 
 GATHERED_SECONDS = 0.06
 SUSPECTS = "consent.suspects"
@@ -81,6 +82,17 @@ async def test_a_suspect_that_takes_its_worker_down_so_often_is_poison(
     letters = await _take(worker, hand, {names.RETURNS: returns})
     assert worker.told == [told]
     assert _reasons(letters) == (["poison"] if told == "dead" else [])
+    assert hand.acknowledged == [1]
+
+
+@in_virtual_time
+async def test_a_suspect_is_parked_while_the_state_is_away_and_so_never_becomes_poison() -> None:
+    """In hand it would be returned each time that the broker's patience ends, which counts."""
+    worker, hand = Worker(Adobe(), Store()), Hand(SUSPECTS, 1)
+    worker.gate.close(StoreUnavailable("Redis is away"))
+    parked = await _take(worker, hand, {names.RETURNS: SUSPECT_AFTER})
+    assert worker.told == ["parked"]
+    assert len(parked) == 1
     assert hand.acknowledged == [1]
 
 

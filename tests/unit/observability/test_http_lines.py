@@ -20,6 +20,8 @@ from worker.observability.http_lines import LINE_SECONDS, MAX_LINES
 from worker.observability.metrics import Metrics
 from worker.observability.server import ObservabilityServer
 
+MOST_SECONDS = 5
+"""A probe waits a second by default, on a machine that does nothing else."""
 PATHS = ("/healthz", "/readyz", "/metrics")
 HALF = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "
 
@@ -87,7 +89,7 @@ async def test_the_probes_answer_beside_connections_that_never_end_their_request
             except OSError:
                 continue  # displaced
         for path in PATHS:
-            assert await seconds_of(port, path) < 1
+            assert await seconds_of(port, path) < MOST_SECONDS
         assert files_open() <= before + MAX_LINES + 8
 
 
@@ -98,7 +100,7 @@ async def test_the_probes_answer_while_ever_more_connections_come_in(
     with ExitStack() as stack:
         for path in PATHS * 3:
             stack.enter_context(held(port, MAX_LINES, b"", source))
-            assert await seconds_of(port, path) < 1
+            assert await seconds_of(port, path) < MOST_SECONDS
 
 
 async def test_a_sender_of_a_byte_now_and_then_is_cut_off(port: int) -> None:

@@ -46,6 +46,11 @@ class Lanes:
                 self._drop_idle()
         return lane
 
+    @property
+    def may_send(self) -> bool:
+        """Whether the state of newest-wins is there, without which nothing is sent."""
+        return self._gate.is_open
+
     def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
         """Whether a lane may hold one more of `intake`."""
         if not self._gate.is_open:
