@@ -9,13 +9,13 @@ duplicate is harmless, a loss is not.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from worker.broker.publishing_connection import Connections, PublishingConnection
+from worker.broker.unconfirmed_log import UnconfirmedLog
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.errors import is_connection_error
 
@@ -29,7 +29,6 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 _REASON_CHARACTERS: Final = 100
-_TOLD_EVERY_SECONDS: Final = 10.0
 
 
 class _Sent:
@@ -68,8 +67,8 @@ class Publisher:
         self._fail = fail
         self._connection: PublishingConnection | None = None
         self._lost_for = "not opened yet"
-        self._opened_at = self._told_at = -math.inf
-        self._untold = 0
+        self._opened_at = 0.0
+        self._unconfirmed = UnconfirmedLog()
         self._alarm = ""
         self._pending: dict[Outgoing, _Sent] = {}
         self._loop = asyncio.get_running_loop()
@@ -138,7 +137,7 @@ class Publisher:
             one.then()
             return
         now = self._loop.time()
-        self._tell(one, problem, now)
+        self._unconfirmed.tell(one, problem, len(self._pending), now)
         sent.problem = problem
         sent.connection = None  # the broker does not have it
         self._loop.call_later(sent.pause, self._send, one)
@@ -148,19 +147,6 @@ class Publisher:
             if now - max(sent.refused_at, self._opened_at) >= self._refused_seconds:
                 self._refused_seconds = min(2 * self._refused_seconds, LONGEST_PATIENCE_SECONDS)
                 self._replace("the broker refuses what it may take on another one")
-
-    def _tell(self, one: Outgoing, problem: str, now: float) -> None:
-        """In the log, seldom: each message is tried again every few seconds."""
-        self._untold += 1
-        if now - self._told_at >= _TOLD_EVERY_SECONDS:
-            log.warning(
-                "publish.unconfirmed",
-                exchange=one.exchange,
-                error=problem,
-                tries=self._untold,
-                pending=len(self._pending),
-            )
-            self._told_at, self._untold = now, 0
 
     # A connection
 
