@@ -22,7 +22,7 @@ class UnconfirmedLog:
         self._untold = 0
 
     def tell(self, one: Outgoing, problem: str, pending: int, now: float) -> None:
-        """`one` was not taken for `problem`; so many messages are `pending`. `now` is in seconds."""
+        """`one` was not taken for `problem`; `pending` messages are not. `now` is in seconds."""
         self._untold += 1
         if now - self._told_at < _EVERY_SECONDS:
             return
