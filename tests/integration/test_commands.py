@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
@@ -93,6 +94,24 @@ async def test_a_broker_that_is_away_is_exit_code_three(stack: Stack) -> None:
     code, _, err = await stack.command("topology", "declare")
     assert code == 3
     assert "hush" not in err
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda url: url.with_password("wr0ng"), "refuses the user or the password"),
+        (lambda url: url.with_path("/nowhere"), "the virtual host is not there"),
+        (lambda url: url.with_host("no-such-host.invalid"), "the name of the host is not known"),
+    ],
+)
+async def test_a_wrong_address_of_the_broker_is_named(
+    stack: Stack, broker_url: str, change: Callable[[URL], URL], text: str
+) -> None:
+    stack.amqp_url = str(change(URL(broker_url)))
+    code, out, err = await stack.command("dead-letters", "list")
+    assert (code, out) == (3, "")
+    assert text in err
+    assert "wr0ng" not in err
 
 
 async def test_topology_is_shown_and_declared_twice(stack: Stack) -> None:

@@ -60,7 +60,7 @@ async def test_without_its_broker_a_worker_lives_is_not_ready_and_stops_when_tol
         async with session.get("/readyz") as reply:
             assert reply.status == 503
             (problem,) = (await reply.json())["problems"]
-    assert problem == "broker: no session with the broker: AMQPConnectionError"
+    assert problem == "broker: no session with the broker: nothing listens at this host and port"
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 10) == 0
     assert _lines(stack, "worker.stopping")

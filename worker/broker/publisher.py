@@ -18,6 +18,7 @@ from worker.broker.publishing_connection import Connections, PublishingConnectio
 from worker.broker.unconfirmed_log import UnconfirmedLog
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.errors import is_connection_error
+from worker.wire.unreachable import why_unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +192,7 @@ class Publisher:
                 if not is_connection_error(error):
                     self._fail(f"publishing can't go on: {error}")
                     return
-                self._lost_for = type(error).__name__
+                self._lost_for = why_unreachable(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             else:

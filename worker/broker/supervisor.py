@@ -17,6 +17,7 @@ from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
 from worker.wire.errors import is_connection_error
+from worker.wire.unreachable import why_unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +92,9 @@ class Supervisor:
         except Exception as error:
             if not is_connection_error(error):
                 raise
-            self.last_problem = f"no session with the broker: {type(error).__name__}"
-            log.warning("broker.unreachable", error=type(error).__name__)
+            problem = why_unreachable(error)
+            self.last_problem = f"no session with the broker: {problem}"
+            log.warning("broker.unreachable", error=type(error).__name__, detail=problem)
         finally:
             self.session = None
             self._refused_before += session.refused

@@ -32,6 +32,7 @@ from worker.wire.errors import (
     ChannelNotFoundEntity,
     DeliveryError,
 )
+from worker.wire.unreachable import why_unreachable
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30
@@ -81,7 +82,7 @@ async def _connect(settings: WorkerSettings, purpose: str) -> AbstractConnection
             # A broker that is busy answers late; one that is away refuses at once.
             if not isinstance(error, TimeoutError) or not tries_left:
                 raise BrokerAway(
-                    f"no connection to RabbitMQ ({type(error).__name__}); "
+                    f"no connection to RabbitMQ: {why_unreachable(error)}; "
                     "check CONSENT_WORKER_AMQP_URL"
                 ) from None
 

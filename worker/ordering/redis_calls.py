@@ -9,7 +9,17 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.ordering.script import Script
@@ -28,9 +38,20 @@ _REFUSALS: Final = {
     "READONLY": "is a read-only replica; CONSENT_WORKER_STATE_URL must lead to the primary",
     "MISCONF": "can't save to its disk and refuses writes",
     "NOREPLICAS": "has too few replicas and refuses writes",
+    "WRONGPASS": "refuses the user or the password of CONSENT_WORKER_STATE_URL",
+    "NOAUTH": "asks for a password; write it into CONSENT_WORKER_STATE_URL",
+    "NOPERM": "refuses a command to this user; see docs/ordering.md for the rights",
+    "LOADING": "is still loading its data",
 }
 """By Redis's code: what an operator has to mend."""
-_CLASSES: Final[dict[type, str]] = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
+_CLASSES: Final[dict[type, str]] = {
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    AuthenticationError: "WRONGPASS",
+    AuthenticationWrongNumberOfArgsError: "WRONGPASS",
+    NoPermissionError: "NOPERM",
+    BusyLoadingError: "LOADING",
+}
 
 
 class RedisCalls:
@@ -147,4 +168,10 @@ def _problem(error: Exception) -> str:
     # redis-py takes the code off where it has a class for it; an older Redis says it later.
     kind = _CLASSES.get(type(error))
     code = kind or next((one for one in _REFUSALS if one in said), None)
-    return _REFUSALS[code] if code else f"can't be used: {type(error).__name__}"
+    if code is not None:
+        return _REFUSALS[code]
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "shows a certificate that is not trusted, or is another host's"
+    if isinstance(error, RedisConnectionError | OSError):
+        return "can't be reached, or has ended the connection"
+    return f"can't be used ({type(error).__name__})"

@@ -183,7 +183,7 @@ def test_a_redis_that_is_away_is_exit_code_three(
     cli.set("STATE_URL", "redis://u:hush@127.0.0.1:1/")
     ran = cli.run(*arguments)
     assert (ran.code, ran.out) == (3, "")
-    assert "consent-worker: Redis can't be used" in ran.err
+    assert "consent-worker: Redis can't be reached" in ran.err
     assert "hush" not in ran.err
 
 
