@@ -19,40 +19,32 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
 )
 
-
 _NO_VIRTUAL_HOST: Final = "the virtual host is not there, or is closed to this user"
+_WRONG_CREDENTIALS: Final = "RabbitMQ refuses the user or the password"
+_KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ProbableAuthenticationError, _WRONG_CREDENTIALS),
+    (AuthenticationError, _WRONG_CREDENTIALS),
+    (ChannelAccessRefused, "this user lacks a right that a worker needs"),
+    (ConnectionNotAllowed, _NO_VIRTUAL_HOST),
+    (
+        IncompatibleProtocolError,
+        "what answers there does not speak AMQP 0-9-1; it may be another port's",
+    ),
+    (ssl.SSLCertVerificationError, "the certificate is not trusted, or is another host's"),
+    (ssl.SSLError, "TLS fails; the port may be one without it"),
+    (gaierror, "the name of the host is not known"),
+    (ConnectionRefusedError, "nothing listens at this host and port"),
+    (TimeoutError, "there was no answer in time"),
+)
+"""The narrower ones first."""
 
 
 def why_unreachable(error: BaseException) -> str:
     """A part of a sentence, such as "nothing listens at this host and port"."""
-    found = _known(error)
-    cause = error.__cause__
-    if found is None and cause is not None:  # aiormq puts its own around the system's
-        found = _known(cause)
-    return found or f"the connection ended ({type(error).__name__})"
-
-
-def _known(error: BaseException) -> str | None:
-    match error:
-        case ProbableAuthenticationError() | AuthenticationError():
-            return "RabbitMQ refuses the user or the password"
-        case ChannelAccessRefused():
-            return "this user lacks a right that a worker needs"
-        case ConnectionNotAllowed():
-            return _NO_VIRTUAL_HOST
-        case InvalidFrameError() if "Close" in str(error):  # aiormq expects no refusal there
-            return _NO_VIRTUAL_HOST
-        case IncompatibleProtocolError():
-            return "what answers there does not speak AMQP 0-9-1; it may be another port's"
-        case ssl.SSLCertVerificationError():
-            return "the certificate is not trusted, or is another host's"
-        case ssl.SSLError():
-            return "TLS fails; the port may be one without it"
-        case gaierror():
-            return "the name of the host is not known"
-        case ConnectionRefusedError():
-            return "nothing listens at this host and port"
-        case TimeoutError():
-            return "there was no answer in time"
-        case _:
-            return None
+    if isinstance(error, InvalidFrameError) and "Close" in str(error):
+        return _NO_VIRTUAL_HOST  # where aiormq expects no refusal
+    for one in (error, error.__cause__):  # aiormq puts its own around the system's
+        for kind, text in _KNOWN:
+            if isinstance(one, kind):
+                return text
+    return f"the connection ended ({type(error).__name__})"
