@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 
-from worker.events.fields import UndecodableEvent, optional_text, require_object
+from worker.events.fields import UndecodableEvent, optional_text, optional_texts, require_object
 from worker.reasons import DeadReason
 from worker.tuples import new_tuple
 
@@ -24,6 +24,7 @@ EventKind = Literal[
 
 _KINDS: Final[dict[str, EventKind]] = {one: one for one in get_args(EventKind)}
 EVENT_KINDS: Final[frozenset[str]] = frozenset(_KINDS)
+_TEXTS: Final = ("organization_id", "regulation", "id")
 MAX_VALUES: Final = 20_000
 """Commas and brackets in a body. Each costs time in which nobody else is served; a choice of every
 purpose and vendor that there is has a few thousand."""
@@ -86,13 +87,12 @@ def open_envelope(body: bytes) -> Envelope:
                 "switch the flatten option of its producer off",
             ) from None
         raise
-    organization_id = optional_text(entity, "organization_id", "organization_id") or ""
+    organization_id, said_regulation, event_id = optional_texts(entity, _TEXTS)
     if not organization_id and not kind.endswith(".deleted"):
         raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", "organization_id")
-    regulation = optional_text(entity, "regulation", "regulation") or outer_regulation or "gdpr"
-    event_id = optional_text(entity, "id", "id") or ""
+    regulation = said_regulation or outer_regulation or "gdpr"
     is_snapshot = kind.startswith("user.")
-    said = (kind, organization_id, regulation, event_id, entity, is_snapshot)
+    said = (kind, organization_id or "", regulation, event_id or "", entity, is_snapshot)
     return new_tuple(Envelope, said)
 
 

@@ -69,6 +69,19 @@ def optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:
     return value
 
 
+def optional_texts(
+    parent: dict[str, Any], keys: tuple[str, ...], prefix: str = ""
+) -> list[str | None]:
+    """The texts at `keys`, each as `optional_text` reads it, whose `where` is the key itself after
+    `prefix`. One call for several, since every event has them.
+    """
+    values = [parent.get(key) for key in keys]
+    for value in values:
+        if value is not None and value.__class__ is not str:
+            return [optional_text(parent, key, prefix + key) for key in keys]
+    return values
+
+
 def optional_time(parent: dict[str, Any], key: str) -> int | None:
     """An ISO 8601 time with an offset, as milliseconds since the epoch."""
     text = optional_text(parent, key, key)

@@ -12,6 +12,7 @@ from worker.events.fields import (
     list_of_objects,
     optional_object,
     optional_text,
+    optional_texts,
     optional_time,
     require_object,
 )
@@ -23,6 +24,7 @@ MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 MAX_EARLY_SECONDS: Final = 86_400.0
 """How far ahead it may lie to be waited for: the worker's own clock may be slow."""
 
+_USER_TEXTS: Final = ("organization_user_id", "country", "last_seen_country")
 BESIDES_ENABLED: Final = frozenset({"channels", "enabled_li", "preferences", "values"})
 """What a purpose may say beside `enabled`. Most say nothing of it, and are cheaper to deal with."""
 
@@ -79,9 +81,7 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     said = (
         *(envelope.event_id, event_time_ms, updated_at_ms),
         not is_snapshot and _is_pending(entity),
-        optional_text(user, "organization_user_id", prefix + "organization_user_id"),
-        optional_text(user, "country", prefix + "country"),
-        optional_text(user, "last_seen_country", prefix + "last_seen_country"),
+        *optional_texts(user, _USER_TEXTS, prefix),
         optional_object(user, "metadata", prefix + "metadata"),
         *(purposes, channels),
     )

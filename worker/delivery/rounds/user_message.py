@@ -78,7 +78,9 @@ class UserMessage:
         self.lease = lease
         self.known = known
         choices = [one.choice for one in deliveries]
-        stamps = stamps_for(deliveries, choices, known.stamps)
+        stamps = known.stamps
+        if len(deliveries) > 1 or deliveries[0].state.is_repeat:
+            stamps = stamps_for(deliveries, choices, stamps)
         if integration.keeps_more:
             replaces = integration.replaces_record
             before = known if stamps is known.stamps else known._replace(stamps=stamps)
