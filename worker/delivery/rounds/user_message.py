@@ -79,7 +79,7 @@ class UserMessage:
         self.known = known
         choices = [one.choice for one in deliveries]
         stamps = known.stamps
-        if len(deliveries) > 1 or deliveries[0].state.is_repeat:
+        if len(deliveries) != 1 or deliveries[0].state.is_repeat:
             stamps = stamps_for(deliveries, choices, stamps)
         if integration.keeps_more:
             replaces = integration.replaces_record
