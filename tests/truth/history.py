@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,7 @@ class Rest:
 
 
 @dataclass
-class History:
+class History(ABC):
     """One customer with an integration or two, and what happens there, step by step."""
 
     seed: int
@@ -84,13 +85,13 @@ class History:
     def email(self, user: int) -> str:
         return f"user{user}@{self.organization}.example"
 
+    @abstractmethod
     def document(self, event: Any) -> dict[str, Any]:
         """The event as Didomi sends it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def integration(self) -> dict[str, Any]:
         """What its integrations say of themselves."""
-        raise NotImplementedError
 
     def set_up(self, target: str) -> dict[str, Any]:
         """What the emulator must know of an integration's inlet."""
@@ -100,13 +101,14 @@ class History:
         """The e-mail addresses of which Adobe knows a profile already."""
         return ()
 
+    @abstractmethod
     def wrong(self, target: str, user: int, record: Any, ledger: Ledger) -> list[str]:
         """What is wrong with what stands below `_acme` of the record of a user, or None."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         head = f"history {self.seed}: {self.described()} at {', '.join(self.targets)}"
         return "\n".join([f"{head} with {self.limits}", *(f"  {step}" for step in self.steps)])
 
+    @abstractmethod
     def described(self) -> str:
-        raise NotImplementedError
+        """What happens in it, in a few words."""

@@ -12,8 +12,8 @@ Made = TypeVar("Made")
 
 class Derived(Generic[Made]):
     """Makes it of an integration when it is asked for first. It is kept on the integration itself,
-    under `name`: a changed integration makes its own, and one that is gone takes it along. Neither
-    is None.
+    under `name`: a changed integration makes its own, and one that is gone takes it along. What is
+    made is never None.
     """
 
     def __init__(self, name: str, make: Callable[[Integration], Made]) -> None:

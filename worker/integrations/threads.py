@@ -26,6 +26,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         if error is not None:
             done.set_exception(error)
         else:
+            # Without an error there is a result, even where that is None.
             done.set_result(result)  # type: ignore[arg-type]
 
     def run() -> None:

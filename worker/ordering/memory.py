@@ -191,7 +191,7 @@ class MemoryStore:
         if user.expires_at <= now:
             user.paths = user.stamps = ()
             user.texts = NOTHING
-        user.expires_at = max(user.expires_at, expires_at)
+        user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
         given_texts, written = settlement.texts, settlement.written
         stamps: dict[str, Stamp] = dict(zip(user.paths, user.stamps, strict=True))
         if not stamps and given_texts is None and UNCLEAR not in written:

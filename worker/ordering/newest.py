@@ -133,16 +133,10 @@ def _who_wins(
 
 def _alone(event: Choices) -> Folded | None:
     """The commonest case, apart because of its cost; None where a choice is taken back."""
-    other, refusal = pair_of(event)
-    stamps: dict[str, Stamp] = {}
-    for path, value in event.attributes.items():
-        if value is EMPTIED:
+    for value in event.attributes.values():
+        if value is EMPTIED:  # a loop, and no comparison: this is asked of every event
             return None
-        says_no = value is False or (value is not True and is_refusal(value))
-        stamps[path] = refusal if says_no else other
-    if event.didomi_user is not None:
-        stamps |= dict.fromkeys(newest_of(event.didomi_user), other)
-    return new_tuple(Folded, (event.attributes, _CONTRIBUTES, stamps, True, NOTHING))
+    return new_tuple(Folded, (event.attributes, _CONTRIBUTES, stamps_of(event), True, NOTHING))
 
 
 def stamps_of(event: Choices) -> dict[str, Stamp]:

@@ -73,6 +73,7 @@ def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
         if names_person:
             _place(record, path, value, person)
             continue
+        # What `_place` does, in line: a call for each attribute of each event is dear.
         node = record
         for parent in parents:
             node = node.setdefault(parent, {})
