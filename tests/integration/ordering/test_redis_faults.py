@@ -144,7 +144,7 @@ async def test_a_cut_line_is_opened_again(line: TcpProxy, store: RedisStore) -> 
     for _ in range(10):
         await wait_until(lambda: is_usable(store), "Redis is used again")
         line.cut()
-        with pytest.raises(StoreUnavailable, match="ConnectionError"):
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
             await store.ping()
         line.restore()
 
@@ -152,7 +152,7 @@ async def test_a_cut_line_is_opened_again(line: TcpProxy, store: RedisStore) -> 
 async def test_nobody_listens() -> None:
     store = RedisStore(f"redis://127.0.0.1:{free_port()}/0", TIMING, timeout_seconds=TIMEOUT)
     for call in CALLS.values():
-        with pytest.raises(StoreUnavailable, match="ConnectionError"):
+        with pytest.raises(StoreUnavailable, match="can't be reached"):
             await call(store, "lena")
     await store.close()
 
@@ -185,7 +185,7 @@ async def test_redis_is_killed_and_started_again_and_keeps_its_password() -> Non
         assert again.stored == {"news": STAMP}
 
         wrong = RedisStore(server.url.replace("-w0rd", "-wr0ng"), TIMING)
-        with pytest.raises(StoreUnavailable, match="AuthenticationError") as refused:
+        with pytest.raises(StoreUnavailable, match="refuses the user or the password") as refused:
             await wrong.ping()
         for failed in (away, refused):
             told = "".join(traceback.format_exception(failed.value)) + repr(failed.value)
