@@ -24,7 +24,7 @@ from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
-from worker.delivery.hourly import Hourly
+from worker.delivery.giving_way import GivingWay
 from worker.delivery.inlets.known import KnownInlets
 from worker.delivery.inlets.routes import Routes
 from worker.delivery.lanes.lane import Lane
@@ -44,11 +44,11 @@ from worker.delivery.screening import (
     Unusable,
     readable_state,
 )
+from worker.delivery.skip_warnings import SkipWarnings
 from worker.delivery.successors import Successors
 from worker.integrations.model import Integration
 from worker.ordering.users import UserKeys
-from worker.reasons import DeadReason, ParkReason, SkipReason
-from worker.redaction import shown_name
+from worker.reasons import DeadReason, ParkReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 
@@ -88,24 +88,31 @@ class Pipeline:
         self._returned_bundles = returned_bundles
         self._observer = observer
         self._now_ms = now_ms
-        self._opening = BundleOpening(self._open_bundle, self.handle)
-        self._hourly = Hourly()
+        self._opening = BundleOpening(self._open_bundle, self._take)
+        self._giving_way = GivingWay(self._take)
+        self._skip_warnings = SkipWarnings()
 
     def handle(self, message: Incoming) -> None:
         """See `Handler`."""
-        try:
-            if message.headers:  # a fresh event has none
-                self._returned_messages.note(message)
-                if names.BUNDLE in message.headers:
-                    self._opening.add(message)
-                    return
-            self._handle(message)
-        except Exception as error:
-            self._bury_whole(message, error)
+        if names.BUNDLE in message.headers:
+            self._opening.add(message)
+        elif message.source.gives_way():
+            self._giving_way.add(message)
+        else:
+            self._take(message)
 
     def session_ended(self, host: Host) -> None:
         """See `Handler`."""
         self.lanes.drop_returned()
+
+    def _take(self, message: Incoming) -> None:
+        """Handle one event, whose turn has come."""
+        try:
+            if message.headers:  # a fresh event has none
+                self._returned_messages.note(message)
+            self._handle(message)
+        except Exception as error:
+            self._bury_whole(message, error)
 
     def _handle(self, message: Incoming) -> None:
         now_ms = self._now_ms()
@@ -140,7 +147,7 @@ class Pipeline:
             message.done()
         for part in parts:
             if isinstance(part, Ends):
-                self._warn_of(part, organization_id)
+                self._skip_warnings.tell(part, organization_id)
                 self._end(event, part.integration_id, part.outcome, part.state)
             else:
                 named = event if part.state is state else event._replace(state=part.state)
@@ -217,19 +224,9 @@ class Pipeline:
             event.envelope.event_id,
         )
 
-    def _warn_of(self, part: Ends, organization_id: str) -> None:
-        """Log once an hour what an operator may not have meant."""
-        now = time.monotonic()
-        match part.outcome:
-            case Skipped(SkipReason.NO_INTEGRATION):
-                if self._hourly.is_due(f"organization {organization_id}", now):
-                    log.warning("organization.unknown", organization=shown_name(organization_id))
-            case Skipped(SkipReason.DISABLED):
-                if self._hourly.is_due(f"integration {part.integration_id}", now):
-                    log.warning("integration.skipped", integration=part.integration_id)
-
     def _open_bundle(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         try:
+            self._returned_messages.note(bundle)
             return self._returned_bundles.open(bundle)
         except NotABundle as error:
             self._end_whole(bundle, DeadReason.INVALID_HEADERS, str(error))

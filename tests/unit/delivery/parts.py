@@ -23,6 +23,9 @@ from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUn
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 
+GATHERED_SECONDS = 0.25
+"""What is parked gathers for a moment before it is published."""
+
 
 @dataclass
 class Published:

@@ -9,7 +9,7 @@ from pamqp.commands import Basic
 from structlog.testing import capture_logs
 
 from tests.unit.delivery.keeper import Keeper
-from tests.unit.delivery.parts import Hand, Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Hand, Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from tests.unit.examples import integration
@@ -24,7 +24,6 @@ from worker.wire.frames import encode_content_header
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PAUSED = integration(paused=True)
-GATHERED_SECONDS = 0.06
 
 
 class Fleet:

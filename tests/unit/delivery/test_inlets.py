@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from devtools.examples import integration_document
-from tests.unit.delivery.parts import Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import integration
@@ -107,7 +107,7 @@ class Bench:
         """What was parked last comes back at its time."""
         parked = self.worker.latest
         await self.worker.take(parked.body, parked.headers)
-        await after(0.1)  # what is parked gathers for a moment
+        await after(GATHERED_SECONDS)
 
     @property
     def told(self) -> Counter[str]:

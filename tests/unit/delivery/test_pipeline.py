@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.delivery.parts import Published, Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Published, Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from worker.adobe.replies import Accepted, Retryable
@@ -18,7 +18,6 @@ REFUSED = Retryable(ErrorCode.ADOBE_REFUSED, "HTTP 403", 403)
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 PROBE_SECONDS = 5.1
 FIVE_MINUTES = 300
-GATHERED_SECONDS = 0.06
 WEEK = 7 * 86_400
 
 

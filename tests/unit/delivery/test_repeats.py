@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.fleet import Fleet, Seen
-from tests.unit.delivery.parts import Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Store
 from tests.unit.delivery.pipeline_parts import Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
@@ -365,7 +365,7 @@ async def test_repeats_in_a_bundle_say_so_each_by_itself() -> None:
     worker.pipeline.handle(
         worker.hand.message(body("e2", user="ole"), {"consent-integration": "shop"})
     )
-    await after(0.1)
+    await after(GATHERED_SECONDS)
     bundle = worker.latest
     assert bundle.headers[BUNDLE] == 2
     assert "consent-repeat" not in bundle.headers

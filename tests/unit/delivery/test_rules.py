@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.delivery.parts import Hand, Published, Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Hand, Published, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.broker import headers as names
@@ -15,7 +15,6 @@ from worker.delivery.screening import SUSPECT_AFTER
 from worker.integrations.model import Integration
 from worker.ordering.store import StoreUnavailable
 
-GATHERED_SECONDS = 0.06
 SUSPECTS = "consent.suspects"
 
 

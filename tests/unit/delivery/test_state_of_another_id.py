@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.delivery.parts import Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
@@ -37,7 +37,7 @@ async def test_what_waits_while_the_state_id_changes_is_asked_for_anew() -> None
     worker.shop = SHOP.with_state_id("shop~2")
     adobe.answers.set()
     await worker.take(body("e3", user="omar"))
-    await after(0.1)
+    await after(GATHERED_SECONDS)
     assert sorted(worker.told) == ["delivered", "delivered", "parked"]
     assert worker.latest.headers["consent-integration"] == SHOP.id
     await worker.take(worker.latest.body, worker.latest.headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.delivery.parts import Hand, Published, Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Hand, Published, Store
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.broker import headers as names
 from worker.broker.delay import NativeDelay
@@ -19,7 +19,6 @@ from worker.reasons import DeadReason, ErrorCode, ParkReason
 
 NOW_MS = 1_800_000_000_000
 AWAY = Failure(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
-GATHERED_SECONDS = 0.06
 
 
 class Bench:

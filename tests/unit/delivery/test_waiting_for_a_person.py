@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.delivery.parts import Published, Store
+from tests.unit.delivery.parts import GATHERED_SECONDS, Published, Store
 from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Permanent, Retryable
@@ -18,7 +18,6 @@ from worker.integrations.model import Integration, Missing
 from worker.reasons import ErrorCode
 
 DAY = 86_400
-GATHERED_SECONDS = 0.06
 PAUSED = SHOP.model_copy(update={"paused": True})
 DISABLED = SHOP.model_copy(update={"enabled": False})
 REFUSED = Retryable(ErrorCode.TOKEN_REFUSED, "HTTP 400", 400)

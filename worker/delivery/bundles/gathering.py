@@ -25,7 +25,9 @@ from worker.wire.frames import encode_content_header
 from worker.wire.properties import Properties
 from worker.wire.tables import number_of_values
 
-_GATHER_SECONDS: Final = 0.05
+_GATHER_SECONDS: Final = 0.2
+"""Long enough that what one of many customers is sent fills bundles that need not be opened to grow
+(see `returned_bundles`), short against the seconds for which anything is parked."""
 _MOST_BYTES: Final = 256 * 1024
 
 
