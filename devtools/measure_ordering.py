@@ -15,12 +15,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 from devtools.redis_server import running_redis
-from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import fold
-from worker.ordering.redis import RedisStore
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.newest_fold import fold
+from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Granted, NewestStore, Settlement, Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.store_protocol import Claim, Granted, NewestStore, Settlement, Timing
+from worker.ordering.user_digests import UserKeys
 
 TIMING = Timing()
 FEW = ("_acme.news", "_acme.offers", "_acme.tier")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.codes import Code, Kind
+from worker.code_kinds import Code, Kind
 
 
 class SkipReason(Code):

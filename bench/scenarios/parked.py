@@ -18,7 +18,7 @@ from bench.publisher import Job
 from bench.ratios import median_ratio
 from bench.scale import Scale
 from worker.broker.headers import BUNDLE, INTEGRATION, PARKS
-from worker.delivery.bundles.format import MOST_EVENTS, pack
+from worker.delivery.bundles.bundle_format import MOST_EVENTS, pack
 from worker.wire.frames import encode_content_header
 
 _INTEGRATIONS = 10

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from devtools.choices import Event, Kind, body
 from worker.events import open_envelope
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 EVENTS_OF_A_USER: Final = 16
 """On average: enough that retries, copies and other workers meet newer choices."""

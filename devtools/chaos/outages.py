@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from worker.sandbox.emulator_state import SandboxState
 from worker.sandbox.faults import Fault
-from worker.sandbox.state import SandboxState
 
 OUTAGES: Final[dict[str, dict[str, Any]]] = {
     "503": {"kind": "status", "status": 503},

@@ -21,7 +21,7 @@ from devtools.chaos.outages import fail, outages
 from devtools.chaos.producer import Producer
 from devtools.chaos.scene import NAMESPACE, WORKERS, Scene
 from devtools.chaos.story import Story
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 _SETTLE_SECONDS: Final = 420.0
 """The retry budget, the end of a lost worker's leases, and the longest parking, on a machine that

@@ -24,9 +24,9 @@ from devtools.native_redis import NativeRedis
 from devtools.stack import Stack
 from worker.broker.session_settings import address_of
 from worker.broker.topology import build_topology, declare
-from worker.sandbox.state import Profile
+from worker.sandbox.emulator_state import Profile
 from worker.settings import WorkerSettings
-from worker.wire.connect import connect
+from worker.wire.connecting import connect
 
 NAMESPACE: Final = "consent"
 WORKERS: Final = 3

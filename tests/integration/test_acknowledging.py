@@ -16,15 +16,15 @@ from pydantic import SecretStr
 
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from worker.broker.bounded_tasks import InFlight
 from worker.broker.headers import RETURNS
-from worker.broker.in_flight import InFlight
 from worker.broker.message import Handler, Host, Incoming
 from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
-from worker.wire.connect import connect
-from worker.wire.properties import has_headers
+from worker.wire.connecting import connect
+from worker.wire.property_reader import has_headers
 
 MESSAGES = 1_500
 

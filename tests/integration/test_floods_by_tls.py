@@ -13,7 +13,7 @@ TLS = """
 import asyncio, ssl, sys
 import aiohttp, uvloop
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import ExchangeFailed, exchange, open_session
+from worker.adobe.http_client import ExchangeFailed, exchange, open_session
 
 certificate, key = sys.argv[1:]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.sandbox.state import Profile
+from worker.sandbox.emulator_state import Profile
 
 
 def _add(stack: Stack, name: str, requests_in_flight: int) -> None:

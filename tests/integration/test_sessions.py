@@ -15,7 +15,7 @@ from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
-from worker.wire.connect import connect
+from worker.wire.connecting import connect
 
 
 class _LosesTheLine:

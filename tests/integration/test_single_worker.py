@@ -16,15 +16,15 @@ from pydantic import SecretStr
 from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.locks import acquire_lock
+from worker.broker.declare_refusals import TopologyConflict
 from worker.broker.message import Host, Incoming
-from worker.broker.refusals import TopologyConflict
+from worker.broker.queue_locks import acquire_lock
 from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
-from worker.wire.connect import connect
+from worker.wire.connecting import connect
 
 
 @pytest.fixture

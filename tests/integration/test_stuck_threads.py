@@ -7,7 +7,7 @@ import sys
 
 STUCK = """
 import asyncio, threading
-from worker.integrations.threads import in_thread
+from worker.integrations.thread_waits import in_thread
 
 async def main():
     begun = threading.Event()

@@ -23,28 +23,28 @@ from devtools.waiting import wait_until
 from tests.truth.history import History, Pause, Publish, Rest, Stage
 from tests.truth.ledger import Door, Ledger, Teller
 from tests.truth.mortal import Life
-from worker.adobe.client import AdobeClient
+from worker.adobe.attempt import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
-from worker.broker.dead_letter import describe
-from worker.broker.dead_letters import DeadLetters
+from worker.adobe.http_client import open_session
+from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.delay import NativeDelay
+from worker.broker.letter_selection import describe
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.delivery.assembly import build_pipeline
-from worker.delivery.limits import PipelineLimits
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.integrations.completion import Surroundings
+from worker.integrations.completion_rules import Surroundings
 from worker.integrations.model import Integration, Missing
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import NewestStore, Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import NewestStore, Timing
+from worker.ordering.user_digests import UserKeys
 from worker.sandbox.app import Sandbox
-from worker.sandbox.state import Profile
+from worker.sandbox.emulator_state import Profile
 from worker.settings import WorkerSettings
 
 BUDGET_SECONDS = 2.0

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from worker.adobe.replies import Accepted
 from worker.broker.headers import BUNDLE, INTEGRATION, RETURNS
 from worker.broker.message import Host, Incoming
-from worker.delivery.bundles.format import unpack
+from worker.delivery.bundles.bundle_format import unpack
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.delivery.pipeline import Pipeline
 from worker.events import open_envelope
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 
 @dataclass

@@ -14,12 +14,12 @@ import pytest
 from pydantic import BaseModel
 
 from devtools import broker, native_rabbitmq, redis_server
-from worker.adobe.check.lines import CheckName
+from worker.adobe.check.report_lines import CheckName
 from worker.broker.headers import OWN_HEADERS
 from worker.cli.check import EXIT_CODES
-from worker.codes import Code
+from worker.code_kinds import Code
 from worker.delivery.outcome import Outcome
-from worker.integrations.mapping import Mapping
+from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.model import Integration
 from worker.integrations.sections import Authentication, IdentityRule, Limits, Properties
 from worker.observability.metrics import Metrics
@@ -32,8 +32,8 @@ from worker.reasons import (
     SkipReason,
 )
 from worker.sandbox.admin import admin_routes
+from worker.sandbox.customer_organization import Dataflow, Organization, Right
 from worker.sandbox.faults import Fault, FaultKind, FaultTarget
-from worker.sandbox.organization import Dataflow, Organization, Right
 from worker.settings import OLD_NAMES, WorkerSettings
 
 ROOT = Path(__file__).parents[2]

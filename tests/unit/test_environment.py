@@ -8,7 +8,7 @@ import pytest
 
 from devtools.stack import Stack
 from devtools.waiting import wait_until
-from worker.environment import Judgement, judge, mistakes_between
+from worker.environment_variables import Judgement, judge, mistakes_between
 from worker.settings import WorkerSettings
 
 KNOWN = {f"CONSENT_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}

@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from worker.broker.refusals import TopologyConflict
+from worker.broker.declare_refusals import TopologyConflict
 from worker.cli import main
+from worker.cli.command_support import BrokerAway
 from worker.cli.event_input import BadInput
 from worker.cli.interrupt import Interrupted
-from worker.cli.shared import BrokerAway
 from worker.errors import EndsCommand
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.settings import UnusableSetting

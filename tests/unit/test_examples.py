@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.unit.examples import NOW_MS
-from worker.adobe.check.integration import check_integration
-from worker.adobe.client import AdobeClient
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.one_check import check_integration
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
+from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted
 from worker.adobe.streaming import OutgoingMessage
 from worker.events import open_envelope
-from worker.integrations.completion import Surroundings
+from worker.integrations.completion_rules import Surroundings
+from worker.integrations.file_schema import integration_schema
 from worker.integrations.loading import load_integration
 from worker.integrations.model import Integration
-from worker.integrations.modes import in_mode
-from worker.integrations.schema import integration_schema
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
+from worker.integrations.told_mode import in_mode
 from worker.sandbox.app import Sandbox
-from worker.sandbox.organization import DataType
+from worker.sandbox.customer_organization import DataType
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
-from worker.transform.xdm import build_record, encode_message
+from worker.transform.xdm_message import build_record, encode_message
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/integration.json"))

@@ -8,11 +8,11 @@ from io import StringIO
 import pytest
 
 from tests.unit.integrations.test_registry import Directory
-from worker.change_log import report_change
-from worker.integrations.changes import Change
+from worker.integration_change_log import report_change
+from worker.integrations.change_summary import Change
 from worker.integrations.model import IntegrationState
-from worker.listing import first, names
 from worker.observability.logging import configure_logging
+from worker.shortened_lists import first, names
 
 MANY = 300
 IDS = tuple(f"shop-{number:03}" for number in range(MANY))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from worker.patience import Patience, in_time
+from worker.forgiving_timers import Patience, in_time
 
 
 async def test_an_answer_that_came_while_the_loop_was_busy_is_in_time() -> None:

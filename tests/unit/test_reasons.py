@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 import pytest
 
-from worker.codes import Code, Kind
+from worker.code_kinds import Code, Kind
 from worker.reasons import (
     OVERLOAD,
     SETUP_ERRORS,

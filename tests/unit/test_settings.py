@@ -7,7 +7,7 @@ import re
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from worker.environment import Judgement
+from worker.environment_variables import Judgement
 from worker.settings import (
     OLD_NAMES,
     UnusableSetting,

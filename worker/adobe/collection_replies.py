@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.adobe.failed_replies import failed, parsed
+from worker.adobe.harmless_text import MOST_CHARACTERS, shown_transaction
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.adobe.words import MOST_CHARACTERS, shown_transaction
+from worker.fast_tuples import new_tuple
 from worker.reasons import ErrorCode
-from worker.tuples import new_tuple
 
 _XACTION_ID: Final = re.compile(r"[0-9A-Za-z:._-]{1,128}")
 """Adobe's own sign that it has taken a message; whatever else says 200 has not."""

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from worker.adobe.refusals import fault_of
+from worker.adobe.harmless_text import MOST_CHARACTERS, raw_text, shown_words
+from worker.adobe.refusal_texts import fault_of
 from worker.adobe.replies import Permanent, Retryable
-from worker.adobe.words import MOST_CHARACTERS, raw_text, shown_words
 from worker.reasons import ErrorCode
 
 _GATEWAYS_OWN: Final = frozenset({502, 504})

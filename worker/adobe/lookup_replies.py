@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.adobe.failed_replies import MESSAGES_OWN_FAULT, asked_wait, failed, parsed
+from worker.adobe.harmless_text import shown_words
 from worker.adobe.replies import NoProfile, Permanent, Reply, Retryable
-from worker.adobe.words import shown_words
 from worker.reasons import ErrorCode
 
 _PROBLEM_TYPES: Final = ("http://ns.adobe.com/", "https://ns.adobe.com/")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.adobe.refusals import Fault
+from worker.adobe.refusal_texts import Fault
 from worker.reasons import ErrorCode
 
 
@@ -33,9 +33,9 @@ class NoProfile:
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """`detail` is ours to show, see `words`; `retry_after_seconds` is what the endpoint asked for,
-    None when it said nothing. `is_unclear`: nobody can tell from it whether Adobe has carried the
-    request out, or still will.
+    """`detail` is ours to show, see `harmless_text`; `retry_after_seconds` is what the endpoint
+    asked for, None when it said nothing. `is_unclear`: nobody can tell from it whether Adobe has
+    carried the request out, or still will.
     """
 
     error: ErrorCode

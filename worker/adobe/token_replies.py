@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.adobe.failed_replies import asked_wait, parsed
+from worker.adobe.harmless_text import shown_words
 from worker.adobe.replies import Retryable
-from worker.adobe.words import shown_words
 from worker.reasons import ErrorCode
 
 _PASSING_TOKEN_ERRORS: Final = frozenset({"server_error", "temporarily_unavailable"})

@@ -11,7 +11,7 @@ from worker.broker.acknowledging import Acknowledging, Counting
 from worker.broker.message import Incoming
 from worker.broker.session_life import SessionLife
 from worker.wire.channels import TIMEOUT_SECONDS, ConsumerChannel, open_channel
-from worker.wire.splitter import FrameSplitter
+from worker.wire.frame_splitter import FrameSplitter
 
 log = structlog.get_logger(__name__)
 

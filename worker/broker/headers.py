@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.integrations.fields import ID_PATTERN
+from worker.integrations.text_fields import ID_PATTERN
 
 INTEGRATION: Final = "consent-integration"
 ATTEMPTS: Final = "consent-attempts"

@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.consumer import Consumer
 from worker.broker.message import Host, Incoming
 from worker.broker.session_life import SessionLife
-from worker.wire.splitter import FrameSplitter
+from worker.wire.frame_splitter import FrameSplitter
 
 _GOES_FIRST_SECONDS: Final = 0.25
 """After a message of the intake that goes first, others give way for so long."""

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from worker.wire.properties import (
+from worker.wire.property_reader import (
     Properties,
     UnreadableProperties,
     has_headers,
     read_properties,
 )
-from worker.wire.tables import Budget
+from worker.wire.table_reader import Budget
 
 _NO_HEADERS: dict[str, Any] = {}
 

@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.topology import Topology, declare
 from worker.wire.channels import on_closed, open_channel
 from worker.wire.confirms import ConfirmChannel
-from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
-from worker.wire.tap import TappedTransport
+from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
+from worker.wire.message_tap import TappedTransport
 
 OPEN_TIMEOUT_SECONDS: Final = 8.0
 

@@ -22,19 +22,19 @@ from aio_pika.abc import AbstractConnection
 
 from worker.broker.headers import most_body_bytes
 from worker.broker.intake import Intake, IntakeLimits
-from worker.broker.locks import acquire_lock
 from worker.broker.message import Handler
 from worker.broker.publisher import Publisher
 from worker.broker.publishing_connection import PublishingConnection
+from worker.broker.queue_locks import acquire_lock
+from worker.broker.queue_watch import Watch
 from worker.broker.session_life import SessionLife
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
-from worker.broker.watch import Watch
 from worker.wire.confirms import Outgoing
-from worker.wire.connect import CLOSE_TIMEOUT_SECONDS, at_most, connect
-from worker.wire.errors import AMQPError
-from worker.wire.properties import Properties
-from worker.wire.tap import TappedTransport
+from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
+from worker.wire.connection_errors import AMQPError
+from worker.wire.message_tap import TappedTransport
+from worker.wire.property_reader import Properties
 
 PARKED_PREFETCH: Final = 50
 """Messages of parked events, most of them bundles, in hand at once."""

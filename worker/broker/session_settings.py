@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.settings import WorkerSettings
-from worker.wire.connect import BrokerAddress
+from worker.wire.connecting import BrokerAddress
 
 
 @dataclass(frozen=True, slots=True)

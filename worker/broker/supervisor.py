@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import structlog
 
+from worker.broker.declare_refusals import TopologyConflict
 from worker.broker.message import Handler
-from worker.broker.refusals import TopologyConflict
 from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
-from worker.wire.errors import is_connection_error
+from worker.wire.connection_errors import is_connection_error
 from worker.wire.unreachable import why_unreachable
 
 log = structlog.get_logger(__name__)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
+from worker.broker.declare_refusals import refusals_named
 from worker.broker.delay import (
     LEVELS,
     PARKED_WORD,
@@ -26,7 +27,6 @@ from worker.broker.delay import (
     level_word,
     plugin_exchange,
 )
-from worker.broker.refusals import refusals_named
 from worker.settings import DelayKind
 
 # The dead letters must never be dropped for having been looked at often: RabbitMQ 4 has a default

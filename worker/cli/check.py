@@ -11,20 +11,20 @@ from typing import Any, Final
 
 import typer
 
-from worker.adobe.check.integration import check_integration
-from worker.adobe.check.kind import ask_kind
-from worker.adobe.check.lines import WORDS, Line, Verdict, unclear, worst, wrong
-from worker.adobe.check.probe import send_probe
-from worker.adobe.check.watch import AT_ONCE
-from worker.adobe.client import AdobeClient
-from worker.adobe.http import open_session
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.background_checks import AT_ONCE
+from worker.adobe.check.inlet_kind import ask_kind
+from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.report_lines import WORDS, Line, Verdict, unclear, worst, wrong
+from worker.adobe.check.test_record import send_probe
+from worker.adobe.http_client import open_session
+from worker.cli.command_support import complain, print_json, say
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import complain, print_json, say
 from worker.cli.terminal import shown
 from worker.integrations.model import Integration, WrittenMode
-from worker.integrations.modes import UnfitMode, in_mode
-from worker.service.building import build_client, endpoint_policy
+from worker.integrations.told_mode import UnfitMode, in_mode
+from worker.service.shared_parts import build_client, endpoint_policy
 from worker.settings import WorkerSettings
 
 EXIT_CODES: Final[dict[Verdict, int]] = {"ok": 0, "wrong": 1, "unclear": 4}

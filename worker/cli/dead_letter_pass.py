@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from worker.broker.dead_letter import Filter
-from worker.broker.dead_letters import DeadLetters
+from worker.broker.dead_letter_queue import DeadLetters
+from worker.broker.letter_selection import Filter
 from worker.broker.topology import Names
-from worker.cli.alone import alone
+from worker.cli.command_lock import alone
+from worker.cli.command_support import broker_connection, command_settings
 from worker.cli.interrupt import Stop, stoppable
-from worker.cli.opened_letters import LetterEvent, OpenedLetter, open_letter
+from worker.cli.letter_events import LetterEvent, OpenedLetter, open_letter
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, command_settings
 
 _READERS: Final = 8
 

@@ -10,21 +10,21 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.broker.dead_letter import Filter
+from worker.broker.letter_selection import Filter
+from worker.cli.command_support import BrokerAway, complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
-from worker.cli.opened_letters import LetterEvent
-from worker.cli.shared import BrokerAway, complain, print_json, say
-from worker.cli.state_ids import learn_state_ids
+from worker.cli.letter_events import LetterEvent
+from worker.cli.state_id_lookup import learn_state_ids
 from worker.cli.terminal import shown
-from worker.delivery.erasing import Concern, Person, erase_from_state
-from worker.integrations.registry import IntegrationRegistry
-from worker.ordering.secret import SecretRefused
-from worker.ordering.store import StoreUnavailable
-from worker.service.building import build_registry
+from worker.delivery.forgetting import Concern, Person, erase_from_state
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ordering.redis_secret import SecretRefused
+from worker.ordering.store_protocol import StoreUnavailable
+from worker.service.shared_parts import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
-from worker.stores import lasting_store, user_keys
+from worker.store_choice import lasting_store, user_keys
 
 _MOST_IDS: Final = 100
 _LONGEST_ID: Final = 1024

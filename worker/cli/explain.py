@@ -11,20 +11,20 @@ import orjson
 import typer
 
 from worker.adobe.streaming import build_request, masked_headers, shown_url
+from worker.cli.command_support import command_settings, print_json, read_input, say
 from worker.cli.integrations import find_integration
-from worker.cli.shared import command_settings, print_json, read_input, say
 from worker.events import Envelope, UndecodableEvent, open_envelope
+from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
-from worker.integrations.mapping import Mapping
 from worker.integrations.model import Integration
 from worker.reasons import ParkReason, SkipReason
-from worker.service.building import build_registry, endpoint_policy, secret_source, surroundings
+from worker.service.shared_parts import build_registry, endpoint_policy, secret_source, surroundings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Deliver, Early, Reject, Skip
-from worker.transform.order import tie_break
-from worker.transform.sent import EMPTIED, Sent, as_json
-from worker.transform.times import iso_time
-from worker.transform.xdm import build_payload, build_record, encode_message
+from worker.transform.sent_values import EMPTIED, Sent, as_json
+from worker.transform.tie_order import tie_break
+from worker.transform.xdm_message import build_payload, build_record, encode_message
+from worker.transform.xdm_times import iso_time
 
 LOOK_UP_NOTE = (
     "upsert_mode is false: a profile look-up would decide; when Adobe knows no such contact, "

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from worker.cli.check import EXIT_CODES, ask_for_identity, run_checks
-from worker.cli.shared import command_settings, complain, print_json, say
-from worker.integrations.files import printable
+from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.integrations.file_schema import integration_schema
+from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
-from worker.integrations.registry import IntegrationRegistry
-from worker.integrations.schema import integration_schema
-from worker.service.building import build_registry
+from worker.integrations.safe_files import printable
+from worker.service.shared_parts import build_registry
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")

@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "sandbox": "sandbox",
     "integrations": "integrations",
     "topology": "topology",
-    "dead-letters": "dead_letters",
+    "dead-letters": "dead_letter_commands",
     "erase": "erase",
     "state": "state",
 }

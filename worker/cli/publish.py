@@ -13,14 +13,14 @@ import aio_pika
 import typer
 from aio_pika.abc import AbstractConnection, AbstractExchange
 
-from worker.broker.in_flight import InFlight
+from worker.broker.bounded_tasks import InFlight
 from worker.broker.topology import Topology, declare
+from worker.cli.command_support import broker_connection, command_settings, say, topology_of
 from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.progress import progress
-from worker.cli.shared import broker_connection, command_settings, say, topology_of
-from worker.cli.streams import CHUNK_BYTES, chunks
-from worker.wire.errors import ChannelNotFoundEntity
+from worker.cli.streamed_files import CHUNK_BYTES, chunks
+from worker.wire.connection_errors import ChannelNotFoundEntity
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from worker.cli.command_support import say
 from worker.cli.event_input import BadInput
-from worker.cli.shared import say
 from worker.sandbox.app import Sandbox
-from worker.sandbox.organization import Organization
+from worker.sandbox.customer_organization import Organization
 
 
 def sandbox(

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from worker.cli.erasing import HOW_TO_GO_ON, erasing_integrations
-from worker.cli.shared import BrokerAway, command_settings, complain, print_json, say
+from worker.cli.command_support import BrokerAway, command_settings, complain, print_json, say
+from worker.cli.erasure_after_loss import HOW_TO_GO_ON, erasing_integrations
 from worker.delivery.rounds.epoch_watch import shown_time
 from worker.ordering.epoch import Epochs, LastingEpochs
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.settings import UnusableSetting, WorkerSettings
-from worker.stores import lasting_store
+from worker.store_choice import lasting_store
 
 app = typer.Typer(
     no_args_is_help=True, help="Whether the state has lost what it knew of the newest choices."

@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from worker.broker.topology import declare
-from worker.cli.shared import broker_connection, command_settings, print_json, say, topology_of
+from worker.cli.command_support import (
+    broker_connection,
+    command_settings,
+    print_json,
+    say,
+    topology_of,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
 

@@ -10,33 +10,33 @@ from worker.broker.delay import DelayKindTargets
 from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
-from worker.delivery.inlets.known import KnownInlets
-from worker.delivery.inlets.mismatch import FormMismatch
-from worker.delivery.inlets.routes import Routes, RoutesInForce
-from worker.delivery.inlets.sender import ListeningSender
-from worker.delivery.lanes.begun import Begun
+from worker.delivery.inlets.form_mismatch import FormMismatch
+from worker.delivery.inlets.known_inlets import KnownInlets
+from worker.delivery.inlets.listening_sender import ListeningSender
+from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
+from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.pacing import RequestPacer
-from worker.delivery.lanes.registry import Lanes
-from worker.delivery.lanes.state import Pauses, SharedParts
+from worker.delivery.lanes.lane_parts import Pauses, SharedParts
+from worker.delivery.lanes.lane_registry import Lanes
+from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
-from worker.delivery.limits import PipelineLimits
-from worker.delivery.moment import Moment
-from worker.delivery.observer import Observer
+from worker.delivery.outcome_observer import Observer
 from worker.delivery.pipeline import Pipeline
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import ReturnedMessages
-from worker.delivery.rounds.runner import AdobeRounds
-from worker.delivery.rounds.sender import Sender
+from worker.delivery.rounds.round_runner import AdobeRounds
+from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.routing import Routing
 from worker.delivery.screening import Screening
 from worker.delivery.successors import Successors
+from worker.delivery.two_clocks import Moment
 from worker.integrations.model import Integration
-from worker.ordering.users import UserKeys
-from worker.ordering.values import Seals
+from worker.ordering.sealed_values import Seals
+from worker.ordering.user_digests import UserKeys
 from worker.reasons import ErrorCode
 
 _PROBE_MARGIN_SECONDS = 5

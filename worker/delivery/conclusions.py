@@ -9,11 +9,10 @@ from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion
-from worker.delivery.moment import Moment
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Parked, Retried, Skipped
 from worker.delivery.park_delays import LONGEST_HOLD_SECONDS, busy_seconds
 from worker.delivery.retry_policy import RetryPolicy
-from worker.delivery.rounds.results import (
+from worker.delivery.rounds.round_results import (
     Busy,
     Crashed,
     Duplicate,
@@ -24,6 +23,7 @@ from worker.delivery.rounds.results import (
     Superseded,
     Untried,
 )
+from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.transform.decision import Early, Reject, Skip
 

@@ -25,9 +25,6 @@ from worker.delivery.conclusions import (
 )
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.limits import PipelineLimits
-from worker.delivery.moment import Moment
-from worker.delivery.observer import Observer
 from worker.delivery.outcome import (
     Dead,
     Failure,
@@ -37,10 +34,13 @@ from worker.delivery.outcome import (
     Retried,
     Skipped,
 )
+from worker.delivery.outcome_observer import Observer
 from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
-from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.round_results import Result
 from worker.delivery.successors import Successors, state_after
+from worker.delivery.two_clocks import Moment
 from worker.reasons import DeadReason, ErrorCode, ParkReason
 
 

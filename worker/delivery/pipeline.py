@@ -19,18 +19,18 @@ import structlog
 from worker.broker import headers as names
 from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import RetryState
-from worker.delivery.bundles.format import NotABundle
+from worker.delivery.bundles.bundle_format import NotABundle
 from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
 from worker.delivery.giving_way import GivingWay
-from worker.delivery.inlets.known import KnownInlets
-from worker.delivery.inlets.routes import Routes
+from worker.delivery.inlets.known_inlets import KnownInlets
+from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.registry import Lanes
-from worker.delivery.observer import Observer
+from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
+from worker.delivery.outcome_observer import Observer
 from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import ReturnedMessages
@@ -47,7 +47,7 @@ from worker.delivery.screening import (
 from worker.delivery.skip_warnings import SkipWarnings
 from worker.delivery.successors import Successors
 from worker.integrations.model import Integration
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, ParkReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver

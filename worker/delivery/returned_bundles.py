@@ -10,15 +10,15 @@ from worker.broker import headers as names
 from worker.broker.delay import by_few_levels
 from worker.broker.message import Incoming
 from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
-from worker.delivery.bundles.format import MOST_EVENTS, NotABundle, first_body
+from worker.delivery.bundles.bundle_format import MOST_EVENTS, NotABundle, first_body
 from worker.delivery.bundles.opening import HURRY_SECONDS, REST_SECONDS, events_of
-from worker.delivery.inlets.known import KnownInlets
-from worker.delivery.inlets.routes import Routes
-from worker.delivery.lanes.registry import Lanes
-from worker.delivery.limits import PipelineLimits
-from worker.delivery.observer import Observer
+from worker.delivery.inlets.known_inlets import KnownInlets
+from worker.delivery.inlets.mode_in_force import Routes
+from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.outcome import Parked
+from worker.delivery.outcome_observer import Observer
 from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing
 from worker.delivery.screening import returns_of
 from worker.delivery.successors import Successors, state_after

@@ -8,8 +8,8 @@ from worker.broker import headers as names
 from worker.broker.headers import epoch_in, lateness_seconds
 from worker.broker.message import Incoming
 from worker.broker.topology import Names
-from worker.delivery.observer import Observer
 from worker.delivery.outcome import ReturnKind
+from worker.delivery.outcome_observer import Observer
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.screening import returns_of
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from worker.broker.retry_state import FRESH, RetryState
-from worker.delivery.inlets.routes import Routes
-from worker.delivery.limits import PipelineLimits
+from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, ParkReason, SkipReason

@@ -9,12 +9,12 @@ from worker.broker.headers import epoch_in, integration_id_in
 from worker.broker.message import Incoming
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
 from worker.broker.topology import Names
-from worker.delivery.limits import PipelineLimits
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.events import Envelope, UndecodableEvent, open_envelope
-from worker.ordering.users import UserKeys
+from worker.fast_tuples import new_tuple
+from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import unowned_deletion
-from worker.tuples import new_tuple
 
 SUSPECT_AFTER: Final = 2
 """Returns after which a message may be what takes its workers down, and is handled alone."""

@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from worker.delivery.hourly import Hourly
+from worker.delivery.once_an_hour import Hourly
 from worker.delivery.outcome import Skipped
 from worker.delivery.routing import Ends
 from worker.reasons import SkipReason

@@ -13,8 +13,8 @@ from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.headers import own_headers_of
 from worker.broker.message import Incoming
+from worker.broker.republished import successor_of
 from worker.broker.retry_state import RetryState, write_retry_state
-from worker.broker.successor import successor_of
 from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried

@@ -9,9 +9,14 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 
-from worker.events.fields import UndecodableEvent, optional_text, optional_texts, require_object
+from worker.events.field_readers import (
+    UndecodableEvent,
+    optional_text,
+    optional_texts,
+    require_object,
+)
+from worker.fast_tuples import new_tuple
 from worker.reasons import DeadReason
-from worker.tuples import new_tuple
 
 EventKind = Literal[
     "event.created",

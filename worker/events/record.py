@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from worker.events.envelope import Envelope
-from worker.events.fields import (
+from worker.events.field_readers import (
     UndecodableEvent,
     list_of_objects,
     optional_object,
@@ -16,8 +16,8 @@ from worker.events.fields import (
     optional_time,
     require_object,
 )
+from worker.fast_tuples import new_tuple
 from worker.reasons import DeadReason
-from worker.tuples import new_tuple
 
 MAX_CLOCK_LEAD_SECONDS: Final = 300.0
 """How far ahead an event's time may lie: one bad clock must not block later choices."""

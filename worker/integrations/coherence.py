@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from worker.integrations.mapping import Mapping as MappingEntry
-from worker.integrations.paths import PERSON, collisions, find_path_conflict
+from worker.integrations.attribute_mapping import Mapping as MappingEntry
 from worker.integrations.sections import DEFAULT_PATHS, IdentityRule, UserIdentifier
+from worker.integrations.xdm_paths import PERSON, collisions, find_path_conflict
 
 _KNOWN_REGULATIONS: Final = frozenset(
     {

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.integrations.completion import NOTHING_AROUND, Surroundings
-from worker.integrations.files import Stamp, stamp_from, stamp_of
+from worker.integrations.completion_rules import NOTHING_AROUND, Surroundings
 from worker.integrations.loading import (
     EndpointCheck,
     FileContent,
     InvalidIntegration,
     read_file,
 )
-from worker.integrations.secrets import SecretSource
+from worker.integrations.safe_files import Stamp, stamp_from, stamp_of
+from worker.integrations.secret_references import SecretSource
 
 
 @dataclass(frozen=True, slots=True)

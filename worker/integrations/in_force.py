@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from worker.integrations.claims import Assignment
 from worker.integrations.model import Integration
+from worker.integrations.version_claims import Assignment
 
 
 class IntegrationsInForce:

@@ -12,9 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from worker.integrations.fields import ID_PATTERN, Strict, Text, Token
-from worker.integrations.mapping import Mapping
-from worker.integrations.paths import check_path
+from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.sections import (
     DEFAULT_PATHS,
     Authentication,
@@ -23,6 +21,8 @@ from worker.integrations.sections import (
     Properties,
     UserIdentifier,
 )
+from worker.integrations.text_fields import ID_PATTERN, Strict, Text, Token
+from worker.integrations.xdm_paths import check_path
 
 PayloadMode = Literal["auto", "upsert", "xdm"]
 EventSource = Literal["event", "user"]

@@ -18,14 +18,14 @@ from worker.integrations.coherence import (
     snapshot_mistakes,
     target_mistakes,
 )
-from worker.integrations.completion import (
+from worker.integrations.completion_rules import (
     NOTHING_AROUND,
     Surroundings,
     completion_mistakes,
     device_warnings,
 )
-from worker.integrations.fields import FieldMistakes
 from worker.integrations.integration_fields import IntegrationFields
+from worker.integrations.text_fields import FieldMistakes
 
 WrittenMode = Literal["upsert", "xdm"]
 IntegrationState = Literal["enabled", "paused", "disabled"]

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema, field_validator
 
-from worker.integrations.fields import Strict, Text, Token
-from worker.integrations.paths import check_path
+from worker.integrations.text_fields import Strict, Text, Token
+from worker.integrations.xdm_paths import check_path
 
 UserIdentifier = Literal["email", "id", "personID"]
 Normalisation = Literal["trim", "lower", "sha256"]

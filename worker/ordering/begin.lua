@@ -8,7 +8,7 @@
 -- Answer, for each user: {1, value or nil for each field, and again from the second hash}, or
 -- {0, ms to wait, 1 if held}.
 --
--- A mark (path '?', see worker/ordering/unclear.py) is stored with the time at which it is over, and
+-- A mark (path '?', see worker/ordering/unclear_requests.py) is stored with the time at which it is over, and
 -- answered with the ms that are left.
 --
 -- A key of another type than ours concerns its own user alone: its content counts as unknown.

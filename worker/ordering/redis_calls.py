@@ -22,11 +22,11 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from worker.ordering.script import Script
-from worker.ordering.secret import GUESSABLE, SecretRefused, admit, restore
-from worker.ordering.store import StoreUnavailable
-from worker.ordering.users import Marks
-from worker.patience import in_time
+from worker.forgiving_timers import in_time
+from worker.ordering.redis_script import Script
+from worker.ordering.redis_secret import GUESSABLE, SecretRefused, admit, restore
+from worker.ordering.store_protocol import StoreUnavailable
+from worker.ordering.user_digests import Marks
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from worker.ordering.epoch import Epochs, Loss, new_epoch
-from worker.ordering.script import Script
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.redis_script import Script
+from worker.ordering.store_protocol import StoreUnavailable
 
 _SCRIPT: Final = Script("epoch.lua")
 _TEXT: Final = re.compile(r"([0-9a-f]{16}) ([0-9]{1,16})((?: [0-9a-f]{16}:[0-9]+:[0-9]+)*)")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from worker.ordering.inlets import MOST_CHARACTERS, MOST_INLETS
+from worker.ordering.inlet_notes import MOST_CHARACTERS, MOST_INLETS
 from worker.ordering.redis_epoch import Run
-from worker.ordering.script import Script
+from worker.ordering.redis_script import Script
 
 _SCRIPT: Final = Script("inlets.lua")
 _AT_ONCE: Final = 500

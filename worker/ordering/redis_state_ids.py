@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.ordering.redis_epoch import Run
-from worker.ordering.script import Script
+from worker.ordering.redis_script import Script
 from worker.ordering.state_ids import MOST_STATE_IDS
 
 _SCRIPT: Final = Script("state_ids.lua")

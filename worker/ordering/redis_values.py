@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import UNCLEAR, Claim, Granted, to_ms
-from worker.ordering.unclear import merged
+from worker.ordering.store_protocol import UNCLEAR, Claim, Granted, to_ms
+from worker.ordering.unclear_requests import merged
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@
 --
 -- The text beside a stamp is at '=PATH'. It is written when its stamp is, or stands already.
 --
--- The stamp of a mark (path '?', see worker/ordering/unclear.py) comes with the ms for which it holds,
+-- The stamp of a mark (path '?', see worker/ordering/unclear_requests.py) comes with the ms for which it holds,
 -- and is stored with the time at which it is over.
 --
 -- What is there and can't be read, or is of another type than ours, is replaced. What stands under a
@@ -33,7 +33,7 @@ local function is_other_type(reply)
   return true
 end
 
--- The parts of an encoded stamp (worker/ordering/newest.py).
+-- The parts of an encoded stamp (worker/ordering/newest_fold.py).
 local function parts(stamp)
   local time, rest = string.match(stamp, '^(-?%d+)(.*)$')
   local updated = string.match(rest, '^%.(-?%d+)')

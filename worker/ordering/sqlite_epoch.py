@@ -6,8 +6,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection
 
-from worker.ordering.commits import Commits
 from worker.ordering.epoch import MOST_ACCEPTED, MOST_OPEN, Epochs, Loss, new_epoch
+from worker.ordering.sqlite_commits import Commits
 
 
 class SqliteEpochs:

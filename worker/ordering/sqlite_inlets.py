@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from worker.ordering.commits import Commits
-from worker.ordering.inlets import MOST_CHARACTERS, MOST_INLETS
+from worker.ordering.inlet_notes import MOST_CHARACTERS, MOST_INLETS
+from worker.ordering.sqlite_commits import Commits
 
 
 class SqliteInlets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from worker.ordering.store import REMEMBERED_AT_MOST
+from worker.ordering.store_protocol import REMEMBERED_AT_MOST
 
 
 def remember(file: sqlite3.Connection, names: Collection[str], until_ms: int) -> None:

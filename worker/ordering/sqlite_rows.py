@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import ERASED, UNCLEAR, Settlement, tombstone
-from worker.ordering.unclear import merged, moved
-from worker.ordering.users import both_digests
+from worker.ordering.store_protocol import ERASED, UNCLEAR, Settlement, tombstone
+from worker.ordering.unclear_requests import merged, moved
+from worker.ordering.user_digests import both_digests
 
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS users (key TEXT PRIMARY KEY, stamps TEXT NOT NULL, "

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-from worker.ordering.commits import Commits
+from worker.ordering.sqlite_commits import Commits
 from worker.ordering.state_ids import MOST_STATE_IDS
 
 _PREFIX: Final = "state "

@@ -1,6 +1,6 @@
 """When a choice was made, in a form that a store can keep. Pure.
 
-The order of two stamps is a decision of ours, which `newest` explains.
+The order of two stamps is a decision of ours, which `newest_fold` explains.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from worker.integrations.loading import is_usable_id
-from worker.integrations.standing import Standing
+from worker.integrations.state_id_needs import Standing
 
 MOST_STATE_IDS: Final = 100_000
 """Ids that are remembered; one beyond them has its own id as its state id."""

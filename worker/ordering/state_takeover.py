@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from worker.integrations.standing import Standing
+from worker.integrations.state_id_needs import Standing
 from worker.ordering.state_ids import (
     GIVEN_AWAY,
     Settled,
@@ -17,7 +17,7 @@ from worker.ordering.state_ids import (
     decode,
     settle_state_ids,
 )
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

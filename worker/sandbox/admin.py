@@ -9,8 +9,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.sandbox.answers import json_answer
-from worker.sandbox.state import BATCH_STATUS_KEYS, NOT_FOUND_FORMS, STATE, Profile
+from worker.sandbox.emulator_state import BATCH_STATUS_KEYS, NOT_FOUND_FORMS, STATE, Profile
+from worker.sandbox.json_bodies import json_answer
 
 MAX_SECRETS: Final = 2
 """Adobe Developer Console: a credential has at most two secrets at the same time."""

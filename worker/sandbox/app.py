@@ -9,10 +9,11 @@ from aiohttp import web
 
 from worker.sandbox import flow_service
 from worker.sandbox.admin import admin_routes, explain_mistakes
+from worker.sandbox.emulator_state import STATE, TOKEN_LIFETIME_SECONDS, SandboxState
 from worker.sandbox.ingestion import collect, collect_many
 from worker.sandbox.journal import journal
-from worker.sandbox.profiles import look_up
-from worker.sandbox.registry import (
+from worker.sandbox.profile_lookup import look_up
+from worker.sandbox.schema_registry import (
     list_descriptors,
     list_namespaces,
     list_sandboxes,
@@ -20,7 +21,6 @@ from worker.sandbox.registry import (
     show_mapping_set,
     show_schema,
 )
-from worker.sandbox.state import STATE, TOKEN_LIFETIME_SECONDS, SandboxState
 from worker.sandbox.tokens import issue_token
 
 _READABLE_BYTES: Final = 64 * 2**20

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from worker.sandbox.state import SandboxState, empty_paths, identity_of
+from worker.sandbox.emulator_state import SandboxState, empty_paths, identity_of
 
 MAX_REQUEST_BYTES = 1_048_576
 _INLET_PROBLEM = "http://ns.adobe.com/adobecloud/problem/data-collection-service/inlet"

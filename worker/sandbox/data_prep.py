@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from worker.sandbox.validation import value_at
+from worker.sandbox.record_validation import value_at
 
 _TRUE: Final = frozenset({"y", "yes", "on", "true"})
 _FALSE: Final = frozenset({"n", "no", "off", "false"})

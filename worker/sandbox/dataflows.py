@@ -19,10 +19,10 @@ from worker.sandbox.collection import (
     message_refusal,
     transaction_id,
 )
+from worker.sandbox.customer_organization import Dataflow
 from worker.sandbox.data_prep import mapped
-from worker.sandbox.organization import Dataflow
-from worker.sandbox.state import SandboxState, empty_paths
-from worker.sandbox.validation import identity_in, violations
+from worker.sandbox.emulator_state import SandboxState, empty_paths
+from worker.sandbox.record_validation import identity_in, violations
 
 _MOST_VIOLATIONS = 5
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from worker.sandbox.answers import json_answer
+from worker.sandbox.customer_organization import Dataflow
+from worker.sandbox.emulator_state import STATE
 from worker.sandbox.gateway import guarded, problem, sandbox_of
-from worker.sandbox.organization import Dataflow
-from worker.sandbox.state import STATE
+from worker.sandbox.json_bodies import json_answer
 
 BASE: Final = "/data/foundation/flowservice"
 _NO_MAPPING: Final = "d8a6f005-7eaf-4153-983e-e8574508b877"

@@ -13,11 +13,11 @@ from typing import Final
 
 from aiohttp import web
 
-from worker.sandbox.answers import json_answer
+from worker.sandbox.customer_organization import Right
+from worker.sandbox.emulator_state import STATE, SandboxState
+from worker.sandbox.fault_staging import meet_fault, reset_if_staged
 from worker.sandbox.faults import Fault
-from worker.sandbox.organization import Right
-from worker.sandbox.staging import meet_fault, reset_if_staged
-from worker.sandbox.state import STATE, SandboxState
+from worker.sandbox.json_bodies import json_answer
 
 _PROBLEMS: Final = "https://ns.adobe.com/aep/errors/"
 Handler = Callable[[web.Request], Awaitable[web.Response]]

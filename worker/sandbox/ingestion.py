@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from worker.sandbox.answers import json_answer, parsed_or_text
 from worker.sandbox.collection import (
     MAX_REQUEST_BYTES,
     UNKNOWN_FORMAT,
@@ -23,10 +22,11 @@ from worker.sandbox.collection import (
     transaction_id,
 )
 from worker.sandbox.dataflows import accept_for_inlet, check_for_inlet, check_values_for_flow
+from worker.sandbox.emulator_state import STATE
+from worker.sandbox.fault_staging import meet_fault, reset_if_staged
 from worker.sandbox.faults import Fault
 from worker.sandbox.journal import flow_ids, named_flow_id
-from worker.sandbox.staging import meet_fault, reset_if_staged
-from worker.sandbox.state import STATE
+from worker.sandbox.json_bodies import json_answer, parsed_or_text
 
 
 async def collect(request: web.Request) -> web.Response:

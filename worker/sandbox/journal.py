@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.sandbox.answers import parsed_or_text
-from worker.sandbox.state import STATE
+from worker.sandbox.emulator_state import STATE
+from worker.sandbox.json_bodies import parsed_or_text
 
 _NOT_WRITTEN_DOWN = ("/admin", "/healthz")
 _MASKED_HEADERS = frozenset({"authorization", "x-api-key"})

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from worker.sandbox.answers import json_answer
-from worker.sandbox.staging import INVALID_SECRET, meet_fault, reset_if_staged
-from worker.sandbox.state import STATE
+from worker.sandbox.emulator_state import STATE
+from worker.sandbox.fault_staging import INVALID_SECRET, meet_fault, reset_if_staged
+from worker.sandbox.json_bodies import json_answer
 
 
 async def issue_token(request: web.Request) -> web.Response:

@@ -8,15 +8,15 @@ from typing import Final
 
 import structlog
 
-from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.integrations.standing import Standing
-from worker.ordering.secret import SecretRefused
+from worker.integrations.state_id_needs import Standing
+from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.state_takeover import take_over
-from worker.ordering.store import StoreUnavailable
-from worker.service.parts import Parts
+from worker.ordering.store_protocol import StoreUnavailable
+from worker.service.worker_parts import Parts
 from worker.settings import UnusableSetting
-from worker.stores import LastingStore
+from worker.store_choice import LastingStore
 
 log = structlog.get_logger(__name__)
 

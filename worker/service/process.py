@@ -8,33 +8,38 @@ from functools import partial
 
 import structlog
 
-from worker.adobe.check.kind import ask_kind
-from worker.adobe.check.watch import SetUpWatch
-from worker.adobe.client import AdobeClient
-from worker.adobe.http import open_session
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.background_checks import SetUpWatch
+from worker.adobe.check.inlet_kind import ask_kind
+from worker.adobe.http_client import open_session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology
-from worker.change_log import report_change
 from worker.delivery.assembly import build_pipeline
-from worker.delivery.inlets.asking import InletQuestions
+from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.file_limit import prepare_files
-from worker.integrations.changes import Change
+from worker.integration_change_log import report_change
+from worker.integrations.change_summary import Change
+from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
-from worker.integrations.registry import IntegrationRegistry
+from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
 from worker.observability.outcomes import OutcomeLog
-from worker.observability.server import ObservabilityServer
-from worker.service.building import build_client, delay_targets, endpoint_policy, pipeline_limits
 from worker.service.fleet_memory import FleetMemory, check_secret
 from worker.service.gauges import refresh
-from worker.service.parts import Parts
+from worker.service.readiness import notes, problems
+from worker.service.shared_parts import (
+    build_client,
+    delay_targets,
+    endpoint_policy,
+    pipeline_limits,
+)
 from worker.service.startup_notices import tell_of_settings
-from worker.service.status import notes, problems
+from worker.service.worker_parts import Parts
 from worker.settings import WorkerSettings
-from worker.stores import build_store, seals, user_keys
+from worker.store_choice import build_store, seals, user_keys
 
 log = structlog.get_logger(__name__)
 

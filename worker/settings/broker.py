@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from worker.settings.bounds import LONGEST_SECONDS, check_url
+from worker.settings.value_bounds import LONGEST_SECONDS, check_url
 
 DelayKind = Literal["native", "plugin"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
-from worker.settings.bounds import LONGEST_SECONDS
+from worker.settings.value_bounds import LONGEST_SECONDS
 
 
 class IntegrationSettings(BaseModel):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from worker.environment import PREFIX
-from worker.settings.unusable import UnusableSetting
+from worker.environment_variables import PREFIX
+from worker.settings.unusable_settings import UnusableSetting
 
 OLD_NAMES: Final = {
     "CONSENT_WORKER_ATTEMPT_TIMEOUT": "attempt_timeout_seconds",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from worker.settings.bounds import LONGEST_SECONDS
+from worker.settings.value_bounds import LONGEST_SECONDS
 
 
 class ProcessSettings(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from yarl import URL
 
-from worker.settings.bounds import LONGEST_SECONDS, check_url
+from worker.settings.value_bounds import LONGEST_SECONDS, check_url
 
 _REDIS_PATH: Final = re.compile(r"/?[0-9]{0,5}")
 _SQLITE_URL: Final = re.compile(r"sqlite:///[^?#\x00]+[^/?#\x00]")

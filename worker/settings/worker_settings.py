@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.environment import PREFIX, Judgement, is_link, judge
+from worker.environment_variables import PREFIX, Judgement, is_link, judge
 from worker.settings.adobe import AdobeSettings
 from worker.settings.broker import BrokerSettings
 from worker.settings.delivery import DeliverySettings
@@ -17,7 +17,7 @@ from worker.settings.integrations import IntegrationSettings
 from worker.settings.old_names import OLD_NAMES, read_old_names
 from worker.settings.process import ProcessSettings
 from worker.settings.state import StateSettings
-from worker.settings.unusable import UnusableSetting
+from worker.settings.unusable_settings import UnusableSetting
 
 
 class WorkerSettings(

@@ -16,13 +16,13 @@ from worker.events import (
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
+from worker.transform.flattening import AmbiguousMapping, attributes_of, flatten
+from worker.transform.format_rendering import UnusableValue
 from worker.transform.identity import resolve_identity
-from worker.transform.mapping import AmbiguousMapping, attributes_of, flatten
-from worker.transform.order import order_of_update
-from worker.transform.plan import Plan, plan_of
-from worker.transform.render import UnusableValue
-from worker.transform.snapshots import has_choices, may_take_back, with_snapshot
-from worker.transform.sources import with_record
+from worker.transform.kept_sources import with_record
+from worker.transform.mapping_plan import Plan, plan_of
+from worker.transform.taken_back import has_choices, may_take_back, with_snapshot
+from worker.transform.tie_order import order_of_update
 
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS: Final = 5.0
 
 
 class ConsumerChannel(Channel):
-    """For one consumer, whose messages come by the tap of its connection (`tap`)."""
+    """For one consumer, whose messages come by the tap of its connection (`message_tap`)."""
 
     async def consume(self, queue: str) -> str:
         """Start consuming; gives the consumer tag. Raises what the broker answers."""

@@ -19,7 +19,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.wire.frames import content, encode_content_header
-from worker.wire.properties import Properties
+from worker.wire.property_reader import Properties
 
 _GATHER_SECONDS = 0.05
 """What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pamqp import encode
 
-from worker.wire.properties import Properties
+from worker.wire.property_reader import Properties
 
 _ACK: Final = Struct(">BHIHHQBB")
 _PREFIX: Final = Struct(">BHI")

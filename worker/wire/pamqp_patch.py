@@ -1,7 +1,7 @@
 """Lets pamqp read the properties of any message, for the commands that fetch dead letters.
 
 A fetched message (basic.get) goes through aiormq, which ends the connection where pamqp raises.
-What the worker consumes comes by the tap and is read by `properties` alone, so a worker leaves
+What the worker consumes comes by the tap and is read by `property_reader` alone, so a worker leaves
 pamqp as it is.
 """
 
@@ -13,15 +13,15 @@ from typing import Final
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.wire.properties import START, read_properties
-from worker.wire.tables import LENGTH
+from worker.wire.property_reader import START, read_properties
+from worker.wire.table_reader import LENGTH
 
 _GET_OK: Final = Struct(">QB")
 
 
 def accept_any_properties() -> None:
-    """From now on, in this process, pamqp reads as `properties` does: it has no other place to say
-    so.
+    """From now on, in this process, pamqp reads as `property_reader` does: it has no other place to
+    say so.
     """
     ContentHeader.unmarshal = _unmarshal_header  # type: ignore[method-assign, assignment]
     Basic.GetOk.unmarshal = _unmarshal_get_ok  # type: ignore[method-assign, assignment]

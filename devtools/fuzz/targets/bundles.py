@@ -11,7 +11,7 @@ from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, pick, spoiled
 from worker.broker.message import Holder, Incoming
-from worker.delivery.bundles.format import NotABundle, first_body, pack, unpack
+from worker.delivery.bundles.bundle_format import NotABundle, first_body, pack, unpack
 from worker.delivery.bundles.opening import events_of
 
 _HOLDER: Final = cast("Holder", SimpleNamespace(source=None, acknowledge=lambda _tag: None))

@@ -14,9 +14,9 @@ from devtools.fuzz.target import Target
 from devtools.fuzz.values import SECRET, assert_hidden, below, pick, spoiled, text
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.streaming import batch_url, shown_url
-from worker.environment import PREFIX, is_link, judge
-from worker.ordering.redis import RedisStore
-from worker.ordering.store import Timing
+from worker.environment_variables import PREFIX, is_link, judge
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.store_protocol import Timing
 from worker.settings import UnusableSetting, WorkerSettings
 
 _KNOWN: Final = sorted(f"{PREFIX}{name.upper()}" for name in WorkerSettings.model_fields)

@@ -11,7 +11,7 @@ import orjson
 from devtools.examples import integration_document
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import PERSON, Raw, assert_hidden, below, json_bytes, pick, text, written
-from worker.adobe.profiles import KnownContacts, lookup_params
+from worker.adobe.profile_lookup import KnownContacts, lookup_params
 from worker.events import (
     MAX_VALUES,
     EarlyEvent,
@@ -20,16 +20,16 @@ from worker.events import (
     open_envelope,
     read_record,
 )
-from worker.events.fields import UndecodableReason
+from worker.events.field_readers import UndecodableReason
 from worker.integrations.model import Integration
-from worker.ordering.newest import fold
+from worker.ordering.newest_fold import fold
 from worker.ordering.stamp import Stamp
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver, Reject
-from worker.transform.plan import plan_of
-from worker.transform.sources import render_source
-from worker.transform.xdm import build_payload, build_record, encode_message
+from worker.transform.kept_sources import render_source
+from worker.transform.mapping_plan import plan_of
+from worker.transform.xdm_message import build_payload, build_record, encode_message
 
 NOW_MS: Final = 1_800_000_000_000
 _MOST_BYTES: Final = 1_040_000

@@ -16,9 +16,9 @@ from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.streaming import build_request, takes_batches
 from worker.integrations.loading import is_usable_id, read_file
 from worker.integrations.model import Integration
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 from worker.transform.identity import possible_identities
-from worker.transform.xdm import build_record, encode_message
+from worker.transform.xdm_message import build_record, encode_message
 
 _POLICY: Final = EndpointPolicy(("dcs.adobedc.net", "*.adobedc.net"))
 _HIDDEN: Final = "hush-hush-hush"

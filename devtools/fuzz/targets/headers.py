@@ -16,18 +16,18 @@ from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.targets.events import NOW_MS
 from devtools.fuzz.values import PERSON, anything, assert_hidden, below, pick, text
-from worker.broker.dead_letter import describe
 from worker.broker.headers import integration_id_in, lateness_seconds, own_headers_of
+from worker.broker.letter_selection import describe
+from worker.broker.republished import successor_of
 from worker.broker.retry_state import (
     InvalidHeaders,
     RetryState,
     read_retry_state,
     write_retry_state,
 )
-from worker.broker.successor import successor_of
 from worker.wire.frames import encode_content_header
 from worker.wire.pamqp_patch import accept_any_properties
-from worker.wire.properties import (
+from worker.wire.property_reader import (
     UnreadableProperties,
     has_headers,
     read_properties,

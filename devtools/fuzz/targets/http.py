@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, cuts, pick, pieces, spoiled, text
-from worker.observability.http_lines import BoundedLines
+from worker.observability.http_connections import BoundedLines
+from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
-from worker.observability.server import ObservabilityServer
 
 _METHODS: Final = ("GET", "GET", "GET", "HEAD", "POST", "get", "PRI", "", "G\x00T", "OPTIONS")
 _VERSIONS: Final = ("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/9", "")

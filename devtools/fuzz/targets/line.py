@@ -8,7 +8,7 @@ from typing import Any, Final
 from devtools.fuzz import amqp
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, cuts, pick, pieces, spoiled
-from worker.wire.splitter import FrameSplitter
+from worker.wire.frame_splitter import FrameSplitter
 
 _LISTENED: Final = (1, 3)
 _MOST_BODY_BYTES: Final = 100

@@ -8,8 +8,8 @@ from typing import Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import PERSON, SECRET, below, pick, text
-from worker.integrations.files import printable
 from worker.integrations.loading import is_usable_id
+from worker.integrations.safe_files import printable
 from worker.observability.logging import _json, _redacted
 from worker.redaction import kept_id, redact, shown_id, shown_name
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import anything, below, pick, spoiled, text, written
-from worker.integrations.recent import decode
-from worker.ordering.newest import fold
+from worker.integrations.recently_in_force import decode
+from worker.ordering.newest_fold import fold
 from worker.ordering.redis_values import RedisValues
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim
-from worker.ordering.users import UserKeys, both_digests
+from worker.ordering.store_protocol import Claim
+from worker.ordering.user_digests import UserKeys, both_digests
 
 _VALUES: Final = RedisValues(clock=lambda: 0.0)
 _ROTATING: Final = UserKeys(b"new", b"old")

@@ -16,10 +16,10 @@ from tests.integration.ordering.conftest import play
 from tests.unit.delivery.keeper import Keeper
 from worker.broker.headers import EPOCH, epoch_in
 from worker.ordering.epoch import Epochs, Loss
-from worker.ordering.redis import RedisStore
-from worker.ordering.secret import SecretRefused
-from worker.ordering.store import StoreUnavailable, Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.redis_secret import SecretRefused
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.store_protocol import StoreUnavailable, Timing
+from worker.ordering.user_digests import UserKeys
 
 TIMING = Timing(60, 1000)
 FORGED = [f"{number:016x}" for number in range(200)]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from worker.ordering.memory import MemoryStore
-from worker.ordering.newest import fold
-from worker.ordering.redis import RedisStore
-from worker.ordering.store import Claim, Contended, NewestStore, Settlement, Timing
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.newest_fold import fold
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.store_protocol import Claim, Contended, NewestStore, Settlement, Timing
 from worker.ordering.verdicts import Verdict
 
 TIMING = Timing(lease_seconds=60)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from worker.ordering.inlets import MOST_CHARACTERS
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import NewestStore, Timing
+from worker.ordering.inlet_notes import MOST_CHARACTERS
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import NewestStore, Timing
 
 TIMING = Timing(60, 1000)
 Make = Callable[[], NewestStore]

@@ -19,10 +19,10 @@ import pytest
 
 from tests.unit.delivery.records import COMPLETED, SNAPSHOTS, Adobe, Worker, choice, snapshot
 from worker.integrations.model import Integration
-from worker.ordering.memory import MemoryStore
-from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import Timing
+from worker.ordering.user_digests import UserKeys
 
 TARGETS = {"events": COMPLETED, "snapshots": SNAPSHOTS}
 EVENTS = 60

@@ -16,9 +16,16 @@ from devtools.proxy import TcpProxy, through
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
-from worker.ordering.redis import RedisStore
+from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.ordering.store_protocol import (
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+)
 
 TIMEOUT = 0.5
 PASSWORD = "s3cret-Pass-w0rd"

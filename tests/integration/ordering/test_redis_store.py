@@ -22,9 +22,16 @@ from devtools.ports import free_port
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
 from tests.integration.ordering.commands import run
-from worker.ordering.redis import RedisStore
+from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.ordering.store_protocol import (
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+)
 
 OLD, NEW = Stamp(1, 0, False, "e1"), Stamp(2, 0, False, "e2")
 LONG = Timing(lease_seconds=60, retention_seconds=1_000)

@@ -16,8 +16,8 @@ from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from tests.integration.ordering.commands import run
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.redis import RedisStore
-from worker.ordering.store import StoreUnavailable, Timing
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.store_protocol import StoreUnavailable, Timing
 
 Turn = Callable[[Redis], Awaitable[object]]
 

@@ -16,11 +16,18 @@ from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.redis import RedisStore
-from worker.ordering.secret import GUESSABLE, SecretRefused
+from worker.ordering.redis_secret import GUESSABLE, SecretRefused
+from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
-from worker.ordering.users import UserKeys, both_digests
+from worker.ordering.store_protocol import (
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+)
+from worker.ordering.user_digests import UserKeys, both_digests
 
 TIMING = Timing(lease_seconds=60, retention_seconds=1_000)
 FORMER, PRESENT = b"former", b"present"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.ordering.sqlite import SqliteStore
+from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import (
+from worker.ordering.store_protocol import (
     ERASED,
     Claim,
     Contended,
@@ -25,7 +25,7 @@ from worker.ordering.store import (
     Timing,
     tombstone,
 )
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 TIMING = Timing(60.0, 86_400.0)
 NEWSLETTER = "_acme.newsletter"
@@ -35,9 +35,9 @@ NO = Stamp(1_800_000_001_000, 0, True, "event-2")
 ENDLESS = """
 import asyncio, sys
 from pathlib import Path
-from worker.ordering.newest import Stamp
-from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import Claim, Settlement, Timing
+from worker.ordering.newest_fold import Stamp
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import Claim, Settlement, Timing
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]), Timing(60.0, 86_400.0))

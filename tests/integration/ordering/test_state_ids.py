@@ -9,12 +9,12 @@ import pytest
 import redis.asyncio
 
 from tests.integration.ordering.test_inlets import TIMING, Make, make
-from worker.integrations.standing import Standing
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
+from worker.integrations.state_id_needs import Standing
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.state_takeover import look_up, take_over
-from worker.ordering.store import NewestStore
+from worker.ordering.store_protocol import NewestStore
 
 __all__ = ["make"]  # a fixture
 

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.integration.ordering.conftest import play
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import (
+from worker.ordering.store_protocol import (
     ERASED,
     LASTING_SECONDS,
     REMEMBERED_CHARACTERS,

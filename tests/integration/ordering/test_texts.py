@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from worker.ordering.memory import MemoryStore
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import LASTING_SECONDS, Claim, Granted, NewestStore, Settlement, Timing
-from worker.ordering.users import UserKeys, both_digests
+from worker.ordering.store_protocol import (
+    LASTING_SECONDS,
+    Claim,
+    Granted,
+    NewestStore,
+    Settlement,
+    Timing,
+)
+from worker.ordering.user_digests import UserKeys, both_digests
 
 TIMING = Timing(lease_seconds=60, retention_seconds=1_000)
 OLD, NEW, NEWEST = (Stamp(time_ms, 0, False, "e") for time_ms in (1, 2, 3))

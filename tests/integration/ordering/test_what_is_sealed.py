@@ -13,10 +13,10 @@ import pytest
 import redis.asyncio
 
 from tests.unit.delivery.records import Worker, choice
-from worker.ordering.redis import RedisStore
-from worker.ordering.sqlite import SqliteStore
-from worker.ordering.store import NewestStore, Timing
-from worker.ordering.users import UserKeys
+from worker.ordering.redis_store import RedisStore
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import NewestStore, Timing
+from worker.ordering.user_digests import UserKeys
 
 FORMER, PRESENT = b"former", b"present"
 

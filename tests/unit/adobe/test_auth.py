@@ -17,9 +17,9 @@ from aiohttp import web
 
 from devtools.waiting import wait_until
 from tests.unit.adobe.server import serving
-from worker.adobe.auth import AccessToken, TokenSource, TokenSources, TokenUnavailable
+from worker.adobe.access_tokens import AccessToken, TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
+from worker.adobe.http_client import open_session
 from worker.integrations.sections import Authentication
 from worker.sandbox.app import Sandbox
 

@@ -11,17 +11,17 @@ import pytest
 from devtools.examples import integration_document
 from devtools.waiting import wait_until
 from tests.unit.examples import integration
-from worker.adobe.auth import TokenSource, TokenUnavailable
-from worker.adobe.client import AdobeClient
+from worker.adobe.access_tokens import TokenSource, TokenUnavailable
+from worker.adobe.attempt import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
+from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.integrations.model import Integration
 from worker.sandbox.app import Sandbox
-from worker.sandbox.state import Profile
+from worker.sandbox.emulator_state import Profile
 from worker.transform.decision import Identity
-from worker.transform.xdm import build_record, encode_message
+from worker.transform.xdm_message import build_record, encode_message
 
 IDENTITY = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)
 

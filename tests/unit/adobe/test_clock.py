@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.adobe.clock import ClockOffset
+from worker.adobe.clock_offset import ClockOffset
 
 NOON = 1_767_268_800.0  # Thu, 01 Jan 2026 12:00:00 GMT
 

@@ -13,18 +13,18 @@ from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
 from tests.unit.delivery.parts import Hand, event
 from tests.unit.examples import integration
-from worker.adobe.auth import TokenSource
-from worker.adobe.client import AdobeClient
-from worker.adobe.deadline import Deadline, is_too_late, until
+from worker.adobe.access_tokens import TokenSource
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.attempt_deadline import Deadline, is_too_late, until
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import ExchangeFailed, exchange, open_session
+from worker.adobe.http_client import ExchangeFailed, exchange, open_session
 from worker.adobe.replies import Accepted
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.results import Untried
-from worker.delivery.rounds.runner import AdobeRounds
+from worker.delivery.rounds.round_results import Untried
+from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.memory import MemoryStore
-from worker.ordering.store import Claim, Contended, Granted, Timing
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.store_protocol import Claim, Contended, Granted, Timing
 
 LOCAL = EndpointPolicy(("127.0.0.1",), True)
 ATTEMPT_SECONDS = 0.5

@@ -12,8 +12,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.unit.adobe.server import serving
 from worker.adobe.endpoints import EndpointPolicy, GuardedResolver, resolver_for
-from worker.adobe.http import ExchangeFailed, exchange, open_session
-from worker.service.building import build_client
+from worker.adobe.http_client import ExchangeFailed, exchange, open_session
+from worker.service.shared_parts import build_client
 from worker.settings import UnusableSetting, WorkerSettings
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.adobe.test_written import ACCEPTED, listening
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import ExchangeFailed, exchange, open_session
+from worker.adobe.http_client import ExchangeFailed, exchange, open_session
 
 LOCAL = EndpointPolicy(("127.0.0.1",), True)
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from tests.unit.adobe.server import serving
-from worker.adobe.clock import ClockOffset
+from worker.adobe.clock_offset import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import MAX_BODY_BYTES, ExchangeFailed, exchange, open_session
+from worker.adobe.http_client import MAX_BODY_BYTES, ExchangeFailed, exchange, open_session
 
 LOCAL = EndpointPolicy(("127.0.0.1",), True)
 

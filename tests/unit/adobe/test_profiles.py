@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.examples import integration
-from worker.adobe.profiles import (
+from worker.adobe.profile_lookup import (
     FOUND_SECONDS,
     MAX_REMEMBERED,
     NOT_FOUND_SECONDS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 
 from tests.unit.examples import integration
-from worker.adobe.records import record_params, values_in
-from worker.integrations.paths import PERSON
+from worker.adobe.profile_record import record_params, values_in
+from worker.integrations.xdm_paths import PERSON
 from worker.transform.decision import Identity
 
 LENA = Identity("email", "lena.k@northwind.example", "personalEmail.address", "Email", False)

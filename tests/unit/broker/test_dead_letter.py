@@ -7,9 +7,9 @@ from typing import Any
 import aio_pika
 import pytest
 
-from worker.broker.dead_letter import DeadLetter, Filter, describe
+from worker.broker.letter_selection import DeadLetter, Filter, describe
+from worker.broker.republished import new_message_id
 from worker.broker.retry_state import InvalidHeaders, read_retry_state
-from worker.broker.successor import new_message_id
 
 NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.broker.in_flight import InFlight
+from worker.broker.bounded_tasks import InFlight
 
 
 async def test_no_more_than_its_size_is_under_way() -> None:

@@ -9,7 +9,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.broker.headers import own_headers_of
-from worker.broker.successor import MAX_PRODUCER_HEADER_BYTES, successor_of
+from worker.broker.republished import MAX_PRODUCER_HEADER_BYTES, successor_of
 
 
 def _original(**changes: Any) -> Basic.Properties:

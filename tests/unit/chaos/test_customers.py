@@ -9,7 +9,7 @@ from devtools.choices import mappings
 from devtools.examples import integration_document
 from tests.unit.examples import integration
 from worker.events import open_envelope
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 
 @pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda one: one.id)

@@ -18,9 +18,9 @@ import pytest
 from devtools.examples import integration_document
 from tests.unit.adobe.check.set_ups import flow, set_up
 from tests.unit.cli.conftest import CommandLine
-from worker.adobe.check.watch import AT_ONCE
+from worker.adobe.check.background_checks import AT_ONCE
 from worker.sandbox.app import Sandbox
-from worker.sandbox.organization import DataType, Organization
+from worker.sandbox.customer_organization import DataType, Organization
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("press", "shop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.cli.conftest import CommandLine
-from worker.integrations.schema import integration_schema
+from worker.integrations.file_schema import integration_schema
 
 
 def test_they_are_listed_by_id_without_secrets(cli: CommandLine) -> None:

@@ -12,8 +12,8 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
-from worker.cli.dead_letters import parse_age
-from worker.cli.shared import what_happened
+from worker.cli.command_support import what_happened
+from worker.cli.dead_letter_commands import parse_age
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.cli.streams import CHUNK_BYTES, Output, chunks, complete_file
+from worker.cli.streamed_files import CHUNK_BYTES, Output, chunks, complete_file
 
 
 async def test_output_is_written_in_chunks_and_all_of_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from worker.ordering.epoch import Epochs, Loss
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 
 MOST_OPEN, MOST_ACCEPTED = 16, 64
 

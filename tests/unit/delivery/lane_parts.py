@@ -11,17 +11,17 @@ from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.begun import Begun
+from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.pacing import RequestPacer
-from worker.delivery.lanes.state import Pauses, SharedParts
+from worker.delivery.lanes.lane_parts import Pauses, SharedParts
+from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.round_results import Result
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 
 OK = Accepted("x")

@@ -18,8 +18,15 @@ from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.events import open_envelope
 from worker.integrations.model import Integration
-from worker.ordering.memory import MemoryStore
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable, Timing
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.store_protocol import (
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+)
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 

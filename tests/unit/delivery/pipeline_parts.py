@@ -18,13 +18,13 @@ from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
 from worker.delivery.assembly import build_pipeline
 from worker.delivery.delivery import Delivery
-from worker.delivery.inlets.known import KnownInlets
-from worker.delivery.limits import PipelineLimits
+from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.outcome import Failure, Outcome, Skipped
+from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration, Missing
-from worker.ordering.users import UserKeys
+from worker.ordering.user_digests import UserKeys
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 SHOP = integration(limits={"profile_gap_seconds": 0})

@@ -14,14 +14,14 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.results import Result
-from worker.delivery.rounds.runner import AdobeRounds
+from worker.delivery.rounds.round_results import Result
+from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.events import open_envelope
 from worker.integrations.model import Integration
-from worker.ordering.store import NewestStore
-from worker.ordering.users import UserKeys
-from worker.ordering.values import Seals
+from worker.ordering.sealed_values import Seals
+from worker.ordering.store_protocol import NewestStore
+from worker.ordering.user_digests import UserKeys
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
 

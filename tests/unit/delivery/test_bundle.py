@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
 
-from worker.delivery.bundles.format import NotABundle, pack, unpack
+from worker.delivery.bundles.bundle_format import NotABundle, pack, unpack
 from worker.wire.frames import encode_content_header
 
 

@@ -11,12 +11,12 @@ from tests.unit.delivery.keeper import Keeper
 from tests.unit.delivery.records import SNAPSHOTS, Adobe, Worker, choice, completed, snapshot
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.delivery.rounds.results import Untried
+from worker.delivery.rounds.round_results import Untried
 from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
-from worker.ordering.memory import MemoryStore
+from worker.ordering.memory_store import MemoryStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
+from worker.ordering.store_protocol import Claim, Contended, Granted, Settlement, Timing
 from worker.reasons import ErrorCode
 
 OK = Accepted("x")

@@ -24,10 +24,9 @@ from worker.delivery.conclusions import (
     shows_a_right_setup,
     undelivered,
 )
-from worker.delivery.moment import Moment
 from worker.delivery.outcome import Dead, Failure, Parked, Retried, Skipped
 from worker.delivery.retry_policy import RetryPolicy
-from worker.delivery.rounds.results import (
+from worker.delivery.rounds.round_results import (
     Busy,
     Crashed,
     Duplicate,
@@ -37,6 +36,7 @@ from worker.delivery.rounds.results import (
     Superseded,
     Untried,
 )
+from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.transform.decision import Early, Reject, Skip
 

@@ -15,9 +15,9 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
-from worker.delivery.bundles.format import pack, unpack
+from worker.delivery.bundles.bundle_format import pack, unpack
 from worker.delivery.rounds.epoch_watch import EpochWatch
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 from worker.wire.frames import encode_content_header
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.examples import event_document, integration
-from worker.delivery.bundles.format import pack
-from worker.delivery.erasing import Person
-from worker.ordering.users import UserKeys
+from worker.delivery.bundles.bundle_format import pack
+from worker.delivery.forgetting import Person
+from worker.ordering.user_digests import UserKeys
 
 LENA = "lena@northwind.example"
 LOWER = integration(

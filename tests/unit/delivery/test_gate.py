@@ -11,7 +11,7 @@ from tests.unit.delivery.parts import Store
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, quiet
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, StoreUnavailable
+from worker.ordering.store_protocol import Claim, Contended, Granted, Settlement, StoreUnavailable
 
 AWAY = StoreUnavailable("no route to it")
 

@@ -7,7 +7,7 @@ from tests.unit.delivery.lane_parts import OK, Bench
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Retryable
 from worker.broker.headers import HANDED_OVER
-from worker.delivery.rounds.results import Untried
+from worker.delivery.rounds.round_results import Untried
 from worker.reasons import ErrorCode
 
 

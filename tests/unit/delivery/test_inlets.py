@@ -13,23 +13,23 @@ from tests.unit.delivery.parts import GATHERED_SECONDS, Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import integration
-from worker.adobe.check.answers import Unanswered
-from worker.adobe.check.kind import Untold
-from worker.adobe.check.setup import InletKind
+from worker.adobe.check.customer_setup import InletKind
+from worker.adobe.check.inlet_kind import Untold
+from worker.adobe.check.read_results import Unanswered
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.delivery.inlets.answer import Answer, Told
-from worker.delivery.inlets.asking import (
+from worker.delivery.inlets.first_question import FIRST_SECONDS
+from worker.delivery.inlets.inlet_questions import (
     AGAIN_SECONDS,
     OLD_SECONDS,
     REFUSED_SECONDS,
     InletQuestions,
 )
-from worker.delivery.inlets.first_question import FIRST_SECONDS
-from worker.integrations.completion import Surroundings
+from worker.delivery.inlets.stored_answer import Answer, Told
+from worker.integrations.completion_rules import Surroundings
 from worker.integrations.model import Integration
-from worker.ordering.inlets import MemoryInlets
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.inlet_notes import MemoryInlets
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 
 AUTO = integration(payload_mode="auto", limits={"profile_gap_seconds": 0})

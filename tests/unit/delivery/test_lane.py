@@ -14,10 +14,10 @@ from worker.adobe.replies import Retryable
 from worker.broker.headers import HTTP_STATUS
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS
+from worker.delivery.lanes.request_pacing import LONGEST_WAIT_SECONDS
 from worker.delivery.outcome import Failure
-from worker.delivery.rounds.results import Crashed
-from worker.ordering.store import StoreUnavailable
+from worker.delivery.rounds.round_results import Crashed
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 
 

@@ -12,7 +12,7 @@ from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
-from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.round_results import Result
 from worker.reasons import ErrorCode
 
 THROTTLED = Retryable(ErrorCode.ADOBE_THROTTLED, "", 429, 2.0)

@@ -12,7 +12,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.registry import Lanes
+from worker.delivery.lanes.lane_registry import Lanes
 from worker.reasons import ErrorCode
 
 PREFETCH = 640

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.lanes.pacing import LONGEST_WAIT_SECONDS, RequestPacer
+from worker.delivery.lanes.request_pacing import LONGEST_WAIT_SECONDS, RequestPacer
 
 
 def started_in_a_second(lanes: int, share: float) -> int:

@@ -20,7 +20,7 @@ from worker.broker.headers import (
     PARKS,
     RETURNS,
 )
-from worker.delivery.bundles.format import pack, unpack
+from worker.delivery.bundles.bundle_format import pack, unpack
 from worker.delivery.bundles.opening import events_of
 from worker.wire.frames import encode_content_header
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from worker.delivery.rounds.repeats import plan_repeats
-from worker.ordering.newest import stamps_of
+from worker.delivery.rounds.repeat_plan import plan_repeats
+from worker.ordering.newest_fold import stamps_of
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import UNCLEAR
+from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.verdicts import Verdict
 
 HOLDS, IS_OVER, LONG_AGO = (

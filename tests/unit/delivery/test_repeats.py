@@ -15,10 +15,10 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.adobe.written import being_watched
+from worker.adobe.unanswered_writes import being_watched
 from worker.broker.headers import BUNDLE
 from worker.integrations.model import Integration
-from worker.ordering.store import Claim, Contended
+from worker.ordering.store_protocol import Claim, Contended
 from worker.reasons import ErrorCode
 
 UNCLEAR = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 504", 504, is_unclear=True)

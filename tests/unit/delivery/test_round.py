@@ -14,8 +14,8 @@ from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryabl
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.results import Result, Superseded
-from worker.delivery.rounds.runner import AdobeRounds
+from worker.delivery.rounds.round_results import Result, Superseded
+from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
@@ -108,7 +108,7 @@ async def test_a_refusal_of_the_set_up_is_no_reason_to_halve() -> None:
 async def test_what_is_too_large_for_one_request_is_halved_unsent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("worker.delivery.rounds.round.MAX_REQUEST_BYTES", 1_000)
+    monkeypatch.setattr("worker.delivery.rounds.request_round.MAX_REQUEST_BYTES", 1_000)
     assert MAX_REQUEST_BYTES > 1_000
     adobe = Adobe()
     bench = Bench(adobe)

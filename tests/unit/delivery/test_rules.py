@@ -13,7 +13,7 @@ from worker.broker import headers as names
 from worker.broker.message import Incoming
 from worker.delivery.screening import SUSPECT_AFTER
 from worker.integrations.model import Integration
-from worker.ordering.store import StoreUnavailable
+from worker.ordering.store_protocol import StoreUnavailable
 
 SUSPECTS = "consent.suspects"
 

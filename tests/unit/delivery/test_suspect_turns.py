@@ -9,7 +9,7 @@ from tests.unit.delivery.lane_parts import Bench
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.lanes.suspect_turns import SuspectTurns
-from worker.delivery.rounds.results import Result
+from worker.delivery.rounds.round_results import Result
 from worker.reasons import ErrorCode
 
 NOT_FOUND = Retryable(ErrorCode.ADOBE_NOT_FOUND, "HTTP 404", 404)

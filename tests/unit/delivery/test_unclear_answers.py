@@ -12,14 +12,14 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.adobe.written import being_watched
+from worker.adobe.unanswered_writes import being_watched
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.runner import AdobeRounds
+from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import UNCLEAR
+from worker.ordering.store_protocol import UNCLEAR
 from worker.reasons import ErrorCode
 
 ATTEMPT_SECONDS, UNCLEAR_SECONDS = 30, 120

@@ -13,7 +13,7 @@ from tests.unit.delivery.pipeline_parts import SHOP, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
-from worker.delivery.bundles.format import unpack
+from worker.delivery.bundles.bundle_format import unpack
 from worker.integrations.model import Integration, Missing
 from worker.reasons import ErrorCode
 

@@ -23,13 +23,13 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.results import Duplicate, Emptied, Erased, Superseded
+from worker.delivery.rounds.round_results import Duplicate, Emptied, Erased, Superseded
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
-from worker.ordering.memory import MemoryStore
-from worker.ordering.snapshots import Known
+from worker.ordering.memory_store import MemoryStore
+from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Granted, Settlement, Timing
+from worker.ordering.store_protocol import Claim, Granted, Settlement, Timing
 from worker.reasons import ErrorCode
 
 MERGED_SNAPSHOTS = integration(

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from devtools.examples import integration_document
 from tests.unit.examples import integration
-from worker.integrations.completion import Surroundings
+from worker.integrations.completion_rules import Surroundings
+from worker.integrations.mistake_sentences import sentences_of
 from worker.integrations.model import Integration
-from worker.integrations.modes import UnfitMode, in_mode
-from worker.integrations.sentences import sentences_of
+from worker.integrations.told_mode import UnfitMode, in_mode
 
 LASTS = Surroundings(has_lasting_state=True, has_secret=True)
 WITHOUT_SECRET = Surroundings(has_lasting_state=True, has_secret=False)

@@ -6,10 +6,10 @@ import gc
 from weakref import ref
 
 from devtools.examples import integration_document
-from worker.integrations.derived import Derived
+from worker.integrations.derived_once import Derived
 from worker.integrations.model import Integration
-from worker.transform.plan import plan_of
-from worker.transform.xdm import encode_message
+from worker.transform.mapping_plan import plan_of
+from worker.transform.xdm_message import encode_message
 
 
 def _integration(name: str = "shop") -> Integration:

@@ -11,9 +11,9 @@ import pytest
 from devtools.examples import integration_document
 from worker.adobe.endpoints import EndpointPolicy
 from worker.integrations.integration_fields import MOST_MAPPINGS
+from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
-from worker.integrations.registry import IntegrationRegistry
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 
 CHECK = EndpointPolicy(("dcs.adobedc.net",)).problem
 NOTHING = SecretSource({})

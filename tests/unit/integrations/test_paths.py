@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.integrations.paths import collisions, find_path_conflict
+from worker.integrations.xdm_paths import collisions, find_path_conflict
 
 PATHS = st.lists(st.sampled_from(["a", "b", "a-", "a!", "ab"]), min_size=1, max_size=3)
 

@@ -16,11 +16,11 @@ import pytest
 
 from devtools.examples import integration_document
 from devtools.waiting import wait_until
-from worker.integrations.changes import Change
+from worker.integrations.change_summary import Change
 from worker.integrations.directory import Readings, read_directory
+from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegrations
-from worker.integrations.registry import IntegrationRegistry
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 
 GRACE = 600.0
 DAY = 86_400.0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from worker.integrations.loading import InvalidIntegration, load_integration
 from worker.integrations.model import Integration
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 
 MARKER = "PLANTED"
 MASK = "**********"

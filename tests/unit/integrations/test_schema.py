@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from devtools.examples import integration_document
 from tests.unit.integrations.test_round_trip import documents
 from tests.unit.integrations.test_wrong_fields import WRONG
-from worker.integrations.schema import integration_schema
+from worker.integrations.file_schema import integration_schema
 
 SCHEMA = integration_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

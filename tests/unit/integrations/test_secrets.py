@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.integrations.secrets import SecretSource, resolve_references
+from worker.integrations.secret_references import SecretSource, resolve_references
 
 ENV = {
     "ONE": "first",

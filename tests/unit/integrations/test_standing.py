@@ -11,10 +11,10 @@ import pytest
 from devtools.waiting import wait_until
 from tests.unit.examples import integration
 from tests.unit.integrations.test_registry import GRACE, Directory
-from worker.integrations.changes import Change
-from worker.integrations.modes import in_mode
-from worker.integrations.registry import IntegrationRegistry
-from worker.integrations.standing import Standing
+from worker.integrations.change_summary import Change
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.integrations.state_id_needs import Standing
+from worker.integrations.told_mode import in_mode
 
 
 class Teller:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.integrations.threads import in_thread
+from worker.integrations.thread_waits import in_thread
 
 
 async def test_it_gives_what_the_work_gives() -> None:

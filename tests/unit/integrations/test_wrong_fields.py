@@ -11,7 +11,7 @@ import pytest
 from devtools.examples import integration_document
 from worker.adobe.endpoints import EndpointPolicy
 from worker.integrations.loading import InvalidIntegration, load_integration
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 
 CHECK = EndpointPolicy(("dcs.adobedc.net",)).problem
 SECRETS = SecretSource({"BROKEN": "one\ntwo", "BLANK": " \n"})

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.examples import integration_document
 from worker.integrations.loading import InvalidIntegration, load_integration
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 
 DOCUMENT = integration_document()
 TEXT = json.dumps(DOCUMENT, indent=2)

@@ -16,9 +16,9 @@ import pytest
 import uvloop
 
 from devtools.waiting import wait_until
-from worker.observability.http_lines import LINE_SECONDS, MAX_LINES
+from worker.observability.http_connections import LINE_SECONDS, MAX_LINES
+from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
-from worker.observability.server import ObservabilityServer
 
 MOST_SECONDS = 5
 """A probe waits a second by default, on a machine that does nothing else."""

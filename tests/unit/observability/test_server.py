@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
-from worker.observability.server import ObservabilityServer
 
 
 class Bench:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from worker.ordering.memory import MemoryStore
+from worker.ordering.memory_store import MemoryStore
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import Claim, Contended, Granted, Settlement, Timing
+from worker.ordering.store_protocol import Claim, Contended, Granted, Settlement, Timing
 
 TIMING = Timing(lease_seconds=60, retention_seconds=1_000)
 GAP = 1.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.integrations.standing import Standing
+from worker.integrations.state_id_needs import Standing
 from worker.ordering.state_ids import (
     SEEN_EVERY_MS,
     Settled,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.newest import fold, stamps_of
+from worker.ordering.newest_fold import fold, stamps_of
 from worker.ordering.stamp import Stamp
-from worker.ordering.unclear import before, holds, is_newer, mark_of, merged, was_accepted
+from worker.ordering.unclear_requests import before, holds, is_newer, mark_of, merged, was_accepted
 from worker.ordering.verdicts import Verdict
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.examples import envelope, snapshot
-from worker.ordering.users import UserKeys, both_digests
+from worker.ordering.user_digests import UserKeys, both_digests
 from worker.redaction import shown_id
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.known import Said, is_path, newest_of
+from worker.ordering.beside_stamps import Said, is_path, newest_of
+from worker.ordering.sealed_values import Seals
 from worker.ordering.stamp import Stamp
-from worker.ordering.values import Seals
 
 DIGEST, OTHER = "A" * 22, "B" * 22
 STAMP = Stamp(1_800_000_000_000, 0, True, "e1")

@@ -14,7 +14,7 @@ from devtools.examples import integration_document
 from tests.unit.examples import integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, places, put
 from worker.integrations.loading import InvalidIntegration, load_integration
-from worker.integrations.secrets import SecretSource
+from worker.integrations.secret_references import SecretSource
 from worker.settings import WorkerSettings
 
 FULL = integration_document(

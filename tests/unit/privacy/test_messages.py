@@ -17,8 +17,8 @@ from tests.unit.privacy.conftest import EMAIL, MARKER, Observe, places, put
 from worker.broker.retry_state import InvalidHeaders, read_retry_state
 from worker.delivery.outcome import Dead, Failure, Outcome
 from worker.events import UndecodableEvent, open_envelope
+from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
-from worker.integrations.registry import IntegrationRegistry
 from worker.reasons import DeadReason
 from worker.transform.decide import decide
 from worker.transform.decision import Reject

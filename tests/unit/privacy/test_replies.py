@@ -15,12 +15,12 @@ from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
 from tests.unit.examples import NOW_MS, event_document, integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe
-from worker.adobe.check.integration import check_integration
-from worker.adobe.check.lines import worst
-from worker.adobe.check.probe import send_probe
-from worker.adobe.client import AdobeClient
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.report_lines import worst
+from worker.adobe.check.test_record import send_probe
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
+from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.message import Incoming
@@ -34,7 +34,7 @@ from worker.observability.outcomes import OutcomeLog
 from worker.reasons import DeadReason
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
-from worker.transform.xdm import build_record, encode_message
+from worker.transform.xdm_message import build_record, encode_message
 
 POLICY = EndpointPolicy(("127.0.0.1",), allow_insecure=True)
 OF_THE_PERSON = [

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from worker.sandbox.app import Sandbox
-from worker.sandbox.state import SandboxState
+from worker.sandbox.emulator_state import SandboxState
 
 LOOK_UP = {
     "schema.name": "_xdm.context.profile",

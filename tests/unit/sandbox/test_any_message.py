@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.sandbox.conftest import upsert, xdm
 from worker.sandbox.collection import Refusal, accept, check_message, check_values
-from worker.sandbox.state import SandboxState
+from worker.sandbox.emulator_state import SandboxState
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "d", "merge", "delete"]),

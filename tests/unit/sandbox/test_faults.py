@@ -12,7 +12,7 @@ import pytest
 from devtools.waiting import wait_until
 from tests.unit.sandbox.conftest import Caller, upsert
 from worker.sandbox.app import Sandbox, create_app
-from worker.sandbox.state import STATE, SandboxState
+from worker.sandbox.emulator_state import STATE, SandboxState
 
 FAULTS = "/admin/faults"
 

@@ -16,7 +16,7 @@ from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision import Decision, Deliver, Reject, Skip
-from worker.transform.xdm import build_payload, build_record, encode_message
+from worker.transform.xdm_message import build_payload, build_record, encode_message
 
 
 def _payload(target: Integration, decision: Decision) -> dict[str, Any]:

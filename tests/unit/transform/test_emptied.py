@@ -8,12 +8,12 @@ import pytest
 
 from tests.unit.examples import NOW_MS, envelope, integration
 from worker.integrations.model import Integration
-from worker.ordering.newest import fold, stamps_of
+from worker.ordering.newest_fold import fold, stamps_of
 from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Skip
-from worker.transform.sent import EMPTIED, as_json, is_refusal
-from worker.transform.xdm import build_record
+from worker.transform.sent_values import EMPTIED, as_json, is_refusal
+from worker.transform.xdm_message import build_record
 
 NEWS = "consents_purposes_news_enabled"
 TOPICS = "consents_purposes_news_values_topics_value"

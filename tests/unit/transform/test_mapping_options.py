@@ -11,17 +11,17 @@ import pytest
 
 from tests.unit.examples import NOW_MS, envelope, event_document, integration
 from worker.events import open_envelope
-from worker.integrations.formats import FORMATS
-from worker.integrations.mapping import Mapping
-from worker.ordering.newest import fold
+from worker.integrations.attribute_mapping import Mapping
+from worker.integrations.format_steps import FORMATS
+from worker.ordering.newest_fold import fold
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Reject, Skip
-from worker.transform.mapping import attributes_of
-from worker.transform.plan import plan_of
-from worker.transform.render import UnusableValue
-from worker.transform.sent import EMPTIED, Sent
-from worker.transform.xdm import build_record, nest
+from worker.transform.flattening import attributes_of
+from worker.transform.format_rendering import UnusableValue
+from worker.transform.mapping_plan import plan_of
+from worker.transform.sent_values import EMPTIED, Sent
+from worker.transform.xdm_message import build_record, nest
 
 LENA = "lena@northwind.example"
 AT_MS = 1_772_439_330_120

@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.examples import NOW_MS, event_document, integration, snapshot
 from worker.events import Envelope, open_envelope
-from worker.ordering.newest import fold, stamps_of
+from worker.ordering.newest_fold import fold, stamps_of
 from worker.ordering.stamp import Stamp
 from worker.transform.decide import decide
 from worker.transform.decision import Deliver
-from worker.transform.order import tie_break
+from worker.transform.tie_order import tie_break
 
 AT = "2026-03-02T08:15:30.120Z"
 LATER = "2026-03-02T09:00:00.000Z"

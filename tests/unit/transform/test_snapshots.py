@@ -11,8 +11,8 @@ from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision import Decision, Deliver, Reject, Skip
-from worker.transform.sent import EMPTIED, Sent, as_json, is_refusal
-from worker.transform.xdm import build_record
+from worker.transform.sent_values import EMPTIED, Sent, as_json, is_refusal
+from worker.transform.xdm_message import build_record
 
 NEWS = "consents_purposes_news_enabled"
 TOPICS = "consents_purposes_news_values_topics_value"

@@ -18,7 +18,7 @@ from worker.wire.frames import (
     content,
     encode_content_header,
 )
-from worker.wire.properties import read_properties
+from worker.wire.property_reader import read_properties
 
 SHORT = st.text(max_size=60)
 NUMBERS = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-3, 300))

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import worker
 from devtools.fuzz import amqp
-from worker.broker.successor import successor_of
+from worker.broker.republished import successor_of
 from worker.wire.frames import encode_content_header
-from worker.wire.properties import read_properties
+from worker.wire.property_reader import read_properties
 
 
 def _header_as_installed() -> Any:
@@ -59,4 +59,4 @@ def test_the_commands_for_dead_letters_alone_patch_it() -> None:
         for path in root.rglob("*.py")
         if "    accept_any_properties()" in path.read_text()
     ]
-    assert callers == ["broker/dead_letters.py"]
+    assert callers == ["broker/dead_letter_queue.py"]

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.broker.successor import successor_of
+from worker.broker.republished import successor_of
 from worker.wire.frames import encode_content_header
 from worker.wire.pamqp_patch import accept_any_properties
-from worker.wire.properties import (
+from worker.wire.property_reader import (
     UnreadableProperties,
     has_headers,
     read_properties,
 )
-from worker.wire.tables import MAX_DEPTH, MAX_VALUES
+from worker.wire.table_reader import MAX_DEPTH, MAX_VALUES
 
 _HEADERS, _MODE, _ID = 1 << 13, 1 << 12, 1 << 7
 FRAME_BYTES = 131_072

@@ -19,9 +19,9 @@ from pamqp.commands import Basic, Channel, Queue
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from worker.wire.properties import read_properties
-from worker.wire.splitter import FrameSplitter
-from worker.wire.tap import MessageTap
+from worker.wire.frame_splitter import FrameSplitter
+from worker.wire.message_tap import MessageTap
+from worker.wire.property_reader import read_properties
 
 LISTENED = 3
 

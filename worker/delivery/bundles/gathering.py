@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple
 from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.message import Host, Incoming
+from worker.broker.republished import successor_of
 from worker.broker.retry_state import RetryState
-from worker.broker.successor import successor_of
-from worker.delivery.bundles.format import MOST_EVENTS, MOST_VALUES, pack
+from worker.delivery.bundles.bundle_format import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
 from worker.wire.frames import encode_content_header
-from worker.wire.properties import Properties
-from worker.wire.tables import number_of_values
+from worker.wire.property_reader import Properties
+from worker.wire.table_reader import number_of_values
 
 _GATHER_SECONDS: Final = 0.2
 """Long enough that what one of many customers is sent fills bundles that need not be opened to grow

@@ -13,8 +13,8 @@ from typing import Final
 
 from worker.broker import headers as names
 from worker.broker.message import Incoming, Source
-from worker.delivery.bundles.format import MOST_VALUES, NotABundle, unpack
-from worker.wire.tables import Budget
+from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, unpack
+from worker.wire.table_reader import Budget
 
 REST_SECONDS: Final = 0.02
 """After a slice of events that nothing waits for, while fresh events come; after fewer as much

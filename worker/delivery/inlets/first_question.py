@@ -12,12 +12,12 @@ from typing import Final
 
 import structlog
 
-from worker.adobe.check.answers import Unanswered
-from worker.adobe.check.kind import Untold
-from worker.adobe.check.setup import InletKind
-from worker.delivery.inlets.answer import Answer
-from worker.delivery.inlets.answers import Answers, KeptAnswers, inlet_of
-from worker.delivery.inlets.known import Case
+from worker.adobe.check.customer_setup import InletKind
+from worker.adobe.check.inlet_kind import Untold
+from worker.adobe.check.read_results import Unanswered
+from worker.delivery.inlets.fleet_answers import Answers, KeptAnswers, inlet_of
+from worker.delivery.inlets.known_inlets import Case
+from worker.delivery.inlets.stored_answer import Answer
 from worker.integrations.model import Integration
 
 log = structlog.get_logger(__name__)

@@ -13,16 +13,16 @@ from typing import Final
 
 from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.aimd import RequestWindow
 from worker.delivery.lanes.block import Block
-from worker.delivery.lanes.confirming import Confirming
-from worker.delivery.lanes.health import STILL_SECONDS, EndpointHealth
-from worker.delivery.lanes.requests import LaneRequests
-from worker.delivery.lanes.rounds import LaneRounds
+from worker.delivery.lanes.endpoint_health import STILL_SECONDS, EndpointHealth
+from worker.delivery.lanes.lane_parts import LaneActs, LaneState, Results, SharedParts
+from worker.delivery.lanes.lane_rounds import LaneRounds
+from worker.delivery.lanes.request_starts import LaneRequests
+from worker.delivery.lanes.request_window import RequestWindow
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion
-from worker.delivery.lanes.state import LaneActs, LaneState, Results, SharedParts
-from worker.delivery.lanes.under_way import UnderWay
-from worker.delivery.lanes.waiting import Waiting
+from worker.delivery.lanes.unconfirmed_successors import Confirming
+from worker.delivery.lanes.under_way_counts import UnderWay
+from worker.delivery.lanes.waiting_events import Waiting
 from worker.integrations.model import Integration
 
 KEEPS_UP_SECONDS: Final = 0.5

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.adobe.refusals import Fault
+from worker.adobe.refusal_texts import Fault
 
 _MESSAGES: Final = 20
 _USERS: Final = 2

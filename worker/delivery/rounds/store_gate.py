@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from worker.delivery.rounds.epoch_watch import EpochWatch
-from worker.ordering.store import NewestStore, Settlement, StoreUnavailable
+from worker.ordering.store_protocol import NewestStore, Settlement, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

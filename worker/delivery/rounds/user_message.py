@@ -10,8 +10,8 @@ import structlog
 from worker.adobe.replies import Accepted, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.delivery import Delivery
-from worker.delivery.rounds.repeats import plan_repeats, stamps_for
-from worker.delivery.rounds.results import (
+from worker.delivery.rounds.repeat_plan import plan_repeats, stamps_for
+from worker.delivery.rounds.round_results import (
     Crashed,
     Duplicate,
     Emptied,
@@ -21,20 +21,20 @@ from worker.delivery.rounds.results import (
     Untried,
 )
 from worker.delivery.rounds.whole_record import whole_record
+from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
-from worker.ordering.known import NEWEST_SENT
-from worker.ordering.newest import fold
-from worker.ordering.snapshots import Known, fold_known, maybe_said, merged_known
+from worker.ordering.beside_stamps import NEWEST_SENT
+from worker.ordering.newest_fold import fold
+from worker.ordering.sealed_values import Seals
+from worker.ordering.snapshot_fold import Known, fold_known, maybe_said, merged_known
 from worker.ordering.stamp import Stamp
-from worker.ordering.store import UNCLEAR, Settlement
-from worker.ordering.unclear import mark_of
-from worker.ordering.users import is_rotating
-from worker.ordering.values import Seals
+from worker.ordering.store_protocol import UNCLEAR, Settlement
+from worker.ordering.unclear_requests import mark_of
+from worker.ordering.user_digests import is_rotating
 from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
 from worker.transform.decision import Deliver
-from worker.transform.xdm import build_record, encode_message
-from worker.tuples import new_tuple
+from worker.transform.xdm_message import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.integrations.model import Integration
-from worker.ordering.known import Said
-from worker.ordering.snapshots import Known
+from worker.ordering.beside_stamps import Said
+from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
-from worker.transform.plan import Plan, plan_of
-from worker.transform.sources import render_source
+from worker.transform.kept_sources import render_source
+from worker.transform.mapping_plan import Plan, plan_of
 
 
 def whole_record(

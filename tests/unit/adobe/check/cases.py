@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.unit.adobe.check.set_ups import dataset, primary, rule, schema
-from worker.adobe.check.lines import CheckName, Verdict
+from worker.adobe.check.report_lines import CheckName, Verdict
 
 NOW_MS = int(time.time() * 1000)
 OTHER = "https://ns.adobe.com/acme/schemas/2"

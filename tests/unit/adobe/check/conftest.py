@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from tests.unit.adobe.check.set_ups import configured, set_up
-from worker.adobe.check.integration import check_integration
-from worker.adobe.check.lines import Line
-from worker.adobe.check.reading import PlatformReader
-from worker.adobe.client import AdobeClient
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.platform_reads import PlatformReader
+from worker.adobe.check.report_lines import Line
 from worker.adobe.endpoints import EndpointPolicy
-from worker.adobe.http import open_session
+from worker.adobe.http_client import open_session
 from worker.integrations.model import Integration
 from worker.sandbox.app import Sandbox
-from worker.sandbox.organization import Organization
+from worker.sandbox.customer_organization import Organization
 
 POLICY = EndpointPolicy(("127.0.0.1",), allow_insecure=True)
 

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.adobe.check.cases import CASES, IDENTITY_DATASET, LOOK_UP, Case, datasets, refused
 from tests.unit.adobe.check.conftest import Bench
 from tests.unit.adobe.check.set_ups import ORG, set_up
-from worker.adobe.check.lines import CheckName, Line, Verdict
-from worker.sandbox.organization import Right
+from worker.adobe.check.report_lines import CheckName, Line, Verdict
+from worker.sandbox.customer_organization import Right
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ import pytest
 
 from tests.unit.adobe.check.set_ups import objects, rule, schema, text
 from tests.unit.examples import integration
-from worker.adobe.check.answers import Found, NotFound
-from worker.adobe.check.documents import UNSHOWN, shown_name
-from worker.adobe.check.inlet import same_endpoint
-from worker.adobe.check.lines import Line, ok, unclear, worst, wrong
+from worker.adobe.check.adobe_documents import UNSHOWN, shown_name
+from worker.adobe.check.customer_setup import SetUp, first_item
+from worker.adobe.check.flow_runs import judge_runs
+from worker.adobe.check.inlet_rules import same_endpoint
+from worker.adobe.check.mapping_rules import judge_mappings
 from worker.adobe.check.mapping_set import rules_of
-from worker.adobe.check.mappings import judge_mappings
-from worker.adobe.check.runs import judge_runs
-from worker.adobe.check.schema import (
+from worker.adobe.check.read_results import Found, NotFound
+from worker.adobe.check.report_lines import Line, ok, unclear, worst, wrong
+from worker.adobe.check.resolved_schema import (
     MOST_PATHS,
     AnyText,
     Misfit,
@@ -24,7 +25,6 @@ from worker.adobe.check.schema import (
     node_at,
     paths_of,
 )
-from worker.adobe.check.setup import SetUp, first_item
 
 ENDPOINT = "https://dcs.adobedc.net/collection/ab12"
 

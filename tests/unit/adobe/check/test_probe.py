@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.adobe.check.conftest import Bench
 from tests.unit.adobe.check.set_ups import schema, set_up
-from worker.adobe.check.probe import send_probe
+from worker.adobe.check.test_record import send_probe
 
 LENA = "lena@northwind.example"
 SYNC = {"syncValidation": "true"}

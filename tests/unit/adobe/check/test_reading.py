@@ -10,10 +10,10 @@ from aiohttp import web
 from tests.unit.adobe.check.conftest import POLICY
 from tests.unit.adobe.server import serving
 from tests.unit.examples import integration
-from worker.adobe.check.answers import Answer, Found, NotFound, Refused, Unanswered
-from worker.adobe.check.reading import MOST_BYTES, PlatformReader
-from worker.adobe.client import AdobeClient
-from worker.adobe.http import open_session
+from worker.adobe.attempt import AdobeClient
+from worker.adobe.check.platform_reads import MOST_BYTES, PlatformReader
+from worker.adobe.check.read_results import Answer, Found, NotFound, Refused, Unanswered
+from worker.adobe.http_client import open_session
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

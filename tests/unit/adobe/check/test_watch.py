@@ -11,7 +11,7 @@ import pytest
 from devtools.waiting import wait_until
 from tests.unit.adobe.check.conftest import Bench
 from tests.unit.adobe.check.set_ups import set_up
-from worker.adobe.check.watch import AT_ONCE, SetUpWatch
+from worker.adobe.check.background_checks import AT_ONCE, SetUpWatch
 from worker.integrations.model import Integration
 from worker.observability.logging import configure_logging
 

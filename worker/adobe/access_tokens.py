@@ -1,0 +1,248 @@
+"""Access tokens of Adobe's OAuth server-to-server flow, one refresh at a time per credential.
+
+Adobe Developer Console, "Implementing server-to-server authentication": cache the token, never ask
+for one per request; a credential may have two secrets at once while they are rotated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from contextvars import Context
+from dataclasses import dataclass
+
+import aiohttp
+
+from worker.adobe.http_client import ExchangeFailed, RawReply, exchange
+from worker.adobe.replies import Retryable
+from worker.adobe.token_replies import classify_token, token_error_code
+from worker.integrations.sections import Authentication
+from worker.reasons import ErrorCode
+
+_TEN_DAYS_SECONDS = 864_000
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""RFC 6750, section 2.1: what a header can carry as a bearer token."""
+_DEFAULT_LIFE_SECONDS = 3600.0
+"""Of a token that says none, as RFC 6749 (section 5.1) allows; Adobe's live an hour at least."""
+_LEAST_LIFE_SECONDS = 1.0
+"""With less every request would ask for a token of its own."""
+_MOST_SOURCES = 4096
+_REFRESH_AT = 0.8
+_REFRESH_MARGIN_SECONDS = 300.0
+_MAX_BRAKE_SECONDS = 60.0
+_MAX_FAILURE_PAUSE_SECONDS = 30.0
+
+
+class TokenUnavailable(Exception):
+    """No token is to be had now; `reply` says why."""
+
+    def __init__(self, reply: Retryable) -> None:
+        super().__init__(reply.detail)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """`value` is secret; the times are of the source's clock, in seconds."""
+
+    value: str
+    obtained_at: float
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return "AccessToken(***)"
+
+    @property
+    def refresh_at(self) -> float:
+        life = self.expires_at - self.obtained_at
+        early = max(life * 0.5, life - _REFRESH_MARGIN_SECONDS)
+        return self.obtained_at + min(life * _REFRESH_AT, early)
+
+
+class TokenSource:
+    """The tokens of one credential."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        ims_url: str,
+        authentication: Authentication,
+        clock: Callable[[], float] = time.monotonic,
+        key: bytes = b"",
+    ) -> None:
+        self._session = session
+        self._key = key
+        self._ims_url = ims_url
+        self._authentication = authentication
+        self._clock = clock
+        self._token: AccessToken | None = None
+        self._refresh: asyncio.Task[AccessToken] | None = None
+        self._failure: Retryable | None = None
+        self._failed_until = 0.0
+        self._failure_pause = 0.5
+        self._brake_until = 0.0
+        self._brake_pause = 0.5
+        self._distrusted = ""
+        self.refreshes = 0
+
+    async def token(self) -> AccessToken:
+        """A token to use now. Raises `TokenUnavailable`.
+
+        A token that nears its end is refreshed in the background, and used meanwhile.
+        """
+        now = self._clock()
+        token = self._token
+        if token is not None and now < token.expires_at:
+            if now >= token.refresh_at and now >= self._failed_until:
+                self._start_refresh()
+            return token
+        if self._failure is not None and now < self._failed_until:
+            raise TokenUnavailable(self._failure)
+        # shield: one caller's deadline must not take the refresh away from all others.
+        return await asyncio.shield(self._start_refresh())
+
+    def refuse(self, token: AccessToken) -> None:
+        """Adobe refused `token`: get another one. Raises `TokenUnavailable` while that is braked.
+
+        Each token value is dropped once, however many requests it was refused to. When tokens keep
+        being refused although fresh, the pauses between refreshes grow, and the one in hand stays:
+        what it was refused for may be mended at Adobe without a new one.
+        """
+        if self._token is None or self._token.value != token.value:
+            return  # dropped by another request already
+        now = self._clock()
+        if now < self._brake_until:
+            if token.value == self._distrusted:
+                return
+            raise TokenUnavailable(
+                Retryable(
+                    ErrorCode.TOKEN_UNAVAILABLE, "the token was refused, as was one shortly before"
+                )
+            )
+        self._token = None
+        self._brake_pause = min(self._brake_pause * 2, _MAX_BRAKE_SECONDS)
+        self._brake_until = now + self._brake_pause
+
+    def distrust(self, token: AccessToken) -> None:
+        """Adobe refused `token` although it was fresh: the fault is not the token's."""
+        self._distrusted = token.value
+
+    def helped(self) -> None:
+        """A request was authorized: release the brake."""
+        self._brake_pause = 0.5
+        self._brake_until = 0.0
+        self._distrusted = ""
+
+    def _start_refresh(self) -> asyncio.Task[AccessToken]:
+        if self._refresh is None or self._refresh.done():
+            # A context of its own: the deadline of who asks first is not that of all others.
+            self._refresh = asyncio.create_task(self._obtain(), context=Context())
+            # A background refresh that fails has nobody to await it.
+            self._refresh.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._refresh
+
+    async def _obtain(self) -> AccessToken:
+        failure = Retryable(ErrorCode.TOKEN_UNAVAILABLE, "no secret is configured")
+        for secret in self._authentication.client_secrets():
+            self.refreshes += 1
+            try:
+                reply = await self._ask(secret)
+            except ExchangeFailed as error:
+                failure = Retryable(
+                    ErrorCode.TIMEOUT
+                    if error.error == ErrorCode.TIMEOUT
+                    else ErrorCode.TOKEN_UNAVAILABLE,
+                    f"the token endpoint: {error.detail}",
+                )
+                break
+            token = self._read(reply)
+            if token is not None:
+                self._token, self._failure, self._failure_pause = token, None, 0.5
+                return token
+            failure = classify_token(reply.status, reply.headers, reply.body, self._key)
+            if token_error_code(reply.body) != "invalid_client":
+                break
+        self._failure = failure
+        self._failure_pause = min(self._failure_pause * 2, _MAX_FAILURE_PAUSE_SECONDS)
+        self._failed_until = self._clock() + self._failure_pause
+        raise TokenUnavailable(failure)
+
+    async def _ask(self, secret: str) -> RawReply:
+        return await exchange(
+            self._session,
+            "POST",
+            self._ims_url,
+            data={
+                "grant_type": "client_credentials",
+                "client_id": self._authentication.client_id,
+                "client_secret": secret,
+                "scope": self._authentication.scopes,
+            },
+        )
+
+    def _read(self, reply: RawReply) -> AccessToken | None:
+        if reply.status != 200:
+            return None
+        try:
+            # Not by orjson, which takes no NaN and no number of a hundred digits for JSON.
+            document = json.loads(reply.body, parse_int=float)
+        except (ValueError, RecursionError):
+            return None
+        value = document.get("access_token") if isinstance(document, dict) else None
+        if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+            return None  # it would be kept, and each request with it would fail
+        now = self._clock()
+        return AccessToken(value, now, now + life_seconds(document.get("expires_in")))
+
+
+def life_seconds(expires_in: object) -> float:
+    """How long a token lives of which a reply says `expires_in`, at most ten days.
+
+    RFC 6749, section 5.1: the lifetime in seconds, recommended only; without it the client goes by
+    what is documented. So a token is not refused for it: what is no sensible number (a bool, words,
+    less than a second, without end) counts as not there.
+    """
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float | str):
+        return _DEFAULT_LIFE_SECONDS
+    try:
+        life = float(expires_in)
+    except (ValueError, OverflowError):
+        return _DEFAULT_LIFE_SECONDS
+    if not _LEAST_LIFE_SECONDS <= life < math.inf:
+        return _DEFAULT_LIFE_SECONDS
+    # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
+    return min(life / 1000 if life > _TEN_DAYS_SECONDS else life, _TEN_DAYS_SECONDS)
+
+
+class TokenSources:
+    """One source per credential, shared by the integrations that use it: those that agree in all
+    that a token depends on. The one that was not used for longest goes when there are too many.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, ims_url: str, key: bytes = b"") -> None:
+        self._session = session
+        self._key = key
+        self._ims_url = ims_url
+        self._sources: OrderedDict[Authentication, TokenSource] = OrderedDict()
+
+    def source(self, authentication: Authentication) -> TokenSource:
+        """The source of this credential; a changed secret or scope gets a new one."""
+        known = self._sources.get(authentication)
+        if known is None:
+            known = TokenSource(self._session, self._ims_url, authentication, key=self._key)
+            self._sources[authentication] = known
+            if len(self._sources) > _MOST_SOURCES:
+                self._sources.popitem(last=False)
+        else:
+            self._sources.move_to_end(authentication)
+        return known
+
+    def keep_only(self, in_force: Collection[Authentication]) -> None:
+        """Forget the credentials, and tokens, of all but these."""
+        for authentication in self._sources.keys() - set(in_force):
+            del self._sources[authentication]

@@ -1,0 +1,32 @@
+"""One question to Adobe with an access token, and what a refused token is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from worker.adobe.access_tokens import AccessToken, TokenSource
+from worker.adobe.http_client import RawReply
+
+_REFUSALS: Final = (401, 403)
+
+Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
+
+
+async def authorized(source: TokenSource, ask: Ask) -> RawReply:
+    """Ask with a token; a refusal drops it and is worth one more try at once. Raises
+    `TokenUnavailable`, and whatever `ask` does.
+
+    A reply of 401 or 403 comes out of here only when a fresh token was refused, too.
+    """
+    token = await source.token()
+    reply = await ask(token)
+    if reply.status in _REFUSALS:
+        source.refuse(token)
+        token = await source.token()
+        reply = await ask(token)
+        if reply.status in _REFUSALS:
+            source.distrust(token)
+            return reply
+    source.helped()
+    return reply

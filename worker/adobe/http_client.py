@@ -1,0 +1,218 @@
+"""The one place where HTTP is spoken with Adobe: bounded bodies, no redirects, no cookies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
+from yarl import URL
+
+from worker.adobe.attempt_deadline import is_too_late
+from worker.adobe.clock_offset import ClockOffset
+from worker.adobe.endpoints import EndpointPolicy, resolver_for
+from worker.adobe.no_reply import sentence_of
+from worker.adobe.response_bounds import bounded, guard
+from worker.adobe.unanswered_writes import Writing, being_watched
+from worker.reasons import ErrorCode
+
+MAX_BODY_BYTES = 65_536
+BODY_BYTES_A_MESSAGE = 2048
+"""Beyond that, for each message of a batch: Adobe may say something of each."""
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+
+class ExchangeFailed(Exception):
+    """No reply came; `error` says how it failed. `is_unclear`: the request may have been carried
+    out all the same, or may be later, and it changes something.
+    """
+
+    def __init__(self, error: ErrorCode, detail: str, *, is_unclear: bool) -> None:
+        super().__init__(detail)
+        self.error: ErrorCode = error
+        self.detail = detail
+        self.is_unclear = is_unclear
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """A reply; `body` holds no more bytes of what came than were asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Line:
+    """What is known of the connection of one request."""
+
+    __slots__ = ("was_reused", "writing")
+
+    def __init__(self, writing: Writing) -> None:
+        self.was_reused = False
+        self.writing = writing
+
+
+class _Request(aiohttp.ClientRequest):
+    """Is not written after the deadline of its attempt.
+
+    The head is written together with the body, by a task of its own, so each has its look.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if is_too_late():
+            raise TimeoutError
+        if conn.transport is not None:
+            guard(conn.transport)
+        return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        if not is_too_late():
+            await super().write_bytes(writer, conn, content_length)
+        elif conn.protocol is not None:
+            conn.protocol.set_exception(TimeoutError())  # for who awaits the reply
+
+
+_fresh: WeakKeyDictionary[aiohttp.ClientSession, Callable[[], aiohttp.ClientSession]] = (
+    WeakKeyDictionary()
+)
+"""How to open a session with no connection yet, that is otherwise like this one."""
+
+
+def open_session(
+    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset | None = None
+) -> aiohttp.ClientSession:
+    """The shared connection pool. One request takes `total_timeout_seconds` at most; `clock` is
+    told the `Date` of each reply.
+
+    No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
+    """
+    clock = clock or ClockOffset()
+    session = _open(policy, total_timeout_seconds, clock)
+    _fresh[session] = lambda: _open(policy, total_timeout_seconds, clock)
+    return session
+
+
+def _open(
+    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset
+) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=0, limit_per_host=0, resolver=resolver_for(policy), ttl_dns_cache=60
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        request_class=_Request,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(
+            total=total_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
+        ),
+        trust_env=False,
+        headers={"User-Agent": "consent-worker"},
+        trace_configs=[_tracing(clock)],
+    )
+
+
+def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
+    async def reused(_: Any, context: Any, __: Any) -> None:
+        if isinstance(context.trace_request_ctx, _Line):
+            context.trace_request_ctx.was_reused = True
+
+    async def written(_: Any, context: Any, __: Any) -> None:
+        if isinstance(context.trace_request_ctx, _Line):
+            context.trace_request_ctx.writing.awaits_answer = True
+
+    async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
+        clock.note(end.url.host or "", end.response.headers.get("Date"))
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    tracing.on_request_chunk_sent.append(written)  # the head goes with the body's first bytes
+    tracing.on_request_end.append(ended)
+    return tracing
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str | URL,
+    *,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    data: bytes | Mapping[str, str] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    changes: bool = False,
+) -> RawReply:
+    """One request and its reply, of which at most `max_body_bytes` are read. Raises
+    `ExchangeFailed` when none comes, and when it is too late to ask (see `attempt_deadline`). Of
+    one that `changes` something it is noted whether it was written, see `unanswered_writes`.
+
+    A connection that was kept alive may be closed by the other side just when it is used again. If
+    it ends before the first byte of a reply, the request is made once more at once, within the same
+    time and on a new connection: others that were kept alive are often closed as well.
+    """
+
+    async def ask(session: aiohttp.ClientSession, line: _Line) -> RawReply:
+        with bounded(max_body_bytes):
+            async with session.request(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                data=data,
+                allow_redirects=False,
+                trace_request_ctx=line,
+            ) as response:
+                body = await _read(response, max_body_bytes)
+                return RawReply(response.status, response.headers, body)
+
+    writing = being_watched() if changes else Writing()
+    line = _Line(writing)
+    try:
+        async with asyncio.timeout(session.timeout.total):
+            try:
+                reply = await ask(session, line)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if not line.was_reused or _began(error) or session not in _fresh:
+                    raise
+                writing.was_repeated = writing.awaits_answer
+                async with _fresh[session]() as fresh:
+                    reply = await ask(fresh, _Line(writing))
+    except TimeoutError:
+        is_unclear = changes and writing.awaits_answer
+        raise ExchangeFailed(
+            ErrorCode.TIMEOUT, "no answer in time", is_unclear=is_unclear
+        ) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        is_unclear = changes and writing.awaits_answer
+        raise ExchangeFailed(
+            ErrorCode.CONNECTION_FAILED, sentence_of(error), is_unclear=is_unclear
+        ) from None
+    writing.awaits_answer = False
+    return reply
+
+
+def _began(error: Exception) -> bool:
+    """Whether the connection ended within a reply: aiohttp then hands out what came of its head."""
+    return not isinstance(getattr(error, "message", ""), str)
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """At most `most` bytes of the body. A line that ends in its midst is no reply."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size < most and (part := await response.content.read(most - size)):
+            parts.append(part)
+            size += len(part)
+    except aiohttp.ClientOSError as error:
+        raise aiohttp.ClientPayloadError(str(type(error))) from None
+    if not response.content.at_eof():
+        response.close()  # the rest is not wanted, and would be read for reuse
+    return b"".join(parts)

@@ -1,0 +1,135 @@
+"""What one dead letter is, as an operator sees it, and which are meant."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from worker.broker import headers as names
+from worker.broker.republished import is_own_message_id
+from worker.reasons import DeadReason
+from worker.redaction import shown_id
+
+_LONGEST_CODE: Final = 64
+_LONGEST_DETAIL: Final = 2048
+_LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter, as an operator sees it; times in ms since 1970, None when unknown. `epoch`
+    is that of the state of newest-wins when a worker met the event first.
+    """
+
+    id: str
+    reason: str
+    integration: str | None
+    error: str | None
+    detail: str | None
+    http_status: int | None
+    attempts: int
+    first_attempt_at_ms: int | None
+    dead_at_ms: int | None
+    replays: int
+    epoch: str | None
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters are meant; an empty filter means all. `older_than_ms` is an age."""
+
+    integration: str | None = None
+    reason: str | None = None
+    older_than_ms: int | None = None
+    newer_than_ms: int | None = None
+    id: str | None = None
+
+    def matches(self, letter: DeadLetter, now_ms: int) -> bool:
+        """Whether `letter` is meant; one of unknown age is never matched by age."""
+        if self.id is not None and letter.id != self.id:
+            return False
+        if self.integration is not None and letter.integration != self.integration:
+            return False
+        if self.reason is not None and letter.reason != self.reason:
+            return False
+        if self.older_than_ms is None and self.newer_than_ms is None:
+            return True
+        if letter.dead_at_ms is None:
+            return False
+        age = now_ms - letter.dead_at_ms
+        return (self.older_than_ms is None or age >= self.older_than_ms) and (
+            self.newer_than_ms is None or age <= self.newer_than_ms
+        )
+
+
+def describe(message: AbstractIncomingMessage) -> DeadLetter:
+    """What the headers of a dead letter say. Each may be forged, so texts and numbers are bounded,
+    and what is none of ours counts as not there. Ids are shown where they tell of nobody.
+    """
+    headers = message.headers
+    return DeadLetter(
+        id=id_of(message.message_id, message.body),
+        reason=_reason(headers, len(message.body)),
+        integration=names.integration_id_in(headers),
+        error=_text(headers.get(names.ERROR), _LONGEST_CODE),
+        detail=_detail(message) or _detail_of_bundle(headers),
+        http_status=whole_number(headers.get(names.HTTP_STATUS), 999),
+        attempts=whole_number(headers.get(names.ATTEMPTS), names.MAX_ATTEMPTS) or 0,
+        first_attempt_at_ms=whole_number(headers.get(names.FIRST_ATTEMPT_AT), _LATEST_MS),
+        dead_at_ms=whole_number(headers.get(names.DEAD_AT), _LATEST_MS),
+        replays=whole_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
+        epoch=names.epoch_in(headers),
+        body_bytes=len(message.body),
+    )
+
+
+def id_of(message_id: str | None, body: bytes) -> str:
+    """What a letter is called. One without an id, or with one that is not UTF-8 or may tell of a
+    person, is called by a digest of its body.
+    """
+    nameless = f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+    return shown_id(message_id or "") or nameless
+
+
+def _detail(message: AbstractIncomingMessage) -> str | None:
+    """What went wrong, if a worker wrote it: the message has an id of a worker's making then."""
+    if not is_own_message_id(message.message_id):
+        return None
+    return _text(message.headers.get(names.ERROR_DETAIL), _LONGEST_DETAIL)
+
+
+def _detail_of_bundle(headers: Any) -> str | None:
+    count = whole_number(headers.get(names.BUNDLE), names.MAX_ATTEMPTS)
+    return f"{count} events that were parked together" if count else None
+
+
+def _reason(headers: Any, body_bytes: int) -> str:
+    """Why a letter is here. What the broker did last goes before what a producer may have forged:
+    what the worker publishes has no such history.
+    """
+    deaths = headers.get("x-death")
+    # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    match latest.get("reason") if isinstance(latest, dict) else None:
+        case "delivery_limit":
+            return DeadReason.POISON
+        case "rejected":
+            # By the worker: unread for its size, or since not even a dead letter could be made.
+            is_large = body_bytes > names.LARGEST_BUNDLE_BYTES
+            return DeadReason.TOO_LARGE if is_large else DeadReason.UNEXPECTED_ERROR
+        case _:
+            return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or DeadReason.UNROUTABLE
+
+
+def _text(value: object, most: int) -> str | None:
+    return value if isinstance(value, str) and len(value) <= most else None
+
+
+def whole_number(value: object, most: int) -> int | None:
+    """The value of a header, where it is a number of ours: from 0, and at most `most`."""
+    return value if type(value) is int and 0 <= value <= most else None

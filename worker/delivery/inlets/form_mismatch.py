@@ -1,0 +1,77 @@
+"""What becomes of an event in a form that its inlet does not take, of the mode auto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.adobe.replies import Permanent, Retryable
+from worker.delivery.delivery import Delivery
+from worker.delivery.inlets.known_inlets import KnownInlets
+from worker.delivery.inlets.other_form_trial import Trials
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.rounds.round_results import Result
+from worker.delivery.rounds.round_runner import RoundRunner
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.events import open_envelope
+from worker.integrations.model import Integration
+from worker.ordering.user_digests import UserKeys
+from worker.transform.decide import decide
+from worker.transform.decision import Deliver
+
+
+class FormMismatch:
+    """`block`, `wait` and `conclude` act on what is found; `now_ms` gives ms since 1970."""
+
+    def __init__(
+        self,
+        inlets: KnownInlets,
+        runner: RoundRunner,
+        gate: StoreGate,
+        users: UserKeys,
+        *,
+        now_ms: Callable[[], int],
+        lane_of: Callable[[Integration], Lane],
+        block: Callable[[Lane, Delivery, Retryable | Permanent], None],
+        wait: Callable[[Lane, Delivery], None],
+        conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
+    ) -> None:
+        self._inlets = inlets
+        self._users = users
+        self._now_ms = now_ms
+        self._lane_of = lane_of
+        self._block = block
+        self._wait = wait
+        self._conclude = conclude
+        self._trials = Trials(runner, gate, self._end_trial)
+
+    def meet(self, lane: Lane, delivery: Delivery, reply: Retryable) -> None:
+        """Adobe does not take the form in which the event was sent."""
+        match self._inlets.after_mismatch(lane.integration):
+            case "block":
+                self._block(lane, delivery, reply)
+            case "wait":
+                self._wait(lane, delivery)
+            case Integration() as whole:
+                self._try_whole(delivery, whole)
+
+    def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
+        """Decided anew, since a whole record needs more of an event."""
+        message, state = delivery.message, delivery.state
+        choice = decide(whole, open_envelope(message.body), self._now_ms())
+        if isinstance(choice, Deliver):
+            choice = self._users.without_didomi_user(whole.state_id, choice)
+            anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_suspect)
+            self._trials.begin(whole, anew)
+        else:
+            self._end_trial(whole, delivery, None)
+
+    def _end_trial(self, whole: Integration, delivery: Delivery, result: Result | None) -> None:
+        """An event has been tried in the other form, or could not be."""
+        refused_twice = self._inlets.tried(whole, result)
+        lane = self._lane_of(delivery.integration)
+        if refused_twice is not None:
+            self._block(lane, delivery, refused_twice)
+        elif result is None:
+            self._wait(lane, delivery)
+        else:
+            self._conclude(lane, [(delivery, result)])

@@ -1,0 +1,88 @@
+"""How the endpoint of a lane does, by its answers and for want of them. Pure but for its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from worker.adobe.replies import Accepted, Retryable
+from worker.delivery.lanes.throughput import Throughput
+from worker.delivery.rounds.round_results import Result
+from worker.reasons import OVERLOAD, ErrorCode
+
+STILL_SECONDS: Final = 1.0
+STILL_ROUND_TRIPS: Final = 3
+"""Without an answer for so long, and for so many round trips, a lane with requests in flight stands
+still."""
+FAILS_AFTER: Final = 2
+"""So many answers of an endpoint in trouble in a row, and nothing is begun but probes."""
+HAND_OVER_SHARE: Final = 0.1
+"""Of an attempt's time limit: after that without an answer its events are handed over."""
+_LEARNING: Final = 0.25
+"""Weight of the last round trip in their average."""
+
+
+class EndpointHealth:
+    """`clock` gives seconds. The lane sends nothing before `resting_until`, as Adobe asked."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.throughput = Throughput(clock)
+        self.is_throttled = False
+        self.resting_until = 0.0
+        self._failures = 0
+        self._round_trip_seconds = 0.0
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the endpoint is in trouble, by the last answers or for want of one."""
+        return self._failures >= FAILS_AFTER
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing was answered lately, though there was something to do."""
+        patience = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
+        return self.throughput.quiet_since < self._clock() - patience
+
+    def hand_over_seconds(self, attempt_seconds: float, *, is_suspect: bool = False) -> float:
+        """How long a request may be without an answer before its events are handed over. That of a
+        suspect does not wait for a slow endpoint: all suspects share one place.
+        """
+        usual = STILL_ROUND_TRIPS * self._round_trip_seconds
+        least = attempt_seconds * HAND_OVER_SHARE
+        return least if is_suspect else max(least, usual)
+
+    def configuration_changed(self) -> None:
+        """What failed so far may be mended."""
+        self._failures = 0
+
+    def lost_patience(self) -> None:
+        """A request has no answer for long: the endpoint hangs, as it seems."""
+        self._failures = max(self._failures, FAILS_AFTER)
+
+    def learn(
+        self, results: Iterable[tuple[object, Result]], began: float, longest_rest_seconds: float
+    ) -> bool:
+        """Learn from the results of a round that began then; says whether the endpoint has too much
+        to do.
+        """
+        overload, answered, has_results = None, False, False
+        for _, result in results:
+            has_results = True
+            if isinstance(result, Accepted):
+                answered = True
+            elif isinstance(result, Retryable) and result.error in OVERLOAD:
+                overload = result
+        if overload is None:
+            if has_results:
+                self._failures = 0
+                self.is_throttled = False
+            weight = _LEARNING if self._round_trip_seconds else 1
+            self._round_trip_seconds += weight * (self._clock() - began - self._round_trip_seconds)
+            return False
+        self._failures = 0 if answered else self._failures + 1
+        self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
+        if overload.retry_after_seconds:
+            rest = min(overload.retry_after_seconds, longest_rest_seconds)
+            self.resting_until = max(self.resting_until, self._clock() + rest)
+        return True

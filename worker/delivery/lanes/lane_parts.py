@@ -1,0 +1,75 @@
+"""What the parts of a lane share, and what all lanes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.begun_events import Begun
+from worker.delivery.lanes.endpoint_health import EndpointHealth
+from worker.delivery.lanes.request_pacing import RequestPacer
+from worker.delivery.lanes.request_window import RequestWindow
+from worker.delivery.lanes.suspect_turns import SuspectTurns
+from worker.delivery.lanes.unconfirmed_successors import Confirming
+from worker.delivery.lanes.under_way_counts import UnderWay
+from worker.delivery.lanes.waiting_events import Waiting
+from worker.delivery.rounds.round_results import Result
+from worker.delivery.rounds.round_runner import RoundRunner
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.integrations.model import Integration
+
+Results = list[tuple[Delivery, Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What bounds an attempt, how long a Retry-After may hold a lane (the delays of retries honour
+    it further), and what lies between two probes of a failing endpoint at least.
+    """
+
+    attempt_seconds: float
+    longest_rest_seconds: float
+    probe_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """Those of all lanes. At most `max_events_in_flight` events of a lane are in requests and in
+    hand at a time, since these can't be parked.
+    """
+
+    runner: RoundRunner
+    gate: StoreGate
+    pacer: RequestPacer
+    begun: Begun
+    suspects: SuspectTurns
+    pauses: Pauses
+    max_events_in_flight: int
+
+
+@dataclass(slots=True)
+class LaneState:
+    """What one lane has, and how it does; `integration` is the configuration in force."""
+
+    integration: Integration
+    waiting: Waiting
+    under_way: UnderWay
+    confirming: Confirming
+    health: EndpointHealth
+    window: RequestWindow
+
+    def drop_returned(self) -> None:
+        """Let go of what the broker has again, and that is not in a request."""
+        self.confirming.drop_returned()
+        self.waiting.drop_returned()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneActs:
+    """What is done with what a lane finds: `conclude` gets the results of each round, and
+    `hand_over` what has had no answer for long, of which it marks what is handed over.
+    """
+
+    conclude: Callable[[Results], None]
+    hand_over: Callable[[list[Delivery]], None]

@@ -1,0 +1,122 @@
+"""The rounds of a lane: what their results tell of the endpoint, and what waits on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from worker.adobe.replies import Accepted
+from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.endpoint_health import HAND_OVER_SHARE
+from worker.delivery.lanes.lane_parts import LaneActs, LaneState, Results, SharedParts
+from worker.delivery.lanes.under_way_counts import Batch, held_of
+from worker.delivery.rounds.gap_lengths import gaps_of
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.round_results import Crashed, Untried
+from worker.forgiving_timers import Patience
+from worker.ordering.store_protocol import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+class LaneRounds:
+    """Runs the rounds that `LaneRequests` begins."""
+
+    def __init__(self, state: LaneState, shared: SharedParts, acts: LaneActs) -> None:
+        self._state = state
+        self._shared = shared
+        self._acts = acts
+        self._loop = asyncio.get_running_loop()
+        self.slots = RequestSlots(state.integration.limits.requests_in_flight)
+
+    def begin(self, batch: Batch, then: Callable[[], None]) -> None:
+        """A round with this batch, which is under way from now; `then` others may begin."""
+        self._state.under_way.keep(asyncio.create_task(self._round(batch, then)), batch)
+
+    async def _round(self, batch: Batch, then: Callable[[], None]) -> None:
+        state, shared = self._state, self._shared
+        epoch = state.window.epoch
+        began = self._loop.time()
+        is_suspect = batch[0][0].is_suspect
+        seconds = state.health.hand_over_seconds(
+            shared.pauses.attempt_seconds, is_suspect=is_suspect
+        )
+        patience = Patience(seconds, self._lose_patience, batch)
+        try:
+            results = await shared.runner.deliver(state.integration, batch, self.slots)
+        except StoreUnavailable as problem:
+            state.under_way.end(batch)
+            shared.gate.close(problem)
+            state.waiting.put_back(batch)
+            state.drop_returned()
+            return
+        except Exception as error:  # a bug: its events become dead letters, and others go on
+            log.exception("lane.unexpected_error", integration=state.integration.id)
+            results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
+        finally:
+            patience.cancel()
+        if is_suspect and not batch[0][0].is_handed_over:
+            shared.suspects.held(state.integration.id, self._loop.time() - began)
+        results = self._without_untried(results)
+        in_flight = state.under_way.requests
+        if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
+            state.window.overloaded(epoch)
+        else:
+            state.window.succeeded(in_flight)
+        state.health.throughput.count(len(results))
+        self._begin_gaps(batch, results)
+        self._acts.conclude(results)
+        state.under_way.end(batch)
+        oldest = state.waiting.oldest
+        if oldest is not None and any(oldest in group for group in batch):
+            state.waiting.watch_next()
+        then()
+
+    def _begin_gaps(self, batch: Batch, results: Results) -> None:
+        # Not the loop's time, which may lag: the store's gap began before, and must end before.
+        now = time.monotonic()
+        integration = self._state.integration
+        after_success, after_failure = gaps_of(integration, self._shared.pauses.attempt_seconds)
+        accepted: set[str] = set()
+        if after_success != after_failure:
+            accepted = {one.user for one, result in results if isinstance(result, Accepted)}
+        for group in batch:
+            user = group[0].user
+            gap = after_success if user in accepted else after_failure
+            self._state.waiting.gaps.begin(user, gap, now)
+
+    def _without_untried(self, results: Results) -> Results:
+        """What Adobe has not seen goes on waiting, unless the broker has it again."""
+        untried = [delivery for delivery, result in results if isinstance(result, Untried)]
+        if not untried:
+            return results
+        for delivery in untried:
+            if delivery.message.is_ours:
+                self._state.waiting.put_behind(delivery)
+        return [one for one in results if not isinstance(one[1], Untried)]
+
+    def _lose_patience(self, batch: Batch) -> None:
+        """Its endpoint hangs, as it seems: what is in the request can't keep acknowledgements from
+        covering ranges for the rest of its time.
+        """
+        sent = [one for group in batch for one in group if _may_be_handed_over(one)]
+        held_before = held_of(batch)
+        self._acts.hand_over(sent)
+        self._state.under_way.hand_over(held_before - held_of(batch))
+        if sent and batch[0][0].is_suspect:
+            # It may be slow and living; nobody waits behind it but other suspects.
+            seconds = self._shared.pauses.attempt_seconds * HAND_OVER_SHARE
+            self._shared.suspects.held(self._state.integration.id, seconds)
+        elif sent:
+            self._state.health.lost_patience()
+            if self._state.waiting.oldest in sent:
+                self._state.waiting.watch_next()
+
+
+def _may_be_handed_over(delivery: Delivery) -> bool:
+    # A suspect, too: what takes its worker down does so long before this.
+    # A repeat finds no end by its stamp, as the copy of another event does: it would be sent again.
+    return delivery.was_sent and delivery.message.is_ours and not delivery.state.is_repeat

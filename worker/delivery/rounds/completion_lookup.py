@@ -1,0 +1,170 @@
+"""What Adobe has of a person whom the state does not know, before a whole record replaces it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+from worker.adobe.attempt_deadline import is_too_late
+from worker.adobe.replies import Reply, Retryable
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.round_results import Untried
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.rounds.user_message import UserMessage
+from worker.delivery.rounds.whole_record import paths_without_value
+from worker.integrations.model import Integration
+from worker.ordering.beside_stamps import Said, is_path, is_snapshot
+from worker.ordering.snapshot_fold import Known
+from worker.ordering.stamp import Stamp
+from worker.ordering.store_protocol import StoreUnavailable
+from worker.reasons import ErrorCode
+from worker.transform.decision import Identity
+from worker.transform.mapping_plan import plan_of
+
+_OF_OLD: Final = Stamp(0, 0, False, "found")
+"""Nobody knows when it was chosen, so whatever an event says is newer."""
+_NOT_KNOWN: Final = (
+    "the state does not know what was sent for this person, so that a whole record would erase it, "
+    "and there is no identity namespace to look it up by: give {where}.namespace, or after a loss "
+    "of the state accept that with `consent-worker state accept --may-erase`"
+)
+
+_OTHERS_NOT_KNOWN: Final = (
+    "the state has lost what other Didomi users (devices) of this person said, and a snapshot "
+    "tells of one of them alone, so that it would erase what the others said: accept that with "
+    "`consent-worker state accept --may-erase`"
+)
+
+
+_DAMAGED: Final = (
+    "what the state has of this person can't be read, so that a whole record might erase it, and "
+    "can't be looked up: the digest is in the log, ordering.unreadable_value; delete that entry of "
+    "the state, which accepts it, and replay"
+)
+
+
+class Records(Protocol):
+    """Tells what Adobe has; never raises for what Adobe or the network does."""
+
+    async def look_up_record(
+        self, integration: Integration, identity: Identity, paths: Sequence[str]
+    ) -> Mapping[str, Any] | Reply: ...
+
+
+class Completion:
+    """`records` are asked where it is needed."""
+
+    def __init__(self, records: Records, gate: StoreGate) -> None:
+        self._records = records
+        self._gate = gate
+
+    async def complete(
+        self,
+        integration: Integration,
+        messages: Sequence[UserMessage],
+        slots: RequestSlots,
+        deadline: float,
+    ) -> list[UserMessage]:
+        """The same, with what was found; those of which nothing can be found out have a reply."""
+        needs = {id(one): _need(integration, one) for one in messages if one.folded.is_sent}
+        has_lost: bool | None = None
+        if "after a loss" in needs.values():
+            has_lost = await self._has_lost()
+
+        async def one(message: UserMessage) -> UserMessage:
+            need = needs.get(id(message), "none")
+            if need == "after a loss" and has_lost is None:
+                message.reply = Untried()
+            elif need == "always" or (need == "after a loss" and has_lost):
+                return await self._looked_up(integration, message, slots, deadline)
+            return message
+
+        return list(await asyncio.gather(*(one(message) for message in messages)))
+
+    async def _has_lost(self) -> bool | None:
+        """Asked of the store now, since the watch would notice it only in a moment; None while that
+        is away.
+        """
+        try:
+            await self._gate.epochs.look()
+        except StoreUnavailable:
+            return None
+        return bool(self._gate.epochs.problem)
+
+    async def _looked_up(
+        self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float
+    ) -> UserMessage:
+        if message.is_damaged and not (integration.completes and integration.may_look_up):
+            message.reply = Retryable(ErrorCode.STATE_UNREADABLE, _DAMAGED)
+            return message
+        if not integration.completes:
+            # What is found tells not of whom it is, so that nobody could take it back any more.
+            message.reply = Retryable(ErrorCode.STATE_LOST, _OTHERS_NOT_KNOWN)
+            return message
+        if not integration.may_look_up:
+            where = f"identities.{integration.properties.user_identifier[0]}"
+            message.reply = Retryable(ErrorCode.STATE_LOST, _NOT_KNOWN.format(where=where))
+            return message
+        delivery = message.deliveries[0]
+        paths = sorted(_paths(integration))
+        try:
+            async with (
+                asyncio.timeout(deadline - time.monotonic()),
+                slots.one(first=delivery.is_suspect),
+            ):
+                if is_too_late():  # a timer that has expired is heard only at a pause
+                    raise TimeoutError
+                message.mark_sent()
+                identity = delivery.choice.identity
+                found = await self._records.look_up_record(integration, identity, paths)
+        except TimeoutError:
+            message.reply = message.late()
+            return message
+        if not isinstance(found, Mapping):
+            message.reply = found
+            return message
+        return message.completed(_as_known(integration, message.known, found))
+
+
+def _need(
+    integration: Integration, message: UserMessage
+) -> Literal["always", "after a loss", "none"]:
+    """When a person has to be looked up of whom so much is known."""
+    known = message.known
+    if message.is_damaged:
+        return "always"
+    if not integration.completes:
+        is_known = any(is_path(name) or is_snapshot(name) for name in known.stamps)
+        return "none" if is_known else "after a loss"
+    if paths_without_value(integration, known):
+        return "always"
+    if any(is_path(name) for name in known.stamps):
+        return "none"
+    return "after a loss" if integration.dataset_starts_empty else "always"
+
+
+def _paths(integration: Integration) -> set[str]:
+    return {path for mapping in integration.mappings for path in mapping.targets}
+
+
+def _as_known(integration: Integration, known: Known, found: Mapping[str, Any]) -> Known:
+    """What was found, for all paths of which the state knows no value. A path that is known to have
+    none at Adobe counts as told.
+    """
+    by_target = plan_of(integration).by_target
+    lacking = paths_without_value(integration, known)
+    times = {one.id: one.time_path for one in integration.mappings}
+    stamps: dict[str, Stamp] = {}
+    said: dict[str, Said] = {}
+    for path in by_target:
+        if path in known.stamps and path not in lacking:
+            continue
+        value = found.get(path)
+        if value is None and path not in lacking:
+            continue
+        stamps[path] = known.stamps.get(path, _OF_OLD)
+        when = found.get(times.get(path) or "")
+        said[path] = Said(source=[None, [value, when], False])
+    return Known(stamps, said)

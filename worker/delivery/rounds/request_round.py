@@ -1,0 +1,217 @@
+"""One round for an integration: what is still news, is it wanted, send it, remember it.
+
+    begin (lease, stamps) ─► fold ─► look-up, if wanted ─► send, take apart if refused ─► settle
+
+The waiting events of one user are folded into one `UserMessage`. Each event keeps an outcome of its
+own: by the fold's verdict on it and the fate of its message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from worker.adobe.attempt_deadline import is_too_late
+from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
+from worker.adobe.unanswered_writes import watched
+from worker.delivery.delivery import Delivery
+from worker.delivery.rounds.completion_lookup import Completion
+from worker.delivery.rounds.gap_lengths import gaps_of
+from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
+from worker.delivery.rounds.sender_protocol import Sender
+from worker.delivery.rounds.store_claims import claim_of
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.rounds.user_message import NOTHING_KNOWN, UserMessage, when
+from worker.fast_tuples import new_tuple
+from worker.integrations.model import Integration
+from worker.ordering.sealed_values import Seals
+from worker.ordering.snapshot_fold import Known
+from worker.ordering.stamp import Stamp
+from worker.ordering.store_protocol import ERASED, Contended, Granted, Settlement
+from worker.reasons import ErrorCode
+
+_FRAME_BYTES: Final = 2
+_LIST_BYTES: Final = 16
+"""Of a request: around each message, and around all of them."""
+
+Replies = list[Accepted | Retryable | Permanent] | Retryable | Permanent
+
+
+class RoundParts(Protocol):
+    """What the rounds of all integrations share; see `AdobeRounds`."""
+
+    sender: Sender
+    gate: StoreGate
+    completion: Completion
+    attempt_seconds: float
+    unclear_ms: int
+    seals: Seals
+
+
+class Round:
+    """One round of an integration, whose time runs from now; each request has one of `slots`."""
+
+    def __init__(self, parts: RoundParts, integration: Integration, slots: RequestSlots) -> None:
+        self._parts = parts
+        self._integration = integration
+        self._slots = slots
+        # From before the store is asked: the lease runs since then, however late its answer is.
+        self._deadline = time.monotonic() + parts.attempt_seconds
+
+    async def deliver(self, groups: Sequence[list[Delivery]]) -> list[tuple[Delivery, Result]]:
+        """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent."""
+        integration, gate = self._integration, self._parts.gate
+        claims = [claim_of(integration, group) for group in groups]
+        answers = await gate.store.begin(integration.state_id, claims)
+        results: list[tuple[Delivery, Result]] = []
+        messages: list[UserMessage] = []
+        for group, answer in zip(groups, answers, strict=True):
+            if isinstance(answer, Contended):
+                busy = Busy(answer.wait_seconds, answer.is_held)
+                results.extend((one, busy) for one in group)
+                continue
+            left = group
+            if ERASED in answer.stored:
+                left = _not_erased(group, answer.stored[ERASED])
+                results.extend((one, Erased()) for one in group if one not in left)
+            messages.append(self._message(left, answer, group[0].user))
+        if integration.replaces_record:
+            messages = await self._parts.completion.complete(
+                integration, messages, self._slots, self._deadline
+            )
+        wanted = [one for one in messages if one.folded.is_sent and one.reply is None]
+        if integration.needs_lookup:
+            wanted = await self._existing(wanted)
+        sendable = [one for one in wanted if one.encode()]
+        await self._send(sendable)
+        for message in wanted:
+            if len(message.deliveries) > 1 and _is_messages_fault(message.reply):
+                await self._take_apart(message)
+        await self._settle(messages)
+        for message in messages:
+            results.extend(message.results())
+        return results
+
+    def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
+        stamps, texts = granted.stored, granted.texts
+        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
+        known = new_tuple(Known, (stamps, said))
+        message = UserMessage(self._integration, group, user, granted.lease, known)
+        message.is_damaged = granted.is_damaged
+        return message
+
+    async def _settle(self, messages: list[UserMessage]) -> None:
+        """Give the users back, each with a gap."""
+        after_success, after_failure = gaps_of(self._integration, self._parts.attempt_seconds)
+        accepted: list[Settlement] = []
+        rest: list[Settlement] = []
+        for one in messages:
+            stands = one.accepted()
+            settlement = one.settlement(stands, self._parts.unclear_ms, self._parts.seals)
+            is_accepted = after_success == after_failure or stands.stamps
+            (accepted if is_accepted else rest).append(settlement)
+        await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
+        await self._parts.gate.settle(self._integration.state_id, rest, after_failure)
+
+    async def _take_apart(self, message: UserMessage) -> None:
+        """A message of several events was refused: let each of them stand for itself.
+
+        The newest goes first, so that an older one keeps only what no newer one has said: then no
+        two of these messages, which follow without a gap, speak of the same attribute.
+        """
+        known = message.known
+        for delivery in sorted(message.deliveries, key=lambda one: when(one.choice), reverse=True):
+            part = UserMessage(self._integration, [delivery], delivery.user, message.lease, known)
+            if part.folded.is_sent:
+                sendable = [part] if part.encode() else []
+                await self._send(sendable)
+            stamps, said = part.accepted()
+            known = Known({**known.stamps, **stamps}, {**known.said, **said})
+            message.parts.append(part)
+
+    async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
+        """Those whose contact Adobe knows; the others have their reply.
+
+        All at once as far as there are slots, but after what has only to be sent: a round that is
+        nearly done is not to wait for the many look-ups of those behind it.
+        """
+
+        async def look_up(message: UserMessage) -> None:
+            delivery = message.deliveries[0]
+            try:
+                async with (
+                    asyncio.timeout(self._deadline - time.monotonic()),
+                    self._slots.one(first=delivery.is_suspect),
+                ):
+                    if is_too_late():  # a timer that has expired is heard only at a pause
+                        raise TimeoutError
+                    message.mark_sent()
+                    identity = delivery.choice.identity
+                    message.reply = await self._parts.sender.look_up(self._integration, identity)
+            except TimeoutError:
+                message.reply = message.late()
+
+        await asyncio.gather(*(look_up(message) for message in messages))
+        return [message for message in messages if message.reply is None]
+
+    async def _send(self, messages: list[UserMessage]) -> None:
+        """Send in one request; what is refused as a whole, in halves, until the bad one is alone.
+
+        One request after the other, so that a lane never has more in flight than its window.
+        """
+        if not messages:
+            return
+        bodies = [one.outgoing for one in messages if one.outgoing is not None]
+        size = sum(len(one.body) + _FRAME_BYTES for one in bodies) + _LIST_BYTES
+        replies: Replies | None = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
+        was_repeated = False
+        if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
+            replies, was_repeated = await self._request(messages, bodies)
+            if replies is None:
+                return
+        if len(messages) > 1 and _is_messages_fault(replies):
+            middle = len(messages) // 2
+            await self._send(messages[:middle])
+            await self._send(messages[middle:])
+            return
+        each = replies if isinstance(replies, list) else [replies] * len(messages)
+        for message, reply in zip(messages, each, strict=True):
+            message.reply = reply
+            is_unclear = isinstance(reply, Retryable) and reply.is_unclear
+            message.is_unclear = is_unclear or was_repeated
+
+    async def _request(
+        self, messages: list[UserMessage], bodies: list[OutgoingMessage]
+    ) -> tuple[Replies | None, bool]:
+        """The replies, None where none came in time, which the messages have been told; and whether
+        the request was sent twice.
+        """
+        timeout = asyncio.timeout(self._deadline - time.monotonic())
+        with watched() as writing:
+            try:
+                async with timeout, self._slots.one(first=True):
+                    if is_too_late():  # a timer that has expired is heard only at a pause
+                        raise TimeoutError
+                    for message in messages:
+                        message.mark_sent()
+                    replies = await self._parts.sender.send(self._integration, bodies)
+            except TimeoutError:
+                for message in messages:
+                    message.reply = message.late()
+                    message.is_unclear = writing.awaits_answer
+                return None, False
+        return replies, writing.was_repeated
+
+
+def _not_erased(group: list[Delivery], tombstone: Stamp) -> list[Delivery]:
+    """Those of `group` that are of after the person's erasure."""
+    return [one for one in group if one.choice.event_time_ms > tombstone.time_ms]
+
+
+def _is_messages_fault(reply: object) -> bool:
+    """Whether it is worth to find out which message, or which event of it, was refused."""
+    return isinstance(reply, Crashed) or (isinstance(reply, Permanent) and reply.fault != "set-up")

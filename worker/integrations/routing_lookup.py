@@ -1,0 +1,128 @@
+"""What an event asks of the integrations: who is in force, who is missing, where there is doubt.
+
+An integration that was in force lately, and is not now, is missed for a day: its file may be gone
+by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from worker.integrations.in_force import IntegrationsInForce
+from worker.integrations.missing_integrations import MissingIntegrations, find_missing
+from worker.integrations.model import Integration, Missing
+from worker.integrations.recently_in_force import RecentIntegrations, Seen
+from worker.integrations.safe_files import printable
+from worker.integrations.version_claims import InForce
+
+_NONE: Final[Mapping[str, Missing]] = {}
+
+
+class IntegrationLookup(IntegrationsInForce):
+    """`is_strict`: events of an organization that nothing is known of are parked. `clock` is in
+    seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, is_strict: bool) -> None:
+        super().__init__()
+        self._clock = clock
+        self._is_strict = is_strict
+        self._trouble: str | None = None  # of the directory as a whole
+        self._recent = RecentIntegrations()
+        self._missing = MissingIntegrations()
+        self._seen_now: set[str] = set()
+        self._undoubted: dict[str, list[Integration]] = {}
+
+    def undoubted_for(self, organization_id: str) -> list[Integration]:
+        """As `for_organization`, where these are all that there is to know: none is disabled or
+        missing, and there may be no others. Else empty. One look for each event, so known
+        beforehand.
+        """
+        return self._undoubted.get(organization_id, [])
+
+    def missing_for(self, organization_id: str) -> Mapping[str, Missing]:
+        """Ids of the organization's integrations that should have its events and can't have them
+        now: `broken` ones have no valid version, `gone` ones were in force within 24 h.
+        """
+        return self._missing.by_organization.get(organization_id, _NONE)
+
+    def doubt_about_all(self) -> str | None:
+        """Why any organization may have one more integration than is known, in words."""
+        return self._missing.doubt_about_all
+
+    def doubt_about(self, organization_id: str) -> str | None:
+        """Why events of an organization of which no integration is known must wait, in words.
+
+        None: nothing speaks against skipping them.
+        """
+        if self._is_strict:
+            return "CONSENT_WORKER_UNKNOWN_ORGANIZATION is park"
+        if not self.has_any:
+            return "there is no valid integration at all"
+        if self._trouble is not None:
+            return "the integrations' directory can't be read"
+        if self._assignment.unreadable:
+            name = printable(self._assignment.unreadable[0].name)
+            return f"the file {name} does not tell its organization"
+        if organization_id in self._missing.by_organization:
+            return "the organization had a valid integration within the last 24 hours"
+        return None
+
+    def lately_in_force(self) -> set[str]:
+        """What others, and who comes after a restart, are to remember for the next 24 h: enabled
+        integrations, and those that are gone but for a file that can't be read.
+        """
+        bad = {one.path.name for one in self._assignment.problems}
+        kept = {one.encode() for one in self._missing.gone if one.file_name in bad}
+        return self._seen_now | kept
+
+    def lately_dismissed(self) -> set[str]:
+        """What others are to forget: somebody disabled it, or gave it another id."""
+        return self._recent.dismissed()
+
+    def remember(self, seen: Collection[str]) -> None:
+        """Take over what all workers have told by `lately_in_force` within the last 24 h."""
+        if self._recent.remember(seen):
+            self._index_missing()
+
+    def _note_lost(self, before: Mapping[str, InForce], now: float) -> None:
+        """Learn from what is in force, and was `before`, who is lost and who was meant to go."""
+        in_force = self._assignment.in_force.values()
+        self._seen_now = {_seen(one).encode() for one in in_force if one.integration.enabled}
+        for integration_id, known in before.items():
+            organization = known.integration.organization_id
+            after = self.get(integration_id)
+            if after is not None and after.organization_id == organization:
+                continue
+            if known.integration.enabled:
+                self._recent.lose(_seen(known), now)
+            else:
+                self._recent.dismiss((organization, integration_id), now)
+        for integration in self.integrations:
+            key = (integration.organization_id, integration.id)
+            if integration.enabled:
+                self._recent.welcome(key)
+            else:
+                self._recent.dismiss(key, now)
+        self._recent.forget_old(now)
+
+    def _index_missing(self) -> None:
+        """Who is missing; looked up for each event, so known beforehand."""
+        self._missing = find_missing(self._assignment, list(self._recent.lately()))
+        now = self._clock()
+        for key in self._missing.replaced:
+            self._recent.dismiss(key, now)
+        doubtful = self._disabled.keys() | self._missing.by_organization.keys()
+        self._undoubted = (
+            {}
+            if self._missing.doubt_about_all is not None
+            else {one: known for one, known in self._enabled.items() if one not in doubtful}
+        )
+
+
+def _seen(known: InForce) -> Seen:
+    integration = known.integration
+    return Seen(
+        integration.organization_id, integration.id, known.path.name, integration.content_digest
+    )

@@ -1,0 +1,96 @@
+"""Whether the digests of a namespace on Redis are made with the secret that a worker has.
+
+`NAMESPACE:digests` holds the mark of that secret. It is written by the first worker; who comes with
+another secret would find none of the stamps, and let older choices win.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
+
+from worker.ordering.user_digests import Marks
+
+_SCANS: Final = 200
+_KEYS_A_SCAN: Final = 1000
+HOW_TO_MAKE_ONE: Final = "`openssl rand -hex 32` makes one"
+GUESSABLE: Final = (
+    "CONSENT_WORKER_ORDERING_SECRET is empty: who can read Redis can find out whose choices it "
+    f"holds by guessing; {HOW_TO_MAKE_ONE}, and docs/ordering.md says how to introduce it"
+)
+_NEW_WITHOUT: Final = (
+    "is required for a new namespace on Redis: without it who can read Redis can find out whose "
+    f"choices it holds by guessing. {HOW_TO_MAKE_ONE}; give the same one to the whole fleet, and "
+    "keep it. Where the namespace has been in use without a secret, set "
+    "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS to nothing beside it"
+)
+_ANOTHER: Final = (
+    "is not the one that this state was kept with, so that no stamp would be found "
+    "and older choices would win. Set the former one, or rotate: "
+    "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS is the former one (docs/ordering.md)"
+)
+
+
+class SecretRefused(ValueError):
+    """The secret can't be used with this namespace; the text says what to do."""
+
+
+_PAST_AT_MOST: Final = 16
+
+
+async def admit(client: Redis, namespace: str, marks: Marks) -> None:
+    """Remember the secret of `marks` as that of the namespace. Raises `SecretRefused`, and whatever
+    Redis does.
+    """
+    key = f"{namespace}:digests"
+    known = await client.get(key)
+    if known is None:
+        if not marks.is_keyed and not await _is_in_use(client, namespace):
+            raise SecretRefused(_NEW_WITHOUT)
+        await client.set(key, marks.present, nx=True)  # another worker may have been first
+        known = await client.get(key)
+    told = known.decode(errors="replace") if isinstance(known, bytes) else str(known)
+    after = mark_after(told, marks)
+    if after != told:
+        await client.set(key, after)
+
+
+async def restore(client: Redis, namespace: str, marks: Marks) -> None:
+    """Write the mark again where it is gone, though this worker was admitted: whoever came with
+    another secret would be taken for the first. Raises whatever Redis does.
+    """
+    await client.set(f"{namespace}:digests", marks.present, nx=True)
+
+
+def mark_after(told: str | None, marks: Marks) -> str:
+    """What is to be kept of the secrets of a state, of which `told` was kept until now; None where
+    nothing was. Raises `SecretRefused` for another secret.
+    """
+    if told is None:
+        return marks.present
+    mark, *past = told.split(" ")
+    if mark == marks.present:
+        return told
+    if mark != marks.previous:
+        raise SecretRefused(_ANOTHER)
+    if marks.present in past:  # a worker of the step before starts again: never backwards
+        return told
+    return " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1]))
+
+
+async def _is_in_use(client: Redis, namespace: str) -> bool:
+    """Whether there are keys of the namespace, as far as we may look."""
+    for name in ("integrations", "organizations"):  # the second is of workers before 0.2
+        if await client.type(f"{namespace}:{name}") != b"none":
+            return True
+    cursor = 0
+    try:
+        for _ in range(_SCANS):
+            cursor, found = await client.scan(cursor, f"{namespace}:{{*", _KEYS_A_SCAN)
+            if found or not cursor:
+                return bool(found)
+    except NoPermissionError:  # of a user from before `+scan` was among the rights
+        return False
+    return False

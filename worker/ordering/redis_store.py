@@ -1,0 +1,211 @@
+"""The state of newest-wins in Redis, shared by a fleet of workers.
+
+For one user at one integration there are two keys, in Redis's own form so that an operator can read
+them: `NAMESPACE:{INTEGRATION}:USER`, a hash of path → encoded stamp that expires after the
+retention, with the text beside a stamp at `=` and its path; and the same with `:busy`, a string
+that is there while the user is not free. What is in braces is the hash tag: all keys of one call
+are on one node of a cluster.
+
+Each method is one script, and Redis runs a script whole or not at all. The clock is that of Redis,
+through the expiry of keys, so the workers' clocks need not agree.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from worker.ordering.local_holds import Holds
+from worker.ordering.redis_calls import RedisCalls
+from worker.ordering.redis_epoch import RedisEpochs
+from worker.ordering.redis_inlets import RedisInlets
+from worker.ordering.redis_script import Script
+from worker.ordering.redis_state_ids import RedisStateIds
+from worker.ordering.redis_values import RedisValues, as_text, latest_ms
+from worker.ordering.store_protocol import (
+    ERASED,
+    REMEMBERED_AT_MOST,
+    REMEMBERED_CHARACTERS,
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+    to_ms,
+    tombstone,
+)
+from worker.ordering.user_digests import Marks, both_digests
+
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_BEGIN: Final = Script("begin.lua"), Script("begin.lua", rotating=True)
+_SETTLE: Final = Script("settle.lua"), Script("settle.lua", rotating=True)
+_ERASE: Final = Script("erase.lua")
+_INTEGRATIONS: Final = Script("integrations.lua")
+_PING: Final = Script("ping.lua")
+_PING_MS: Final = 60_000
+_SENT, _LASTS, _HAS_TEXTS = 1, 2, 4
+"""Flags of a settlement, see settle.lua."""
+
+
+class RedisStore:
+    """One of these is one owner of leases; every worker of the fleet has its own.
+
+    `url` is redis:// or rediss:// (TLS) with its credentials; redis-py's options may follow as a
+    query, such as `?ssl_ca_certs=/path`. `timeout_seconds` bounds each call as a whole, connecting
+    included. `clock` is monotonic and only times what this process itself holds. `marks` are those
+    of the secrets by which users are called, to be looked at before all else; None looks at none.
+
+    Raises ValueError, without the URL in its text, for a URL or a namespace that can't be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timing: Timing,
+        *,
+        namespace: str = "consent",
+        timeout_seconds: float = 2.0,
+        max_connections: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+        marks: Marks | None = None,
+    ) -> None:
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError("the namespace must be letters, digits, dots, dashes and underscores")
+        self._timing = timing
+        self._namespace = namespace
+        self._owner = secrets.token_hex(8)
+        self._held = Holds(timing.lease_seconds, clock)
+        self._values = RedisValues(clock)
+        self._calls = RedisCalls(url, namespace, timeout_seconds, max_connections, marks)
+        self.epochs = RedisEpochs(self._calls.run, namespace)
+        self.inlets = RedisInlets(self._calls.run, namespace)
+        self.state_ids = RedisStateIds(self._calls.run, namespace)
+
+    @property
+    def unreadable_values(self) -> int:
+        """How many stored values could not be read since the start."""
+        return self._values.unreadable
+
+    @property
+    def digests_are_guessable(self) -> bool:
+        """Whether the namespace is used without a secret."""
+        return self._calls.digests_are_guessable
+
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
+        """See `NewestStore`."""
+        lease = self._held.new_lease()
+        known = [self._held.take(state_id, one.user, lease) for one in claims]
+        asked = [claim for claim, held in zip(claims, known, strict=True) if held is None]
+        users = {one.user for one in asked}
+        try:
+            answers = await self._ask(state_id, lease, asked)
+        except BaseException:
+            self._held.let_go(state_id, users, lease)
+            raise
+        pairs = zip(asked, answers, strict=True)
+        granted = {claim.user for claim, answer in pairs if isinstance(answer, Granted)}
+        self._held.let_go(state_id, users - granted, lease)
+        rest = iter(answers)
+        return [next(rest) if one is None else one for one in known]
+
+    async def settle(
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        if not settlements:
+            return
+        arguments: list[str | int] = [
+            self._owner,
+            to_ms(gap_seconds),
+            to_ms(self._timing.retention_seconds),
+        ]
+        arguments.append(latest_ms())
+        for _, lease, written, sent, texts, lasts in settlements:
+            flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
+            arguments += (lease, flags, len(written))
+            for path, stamp in written.items():
+                arguments += (path, stamp.encode())
+                if texts is not None:
+                    arguments.append(texts.get(path, ""))
+        keys, is_rotating = self._keys(state_id, [one.user for one in settlements])
+        await self._calls.run(_SETTLE[is_rotating], keys, arguments)
+        for one in settlements:
+            self._held.let_go(state_id, [one.user], one.lease)
+
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
+        """See `NewestStore`."""
+        keys, _ = self._keys(state_id, [user])
+        arguments = (ERASED, tombstone(before_ms).encode(), to_ms(kept_seconds))
+        await self._calls.run(_ERASE, keys[::2], arguments)
+
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        names = [one for one in integrations if len(one) <= REMEMBERED_CHARACTERS]
+        if names:
+            arguments: list[str | int] = [to_ms(for_seconds), REMEMBERED_AT_MOST, *names]
+            await self._calls.run(_INTEGRATIONS, [self._integrations_key], arguments)
+
+    async def remembered_integrations(self) -> set[str]:
+        """See `NewestStore`."""
+        found = await self._calls.run(_INTEGRATIONS, [self._integrations_key], (0, 0))
+        return {as_text(one) for one in found}
+
+    @property
+    def _integrations_key(self) -> str:
+        return f"{self._namespace}:integrations"
+
+    async def ping(self) -> None:
+        """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
+        await self._calls.admit_or_wait()
+        await self._calls.keep_mark()
+        await self._calls.run(_PING, [f"{self._namespace}:ping"], (self._owner, _PING_MS))
+
+    async def admit(self) -> None:
+        """Find out whether the secret may be used with this namespace; until then nothing is
+        granted. Raises `SecretRefused` if not.
+        """
+        await self._calls.admit()
+
+    async def close(self) -> None:
+        """See `NewestStore`."""
+        await self._calls.close()
+
+    async def _ask(
+        self, state_id: str, lease: int, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
+        if not claims:
+            return []
+        arguments: list[str | int] = [self._owner, lease, to_ms(self._timing.lease_seconds)]
+        for _, attributes, texts in claims:
+            arguments += (len(attributes) + len(texts), *attributes)
+            if texts:
+                arguments += [f"={path}" for path in texts]
+        keys, is_rotating = self._keys(state_id, [one.user for one in claims])
+        answers = await self._calls.run(_BEGIN[is_rotating], keys, arguments)
+        try:
+            return [
+                self._values.granted(lease, claim, values) if is_granted else _contended(*values)
+                for claim, (is_granted, *values) in zip(claims, answers, strict=True)
+            ]
+        except ValueError:
+            raise StoreUnavailable("Redis holds a value that this version can't read") from None
+
+    def _keys(self, state_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
+        """The keys of `users`, and whether these have two digests, and so twice as many."""
+        keys: list[str] = []
+        is_rotating = all(both_digests(user)[1] for user in users)
+        for user in users:
+            for digest in both_digests(user)[: 1 + is_rotating]:
+                key = f"{self._namespace}:{{{state_id}}}:{digest}"
+                keys += (key, f"{key}:busy")
+        return keys, is_rotating
+
+
+def _contended(wait_ms: int, is_held: int) -> Contended:
+    return Contended(max(wait_ms, 0) / 1000, bool(is_held))

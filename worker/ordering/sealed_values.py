@@ -1,0 +1,142 @@
+"""What is kept beside a stamp, as one text: who said the choice, and what it was, sealed.
+
+A text says of which stamp it is, so that one that was left behind by a worker of the version before
+says nothing. `aCHECK+DIDOMI_USER.SOURCE`: a digest of the stamp; `-` in place of `+` for a choice
+that is taken back; the digest of a Didomi user, or empty; and the source, where it is kept, sealed.
+
+Sources are personal data. They are sealed with AES-256-GCM under a key of each user, which is made
+of the ordering secret and the user's digest; path and stamp are bound to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from worker.ordering.beside_stamps import Said
+from worker.ordering.stamp import Stamp
+from worker.ordering.user_digests import both_digests
+
+log = structlog.get_logger(__name__)
+
+LONGEST_TEXT_BYTES: Final = 1_048_576
+"""`LONGEST_TEXT_BYTES` of begin.lua: what is longer was not written by us."""
+_TEXT: Final = re.compile(r"a([A-Za-z0-9_-]{8})([+-])([A-Za-z0-9_-]{22})?(?:\.([A-Za-z0-9_=-]*))?")
+_NONCE_BYTES: Final = 12
+_CHECK_BYTES: Final = 6
+
+
+class Seals:
+    """Seals with one secret, and opens with that and the `previous` one. Without a secret, as in
+    the memory of one process, a source is kept as it is.
+    """
+
+    def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
+        both = [secret] if previous in (None, secret) else [secret, previous or b""]
+        self._masters = [hashlib.blake2b(one).digest() if one else b"" for one in both]
+
+    def texts(
+        self, user: str, stamps: Mapping[str, Stamp], said: Mapping[str, Said]
+    ) -> dict[str, str]:
+        """Path → the text beside the stamp of that path."""
+        seal = _Seal(self._masters[0], both_digests(user)[0])
+        return {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
+
+    def said(
+        self, user: str, stamps: Mapping[str, Stamp], texts: Mapping[str, str]
+    ) -> dict[str, Said]:
+        """Path → what its text says, of those that belong to the stamp that stands."""
+        seals = [
+            _Seal(master, digest)
+            for master, digest in zip(self._masters, both_digests(user), strict=False)
+        ]
+        said: dict[str, Said] = {}
+        is_unreadable = False
+        for path, text in texts.items():
+            if path in stamps and (found := _read(seals, path, stamps[path], text)) is not None:
+                said[path], is_sealed = found
+                is_unreadable = is_unreadable or is_sealed
+        if is_unreadable:
+            log.error(
+                "ordering.unreadable_value",
+                user=user,
+                detail="what was chosen is kept with a secret that is neither the present nor the "
+                "previous one, and counts as unknown",
+            )
+        return said
+
+
+class _Seal:
+    """That of one user. `master` is empty where there is no secret."""
+
+    def __init__(self, master: bytes, digest: str) -> None:
+        self._cipher: AESGCM | None = None
+        if master:
+            key = hashlib.blake2b(
+                digest.encode(), key=master, digest_size=32, person=b"consent-value"
+            )
+            self._cipher = AESGCM(key.digest())
+
+    def close(self, plain: bytes, bound: bytes) -> bytes:
+        if self._cipher is None:
+            return plain
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, bound)
+
+    def open(self, sealed: bytes, bound: bytes) -> bytes:
+        """Raises ValueError and `InvalidTag`."""
+        if self._cipher is None:
+            return sealed
+        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+
+
+def _written(seal: _Seal, path: str, stamp: Stamp, said: Said) -> str:
+    told = stamp.encode()
+    text = f"a{_check(told)}{'-' if said.is_taken_back else '+'}{said.didomi_user}"
+    if said.source is None:
+        return text
+    sealed = seal.close(orjson.dumps(said.source), _bound(path, told))
+    return f"{text}.{urlsafe_b64encode(sealed).decode()}"
+
+
+def _read(seals: list[_Seal], path: str, stamp: Stamp, text: str) -> tuple[Said, bool] | None:
+    """What a text of that stamp says, and whether its source stays sealed."""
+    found = _TEXT.fullmatch(text)
+    told = stamp.encode()
+    if found is None or found[1] != _check(told):
+        return None
+    sealed = found[4]
+    source = None if sealed is None else _source(seals, sealed, _bound(path, told))
+    said = Said(found[3] or "", found[2] == "-", source)
+    return said, sealed is not None and source is None
+
+
+def _source(seals: list[_Seal], text: str, bound: bytes) -> list[Any] | None:
+    for seal in seals:
+        try:
+            source = orjson.loads(seal.open(b64decode(text, b"-_", validate=True), bound))
+        except (ValueError, InvalidTag):
+            continue
+        match source:
+            case [str() | None, _, bool()]:
+                return list(source)
+    return None
+
+
+def _check(told: str) -> str:
+    digest = hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=_CHECK_BYTES)
+    return urlsafe_b64encode(digest.digest()).decode()
+
+
+def _bound(path: str, told: str) -> bytes:
+    # A path has no control character.
+    return f"{path}\0{told}".encode(errors="surrogatepass")

@@ -1,0 +1,242 @@
+"""The state of newest-wins in one SQLite file: for a single worker, and kept over its restarts.
+
+Leases are kept in memory: when the worker ends, so do its requests. The clock of what is in the
+file is that of the machine.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from worker.ordering.local_holds import Holds
+from worker.ordering.redis_secret import SecretRefused, mark_after
+from worker.ordering.sqlite_commits import Commits
+from worker.ordering.sqlite_epoch import SqliteEpochs
+from worker.ordering.sqlite_inlets import SqliteInlets
+from worker.ordering.sqlite_integrations import remember, remembered
+from worker.ordering.sqlite_rows import (
+    SCHEMA,
+    Row,
+    erase_user,
+    find,
+    stamps_in,
+    sweep,
+    texts_in,
+    write_settlement,
+)
+from worker.ordering.sqlite_state_ids import SqliteStateIds
+from worker.ordering.store_protocol import (
+    LASTING_SECONDS,
+    LONGEST_LEASE_SECONDS,
+    REMEMBERED_CHARACTERS,
+    Claim,
+    Contended,
+    Granted,
+    Settlement,
+    StoreUnavailable,
+    Timing,
+    to_ms,
+)
+from worker.ordering.user_digests import Marks
+from worker.transform.decision import NOTHING
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_EVERY: Final = 200
+"""Commits between two looks at some hundred users, whether their time is over."""
+
+
+class SqliteStore:
+    """`path` is the file, whose directory must be there. `clock` is monotonic and times leases;
+    `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of the secrets by
+    which users are called. `is_worker`: whether it is for a worker, of which a file has one, or for
+    a command beside it.
+    """
+
+    digests_are_guessable = False
+    """The file is for its owner's eyes, who has the secret as well."""
+
+    def __init__(
+        self,
+        path: Path,
+        timing: Timing,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        marks: Marks | None = None,
+        is_worker: bool = True,
+    ) -> None:
+        self.unreadable_values = 0
+        self._commits = Commits(path, SCHEMA, is_worker=is_worker)
+        self.epochs = SqliteEpochs(self._commits, wall_clock)
+        self.inlets = SqliteInlets(self._commits)
+        self.state_ids = SqliteStateIds(self._commits)
+        self._timing = timing
+        self._wall_clock = wall_clock
+        self._marks = marks
+        self._is_admitted = marks is None
+        self._held = Holds(timing.lease_seconds, clock)
+        self._settled = 0
+        self._swept_to = ""
+
+    async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
+        """See `NewestStore`."""
+        await self._admit_or_refuse()
+        lease = self._held.new_lease()
+        asked: dict[str, Claim] = {}
+        held: dict[str, Contended] = {}
+        for claim in claims:
+            anothers = self._held.take(state_id, claim.user, lease)
+            if anothers is not None:
+                held[claim.user] = anothers
+            elif claim.user in asked:  # claimed twice, and granted once
+                held[claim.user] = Contended(self._timing.lease_seconds, is_held=True)
+            else:
+                asked[claim.user] = claim
+        try:
+            found = await self._commits.read(
+                lambda file: [find(file, state_id, user) for user in asked]
+            )
+        except BaseException:
+            self._held.let_go(state_id, asked, lease)
+            raise
+        now_ms = self._now_ms()
+        given = {
+            claim.user: self._answer(state_id, lease, claim, rows, now_ms)
+            for claim, rows in zip(asked.values(), found, strict=True)
+        }
+        answers: list[Granted | Contended] = []
+        for claim in claims:
+            answer = given.get(claim.user) or held[claim.user]
+            answers.append(answer)
+            if isinstance(answer, Granted):
+                given.pop(claim.user)
+        return answers
+
+    async def settle(
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        now_ms, held = self._now_ms(), self._held
+        changes = [
+            (one, one.sent and not held.is_anothers(state_id, one.user, one.lease))
+            for one in settlements
+            if one.written or one.sent
+        ]
+        if changes:
+            await self._admit_or_refuse()
+            expires_at_ms = now_ms + to_ms(self._timing.retention_seconds)
+            never_ms = now_ms + to_ms(LASTING_SECONDS)
+            free_at_ms = now_ms + to_ms(gap_seconds)
+            self._settled += 1
+            sweeps = self._settled % _SWEEP_EVERY == 0
+
+            def write(file: sqlite3.Connection) -> None:
+                for one, has_gap in changes:
+                    until_ms = free_at_ms if has_gap else 0
+                    ends_ms = never_ms if one.lasts else expires_at_ms
+                    write_settlement(file, state_id, one, now_ms, until_ms, ends_ms)
+                if sweeps:
+                    self._swept_to = sweep(file, self._swept_to, now_ms)
+
+            await self._commits.write(write)
+        for one in settlements:
+            self._held.let_go(state_id, [one.user], one.lease)
+
+    async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
+        """See `NewestStore`."""
+        await self._admit_or_refuse()
+        now_ms = self._now_ms()
+        kept_until_ms = now_ms + to_ms(kept_seconds)
+        await self._commits.write(
+            lambda file: erase_user(file, state_id, user, before_ms, now_ms, kept_until_ms)
+        )
+
+    async def remember_integrations(
+        self, integrations: Collection[str], for_seconds: float
+    ) -> None:
+        """See `NewestStore`."""
+        until_ms = self._now_ms() + to_ms(for_seconds)
+        names = [one for one in integrations if len(one) <= REMEMBERED_CHARACTERS]
+        if names:
+            await self._commits.write(lambda file: remember(file, names, until_ms))
+
+    async def remembered_integrations(self) -> set[str]:
+        """See `NewestStore`."""
+        names: set[str] = await self._commits.read(lambda file: remembered(file, self._now_ms()))
+        return names
+
+    async def ping(self) -> None:
+        """See `NewestStore`."""
+        await self._admit_or_refuse()
+        at = str(self._now_ms())
+        await self._commits.write(
+            lambda file: file.execute("INSERT OR REPLACE INTO facts VALUES ('ping', ?)", (at,))
+        )
+
+    async def admit(self) -> None:
+        """Find out whether the secret may be used with this file; until then nothing is granted.
+        Raises `SecretRefused` if not.
+        """
+        if self._is_admitted or self._marks is None:
+            return
+        marks = self._marks
+
+        def admit(file: sqlite3.Connection) -> str:
+            found = file.execute("SELECT value FROM facts WHERE name = 'digests'").fetchone()
+            try:
+                after = mark_after(found[0] if found else None, marks)
+            except SecretRefused as refused:
+                return str(refused)
+            file.execute("INSERT OR REPLACE INTO facts VALUES ('digests', ?)", (after,))
+            return ""
+
+        refused = await self._commits.write(admit)
+        if refused:
+            raise SecretRefused(refused)
+        self._is_admitted = True
+
+    async def _admit_or_refuse(self) -> None:
+        try:
+            await self.admit()
+        except SecretRefused as refused:
+            raise StoreUnavailable(f"CONSENT_WORKER_ORDERING_SECRET {refused}") from None
+
+    async def close(self) -> None:
+        """See `NewestStore`."""
+        await self._commits.close()
+
+    def _answer(
+        self,
+        state_id: str,
+        lease: int,
+        claim: Claim,
+        rows: Sequence[Row | None],
+        now_ms: int,
+    ) -> Granted | Contended:
+        left_ms = max((one.free_at_ms - now_ms for one in rows if one is not None), default=0)
+        # No gap of ours is longer; the clock was set back, or somebody else has written it.
+        if 0 < left_ms <= to_ms(LONGEST_LEASE_SECONDS):
+            self._held.let_go(state_id, [claim.user], lease)
+            return Contended(left_ms / 1000, is_held=False)
+        if None in rows:
+            self.unreadable_values += rows.count(None)
+            log.error(
+                "ordering.unreadable_value",
+                user=claim.user,
+                detail="what the file has of this user can't be read and counts as unknown: an "
+                "older choice may be sent once more; a whole record is sent after a look-up, or "
+                "waits",
+            )
+        texts = texts_in(rows, claim.texts, now_ms) if claim.texts else NOTHING
+        stored = stamps_in(rows, claim.attributes, now_ms)
+        return Granted(lease, stored, texts, is_damaged=None in rows)
+
+    def _now_ms(self) -> int:
+        return to_ms(self._wall_clock())

@@ -1,0 +1,86 @@
+"""Requests without a valid answer: Adobe may carry one out later, over a newer choice. Pure.
+
+Such a request leaves a *mark* beside the user's stamps, at the path `UNCLEAR`: for how long it may
+still be carried out, and the oldest choice of which that is unclear. Whoever gets a newer choice
+accepted while the mark holds sends that one again when it is over. The repeat makes no new choice:
+it is sent where its own stamp still stands, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Final
+
+from worker.ordering.newest_fold import Choices, stamps_of
+from worker.ordering.stamp import Stamp
+
+_RECENT_MS: Final = 86_400_000
+_SEVERAL = ""
+"""Stands for which choice of a time is meant when two of the same time are unclear."""
+
+
+def mark_of(unclear: Sequence[Choices], for_ms: int, known: Stamp | None) -> Stamp:
+    """The mark to write when it is unclear whether Adobe has got these choices: for the next
+    `for_ms`. `known` is the mark that was there before, over or not.
+    """
+    marks = [Stamp(for_ms, one.event_time_ms, False, _which(one)) for one in unclear]
+    if known is not None and holds(known):
+        marks.append(known)
+    return reduce(merged, marks)
+
+
+def moved(mark: Stamp, by_ms: int) -> Stamp:
+    """With its time so much later: from what is left to when it is over, and back."""
+    return mark._replace(time_ms=mark.time_ms + by_ms)
+
+
+def merged(one: Stamp, other: Stamp) -> Stamp:
+    """One mark for two: it holds as long as the longer of them, from the older choice on."""
+    which = min(one, other, key=lambda mark: mark.updated_ms).event_id
+    if one.updated_ms == other.updated_ms and one.event_id != other.event_id:
+        which = _SEVERAL
+    longest = max(one.time_ms, other.time_ms)
+    return Stamp(longest, min(one.updated_ms, other.updated_ms), False, which)
+
+
+def holds(mark: Stamp) -> bool:
+    """Whether the time of a granted mark is not over."""
+    return mark.time_ms > 0
+
+
+def is_recent(mark: Stamp) -> bool:
+    """Whether it holds, or was over only within the last day."""
+    return mark.time_ms > -_RECENT_MS
+
+
+def is_newer(choice: Choices, mark: Stamp) -> bool:
+    """Whether what is unclear may be older than `choice`. Of two at the same time it may."""
+    if choice.event_time_ms == mark.updated_ms:
+        return _which(choice) != mark.event_id
+    return choice.event_time_ms > mark.updated_ms
+
+
+def was_accepted(choice: Choices, stored: Mapping[str, Stamp]) -> bool:
+    """Whether the stamps show that a choice which says so was accepted before: its own stands for
+    an attribute, or something newer for all of them.
+    """
+    pairs = [(stored.get(path), stamp) for path, stamp in stamps_of(choice).items()]
+    return any(known == stamp for known, stamp in pairs) or all(
+        known is not None and known > stamp for known, stamp in pairs
+    )
+
+
+def before(choices: Sequence[Choices], stored: Mapping[str, Stamp]) -> Mapping[str, Stamp]:
+    """The stamps as if these choices had not been accepted: so they are sent where their own stand,
+    and nothing older is.
+    """
+    own = {(path, stamp) for one in choices for path, stamp in stamps_of(one).items()}
+    return {path: stamp for path, stamp in stored.items() if (path, stamp) not in own}
+
+
+def _which(choice: Choices) -> str:
+    """Tells choices of one time apart. A digest, since an id may be long."""
+    said = f"{choice.updated_at_ms or 0} {choice.event_id}"
+    return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=8).hexdigest()

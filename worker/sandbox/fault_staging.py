@@ -1,0 +1,66 @@
+"""Acts out the faults that are staged: what a call meets before it is handled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set as AbstractSet
+
+from aiohttp import web
+
+from worker.sandbox.collection import Refusal, refusal_body
+from worker.sandbox.emulator_state import STATE
+from worker.sandbox.faults import Fault, FaultTarget
+from worker.sandbox.journal import named_flow_id
+from worker.sandbox.json_bodies import json_answer, parsed_or_text
+from worker.sandbox.late_application import take_in_later
+
+INVALID_SECRET = {
+    "error": "invalid_client",
+    "error_description": "invalid client_secret parameter",
+}
+
+
+async def meet_fault(
+    request: web.Request, target: FaultTarget, keys: AbstractSet[str]
+) -> web.Response | Fault | None:
+    """The response to send instead, the fault that leaves the call to its handler, or None."""
+    fault = request.app[STATE].faults.take(target, keys)
+    if fault is None:
+        return None
+    applied_after_ms = fault.applied_after_ms if target == "collection" else None
+    if applied_after_ms is not None:
+        document = parsed_or_text(await request.read())
+        inlet, seconds = request.match_info["inlet"], applied_after_ms / 1000
+        take_in_later(request.app[STATE], inlet, named_flow_id(request), document, seconds)
+    if fault.latency_ms:
+        await asyncio.sleep(fault.latency_ms / 1000)
+    match fault.kind:
+        case "status":
+            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+            if isinstance(fault.body, str):
+                return web.Response(text=fault.body, status=fault.status, headers=headers)
+            return json_answer({} if fault.body is None else fault.body, fault.status, headers)
+        case "hang":
+            await fault.released.wait()
+        case "reset":
+            reset(request)
+            return web.Response()  # for nobody: the connection is gone
+        case "refuse-token" if target == "token":
+            return json_answer(INVALID_SECRET, 400)
+        case "refuse-token":
+            return json_answer(refusal_body(Refusal(403, "Ims service token is invalid")), 403)
+        case _:
+            pass
+    return fault if applied_after_ms is None else json_answer({}, 504)
+
+
+def reset(request: web.Request) -> None:
+    """Drop the connection without a word."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def reset_if_staged(request: web.Request, met: Fault | None) -> None:
+    """The work is done, and the client does not get to know: `reset-after-processing`."""
+    if met is not None and met.kind == "reset-after-processing":
+        reset(request)

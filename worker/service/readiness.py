@@ -1,0 +1,85 @@
+"""What is wrong with a worker, and what somebody should look at: for its endpoints of health."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from worker.integrations.completion_rules import DEVICES
+from worker.integrations.model import Integration
+from worker.ordering.redis_secret import GUESSABLE
+from worker.service.worker_parts import Parts
+from worker.shortened_lists import first
+from worker.store_choice import LastingStore
+
+CLOCK_NOTE_SECONDS: Final = 30.0
+"""From how far off the others' clocks ours is told of."""
+
+
+def problems(parts: Parts) -> list[str]:
+    """What keeps this worker from working now, for readiness."""
+    problems = []
+    if parts.is_stopping:
+        problems.append("stopping")
+    if not parts.registry.has_any:
+        problems.append("integrations: none is valid, see the notes")
+    session = parts.broker.session if parts.broker else None
+    if parts.broker is not None and parts.broker.stands_by:
+        pass  # it is there to take over, and says so in a note
+    elif session is None:
+        reason = parts.broker.last_problem if parts.broker else "not started"
+        problems.append(f"broker: {reason}")
+    elif session.publish_trouble:
+        problems.append(f"broker: {session.publish_trouble}")
+    if parts.gate is not None and not parts.gate.is_open:
+        problems.append(f"ordering: {parts.gate.problem}")
+    return problems
+
+
+def notes(parts: Parts) -> list[str]:
+    """What does not, but should be looked at. Anybody may read it: nothing of it is Adobe's."""
+    blocked = (
+        f"integration {lane.integration.id} is blocked: {lane.block.failure.error}; "
+        "the log has more of it, integration.blocked"
+        for lane in parts.lanes()
+        if lane.block.failure is not None
+    )
+    notes = parts.registry.notes + first(blocked, "more integrations that are blocked")
+    if parts.set_up is not None:
+        notes += parts.set_up.notes
+    if parts.broker is not None and parts.broker.stands_by:
+        lock = parts.topology.names.single_worker
+        notes.append(
+            f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
+            "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
+        )
+    forgetful = (
+        f"integration {one.id}: {DEVICES}"
+        for one in _sent_by(parts)
+        if one.replaces_record and one.events == "user" and one.enabled
+    )
+    notes += first(forgetful, "more integrations of which the same is true")
+    if parts.questions is not None:
+        notes += first(parts.questions.notes, "more integrations whose inlet is raw now")
+    store = parts.gate.store if parts.gate is not None else None
+    if isinstance(store, LastingStore) and store.digests_are_guessable:
+        notes.append(GUESSABLE)
+    if parts.gate is not None and parts.gate.epochs.problem:
+        notes.append(parts.gate.epochs.problem)
+    offset = parts.clock.seconds
+    if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
+        notes.append(
+            f"this worker's clock is {abs(offset):.0f} s {'slow' if offset > 0 else 'fast'}, "
+            "by the replies of Adobe"
+        )
+    return notes
+
+
+def _sent_by(parts: Parts) -> list[Integration]:
+    """The integrations with the mode that is known of their inlets; none where it can't do
+    harm that the state does not last.
+    """
+    if parts.settings.state_kind != "memory":
+        return []
+    cases = parts.questions.known.cases if parts.questions is not None else []
+    found = {one.configured.id: one.in_force for one in cases}
+    return [found.get(one.id, one) for one in parts.registry.integrations]

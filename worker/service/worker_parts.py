@@ -1,0 +1,39 @@
+"""The parts of one worker, as far as they are there: what its readiness and its gauges look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from worker.adobe.check.background_checks import SetUpWatch
+from worker.adobe.clock_offset import ClockOffset
+from worker.broker.supervisor import Supervisor
+from worker.broker.topology import Topology
+from worker.delivery.inlets.inlet_questions import InletQuestions
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.pipeline import Pipeline
+from worker.delivery.rounds.store_gate import StoreGate
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.settings import WorkerSettings
+
+
+@dataclass(slots=True)
+class Parts:
+    """None stands for a part that is not built yet, and for a `set_up` that nobody asks for."""
+
+    settings: WorkerSettings
+    registry: IntegrationRegistry
+    topology: Topology
+    clock: ClockOffset = field(default_factory=ClockOffset)
+    broker: Supervisor | None = None
+    gate: StoreGate | None = None
+    set_up: SetUpWatch | None = None
+    questions: InletQuestions | None = None
+    pipeline: Pipeline | None = None
+    is_stopping: bool = False
+
+    def lanes(self) -> list[Lane]:
+        """The lanes of integrations that are in use."""
+        if self.pipeline is None:
+            return []
+        self.pipeline.lanes.drop_unused(self.registry.is_enabled)
+        return list(self.pipeline.lanes)

@@ -1,0 +1,170 @@
+"""What the mappings of an integration come to, worked out once and not for each event. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Table
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from worker.integrations.attribute_mapping import Mapping
+from worker.integrations.derived_once import Derived
+from worker.integrations.format_steps import CONTAINS
+from worker.integrations.mapping_sources import is_fact, is_preference, kind_of
+from worker.integrations.model import Integration
+from worker.transform.format_rendering import Render, finish_of, is_empty, render_of
+from worker.transform.sent_values import EMPTIED
+
+_OF_THE_USER: Final = frozenset({"organization_user_id", "country", "last_seen_country"})
+
+
+Written = Callable[[int], Any]
+"""From the time of a choice (milliseconds since the epoch) to what is sent."""
+
+
+class Entry(NamedTuple):
+    """One mapping: `place` of the event → `target`. `is_fact`: it tells of the event, not of a
+    choice. `pending`: what a consent that still has to be confirmed becomes; None: nothing.
+    """
+
+    target: str
+    place: str
+    render: Render | None
+    is_fact: bool
+    pending: Written | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`entries`, in the order of the file, and `constants` that go along with them. `companions`
+    are the targets that make no message by themselves: constants, and facts of the event.
+
+    `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
+    `emptiable` say something though they are empty. The rest tells which parts of an event are
+    looked at at all; `wants_more`, whether any but the choices for purposes. `by_target` has the
+    entries again, and one of the place "" for each constant.
+
+    `absent`: what each target becomes when a newer snapshot of the same Didomi user does not name
+    it any more; `absent_with_times` are those that are written with the time of the snapshot.
+    """
+
+    entries: tuple[Entry, ...]
+    constants: tuple[tuple[str, Any], ...]
+    companions: frozenset[str]
+    wanted: frozenset[str]
+    free: frozenset[str]
+    emptiable: frozenset[str]
+    wants_more: bool
+    wants_user: bool
+    wants_channels: bool
+    wants_purpose_metadata: bool
+    wants_beyond: bool
+    may_be_pending: bool
+    by_target: Table[str, Entry]
+    absent: Table[str, Any]
+    absent_with_times: tuple[tuple[str, Written], ...]
+
+    def absent_at(self, time_ms: int) -> Table[str, Any]:
+        """`absent` for a snapshot of that time (milliseconds since the epoch)."""
+        if not self.absent_with_times:
+            return self.absent
+        return {**self.absent, **{path: said(time_ms) for path, said in self.absent_with_times}}
+
+
+def _plan(integration: Integration) -> Plan:
+    mapped = [(one, one.value) for one in integration.mappings if one.value is not None]
+    wanted = frozenset(place for _, place in mapped)
+    emptiable = frozenset(place for one, place in mapped if _speaks_of_emptiness(one, place))
+    wants_user = any(one in _OF_THE_USER or one.startswith("metadata_") for one in wanted)
+    wants_channels = any(one.startswith("consents_channel") for one in wanted)
+    wants_purpose_metadata = any(
+        one.startswith("consents_purposes_") and "_metadata_" in one for one in wanted
+    )
+    wants_beyond = any(
+        is_fact(one) or one.startswith(("consents_vendors_", "consents_tcfcs")) for one in wanted
+    )
+    entries = tuple(
+        Entry(one.id, place, _render(one, place, emptiable), is_fact(place), _pending(one))
+        for one, place in mapped
+    )
+    constants = tuple((one.id, one.constant) for one in integration.mappings if not one.value)
+    absent = {one.id: _absent(one) for one in integration.mappings}
+    timed = {one.id for one in integration.mappings if one.time_path is not None}
+    return Plan(
+        entries=entries,
+        constants=constants,
+        companions=frozenset(
+            one.id for one in integration.mappings if one.value is None or is_fact(one.value)
+        ),
+        wanted=wanted,
+        free=frozenset(place for place in wanted if kind_of(place) == "any"),
+        emptiable=emptiable,
+        wants_more=wants_user or wants_channels or wants_purpose_metadata or wants_beyond,
+        wants_user=wants_user,
+        wants_channels=wants_channels,
+        wants_purpose_metadata=wants_purpose_metadata,
+        wants_beyond=wants_beyond,
+        may_be_pending=any(one.pending is not None for one in integration.mappings),
+        by_target={one.target: one for one in entries}
+        | {path: _constant_entry(path, said) for path, said in constants},
+        absent={path: said(0) for path, said in absent.items()},
+        absent_with_times=tuple((path, absent[path]) for path in absent if path in timed),
+    )
+
+
+def _constant_entry(target: str, said: Any) -> Entry:
+    return Entry(target, "", lambda _value, _time_ms: said, True, None)
+
+
+def _speaks_of_emptiness(mapping: Mapping, place: str) -> bool:
+    """A preference of which nothing is selected is a choice; other empty values mostly say nothing,
+    unless their mapping speaks of it.
+    """
+    return is_preference(place) or mapping.empty is not None or _looks_inside(mapping)
+
+
+def _looks_inside(mapping: Mapping) -> bool:
+    return mapping.format[0].startswith(CONTAINS)
+
+
+def _render(mapping: Mapping, place: str, emptiable: frozenset[str]) -> Render | None:
+    """Of a place that may be empty also what is said then."""
+    render, empty = render_of(mapping), _empty(mapping, place)
+    if place not in emptiable or _looks_inside(mapping):
+        return render
+
+    def unless_empty(value: Any, time_ms: int) -> Any:
+        if is_empty(value):
+            return None if empty is None else empty(time_ms)
+        return value if render is None else render(value, time_ms)
+
+    return unless_empty
+
+
+def _pending(mapping: Mapping) -> Written | None:
+    said, finish = mapping.pending, finish_of(mapping)
+    return None if said is None else (lambda time_ms: finish(said, False, time_ms))
+
+
+def _empty(mapping: Mapping, place: str) -> Written | None:
+    """What an emptied value becomes; None: it says nothing."""
+    said, finish = mapping.empty, finish_of(mapping)
+    if said is not None:
+        return lambda time_ms: finish(said, True, time_ms)
+    if _looks_inside(mapping) and (render := render_of(mapping)) is not None:
+        return lambda time_ms: render("", time_ms)
+    return (lambda _time_ms: EMPTIED) if is_preference(place) else None
+
+
+def _absent(mapping: Mapping) -> Written:
+    """What a choice becomes that is not named any more. A preference counts as emptied then."""
+    said, finish = mapping.absent, finish_of(mapping)
+    if said is not None:
+        return lambda time_ms: finish(said, True, time_ms)
+    place = mapping.value or ""
+    empty = _empty(mapping, place) if is_preference(place) else None
+    return empty or (lambda _time_ms: EMPTIED)
+
+
+plan_of: Final = Derived("plan", _plan).of
+"""The plan of an integration."""

@@ -1,0 +1,107 @@
+"""Reads messages straight from the bytes of a connection; everything else goes to aiormq unchanged.
+
+aiormq reads each of a message's three frames in some ten steps of two tasks, which costs more than
+all the rest that the worker does with an event (docs/benchmarks.md). It asks a transport factory
+for its connection, and that is where the tap sits. The protocol stays aiormq's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from aiormq.connection import SSLContextProvider, TransportFactory
+from aiormq.exceptions import AMQPConnectionError
+from yarl import URL
+
+from worker.wire.frame_listeners import OnAlarm
+from worker.wire.frame_splitter import END, HEARTBEAT, PREFIX, FrameSplitter
+
+_HEARTBEAT_FRAME: Final = PREFIX.pack(HEARTBEAT, 0, 0) + bytes((END,))
+_HEARTBEAT_SECONDS: Final = 1.0
+_PORTION_FRAMES: Final = 192
+"""A message has three, so 64 messages are handled before anything else has its turn."""
+
+
+class MessageTap(asyncio.StreamReaderProtocol):
+    """Feeds aiormq's reader with what the splitter passes on.
+
+    A connection may bring all of a prefetch at once. It is handled in portions, and whatever else
+    the worker has to do comes between them.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(reader, loop=loop)
+        self.splitter = FrameSplitter(super().data_received)
+        self._own_loop = loop
+        self._is_splitting = False
+        self._alive_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.splitter.feed(data)
+        if not self._is_splitting:
+            self._split()
+
+    def eof_received(self) -> bool | None:
+        while self.splitter.split(_PORTION_FRAMES):
+            pass
+        self.splitter.end()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # The broker has these messages again, and aiormq takes nothing any more.
+        self.splitter.drop()
+        super().connection_lost(exc)
+
+    def _split(self) -> None:
+        found = self.splitter.split(_PORTION_FRAMES)
+        self._is_splitting = found == _PORTION_FRAMES
+        if self._is_splitting:
+            self._own_loop.call_soon(self._split)
+        if found:
+            # All that the broker sends shows that it lives (RabbitMQ documentation, "Detecting Dead
+            # TCP Connections with Heartbeats"), and aiormq no longer sees this.
+            now = self._own_loop.time()
+            if now - self._alive_at >= _HEARTBEAT_SECONDS:
+                self._alive_at = now
+                super().data_received(_HEARTBEAT_FRAME)
+
+
+class TappedTransport(TransportFactory):
+    """Opens one connection, `amqp` or `amqps`, and taps it: `splitter` is where to listen, and
+    `on_alarm` is told of the broker's alarms.
+
+    Raises `AMQPConnectionError` when it can't be opened.
+    """
+
+    splitter: FrameSplitter
+
+    def __init__(self, on_alarm: OnAlarm | None = None) -> None:
+        self._on_alarm = on_alarm
+        self._transport: asyncio.Transport | None = None
+
+    def abort(self) -> None:
+        """Cut the connection, if there is one: nothing that is still in it is sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def create(
+        self, url: URL, **options: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See aiormq's `TransportFactory`."""
+        provider: SSLContextProvider = options.pop("ssl_context_provider")
+        options |= {"host": url.host, "port": url.port}
+        if url.scheme == "amqps":
+            options["ssl"] = await provider.get_context()
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        tap = MessageTap(reader, loop)
+        self.splitter = tap.splitter
+        if self._on_alarm is not None:
+            self.splitter.listen_for_alarms(self._on_alarm)
+        try:
+            transport, _ = await loop.create_connection(lambda: tap, **options)
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        self._transport = transport
+        return reader, asyncio.StreamWriter(transport, tap, reader, loop)
