@@ -16,7 +16,7 @@ class Signal:
             os.kill(os.getpid(), signal.SIGTERM)
 
 sys.meta_path.insert(0, Signal())
-from worker.cli.entry import main
+from worker.cli.entry_point import main
 main()
 """
 

@@ -32,7 +32,7 @@ from worker.broker.letter_selection import describe
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
-from worker.delivery.assembly import build_pipeline
+from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.examples import NOW_MS
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.check_integration import check_integration
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted
@@ -24,7 +24,7 @@ from worker.integrations.told_mode import in_mode
 from worker.sandbox.app import Sandbox
 from worker.sandbox.customer_organization import DataType
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.xdm_message import build_record, encode_message
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -32,7 +32,7 @@ from worker.adobe.streaming import (
 )
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 from worker.transform.xdm_message import encode_message
 
 _WITHOUT_LOOK_UP: Final = (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from worker.integrations.model import Integration
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 FOUND_SECONDS: Final = 300.0
 NOT_FOUND_SECONDS: Final = 5.0

@@ -13,7 +13,7 @@ import orjson
 from worker.adobe.profile_lookup import lookup_params
 from worker.integrations.model import Integration
 from worker.integrations.xdm_paths import PERSON
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 MOST_BYTES: Final = 1_048_576
 _MOST_CHARACTERS: Final = 2_000

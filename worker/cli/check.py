@@ -13,8 +13,8 @@ import typer
 
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.background_checks import AT_ONCE
+from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.inlet_kind import ask_kind
-from worker.adobe.check.one_check import check_integration
 from worker.adobe.check.report_lines import WORDS, Line, Verdict, unclear, worst, wrong
 from worker.adobe.check.test_record import send_probe
 from worker.adobe.http_client import open_session
@@ -24,7 +24,7 @@ from worker.cli.progress import progress
 from worker.cli.terminal import shown
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
-from worker.service.shared_parts import build_client, endpoint_policy
+from worker.service.built_from_settings import build_client, endpoint_policy
 from worker.settings import WorkerSettings
 
 EXIT_CODES: Final[dict[Verdict, int]] = {"ok": 0, "wrong": 1, "unclear": 4}

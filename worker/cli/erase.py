@@ -18,11 +18,11 @@ from worker.cli.integrations import find_integration
 from worker.cli.letter_events import LetterEvent
 from worker.cli.state_id_lookup import learn_state_ids
 from worker.cli.terminal import shown
-from worker.delivery.forgetting import Concern, Person, erase_from_state
+from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.service.shared_parts import build_registry
+from worker.service.built_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import lasting_store, user_keys
 

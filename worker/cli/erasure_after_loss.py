@@ -12,7 +12,7 @@ from worker.integrations.model import Integration
 from worker.integrations.safe_files import printable
 from worker.integrations.told_mode import UnfitMode, in_mode
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.service.shared_parts import build_registry
+from worker.service.built_from_settings import build_registry
 from worker.settings import WorkerSettings
 from worker.store_choice import lasting_store
 

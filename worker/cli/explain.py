@@ -18,9 +18,14 @@ from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
 from worker.reasons import ParkReason, SkipReason
-from worker.service.shared_parts import build_registry, endpoint_policy, secret_source, surroundings
+from worker.service.built_from_settings import (
+    build_registry,
+    endpoint_policy,
+    secret_source,
+    surroundings,
+)
 from worker.transform.decide import decide, unowned_deletion
-from worker.transform.decision import Deliver, Early, Reject, Skip
+from worker.transform.decision_types import Deliver, Early, Reject, Skip
 from worker.transform.sent_values import EMPTIED, Sent, as_json
 from worker.transform.tie_order import tie_break
 from worker.transform.xdm_message import build_payload, build_record, encode_message

@@ -13,7 +13,7 @@ from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.safe_files import printable
-from worker.service.shared_parts import build_registry
+from worker.service.built_from_settings import build_registry
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")

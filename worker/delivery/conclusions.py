@@ -25,7 +25,7 @@ from worker.delivery.rounds.round_results import (
 )
 from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
-from worker.transform.decision import Early, Reject, Skip
+from worker.transform.decision_types import Early, Reject, Skip
 
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: SkipReason.SUPERSEDED,

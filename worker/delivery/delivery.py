@@ -9,7 +9,7 @@ from worker.broker.headers import HTTP_STATUS
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.integrations.model import Integration
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 ANY_BATCH: Final = 1_000_000
 _FIRST_SUSPECT_BATCH: Final = 25

@@ -24,7 +24,6 @@ from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
-from worker.delivery.giving_way import GivingWay
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane import Lane
@@ -32,6 +31,7 @@ from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.outcome_observer import Observer
 from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.retries_give_way import GivingWay
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import ReturnedMessages
 from worker.delivery.rounds.epoch_watch import EpochWatch
@@ -50,13 +50,13 @@ from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, ParkReason
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 log = structlog.get_logger(__name__)
 
 
 class Pipeline:
-    """Handles messages: the `Handler` of a broker's sessions. See `assembly` for its parts."""
+    """Handles messages: the `Handler` of a broker's sessions; `build_pipeline` has its parts."""
 
     def __init__(
         self,

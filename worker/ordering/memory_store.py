@@ -30,7 +30,7 @@ from worker.ordering.store_protocol import (
     tombstone,
 )
 from worker.ordering.unclear_requests import moved
-from worker.transform.decision import NOTHING
+from worker.transform.decision_types import NOTHING
 
 _MAX_SHARED_PATHS: Final = 10_000
 _CANDIDATES: Final = 4

@@ -22,7 +22,7 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from worker.ordering.beside_stamps import Said
+from worker.ordering.said_choices import Said
 from worker.ordering.stamp import Stamp
 from worker.ordering.user_digests import both_digests
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from worker.ordering.beside_stamps import Said, at, is_path, newest_of
 from worker.ordering.newest_fold import Folded, pair_of, without_message
+from worker.ordering.said_choices import Said, at, is_path, newest_of
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
 from worker.ordering.stamp import MAX_EVENT_ID, Stamp
 from worker.ordering.store_protocol import UNCLEAR

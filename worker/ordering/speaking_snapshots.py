@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from worker.ordering.beside_stamps import WHOLE_RECORD, newest_of
 from worker.ordering.newest_fold import Choices, pair_of
+from worker.ordering.said_choices import WHOLE_RECORD, newest_of
 from worker.ordering.stamp import Stamp
 from worker.ordering.verdicts import Verdict
-from worker.transform.decision import Source
+from worker.transform.decision_types import Source
 
 
 class Statuses(Choices, Protocol):

@@ -44,7 +44,7 @@ from worker.ordering.store_protocol import (
     to_ms,
 )
 from worker.ordering.user_digests import Marks
-from worker.transform.decision import NOTHING
+from worker.transform.decision_types import NOTHING
 
 log = structlog.get_logger(__name__)
 

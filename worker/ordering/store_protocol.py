@@ -23,7 +23,7 @@ from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlet_notes import InletKeeper
 from worker.ordering.stamp import Stamp
 from worker.ordering.state_ids import StateIdKeeper
-from worker.transform.decision import NOTHING
+from worker.transform.decision_types import NOTHING
 
 LONGEST_LEASE_SECONDS: Final = 600.0
 """Whoever is busy for longer was not made so by us (`LONGEST_BUSY_MS` of begin.lua)."""

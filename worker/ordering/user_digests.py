@@ -7,7 +7,7 @@ from binascii import b2a_base64
 from typing import Final, NamedTuple
 
 from worker.events import Envelope
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 _DIDOMI_USER: Final = "\0Didomi user"
 """No place of an identity."""

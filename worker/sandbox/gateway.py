@@ -15,7 +15,7 @@ from aiohttp import web
 
 from worker.sandbox.customer_organization import Right
 from worker.sandbox.emulator_state import STATE, SandboxState
-from worker.sandbox.fault_staging import meet_fault, reset_if_staged
+from worker.sandbox.fault_playback import meet_fault, reset_if_staged
 from worker.sandbox.faults import Fault
 from worker.sandbox.json_bodies import json_answer
 

@@ -23,7 +23,7 @@ from worker.sandbox.collection import (
 )
 from worker.sandbox.dataflows import accept_for_inlet, check_for_inlet, check_values_for_flow
 from worker.sandbox.emulator_state import STATE
-from worker.sandbox.fault_staging import meet_fault, reset_if_staged
+from worker.sandbox.fault_playback import meet_fault, reset_if_staged
 from worker.sandbox.faults import Fault
 from worker.sandbox.journal import flow_ids, named_flow_id
 from worker.sandbox.json_bodies import json_answer, parsed_or_text

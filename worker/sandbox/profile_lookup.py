@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.emulator_state import STATE, SandboxState
-from worker.sandbox.fault_staging import meet_fault, reset_if_staged
+from worker.sandbox.fault_playback import meet_fault, reset_if_staged
 from worker.sandbox.gateway import refused_by_gateway
 from worker.sandbox.json_bodies import json_answer
 from worker.sandbox.record_validation import value_at

@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from worker.sandbox.emulator_state import STATE
-from worker.sandbox.fault_staging import INVALID_SECRET, meet_fault, reset_if_staged
+from worker.sandbox.fault_playback import INVALID_SECRET, meet_fault, reset_if_staged
 from worker.sandbox.json_bodies import json_answer
 
 

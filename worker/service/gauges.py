@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.observability.metrics import Metrics
-from worker.service.worker_parts import Parts
+from worker.service.running_parts import Parts
 
 
 def refresh(metrics: Metrics, parts: Parts) -> None:

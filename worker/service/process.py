@@ -15,7 +15,7 @@ from worker.adobe.http_client import open_session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology
-from worker.delivery.assembly import build_pipeline
+from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
@@ -26,18 +26,18 @@ from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
-from worker.observability.outcomes import OutcomeLog
-from worker.service.fleet_memory import FleetMemory, check_secret
-from worker.service.gauges import refresh
-from worker.service.readiness import notes, problems
-from worker.service.shared_parts import (
+from worker.observability.outcome_log import OutcomeLog
+from worker.service.built_from_settings import (
     build_client,
     delay_targets,
     endpoint_policy,
     pipeline_limits,
 )
+from worker.service.gauges import refresh
+from worker.service.readiness import notes, problems
+from worker.service.running_parts import Parts
 from worker.service.startup_notices import tell_of_settings
-from worker.service.worker_parts import Parts
+from worker.service.state_at_start import FleetMemory, check_secret
 from worker.settings import WorkerSettings
 from worker.store_choice import build_store, seals, user_keys
 

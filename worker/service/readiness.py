@@ -7,7 +7,7 @@ from typing import Final
 from worker.integrations.completion_rules import DEVICES
 from worker.integrations.model import Integration
 from worker.ordering.redis_secret import GUESSABLE
-from worker.service.worker_parts import Parts
+from worker.service.running_parts import Parts
 from worker.shortened_lists import first
 from worker.store_choice import LastingStore
 

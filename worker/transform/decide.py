@@ -15,7 +15,7 @@ from worker.events import (
 )
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, SkipReason
-from worker.transform.decision import Decision, Deliver, Early, Reject, Skip
+from worker.transform.decision_types import Decision, Deliver, Early, Reject, Skip
 from worker.transform.flattening import AmbiguousMapping, attributes_of, flatten
 from worker.transform.format_rendering import UnusableValue
 from worker.transform.identity import resolve_identity

@@ -10,7 +10,7 @@ from worker.events import ConsentRecord
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.integrations.sections import IdentityRule, Normalisation, UserIdentifier
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 # A shape, not a proof: one @ between two parts without blanks, a dot in the domain. Every part is
 # delimited by a character it can't hold, so matching is linear.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.integrations.model import Integration
-from worker.transform.decision import Deliver, Source
+from worker.transform.decision_types import Deliver, Source
 from worker.transform.flattening import written
 from worker.transform.format_rendering import UnusableValue
 from worker.transform.mapping_plan import Plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.events import Envelope
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.mapping_plan import Plan
 
 

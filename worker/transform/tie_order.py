@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from worker.events import ConsentRecord, Envelope
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.xdm_times import iso_time
 
 _BEFORE_ANY_UPDATE: Final = -1

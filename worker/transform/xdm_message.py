@@ -16,7 +16,7 @@ import orjson
 from worker.integrations.derived_once import Derived
 from worker.integrations.model import Integration
 from worker.integrations.xdm_paths import PERSON
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 from worker.transform.sent_values import Sent
 from worker.transform.xdm_times import iso_time
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from devtools.fuzz.target import Target
 from devtools.fuzz.targets.stamps import IDS, VALUES, Event, make_stamp
 from devtools.fuzz.values import below, pick, spoiled, text
-from worker.ordering.beside_stamps import Said
+from worker.ordering.said_choices import Said
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known
 from worker.ordering.stamp import Stamp

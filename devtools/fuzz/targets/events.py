@@ -26,7 +26,7 @@ from worker.ordering.newest_fold import fold
 from worker.ordering.stamp import Stamp
 from worker.ordering.user_digests import UserKeys
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver, Reject
+from worker.transform.decision_types import Deliver, Reject
 from worker.transform.kept_sources import render_source
 from worker.transform.mapping_plan import plan_of
 from worker.transform.xdm_message import build_payload, build_record, encode_message

@@ -20,7 +20,7 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.integrations.model import Integration
 from worker.sandbox.app import Sandbox
 from worker.sandbox.emulator_state import Profile
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 from worker.transform.xdm_message import build_record, encode_message
 
 IDENTITY = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.unit.adobe.server import serving
 from worker.adobe.endpoints import EndpointPolicy, GuardedResolver, resolver_for
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
-from worker.service.shared_parts import build_client
+from worker.service.built_from_settings import build_client
 from worker.settings import UnusableSetting, WorkerSettings
 
 

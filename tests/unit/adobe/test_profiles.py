@@ -13,7 +13,7 @@ from worker.adobe.profile_lookup import (
     lookup_params,
     platform_headers,
 )
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 LENA = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)
 

@@ -7,7 +7,7 @@ import orjson
 from tests.unit.examples import integration
 from worker.adobe.profile_record import record_params, values_in
 from worker.integrations.xdm_paths import PERSON
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 LENA = Identity("email", "lena.k@northwind.example", "personalEmail.address", "Email", False)
 SHOP = integration(upsert_mode=False)

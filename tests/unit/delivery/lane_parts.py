@@ -14,7 +14,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.lane_parts import Pauses, SharedParts
+from worker.delivery.lanes.lane_state import Pauses, SharedParts
 from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.rounds.request_slots import RequestSlots

@@ -28,7 +28,7 @@ from worker.ordering.store_protocol import (
     Timing,
 )
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 GATHERED_SECONDS = 0.25
 """What is parked gathers for a moment before it is published."""

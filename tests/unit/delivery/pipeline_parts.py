@@ -16,7 +16,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.topology import Names
-from worker.delivery.assembly import build_pipeline
+from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.delivery import Delivery
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.outcome import Failure, Outcome, Skipped

@@ -23,7 +23,7 @@ from worker.ordering.sealed_values import Seals
 from worker.ordering.store_protocol import NewestStore
 from worker.ordering.user_digests import UserKeys
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 LENA = "lena@northwind.example"
 MAPPINGS: list[dict[str, Any]] = [

@@ -38,7 +38,7 @@ from worker.delivery.rounds.round_results import (
 )
 from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
-from worker.transform.decision import Early, Reject, Skip
+from worker.transform.decision_types import Early, Reject, Skip
 
 POLICY = RetryPolicy(300, 30)
 NOW = Moment(1_700_000_100_000, 100.0)

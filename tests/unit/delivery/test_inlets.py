@@ -15,7 +15,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import integration
 from worker.adobe.check.customer_setup import InletKind
 from worker.adobe.check.inlet_kind import Untold
-from worker.adobe.check.read_results import Unanswered
+from worker.adobe.check.read_answers import Unanswered
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.inlets.first_question import FIRST_SECONDS

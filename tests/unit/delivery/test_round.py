@@ -19,7 +19,7 @@ from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 OK = Accepted("x")
 REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)

@@ -15,10 +15,10 @@ from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.observability.metrics import Metrics
-from worker.observability.outcomes import OutcomeLog
+from worker.observability.outcome_log import OutcomeLog
 from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 
 @pytest.fixture

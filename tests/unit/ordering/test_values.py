@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.beside_stamps import Said, is_path, newest_of
+from worker.ordering.said_choices import Said, is_path, newest_of
 from worker.ordering.sealed_values import Seals
 from worker.ordering.stamp import Stamp
 

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from worker.delivery.outcome import Outcome
 from worker.observability.logging import configure_logging
 from worker.observability.metrics import Metrics
-from worker.observability.outcomes import OutcomeLog
+from worker.observability.outcome_log import OutcomeLog
 
 MARKER = "PLANTED"
 EMAIL = f"{MARKER}@northwind.example"

@@ -21,7 +21,7 @@ from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason
 from worker.transform.decide import decide
-from worker.transform.decision import Reject
+from worker.transform.decision_types import Reject
 
 NUMBER = 49_170_555_016
 """Personal data may be a number, too."""

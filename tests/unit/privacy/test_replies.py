@@ -16,7 +16,7 @@ from tests.unit.adobe.server import serving
 from tests.unit.examples import NOW_MS, event_document, integration
 from tests.unit.privacy.conftest import EMAIL, MARKER, Observe
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import worst
 from worker.adobe.check.test_record import send_probe
 from worker.adobe.endpoints import EndpointPolicy
@@ -30,10 +30,10 @@ from worker.delivery.outcome import Dead, Failure, Outcome, Retried
 from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.observability.metrics import Metrics
-from worker.observability.outcomes import OutcomeLog
+from worker.observability.outcome_log import OutcomeLog
 from worker.reasons import DeadReason
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.xdm_message import build_record, encode_message
 
 POLICY = EndpointPolicy(("127.0.0.1",), allow_insecure=True)

@@ -15,7 +15,7 @@ from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.transform.decide import decide, unowned_deletion
-from worker.transform.decision import Decision, Deliver, Reject, Skip
+from worker.transform.decision_types import Decision, Deliver, Reject, Skip
 from worker.transform.xdm_message import build_payload, build_record, encode_message
 
 

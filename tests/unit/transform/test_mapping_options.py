@@ -16,7 +16,7 @@ from worker.integrations.format_steps import FORMATS
 from worker.ordering.newest_fold import fold
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import decide
-from worker.transform.decision import Decision, Deliver, Reject, Skip
+from worker.transform.decision_types import Decision, Deliver, Reject, Skip
 from worker.transform.flattening import attributes_of
 from worker.transform.format_rendering import UnusableValue
 from worker.transform.mapping_plan import plan_of

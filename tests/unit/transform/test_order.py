@@ -12,7 +12,7 @@ from worker.events import Envelope, open_envelope
 from worker.ordering.newest_fold import fold, stamps_of
 from worker.ordering.stamp import Stamp
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.tie_order import tie_break
 
 AT = "2026-03-02T08:15:30.120Z"

@@ -10,7 +10,7 @@ from tests.unit.examples import NOW_MS, integration, snapshot
 from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.transform.decide import decide
-from worker.transform.decision import Decision, Deliver, Reject, Skip
+from worker.transform.decision_types import Decision, Deliver, Reject, Skip
 from worker.transform.sent_values import EMPTIED, Sent, as_json, is_refusal
 from worker.transform.xdm_message import build_record
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.examples import NOW_MS, envelope, integration, snapshot
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.kept_sources import absent_source, render_source
 from worker.transform.mapping_plan import Plan, plan_of
 from worker.transform.sent_values import EMPTIED, Sent

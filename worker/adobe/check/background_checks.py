@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import Line, worst
 from worker.integrations.model import Integration
 from worker.shortened_lists import first

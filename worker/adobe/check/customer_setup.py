@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from worker.adobe.check.adobe_documents import at, objects_at, text_at
-from worker.adobe.check.read_results import Answer, Found, NotAsked, NotFound
+from worker.adobe.check.read_answers import Answer, Found, NotAsked, NotFound
 from worker.adobe.replies import Reply
 from worker.integrations.model import Integration
 

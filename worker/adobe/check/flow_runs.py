@@ -12,7 +12,7 @@ from typing import Any, Final
 from worker.adobe.check.adobe_documents import at, objects_at, text_at
 from worker.adobe.check.customer_setup import SetUp
 from worker.adobe.check.inlet_rules import SOURCES
-from worker.adobe.check.read_results import Found, not_judged
+from worker.adobe.check.read_answers import Found, not_judged
 from worker.adobe.check.report_lines import Line, ok, wrong
 
 RECENT_SECONDS: Final = 86_400

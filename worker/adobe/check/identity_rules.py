@@ -13,7 +13,7 @@ from worker.adobe.check.adobe_documents import at, objects_at, shown_name, text_
 from worker.adobe.check.customer_setup import SetUp
 from worker.adobe.check.mapping_rules import MAPPING_SETS
 from worker.adobe.check.mapping_set import rules_of
-from worker.adobe.check.read_results import Found, not_judged
+from worker.adobe.check.read_answers import Found, not_judged
 from worker.adobe.check.report_lines import Line, ok, unclear, wrong
 from worker.adobe.check.resolved_schema import node_at
 from worker.adobe.check.target_rules import SCHEMAS

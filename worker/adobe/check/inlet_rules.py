@@ -11,7 +11,7 @@ from yarl import URL
 
 from worker.adobe.check.adobe_documents import at, objects_at, shown_name, text_at
 from worker.adobe.check.customer_setup import SetUp
-from worker.adobe.check.read_results import Found, NotAsked, NotFound, not_judged
+from worker.adobe.check.read_answers import Found, NotAsked, NotFound, not_judged
 from worker.adobe.check.report_lines import CheckName, Line, ok, unclear, wrong
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode

@@ -14,13 +14,13 @@ import orjson
 
 from worker.adobe.access_tokens import TokenUnavailable
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.read_results import Answer, Found, NotFound, Refused, Unanswered
+from worker.adobe.check.read_answers import Answer, Found, NotFound, Refused, Unanswered
 from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http_client import ExchangeFailed, RawReply
 from worker.adobe.replies import Reply, Retryable
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 CHECK_SECONDS: Final = 60.0
 """For all reads of one integration, about a dozen; a person waits for the answer."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from worker.adobe.check.adobe_documents import at, shown_name
 from worker.adobe.check.customer_setup import SetUp
 from worker.adobe.check.example_values import sent_times, sent_values
-from worker.adobe.check.read_results import Found, not_judged
+from worker.adobe.check.read_answers import Found, not_judged
 from worker.adobe.check.report_lines import Line, ok, wrong
 from worker.adobe.check.resolved_schema import node_at
 from worker.adobe.check.target_rules import SCHEMAS

@@ -12,7 +12,7 @@ from typing import Final
 from worker.adobe.check.adobe_documents import at, shown_name, text_at
 from worker.adobe.check.customer_setup import SetUp, dataset_schema
 from worker.adobe.check.inlet_rules import SOURCES
-from worker.adobe.check.read_results import Found, NotFound, not_judged
+from worker.adobe.check.read_answers import Found, NotFound, not_judged
 from worker.adobe.check.report_lines import CheckName, Line, ok, unclear, wrong
 from worker.integrations.model import Integration
 

@@ -14,7 +14,7 @@ import structlog
 
 from worker.adobe.check.customer_setup import InletKind
 from worker.adobe.check.inlet_kind import Untold
-from worker.adobe.check.read_results import Unanswered
+from worker.adobe.check.read_answers import Unanswered
 from worker.delivery.inlets.fleet_answers import Answers, KeptAnswers, inlet_of
 from worker.delivery.inlets.known_inlets import Case
 from worker.delivery.inlets.stored_answer import Answer

@@ -16,7 +16,7 @@ from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys
 from worker.transform.decide import decide
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 
 
 class FormMismatch:

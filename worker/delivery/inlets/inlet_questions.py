@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from worker.adobe.check.inlet_kind import Untold
-from worker.adobe.check.read_results import Unanswered
+from worker.adobe.check.read_answers import Unanswered
 from worker.delivery.inlets.background_tasks import Tasks
 from worker.delivery.inlets.first_question import Ask, FirstQuestions
 from worker.delivery.inlets.fleet_answers import Answers, KeptAnswers

@@ -10,7 +10,7 @@ from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.inlets.known_inlets import KnownInlets, Replies
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.integrations.model import Integration
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 
 class ListeningSender:

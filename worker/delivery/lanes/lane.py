@@ -15,8 +15,8 @@ from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.endpoint_health import STILL_SECONDS, EndpointHealth
-from worker.delivery.lanes.lane_parts import LaneActs, LaneState, Results, SharedParts
 from worker.delivery.lanes.lane_rounds import LaneRounds
+from worker.delivery.lanes.lane_state import LaneActs, LaneState, Results, SharedParts
 from worker.delivery.lanes.request_starts import LaneRequests
 from worker.delivery.lanes.request_window import RequestWindow
 from worker.delivery.lanes.setup_suspicion import SetupSuspicion

@@ -19,7 +19,7 @@ from typing import Final
 
 from worker.delivery.lanes.batch_choice import batch_of, messages_per_request
 from worker.delivery.lanes.earliest_timer import Alarm
-from worker.delivery.lanes.lane_parts import LaneState, SharedParts
+from worker.delivery.lanes.lane_state import LaneState, SharedParts
 from worker.delivery.lanes.under_way_counts import Batch
 from worker.delivery.lanes.waiting_events import Groups
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.integrations.model import Integration
-from worker.transform.decision import Identity
+from worker.transform.decision_types import Identity
 
 
 class Sender(Protocol):

@@ -8,7 +8,7 @@ from typing import Final
 from worker.delivery.delivery import Delivery
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
-from worker.ordering.beside_stamps import NEWEST_SENT, WHOLE_RECORD, newest_of
+from worker.ordering.said_choices import NEWEST_SENT, WHOLE_RECORD, newest_of
 from worker.ordering.store_protocol import ERASED, UNCLEAR, Claim
 from worker.transform.mapping_plan import plan_of
 

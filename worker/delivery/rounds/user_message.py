@@ -23,8 +23,8 @@ from worker.delivery.rounds.round_results import (
 from worker.delivery.rounds.whole_record import whole_record
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
-from worker.ordering.beside_stamps import NEWEST_SENT
 from worker.ordering.newest_fold import fold
+from worker.ordering.said_choices import NEWEST_SENT
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said, merged_known
 from worker.ordering.stamp import Stamp
@@ -33,7 +33,7 @@ from worker.ordering.unclear_requests import mark_of
 from worker.ordering.user_digests import is_rotating
 from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
-from worker.transform.decision import Deliver
+from worker.transform.decision_types import Deliver
 from worker.transform.xdm_message import build_record, encode_message
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.integrations.model import Integration
-from worker.ordering.beside_stamps import Said
+from worker.ordering.said_choices import Said
 from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
 from worker.transform.kept_sources import render_source

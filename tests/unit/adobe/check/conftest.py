@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.adobe.check.set_ups import configured, set_up
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.one_check import check_integration
+from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.platform_reads import PlatformReader
 from worker.adobe.check.report_lines import Line
 from worker.adobe.endpoints import EndpointPolicy

@@ -11,9 +11,9 @@ from tests.unit.adobe.check.cases import failed_run
 from tests.unit.adobe.check.set_ups import dataset, primary, rule, schema
 from tests.unit.examples import integration
 from tests.unit.privacy.conftest import places, put
+from worker.adobe.check.check_integration import judge
 from worker.adobe.check.customer_setup import LookedUp, SetUp
-from worker.adobe.check.one_check import judge
-from worker.adobe.check.read_results import Found, NotAsked, NotFound, Refused, Unanswered
+from worker.adobe.check.read_answers import Found, NotAsked, NotFound, Refused, Unanswered
 from worker.integrations.model import Integration
 
 _LEAVES = [None, True, 0, -1, 1e308, float("nan"), "", "a.b", "x" * 300, "\x1b[2J"]

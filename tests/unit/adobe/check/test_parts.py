@@ -14,7 +14,7 @@ from worker.adobe.check.flow_runs import judge_runs
 from worker.adobe.check.inlet_rules import same_endpoint
 from worker.adobe.check.mapping_rules import judge_mappings
 from worker.adobe.check.mapping_set import rules_of
-from worker.adobe.check.read_results import Found, NotFound
+from worker.adobe.check.read_answers import Found, NotFound
 from worker.adobe.check.report_lines import Line, ok, unclear, worst, wrong
 from worker.adobe.check.resolved_schema import (
     MOST_PATHS,

@@ -12,7 +12,7 @@ from tests.unit.adobe.server import serving
 from tests.unit.examples import integration
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.platform_reads import MOST_BYTES, PlatformReader
-from worker.adobe.check.read_results import Answer, Found, NotFound, Refused, Unanswered
+from worker.adobe.check.read_answers import Answer, Found, NotFound, Refused, Unanswered
 from worker.adobe.http_client import open_session
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]

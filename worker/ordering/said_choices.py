@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from worker.ordering.user_digests import both_digests
-from worker.transform.decision import Source
+from worker.transform.decision_types import Source
 
 WHOLE_RECORD: Final = "."
 """Workers before 0.2 kept one stamp here for a whole record. None is written any more."""

@@ -22,7 +22,7 @@ from worker.adobe.check.customer_setup import (
 )
 from worker.adobe.check.inlet_rules import same_endpoint
 from worker.adobe.check.platform_reads import PlatformReader
-from worker.adobe.check.read_results import Answer, Found, NotAsked, NotFound
+from worker.adobe.check.read_answers import Answer, Found, NotAsked, NotFound
 from worker.integrations.model import Integration
 from worker.transform.identity import possible_identities
 

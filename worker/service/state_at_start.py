@@ -14,7 +14,7 @@ from worker.integrations.state_id_needs import Standing
 from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.state_takeover import take_over
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.service.worker_parts import Parts
+from worker.service.running_parts import Parts
 from worker.settings import UnusableSetting
 from worker.store_choice import LastingStore
 

@@ -17,8 +17,8 @@ from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
 from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.block import Block
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.lanes.lane_parts import Pauses, SharedParts
 from worker.delivery.lanes.lane_registry import Lanes
+from worker.delivery.lanes.lane_state import Pauses, SharedParts
 from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.outcome_observer import Observer
