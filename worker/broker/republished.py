@@ -104,10 +104,11 @@ def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
             if size is not None:
                 sizes[name] = _AROUND_NAME_BYTES + len(name.encode()) + size
     total = sum(sizes.values())
-    for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
-        if total <= MAX_PRODUCER_HEADER_BYTES:
-            break
-        total -= sizes.pop(name)
+    if total > MAX_PRODUCER_HEADER_BYTES:
+        for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+            total -= sizes.pop(name)
+            if total <= MAX_PRODUCER_HEADER_BYTES:
+                break
     if total > _MOST_PRODUCER_VALUES:  # or there are fewer: each has a byte at least
         _leave_out_lists(headers, sizes)
     return {name: _as_carried(headers[name]) for name in sizes}

@@ -21,6 +21,9 @@ _HEARTBEAT_FRAME: Final = PREFIX.pack(HEARTBEAT, 0, 0) + bytes((END,))
 _HEARTBEAT_SECONDS: Final = 1.0
 _PORTION_FRAMES: Final = 192
 """A message has three, so 64 messages are handled before anything else has its turn."""
+_PORTION_SECONDS: Final = 0.02
+_PART_FRAMES: Final = 24
+"""Fewer, where they take longer than that: eight messages are handled between two looks at it."""
 
 
 class MessageTap(asyncio.StreamReaderProtocol):
@@ -54,8 +57,12 @@ class MessageTap(asyncio.StreamReaderProtocol):
         super().connection_lost(exc)
 
     def _split(self) -> None:
-        found = self.splitter.split(_PORTION_FRAMES)
-        self._is_splitting = found == _PORTION_FRAMES
+        ends_at = self._own_loop.time() + _PORTION_SECONDS
+        found, self._is_splitting = 0, True
+        while self._is_splitting and found < _PORTION_FRAMES and self._own_loop.time() < ends_at:
+            part = self.splitter.split(_PART_FRAMES)
+            self._is_splitting = part == _PART_FRAMES
+            found += part
         if self._is_splitting:
             self._own_loop.call_soon(self._split)
         if found:

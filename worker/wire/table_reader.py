@@ -13,8 +13,9 @@ from typing import Any, Final
 
 MAX_DEPTH: Final = 32
 """Tables and lists in each other. The broker's own `x-death` has three."""
-MAX_VALUES: Final = 4096
-"""In one content header, of the tens of thousands that fit into a frame."""
+MAX_VALUES: Final = 512
+"""In one content header, of the tens of thousands that fit into a frame. A sound event has a dozen,
+and each is read, judged and written again at the cost of some microseconds."""
 BROKEN: Final = (StructError, ValueError, OverflowError, OSError, IndexError, ArithmeticError)
 """What is raised for a value that can't be read."""
 LENGTH: Final = Struct(">I")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.unit.delivery.parts import Store
+from tests.unit.delivery.parts import Hand, Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
-from tests.unit.delivery.virtual_time import after, in_virtual_time
+from tests.unit.delivery.virtual_time import after, in_virtual_time, spend
+from worker.broker.message import Incoming
+from worker.delivery.retries_give_way import GivingWay
 
 RETRIES = 1000
 HEADERS = {"consent-integration": "shop", "consent-attempts": 1}
@@ -49,6 +51,26 @@ async def test_when_no_fresh_event_comes_all_of_them_go_on_at_once() -> None:
     returning.worker.hand.is_second = False
     await after(0.1)
     assert returning.delivered == RETRIES
+
+
+@in_virtual_time
+async def test_those_that_take_long_are_fewer_at_a_time() -> None:
+    """As with a great many headers: a heartbeat of the connection has its turn between them."""
+    hand, handled = Hand(), 0
+
+    def handle(_: Incoming) -> None:
+        nonlocal handled
+        handled += 1
+        spend(0.01)
+
+    hand.is_second = True
+    giving_way = GivingWay(handle)
+    for _ in range(20):
+        giving_way.add(hand.message())
+    while handled < 20:
+        before = handled
+        await after(0.021)
+        assert handled - before in {1, 2}
 
 
 @in_virtual_time

@@ -34,6 +34,9 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now
 
+    def spend(self, seconds: float) -> None:
+        self._jump.now += seconds
+
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """The test as a plain function; `time.monotonic` is the loop's time in it."""
@@ -52,6 +55,13 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 def now() -> float:
     """Seconds of the virtual clock."""
     return asyncio.get_running_loop().time()
+
+
+def spend(seconds: float) -> None:
+    """Pass so much time without a turn for others, as work of the processor does."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.spend(seconds)
 
 
 async def quiet() -> None:

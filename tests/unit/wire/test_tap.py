@@ -180,6 +180,27 @@ async def test_what_a_lost_line_has_brought_and_nobody_has_seen_is_dropped() -> 
         await reader.read()
 
 
+class Slow(Sorted):
+    """Takes ten milliseconds for each message, as for one with a great many headers."""
+
+    def take(self, tag: int, content_header: bytes, body: bytes) -> None:
+        time.sleep(0.01)
+        super().take(tag, content_header, body)
+
+
+async def test_messages_that_take_long_leave_others_their_turn_sooner() -> None:
+    """Or no heartbeat would be sent in time, and the broker would end the session."""
+    tap = MessageTap(asyncio.StreamReader(), asyncio.get_running_loop())
+    seen = Slow()
+    tap.splitter.listen(LISTENED, seen.take)
+    tap.data_received(b"".join(message(number, b"x") for number in range(1, 65)))
+    assert 0 < len(seen.messages) <= 8
+    while len(seen.messages) < 64:
+        before = len(seen.messages)
+        await asyncio.sleep(0)
+        assert before < len(seen.messages) <= before + 8
+
+
 async def test_a_line_that_brings_messages_alone_is_not_taken_for_dead() -> None:
     """aiormq gives up a line on which nothing comes for three heartbeats."""
     reader = asyncio.StreamReader()
