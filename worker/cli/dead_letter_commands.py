@@ -190,7 +190,7 @@ def parse_age(text: str) -> int | None:
     """`90s`, `15m`, `2h` or `7d` in milliseconds; None for nothing."""
     if not text:
         return None
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
     if match is None:
         raise typer.BadParameter("an age is a number and s, m, h or d, such as 90s or 2h")
     return int(match.group(1)) * _UNITS[match.group(2)] * 1000

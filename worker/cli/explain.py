@@ -17,13 +17,14 @@ from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
-from worker.reasons import ParkReason, SkipReason
+from worker.reasons import DeadReason, ParkReason, SkipReason
 from worker.service.built_from_settings import (
     build_registry,
     endpoint_policy,
     secret_source,
     surroundings,
 )
+from worker.settings import WorkerSettings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision_types import Deliver, Early, Reject, Skip
 from worker.transform.sent_values import EMPTIED, Sent, as_json
@@ -71,7 +72,9 @@ def explain(
     """Say what the worker would do with an event. Exit code 0 whatever the outcome is."""
     if bool(integration) == bool(config):
         raise typer.BadParameter("give either --integration or --config")
-    explanation = explain_event(read_input(event), _find(integration, config))
+    settings = command_settings()
+    found = _find(settings, integration, config)
+    explanation = explain_event(read_input(event), found, settings.max_event_bytes)
     if as_json:
         print_json(explanation)
         return
@@ -84,8 +87,8 @@ def explain(
             say(f"{name}: {orjson.dumps(explanation[name], option=orjson.OPT_INDENT_2).decode()}")
 
 
-def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
-    """The explanation as one JSON object."""
+def explain_event(body: bytes, integration: Integration, max_event_bytes: int) -> dict[str, Any]:
+    """The explanation as one JSON object; `max_event_bytes` are the most that a body may have."""
     explanation: dict[str, Any] = {
         "outcome": "dead",
         "reason": None,
@@ -100,6 +103,9 @@ def explain_event(body: bytes, integration: Integration) -> dict[str, Any]:
         "mappings": [],
         "request": None,
     }
+    if len(body) > max_event_bytes:
+        detail = f"the body has more than {max_event_bytes} bytes"
+        return explanation | {"reason": DeadReason.TOO_LARGE, "detail": detail}
     try:
         envelope = open_envelope(body)
     except UndecodableEvent as error:
@@ -208,8 +214,7 @@ def _taken_back(integration: Integration, mapping: Mapping, decision: Deliver) -
     return {"if_named_before": "erased" if integration.replaces_record else "not sent"}
 
 
-def _find(integration_id: str, config: str) -> Integration:
-    settings = command_settings()
+def _find(settings: WorkerSettings, integration_id: str, config: str) -> Integration:
     if config:
         try:
             return load_integration(

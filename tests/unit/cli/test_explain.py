@@ -305,3 +305,11 @@ def test_what_completion_would_add_is_said(cli: CommandLine, tmp_path: Path, mod
     path = str(cli.add("shop", mappings=mappings, payload_mode="upsert"))
     ran = cli.run("explain", "-", "--config", path, "--json", stdin=_event())
     assert ran.document["note"] is None
+
+
+def test_a_body_above_the_limit_of_the_workers_is_a_dead_letter(cli: CommandLine) -> None:
+    cli.add("shop")
+    event = _event(more="x" * 1_048_576)
+    ran = cli.run("explain", "-", "--integration", "shop", "--json", stdin=event)
+    assert (ran.document["outcome"], ran.document["reason"]) == ("dead", "too-large")
+    assert "1048576 bytes" in ran.document["detail"]

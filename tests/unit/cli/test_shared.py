@@ -40,7 +40,7 @@ def test_an_age_is_a_number_and_a_unit(text: str, milliseconds: int | None) -> N
     assert parse_age(text) == milliseconds
 
 
-@pytest.mark.parametrize("text", ["2", "h", "2 h", "-2h", "2w", "1.5h"])
+@pytest.mark.parametrize("text", ["2", "h", "2 h", "٣d", "-2h", "2w", "1.5h"])
 def test_any_other_age_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_age(text)
