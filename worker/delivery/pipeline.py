@@ -20,7 +20,7 @@ from worker.broker import headers as names
 from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.bundles.bundle_format import NotABundle
-from worker.delivery.bundles.opening import REST_SECONDS, BundleOpening
+from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
@@ -45,6 +45,7 @@ from worker.delivery.screening import (
     readable_state,
 )
 from worker.delivery.skip_warnings import SkipWarnings
+from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys

@@ -11,7 +11,7 @@ from worker.broker.delay import by_few_levels
 from worker.broker.message import Incoming
 from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.bundles.bundle_format import MOST_EVENTS, NotABundle, first_body
-from worker.delivery.bundles.opening import HURRY_SECONDS, REST_SECONDS, events_of
+from worker.delivery.bundles.opening import HURRY_SECONDS, events_of
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane_registry import Lanes
@@ -21,6 +21,7 @@ from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing
 from worker.delivery.screening import returns_of
+from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors, state_after
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration

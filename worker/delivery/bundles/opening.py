@@ -14,15 +14,11 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.message import Incoming, Source
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, unpack
+from worker.delivery.slices import REST_SECONDS, SLICE_EVENTS, handle_slice
 from worker.wire.table_reader import Budget
 
-REST_SECONDS: Final = 0.02
-"""After a slice of events that nothing waits for, while fresh events come; after fewer as much
-less, or many small bundles would keep others' parked events waiting in the queue."""
 HURRY_SECONDS: Final = 0.004
-"""The same where the lane keeps up with what is opened."""
-_SLICE_EVENTS: Final = 25
-"""Handled without a pause, so it bounds how long others wait."""
+"""The rest after a slice where the lane keeps up with what is opened."""
 _UNOPENED_EVENTS: Final = 5
 """What is dealt with as a whole takes as long as so many events."""
 
@@ -63,12 +59,9 @@ class BundleOpening:
                 events, self._rest_of_slice = self._open(bundle)
                 self._events.extend(events)
         if self._events:
-            handled = min(_SLICE_EVENTS, len(self._events))
-        for _ in range(min(_SLICE_EVENTS, len(self._events))):
-            event = self._events.popleft()
-            if event.is_ours:
-                self._take(event)
-        self._rest_seconds = self._rest_of_slice * handled / _SLICE_EVENTS
+            handled = handle_slice(self._events, self._take)
+        # After fewer as much less, or many small bundles would keep others' parked events waiting.
+        self._rest_seconds = self._rest_of_slice * handled / SLICE_EVENTS
         if self._events or self._bundles:
             self._wait()
 
