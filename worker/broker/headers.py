@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.integrations.text_fields import ID_PATTERN
+from worker.reasons import ErrorCode
 
 INTEGRATION: Final = "consent-integration"
 ATTEMPTS: Final = "consent-attempts"
@@ -112,6 +113,19 @@ def is_repeat(headers: Mapping[str, Any]) -> bool:
     """Whether a message is a repeat, by a header of our own shape."""
     said = headers.get(REPEAT)
     return type(said) is int and said == 1
+
+
+def last_failure_in(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """What a retry carries of the attempt before it, as headers; nothing where that is no code of
+    ours.
+    """
+    if headers.get(ERROR) not in list(ErrorCode):
+        return {}
+    return {
+        name: value
+        for name, value in own_headers_of(headers).items()
+        if name in (ERROR, ERROR_DETAIL, HTTP_STATUS) and value is not True
+    }
 
 
 def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.headers import own_headers_of
+from worker.broker.headers import last_failure_in, own_headers_of
 from worker.broker.message import Incoming
 from worker.broker.republished import successor_of
 from worker.broker.retry_state import RetryState, write_retry_state
@@ -19,7 +19,7 @@ from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried
 from worker.delivery.rounds.epoch_watch import EpochWatch
-from worker.reasons import ParkReason
+from worker.reasons import DeadReason, ParkReason
 
 _DETAIL_BYTES: Final = 1024
 _SPENDS_PATIENCE: Final = frozenset({ParkReason.BLOCKED, ParkReason.IN_DOUBT})
@@ -63,18 +63,21 @@ class Successors:
                 self._delayed(message, own | _about(failure), delay_seconds, done)
             case Parked(delay_seconds, ParkReason.BUSY):
                 # It comes back as a due retry does: the user is free in a moment.
-                self._delayed(message, own, delay_seconds, done)
+                self._delayed(message, own | last_failure_in(message.headers), delay_seconds, done)
             # A suspect is parked at once: to wait for others that make a bundle with it would keep
             # the one place of all suspects.
             case Parked() if not state.attempts_made and message.queue != self._queues.suspects:
                 self._gathering.park(message, state, own | _error_of(outcome), outcome, done)
             case Parked(delay_seconds, _, cause):
-                about = _about(cause) if cause is not None else {}
+                about = _about(cause) if cause is not None else last_failure_in(message.headers)
                 self._delayed(message, own | about, delay_seconds, done, parked=True)
             case Dead(reason, failure):
                 own[names.DEAD_REASON] = reason
                 own[names.DEAD_AT] = self._now_ms()
-                own |= _about(failure)
+                came_late = failure.error is DeadReason.RETRIES_EXHAUSTED
+                # Of what came back after its budget, the cause is that of its last attempt.
+                about = last_failure_in(message.headers) if came_late else {}
+                own |= about or _about(failure)
                 self._publish(message, self._queues.dead_letters, "", own, done)
 
     def repeat(

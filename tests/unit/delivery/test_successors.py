@@ -120,6 +120,42 @@ async def test_a_dead_letter_says_why_and_when_and_has_at_most_a_kilobyte_of_det
     assert one.headers[names.ERROR_DETAIL] == "ä" * 512
 
 
+CARRIED = {
+    names.ERROR: "adobe-unavailable",
+    names.ERROR_DETAIL: "HTTP 503",
+    names.HTTP_STATUS: 503,
+}
+TOO_LATE = Dead(
+    DeadReason.RETRIES_EXHAUSTED, Failure(DeadReason.RETRIES_EXHAUSTED, "it came back late")
+)
+
+
+@pytest.mark.parametrize(
+    "outcome", [TOO_LATE, Parked(1, ParkReason.BUSY), Parked(4, ParkReason.PAUSED)], ids=str
+)
+@in_virtual_time
+async def test_what_was_not_tried_again_keeps_the_error_of_its_last_attempt(
+    outcome: Parked | Dead,
+) -> None:
+    bench = Bench()
+    message = bench.hand.message(b"body", dict(CARRIED))
+    state = RetryState("shop", 5, NOW_MS - 300_000)
+    bench.successors.follow(message, state, outcome, message.done)
+    [one] = bench.published
+    assert one.headers.items() >= CARRIED.items()
+
+
+@pytest.mark.parametrize("error", ["no-code-of-ours", "no-identity", 7, True, ["timeout"]])
+@in_virtual_time
+async def test_an_error_that_no_worker_wrote_is_not_carried_on(error: object) -> None:
+    bench = Bench()
+    message = bench.hand.message(b"body", CARRIED | {names.ERROR: error})
+    bench.successors.follow(message, RetryState("shop"), TOO_LATE, message.done)
+    [one] = bench.published
+    assert one.headers[names.ERROR] == "retries-exhausted"
+    assert one.headers[names.ERROR_DETAIL] == "it came back late"
+
+
 @in_virtual_time
 async def test_a_suspect_keeps_its_headers_and_goes_to_its_queue_unread() -> None:
     bench = Bench()
