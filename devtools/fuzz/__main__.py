@@ -11,10 +11,10 @@ import sys
 import time
 from typing import Final
 
-from devtools.fuzz.attempt import MOST_SECONDS, attempt, watched
+from devtools.fuzz.attempt import attempt, watched
 from devtools.fuzz.fleet import fuzz
 from devtools.fuzz.run import Finding, Tally, run, silence
-from devtools.fuzz.target import Target
+from devtools.fuzz.target import MOST_SECONDS, Target
 from devtools.fuzz.targets import TARGETS
 
 _SHOWN_CHARACTERS: Final = 2_000
@@ -111,7 +111,7 @@ def _tell_sums(sums: list[Tally], seconds: float) -> None:
     kinds = sum(len(one.findings) for one in sums)
     print(
         f"{cases:,} cases in {seconds:.0f} s; {kinds} faults found; "
-        f"a case may take {MOST_SECONDS * 1000:.0f} ms of CPU"
+        f"a case of a worker's may take {MOST_SECONDS * 1000:.0f} ms of CPU"
     )
 
 

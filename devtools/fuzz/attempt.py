@@ -12,8 +12,6 @@ from typing import Final, NamedTuple
 
 from devtools.fuzz.target import Case, Target
 
-MOST_SECONDS: Final = 0.05
-"""Of CPU that one case may take: for so long all other customers wait."""
 _TRIES_OF_A_SLOW_ONE: Final = 3
 """The least counts: the first may have filled a cache, and neighbours slow a processor down."""
 _LONGEST_SECONDS: Final = 5.0
@@ -48,12 +46,12 @@ SLOW: Final = Fault("slow", "")
 def attempt(target: Target, case: Case) -> Outcome:
     """Check one case. To be called within `watched`."""
     outcome = _once(target, case)
-    if outcome.fault is not None or outcome.seconds <= MOST_SECONDS:
+    if outcome.fault is not None or outcome.seconds <= target.most_seconds:
         return outcome
     seconds = outcome.seconds
     for _ in range(_TRIES_OF_A_SLOW_ONE):
         seconds = min(seconds, _once(target, case).seconds)
-    return outcome if seconds <= MOST_SECONDS else _slow(seconds)
+    return outcome if seconds <= target.most_seconds else _slow(seconds)
 
 
 @contextmanager
