@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import structlog
 
 from worker.integrations.model import Integration
-from worker.observability.http_connections import ACCEPTED_AT_ONCE, MAX_LINES
+from worker.observability.http_server import ACCEPTED_AT_ONCE, MAX_LINES
 
 log = structlog.get_logger(__name__)
 

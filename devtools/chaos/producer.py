@@ -14,8 +14,7 @@ from devtools.chaos.customers import Customer
 from devtools.choices import Event
 from worker.broker.session_settings import address_of
 from worker.settings import WorkerSettings
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
-from worker.wire.connection_errors import is_connection_error
+from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect, is_connection_error
 
 LINES = 4
 _CONFIRM_SECONDS = 30.0

@@ -36,7 +36,7 @@ from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.integrations.completion_rules import Surroundings
+from worker.integrations.coherence import Surroundings
 from worker.integrations.model import Integration, Missing
 from worker.ordering.memory_store import MemoryStore
 from worker.ordering.redis_store import RedisStore

@@ -15,7 +15,7 @@ from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted
 from worker.adobe.streaming import OutgoingMessage
 from worker.events import open_envelope
-from worker.integrations.completion_rules import Surroundings
+from worker.integrations.coherence import Surroundings
 from worker.integrations.file_schema import integration_schema
 from worker.integrations.loading import load_integration
 from worker.integrations.model import Integration

@@ -20,8 +20,13 @@ from worker.adobe.http_client import (
     RawReply,
     exchange,
 )
-from worker.adobe.lookup_replies import classify_lookup
-from worker.adobe.profile_lookup import LOOK_UP_PATH, KnownContacts, lookup_params, platform_headers
+from worker.adobe.profile_lookup import (
+    LOOK_UP_PATH,
+    KnownContacts,
+    classify_lookup,
+    lookup_params,
+    platform_headers,
+)
 from worker.adobe.profile_record import MOST_BYTES, record_params, values_in
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
 from worker.adobe.streaming import (

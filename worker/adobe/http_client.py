@@ -13,12 +13,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from yarl import URL
 
-from worker.adobe.attempt_deadline import is_too_late
+from worker.adobe.attempt_deadline import Writing, being_watched, is_too_late
 from worker.adobe.clock_offset import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
-from worker.adobe.no_reply import sentence_of
+from worker.adobe.failed_replies import sentence_of
 from worker.adobe.response_bounds import bounded, guard
-from worker.adobe.unanswered_writes import Writing, being_watched
 from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536

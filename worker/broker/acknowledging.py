@@ -15,7 +15,7 @@ from worker.broker.ack_ledger import AckLedger
 from worker.broker.message import Source
 from worker.broker.session_life import SessionLife
 from worker.wire.channels import ConsumerChannel
-from worker.wire.connection_errors import AMQPError
+from worker.wire.connecting import AMQPError
 
 _ACK_AFTER_SECONDS: Final = 0.02
 """One acknowledgement covers what is done meanwhile; each costs a frame and a system call."""

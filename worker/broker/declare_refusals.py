@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.errors import ServerTrouble
-from worker.wire.connection_errors import (
+from worker.wire.connecting import (
     AMQPError,
     ChannelInvalidStateError,
     ChannelPreconditionFailed,

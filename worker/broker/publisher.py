@@ -17,8 +17,7 @@ import structlog
 from worker.broker.publishing_connection import Connections, PublishingConnection
 from worker.broker.unconfirmed_log import UnconfirmedLog
 from worker.wire.confirms import REFUSED, Outgoing
-from worker.wire.connection_errors import is_connection_error
-from worker.wire.unreachable import why_unreachable
+from worker.wire.connecting import is_connection_error, why_unreachable
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aio_pika.abc import AbstractConnection
 
 from worker.broker.declare_refusals import TopologyConflict
-from worker.wire.connection_errors import ChannelLockedResource, ChannelNotFoundEntity
+from worker.wire.connecting import ChannelLockedResource, ChannelNotFoundEntity
 
 TIMEOUT_SECONDS: Final = 5.0
 _ARGUMENTS: Final[dict[str, Any]] = {"x-queue-type": "classic"}

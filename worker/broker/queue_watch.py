@@ -12,8 +12,11 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.intake import Intake
 from worker.broker.session_life import SessionLife
 from worker.broker.topology import Topology, assert_bindings
-from worker.wire.connecting import CONNECT_TIMEOUT_SECONDS
-from worker.wire.connection_errors import ChannelAccessRefused, is_connection_error
+from worker.wire.connecting import (
+    CONNECT_TIMEOUT_SECONDS,
+    ChannelAccessRefused,
+    is_connection_error,
+)
 
 _BIND_AGAIN_CHECKS: Final = 12
 """Nothing tells whether a binding is there, so all are declared again at each so many checks."""

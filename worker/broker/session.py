@@ -31,8 +31,7 @@ from worker.broker.session_life import SessionLife
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
 from worker.wire.confirms import Outgoing
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
-from worker.wire.connection_errors import AMQPError
+from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, AMQPError, at_most, connect
 from worker.wire.message_tap import TappedTransport
 from worker.wire.property_reader import Properties
 

@@ -16,8 +16,7 @@ from worker.broker.message import Handler
 from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
-from worker.wire.connection_errors import is_connection_error
-from worker.wire.unreachable import why_unreachable
+from worker.wire.connecting import is_connection_error, why_unreachable
 
 log = structlog.get_logger(__name__)
 

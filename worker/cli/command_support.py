@@ -1,22 +1,29 @@
-"""What several commands need: settings, a broker connection, input, output."""
+"""What several commands need: settings, a broker connection, the lock of the dead letters, the
+state ids, input and output.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.queue_locks import acquire_lock, release_lock
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Topology, build_topology
+from worker.cli.interrupt import Stop
 from worker.cli.terminal import json_shown
 from worker.errors import ServerTrouble
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ordering.state_takeover import look_up
 from worker.redaction import redact
 from worker.settings import (
     WorkerSettings,
@@ -24,15 +31,18 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, at_most, connect
-from worker.wire.connection_errors import (
+from worker.store_choice import LastingStore
+from worker.wire.connecting import (
+    CLOSE_TIMEOUT_SECONDS,
     AMQPError,
     ChannelAccessRefused,
     ChannelInvalidStateError,
     ChannelNotFoundEntity,
     DeliveryError,
+    at_most,
+    connect,
+    why_unreachable,
 )
-from worker.wire.unreachable import why_unreachable
 
 # A command may be short of processor time, and the broker notices its death by the connection.
 _HEARTBEAT_SECONDS: Final = 30
@@ -138,3 +148,48 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
     sys.stderr.write(text + "\n")
+
+
+_ASK_AGAIN_SECONDS: Final = 0.25
+_TELL_AFTER_TRIES: Final = 2
+"""The broker needs a moment to notice that a command was killed, which is worth no word."""
+
+
+@asynccontextmanager
+async def alone(connection: AbstractConnection, lock: str, stop: Stop) -> AsyncIterator[None]:
+    """The block runs while no other command holds `lock`; until then it waits, and says so once.
+
+    A user of the broker without the right to configure the lock works without one, and is told.
+    Raises `Interrupted` when asked to stop while it waits.
+    """
+    is_held = await _wait_for(connection, lock, stop)
+    yield
+    if is_held:
+        # Before the connection ends, so that the next command need not wait.
+        await release_lock(connection, lock)
+
+
+async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop) -> bool:
+    """Whether the lock is held; False where this user may not."""
+    tries = 0
+    try:
+        while not await acquire_lock(connection, lock):
+            tries += 1
+            if tries == _TELL_AFTER_TRIES:
+                complain("another command works on the dead letters; waiting until it ends")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.asked.wait(), _ASK_AGAIN_SECONDS)
+            stop.check("another command was at work, and nothing was done")
+    except ChannelAccessRefused:
+        complain(
+            f"RabbitMQ does not let this user configure {lock}: dead letters that another command "
+            "holds at the same time are not seen by this one"
+        )
+        return False
+    return True
+
+
+async def learn_state_ids(registry: IntegrationRegistry, store: LastingStore) -> None:
+    """Have the integrations of `registry`, which is loaded, know it. Raises `StoreUnavailable`."""
+    registry.ask_states = partial(look_up, store.state_ids)
+    await registry.settle()

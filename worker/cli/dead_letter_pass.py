@@ -11,11 +11,10 @@ from typing import Final
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.letter_selection import Filter
 from worker.broker.topology import Names
-from worker.cli.command_lock import alone
-from worker.cli.command_support import broker_connection, command_settings
+from worker.cli.command_support import alone, broker_connection, command_settings
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.letter_events import LetterEvent, OpenedLetter, open_letter
-from worker.cli.progress import progress
+from worker.cli.terminal import progress
 
 _READERS: Final = 8
 

@@ -11,12 +11,11 @@ from typing import Annotated, Final
 import typer
 
 from worker.broker.letter_selection import Filter
-from worker.cli.command_support import BrokerAway, complain, print_json, say
+from worker.cli.command_support import BrokerAway, complain, learn_state_ids, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.letter_events import LetterEvent
-from worker.cli.state_id_lookup import learn_state_ids
 from worker.cli.terminal import shown
 from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.integrations.integration_registry import IntegrationRegistry

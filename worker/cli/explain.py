@@ -27,7 +27,7 @@ from worker.service.built_from_settings import (
 from worker.settings import WorkerSettings
 from worker.transform.decide import decide, unowned_deletion
 from worker.transform.decision_types import Deliver, Early, Reject, Skip
-from worker.transform.sent_values import EMPTIED, Sent, as_json
+from worker.transform.format_rendering import EMPTIED, Sent, as_json
 from worker.transform.tie_order import tie_break
 from worker.transform.xdm_message import build_payload, build_record, encode_message
 from worker.transform.xdm_times import iso_time

@@ -18,9 +18,9 @@ from worker.broker.topology import Topology, declare
 from worker.cli.command_support import broker_connection, command_settings, say, topology_of
 from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
-from worker.cli.progress import progress
 from worker.cli.streamed_files import CHUNK_BYTES, chunks
-from worker.wire.connection_errors import ChannelNotFoundEntity
+from worker.cli.terminal import progress
+from worker.wire.connecting import ChannelNotFoundEntity
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0

@@ -1,24 +1,71 @@
-"""Replaying and discarding: each chosen event is handled, and what became of all is told."""
+"""Replaying and discarding: each chosen event is handled, those of a lost state not unasked, and
+what became of all is told.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import typer
 
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
-from worker.broker.letter_selection import Filter
+from worker.broker.letter_selection import DeadLetter, Filter
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.interrupt import Stop
 from worker.cli.letter_events import OpenedLetter
-from worker.cli.letters_of_lost_state import LostStateGuard
+from worker.cli.state import epochs_of
 from worker.cli.terminal import shown
 from worker.settings import WorkerSettings
-from worker.wire.connection_errors import is_connection_error
+from worker.wire.connecting import is_connection_error
+
+_RUNBOOK: Final = "docs/runbooks/state-lost.md"
+_LOST: Final = (
+    "of before the state was lost: nobody knows what was sent since, so an older choice can "
+    f"replace a newer one. See {_RUNBOOK}; --after-state-loss replays them"
+)
+_UNKNOWN: Final = (
+    "of which this command can't tell whether the state still knows what was sent since: set "
+    "CONSENT_WORKER_STATE_URL as for the workers. Where that was lost, see "
+    f"{_RUNBOOK}; --after-state-loss replays them"
+)
+
+
+class LostStateGuard:
+    """Holds back letters of another epoch than `epoch`, that of the store, and counts them.
+    `is_known`: the store could be asked; `is_off`: the operator wants them replayed all the same.
+    """
+
+    def __init__(self, epoch: str | None, *, is_known: bool, is_off: bool) -> None:
+        self.epoch = epoch
+        self._is_known = is_known
+        self._is_off = is_off
+        self.held_back = 0
+
+    @classmethod
+    async def of(cls, settings: WorkerSettings, *, is_off: bool) -> Self:
+        """That of the workers' store. Raises `BrokerAway` and `UnusableSetting`."""
+        async with epochs_of(settings) as epochs:
+            found = await epochs.read() if epochs is not None else None
+            present = found.present if found is not None else None
+            return cls(present, is_known=epochs is not None, is_off=is_off)
+
+    def holds_back(self, letter: DeadLetter) -> bool:
+        """Whether the letter is to stay, which is counted. One without an epoch never is: a worker
+        without Redis has written it, or one of a version before.
+        """
+        is_held = not self._is_off and letter.epoch is not None and letter.epoch != self.epoch
+        self.held_back += is_held
+        return is_held
+
+    @property
+    def reason(self) -> str:
+        """Why those are held back, after their number."""
+        return _LOST if self._is_known else _UNKNOWN
+
 
 _AT_ONCE: Final = 100
 _NAMED_AT_MOST: Final = 20

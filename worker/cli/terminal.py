@@ -1,4 +1,4 @@
-"""What comes from outside, made fit for a terminal.
+"""What comes from outside, made fit for a terminal, and a progress bar for a person only.
 
 Ids, headers and bodies are whatever their producers chose: escape sequences that rewrite the
 screen, line ends and spaces that forge a line or a column, marks that turn the direction of
@@ -8,7 +8,12 @@ reading.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _NAMED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNPRINTABLE_IN_JSON: Final = re.compile(r"[^\x00-\x7e]")
@@ -45,3 +50,21 @@ def _code(character: str) -> str:
 def _json_code(character: str) -> str:
     units = character.encode("utf-16-be").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+@contextmanager
+def progress(label: str, total: int | None, *, wanted: bool = True) -> Iterator[Callable[[], None]]:
+    """Gives the function to call after each piece; `total` is None where it is unknown."""
+    console = Console(stderr=True)
+    if not wanted or not console.is_terminal:
+        yield lambda: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, redirect_stdout=False) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)

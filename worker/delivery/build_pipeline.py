@@ -10,18 +10,18 @@ from worker.broker.delay import DelayKindTargets
 from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
-from worker.delivery.inlets.form_mismatch import FormMismatch
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.listening_sender import ListeningSender
 from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
-from worker.delivery.lanes.begun_events import Begun
+from worker.delivery.inlets.refused_form import FormMismatch
 from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.events_in_hand import Begun
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.lanes.lane_state import Pauses, SharedParts
 from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
-from worker.delivery.outcome_observer import Observer
+from worker.delivery.outcome import Observer
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.setup_suspicion import SetupSuspicion
+from worker.delivery.lanes.block import SetupSuspicion
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Parked, Retried, Skipped
 from worker.delivery.park_delays import LONGEST_HOLD_SECONDS, busy_seconds
 from worker.delivery.retry_policy import RetryPolicy

@@ -28,13 +28,13 @@ from worker.delivery.lanes.lane import Lane
 from worker.delivery.outcome import (
     Dead,
     Failure,
+    Observer,
     Outcome,
     Parked,
     RepeatEnd,
     Retried,
     Skipped,
 )
-from worker.delivery.outcome_observer import Observer
 from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy

@@ -2,18 +2,19 @@
 
 What Adobe accepted is acknowledged, and counted as `delivered`, a round at a time. Else:
 
-Outcome
- ├─ Skipped     nothing is to be done: acknowledged and counted by reason
- ├─ Retried     failed for now: published to a delay, confirmed, then acknowledged
- ├─ Parked      not tried: published to a delay without counting, confirmed, then acknowledged
- └─ Dead        given up or unusable: published to the dead letters, confirmed, acknowledged
+Outcome  ├─ Skipped     nothing is to be done: acknowledged and counted by reason  ├─ Retried
+failed for now: published to a delay, confirmed, then acknowledged  ├─ Parked      not tried:
+published to a delay without counting, confirmed, then acknowledged  └─ Dead        given up or
+unusable: published to the dead letters, confirmed, acknowledged
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
+from worker.adobe.replies import Accepted
+from worker.delivery.delivery import Delivery
 from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 
 
@@ -68,3 +69,24 @@ nothing was to be done. One that is given up is `Dead`."""
 ReturnKind = Literal["retry", "parked"]
 """What came out of the delay, by the queue that it came to: `retry` is due for its next attempt (or
 was parked as busy), `parked` was held back for any other reason."""
+
+
+class Observer(Protocol):
+    """Is told of every outcome: metrics and the log listen here."""
+
+    def outcome(
+        self, integration_id: str, outcome: Outcome, seconds: float, event_id: str
+    ) -> None: ...
+    def delivered(self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]) -> None: ...
+    def accepted_late(
+        self, integration_id: str, accepted: list[tuple[Delivery, Accepted]]
+    ) -> None: ...
+    def delivered_late(self, integration_id: str, delivery: Delivery) -> None: ...
+    def repeat_planned(self, integration_id: str, event_id: str, delay_seconds: float) -> None: ...
+    def repeat_ended(
+        self, integration_id: str, event_id: str, end: RepeatEnd, seconds: float
+    ) -> None: ...
+    def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None: ...
+    def came_back(self, kind: ReturnKind, late_seconds: float) -> None: ...
+    def blocked(self, integration_id: str, failure: Failure) -> None: ...
+    def unblocked(self, integration_id: str) -> None: ...

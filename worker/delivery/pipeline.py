@@ -24,16 +24,15 @@ from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
+from worker.delivery.hourly_warnings import SkipWarnings
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_registry import Lanes
-from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
-from worker.delivery.outcome_observer import Observer
+from worker.delivery.outcome import Dead, Failure, Observer, Outcome, Parked, Skipped
 from worker.delivery.park_delays import asking_seconds, hold_seconds
-from worker.delivery.retries_give_way import GivingWay
 from worker.delivery.returned_bundles import ReturnedBundles
-from worker.delivery.returned_messages import ReturnedMessages
+from worker.delivery.returned_messages import GivingWay, ReturnedMessages
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.routing import Ends, Routing
 from worker.delivery.screening import (
@@ -44,7 +43,6 @@ from worker.delivery.screening import (
     Unusable,
     readable_state,
 )
-from worker.delivery.skip_warnings import SkipWarnings
 from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors
 from worker.integrations.model import Integration

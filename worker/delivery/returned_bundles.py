@@ -15,8 +15,7 @@ from worker.delivery.bundles.opening import HURRY_SECONDS, events_of
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane_registry import Lanes
-from worker.delivery.outcome import Parked
-from worker.delivery.outcome_observer import Observer
+from worker.delivery.outcome import Observer, Parked
 from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing

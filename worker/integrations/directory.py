@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.integrations.completion_rules import NOTHING_AROUND, Surroundings
+from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.loading import (
     EndpointCheck,
     FileContent,

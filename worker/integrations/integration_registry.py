@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from worker.integrations.change_summary import Change, compare
-from worker.integrations.completion_rules import NOTHING_AROUND, Surroundings
+from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
 from worker.integrations.routing_lookup import IntegrationLookup

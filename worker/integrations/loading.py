@@ -11,13 +11,17 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from worker.errors import WrongUse
-from worker.integrations.completion_rules import NOTHING_AROUND, Surroundings
+from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.json_document import NotAnObject, read_document
-from worker.integrations.misplaced_references import misplaced_references
 from worker.integrations.mistake_sentences import ID_RULE, sentences_of
 from worker.integrations.model import Integration
 from worker.integrations.safe_files import Stamp, UnusableFile, printable, read_regular
-from worker.integrations.secret_references import Resolution, SecretSource, resolve_references
+from worker.integrations.secret_references import (
+    Resolution,
+    SecretSource,
+    misplaced_references,
+    resolve_references,
+)
 from worker.integrations.text_fields import ID_PATTERN
 
 EndpointCheck = Callable[[str], str | None]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
 from worker.integrations.coherence import (
+    NOTHING_AROUND,
+    Surroundings,
+    completion_mistakes,
+    device_warnings,
     emptied_warnings,
     event_time_mistakes,
     identity_mistakes,
@@ -18,14 +22,30 @@ from worker.integrations.coherence import (
     snapshot_mistakes,
     target_mistakes,
 )
-from worker.integrations.completion_rules import (
-    NOTHING_AROUND,
-    Surroundings,
-    completion_mistakes,
-    device_warnings,
-)
 from worker.integrations.integration_fields import IntegrationFields
 from worker.integrations.text_fields import FieldMistakes
+
+Made = TypeVar("Made")
+
+
+class Derived(Generic[Made]):
+    """Makes it of an integration when it is asked for first. It is kept on the integration itself,
+    under `name`: a changed integration makes its own, and one that is gone takes it along. What is
+    made is never None.
+    """
+
+    def __init__(self, name: str, make: Callable[[Integration], Made]) -> None:
+        self._name = f"_made_{name}"
+        self._make = make
+
+    def of(self, integration: Integration) -> Made:
+        """What was made of this integration."""
+        kept = integration.__dict__  # as `cached_property` does, whose room may not import ours
+        made: Made | None = kept.get(self._name)
+        if made is None:
+            made = kept[self._name] = self._make(integration)
+        return made
+
 
 WrittenMode = Literal["upsert", "xdm"]
 IntegrationState = Literal["enabled", "paused", "disabled"]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from worker.integrations.directory import Readings
-from worker.integrations.recently_in_force import Seen
+from worker.integrations.missing_integrations import Seen
 from worker.integrations.version_claims import Assignment
 
 

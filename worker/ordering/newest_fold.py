@@ -19,11 +19,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.fast_tuples import new_tuple
-from worker.ordering.said_choices import Said, newest_of
-from worker.ordering.stamp import MAX_EVENT_ID, Stamp
+from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, newest_of
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import NOTHING
-from worker.transform.sent_values import EMPTIED, is_refusal, is_silent
+from worker.transform.format_rendering import EMPTIED, is_refusal, is_silent
 
 
 class Choices(Protocol):

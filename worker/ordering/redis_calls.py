@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import Any, Final
 
 import structlog
@@ -23,10 +25,22 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.forgiving_timers import in_time
-from worker.ordering.redis_script import Script
 from worker.ordering.redis_secret import GUESSABLE, SecretRefused, admit, restore
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.ordering.user_digests import Marks
+
+
+class Script:
+    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet. `rotating` is
+    for users with two digests, who have four keys each.
+    """
+
+    def __init__(self, name: str, *, rotating: bool = False) -> None:
+        self.text = files("worker.ordering").joinpath(name).read_text("utf-8")
+        if rotating:
+            self.text = self.text.replace("local STRIDE = 2", "local STRIDE = 4")
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
 
 log = structlog.get_logger(__name__)
 

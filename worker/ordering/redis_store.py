@@ -19,11 +19,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from worker.ordering.local_holds import Holds
-from worker.ordering.redis_calls import RedisCalls
-from worker.ordering.redis_epoch import RedisEpochs
-from worker.ordering.redis_inlets import RedisInlets
-from worker.ordering.redis_script import Script
-from worker.ordering.redis_state_ids import RedisStateIds
+from worker.ordering.redis_calls import RedisCalls, Script
+from worker.ordering.redis_namespace import RedisEpochs, RedisInlets, RedisStateIds
 from worker.ordering.redis_values import RedisValues, as_text, latest_ms
 from worker.ordering.store_protocol import (
     ERASED,

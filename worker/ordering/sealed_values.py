@@ -22,8 +22,7 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from worker.ordering.said_choices import Said
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Said, Stamp
 from worker.ordering.user_digests import both_digests
 
 log = structlog.get_logger(__name__)

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.ordering.newest_fold import Folded, pair_of, without_message
-from worker.ordering.said_choices import Said, at, is_path, newest_of
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
-from worker.ordering.stamp import MAX_EVENT_ID, Stamp
+from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, is_path, newest_of
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.unclear_requests import is_newer, is_recent
 from worker.ordering.user_digests import both_digests
 from worker.ordering.verdicts import Verdict
-from worker.transform.sent_values import Sent, is_refusal, is_silent
+from worker.transform.format_rendering import Sent, is_refusal, is_silent
 
 _HAS_SPOKEN: Final = Sent(None, False)
 """What stands for a snapshot itself among its choices; never sent."""

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from worker.ordering.newest_fold import Choices, pair_of
-from worker.ordering.said_choices import WHOLE_RECORD, newest_of
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import WHOLE_RECORD, Stamp, newest_of
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
 

@@ -17,9 +17,13 @@ import structlog
 from worker.ordering.local_holds import Holds
 from worker.ordering.redis_secret import SecretRefused, mark_after
 from worker.ordering.sqlite_commits import Commits
-from worker.ordering.sqlite_epoch import SqliteEpochs
-from worker.ordering.sqlite_inlets import SqliteInlets
-from worker.ordering.sqlite_integrations import remember, remembered
+from worker.ordering.sqlite_namespace import (
+    SqliteEpochs,
+    SqliteInlets,
+    SqliteStateIds,
+    remember,
+    remembered,
+)
 from worker.ordering.sqlite_rows import (
     SCHEMA,
     Row,
@@ -30,7 +34,6 @@ from worker.ordering.sqlite_rows import (
     texts_in,
     write_settlement,
 )
-from worker.ordering.sqlite_state_ids import SqliteStateIds
 from worker.ordering.store_protocol import (
     LASTING_SECONDS,
     LONGEST_LEASE_SECONDS,

@@ -1,4 +1,9 @@
-"""What an inlet with a registered dataflow takes, and what becomes of it after the answer.
+"""What an inlet with a registered dataflow takes, what Data Prep makes of it, and what becomes of
+it after the answer.
+
+Adobe Experience Platform, "Data Prep, data handling" (texts become booleans) and "Data Prep
+troubleshooting guide" (a field that can't be transformed is left out, and the row goes on). What is
+calculated by an expression is left out here, since the emulator knows no functions.
 
 Adobe Experience Platform, "Create a streaming connection for the HTTP API" (raw and XDM-compatible
 inlets), "Sending partial row updates using data prep" (operations are for raw inlets), "Streaming
@@ -7,7 +12,7 @@ ingestion validation" (validation comes after the answer), "Monitor dataflows" (
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from worker.sandbox.collection import (
     NO_HEADER,
@@ -20,9 +25,54 @@ from worker.sandbox.collection import (
     transaction_id,
 )
 from worker.sandbox.customer_organization import Dataflow
-from worker.sandbox.data_prep import mapped
 from worker.sandbox.emulator_state import SandboxState, empty_paths
-from worker.sandbox.record_validation import identity_in, violations
+from worker.sandbox.record_validation import identity_in, value_at, violations
+
+_TRUE: Final = frozenset({"y", "yes", "on", "true"})
+_FALSE: Final = frozenset({"n", "no", "off", "false"})
+_PLAIN: Final = (None, "ATTRIBUTE", "text/x.schema-path")
+
+
+def mapped(rules: list[dict[str, Any]], source: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """The record that `rules` make of `source`."""
+    record: dict[str, Any] = {}
+    for rule in rules:
+        if rule.get("sourceType") not in _PLAIN:
+            continue
+        value = value_at(source, str(rule["source"]).split("."))
+        if value is None:
+            continue
+        path = str(rule["destination"]).split(".")
+        _place(record, path, _converted(value, _type_at(schema, path)))
+    return record
+
+
+def _type_at(schema: Any, path: list[str]) -> Any:
+    for step in path:
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        schema = properties.get(step) if isinstance(properties, dict) else None
+    return schema.get("type") if isinstance(schema, dict) else None
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    if kind == "boolean" and isinstance(value, str):
+        word = value.lower()
+        return True if word in _TRUE else False if word in _FALSE else value
+    return value
+
+
+def _place(record: dict[str, Any], path: list[str], value: Any) -> None:
+    for step in path[:-1]:
+        inner = record.setdefault(step, {})
+        if not isinstance(inner, dict):
+            return
+        record = inner
+    known = record.get(path[-1])
+    if isinstance(known, dict) and isinstance(value, dict):
+        known.update(value)
+    else:
+        record[path[-1]] = value
+
 
 _MOST_VIOLATIONS = 5
 

@@ -1,18 +1,43 @@
-"""Acts out the faults that are staged: what a call meets before it is handled."""
+"""Acts out the faults that are staged: what a call meets before it is handled, and requests that
+are carried out after they were answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from aiohttp import web
 
 from worker.sandbox.collection import Refusal, refusal_body
-from worker.sandbox.emulator_state import STATE
+from worker.sandbox.dataflows import accept_for_inlet, check_for_inlet
+from worker.sandbox.emulator_state import STATE, SandboxState
 from worker.sandbox.faults import Fault, FaultTarget
 from worker.sandbox.journal import named_flow_id
 from worker.sandbox.json_bodies import json_answer, parsed_or_text
-from worker.sandbox.late_application import take_in_later
+
+
+def take_in_later(
+    state: SandboxState, inlet: str, flow_id: str | None, document: Any, seconds: float
+) -> None:
+    """Take the messages of a request in after so long, whatever becomes of its line meanwhile. What
+    is refused then is left out, and nobody is told.
+    """
+    many = document.get("messages") if isinstance(document, dict) else None
+    messages = many if isinstance(many, list) else [document]
+    loop = asyncio.get_running_loop()
+    loop.call_later(seconds, _take_in, state, inlet, flow_id, messages)
+
+
+def _take_in(state: SandboxState, inlet: str, flow_id: str | None, messages: list[Any]) -> None:
+    for message in messages:
+        try:
+            flow = check_for_inlet(state, inlet, flow_id, message)
+            accept_for_inlet(state, flow, inlet, message)
+        except Refusal:
+            continue
+
 
 INVALID_SECRET = {
     "error": "invalid_client",

@@ -10,7 +10,7 @@ from worker.adobe.attempt import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.delivery.pipeline_limits import PipelineLimits
-from worker.integrations.completion_rules import Surroundings
+from worker.integrations.coherence import Surroundings
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.secret_references import SecretSource
 from worker.settings import UnusableSetting, WorkerSettings

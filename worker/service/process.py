@@ -33,15 +33,31 @@ from worker.service.built_from_settings import (
     endpoint_policy,
     pipeline_limits,
 )
-from worker.service.gauges import refresh
 from worker.service.readiness import notes, problems
-from worker.service.running_parts import Parts
-from worker.service.startup_notices import tell_of_settings
+from worker.service.running_parts import Parts, refresh
 from worker.service.state_at_start import FleetMemory, check_secret
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, judge_environment, old_names_in_use, unknown_in_use
 from worker.store_choice import build_store, seals, user_keys
 
 log = structlog.get_logger(__name__)
+
+
+def tell_of_settings(settings: WorkerSettings) -> None:
+    """Log what is peculiar about the settings and the environment variables that they are from."""
+    if settings.delay == "plugin":
+        log.warning(
+            "delay.plugin",
+            detail="a waiting message has one copy on one node and is lost with it; "
+            "the plugin is archived since RabbitMQ 4.3",
+        )
+    for sentence in old_names_in_use():
+        log.warning("settings.old_name", detail=sentence)
+    judgement = judge_environment()
+    for sentence in unknown_in_use(judgement):
+        log.warning("settings.unknown", detail=sentence)
+    if judgement.links:
+        log.info("settings.service_links", ignored=judgement.links)
+
 
 _IN_MEMORY = (
     "what was sent before this start is forgotten: an older choice that comes late may replace a "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.integrations.completion_rules import DEVICES
+from worker.integrations.coherence import DEVICES
 from worker.integrations.model import Integration
 from worker.ordering.redis_secret import GUESSABLE
 from worker.service.running_parts import Parts

@@ -4,9 +4,14 @@ A duration says its unit in its name (`_SECONDS`), a size likewise (`_BYTES`, `_
 """
 
 from worker.settings.broker import DelayKind
-from worker.settings.old_names import OLD_NAMES, old_names_in_use
-from worker.settings.unusable_settings import UnusableSetting
-from worker.settings.worker_settings import WorkerSettings, judge_environment, unknown_in_use
+from worker.settings.value_bounds import UnusableSetting
+from worker.settings.worker_settings import (
+    OLD_NAMES,
+    WorkerSettings,
+    judge_environment,
+    old_names_in_use,
+    unknown_in_use,
+)
 
 __all__ = [
     "OLD_NAMES",

@@ -1,10 +1,17 @@
-"""What bounds the values of several settings."""
+"""What bounds the values of several settings, and what is raised for one that can't be used."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from yarl import URL
+
+from worker.errors import WrongUse
+
+
+class UnusableSetting(WrongUse, ValueError):
+    """A setting can't be used; the text names it and not its value."""
+
 
 LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
 """Of any duration: ten years."""

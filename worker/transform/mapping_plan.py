@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from worker.integrations.attribute_mapping import Mapping
-from worker.integrations.derived_once import Derived
 from worker.integrations.format_steps import CONTAINS
 from worker.integrations.mapping_sources import is_fact, is_preference, kind_of
-from worker.integrations.model import Integration
-from worker.transform.format_rendering import Render, finish_of, is_empty, render_of
-from worker.transform.sent_values import EMPTIED
+from worker.integrations.model import Derived, Integration
+from worker.transform.format_rendering import EMPTIED, Render, finish_of, is_empty, render_of
 
 _OF_THE_USER: Final = frozenset({"organization_user_id", "country", "last_seen_country"})
 

@@ -13,11 +13,10 @@ from typing import Any, Final
 
 import orjson
 
-from worker.integrations.derived_once import Derived
-from worker.integrations.model import Integration
+from worker.integrations.model import Derived, Integration
 from worker.integrations.xdm_paths import PERSON
 from worker.transform.decision_types import Identity
-from worker.transform.sent_values import Sent
+from worker.transform.format_rendering import Sent
 from worker.transform.xdm_times import iso_time
 
 _RECORD_MARK = "\x00record\x00"

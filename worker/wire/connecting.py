@@ -1,19 +1,95 @@
-"""Opens and closes plain connections with RabbitMQ, which may stall at any moment."""
+"""Opens and closes plain connections with RabbitMQ, which may stall at any moment, and says in
+words of ours what goes wrong there.
+
+What the libraries say may quote the address with its password, and names classes that an operator
+need not know.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from socket import gaierror
 from typing import Any, Final
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, ConnectionParameter
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelLockedResource,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    ConnectionNotAllowed,
+    DeliveryError,
+    IncompatibleProtocolError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+    PublishError,
+)
 from pydantic import SecretStr
 from yarl import URL
 
 from worker.wire.message_tap import TappedTransport
 from worker.wire.private_parts import check_private_parts
+
+__all__ = (
+    "AMQPError",
+    "ChannelAccessRefused",
+    "ChannelInvalidStateError",
+    "ChannelLockedResource",
+    "ChannelNotFoundEntity",
+    "ChannelPreconditionFailed",
+    "DeliveryError",
+    "PublishError",
+    "is_connection_error",
+)
+
+
+def is_connection_error(error: Exception) -> bool:
+    """Whether `error` is the broker's or the connection's, and no mistake of ours.
+
+    aiormq gives a bare `Exception` to what is under way when a connection ends between two frames.
+    """
+    return type(error) is Exception or isinstance(
+        error, (AMQPError, PublishError, TimeoutError, OSError, RuntimeError)
+    )
+
+
+_NO_VIRTUAL_HOST: Final = "the virtual host is not there, or is closed to this user"
+_WRONG_CREDENTIALS: Final = "RabbitMQ refuses the user or the password"
+_KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ProbableAuthenticationError, _WRONG_CREDENTIALS),
+    (AuthenticationError, _WRONG_CREDENTIALS),
+    (ChannelAccessRefused, "this user lacks a right that a worker needs"),
+    (ConnectionNotAllowed, _NO_VIRTUAL_HOST),
+    (
+        IncompatibleProtocolError,
+        "what answers there does not speak AMQP 0-9-1; it may be another port's",
+    ),
+    (ssl.SSLCertVerificationError, "the certificate is not trusted, or is another host's"),
+    (ssl.SSLError, "TLS fails; the port may be one without it"),
+    (gaierror, "the name of the host is not known"),
+    (ConnectionRefusedError, "nothing listens at this host and port"),
+    (TimeoutError, "there was no answer in time"),
+)
+"""The narrower ones first."""
+
+
+def why_unreachable(error: BaseException) -> str:
+    """A part of a sentence, such as "nothing listens at this host and port"."""
+    if isinstance(error, InvalidFrameError) and "Close" in str(error):
+        return _NO_VIRTUAL_HOST  # where aiormq expects no refusal
+    for one in (error, error.__cause__):  # aiormq puts its own around the system's
+        for kind, text in _KNOWN:
+            if isinstance(one, kind):
+                return text
+    return f"the connection ended ({type(error).__name__})"
+
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 CLOSE_TIMEOUT_SECONDS: Final = 2.0

@@ -10,13 +10,12 @@ from typing import Any, Final
 from devtools.fuzz.target import Target
 from devtools.fuzz.targets.stamps import IDS, VALUES, Event, make_stamp
 from devtools.fuzz.values import below, pick, spoiled, text
-from worker.ordering.said_choices import Said
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Said, Stamp
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.verdicts import Verdict
-from worker.transform.sent_values import EMPTIED
+from worker.transform.format_rendering import EMPTIED
 
 _SEALS: Final = Seals(b"new", b"old")
 _SEALED_FOR: Final = ("U" * 22, f"{'U' * 22}~{'V' * 22}")

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import below, cuts, pick, pieces, spoiled, text
-from worker.observability.http_connections import BoundedLines
-from worker.observability.http_server import ObservabilityServer
+from worker.observability.http_server import BoundedLines, ObservabilityServer
 from worker.observability.metrics import Metrics
 
 _METHODS: Final = ("GET", "GET", "GET", "HEAD", "POST", "get", "PRI", "", "G\x00T", "OPTIONS")

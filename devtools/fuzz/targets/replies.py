@@ -27,7 +27,7 @@ from worker.adobe.clock_offset import ClockOffset
 from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http_client import BODY_BYTES_A_MESSAGE, MAX_BODY_BYTES, RawReply
-from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.profile_lookup import classify_lookup
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
 from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication

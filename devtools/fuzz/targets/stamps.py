@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import anything, below, pick, spoiled, text, written
-from worker.integrations.recently_in_force import decode
+from worker.integrations.missing_integrations import decode
 from worker.ordering.newest_fold import fold
 from worker.ordering.redis_values import RedisValues
 from worker.ordering.stamp import Stamp

@@ -15,8 +15,8 @@ import pytest
 
 from tests.integration.tls import make_certificate, needs_openssl, tls_line
 from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.failed_replies import sentence_of
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
-from worker.adobe.no_reply import sentence_of
 
 HIDDEN = "hush"
 UNUSABLE = "the request could not be written: its URL or a header is not usable"

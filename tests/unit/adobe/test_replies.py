@@ -9,7 +9,7 @@ import pytest
 
 from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.failed_replies import parse_retry_after
-from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.profile_lookup import classify_lookup
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.adobe.token_replies import classify_token
 

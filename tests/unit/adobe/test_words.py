@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.harmless_text import shown_transaction, shown_words
-from worker.adobe.lookup_replies import classify_lookup
+from worker.adobe.profile_lookup import classify_lookup
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.token_replies import classify_token
 

@@ -15,12 +15,11 @@ from devtools.examples import integration_document
 from tests.unit.adobe.server import serving
 from tests.unit.examples import integration
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.attempt_deadline import Deadline, until
+from worker.adobe.attempt_deadline import Deadline, until, watched
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
 from worker.adobe.replies import Accepted, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.adobe.unanswered_writes import watched
 
 LOCAL = EndpointPolicy(("127.0.0.1",), True)
 MESSAGE = OutgoingMessage(b"{}", {})

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.examples import integration_document
 from tests.unit.cli.conftest import CommandLine
-from worker.delivery.inlets.stored_answer import Answer
+from worker.delivery.inlets.inlet_answer import Answer
 from worker.integrations.model import Integration
 from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.store_protocol import Timing

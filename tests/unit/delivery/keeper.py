@@ -1,4 +1,4 @@
-"""The epochs of a store, in plain Python: what `worker.ordering.redis_epoch` keeps in Redis."""
+"""The epochs of a store, in plain Python: what `worker.ordering.redis_namespace` keeps in Redis."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from tests.unit.delivery.virtual_time import now, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.events_in_hand import Begun
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_state import Pauses, SharedParts
 from worker.delivery.lanes.request_pacing import RequestPacer

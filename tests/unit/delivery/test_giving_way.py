@@ -6,7 +6,7 @@ from tests.unit.delivery.parts import Hand, Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, spend
 from worker.broker.message import Incoming
-from worker.delivery.retries_give_way import GivingWay
+from worker.delivery.returned_messages import GivingWay
 
 RETRIES = 1000
 HEADERS = {"consent-integration": "shop", "consent-attempts": 1}

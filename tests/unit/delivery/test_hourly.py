@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.delivery.once_an_hour import Hourly
+from worker.delivery.hourly_warnings import Hourly
 
 
 def test_a_thing_is_told_once_an_hour() -> None:

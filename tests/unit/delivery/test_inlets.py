@@ -15,18 +15,18 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import integration
 from worker.adobe.check.customer_setup import InletKind
 from worker.adobe.check.inlet_kind import Untold
-from worker.adobe.check.read_answers import Unanswered
+from worker.adobe.check.platform_reads import Unanswered
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.delivery.inlets.first_question import FIRST_SECONDS
+from worker.delivery.inlets.inlet_answer import Answer, Told
 from worker.delivery.inlets.inlet_questions import (
     AGAIN_SECONDS,
+    FIRST_SECONDS,
     OLD_SECONDS,
     REFUSED_SECONDS,
     InletQuestions,
 )
-from worker.delivery.inlets.stored_answer import Answer, Told
-from worker.integrations.completion_rules import Surroundings
+from worker.integrations.coherence import Surroundings
 from worker.integrations.model import Integration
 from worker.ordering.inlet_notes import MemoryInlets
 from worker.ordering.store_protocol import StoreUnavailable

@@ -13,9 +13,9 @@ from tests.unit.delivery.parts import GATHERED_SECONDS, Store
 from tests.unit.delivery.pipeline_parts import Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
+from worker.adobe.attempt_deadline import being_watched
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.adobe.unanswered_writes import being_watched
 from worker.broker.headers import BUNDLE
 from worker.integrations.model import Integration
 from worker.ordering.store_protocol import Claim, Contended

@@ -10,9 +10,9 @@ import pytest
 from tests.unit.delivery.parts import Hand, Store, event
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
+from worker.adobe.attempt_deadline import being_watched
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
-from worker.adobe.unanswered_writes import being_watched
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_runner import AdobeRounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.lanes.request_window import RequestWindow
+from worker.delivery.lanes.request_limits import RequestWindow
 
 
 def test_it_grows_by_one_per_round_trip_of_a_full_window() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from devtools.examples import integration_document
 from tests.unit.examples import integration
-from worker.integrations.completion_rules import Surroundings
+from worker.integrations.coherence import Surroundings
 from worker.integrations.mistake_sentences import sentences_of
 from worker.integrations.model import Integration
 from worker.integrations.told_mode import UnfitMode, in_mode

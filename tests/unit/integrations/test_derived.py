@@ -6,8 +6,7 @@ import gc
 from weakref import ref
 
 from devtools.examples import integration_document
-from worker.integrations.derived_once import Derived
-from worker.integrations.model import Integration
+from worker.integrations.model import Derived, Integration
 from worker.transform.mapping_plan import plan_of
 from worker.transform.xdm_message import encode_message
 

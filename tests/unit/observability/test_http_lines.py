@@ -16,8 +16,7 @@ import pytest
 import uvloop
 
 from devtools.waiting import wait_until
-from worker.observability.http_connections import LINE_SECONDS, MAX_LINES
-from worker.observability.http_server import ObservabilityServer
+from worker.observability.http_server import LINE_SECONDS, MAX_LINES, ObservabilityServer
 from worker.observability.metrics import Metrics
 
 MOST_SECONDS = 5

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.ordering.newest_fold import Folded, fold
 from worker.ordering.stamp import MAX_EVENT_ID, Stamp
 from worker.ordering.verdicts import Verdict
-from worker.transform.sent_values import EMPTIED, Sent, is_refusal
+from worker.transform.format_rendering import EMPTIED, Sent, is_refusal
 
 
 @dataclass(frozen=True)

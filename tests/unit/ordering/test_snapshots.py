@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.ordering.newest_fold import Folded, stamps_of
-from worker.ordering.said_choices import WHOLE_RECORD, Said
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import WHOLE_RECORD, Said, Stamp
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
-from worker.transform.sent_values import EMPTIED, is_silent
+from worker.transform.format_rendering import EMPTIED, is_silent
 
 PHONE, TABLET = "P" * 22, "T" * 22
 NOTHING = Known({}, {})

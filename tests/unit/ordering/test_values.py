@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.said_choices import Said, is_path, newest_of
 from worker.ordering.sealed_values import Seals
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Said, Stamp, is_path, newest_of
 
 DIGEST, OTHER = "A" * 22, "B" * 22
 STAMP = Stamp(1_800_000_000_000, 0, True, "e1")

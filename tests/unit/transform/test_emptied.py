@@ -12,7 +12,7 @@ from worker.ordering.newest_fold import fold, stamps_of
 from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision_types import Decision, Deliver, Skip
-from worker.transform.sent_values import EMPTIED, as_json, is_refusal
+from worker.transform.format_rendering import EMPTIED, as_json, is_refusal
 from worker.transform.xdm_message import build_record
 
 NEWS = "consents_purposes_news_enabled"

@@ -18,9 +18,8 @@ from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision_types import Decision, Deliver, Reject, Skip
 from worker.transform.flattening import attributes_of
-from worker.transform.format_rendering import UnusableValue
+from worker.transform.format_rendering import EMPTIED, Sent, UnusableValue
 from worker.transform.mapping_plan import plan_of
-from worker.transform.sent_values import EMPTIED, Sent
 from worker.transform.xdm_message import build_record, nest
 
 LENA = "lena@northwind.example"

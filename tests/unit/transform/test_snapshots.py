@@ -11,7 +11,7 @@ from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.transform.decide import decide
 from worker.transform.decision_types import Decision, Deliver, Reject, Skip
-from worker.transform.sent_values import EMPTIED, Sent, as_json, is_refusal
+from worker.transform.format_rendering import EMPTIED, Sent, as_json, is_refusal
 from worker.transform.xdm_message import build_record
 
 NEWS = "consents_purposes_news_enabled"

@@ -10,9 +10,9 @@ import pytest
 from tests.unit.examples import NOW_MS, envelope, integration, snapshot
 from worker.transform.decide import decide
 from worker.transform.decision_types import Deliver
+from worker.transform.format_rendering import EMPTIED, Sent
 from worker.transform.kept_sources import absent_source, render_source
 from worker.transform.mapping_plan import Plan, plan_of
-from worker.transform.sent_values import EMPTIED, Sent
 
 NEWS = "consents_purposes_news_enabled"
 TOPICS = "consents_purposes_news_values_topics_value"

@@ -14,7 +14,7 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
 )
 
-from worker.wire.unreachable import why_unreachable
+from worker.wire.connecting import why_unreachable
 
 SECRET = "amqp://user:hush@host"
 

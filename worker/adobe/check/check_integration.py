@@ -10,19 +10,17 @@ from typing import Final
 from worker.adobe.access_tokens import TokenUnavailable
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.customer_setup import SetUp
-from worker.adobe.check.flow_runs import judge_runs
+from worker.adobe.check.flow_rules import judge_flow, judge_inlet, judge_runs, judge_sandbox
 from worker.adobe.check.identity_rules import judge_identities, judge_look_ups
-from worker.adobe.check.inlet_rules import judge_flow, judge_inlet, judge_sandbox
 from worker.adobe.check.mapping_rules import judge_mappings
-from worker.adobe.check.platform_reads import PlatformReader
+from worker.adobe.check.platform_reads import Found, PlatformReader, Refused
 from worker.adobe.check.question_order import collect
-from worker.adobe.check.read_answers import Found, Refused
 from worker.adobe.check.report_lines import Line, ok, unclear, wrong
-from worker.adobe.check.required_fields import judge_required
 from worker.adobe.check.target_rules import (
     judge_dataset,
     judge_identity_dataset,
     judge_profile,
+    judge_required,
     judge_schema,
 )
 from worker.adobe.replies import Retryable

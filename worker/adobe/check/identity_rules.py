@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.adobe.check.adobe_documents import at, objects_at, shown_name, text_at
-from worker.adobe.check.customer_setup import SetUp
+from worker.adobe.check.customer_setup import SetUp, at, objects_at, shown_name, text_at
 from worker.adobe.check.mapping_rules import MAPPING_SETS
 from worker.adobe.check.mapping_set import rules_of
-from worker.adobe.check.read_answers import Found, not_judged
+from worker.adobe.check.platform_reads import Found, not_judged
 from worker.adobe.check.report_lines import Line, ok, unclear, wrong
 from worker.adobe.check.resolved_schema import node_at
 from worker.adobe.check.target_rules import SCHEMAS

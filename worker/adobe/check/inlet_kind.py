@@ -7,12 +7,10 @@ from typing import Final
 
 from worker.adobe.access_tokens import TokenUnavailable
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.adobe_documents import text_at
-from worker.adobe.check.customer_setup import InletKind, SetUp
-from worker.adobe.check.inlet_rules import same_endpoint
-from worker.adobe.check.platform_reads import PlatformReader
+from worker.adobe.check.customer_setup import InletKind, SetUp, text_at
+from worker.adobe.check.flow_rules import same_endpoint
+from worker.adobe.check.platform_reads import Answer, Found, PlatformReader, Unanswered
 from worker.adobe.check.question_order import collect_inlet
-from worker.adobe.check.read_answers import Answer, Found, Unanswered
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 

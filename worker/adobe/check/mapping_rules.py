@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from worker.adobe.check.adobe_documents import shown_name
-from worker.adobe.check.customer_setup import SetUp
+from worker.adobe.check.customer_setup import SetUp, shown_name
 from worker.adobe.check.example_values import A_TIME, sent_times, sent_values
-from worker.adobe.check.inlet_rules import SOURCES
+from worker.adobe.check.flow_rules import SOURCES
 from worker.adobe.check.mapping_set import Rule, rules_of
-from worker.adobe.check.read_answers import Answer, Found, not_judged
+from worker.adobe.check.platform_reads import Answer, Found, not_judged
 from worker.adobe.check.report_lines import Line, ok, unclear, wrong
 from worker.adobe.check.resolved_schema import Misfit, misfit, nearest, node_at, paths_of
 from worker.adobe.check.target_rules import SCHEMAS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from worker.adobe.check.adobe_documents import at, objects_at, text_at
+from worker.adobe.check.customer_setup import at, objects_at, text_at
 
 _PLAIN_SOURCES: Final = frozenset({"", "text/x.schema-path", "attribute"})
 

@@ -1,4 +1,5 @@
-"""Reads of Adobe's platform for one check: bounded in time and size, tried again where it helps.
+"""Reads of Adobe's platform for one check: bounded in time and size, tried again where it helps,
+and what came of each.
 
 Errors: Adobe's pages "Flow Service errors" and "Platform troubleshooting guide".
 """
@@ -8,19 +9,76 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from worker.adobe.access_tokens import TokenUnavailable
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.read_answers import Answer, Found, NotFound, Refused, Unanswered
+from worker.adobe.check.report_lines import CheckName, Line, unclear
 from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http_client import ExchangeFailed, RawReply
 from worker.adobe.replies import Reply, Retryable
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The document that was asked for."""
+
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The credential lacks a right (401, 403). `detail` is ours to show, as below."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Adobe itself says that there is no such thing."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No answer that can be used: none in time, an error of Adobe's, something unreadable."""
+
+    detail: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """What the question needs could not be read: `detail` names that."""
+
+    detail: str
+
+
+Answer = Found | Refused | NotFound | Unanswered | NotAsked
+
+
+def not_judged(check: CheckName, answer: Answer, right: str, of: str = "") -> Line:
+    """The line where `answer` brought no document; `right` is what to grant the credential."""
+    match answer:
+        case Refused(detail):
+            text = f"grant the credential's role {right!r}, and this sandbox; {detail}"
+        case Unanswered(detail, _):
+            text = f"no usable answer of Adobe's, ask again; {detail}"
+        case NotFound(detail):
+            text = f"Adobe shows no such thing to the credential; {detail}"
+        case NotAsked(detail):
+            text = f"needs {detail}, which could not be read"
+        case _:
+            text = "the answer lacks what is needed"
+    return unclear(check, text, of)
+
 
 CHECK_SECONDS: Final = 60.0
 """For all reads of one integration, about a dozen; a person waits for the answer."""

@@ -11,18 +11,19 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from worker.adobe.check.adobe_documents import at, objects_at, text_at
 from worker.adobe.check.customer_setup import (
     LookedUp,
     SetUp,
+    at,
     base_connection_of,
     dataset_schema,
     first_item,
     mapping_of,
+    objects_at,
+    text_at,
 )
-from worker.adobe.check.inlet_rules import same_endpoint
-from worker.adobe.check.platform_reads import PlatformReader
-from worker.adobe.check.read_answers import Answer, Found, NotAsked, NotFound
+from worker.adobe.check.flow_rules import same_endpoint
+from worker.adobe.check.platform_reads import Answer, Found, NotAsked, NotFound, PlatformReader
 from worker.integrations.model import Integration
 from worker.transform.identity import possible_identities
 

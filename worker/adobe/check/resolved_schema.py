@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from worker.adobe.check.adobe_documents import shown_name
+from worker.adobe.check.customer_setup import shown_name
 
 MOST_PATHS: Final = 10_000
 """Looked through for a path that is nearly the one that was meant."""

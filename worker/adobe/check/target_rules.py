@@ -1,19 +1,24 @@
-"""Judges where the flow leads: dataset and schema, and whether Profile takes them. Pure.
+"""Judges where the flow leads: dataset and schema, whether Profile takes them, and whether a record
+has all that the schema requires. Pure.
 
 Adobe's pages "Enable a dataset for Profile", "Streaming upserts" (identity dataset), "Schemas
 endpoint" (`union`: enabled for Profile), "Schema Registry, class" (record or event).
+
+Adobe's page "Streaming ingestion validation" (presence). Of a raw inlet nothing is known before its
+mapping, and nothing of what a merge must have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
-from worker.adobe.check.adobe_documents import at, shown_name, text_at
-from worker.adobe.check.customer_setup import SetUp, dataset_schema
-from worker.adobe.check.inlet_rules import SOURCES
-from worker.adobe.check.read_answers import Found, NotFound, not_judged
+from worker.adobe.check.customer_setup import SetUp, at, dataset_schema, shown_name, text_at
+from worker.adobe.check.example_values import sent_times, sent_values
+from worker.adobe.check.flow_rules import SOURCES
+from worker.adobe.check.platform_reads import Found, NotFound, not_judged
 from worker.adobe.check.report_lines import CheckName, Line, ok, unclear, wrong
+from worker.adobe.check.resolved_schema import node_at
 from worker.integrations.model import Integration
 
 DATASETS: Final = "View Datasets"
@@ -111,3 +116,50 @@ def _is_tagged(dataset: object, tag: str) -> bool:
     tags = at(dataset, "tags", tag)
     said = tags if isinstance(tags, list) else []
     return any(isinstance(one, str) and one.replace(" ", "") == "enabled:true" for one in said)
+
+
+_MOST_SHOWN: Final = 10
+
+
+def judge_required(integration: Integration, found: SetUp) -> Iterator[Line]:
+    """A line for an XDM-compatible inlet."""
+    if found.inlet_kind != "xdm":
+        return
+    if not isinstance(found.schema, Found):
+        yield not_judged("required", found.schema, SCHEMAS)
+        return
+    sent = set(_sent_paths(integration))
+    missing = sorted(set(_missing(found.schema.document, sent)))
+    if not missing:
+        yield ok("required", "the schema requires nothing that is not sent")
+        return
+    names = ", ".join(shown_name(one) for one in missing[:_MOST_SHOWN])
+    text = f"the schema requires {names}, which nothing sends, and every record would be dropped"
+    yield wrong("required", f"{text}; map it, or take the requirement away at Adobe")
+
+
+def _sent_paths(integration: Integration) -> Iterator[str]:
+    for mapping in integration.mappings:
+        yield mapping.id
+        for value in sent_values(mapping):
+            if isinstance(value, dict):
+                yield from (f"{mapping.id}.{name}" for name in value)
+    for _, rule in integration.identity_rules:
+        yield "identityMap" if rule.location == "identity-map" else rule.path or ""
+    yield from sent_times(integration)
+
+
+def _missing(schema: Any, sent: set[str]) -> Iterator[str]:
+    """What is required in the objects that are sent, and is in none of the paths."""
+    inside = {path[:at_dot] for path in sent for at_dot in _dots(path)} | {""}
+    for parent in inside:
+        node = node_at(schema, parent) if parent else schema
+        required = at(node, "required")
+        for name in required if isinstance(required, list) else ():
+            path = f"{parent}.{name}".removeprefix(".")
+            if path not in sent and path not in inside:
+                yield path
+
+
+def _dots(path: str) -> Iterator[int]:
+    return (number for number, one in enumerate(path) if one == ".")

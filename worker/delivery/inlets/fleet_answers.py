@@ -9,8 +9,8 @@ import structlog
 
 from worker.adobe.check.customer_setup import InletKind
 from worker.adobe.check.inlet_kind import Untold
+from worker.delivery.inlets.inlet_answer import Answer, Told
 from worker.delivery.inlets.known_inlets import Case, KnownInlets
-from worker.delivery.inlets.stored_answer import Answer, Told
 from worker.delivery.rounds.epoch_watch import shown_time
 from worker.ordering.inlet_notes import InletKeeper
 from worker.ordering.store_protocol import StoreUnavailable

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.delivery.inlets.form_doubt import Doubt
-from worker.delivery.inlets.stored_answer import Answer
+from worker.delivery.inlets.inlet_answer import Answer, Doubt
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
 from worker.reasons import ErrorCode

@@ -13,15 +13,13 @@ from typing import Final
 
 from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.block import Block
+from worker.delivery.lanes.block import Block, SetupSuspicion
 from worker.delivery.lanes.endpoint_health import STILL_SECONDS, EndpointHealth
+from worker.delivery.lanes.events_in_hand import Confirming, UnderWay
 from worker.delivery.lanes.lane_rounds import LaneRounds
 from worker.delivery.lanes.lane_state import LaneActs, LaneState, Results, SharedParts
+from worker.delivery.lanes.request_limits import RequestWindow
 from worker.delivery.lanes.request_starts import LaneRequests
-from worker.delivery.lanes.request_window import RequestWindow
-from worker.delivery.lanes.setup_suspicion import SetupSuspicion
-from worker.delivery.lanes.unconfirmed_successors import Confirming
-from worker.delivery.lanes.under_way_counts import UnderWay
 from worker.delivery.lanes.waiting_events import Waiting
 from worker.integrations.model import Integration
 

@@ -11,8 +11,8 @@ import structlog
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.endpoint_health import HAND_OVER_SHARE
+from worker.delivery.lanes.events_in_hand import Batch, held_of
 from worker.delivery.lanes.lane_state import LaneActs, LaneState, Results, SharedParts
-from worker.delivery.lanes.under_way_counts import Batch, held_of
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Crashed, Untried

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.begun_events import Begun
 from worker.delivery.lanes.endpoint_health import EndpointHealth
+from worker.delivery.lanes.events_in_hand import Begun, Confirming, UnderWay
+from worker.delivery.lanes.request_limits import RequestWindow
 from worker.delivery.lanes.request_pacing import RequestPacer
-from worker.delivery.lanes.request_window import RequestWindow
 from worker.delivery.lanes.suspect_turns import SuspectTurns
-from worker.delivery.lanes.unconfirmed_successors import Confirming
-from worker.delivery.lanes.under_way_counts import UnderWay
 from worker.delivery.lanes.waiting_events import Waiting
 from worker.delivery.rounds.round_results import Result
 from worker.delivery.rounds.round_runner import RoundRunner

@@ -1,10 +1,10 @@
 """When requests of a worker start: the busier it is, the longer each waits for company.
 
-A request costs a worker about as much as ten events do, so few large requests are much cheaper
-than many small ones. But batches grow by themselves only where the worker is what events wait for;
-where it is not (the broker or the endpoints are slower), it would spend on small requests all that
-it has to spare. So all lanes share one pace, which slows down while the worker needs much of its
-core: what network cards do with interrupts under load. A worker at ease lets nothing wait.
+A request costs a worker about as much as ten events do, so few large requests are much cheaper than
+many small ones. But batches grow by themselves only where the worker is what events wait for; where
+it is not (the broker or the endpoints are slower), it would spend on small requests all that it has
+to spare. So all lanes share one pace, which slows down while the worker needs much of its core:
+what network cards do with interrupts under load. A worker at ease lets nothing wait.
 
 The pace is kept by the generic cell rate algorithm (ITU-T I.371), with starts in the order in which
 they are asked for.
@@ -12,9 +12,32 @@ they are asked for.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
+
+
+class Alarm:
+    """`call` is called at that moment of the loop's clock."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, moment: float) -> None:
+        """Call then at the latest."""
+        if self._timer is not None:
+            if self._timer.when() <= moment and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._call()
+
 
 LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.delivery.lanes.batch_choice import batch_of, messages_per_request
-from worker.delivery.lanes.earliest_timer import Alarm
+from worker.delivery.lanes.events_in_hand import Batch
 from worker.delivery.lanes.lane_state import LaneState, SharedParts
-from worker.delivery.lanes.under_way_counts import Batch
+from worker.delivery.lanes.request_limits import batch_of, messages_per_request
+from worker.delivery.lanes.request_pacing import Alarm
 from worker.delivery.lanes.waiting_events import Groups
 
 _BATCH_WAIT_SHARE: Final = 1 / 30

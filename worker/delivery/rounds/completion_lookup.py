@@ -15,9 +15,8 @@ from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.rounds.user_message import UserMessage
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
-from worker.ordering.said_choices import Said, is_path, is_snapshot
 from worker.ordering.snapshot_fold import Known
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Said, Stamp, is_path, is_snapshot
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Identity

@@ -13,18 +13,16 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from worker.adobe.attempt_deadline import is_too_late
+from worker.adobe.attempt_deadline import is_too_late, watched
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
-from worker.adobe.unanswered_writes import watched
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.completion_lookup import Completion
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
-from worker.delivery.rounds.store_claims import claim_of
-from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.rounds.store_gate import StoreGate, claim_of
 from worker.delivery.rounds.user_message import NOTHING_KNOWN, UserMessage, when
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration

@@ -24,10 +24,9 @@ from worker.delivery.rounds.whole_record import whole_record
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.newest_fold import fold
-from worker.ordering.said_choices import NEWEST_SENT
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said, merged_known
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import NEWEST_SENT, Stamp
 from worker.ordering.store_protocol import UNCLEAR, Settlement
 from worker.ordering.unclear_requests import mark_of
 from worker.ordering.user_digests import is_rotating

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.integrations.model import Integration
-from worker.ordering.said_choices import Said
 from worker.ordering.snapshot_fold import Known
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Said, Stamp
 from worker.transform.kept_sources import render_source
 from worker.transform.mapping_plan import Plan, plan_of
 

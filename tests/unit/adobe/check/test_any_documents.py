@@ -13,7 +13,7 @@ from tests.unit.examples import integration
 from tests.unit.privacy.conftest import places, put
 from worker.adobe.check.check_integration import judge
 from worker.adobe.check.customer_setup import LookedUp, SetUp
-from worker.adobe.check.read_answers import Found, NotAsked, NotFound, Refused, Unanswered
+from worker.adobe.check.platform_reads import Found, NotAsked, NotFound, Refused, Unanswered
 from worker.integrations.model import Integration
 
 _LEAVES = [None, True, 0, -1, 1e308, float("nan"), "", "a.b", "x" * 300, "\x1b[2J"]

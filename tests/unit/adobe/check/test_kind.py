@@ -10,7 +10,7 @@ from tests.unit.adobe.check.conftest import Bench
 from tests.unit.adobe.check.set_ups import set_up
 from worker.adobe.check.customer_setup import SetUp
 from worker.adobe.check.inlet_kind import Untold, ask_kind, kind_in
-from worker.adobe.check.read_answers import Found, NotFound, Refused, Unanswered
+from worker.adobe.check.platform_reads import Found, NotFound, Refused, Unanswered
 
 ENDPOINT = "https://dcs.adobedc.net/collection/1"
 

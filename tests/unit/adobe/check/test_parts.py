@@ -8,13 +8,11 @@ import pytest
 
 from tests.unit.adobe.check.set_ups import objects, rule, schema, text
 from tests.unit.examples import integration
-from worker.adobe.check.adobe_documents import UNSHOWN, shown_name
-from worker.adobe.check.customer_setup import SetUp, first_item
-from worker.adobe.check.flow_runs import judge_runs
-from worker.adobe.check.inlet_rules import same_endpoint
+from worker.adobe.check.customer_setup import UNSHOWN, SetUp, first_item, shown_name
+from worker.adobe.check.flow_rules import judge_runs, same_endpoint
 from worker.adobe.check.mapping_rules import judge_mappings
 from worker.adobe.check.mapping_set import rules_of
-from worker.adobe.check.read_answers import Found, NotFound
+from worker.adobe.check.platform_reads import Found, NotFound
 from worker.adobe.check.report_lines import Line, ok, unclear, worst, wrong
 from worker.adobe.check.resolved_schema import (
     MOST_PATHS,

@@ -11,8 +11,15 @@ from tests.unit.adobe.check.conftest import POLICY
 from tests.unit.adobe.server import serving
 from tests.unit.examples import integration
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.check.platform_reads import MOST_BYTES, PlatformReader
-from worker.adobe.check.read_answers import Answer, Found, NotFound, Refused, Unanswered
+from worker.adobe.check.platform_reads import (
+    MOST_BYTES,
+    Answer,
+    Found,
+    NotFound,
+    PlatformReader,
+    Refused,
+    Unanswered,
+)
 from worker.adobe.http_client import open_session
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]

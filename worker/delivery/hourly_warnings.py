@@ -1,16 +1,46 @@
-"""Warnings of events that are passed over, which an operator may not have meant."""
+"""What is worth a line of the log once an hour, however often it happens: of events that are passed
+over, which an operator may not have meant.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
+from typing import Final
 
 import structlog
 
-from worker.delivery.once_an_hour import Hourly
 from worker.delivery.outcome import Skipped
 from worker.delivery.routing import Ends
 from worker.reasons import SkipReason
 from worker.redaction import shown_name
+
+_HOUR_SECONDS: Final = 3600.0
+_MOST: Final = 1000
+
+
+class Hourly:
+    """Remembers when something was told last, of at most a thousand things; `now` is in seconds of
+    one monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._told_at: OrderedDict[str, float] = OrderedDict()
+
+    def is_due(self, what: str, now: float) -> bool:
+        """Whether `what` is to be told now; then it is due again in an hour.
+
+        Above a thousand things within an hour no other one is told: who makes them up must not
+        fill the log.
+        """
+        told_at = self._told_at
+        while told_at and next(iter(told_at.values())) <= now - _HOUR_SECONDS:
+            told_at.popitem(last=False)
+        if what in told_at or len(told_at) >= _MOST:
+            return False
+        told_at[what] = now
+        return True
+
 
 log = structlog.get_logger(__name__)
 
