@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 import structlog
 
@@ -11,6 +12,7 @@ from worker.shortened_lists import TOLD_AT_MOST, first
 
 log = structlog.get_logger(__name__)
 
+One = TypeVar("One")
 _MORE_FILES: Final = "more files; `consent-worker integrations validate` names them all"
 
 
@@ -23,20 +25,18 @@ def report_change(change: Change) -> None:
         log.error("integrations.invalid", detail=problem)
     for problem in first(change.mended, "more files"):
         log.info("integrations.mended", detail=problem)
-    for one in change.vanished[:TOLD_AT_MOST]:
+    for one in _told(change.vanished, "integration.vanished", log.warning):
         log.warning("integration.vanished", integration=one, detail="its last version is in force")
-    if rest := _rest(change.vanished):
-        log.warning("integration.vanished", integration=None, detail=rest)
-    for one in change.returned[:TOLD_AT_MOST]:
+    for one in _told(change.returned, "integration.returned", log.info):
         log.info("integration.returned", integration=one)
-    if rest := _rest(change.returned):
-        log.info("integration.returned", integration=None, detail=rest)
-    for one, state in change.switched[:TOLD_AT_MOST]:
+    for one in _told(change.missing, "integration.missing", log.warning):
+        log.warning("integration.missing", integration=one, detail="its events wait in doubt")
+    for one, state in _told(change.switched, "integration.switched", log.warning):
         log.warning("integration.switched", integration=one, state=state)
-    if rest := _rest(change.switched):
-        log.warning("integration.switched", integration=None, detail=rest)
 
 
-def _rest(of: tuple[object, ...]) -> str:
-    number = len(of) - TOLD_AT_MOST
-    return f"and {number} more" if number > 0 else ""
+def _told(of: tuple[One, ...], event: str, write: Callable[..., None]) -> Iterator[One]:
+    """Those that are told one by one, and then a line about the others."""
+    yield from of[:TOLD_AT_MOST]
+    if len(of) > TOLD_AT_MOST:
+        write(event, integration=None, detail=f"and {len(of) - TOLD_AT_MOST} more")

@@ -66,12 +66,12 @@ def test_the_log_has_ten_lines_of_a_kind_and_one_for_the_others() -> None:
     stream = StringIO()
     configure_logging("json", "info", stream)
     switched: tuple[tuple[str, IntegrationState], ...] = tuple((one, "paused") for one in IDS)
-    report_change(Change(IDS, IDS, IDS, IDS, IDS, IDS, switched))
+    report_change(Change(IDS, IDS, IDS, IDS, IDS, IDS, IDS, switched))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert len(lines) == 1 + 5 * 11
+    assert len(lines) == 1 + 6 * 11
     assert lines[0]["loaded"][10:] == lines[0]["removed"][10:] == ["and 290 more"]
     last = {one["event"]: one for one in lines}
-    for event in ("vanished", "returned", "switched"):
+    for event in ("vanished", "returned", "missing", "switched"):
         told = last[f"integration.{event}"]
         assert (told["integration"], told["detail"]) == (None, "and 290 more")
     assert last["integrations.invalid"]["detail"].startswith("and 290 more files; ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final, Self
 
@@ -74,6 +75,12 @@ class Mapping(Strict):
         """The paths that it writes, each of which must be its own."""
         beside = self.time_path if self.time_name is None else None
         return (self.id,) if beside is None else (self.id, beside)
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes of JSON that its file makes a message longer by, whatever the event has."""
+        fixed = (getattr(self, name) for name in ("constant", *_INSTEAD))
+        return sum(len(json.dumps(one)) for one in fixed if one is not None)
 
     @property
     def is_silent_when_emptied(self) -> bool:

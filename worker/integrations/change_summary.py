@@ -15,6 +15,7 @@ class Change:
     those that are `mended`. False when there is nothing of all that.
 
     `vanished` ones are still in force though their file is gone, `returned` ones have it back.
+    `missing` ones have been in force until now, and events that are for them wait.
     `switched` are those whose file now says another state than before; a new one counts as enabled
     before.
     """
@@ -25,6 +26,7 @@ class Change:
     mended: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     returned: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     switched: tuple[tuple[str, IntegrationState], ...] = ()
 
     def __bool__(self) -> bool:

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -78,8 +79,8 @@ class IntegrationRegistry(IntegrationLookup):
 
     @property
     def notes(self) -> list[str]:
-        """What somebody should look at, in sentences: bad files, and files that are gone, the
-        first of each.
+        """What somebody should look at, in sentences: bad files, files that are gone, and
+        integrations whose events wait, the first of each.
         """
         of_all = [self._trouble] if self._trouble else []
         invalid = (str(one) for one in self._assignment.problems)
@@ -89,10 +90,16 @@ class IntegrationRegistry(IntegrationLookup):
             for one, known in sorted(self._assignment.in_force.items())
             if known.missed_at is not None
         )
+        missing = (
+            f"integration {one.integration_id} of organization {printable(one.organization_id)} "
+            "was in force within the last 24 hours, and is not any more: its events wait in doubt"
+            for one in sorted(self.missing)
+        )
         notes = [
             *of_all,
             *first(invalid, "more files; `consent-worker integrations validate` names them all"),
             *first(gone, "more integrations whose file is gone"),
+            *first(missing, "more integrations that were in force within the last 24 hours"),
         ]
         if self._reading_since is not None and self._clock() - self._reading_since > _SLOW_SECONDS:
             notes.append(
@@ -102,13 +109,14 @@ class IntegrationRegistry(IntegrationLookup):
 
     def counts(self) -> dict[str, int]:
         """How many integrations are `enabled`, `paused`, `disabled` and `vanished` (which are one
-        of these, too), and how many files are `invalid`.
+        of these, too), how many are `missing` after that, and how many files are `invalid`.
         """
         counts = dict.fromkeys(("enabled", "paused", "disabled", "vanished"), 0)
         for known in self._assignment.in_force.values():
             counts[known.integration.state] += 1
             counts["vanished"] += known.missed_at is not None
-        return counts | {"invalid": len(self._assignment.problems)}
+        missing, invalid = len(self.missing), len(self._assignment.problems)
+        return counts | {"missing": missing, "invalid": invalid}
 
     def load(self) -> Change:
         """Read all files. Raises `InvalidIntegrations` when the directory can't be listed; what is
@@ -206,8 +214,11 @@ class IntegrationRegistry(IntegrationLookup):
             return Change()
         readings = with_state_ids(readings, self._state_ids)
         now, before, problems_before = self._clock(), self._assignment, self.problems
+        missing_before = self.missing
         self._readings, self._trouble = readings, None
         self._index(assign(readings, before.in_force, now, self._grace_seconds))
         self._note_lost(before.in_force, now)
         self._index_missing()
-        return compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
+        change = compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
+        missing = {one.integration_id for one in self.missing - missing_before}
+        return replace(change, missing=tuple(sorted(missing))) if missing else change

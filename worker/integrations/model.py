@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import abc
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
@@ -51,6 +51,12 @@ WrittenMode = Literal["upsert", "xdm"]
 IntegrationState = Literal["enabled", "paused", "disabled"]
 Missing = Literal["broken", "gone"]
 """Why an integration can't have its events now: no version is valid, or its file is gone."""
+
+MOST_FIXED_BYTES: Final = 65_536
+_TOO_LONG: Final = (
+    "constant, pending, empty and absent of all entries together have more than "
+    f"{MOST_FIXED_BYTES} bytes, which every message might carry: shorten them"
+)
 
 
 class Integration(IntegrationFields):
@@ -139,6 +145,8 @@ class Integration(IntegrationFields):
     def _mistakes(self) -> Iterator[tuple[str, str]]:
         yield from regulation_mistakes(self.regulations)
         yield from target_mistakes(self.mappings, self.properties.user_identifier)
+        if sum(one.fixed_bytes for one in self.mappings) > MOST_FIXED_BYTES:
+            yield "mappings", _TOO_LONG
         if self.completes:
             yield from completion_mistakes(
                 self.surroundings, self.identity_rules, starts_empty=self.dataset_starts_empty

@@ -137,13 +137,22 @@ class IntegrationLookup(IntegrationsInForce):
             return "the organization had a valid integration within the last 24 hours"
         return None
 
+    @property
+    def missing(self) -> frozenset[Seen]:
+        """Those that were in force within 24 h, and have neither a file nor their organization any
+        more. Of one whose file is bad the file is told of.
+        """
+        return self._missing.gone - self._in_bad_files()
+
+    def _in_bad_files(self) -> frozenset[Seen]:
+        bad = {one.path.name for one in self._assignment.problems}
+        return frozenset(one for one in self._missing.gone if one.file_name in bad)
+
     def lately_in_force(self) -> set[str]:
         """What others, and who comes after a restart, are to remember for the next 24 h: enabled
         integrations, and those that are gone but for a file that can't be read.
         """
-        bad = {one.path.name for one in self._assignment.problems}
-        kept = {one.encode() for one in self._missing.gone if one.file_name in bad}
-        return self._seen_now | kept
+        return self._seen_now | {one.encode() for one in self._in_bad_files()}
 
     def lately_dismissed(self) -> set[str]:
         """What others are to forget: somebody disabled it, or gave it another id."""

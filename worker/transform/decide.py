@@ -84,8 +84,8 @@ def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     if unusable:
         return Reject(
             DeadReason.INVALID_EVENT,
-            f"what goes to {unusable[0]} is a list or an object: give its mapping format list or "
-            "text",
+            f"what goes to {unusable[0]} is a list or an object, which its mapping does not write; "
+            "see the formats list and text",
         )
     return Skip(SkipReason.PENDING_APPROVAL if is_pending else SkipReason.NOTHING_MAPPED)
 

@@ -17,7 +17,13 @@ from typing import Any, NamedTuple
 
 from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.fast_tuples import new_tuple
-from worker.transform.format_rendering import NoSingleValue, UnusableValue, is_refusal
+from worker.transform.format_rendering import (
+    UnusableValue,
+    UnwritableStructure,
+    is_refusal,
+    split_once,
+)
+from worker.transform.mapped_weight import check_weight
 from worker.transform.mapping_plan import Entry, Plan
 from worker.transform.xdm_times import iso_time
 
@@ -119,18 +125,24 @@ def attributes_of(
     """What is sent of `flat`, whose choices were made at `time_ms`. Without a choice it is nothing,
     or, of a snapshot, what would go along with choices.
 
-    Raises `UnusableValue` for a choice that can't be written as its mapping says.
+    Raises `UnusableValue` for a choice that can't be written as its mapping says, and for values
+    that are too long for their mappings.
     """
+    if plan.uses:
+        check_weight(flat, plan.uses)
+    split = flat
+    if plan.split:
+        split = {one: split_once(flat[one]) for one in plan.split if one in flat}
     said: dict[str, Any] = {}
     unmatched: list[str] = []
     unusable: list[str] = []
     for entry in plan.entries:
-        target, place, render, _, _ = entry
-        value = flat.get(place)
+        target, place, render, _, _, looks_inside = entry
+        value = (split if looks_inside else flat).get(place)
         if value is not None and (render is not None or is_pending):
             try:
                 value = written(entry, value, time_ms, is_pending=is_pending)
-            except NoSingleValue:
+            except UnwritableStructure:
                 unusable.append(target)
                 value = None
         if value is None:
@@ -153,7 +165,7 @@ def written(entry: Entry, value: Any, time_ms: int, *, is_pending: bool) -> Any:
     if entry.render is not None:
         try:
             value = entry.render(value, time_ms)
-        except NoSingleValue:
+        except UnwritableStructure:
             raise
         except UnusableValue as error:
             raise UnusableValue(f"the value at {entry.place} {error}") from None

@@ -69,8 +69,8 @@ class UnusableValue(ValueError):
     """A mapped place holds what can't be written as the mapping says. The text names no value."""
 
 
-class NoSingleValue(UnusableValue):
-    """A place of free data holds a list or an object, and the mapping says nothing of lists."""
+class UnwritableStructure(UnusableValue):
+    """A place of free data holds a list or an object, and its mapping writes none of that shape."""
 
 
 def render_of(mapping: Mapping) -> Render | None:
@@ -148,20 +148,20 @@ def _plain(value: Any, _time_ms: int) -> Any:
 
 def _single(value: Any) -> Any:
     if isinstance(value, list | dict):
-        raise NoSingleValue("is a list or an object: give the mapping format list or text")
+        raise UnwritableStructure("is a list or an object")
     return value
 
 
 def _really_boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
+    if isinstance(_single(value), bool):
+        return bool(value)
     raise UnusableValue("is neither true nor false: put the format boolean first")
 
 
 def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = value.strip().lower() if isinstance(value, str) else str(value)
+    word = value.strip().lower() if isinstance(value, str) else str(_single(value))
     if word in _YES:
         return True
     if word in _NO:
@@ -169,12 +169,20 @@ def _boolean(value: Any) -> bool:
     raise UnusableValue("is neither yes nor no, in whichever of the usual words")
 
 
-def _entries(value: Any) -> list[Any]:
+def split_once(value: Any) -> Any:
+    """What a step `contains:` takes in place of `value`, for many mappings that look into it."""
+    return frozenset(_entries(value)) if isinstance(value, str) else value
+
+
+def _entries(value: Any) -> list[Any] | frozenset[str]:
     """The values of a V2 preference, which Didomi joins by commas, or those of a list."""
+    if isinstance(value, frozenset):
+        return value
     if isinstance(value, str):
         return [one.strip() for one in value.split(",")]
     if isinstance(value, list):
         return value
+    _single(value)
     raise UnusableValue("is neither a text nor a list, so it contains nothing")
 
 
@@ -182,7 +190,7 @@ def _list(value: Any) -> list[Any] | None:
     entries = _entries(value) if isinstance(value, str | list) else [value]
     kept = [one for one in entries if one is not None and one != ""]
     if any(isinstance(one, list | dict) for one in kept):
-        raise UnusableValue("is a list of objects or of lists, which format list does not write")
+        raise UnwritableStructure("is an object, or a list of objects or of lists")
     return kept or None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from worker.integrations.format_steps import CONTAINS
 from worker.integrations.mapping_sources import is_fact, is_preference, kind_of
 from worker.integrations.model import Derived, Integration
 from worker.transform.format_rendering import EMPTIED, Render, finish_of, is_empty, render_of
+from worker.transform.mapped_weight import Uses
 
+_AS_LONG: Final = frozenset({"as-is", "text", "list"})
+"""Formats that write about as much as they read."""
 _OF_THE_USER: Final = frozenset({"organization_user_id", "country", "last_seen_country"})
 
 
@@ -23,6 +27,7 @@ Written = Callable[[int], Any]
 class Entry(NamedTuple):
     """One mapping: `place` of the event → `target`. `is_fact`: it tells of the event, not of a
     choice. `pending`: what a consent that still has to be confirmed becomes; None: nothing.
+    `looks_inside`: it asks for one of the values at the place.
     """
 
     target: str
@@ -30,6 +35,7 @@ class Entry(NamedTuple):
     render: Render | None
     is_fact: bool
     pending: Written | None
+    looks_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,9 @@ class Plan:
     `emptiable` say something though they are empty. The rest tells which parts of an event are
     looked at at all; `wants_more`, whether any but the choices for purposes. `by_target` has the
     entries again, and one of the place "" for each constant.
+
+    `split`: the places into which mappings look. `uses`: how often each place is read and written,
+    empty where all of them hold choices, which weigh nothing.
 
     `absent`: what each target becomes when a newer snapshot of the same Didomi user does not name
     it any more; `absent_with_times` are those that are written with the time of the snapshot.
@@ -58,6 +67,8 @@ class Plan:
     wants_purpose_metadata: bool
     wants_beyond: bool
     may_be_pending: bool
+    split: frozenset[str]
+    uses: Table[str, Uses]
     by_target: Table[str, Entry]
     absent: Table[str, Any]
     absent_with_times: tuple[tuple[str, Written], ...]
@@ -82,7 +93,10 @@ def _plan(integration: Integration) -> Plan:
         is_fact(one) or one.startswith(("consents_vendors_", "consents_tcfcs")) for one in wanted
     )
     entries = tuple(
-        Entry(one.id, place, _render(one, place, emptiable), is_fact(place), _pending(one))
+        Entry(
+            *(one.id, place, _render(one, place, emptiable), is_fact(place), _pending(one)),
+            looks_inside=_looks_inside(one),
+        )
         for one, place in mapped
     )
     constants = tuple((one.id, one.constant) for one in integration.mappings if not one.value)
@@ -103,11 +117,21 @@ def _plan(integration: Integration) -> Plan:
         wants_purpose_metadata=wants_purpose_metadata,
         wants_beyond=wants_beyond,
         may_be_pending=any(one.pending is not None for one in integration.mappings),
+        split=frozenset(place for one, place in mapped if _looks_inside(one)),
+        uses=_uses(mapped) if any(kind_of(place) != "choice" for place in wanted) else {},
         by_target={one.target: one for one in entries}
         | {path: _constant_entry(path, said) for path, said in constants},
         absent={path: said(0) for path, said in absent.items()},
         absent_with_times=tuple((path, absent[path]) for path in absent if path in timed),
     )
+
+
+def _uses(mapped: list[tuple[Mapping, str]]) -> dict[str, Uses]:
+    read = Counter(place for _, place in mapped)
+    written = Counter(
+        place for one, place in mapped if one.constant is None and one.format[-1] in _AS_LONG
+    )
+    return {place: Uses(read[place], written[place]) for place in read}
 
 
 def _constant_entry(target: str, said: Any) -> Entry:

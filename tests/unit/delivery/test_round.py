@@ -119,6 +119,20 @@ async def test_what_is_too_large_for_one_request_is_halved_unsent(
 
 
 @in_virtual_time
+async def test_choices_of_one_person_that_are_too_large_together_go_one_by_one() -> None:
+    adobe = Adobe()
+    texts = [{"id": f"_acme.t{i}", "value": f"metadata_t{i}"} for i in range(3)]
+    bench = Bench(adobe, integration(mappings=[*MAPPINGS, *texts]))
+    events = []
+    for minute in range(3):
+        one = bench.event("lena", minute=minute)
+        one.choice = one.choice._replace(attributes={f"_acme.t{minute}": "x" * 500_000})
+        events.append(one)
+    assert await bench.deliver(events) == dict.fromkeys(events, OK)
+    assert adobe.sizes == [1, 1, 1]
+
+
+@in_virtual_time
 async def test_a_refused_message_of_several_events_is_taken_apart_the_newest_first() -> None:
     adobe = Adobe(lambda said: said.get("news") is True)
     bench = Bench(adobe)

@@ -64,6 +64,10 @@ NEWS = "consents_purposes_news_enabled"
         (_map(("a", "consent_purposes_x_enabled")), "can never match"),
         (_map(("a..b", NEWS)), "single dots"),
         (_map(("a", NEWS), ("a", NEWS)), "two entries write to 'a'"),
+        (
+            {"mappings": [{"id": f"a{i}", "constant": "x" * 1_000} for i in range(70)]},
+            "mappings: constant, pending, empty and absent of all entries together have more than",
+        ),
         (_map(("a", NEWS), ("a.b", NEWS)), "can't both be written"),
         (_map(("personalEmail.address", NEWS)), "carries the identity"),
         ({"mappings": []}, "mappings"),

@@ -127,6 +127,7 @@ def test_they_are_counted_by_state(directory: Directory) -> None:
         "paused": 1,
         "disabled": 1,
         "vanished": 1,
+        "missing": 0,
         "invalid": 1,
     }
 
@@ -135,7 +136,7 @@ def test_a_changed_one_takes_effect(directory: Directory) -> None:
     directory.write("shop")
     directory.registry.load()
     directory.write("shop", organization_id="southwind", source_name="longer")
-    assert directory.refresh() == Change(("shop",))
+    assert directory.refresh() == Change(("shop",), missing=("shop",))
     assert directory.registry.for_organization("northwind") == []
     assert [one.id for one in directory.registry.for_organization("southwind")] == ["shop"]
 
@@ -387,10 +388,16 @@ class TestVanished:
         directory.remove("shop")
         directory.refresh()
         directory.now += GRACE
-        assert directory.refresh() == Change(removed=("shop",))
+        assert directory.refresh() == Change(removed=("shop",), missing=("shop",))
         assert not directory.registry.knows("shop")
         assert not directory.registry.has_any
+        [note] = directory.registry.notes
+        assert note.startswith("integration shop of organization northwind was in force within")
+        assert directory.registry.counts()["missing"] == 1
+        directory.now += DAY
+        directory.registry.refresh()
         assert directory.registry.notes == []
+        assert directory.registry.counts()["missing"] == 0
 
     def test_so_it_is_for_an_emptied_directory(self, directory: Directory) -> None:
         for one in ("a", "b", "c"):
@@ -499,8 +506,9 @@ class TestDoubt:
         directory.write("shop")
         directory.registry.load()
         directory.write("shop", **changes)
-        directory.refresh()
+        assert directory.refresh().missing == ("shop",)
         assert directory.registry.doubt_about("northwind") is not None
+        assert "shop of organization northwind" in directory.registry.notes[0]
 
     def test_not_if_it_was_disabled_when_its_file_vanished(self, directory: Directory) -> None:
         directory.write("shop")

@@ -23,14 +23,13 @@ from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate, claim_of
-from worker.delivery.rounds.user_message import NOTHING_KNOWN, UserMessage, when
+from worker.delivery.rounds.user_message import NOTHING_KNOWN, TOO_LARGE, UserMessage, when
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, Contended, Granted, Settlement
-from worker.reasons import ErrorCode
 
 _FRAME_BYTES: Final = 2
 _LIST_BYTES: Final = 16
@@ -165,7 +164,7 @@ class Round:
             return
         bodies = [one.outgoing for one in messages if one.outgoing is not None]
         size = sum(len(one.body) + _FRAME_BYTES for one in bodies) + _LIST_BYTES
-        replies: Replies | None = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
+        replies: Replies | None = TOO_LARGE
         was_repeated = False
         if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
             replies, was_repeated = await self._request(messages, bodies)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import structlog
 
-from worker.adobe.replies import Accepted, Reply, Retryable
-from worker.adobe.streaming import OutgoingMessage
+from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
+from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.repeat_plan import plan_repeats, stamps_for
 from worker.delivery.rounds.round_results import (
@@ -33,10 +33,12 @@ from worker.ordering.user_digests import is_rotating
 from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Deliver
+from worker.transform.mapped_weight import written_bytes
 from worker.transform.xdm_message import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 
+TOO_LARGE: Final = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
 _TIMEOUT: Final = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
 
@@ -115,6 +117,9 @@ class UserMessage:
             attributes: Mapping[str, Any] = self.folded.attributes
             if self.integration.replaces_record:
                 attributes = whole_record(self.integration, self.known, attributes)
+            if len(choices) > 1 and written_bytes(attributes.values()) > MAX_REQUEST_BYTES:
+                self.reply = TOO_LARGE
+                return False
             time_ms = newest.event_time_ms
             if self.integration.event_time_path is not None:
                 time_ms = self._newest_sent_ms()
