@@ -20,7 +20,7 @@ from bench.chart import svg
 from bench.contestants import ALL, OURS, PEERS_PYTHON, Contestant, Peer
 from bench.documents import DOCUMENTS, caption, with_results
 from bench.drain import Drained, drain
-from bench.pace import Paced, latencies
+from bench.pace import CUSTOMERS, Paced, latencies
 from bench.report import number, show
 from bench.results import summarise
 from bench.scale import FULL, SHORT, Scale
@@ -30,6 +30,8 @@ RESULTS: Final = Path("bench/results")
 _BUSY_LOAD: Final = 0.7
 _FILE_WIDTH: Final = 140
 _ASSUMED_CAPACITY: Final = 2000.0
+_BESIDE_A_PRODUCER: Final = 0.8
+"""Of the capacity: what can be kept up with while a producer works on the same machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,23 @@ def run(arena: Arena, plan: Plan, console: Console) -> dict[str, Any]:
                 f"{number(done.events_per_second)} events/s"
             )
     rows = summarise(plan.contestants, drained, {})
-    capacity = {row["name"]: row["events_per_second"] for row in rows}
-    paced: dict[str, dict[float, Paced]] = {}
+    paced: dict[str, dict[int, dict[float, Paced]]] = {}
     for one in plan.contestants:
         if plan.with_latency and one.calls_http:
-            paced[one.name] = latencies(arena, one, capacity[one.name], plan.scale.pace_seconds)
+            paced[one.name] = {
+                number: latencies(
+                    arena, one.with_customers(number), plan.scale.rate_seconds, number
+                )
+                for number in CUSTOMERS
+            }
             console.log(f"latency of {one.title}")
+    sustained = (
+        next((row["events_per_second"] for row in rows if row["name"] == OURS.name), 0.0)
+        * _BESIDE_A_PRODUCER
+    )
     figures = {}
     for name in plan.scenarios:
-        sustained = paced.get(OURS.name, {}).get(0.9)
-        ours = sustained.per_second / 0.9 if sustained else capacity.get(OURS.name, 0.0)
-        figures[name] = SCENARIOS[name](arena, plan.scale, ours or _ASSUMED_CAPACITY)
+        figures[name] = SCENARIOS[name](arena, plan.scale, sustained or _ASSUMED_CAPACITY)
         console.log(f"scenario {name}")
     return {"contestants": summarise(plan.contestants, drained, paced), "scenarios": figures}
 

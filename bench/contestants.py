@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -39,6 +39,10 @@ class Contestant(ABC):
     @abstractmethod
     def template(self, arena: Arena) -> bytes:
         """The frames of one message for it; call `prepare` before."""
+
+    def with_customers(self, number: int) -> Contestant:
+        """The same, ready for events of so many organizations. Who posts events as they are is."""
+        return self
 
     @abstractmethod
     def start(self, arena: Arena, *, by_tap: bool = False) -> Measured:
@@ -131,6 +135,9 @@ class Ours(Contestant):
     paused: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+
+    def with_customers(self, number: int) -> Contestant:
+        return replace(self, name=f"{self.name}-{number}", integrations=number)
 
     @property
     def namespace(self) -> str:

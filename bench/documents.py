@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report import cells, heads, number
+from bench.report import cells, heads, latency_heads, latency_lines, number
 
 DOCUMENTS: Final = (Path("docs/benchmarks.md"),)
-_MARKS: Final = ("benchmark", "scenarios")
+_MARKS: Final = ("benchmark", "latency", "scenarios")
 
 
 def with_results(text: str, results: Mapping[str, Any]) -> str:
     """`text` with its marked places filled in; a document need not have them all."""
-    made = {"benchmark": _contestants(results), "scenarios": _scenarios(results)}
+    made = {
+        "benchmark": _contestants(results),
+        "latency": "\n".join(_lines(latency_heads(), latency_lines(results["contestants"]))),
+        "scenarios": _scenarios(results),
+    }
     for name in _MARKS:
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if start in text:
@@ -35,10 +39,13 @@ def caption(results: Mapping[str, Any]) -> str:
 
 
 def _contestants(results: Mapping[str, Any]) -> str:
-    names = heads()
-    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in results["contestants"]]
+    lines = _lines(heads(), map(cells, results["contestants"]))
     return "\n".join([*lines, "", f"{caption(results)}."])
+
+
+def _lines(names: list[str], rows: Iterable[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def _scenarios(results: Mapping[str, Any]) -> str:

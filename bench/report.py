@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-_LOADS = ("10%", "50%", "90%")
+from bench.pace import CUSTOMERS, RATES
 
 
 def show(results: Mapping[str, Any], console: Console) -> None:
     """Print the contestants' table and one table for each scenario."""
     if results["contestants"]:
-        console.print(_contestants(results["contestants"]))
+        rows = results["contestants"]
+        console.print(_table("Cost and capacity", heads(), map(cells, rows)))
+        if any(row["latency"] for row in rows):
+            console.print(_table("Latency", latency_heads(), latency_lines(rows)))
     for name, figures in results["scenarios"].items():
         table = Table(title=name, show_header=False)
         for key, value in figures.items():
@@ -31,26 +34,25 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _contestants(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Cost, capacity and latency")
-    first, *others = heads()
+def _table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title)
+    first, *others = columns
     table.add_column(first)
     for head in others:
         table.add_column(head, justify="right")
-    for row in rows:
-        table.add_row(*cells(row))
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
 def heads() -> list[str]:
     """The columns of the contestants' table."""
-    loads = [f"p50 / p99 ms at {load}" for load in _LOADS]
-    return ["", "CPU µs/event", "x (i)", "x (ii)", "events/s", "peak MB", "batch", *loads]
+    return ["", "CPU µs/event", "x (i)", "x (ii)", "events/s", "peak MB", "batch"]
 
 
 def cells(row: dict[str, Any]) -> list[str]:
     """One row of it."""
-    texts = [
+    return [
         row["title"],
         number(row["cpu_us_per_event"]),
         number(row.get("cpu_ratio_to_floor")),
@@ -59,7 +61,24 @@ def cells(row: dict[str, Any]) -> list[str]:
         number(row["peak_memory_mb"]),
         number(row["events_per_request"]) if row["events_per_request"] else "-",
     ]
-    for load in _LOADS:
-        paced = row["latency"].get(load)
-        texts.append(f"{number(paced['p50_ms'])} / {number(paced['p99_ms'])}" if paced else "-")
-    return texts
+
+
+def latency_heads() -> list[str]:
+    """The columns of the table of latencies."""
+    return ["p50 / p99 / p99.9 ms", "customers", *(f"{rate:,.0f}/s" for rate in RATES)]
+
+
+def latency_lines(rows: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    """Its rows; a dash is where a contestant does not keep up."""
+    for customers in CUSTOMERS:
+        for row in rows:
+            by_rate = row["latency"].get(str(customers))
+            if by_rate is not None:
+                points = (by_rate.get(f"{rate:g}") for rate in RATES)
+                yield [row["title"], f"{customers:,}", *map(_point, points)]
+
+
+def _point(paced: Mapping[str, float] | None) -> str:
+    if paced is None:
+        return "-"
+    return " / ".join(number(paced[f"{one}_ms"]) for one in ("p50", "p99", "p999"))

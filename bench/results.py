@@ -14,7 +14,7 @@ from bench.pace import Paced
 def summarise(
     contestants: Sequence[Contestant],
     drained: Mapping[str, Sequence[Drained]],
-    paced: Mapping[str, Mapping[float, Paced]],
+    paced: Mapping[str, Mapping[int, Mapping[float, Paced]]],
 ) -> list[dict[str, Any]]:
     """One row for each contestant that has runs."""
     rows = [_row(one, drained[one.name], paced.get(one.name, {})) for one in contestants]
@@ -29,7 +29,9 @@ def summarise(
 
 
 def _row(
-    contestant: Contestant, drained: Sequence[Drained], paced: Mapping[float, Paced]
+    contestant: Contestant,
+    drained: Sequence[Drained],
+    paced: Mapping[int, Mapping[float, Paced]],
 ) -> dict[str, Any]:
     costs = [one.cpu_us_per_event for one in drained]
     return {
@@ -42,11 +44,10 @@ def _row(
         "peak_memory_mb": max(one.peak_memory_mb for one in drained),
         "events_per_request": statistics.median(one.events_per_request for one in drained),
         "latency": {
-            f"{share:.0%}": {
-                "per_second": one.per_second,
-                "p50_ms": one.p50_ms,
-                "p99_ms": one.p99_ms,
+            str(customers): {
+                f"{rate:g}": {"p50_ms": one.p50_ms, "p99_ms": one.p99_ms, "p999_ms": one.p999_ms}
+                for rate, one in by_rate.items()
             }
-            for share, one in sorted(paced.items())
+            for customers, by_rate in paced.items()
         },
     }

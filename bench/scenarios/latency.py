@@ -1,4 +1,4 @@
-"""What the worker adds, at a tenth of its capacity, between delivery by the broker and the request.
+"""What the worker adds between delivery by the broker and the request, at 400 events a second.
 
 The deliveries are seen by a relay before the broker and the requests by the stub, which are one
 process with one clock.
@@ -14,6 +14,8 @@ from bench.contestants import BARE, Contestant, Ours
 from bench.pace import pace, warm_up
 from bench.scale import Scale
 
+_PER_SECOND = 400.0
+
 
 def latency(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
     """Milliseconds that are added by us, and by (ii) at the same rate."""
@@ -25,8 +27,8 @@ def latency(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
             arena.reset()
             with contestant.start(arena, by_tap=True):
                 warm_up(arena, contestant)
-                paced = pace(arena, contestant, capacity / 10, scale.pace_seconds)
+                paced = pace(arena, contestant, _PER_SECOND, scale.rate_seconds)
             for quantile in ("p50", "p99"):
                 added[f"{name}_{quantile}_ms"].append(paced.summary[f"added_{quantile}_ms"])
     medians = {name: statistics.median(values) for name, values in added.items()}
-    return {"per_second": capacity / 10} | medians
+    return {"per_second": _PER_SECOND} | medians

@@ -64,6 +64,7 @@ class Figures:
             "repeated": self.repeated,
             "p50_ms": _quantile(took, 0.5),
             "p99_ms": _quantile(took, 0.99),
+            "p999_ms": _quantile(took, 0.999),
             "added_p50_ms": _quantile(added := sorted(self._added), 0.5),
             "added_p99_ms": _quantile(added, 0.99),
         }

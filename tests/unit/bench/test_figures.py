@@ -9,6 +9,7 @@ from bench.chart import svg
 from bench.documents import with_results
 from bench.events import MARK, event_body
 from bench.publisher import Job, frames_of, messages
+from bench.report import latency_heads, latency_lines
 from bench.stub.figures import Figures
 from worker.events import open_envelope, read_record
 
@@ -77,7 +78,7 @@ def _row(name: str, ratio: float) -> dict[str, object]:
         "events_per_second": 1000.0,
         "peak_memory_mb": 50.0,
         "events_per_request": 1.0,
-        "latency": {"10%": {"p50_ms": 1.0, "p99_ms": 2.0}},
+        "latency": {"10": {"400": {"p50_ms": 1.0, "p99_ms": 2.0, "p999_ms": 3.25}}},
     }
 
 
@@ -102,3 +103,9 @@ def test_results_replace_what_stood_between_the_marks_and_nothing_else() -> None
     assert filled.endswith("<!-- /benchmark -->\nb")
     assert "old" not in filled
     assert with_results(filled, results) == filled
+
+
+def test_latencies_stand_by_rate_and_customers_and_a_dash_where_nobody_keeps_up() -> None:
+    [line] = latency_lines([_row("ours", 0.9)])
+    assert line == ["<ours>", "10", "-", "1.00 / 2.00 / 3.25", "-", "-", "-"]
+    assert len(line) == len(latency_heads())
