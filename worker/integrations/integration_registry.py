@@ -9,24 +9,34 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from worker.integrations.change_summary import Change, compare
 from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
-from worker.integrations.routing_lookup import IntegrationLookup
+from worker.integrations.routing_lookup import Index, IntegrationLookup, index_of
 from worker.integrations.safe_files import printable
 from worker.integrations.secret_references import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.state_id_needs import AskStates, Standing, standing_of, with_state_ids
 from worker.integrations.thread_waits import in_thread
-from worker.integrations.version_claims import assign
+from worker.integrations.version_claims import InForce, assign
 from worker.shortened_lists import first
 
 DEFAULT_GRACE_SECONDS: Final = 600.0
 _ASK_AGAIN_SECONDS: Final = 60.0
 _SLOW_SECONDS: Final = 30.0
 """From then on a directory that does not answer is worth a note."""
+
+
+class _Prepared(NamedTuple):
+    """What is to be put into force, worked out at `now` (seconds of the registry's clock)."""
+
+    readings: Readings
+    now: float
+    indexed: Index
+    seen_now: dict[str, tuple[InForce, str]]
+    change: Change
 
 
 class IntegrationRegistry(IntegrationLookup):
@@ -168,7 +178,8 @@ class IntegrationRegistry(IntegrationLookup):
                 readings = self._readings
             is_changed = readings is not self._readings
             if self.ask_states is not None:
-                standing = self._standing_with(readings if is_changed else None)
+                new = readings if is_changed else None
+                standing = await in_thread(lambda: self._standing_with(new))
                 is_due = self._clock() - self._asked_at >= _ASK_AGAIN_SECONDS
                 if is_due or (is_changed and not standing.is_as(self._standing)):
                     state_ids = await self.ask_states(standing)
@@ -178,7 +189,7 @@ class IntegrationRegistry(IntegrationLookup):
                         readings = with_state_ids(readings, state_ids)
                     elif is_changed or self._standing is None:
                         return None
-            return self._adopt(readings)
+            return self._commit(await in_thread(lambda: self._prepare(readings)))
 
     def _standing_with(self, readings: Readings | None) -> Standing:
         """With what was read, if that is new."""
@@ -206,19 +217,31 @@ class IntegrationRegistry(IntegrationLookup):
 
     def _adopt(self, readings: Readings) -> Change:
         """Put into force what was read."""
+        return self._commit(self._prepare(readings))
+
+    def _prepare(self, readings: Readings) -> _Prepared | None:
+        """Work out what `readings` put into force, and change nothing yet: with thousands of
+        integrations that takes long, and events are looked up meanwhile. None where nothing is new.
+        """
         is_waiting = any(one.missed_at is not None for one in self._assignment.in_force.values())
-        # With thousands of customers the rest would be felt by their events, every two seconds.
         if readings is self._readings and not is_waiting and self._trouble is None:
+            return None
+        readings = with_state_ids(readings, self._state_ids)
+        now, before = self._clock(), self._assignment.in_force
+        index = index_of(assign(readings, before, now, self._grace_seconds))
+        told = tuple(str(one) for one in index.assignment.problems)
+        change = compare(before, index.assignment.in_force, self.problems, told)
+        return _Prepared(readings, now, index, self._seen_in(index.assignment), change)
+
+    def _commit(self, prepared: _Prepared | None) -> Change:
+        if prepared is None:
             if self._recent.forget_old(self._clock()):
                 self._index_missing()
             return Change()
-        readings = with_state_ids(readings, self._state_ids)
-        now, before, problems_before = self._clock(), self._assignment, self.problems
-        missing_before = self.missing
-        self._readings, self._trouble = readings, None
-        self._index(assign(readings, before.in_force, now, self._grace_seconds))
-        self._note_lost(before.in_force, now)
+        before, missing_before = self._assignment.in_force, self.missing
+        self._readings, self._trouble = prepared.readings, None
+        self._index, self._seen_now = prepared.indexed, prepared.seen_now
+        self._note_lost(before, prepared.now)
         self._index_missing()
-        change = compare(before.in_force, self._assignment.in_force, problems_before, self.problems)
         missing = {one.integration_id for one in self.missing - missing_before}
-        return replace(change, missing=tuple(sorted(missing))) if missing else change
+        return replace(prepared.change, missing=tuple(sorted(missing)))

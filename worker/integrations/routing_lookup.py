@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from worker.integrations.missing_integrations import (
@@ -21,14 +22,44 @@ from worker.integrations.safe_files import printable
 from worker.integrations.version_claims import Assignment, InForce
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What is in force, by what it is looked up by: enabled integrations and disabled ones by
+    organization, and the ids that files have, be they good or bad.
+    """
+
+    assignment: Assignment = field(default_factory=Assignment)
+    enabled: Mapping[str, list[Integration]] = field(default_factory=dict)
+    disabled: Mapping[str, list[Integration]] = field(default_factory=dict)
+    known_ids: frozenset[str] = frozenset()
+
+
+def index_of(assignment: Assignment) -> Index:
+    """Pure, so that it can be made beside the events that are looked up meanwhile."""
+    enabled: dict[str, list[Integration]] = defaultdict(list)
+    disabled: dict[str, list[Integration]] = defaultdict(list)
+    in_force = assignment.in_force
+    has_state = {one.integration.state_id for one in in_force.values() if one.missed_at is None}
+    for integration_id in sorted(in_force):
+        known = in_force[integration_id]
+        integration = known.integration
+        if known.missed_at is not None and integration.state_id in has_state:
+            continue  # another one has taken over: this one ends what it has begun
+        by_organization = enabled if integration.enabled else disabled
+        by_organization[integration.organization_id].append(integration)
+    broken = (one for ids in assignment.broken.values() for one in ids)
+    return Index(assignment, dict(enabled), dict(disabled), frozenset([*in_force, *broken]))
+
+
 class IntegrationsInForce:
-    """None at first; `_index` puts others into force."""
+    """None at first; another index puts others into force."""
 
     def __init__(self) -> None:
-        self._assignment = Assignment()
-        self._enabled: dict[str, list[Integration]] = {}
-        self._disabled: dict[str, list[Integration]] = {}
-        self._known_ids: frozenset[str] = frozenset()
+        self._index = Index()
+
+    @property
+    def _assignment(self) -> Assignment:
+        return self._index.assignment
 
     def __len__(self) -> int:
         return len(self._assignment.in_force)
@@ -46,11 +77,11 @@ class IntegrationsInForce:
 
     def for_organization(self, organization_id: str) -> list[Integration]:
         """The enabled integrations of a Didomi organization, paused ones too."""
-        return self._enabled.get(organization_id, [])
+        return self._index.enabled.get(organization_id, [])
 
     def disabled_for(self, organization_id: str) -> list[Integration]:
         """The organization's integrations that are not enabled."""
-        return self._disabled.get(organization_id, [])
+        return self._index.disabled.get(organization_id, [])
 
     def get(self, integration_id: str) -> Integration | None:
         """The version that is in force, enabled or not; None where there is none."""
@@ -64,24 +95,7 @@ class IntegrationsInForce:
 
     def knows(self, integration_id: str) -> bool:
         """Whether a file has this id, be it a good one or not."""
-        return integration_id in self._known_ids
-
-    def _index(self, assignment: Assignment) -> None:
-        """Put these into force, and no others."""
-        self._assignment = assignment
-        enabled: dict[str, list[Integration]] = defaultdict(list)
-        disabled: dict[str, list[Integration]] = defaultdict(list)
-        known = self._assignment.in_force
-        has_state = {one.integration.state_id for one in known.values() if one.missed_at is None}
-        for integration in self.integrations:
-            is_vanished = known[integration.id].missed_at is not None
-            if is_vanished and integration.state_id in has_state:
-                continue  # another one has taken over: this one ends what it has begun
-            by_organization = enabled if integration.enabled else disabled
-            by_organization[integration.organization_id].append(integration)
-        self._enabled, self._disabled = dict(enabled), dict(disabled)
-        broken = (one for ids in self._assignment.broken.values() for one in ids)
-        self._known_ids = frozenset([*self._assignment.in_force, *broken])
+        return integration_id in self._index.known_ids
 
 
 _NONE: Final[Mapping[str, Missing]] = {}
@@ -99,7 +113,7 @@ class IntegrationLookup(IntegrationsInForce):
         self._trouble: str | None = None  # of the directory as a whole
         self._recent = RecentIntegrations()
         self._missing = MissingIntegrations()
-        self._seen_now: set[str] = set()
+        self._seen_now: dict[str, tuple[InForce, str]] = {}
         self._undoubted: dict[str, list[Integration]] = {}
 
     def undoubted_for(self, organization_id: str) -> list[Integration]:
@@ -152,7 +166,8 @@ class IntegrationLookup(IntegrationsInForce):
         """What others, and who comes after a restart, are to remember for the next 24 h: enabled
         integrations, and those that are gone but for a file that can't be read.
         """
-        return self._seen_now | {one.encode() for one in self._in_bad_files()}
+        seen_now = {text for _, text in self._seen_now.values()}
+        return seen_now | {one.encode() for one in self._in_bad_files()}
 
     def lately_dismissed(self) -> set[str]:
         """What others are to forget: somebody disabled it, or gave it another id."""
@@ -163,11 +178,20 @@ class IntegrationLookup(IntegrationsInForce):
         if self._recent.remember(seen):
             self._index_missing()
 
+    def _seen_in(self, assignment: Assignment) -> dict[str, tuple[InForce, str]]:
+        """What others are to remember of what is in force."""
+        return {
+            one: _seen_text(known, self._seen_now.get(one))
+            for one, known in assignment.in_force.items()
+            if known.integration.enabled
+        }
+
     def _note_lost(self, before: Mapping[str, InForce], now: float) -> None:
         """Learn from what is in force, and was `before`, who is lost and who was meant to go."""
-        in_force = self._assignment.in_force.values()
-        self._seen_now = {_seen(one).encode() for one in in_force if one.integration.enabled}
+        in_force = self._assignment.in_force
         for integration_id, known in before.items():
+            if in_force.get(integration_id) is known:
+                continue
             organization = known.integration.organization_id
             after = self.get(integration_id)
             if after is not None and after.organization_id == organization:
@@ -176,7 +200,10 @@ class IntegrationLookup(IntegrationsInForce):
                 self._recent.lose(_seen(known), now)
             else:
                 self._recent.dismiss((organization, integration_id), now)
-        for integration in self.integrations:
+        for integration_id, known in in_force.items():
+            if before.get(integration_id) is known:
+                continue
+            integration = known.integration
             key = (integration.organization_id, integration.id)
             if integration.enabled:
                 self._recent.welcome(key)
@@ -190,12 +217,19 @@ class IntegrationLookup(IntegrationsInForce):
         now = self._clock()
         for key in self._missing.replaced:
             self._recent.dismiss(key, now)
-        doubtful = self._disabled.keys() | self._missing.by_organization.keys()
+        doubtful = self._index.disabled.keys() | self._missing.by_organization.keys()
         self._undoubted = (
             {}
             if self._missing.doubt_about_all is not None
-            else {one: known for one, known in self._enabled.items() if one not in doubtful}
+            else {one: known for one, known in self._index.enabled.items() if one not in doubtful}
         )
+
+
+def _seen_text(known: InForce, before: tuple[InForce, str] | None) -> tuple[InForce, str]:
+    """What others are to remember of it, made anew only for what has changed."""
+    if before is not None and before[0] is known:
+        return before
+    return known, _seen(known).encode()
 
 
 def _seen(known: InForce) -> Seen:

@@ -80,13 +80,10 @@ def _give_ids(
             owner = paths[0]
         for path in paths:
             integration = readings[path].content.integration
-            if path == owner:
+            if path is owner or path == owner:
                 version = integration or _inherited(readings, path, known)
                 if version is not None:
-                    kept = known.integration if known else None
-                    # An unchanged one stays the same object: by that lanes tell a change.
-                    version = kept if kept is version or kept == version else version
-                    assignment.in_force[integration_id] = InForce(version, path)
+                    assignment.in_force[integration_id] = _in_force(version, path, known)
             elif integration is not None:
                 others = [owner] if owner else [one for one in paths if one != path]
                 by = listing.names([one.name for one in others])
@@ -95,6 +92,19 @@ def _give_ids(
                     path, [sentence], integration_id, integration.organization_id
                 )
     return conflicts
+
+
+def _in_force(version: Integration, path: Path, known: InForce | None) -> InForce:
+    """What is unchanged stays the same object: by that lanes, and we, tell a change."""
+    if known is None:
+        return InForce(version, path)
+    kept = known.integration
+    if kept is not version and kept == version:
+        version = kept
+    is_same = kept is version and known.missed_at is None
+    return (
+        known if is_same and (known.path is path or known.path == path) else InForce(version, path)
+    )
 
 
 def _claims(readings: Readings, before: Mapping[str, InForce]) -> dict[str, list[Path]]:
