@@ -24,6 +24,10 @@ MAX_LINES = 128
 LINE_SECONDS = 5.0
 """How long a connection lives, from its start to the last byte of the answer."""
 
+REQUEST_BYTES = 16_384
+"""What a connection may send: probes and Prometheus send a few hundred bytes, and what is read has
+to be kept until the request is complete."""
+
 ACCEPTED_AT_ONCE = 32
 """Connections accepted in one go: below `MAX_LINES`, so that a request that came with its
 connection is read before newer connections can displace it."""
@@ -80,6 +84,7 @@ class _Line(asyncio.Protocol):
         self._lines = lines
         self._transport: asyncio.Transport | None = None
         self._end: asyncio.TimerHandle | None = None
+        self._bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are not of its classes
@@ -93,7 +98,11 @@ class _Line(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
+        self._bytes += len(data)
+        if self._bytes > REQUEST_BYTES:
+            self.abort()
+        else:
+            self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from typing import Any, TextIO
 
 import orjson
 import structlog
 
+from worker.observability.log_writer import LogWriter
 from worker.redaction import redact
 
 # Chatty at info, and nothing in them that our own log lines don't say better. pamqp quotes names
@@ -22,6 +23,8 @@ _QUIET = ("aio_pika", "aiormq", "pamqp", "aiohttp.access", "asyncio")
 def configure_logging(log_format: str, level: str, stream: TextIO | None = None) -> None:
     """Send all logs, ours and those of libraries, to `stream` (stderr by default)."""
     target = stream or sys.stderr
+    writer = LogWriter(target, _tell_of_dropped)
+    atexit.register(writer.finish)
     is_console = log_format == "console" or (log_format == "auto" and target.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=target.isatty())
@@ -39,11 +42,11 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
     # each request that is felt.
     structlog.configure(
         processors=[*shared, renderer],
-        logger_factory=lambda *names: _Output(target, *names),
+        logger_factory=lambda *names: _Output(writer, *names),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(target)
+    handler = _Handler(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -57,18 +60,27 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
 
 
 class _Output:
-    """Writes whole lines. One that can't be written is lost, and stops no delivery."""
+    """What structlog writes lines to."""
 
-    def __init__(self, target: TextIO, name: str = "") -> None:
-        self._target = target
+    def __init__(self, writer: LogWriter, name: str = "") -> None:
+        self.msg = writer.write
+        self.debug = self.info = self.warning = self.error = self.critical = writer.write
         self.name = name
 
-    def msg(self, line: str) -> None:
-        with suppress(OSError, ValueError):
-            self._target.write(line + "\n")
-            self._target.flush()
 
-    debug = info = warning = error = critical = msg
+class _Handler(logging.Handler):
+    """What the standard library, and with it the libraries, writes lines to."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writer.write(self.format(record))
+
+
+def _tell_of_dropped(lines: int) -> None:
+    structlog.get_logger(__name__).warning("log.dropped", lines=lines)
 
 
 def _json(event: Any, **_: Any) -> str:

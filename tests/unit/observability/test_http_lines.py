@@ -16,7 +16,12 @@ import pytest
 import uvloop
 
 from devtools.waiting import wait_until
-from worker.observability.http_server import LINE_SECONDS, MAX_LINES, ObservabilityServer
+from worker.observability.http_server import (
+    LINE_SECONDS,
+    MAX_LINES,
+    REQUEST_BYTES,
+    ObservabilityServer,
+)
 from worker.observability.metrics import Metrics
 
 MOST_SECONDS = 5
@@ -100,6 +105,35 @@ async def test_the_probes_answer_while_ever_more_connections_come_in(
         for path in PATHS * 3:
             stack.enter_context(held(port, MAX_LINES, b"", source))
             assert await seconds_of(port, path) < MOST_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"GET /", b"a" * 1_000),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 1_000),
+        (b"GET / HTTP/1.1\r\n", b"X: y\r\n" * 100),
+        (b"POST /healthz HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", b"a" * 1_000),
+    ],
+)
+async def test_a_request_without_end_is_cut_off_after_few_bytes(
+    port: int, first: bytes, more: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    said = first
+    writer.write(first)
+    while not reader.at_eof() and len(said) < 50 * REQUEST_BYTES:
+        try:
+            writer.write(more)
+            said += more
+            await writer.drain()
+            await asyncio.wait_for(reader.read(4096), 0.05)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    assert len(said) < 2 * REQUEST_BYTES
+    writer.close()
 
 
 async def test_a_sender_of_a_byte_now_and_then_is_cut_off(port: int) -> None:

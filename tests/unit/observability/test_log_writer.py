@@ -1,0 +1,87 @@
+"""Whoever reads the log may stand still, and keeps nobody waiting."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from io import StringIO
+from typing import TextIO
+
+import pytest
+
+from worker.observability.log_writer import MOST_WAITING_BYTES, LogWriter
+
+LINE = "x" * 999
+
+
+class Pipe:
+    def __init__(self) -> None:
+        reading, writing = os.pipe()
+        self.reader = os.fdopen(reading)
+        self.target: TextIO = os.fdopen(writing, "w")
+        self.dropped: list[int] = []
+        self.writer = LogWriter(self.target, self.dropped.append)
+
+    def lines(self, number: int) -> list[str]:
+        return [self.reader.readline().rstrip("\n") for _ in range(number)]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    made.reader.close()
+    made.writer.finish(10)
+    made.target.close()
+
+
+def test_a_line_is_there_at_once(pipe: Pipe) -> None:
+    threads = threading.active_count()
+    pipe.writer.write("one")
+    assert threading.active_count() == threads
+    assert pipe.lines(1) == ["one"]
+
+
+def test_lines_that_wait_for_their_reader_come_in_order(pipe: Pipe) -> None:
+    texts = [f"{number} {LINE}" for number in range(1_000)]  # sixteen times what a pipe holds
+    for text in texts:
+        pipe.writer.write(text)
+    assert pipe.lines(1_000) == texts
+    pipe.writer.finish(10)
+    pipe.writer.write("the next")
+    assert pipe.lines(1) == ["the next"]
+    assert pipe.dropped == []
+
+
+def test_what_is_too_much_is_dropped_and_counted_and_no_line_is_torn(pipe: Pipe) -> None:
+    number = 2 * MOST_WAITING_BYTES // len(LINE)
+    for _ in range(number):
+        pipe.writer.write(LINE)
+    kept: list[str] = []
+    while len(kept) * (len(LINE) + 1) < MOST_WAITING_BYTES:
+        kept += pipe.lines(1)
+    pipe.writer.finish(10)
+    pipe.target.flush()
+    os.set_blocking(pipe.reader.fileno(), False)
+    kept += pipe.reader.read().split()
+    assert set(kept) == {LINE}
+    assert pipe.dropped == [number - len(kept)]
+
+
+def test_a_long_line_is_written_whole(pipe: Pipe) -> None:
+    pipe.writer.write("y" * 300_000)
+    assert pipe.lines(1) == ["y" * 300_000]
+
+
+def test_a_reader_that_is_gone_is_no_error(pipe: Pipe) -> None:
+    pipe.reader.close()
+    for _ in range(1_000):
+        pipe.writer.write(LINE)
+    pipe.writer.finish(10)
+
+
+def test_a_stream_without_a_descriptor_gets_its_lines() -> None:
+    stream = StringIO()
+    LogWriter(stream, lambda _: None).write("one")
+    assert stream.getvalue() == "one\n"

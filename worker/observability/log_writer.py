@@ -1,0 +1,89 @@
+"""Writes the lines of the log, and never lets an event wait for who reads them.
+
+A log goes into a pipe, whose reader may pause: a collector that is overloaded, a stopped terminal.
+A write would then block the process, with all its deliveries and its endpoints of health.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TextIO
+
+_AT_ONCE_BYTES: Final = 4096
+"""PIPE_BUF of Linux: a pipe that is ready takes as much without blocking (pipe(7), poll(2))."""
+_LAST_SECONDS: Final = 1.0
+MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
+"""Of lines that wait for their reader; what comes then is dropped, and counted."""
+
+
+class LogWriter:
+    """Writes to `target` at once where that does not block, else in a thread, in the same order.
+    `on_dropped` is told how many lines were dropped, when the reader has gone on.
+    """
+
+    def __init__(self, target: TextIO, on_dropped: Callable[[int], None]) -> None:
+        self._target = target
+        self._on_dropped = on_dropped
+        self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._dropped = 0
+        self._is_writing = False
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._descriptor: int | None = None
+        with suppress(OSError, ValueError):  # a stream of a test has none
+            self._descriptor = target.fileno()
+            self._ready = select.poll()
+            self._ready.register(self._descriptor, select.POLLOUT)
+
+    def write(self, line: str) -> None:
+        """Write a whole line. One that can't be written is lost, and stops no delivery."""
+        if self._descriptor is None:
+            with suppress(OSError, ValueError):
+                self._target.write(line + "\n")
+                self._target.flush()
+            return
+        data = line.encode(errors="backslashreplace") + b"\n"
+        with self._lock:
+            if self._is_writing or len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
+                self._write_later(data)
+                return
+            with suppress(OSError):
+                os.write(self._descriptor, data)
+
+    def finish(self, seconds: float = _LAST_SECONDS) -> None:
+        """Wait until all is written, for so long at the most: at the end of the process."""
+        self._is_idle.wait(seconds)
+
+    def _write_later(self, data: bytes) -> None:
+        if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
+            self._dropped += 1
+            return
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if not self._is_writing:
+            self._is_writing = True
+            self._is_idle.clear()
+            threading.Thread(target=self._write_waiting, name="log", daemon=True).start()
+
+    def _write_waiting(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_writing = False
+                    self._is_idle.set()
+                    dropped, self._dropped = self._dropped, 0
+                    break
+                data = self._waiting.popleft()
+                self._waiting_bytes -= len(data)
+            with suppress(OSError):
+                while data and self._descriptor is not None:
+                    data = data[os.write(self._descriptor, data) :]
+        if dropped:
+            self._on_dropped(dropped)
