@@ -34,6 +34,7 @@ from worker.delivery.routing import Routing
 from worker.delivery.screening import Screening
 from worker.delivery.successors import Successors
 from worker.delivery.two_clocks import Moment
+from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.user_digests import UserKeys
@@ -56,6 +57,7 @@ def build_pipeline(
     observer: Observer,
     seals: Seals | None = None,
     inlets: KnownInlets | None = None,
+    ask_fleet: AskFleet | None = None,
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311
 ) -> Pipeline:
@@ -131,4 +133,5 @@ def build_pipeline(
         ),
         observer=observer,
         now_ms=now_ms,
+        ask_fleet=ask_fleet,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -45,6 +46,7 @@ from worker.delivery.screening import (
 )
 from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors
+from worker.delivery.unknown_organizations import AskFleet, UnknownOrganizations
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, ParkReason
@@ -73,6 +75,7 @@ class Pipeline:
         returned_bundles: ReturnedBundles,
         observer: Observer,
         now_ms: Callable[[], int],
+        ask_fleet: AskFleet | None,
     ) -> None:
         self.lanes = lanes
         self._screening = screening
@@ -89,6 +92,7 @@ class Pipeline:
         self._now_ms = now_ms
         self._opening = BundleOpening(self._open_bundle, self._take)
         self._giving_way = GivingWay(self._take)
+        self._unknown = UnknownOrganizations(ask_fleet, partial(self._take, is_first=False))
         self._skip_warnings = SkipWarnings()
 
     def handle(self, message: Incoming) -> None:
@@ -104,10 +108,10 @@ class Pipeline:
         """See `Handler`."""
         self.lanes.drop_returned()
 
-    def _take(self, message: Incoming) -> None:
+    def _take(self, message: Incoming, *, is_first: bool = True) -> None:
         """Handle one event, whose turn has come."""
         try:
-            if message.headers:  # a fresh event has none
+            if message.headers and is_first:  # a fresh event has none
                 self._returned_messages.note(message)
             self._handle(message)
         except Exception as error:
@@ -145,6 +149,8 @@ class Pipeline:
             message.open_deliveries = 1
             message.done()
         for part in parts:
+            if self._unknown.must_wait(message, part):
+                return
             if isinstance(part, Ends):
                 self._skip_warnings.tell(part, organization_id)
                 self._end(event, part.integration_id, part.outcome, part.state)
@@ -215,13 +221,9 @@ class Pipeline:
         state: RetryState | None = None,
     ) -> None:
         """A delivery ends before it is in a lane."""
-        self._endings.end_untried(
-            event.message,
-            integration_id,
-            event.state if state is None else state,
-            outcome,
-            event.envelope.event_id,
-        )
+        state = event.state if state is None else state
+        event_id = event.envelope.event_id
+        self._endings.end_untried(event.message, integration_id, state, outcome, event_id)
 
     def _open_bundle(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         try:
@@ -234,9 +236,10 @@ class Pipeline:
         return [], REST_SECONDS
 
     def _bury_whole(self, message: Incoming, error: Exception) -> None:
-        """A bug must neither lose the message nor loop with it."""
+        """A bug must neither lose the message nor loop with it: it becomes one dead letter for all
+        of its deliveries, whatever some of them do meanwhile.
+        """
         log.exception("message.unexpected_error", error=type(error).__name__)
-        # One dead letter for all of its deliveries, whatever some of them do meanwhile.
         whole = message.renewed()
         whole.headers = message.headers  # without what a producer must not say
         self._end_whole(whole, DeadReason.UNEXPECTED_ERROR, type(error).__name__)

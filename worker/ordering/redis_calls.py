@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -88,6 +89,8 @@ class RedisCalls:
         self._timeout_seconds = timeout_seconds
         self._marks = marks
         self._is_admitted = marks is None
+        self._free = asyncio.Semaphore(max_connections)
+        self._failures = 0
         self.digests_are_guessable = False
         """Whether the namespace is used without a secret."""
 
@@ -138,12 +141,24 @@ class RedisCalls:
         return await self._call(run)
 
     async def _call(self, work: Callable[[], Any]) -> Any:
+        """Its time begins when there is a connection for it: that many calls wait for others of
+        ours is no fault of Redis. When one has had no answer, those that waited behind it have
+        none, too.
+        """
+        no_answer = f"Redis did not answer within {self._timeout_seconds:g} s"
+        failures = self._failures
+        async with self._free:
+            if self._failures != failures:
+                raise StoreUnavailable(no_answer)
+            return await self._call_now(work, no_answer)
+
+    async def _call_now(self, work: Callable[[], Any], no_answer: str) -> Any:
         try:
             async with in_time(self._timeout_seconds):
                 return await work()
         except (TimeoutError, RedisTimeoutError):
-            text = f"Redis did not answer within {self._timeout_seconds:g} s"
-            raise StoreUnavailable(text) from None
+            self._failures += 1
+            raise StoreUnavailable(no_answer) from None
         except SecretRefused:
             raise
         except _TROUBLE as error:
@@ -155,7 +170,7 @@ def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=max_connections,
-            timeout=None,  # to wait for a free connection is part of the call, which is bounded
+            timeout=None,  # there is one: calls wait for each other before
             # The bound of a call ends before: it forgives what the loop's own delays take.
             socket_timeout=3 * timeout_seconds,
             socket_connect_timeout=3 * timeout_seconds,

@@ -97,6 +97,7 @@ class Service:
             gate = parts.gate = StoreGate(store)
             await check_secret(gate)
             inlets = self._ask_inlets(client, gate)
+            memory = FleetMemory(parts, gate, inlets)
             pipeline = parts.pipeline = build_pipeline(
                 routes=registry,
                 sender=client,
@@ -109,6 +110,7 @@ class Service:
                 limits=pipeline_limits(settings),
                 observer=OutcomeLog(self._metrics, registry.knows),
                 inlets=inlets.known,
+                ask_fleet=memory.ask,
             )
             session = SessionSettings.of(settings)
             broker = parts.broker = Supervisor(session, parts.topology, pipeline)
@@ -116,10 +118,8 @@ class Service:
             await gate.check()  # before anybody can ask whether this worker is ready
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(registry))
-            memory = FleetMemory(parts, gate, inlets)
-            watching = asyncio.create_task(
-                registry.watch(settings.reload_seconds, partial(self._integrations_changed, client))
-            )
+            changed = partial(self._integrations_changed, client, memory)
+            watching = asyncio.create_task(registry.watch(settings.reload_seconds, changed))
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
             doubting = asyncio.create_task(inlets.run())
             checking = self._check_set_up(client)
@@ -172,8 +172,11 @@ class Service:
         watch.ask(one.id for one in registry.integrations)
         return asyncio.create_task(watch.run())
 
-    def _integrations_changed(self, client: AdobeClient, change: Change) -> None:
+    def _integrations_changed(
+        self, client: AdobeClient, memory: FleetMemory, change: Change
+    ) -> None:
         report_change(change)
+        memory.tell()
         client.keep_credentials_of(self._parts.registry.integrations)
         if self._parts.set_up is not None:
             self._parts.set_up.ask(change.loaded)

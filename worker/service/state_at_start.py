@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.state_id_needs import Standing
 from worker.ordering.redis_secret import SecretRefused
+from worker.ordering.redis_store import RedisStore
 from worker.ordering.state_takeover import take_over
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.running_parts import Parts
@@ -50,6 +53,16 @@ class FleetMemory:
         self._gate = gate
         self._store = gate.store
         self._inlets = inlets
+        self._has_changed = asyncio.Event()
+
+    @property
+    def ask(self) -> AskFleet | None:
+        """What takes over what other workers know; None where there are no others."""
+        return self._take_over if isinstance(self._store, RedisStore) else None
+
+    def tell(self) -> None:
+        """Other integrations are in force than before: the fleet is to know at once."""
+        self._has_changed.set()
 
     async def recall(self) -> None:
         """Learn which integrations were in force lately, before any event is handled: one whose
@@ -57,7 +70,7 @@ class FleetMemory:
         """
         while not self._parts.is_stopping:
             try:
-                self._registry.remember(await self._store.remembered_integrations())
+                await self._take_over()
                 await self._learn_state_ids()
                 await self._inlets.recall([one.state_id for one in self._registry.integrations])
             except StoreUnavailable as problem:
@@ -76,10 +89,17 @@ class FleetMemory:
                 await store.remember_integrations(registry.lately_in_force(), REMEMBERED_SECONDS)
                 if dismissed := registry.lately_dismissed():
                     await store.remember_integrations(dismissed, 0)
-                registry.remember(await store.remembered_integrations())
+                await self._take_over()
             except StoreUnavailable as problem:  # the gate tells of it where it matters
                 log.debug("integrations.not_remembered", detail=str(problem))
-            await asyncio.sleep(REMEMBER_EVERY_SECONDS)
+                await asyncio.sleep(RECALL_SECONDS)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_changed.wait(), REMEMBER_EVERY_SECONDS)
+            self._has_changed.clear()
+
+    async def _take_over(self) -> None:
+        self._registry.remember(await self._store.remembered_integrations())
 
     async def _learn_state_ids(self) -> None:
         """Where the state of each integration is; from now on at each change as well. Raises

@@ -95,6 +95,17 @@ async def test_a_stalled_line_is_given_up_in_time(
     await wait_until(lambda: is_usable(store), "Redis is used again")
 
 
+async def test_calls_that_wait_for_each_other_do_not_blame_redis(
+    line: TcpProxy, store: RedisStore
+) -> None:
+    await asyncio.gather(begin(store, "a"), begin(store, "b"))
+    line.slow_answers(400)
+    started = time.monotonic()
+    answers = await asyncio.gather(*(begin(store, f"user-{i}") for i in range(60)))
+    assert time.monotonic() - started > TIMEOUT, "or this shows nothing"
+    assert all(isinstance(one, Granted) for one in answers)
+
+
 async def test_answers_never_reach_the_wrong_call(line: TcpProxy, store: RedisStore) -> None:
     """A connection whose answer was not waited for must not serve another call."""
     for i in range(5):
