@@ -15,6 +15,8 @@ import structlog
 from worker.observability.log_writer import LogWriter
 from worker.redaction import redact
 
+log = structlog.get_logger(__name__)
+
 # Chatty at info, and nothing in them that our own log lines don't say better. pamqp quotes names
 # of headers, which producers choose.
 _QUIET = ("aio_pika", "aiormq", "pamqp", "aiohttp.access", "asyncio")
@@ -80,7 +82,7 @@ class _Handler(logging.Handler):
 
 
 def _tell_of_dropped(lines: int) -> None:
-    structlog.get_logger(__name__).warning("log.dropped", lines=lines)
+    log.warning("log.dropped", lines=lines)
 
 
 def _json(event: Any, **_: Any) -> str:
