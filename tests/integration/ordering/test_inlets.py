@@ -87,7 +87,7 @@ async def test_what_somebody_else_wrote_to_redis_is_replaced(
 async def test_there_is_room_for_so_many(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, namespace: str, monkeypatch: Any
 ) -> None:
-    for module in ("inlet_notes", "sqlite_inlets", "redis_inlets"):
+    for module in ("inlet_notes", "sqlite_namespace", "redis_namespace"):
         monkeypatch.setattr(f"worker.ordering.{module}.MOST_INLETS", 2)
     store: NewestStore
     if kind == "memory":

@@ -74,7 +74,7 @@ async def test_there_is_room_for_so_many(
     namespace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in ("state_ids", "sqlite_state_ids", "redis_state_ids"):
+    for module in ("state_ids", "sqlite_namespace", "redis_namespace"):
         monkeypatch.setattr(f"worker.ordering.{module}.MOST_STATE_IDS", 2)
     store: NewestStore
     if kind == "memory":
