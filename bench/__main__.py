@@ -62,10 +62,10 @@ def run(arena: Arena, plan: Plan, console: Console) -> dict[str, Any]:
     for one in plan.contestants:
         if plan.with_latency and one.calls_http:
             paced[one.name] = {
-                number: latencies(
-                    arena, one.with_customers(number), plan.scale.rate_seconds, number
+                customers: latencies(
+                    arena, one.with_customers(customers), plan.scale.rate_seconds, customers
                 )
-                for number in CUSTOMERS
+                for customers in CUSTOMERS
             }
             console.log(f"latency of {one.title}")
     sustained = (

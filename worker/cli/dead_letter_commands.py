@@ -155,8 +155,9 @@ def export(
     if file == "-":
         asyncio.run(_export(chosen, sys.stdout.buffer, bar=not sys.stdout.isatty()))
         return
-    _check_target(Path(file), force)  # as it was given: /dev/stdout leads to what has no name
     path = Path(file).resolve()
+    for one in (Path(file), path):  # as it was given, too: /dev/stdout leads to what has no name
+        _check_target(one, force)
     with complete_file(path) as stream:
         exported = asyncio.run(_export(chosen, stream, bar=True))
         _check_target(path, force)  # someone else may have written it meanwhile

@@ -149,9 +149,9 @@ class Pipeline:
             message.open_deliveries = 1
             message.done()
         for part in parts:
-            if self._unknown.must_wait(message, part):
-                return
             if isinstance(part, Ends):
+                if self._unknown.must_wait(message, part.outcome):
+                    return
                 self._skip_warnings.tell(part, organization_id)
                 self._end(event, part.integration_id, part.outcome, part.state)
             else:

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from worker.broker.message import Incoming
-from worker.delivery.outcome import Skipped
-from worker.delivery.routing import Part
+from worker.delivery.outcome import Outcome, Skipped
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import SkipReason
 
+_PASSED_OVER: Final = Skipped(SkipReason.NO_INTEGRATION)
 _GATHER_SECONDS: Final = 0.2
 """One question is for all that came meanwhile: events of customers without integration may be most
 of all events."""
@@ -41,14 +41,11 @@ class UnknownOrganizations:
         self._asked: Incoming | None = None
         self._asking: asyncio.Task[None] | None = None
 
-    def must_wait(self, message: Incoming, part: Part) -> bool:
-        """Whether the event of `message`, which would end as `part`, is held until the fleet was
-        asked.
+    def must_wait(self, message: Incoming, outcome: Outcome) -> bool:
+        """Whether the event of `message`, which would have that outcome, is held until the fleet
+        was asked.
         """
-        if self._ask_fleet is None or message is self._asked:
-            return False
-        outcome = getattr(part, "outcome", None)
-        if outcome != Skipped(SkipReason.NO_INTEGRATION):
+        if self._ask_fleet is None or message is self._asked or outcome != _PASSED_OVER:
             return False
         self._waiting.append(message)
         if self._asking is None or self._asking.done():

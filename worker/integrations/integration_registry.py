@@ -177,11 +177,11 @@ class IntegrationRegistry(IntegrationLookup):
             if readings is None:
                 readings = self._readings
             is_changed = readings is not self._readings
-            if self.ask_states is not None:
+            is_due = self._clock() - self._asked_at >= _ASK_AGAIN_SECONDS
+            if self.ask_states is not None and (is_due or is_changed):
                 new = readings if is_changed else None
                 standing = await in_thread(lambda: self._standing_with(new))
-                is_due = self._clock() - self._asked_at >= _ASK_AGAIN_SECONDS
-                if is_due or (is_changed and not standing.is_as(self._standing)):
+                if is_due or not standing.is_as(self._standing):
                     state_ids = await self.ask_states(standing)
                     if state_ids is not None:
                         self._standing, self._state_ids = standing, state_ids

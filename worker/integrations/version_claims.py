@@ -101,10 +101,8 @@ def _in_force(version: Integration, path: Path, known: InForce | None) -> InForc
     kept = known.integration
     if kept is not version and kept == version:
         version = kept
-    is_same = kept is version and known.missed_at is None
-    return (
-        known if is_same and (known.path is path or known.path == path) else InForce(version, path)
-    )
+    is_there = known.missed_at is None and (known.path is path or known.path == path)
+    return known if kept is version and is_there else InForce(version, path)
 
 
 def _claims(readings: Readings, before: Mapping[str, InForce]) -> dict[str, list[Path]]:

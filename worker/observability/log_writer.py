@@ -33,7 +33,6 @@ class LogWriter:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
-        self._is_writing = False
         self._is_idle = threading.Event()
         self._is_idle.set()
         self._descriptor: int | None = None
@@ -51,7 +50,7 @@ class LogWriter:
             return
         data = line.encode(errors="backslashreplace") + b"\n"
         with self._lock:
-            if self._is_writing or len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
+            if not self._is_idle.is_set() or len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
                 self._write_later(data)
                 return
             with suppress(OSError):
@@ -67,8 +66,7 @@ class LogWriter:
             return
         self._waiting.append(data)
         self._waiting_bytes += len(data)
-        if not self._is_writing:
-            self._is_writing = True
+        if self._is_idle.is_set():
             self._is_idle.clear()
             threading.Thread(target=self._write_waiting, name="log", daemon=True).start()
 
@@ -76,7 +74,6 @@ class LogWriter:
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._is_writing = False
                     self._is_idle.set()
                     dropped, self._dropped = self._dropped, 0
                     break

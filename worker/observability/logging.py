@@ -48,7 +48,8 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
-    handler = _Handler(writer)
+    handler = logging.StreamHandler(writer)
+    handler.terminator = ""  # the writer ends each line
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -65,20 +66,13 @@ class _Output:
     """What structlog writes lines to."""
 
     def __init__(self, writer: LogWriter, name: str = "") -> None:
-        self.msg = writer.write
-        self.debug = self.info = self.warning = self.error = self.critical = writer.write
+        self._writer = writer
         self.name = name
 
+    def msg(self, line: str) -> None:
+        self._writer.write(line)
 
-class _Handler(logging.Handler):
-    """What the standard library, and with it the libraries, writes lines to."""
-
-    def __init__(self, writer: LogWriter) -> None:
-        super().__init__()
-        self._writer = writer
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._writer.write(self.format(record))
+    debug = info = warning = error = critical = msg
 
 
 def _tell_of_dropped(lines: int) -> None:

@@ -153,8 +153,9 @@ def _single(value: Any) -> Any:
 
 
 def _really_boolean(value: Any) -> bool:
-    if isinstance(_single(value), bool):
-        return bool(value)
+    if isinstance(value, bool):
+        return value
+    _single(value)
     raise UnusableValue("is neither true nor false: put the format boolean first")
 
 

@@ -9,14 +9,12 @@ import pytest
 from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.broker.message import Incoming
-from worker.broker.retry_state import FRESH
 from worker.delivery.outcome import Skipped
-from worker.delivery.routing import Ends
 from worker.delivery.unknown_organizations import AskFleet, UnknownOrganizations
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import SkipReason
 
-PASSED_OVER = Ends(None, FRESH, Skipped(SkipReason.NO_INTEGRATION))
+PASSED_OVER = Skipped(SkipReason.NO_INTEGRATION)
 
 
 class Bench:
@@ -91,13 +89,13 @@ async def test_what_the_broker_has_again_is_let_go_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fleet", "part"),
+    ("fleet", "outcome"),
     [
         (None, PASSED_OVER),
-        (Bench._ask, Ends("shop", FRESH, Skipped(SkipReason.DISABLED))),
+        (Bench._ask, Skipped(SkipReason.DISABLED)),
     ],
 )
 @in_virtual_time
-async def test_nothing_else_waits(fleet: AskFleet | None, part: Ends) -> None:
+async def test_nothing_else_waits(fleet: AskFleet | None, outcome: Skipped) -> None:
     unknown = UnknownOrganizations(fleet, lambda _: None)
-    assert not unknown.must_wait(Hand().message(), part)
+    assert not unknown.must_wait(Hand().message(), outcome)
