@@ -16,7 +16,10 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.headers import DEAD_REASON, HANDED_OVER
+from worker.broker.session import PARKED_PREFETCH
 from worker.integrations.model import Integration
+
+_PREFETCH = 2_000
 
 
 class Seen(Adobe):
@@ -99,7 +102,9 @@ class Fleet:
         self._next += 1
         hand = self.hands.get((number, queue))
         if hand is None:
-            hand = self.hands[number, queue] = Hand(queue, 2_000)
+            prefetch = PARKED_PREFETCH if queue == "consent.parked" else _PREFETCH
+            hand = self.hands[number, queue] = Hand(queue, prefetch)
+            hand.room = _PREFETCH
             hand.host = self.line
         self.workers[number].pipeline.handle(hand.message(content, headers))
 

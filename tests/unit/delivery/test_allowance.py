@@ -28,6 +28,7 @@ class Lane:
     held: int = 0
     is_quick: bool = True
     is_still: bool = False
+    may_probe: bool = False
     integration: Integration = field(
         default_factory=lambda: integration(limits={"events_held": EVENTS_HELD})
     )
@@ -40,6 +41,9 @@ class Lane:
 
     def stands_still(self) -> bool:
         return self.is_still
+
+    def probe_is_due(self) -> bool:
+        return self.may_probe
 
 
 def _hand(in_hand: int = 0, prefetch: int = ROOM) -> Any:
@@ -63,14 +67,30 @@ def _paced(per_second: float) -> Integration:
         pytest.param(Lane(159, is_quick=False), 1, id="slow, below a quarter"),
         pytest.param(Lane(160, is_quick=False), 0, id="slow, at a quarter"),
         pytest.param(Lane(300, is_quick=False), 0, id="slow, above it keeps what it has"),
-        pytest.param(Lane(9, STANDING - 1, is_still=True), 151, id="still, below a few"),
-        pytest.param(Lane(10, STANDING, is_still=True), 0, id="still, at a few"),
-        pytest.param(Lane(15, STANDING + 5, is_still=True), -5, id="still, gives up the rest"),
+        pytest.param(Lane(0, 0, is_still=True), 0, id="still, none"),
+        pytest.param(Lane(15, 5, is_still=True), -5, id="still, gives up what waits"),
+        pytest.param(
+            Lane(is_still=True, may_probe=True), QUARTER_OF_FREE, id="still, what finds out"
+        ),
+        pytest.param(Lane(1, 1, is_still=True, may_probe=True), -1, id="still, one of that"),
         pytest.param(Lane(40, 15), QUARTER_OF_FREE - 40, id="waiting, and not still"),
     ],
 )
 def test_a_lane_may_have(lane: Lane, more: int) -> None:
     assert allowance(lane, _hand()) == more
+
+
+@pytest.mark.parametrize(
+    ("lane", "more"),
+    [
+        pytest.param(Lane(9, STANDING - 1, is_still=True), 151, id="below a few"),
+        pytest.param(Lane(10, STANDING, is_still=True), 0, id="at a few"),
+        pytest.param(Lane(15, STANDING + 5, is_still=True), -5, id="gives up the rest"),
+    ],
+)
+def test_a_lane_that_stands_still_may_have_a_few_of_bundles(lane: Lane, more: int) -> None:
+    """A bundle is acknowledged as a whole; a single message would keep ranges from others."""
+    assert allowance(lane, _hand(prefetch=16)) == more
 
 
 def test_little_room_is_shared_by_those_that_do_not_keep_up() -> None:

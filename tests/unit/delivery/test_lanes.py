@@ -17,15 +17,15 @@ from worker.reasons import ErrorCode
 
 PREFETCH = 640
 FEW = 10
-"""What a lane that stands still may have waiting of so many."""
+"""What a lane that stands still may have waiting of so many, of what comes in bundles."""
 
 
 class Room:
     """The lane of a bench among lanes, which is offered events as long as it has room for them."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, bundles: int = PREFETCH, **limits: Any) -> None:
         self.bench = Bench(**{"messages_per_request": 1, "requests_in_flight": 1, **limits})
-        self.bench.hand.prefetch = self.bench.hand.room = PREFETCH
+        self.bench.hand.prefetch, self.bench.hand.room = bundles, PREFETCH
         self.parked: list[Delivery] = []
         self.lanes = Lanes(lambda _: self.bench.lane, self._park, self.bench.gate)
         self.lane = self.lanes.of(self.bench.integration)
@@ -65,8 +65,8 @@ async def test_a_lane_that_falls_behind_may_hold_a_fifth() -> None:
 
 
 @in_virtual_time
-async def test_a_lane_without_an_answer_may_hold_a_few() -> None:
-    room = Room()
+async def test_a_lane_without_an_answer_may_hold_a_few_of_bundles() -> None:
+    room = Room(bundles=PREFETCH // 4)
     await room.come(1)
     await after(1.1)
     assert await room.come(PREFETCH) == FEW
@@ -75,8 +75,19 @@ async def test_a_lane_without_an_answer_may_hold_a_few() -> None:
 
 
 @in_virtual_time
-async def test_what_it_holds_beyond_a_few_is_parked_the_newest_first() -> None:
+async def test_of_single_messages_it_keeps_those_alone_that_are_in_its_request() -> None:
     room = Room()
+    await room.come(100)
+    await after(1.1)
+    assert not room.has_room()
+    await after(0.3)
+    assert len(room.parked) == 99
+    assert room.lane.held == 1
+
+
+@in_virtual_time
+async def test_what_it_holds_beyond_a_few_of_bundles_is_parked_the_newest_first() -> None:
+    room = Room(bundles=PREFETCH // 4)
     await room.come(100)
     await after(1.1)
     assert not room.has_room()
@@ -127,7 +138,7 @@ async def test_a_lane_whose_endpoint_is_always_slow_does_not_stand_still() -> No
 
 @in_virtual_time
 async def test_answers_that_never_came_are_no_round_trips_to_learn_from() -> None:
-    room = Room()
+    room = Room(bundles=PREFETCH // 4)
     for _ in range(20):
         await room.come(1)
         await after(30)

@@ -3,8 +3,9 @@
 A lane that keeps up may have what its own limits allow, since others soon have that back. One that
 does not keep up may take a quarter of what is left free, the dynamic threshold of shared-memory
 switches (Choudhury and Hahne, 1998): n lanes that take all they can get leave 4/(n + 4) of the room
-free for everyone else. One that stands still can do nothing with more than a few, and each of them
-keeps acknowledgements from covering ranges.
+free for everyone else. One that stands still can do nothing with more than a few. It takes these
+from bundles: a single message that waits for such a lane keeps the acknowledgements of all others
+from covering ranges, and a broker has twice as much to do where each message is acknowledged alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _FREE_SHARE: Final = 4
 """A lane that does not keep up takes one part in four of what is free."""
 _STANDING_SHARE: Final = 64
 _STANDING_EVENTS: Final = 4
-"""A lane that stands still may have one part in 64 of the room waiting, and so many at least."""
+"""A lane that stands still may have one part in 64 of the room for bundles waiting, and so many at
+least; of single messages none but one that can be its next probe."""
 SHORT_SHARE: Final = 4
 """Room is short when less than one part in four of it is free."""
 
@@ -38,6 +40,7 @@ class Load(Protocol):
     def held_of(self, intake: Source) -> int: ...
     def keeps_up(self) -> bool: ...
     def stands_still(self) -> bool: ...
+    def probe_is_due(self) -> bool: ...
 
 
 def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
@@ -51,8 +54,11 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     if limits.requests_per_second is not None:
         paced = paced_events(lane.integration) - occupied
         surplus, most = min(surplus, paced), min(most, paced)
-    standing = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) - lane.waiting
-    if standing <= 0 and lane.stands_still():
+    comes_in_bundles = intake.events_each > 1
+    few = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) if comes_in_bundles else 0
+    standing = few - lane.waiting
+    may_probe = standing == 0 and lane.probe_is_due()
+    if standing <= 0 and not may_probe and lane.stands_still():
         surplus, most = min(surplus, standing), 0
     if slow_lanes is not None:
         # As many parts as there are slow lanes, and one for everyone else.
@@ -61,7 +67,7 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     if surplus < 0 or most <= 0:
         return surplus
     free = intake.free
-    if intake.events_each > 1 and free < intake.room // SHORT_SHARE:
+    if comes_in_bundles and free < intake.room // SHORT_SHARE:
         # The last of a few places, of which an event takes as much as a bundle of many: without
         # them what others have parked would wait behind this lane's.
         return most if lane.keeps_up() else 0

@@ -114,6 +114,10 @@ class Lane:
         health = self.health
         return health.is_quiet and (self._under_way.requests > 0 or health.is_failing)
 
+    def probe_is_due(self) -> bool:
+        """Whether its endpoint fails, and one more event would find out now if it is back."""
+        return self.health.is_failing and self.requests.is_probe_due(self._loop.time())
+
     # What it takes in and lets go of
 
     def adopt(self, integration: Integration) -> bool:

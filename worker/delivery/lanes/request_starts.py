@@ -128,10 +128,13 @@ class LaneRequests:
         begun = all_begun.of(integration.id) + self._waiting.due_events
         room = most - begun - self._under_way.messages - len(self._state.confirming.since)
         if self._health.is_failing:
-            is_alone = not self._under_way.requests
-            is_probe_due = is_alone and now >= self._started_at + self._pauses.probe_seconds
-            return min(room, 1) if is_probe_due and not self._waiting.due else 0
+            return min(room, 1) if self.is_probe_due(now) else 0
         return room
+
+    def is_probe_due(self, now: float) -> bool:
+        """Whether a fresh event may find out now if a failing endpoint is back."""
+        is_alone = not (self._under_way.requests or self._waiting.due)
+        return is_alone and now >= self._started_at + self._pauses.probe_seconds
 
     def _is_time(self, moment: float, now: float) -> bool:
         if moment > now:
