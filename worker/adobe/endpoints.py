@@ -7,11 +7,12 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 from yarl import URL
+
+from worker.adobe.host_lookup import HostLookup
 
 _HOST_AS_SENT: Final = re.compile(r"[0-9a-z._:-]+")
 """A name after IDNA, or an address; of a local network names may have an underscore."""
@@ -117,8 +118,8 @@ class GuardedResolver(AbstractResolver):
     socket will be opened to.
     """
 
-    def __init__(self, inner: AbstractResolver | None = None) -> None:
-        self._inner = inner or DefaultResolver()
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -133,6 +134,7 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-def resolver_for(policy: EndpointPolicy) -> Any:
-    """The resolver of the connection pool, or None for the default one in local use."""
-    return None if policy.allow_insecure else GuardedResolver()
+def resolver_for(policy: EndpointPolicy) -> AbstractResolver:
+    """The resolver of the connection pool, which in local use takes any address."""
+    lookup = HostLookup()
+    return lookup if policy.allow_insecure else GuardedResolver(lookup)

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from aiohttp.connector import Connection
 from yarl import URL
 
@@ -94,17 +94,16 @@ def open_session(
     No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
     """
     clock = clock or ClockOffset()
-    session = _open(policy, total_timeout_seconds, clock)
-    _fresh[session] = lambda: _open(policy, total_timeout_seconds, clock)
+    resolver = resolver_for(policy)
+    session = _open(resolver, total_timeout_seconds, clock)
+    _fresh[session] = lambda: _open(resolver, total_timeout_seconds, clock)
     return session
 
 
 def _open(
-    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset
+    resolver: AbstractResolver, total_timeout_seconds: float, clock: ClockOffset
 ) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0, limit_per_host=0, resolver=resolver_for(policy), ttl_dns_cache=60
-    )
+    connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=resolver, ttl_dns_cache=60)
     return aiohttp.ClientSession(
         connector=connector,
         request_class=_Request,

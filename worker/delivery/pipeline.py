@@ -25,6 +25,7 @@ from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
+from worker.delivery.fan_out import FanOut
 from worker.delivery.hourly_warnings import SkipWarnings
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
@@ -94,6 +95,7 @@ class Pipeline:
         self._giving_way = GivingWay(self._take)
         self._unknown = UnknownOrganizations(ask_fleet, partial(self._take, is_first=False))
         self._skip_warnings = SkipWarnings()
+        self._fan_out = FanOut(self._decide, self._end, self._bury_whole, now_ms)
 
     def handle(self, message: Incoming) -> None:
         """See `Handler`."""
@@ -139,15 +141,13 @@ class Pipeline:
         if state.integration_id is None and not state.served:
             undoubted = self._routes.undoubted_for(organization_id)
             if undoubted:
-                message.open_deliveries = len(undoubted)
-                for integration in undoubted:
-                    self._decide(event, integration, now_ms)
+                self._fan_out.decide_whole(event, undoubted)
                 return
         parts = self._routing.parts(state, organization_id, now_ms)
-        message.open_deliveries = len(parts)
+        message.open_deliveries = len(parts) or 1
         if not parts:
-            message.open_deliveries = 1
             message.done()
+        to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):
                 if self._unknown.must_wait(message, part.outcome):
@@ -155,8 +155,9 @@ class Pipeline:
                 self._skip_warnings.tell(part, organization_id)
                 self._end(event, part.integration_id, part.outcome, part.state)
             else:
-                named = event if part.state is state else event._replace(state=part.state)
-                self._decide(named, part.integration, now_ms)
+                event = event if part.state is state else event._replace(state=part.state)
+                to.append(part.integration)
+        self._fan_out.decide(event, to)
 
     def _decide(self, event: Event, integration: Integration, now_ms: int) -> None:
         """What the event has to say to the integration, and whether its lane may have it."""

@@ -24,6 +24,8 @@ HEARTBEAT: Final = 8
 _AROUND_BYTES: Final = PREFIX.size + 1
 _TYPES: Final = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
 _ANY_BYTES: Final = 1 << 64
+_LARGE_BYTES: Final = 4096
+"""A frame counts once more for each: what is in a large message takes longer to handle."""
 
 
 def _ignore(*_: object) -> None:
@@ -77,7 +79,7 @@ class FrameSplitter:
 
     def split(self, most: int) -> int:
         """Split off `most` frames of messages, or what there is, and everything between them;
-        gives how many frames of messages there were.
+        gives how many frames of messages there were, a large one counted as several.
         """
         data, at, found = self._data, self._at, 0
         size, listeners = len(data), self._listeners
@@ -92,7 +94,7 @@ class FrameSplitter:
                 if is_whole:
                     listener = listeners.get(channel)
                     if listener is not None and listener.accepts(kind, data[at + 7 : end - 1]):
-                        found += 1
+                        found += 1 + length // _LARGE_BYTES
                     else:
                         self._pass_on(data[at:end])
                     at = end

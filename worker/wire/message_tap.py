@@ -61,7 +61,7 @@ class MessageTap(asyncio.StreamReaderProtocol):
         found, self._is_splitting = 0, True
         while self._is_splitting and found < _PORTION_FRAMES and self._own_loop.time() < ends_at:
             part = self.splitter.split(_PART_FRAMES)
-            self._is_splitting = part == _PART_FRAMES
+            self._is_splitting = part >= _PART_FRAMES
             found += part
         if self._is_splitting:
             self._own_loop.call_soon(self._split)

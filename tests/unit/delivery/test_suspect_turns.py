@@ -30,6 +30,22 @@ def test_a_quick_suspect_is_followed_by_the_next_one_at_once() -> None:
     assert not turns.is_resting("shop")
 
 
+def test_a_customer_with_very_many_quick_ones_leaves_the_place_to_others_again_and_again() -> None:
+    clock = Clock()
+    turns = SuspectTurns(clock)
+    held, began = 0.0, clock.now
+    while clock.now < began + 600:
+        if turns.is_resting("many"):
+            clock.now += 0.1
+            continue
+        clock.now += 0.4
+        held += 0.4
+        turns.held("many", 0.4)
+        if turns.is_resting("many"):
+            assert not turns.is_resting("shop")
+    assert 0.4 < held / (clock.now - began) < 0.6
+
+
 def test_after_a_slow_one_its_customer_rests_and_no_other_does() -> None:
     clock = Clock()
     turns = SuspectTurns(clock)

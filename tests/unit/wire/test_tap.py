@@ -139,6 +139,16 @@ def test_a_frame_of_any_size_may_come_in_any_number_of_pieces() -> None:
     assert seen == Sorted([(1, "m1", body), (2, "m2", b"small")])
 
 
+def test_after_a_large_message_others_have_their_turn_before_the_next_one() -> None:
+    seen = Sorted()
+    splitter = seen.splitter()
+    splitter.feed(b"".join(message(number, bytes(100_000)) for number in range(1, 9)))
+    splitter.split(24)
+    assert len(seen.messages) == 1
+    feed(splitter, b"".join(message(number, b"small") for number in range(9, 30)))
+    assert [tag for tag, _, _ in seen.messages] == list(range(1, 30))
+
+
 def test_what_a_line_ends_in_the_middle_of_is_left_to_aiormq() -> None:
     seen = Sorted()
     splitter = seen.splitter()

@@ -1,0 +1,129 @@
+"""Large events for an organization with many integrations leave others their turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from tests.unit.delivery.parts import Hand
+from tests.unit.delivery.pipeline_parts import NOON, body
+from tests.unit.delivery.virtual_time import after, in_virtual_time, now, spend
+from tests.unit.examples import integration
+from worker.broker.retry_state import FRESH
+from worker.delivery.fan_out import MOST_UNDECIDED, FanOut
+from worker.delivery.outcome import Parked
+from worker.delivery.screening import Event
+from worker.events import open_envelope
+from worker.integrations.model import Integration
+from worker.reasons import ParkReason
+
+MANY = [integration(id=f"shop-{number}") for number in range(300)]
+PIECE_SECONDS = 0.027
+
+
+class Slow:
+    """To decide an event for an integration takes a while, in which nothing else happens."""
+
+    def __init__(self) -> None:
+        self.hand = Hand()
+        self.decided: list[tuple[str, str]] = []
+        self.failed: list[str] = []
+        self.parked: list[tuple[str, Parked]] = []
+        self.fails_for = ""
+        self.fan_out = FanOut(self._decide, self._end, self._fail, lambda: round(NOON * 1000), now)
+
+    def _decide(self, event: Event, one: Integration, _: int) -> None:
+        spend(PIECE_SECONDS)
+        if one.id == self.fails_for:
+            raise RecursionError
+        self.decided.append((event.envelope.event_id, one.id))
+
+    def _end(self, event: Event, _: None, outcome: Parked) -> None:
+        self.parked.append((event.envelope.event_id, outcome))
+
+    def _fail(self, message: Any, error: Exception) -> None:
+        self.failed.append(type(error).__name__)
+        message.open_deliveries = -1
+
+    def come(self, name: str, organization_id: str = "org", integrations: Any = MANY) -> Event:
+        document = orjson.loads(body(name))
+        entity = document.get("parameters", {}).get("entity", document)
+        entity["organization_id"] = organization_id
+        content = orjson.dumps(document)
+        event = Event(self.hand.message(content), FRESH, open_envelope(content), False)
+        self.fan_out.decide_whole(event, integrations)
+        return event
+
+
+@in_virtual_time
+async def test_between_two_pieces_of_an_event_everybody_else_has_a_turn() -> None:
+    slow = Slow()
+    pauses = []
+    slow.come("large")
+
+    async def other() -> None:
+        while len(slow.decided) < len(MANY):
+            before = now()
+            await asyncio.sleep(0.001)
+            pauses.append(now() - before)
+
+    await other()
+    assert max(pauses) < 0.001 + 2 * PIECE_SECONDS
+    assert slow.decided == [("large", one.id) for one in MANY], "each once, in order"
+
+
+@in_virtual_time
+async def test_organizations_take_turns() -> None:
+    slow = Slow()
+    for number in range(20):
+        slow.come(f"large-{number}")
+    slow.come("small", "another", MANY[:5])
+    before = len(slow.decided)
+    while sum(name == "small" for name, _ in slow.decided) < 5:
+        await after(0.01)
+    assert len(slow.decided) - before < 20
+
+
+@in_virtual_time
+async def test_what_takes_no_time_is_decided_at_once() -> None:
+    slow = Slow()
+    event = slow.come("one", integrations=MANY[:1])
+    assert slow.decided == [("one", "shop-0")]
+    assert event.message.open_deliveries == 1
+
+
+@in_virtual_time
+async def test_events_beyond_what_may_wait_are_parked_whole_and_routed_anew_later() -> None:
+    slow = Slow()
+    for number in range(MOST_UNDECIDED + 3):
+        slow.come(f"large-{number}")
+    assert [name for name, _ in slow.parked] == [f"large-{MOST_UNDECIDED + n}" for n in range(3)]
+    assert {one.reason for _, one in slow.parked} == {ParkReason.LANE_FULL}
+    slow.come("small", "another", MANY[:2])
+    assert len(slow.parked) == 3, "no other organization's"
+    await after(2 * PIECE_SECONDS * len(MANY) * (MOST_UNDECIDED + 1))
+    assert len(slow.decided) == len(MANY) * MOST_UNDECIDED + 2
+
+
+@in_virtual_time
+async def test_an_error_in_the_middle_concerns_its_message_alone() -> None:
+    slow = Slow()
+    slow.fails_for = "shop-7"
+    slow.come("bad")
+    slow.come("good", "another", MANY[8:12])
+    await after(60)
+    assert slow.failed == ["RecursionError"]
+    assert [one for name, one in slow.decided if name == "bad"] == [one.id for one in MANY[:7]]
+    assert sum(name == "good" for name, _ in slow.decided) == 4
+
+
+@in_virtual_time
+async def test_what_the_broker_has_again_is_not_decided_any_further() -> None:
+    slow = Slow()
+    slow.come("large")
+    slow.hand.host.lost.set()
+    before = len(slow.decided)
+    await after(60)
+    assert len(slow.decided) == before
