@@ -75,6 +75,7 @@ class Watch:
                 return
             for name in [queue.name for queue in self._topology.queues]:
                 queue = await self._channel.declare_queue(name, passive=True)
+                self._heard()
                 ready = queue.declaration_result.message_count or 0
                 consumers_there = queue.declaration_result.consumer_count or 0
                 self.depths[name] = ready
@@ -83,6 +84,7 @@ class Watch:
                         self._judge(intake, ready, consumers_there, idle_limit_seconds)
             for exchange in self._topology.exchanges:
                 await self._channel.declare_exchange(exchange.name, passive=True)
+                self._heard()
             self._checks += 1
             if self._rebinds:
                 await assert_bindings(self._channel, self._topology)
@@ -92,6 +94,10 @@ class Watch:
             if not is_connection_error(error):
                 raise
             self._life.end(f"the broker did not answer a check: {type(error).__name__}")
+
+    def _heard(self) -> None:
+        """The broker lives: a check has dozens of questions, and a busy worker asks them slowly."""
+        self._life.last_heard_at = time.monotonic()
 
     async def _bind_again(self) -> None:
         """On a channel of its own: who may not bind, by rights that were withdrawn, goes on."""
