@@ -17,9 +17,10 @@ from aiohttp import web
 
 from devtools.waiting import wait_until
 from tests.unit.adobe.server import serving
-from worker.adobe.access_tokens import AccessToken, TokenSource, TokenSources, TokenUnavailable
+from worker.adobe.access_tokens import TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
+from worker.adobe.token_life import AccessToken
 from worker.integrations.sections import Authentication
 from worker.sandbox.app import Sandbox
 
