@@ -66,6 +66,16 @@ def test_a_token_does_not_show_its_value() -> None:
     assert "hush" not in f"{token!r} {token}"
 
 
+async def test_how_long_a_token_still_lives_is_told_without_asking_for_one(bench: Bench) -> None:
+    source = bench.source()
+    assert source.seconds_left is None
+    token = await source.token()
+    assert source.seconds_left == token.expires_at - bench.now
+    bench.now = token.expires_at + 5
+    assert source.seconds_left == -5
+    assert bench.asked == 1
+
+
 async def test_many_callers_share_one_request_even_if_one_of_them_is_cancelled(
     bench: Bench,
 ) -> None:
