@@ -7,6 +7,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from devtools.waiting import wait_until
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 RULES: Final = DEPLOY / "prometheus/rules.yml"
 DASHBOARD: Final = DEPLOY / "grafana/consent-worker.json"
+_TOO_LARGE: Final = 2_000_000
 _SELECTOR: Final = re.compile(
     r"\b(?:consent|rabbitmq|process)_[a-z0-9_]+\b(?:\{[^}]*\})?|\bup\{[^}]*\}"
 )
@@ -116,7 +118,7 @@ def _firing(prometheus: NativePrometheus) -> set[str]:
     return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 
 
-async def test_the_first_dead_letter_of_a_worker_and_a_blocked_integration_fire(
+async def test_the_first_letters_of_a_worker_and_of_the_broker_and_faults_of_a_set_up_fire(
     stack: Stack, broker: NativeRabbitMQ
 ) -> None:
     stack.start_worker()
@@ -133,6 +135,9 @@ async def test_the_first_dead_letter_of_a_worker_and_a_blocked_integration_fire(
         assert not await fires("ConsentDeadLetter")
         await stack.publish([b"no json"])
         await wait_until(lambda: fires("ConsentDeadLetter"), "the alert")
+        await stack.publish([b"x" * _TOO_LARGE])  # the worker rejects it, and the broker buries it
+        for name in ("ConsentMessageRefused", "ConsentBrokerDeadLetter"):
+            await wait_until(partial(fires, name), name)
         stack.sandbox.state.faults.inject(target="token", kind="refuse-token")
         (stack.integrations / "bad.json").write_text("{")
         await stack.publish([json.dumps(event("org-press", "lena@a.example")).encode()])
