@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric, Sample
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -30,15 +31,30 @@ class Exposition(NamedTuple):
     parts: Iterator[bytes]
 
 
+Encode = Callable[..., bytes]
+
+
 def exposition(registry: CollectorRegistry, accept: str, accept_encoding: str) -> Exposition:
     """All metrics of `registry`, in the format and the encoding that the scraper asks for."""
-    encode, content_type = choose_encoder(accept)
+    encode: Encode = generate_latest
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+    if any(map(_is_openmetrics, accept.split(","))):
+        encode, content_type = openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
     parts = _slices(registry, encode)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-    if gzip_accepted(accept_encoding):
+    if "gzip" in {one.partition(";")[0].strip().lower() for one in accept_encoding.split(",")}:
         headers["Content-Encoding"] = "gzip"
         parts = _compressed(parts)
     return Exposition(headers, parts)
+
+
+def _is_openmetrics(accepted: str) -> bool:
+    """Whether a part of an Accept header names the version that is spoken, or none. Anybody may
+    write anything there.
+    """
+    media_type, *parameters = (one.strip().lower() for one in accepted.split(";"))
+    versions = [one for one in parameters if one.startswith("version=")]
+    return media_type == "application/openmetrics-text" and versions in ([], ["version=1.0.0"])
 
 
 class _Head(Collector):
@@ -52,7 +68,7 @@ class _Head(Collector):
         return [self._metric]
 
 
-def _slices(registry: CollectorRegistry, encode: Callable[[Collector], bytes]) -> Iterator[bytes]:
+def _slices(registry: CollectorRegistry, encode: Encode) -> Iterator[bytes]:
     """The client's encoders take up to four times as long for a line as `_line`, which is all that
     a counter, a gauge or a histogram needs in either format.
     """

@@ -101,6 +101,13 @@ async def test_everybody_else_has_a_turn_between_two_parts(metrics: Metrics, url
         ({"Accept-Encoding": "identity"}, "text/plain; version=0.0.4; charset=utf-8", None),
         ({"Accept-Encoding": "gzip"}, "text/plain; version=0.0.4; charset=utf-8", "gzip"),
         ({"Accept": OPENMETRICS}, "application/openmetrics-text; version=1.0.0", "gzip"),
+        (
+            {"Accept": "application/openmetrics-text"},
+            "application/openmetrics-text; version=1.0.0",
+            "gzip",
+        ),
+        ({"Accept": "application/openmetrics-text;version=7"}, "text/plain; version=0.0.4", "gzip"),
+        ({"Accept": "text/plain;version=x.y;escaping=dots,;=,;"}, "text/plain", "gzip"),
     ],
 )
 async def test_format_and_encoding_are_those_that_are_asked_for(
