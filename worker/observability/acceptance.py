@@ -59,5 +59,6 @@ class AcceptanceMetrics:
             if kind == "withdrawn":
                 self._honour.observe(seconds)
         again = [made + 1 for one in accepted if (made := one.state.attempts_made)]
-        self._attempts.observe(again)
+        if again:
+            self._attempts.observe(again)
         self._attempts.observe_same(1, len(accepted) - len(again))

@@ -29,7 +29,7 @@ def _choice(**enabled: bool | None) -> Envelope:
         user={
             "id": "device",
             "organization_user_id": "lena@northwind.example",
-            "metadata": {"vip": False, "tier": "gold"},
+            "metadata": {"vip": False, "visits": 0, "tier": "gold"},
         },
     )
 
@@ -58,8 +58,9 @@ def test_however_the_booleans_are_written(written: dict[str, Any]) -> None:
 
 
 def test_booleans_in_metadata_are_no_choices() -> None:
-    vip = {"value": "metadata_vip"}
-    assert _kind(_choice(news=True), {"value": NEWS}, vip) == "given"
+    vip, visits = {"value": "metadata_vip"}, {"value": "metadata_visits"}
+    assert _kind(_choice(news=True), {"value": NEWS}, vip, visits) == "given"
+    assert _kind(_choice(news=False), {"value": NEWS}, vip, visits) == "withdrawn"
     assert _kind(_choice(news=True), {"value": "metadata_tier"}, vip) == "other"
 
 
