@@ -33,8 +33,7 @@ def _said(stack: Stack) -> list[dict[str, Any]]:
 
 
 def _outcome(entry: dict[str, Any]) -> Outcome:
-    integration = entry["integration"] or "(none)"
-    return integration, entry["event"].removeprefix("delivery."), entry.get("reason", "")
+    return entry["integration"], entry["event"].removeprefix("delivery."), entry.get("reason", "")
 
 
 def _outcomes(stack: Stack) -> Counter[Outcome]:

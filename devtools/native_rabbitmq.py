@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from devtools import guard
+from devtools import debian, guard
 from devtools.ports import free_port
 
 PROGRAMS_VARIABLE = "CONSENT_WORKER_TEST_RABBITMQ"
@@ -53,19 +52,8 @@ def ensure_installed() -> None:
         raise BrokerUnavailable(
             f"{PROGRAMS_VARIABLE} names {programs()}, where no rabbitmq-server is"
         )
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise BrokerUnavailable(
-            "no RabbitMQ: start a Docker engine, or install Debian's package rabbitmq-server "
-            "(as root this is done for you)"
-        )
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "rabbitmq-server"],
-    ):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BrokerUnavailable(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    if trouble := debian.trouble_with("rabbitmq-server"):
+        raise BrokerUnavailable(f"no RabbitMQ: start a Docker engine, or {trouble}")
 
 
 def amqp_answers(host: str, port: int) -> bool:
@@ -85,8 +73,10 @@ class NativeRabbitMQ:
     kind = "native"
     start_seconds = START_SECONDS
 
-    def __init__(self, name: str = "", password: str = "") -> None:
-        """Without a `name` of the node and a `password` it gets some of its own."""
+    def __init__(self, name: str = "", password: str = "", *, has_metrics: bool = False) -> None:
+        """Without a `name` of the node and a `password` it gets some of its own. One that
+        `has_metrics` tells them to Prometheus at `metrics_port`.
+        """
         ensure_installed()
         self.home = guard.directory("consent-rabbitmq-", "server")
         self._password = password or secrets.token_hex(16)
@@ -105,15 +95,22 @@ class NativeRabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none",
         }
         self._choose_ports()
+        self.metrics_port = free_port() if has_metrics else None
+        metrics = (
+            f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {self.metrics_port}\n"
+            if has_metrics
+            else ""
+        )
         (self.home / "rabbitmq.conf").write_text(
             f"default_user = {USER}\ndefault_pass = {self._password}\n"
             "log.file.level = warning\nvm_memory_high_watermark.absolute = 2GB\n"
-            "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n"
+            "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n" + metrics
         )
         (self.home / "advanced.config").write_text(
             "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n"
         )
-        (self.home / "enabled_plugins").write_text("[].\n")
+        plugins = "rabbitmq_prometheus" if has_metrics else ""
+        (self.home / "enabled_plugins").write_text(f"[{plugins}].\n")
 
     @property
     def url(self) -> str:

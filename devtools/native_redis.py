@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
@@ -12,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import Self
 
-from devtools import guard
+from devtools import debian, guard
 from devtools.ports import lasting_port
 
 
@@ -24,20 +23,8 @@ def ensure_installed() -> str:
     """The path of Debian's redis-server, which is installed where that is possible."""
     if (found := shutil.which("redis-server")) is not None:
         return found
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise RedisUnavailable(
-            "no Redis: start a Docker engine, or install Debian's package redis-server "
-            "(as root this is done for you)"
-        )
-    # RUNLEVEL=1 keeps the package from starting the system's own service.
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "redis-server"],
-    ):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RedisUnavailable(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    if trouble := debian.trouble_with("redis-server"):
+        raise RedisUnavailable(f"no Redis: start a Docker engine, or {trouble}")
     return shutil.which("redis-server") or "/usr/bin/redis-server"
 
 

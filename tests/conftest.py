@@ -6,12 +6,15 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import structlog
 
 from devtools.broker import RunningBroker, running_broker
+from devtools.native_prometheus import PrometheusUnavailable
+from devtools.native_prometheus import ensure_installed as ensure_prometheus
 from devtools.redis_server import running_redis
 from devtools.servers import missing_servers
 from devtools.sharing import shared
@@ -44,6 +47,8 @@ def _exit_without_servers() -> None:
     problem = missing_servers()
     if problem is not None:
         pytest.exit(problem, returncode=1)
+    with suppress(PrometheusUnavailable):  # which is said by those tests alone that need it
+        ensure_prometheus()
 
 
 def _seconds_allowed(item: pytest.Item) -> float:
@@ -81,6 +86,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real Redis; a test keeps to keys of its own `namespace` in it."""
     with shared(_directory(tmp_path_factory), "redis", running_redis) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of Prometheus's own tool, which is installed where that is possible."""
+    try:
+        return str(ensure_prometheus() / "promtool")
+    except PrometheusUnavailable as problem:
+        pytest.fail(str(problem))
 
 
 @pytest.fixture

@@ -238,6 +238,9 @@ class DeadReason(Code):
     )
 
 
+NO_INTEGRATION: Final = "none"
+"""What the log, the metrics and the lists call the integration of what belongs to none, or to one
+that no file has."""
 SETUP_ERRORS: Final = frozenset(one for one in ErrorCode if one.kind is Kind.SET_UP)
 """Errors that a person must mend, in the configuration or at Adobe."""
 OVERLOAD: Final = frozenset(one for one in ErrorCode if one.kind is Kind.OVERLOAD)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import aio_pika
 import pytest
 
 from devtools.proxy import TcpProxy, through
@@ -144,3 +145,38 @@ async def test_a_line_to_adobe_breaks_twenty_times(
             assert await stack.depth("dead-letters") == 0
 
     await _on_all_lines(scenario)
+
+
+@pytest.mark.timeout(180)
+async def test_a_check_whose_answers_come_slowly_ends_no_session(
+    broker_url: str, namespace: str
+) -> None:
+    """It has some two dozen questions, and takes far longer than one of them may."""
+    async with AsyncExitStack() as until:
+        line = await _line_to(broker_url, until)
+        through_line = through(broker_url, line.port)
+        stack = await until.enter_async_context(Stack(through_line, namespace, WATCH_SECONDS=1))
+        stack.add_integration("shop")
+        stack.start_worker()
+        await stack.wait_until_consuming()
+        line.slow_answers(150)
+        letters = f"{namespace}.dead-letters"
+        for count in (1, 2):  # what two checks, one after the other, have seen
+            await _put(broker_url, letters)
+
+            async def seen(count: int = count) -> bool:
+                _, metrics = await stack.get("/metrics")
+                return f'consent_queue_messages{{queue="{letters}"}} {count}.0' in metrics
+
+            await wait_until(seen, f"a check that sees {count} letters", 60)
+        line.restore()
+        await stack.publish([json.dumps(event("shop", "ann@example.com")).encode()])
+        await _delivered_in_time(stack, "ann@example.com")
+        assert "broker.session_lost" not in stack.log_text()
+
+
+async def _put(url: str, queue: str) -> None:
+    """One more message in a queue."""
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"{}"), queue)

@@ -169,7 +169,10 @@ async def test_health_readiness_and_metrics(stack: Stack) -> None:
     assert "ok" in get("/healthz")
     assert json.loads(get("/readyz")) == {"ready": True, "problems": [], "notes": []}
     metrics = get("/metrics")
-    assert 'consent_outcomes_total{integration="shop",outcome="delivered",reason=""} 1.0' in metrics
+    assert 'consent_outcomes_total{outcome="delivered",reason=""} 1.0' in metrics
+    assert (
+        'consent_integration_outcomes_total{integration="shop",outcome="delivered"} 1.0' in metrics
+    )
     assert "lena" not in metrics
 
 

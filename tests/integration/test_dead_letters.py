@@ -367,7 +367,7 @@ async def test_a_letter_that_never_got_to_an_integration_is_replayed_as_an_event
     await stack.wait_for_depth("dead-letters", 1)
     _, out, _ = await stack.command("dead-letters", "list", "--json")
     (letter,) = json.loads(out)
-    assert (letter["reason"], letter["integration"]) == ("invalid-json", None)
+    assert (letter["reason"], letter["integration"]) == ("invalid-json", "none")
     code, out, _ = await stack.command("dead-letters", "replay", "--id", letter["id"])
     assert (code, out) == (0, "replayed 1\n")
     await stack.wait_for_depth("dead-letters", 1)

@@ -18,7 +18,7 @@ async def test_the_demo_shows_every_fate(
     for fate in (
         ["shop", "skipped", "no-answer:", "nothing-mapped"],
         ["press", "skipped", "no-such-profile:", "no-profile"],
-        ["(none)", "dead", "(no", "id):", "invalid-json"],
+        ["none", "dead", "(no", "id):", "invalid-json"],
         ["shop", "retried", "patient:", "adobe-unavailable,"],
         ["shop", "delivered", "patient"],
         ["shop", "dead", "late:", "retries-exhausted"],

@@ -155,7 +155,7 @@ async def test_a_body_that_is_far_too_large_is_kept_whole_and_delays_nobody(
         await wait_until(lambda: stack.delivered("shop") == GOOD, "the good ones", 5)
         await stack.wait_for_depth("dead-letters", 2)
         assert stack.log_text().count("broker.connected") == 1, "no session ended"
-        assert "consent_messages_refused 2.0" in (await stack.get("/metrics"))[1]
+        assert "consent_messages_refused_total 2.0" in (await stack.get("/metrics"))[1]
         letters = await _listed(stack)
         assert {(one["id"], one["reason"], one["body_bytes"]) for one in letters} == {
             ("large", "too-large", len(large))
@@ -199,7 +199,7 @@ async def test_nothing_that_a_producer_chose_reaches_the_terminal_as_it_is(
         (letter,) = await _listed(stack)
         assert letter["id"].startswith("nameless-")
         told = (letter["integration"], letter["reason"], letter["error"], letter["detail"])
-        assert told == (None, "unknown", "unknown", None)
+        assert told == ("none", "unknown", "unknown", None)
         code, out, err = await stack.command("dead-letters", "export", "-")
         assert code == 0, err
         assert all(one.isprintable() for one in out.splitlines())

@@ -63,9 +63,7 @@ def _told(stack: Stack, name: str) -> list[dict[str, Any]]:
 async def _counted(stack: Stack) -> dict[str, int]:
     """The repeats by result."""
     text = (await stack.get("/metrics"))[1]
-    found = re.findall(
-        r'consent_repeats_total\{integration="shop",result="([a-z-]+)"\} (\d+)', text
-    )
+    found = re.findall(r'consent_repeats_total\{result="([a-z-]+)"\} ([1-9]\d*)', text)
     return {result: int(count) for result, count in found}
 
 

@@ -140,7 +140,7 @@ async def test_secrets_and_people_appear_nowhere(stack: Stack) -> None:
     await stack.wait_for_depth("dead-letters", 2)
     listed = json.dumps(await _letters(stack))
     _, metrics = await stack.get("/metrics")
-    assert 'outcome="dead"' in metrics
+    assert 'consent_integration_outcomes_total{integration="shop",outcome="dead"} 2.0' in metrics
     for one in planted:
         assert one not in listed
         assert one not in stack.log_text()

@@ -157,4 +157,4 @@ async def test_an_unknown_organization_is_skipped_by_name(broker_url: str, names
         await stack.publish([_event("org-nobody", "lena@a.example")])
         await wait_until(lambda: "no-integration" in stack.log_text(), "the skip")
         metrics = (await stack.get("/metrics"))[1]
-        assert 'outcome="skipped",reason="no-integration"' in metrics
+        assert 'outcome="skipped",reason="no-integration"} 1.0' in metrics

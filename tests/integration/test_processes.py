@@ -52,7 +52,7 @@ async def test_without_its_broker_a_worker_lives_is_not_ready_and_stops_when_tol
 
         async def has_tried_again() -> bool:
             async with session.get("/metrics") as reply:
-                return "consent_broker_reconnects 1.0" in await reply.text()
+                return "consent_broker_reconnects_total 1.0" in await reply.text()
 
         await wait_until(has_tried_again, "a second try")
         async with session.get("/healthz") as reply:

@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextvars import Context
-from dataclasses import dataclass
 
 import aiohttp
 
 from worker.adobe.http_client import ExchangeFailed, RawReply, exchange
 from worker.adobe.replies import Retryable
+from worker.adobe.token_life import AccessToken, life_seconds
 from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication
 from worker.reasons import ErrorCode
 
-_TEN_DAYS_SECONDS = 864_000
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750, section 2.1: what a header can carry as a bearer token."""
-_DEFAULT_LIFE_SECONDS = 3600.0
-"""Of a token that says none, as RFC 6749 (section 5.1) allows; Adobe's live an hour at least."""
-_LEAST_LIFE_SECONDS = 1.0
-"""With less every request would ask for a token of its own."""
 _MOST_SOURCES = 4096
-_REFRESH_AT = 0.8
-_REFRESH_MARGIN_SECONDS = 300.0
 _MAX_BRAKE_SECONDS = 60.0
 _MAX_FAILURE_PAUSE_SECONDS = 30.0
 
@@ -44,24 +36,6 @@ class TokenUnavailable(Exception):
     def __init__(self, reply: Retryable) -> None:
         super().__init__(reply.detail)
         self.reply = reply
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """`value` is secret; the times are of the source's clock, in seconds."""
-
-    value: str
-    obtained_at: float
-    expires_at: float
-
-    def __repr__(self) -> str:
-        return "AccessToken(***)"
-
-    @property
-    def refresh_at(self) -> float:
-        life = self.expires_at - self.obtained_at
-        early = max(life * 0.5, life - _REFRESH_MARGIN_SECONDS)
-        return self.obtained_at + min(life * _REFRESH_AT, early)
 
 
 class TokenSource:
@@ -89,6 +63,11 @@ class TokenSource:
         self._brake_pause = 0.5
         self._distrusted = ""
         self.refreshes = 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """For how long the token in hand lives, negative after its end; None without one."""
+        return None if self._token is None else self._token.expires_at - self._clock()
 
     async def token(self) -> AccessToken:
         """A token to use now. Raises `TokenUnavailable`.
@@ -200,25 +179,6 @@ class TokenSource:
         return AccessToken(value, now, now + life_seconds(document.get("expires_in")))
 
 
-def life_seconds(expires_in: object) -> float:
-    """How long a token lives of which a reply says `expires_in`, at most ten days.
-
-    RFC 6749, section 5.1: the lifetime in seconds, recommended only; without it the client goes by
-    what is documented. So a token is not refused for it: what is no sensible number (a bool, words,
-    less than a second, without end) counts as not there.
-    """
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float | str):
-        return _DEFAULT_LIFE_SECONDS
-    try:
-        life = float(expires_in)
-    except (ValueError, OverflowError):
-        return _DEFAULT_LIFE_SECONDS
-    if not _LEAST_LIFE_SECONDS <= life < math.inf:
-        return _DEFAULT_LIFE_SECONDS
-    # The retired JWT exchange said milliseconds; no token of this flow lives ten days.
-    return min(life / 1000 if life > _TEN_DAYS_SECONDS else life, _TEN_DAYS_SECONDS)
-
-
 class TokenSources:
     """One source per credential, shared by the integrations that use it: those that agree in all
     that a token depends on. The one that was not used for longest goes when there are too many.
@@ -246,3 +206,8 @@ class TokenSources:
         """Forget the credentials, and tokens, of all but these."""
         for authentication in self._sources.keys() - set(in_force):
             del self._sources[authentication]
+
+    def seconds_left(self, authentication: Authentication) -> float | None:
+        """For how long the token in hand of this credential lives; None without one."""
+        known = self._sources.get(authentication)
+        return None if known is None else known.seconds_left

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from worker.adobe.access_tokens import AccessToken, TokenSources, TokenUnavailable
+from worker.adobe.access_tokens import TokenSources, TokenUnavailable
 from worker.adobe.authorized_request import authorized
 from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.endpoints import EndpointPolicy
@@ -35,6 +35,7 @@ from worker.adobe.streaming import (
     OutgoingRequest,
     build_request,
 )
+from worker.adobe.token_life import AccessToken
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Identity
@@ -137,6 +138,10 @@ class AdobeClient:
     async def token(self, integration: Integration) -> AccessToken:
         """A token of its credential. Raises `TokenUnavailable`."""
         return await self._tokens.source(integration.authentication).token()
+
+    def token_seconds_left(self, integration: Integration) -> float | None:
+        """For how long the token in hand of its credential lives; None without one."""
+        return self._tokens.seconds_left(integration.authentication)
 
     async def read(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from worker.adobe.access_tokens import AccessToken, TokenSource
+from worker.adobe.access_tokens import TokenSource
 from worker.adobe.http_client import RawReply
+from worker.adobe.token_life import AccessToken
 
 _REFUSALS: Final = (401, 403)
 

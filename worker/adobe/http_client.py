@@ -17,6 +17,7 @@ from worker.adobe.attempt_deadline import Writing, being_watched, is_too_late
 from worker.adobe.clock_offset import ClockOffset
 from worker.adobe.endpoints import EndpointPolicy, resolver_for
 from worker.adobe.failed_replies import sentence_of
+from worker.adobe.reply_counts import ReplyCounts
 from worker.adobe.response_bounds import bounded, guard
 from worker.reasons import ErrorCode
 
@@ -86,22 +87,25 @@ _fresh: WeakKeyDictionary[aiohttp.ClientSession, Callable[[], aiohttp.ClientSess
 
 
 def open_session(
-    policy: EndpointPolicy, total_timeout_seconds: float, clock: ClockOffset | None = None
+    policy: EndpointPolicy,
+    total_timeout_seconds: float,
+    clock: ClockOffset | None = None,
+    replies: ReplyCounts | None = None,
 ) -> aiohttp.ClientSession:
     """The shared connection pool. One request takes `total_timeout_seconds` at most; `clock` is
-    told the `Date` of each reply.
+    told the `Date` of each reply, and `replies` its status.
 
     No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
     """
-    clock = clock or ClockOffset()
+    tracing = _tracing(clock or ClockOffset(), replies or ReplyCounts())
     resolver = resolver_for(policy)
-    session = _open(resolver, total_timeout_seconds, clock)
-    _fresh[session] = lambda: _open(resolver, total_timeout_seconds, clock)
+    session = _open(resolver, total_timeout_seconds, tracing)
+    _fresh[session] = lambda: _open(resolver, total_timeout_seconds, tracing)
     return session
 
 
 def _open(
-    resolver: AbstractResolver, total_timeout_seconds: float, clock: ClockOffset
+    resolver: AbstractResolver, total_timeout_seconds: float, tracing: aiohttp.TraceConfig
 ) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=resolver, ttl_dns_cache=60)
     return aiohttp.ClientSession(
@@ -113,11 +117,11 @@ def _open(
         ),
         trust_env=False,
         headers={"User-Agent": "consent-worker"},
-        trace_configs=[_tracing(clock)],
+        trace_configs=[tracing],
     )
 
 
-def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
+def _tracing(clock: ClockOffset, replies: ReplyCounts) -> aiohttp.TraceConfig:
     async def reused(_: Any, context: Any, __: Any) -> None:
         if isinstance(context.trace_request_ctx, _Line):
             context.trace_request_ctx.was_reused = True
@@ -127,12 +131,17 @@ def _tracing(clock: ClockOffset) -> aiohttp.TraceConfig:
             context.trace_request_ctx.writing.awaits_answer = True
 
     async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
+        replies.came(end.response.status)
         clock.note(end.url.host or "", end.response.headers.get("Date"))
+
+    async def failed(_: Any, __: Any, ___: Any) -> None:
+        replies.stayed_away()
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)
     tracing.on_request_chunk_sent.append(written)  # the head goes with the body's first bytes
     tracing.on_request_end.append(ended)
+    tracing.on_request_exception.append(failed)
     return tracing
 
 

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
-from worker.reasons import DeadReason
+from worker.reasons import NO_INTEGRATION, DeadReason
 from worker.redaction import shown_id
 
 _LONGEST_CODE: Final = 64
@@ -53,7 +53,8 @@ class Filter:
         """Whether `letter` is meant; one of unknown age is never matched by age."""
         if self.id is not None and letter.id != self.id:
             return False
-        if self.integration is not None and letter.integration != self.integration:
+        integration = letter.integration or NO_INTEGRATION
+        if self.integration is not None and integration != self.integration:
             return False
         if self.reason is not None and letter.reason != self.reason:
             return False

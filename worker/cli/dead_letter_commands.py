@@ -20,13 +20,15 @@ from worker.cli.letter_events import LetterEvent
 from worker.cli.replay_and_discard import handle, not_there
 from worker.cli.streamed_files import Output, complete_file
 from worker.cli.terminal import in_column, json_shown, shown
-from worker.reasons import DeadReason
+from worker.reasons import NO_INTEGRATION, DeadReason
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
 _MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-IntegrationOption = Annotated[str, typer.Option(help="Only those of this integration.")]
+IntegrationOption = Annotated[
+    str, typer.Option(help="Only those of this integration; none: of no integration.")
+]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
 OlderOption = Annotated[str, typer.Option(help="Only those dead for longer, such as 90s, 2h, 7d.")]
 NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")]
@@ -212,7 +214,7 @@ def _filter(
 def _line(letter: DeadLetter) -> bytes:
     return (
         f"{in_column(letter.id)}  {in_column(letter.reason)}  "
-        f"integration {in_column(letter.integration or '-')}  "
+        f"integration {in_column(letter.integration or NO_INTEGRATION)}  "
         f"error {in_column(letter.error or '-')}  "
         f"attempts {letter.attempts}  replays {letter.replays}\n"
     ).encode()
@@ -220,7 +222,10 @@ def _line(letter: DeadLetter) -> bytes:
 
 def _told(letter: DeadLetter) -> dict[str, Any]:
     """A letter, and what its reason means, None for a reason that is none of ours."""
-    return asdict(letter) | {"meaning": _MEANINGS.get(letter.reason)}
+    return asdict(letter) | {
+        "integration": letter.integration or NO_INTEGRATION,
+        "meaning": _MEANINGS.get(letter.reason),
+    }
 
 
 def _document(event: LetterEvent) -> dict[str, Any]:

@@ -88,6 +88,12 @@ class IntegrationFields(Strict):
         return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
     @cached_property
+    def version(self) -> str:
+        """The same for two that differ in nothing but credentials."""
+        text = self.model_dump_json(exclude={"authentication"})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
     def inlet_digest(self) -> str:
         """The same for two that send to the same inlet of the same dataflow."""
         own = self.properties

@@ -15,7 +15,8 @@ from worker.integrations.change_summary import Change, compare
 from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.directory import Readings, read_directory
 from worker.integrations.loading import EndpointCheck, InvalidIntegration, InvalidIntegrations
-from worker.integrations.routing_lookup import Index, IntegrationLookup, index_of
+from worker.integrations.lookup_index import Index, index_of
+from worker.integrations.routing_lookup import IntegrationLookup
 from worker.integrations.safe_files import printable
 from worker.integrations.secret_references import DEFAULT_DIRECTORIES, SecretSource
 from worker.integrations.state_id_needs import AskStates, Standing, standing_of, with_state_ids

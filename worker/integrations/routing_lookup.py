@@ -6,11 +6,10 @@ by mistake.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from worker.integrations.lookup_index import Index
 from worker.integrations.missing_integrations import (
     MissingIntegrations,
     RecentIntegrations,
@@ -20,35 +19,6 @@ from worker.integrations.missing_integrations import (
 from worker.integrations.model import Integration, Missing
 from worker.integrations.safe_files import printable
 from worker.integrations.version_claims import Assignment, InForce
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """What is in force, by what it is looked up by: enabled integrations and disabled ones by
-    organization, and the ids that files have, be they good or bad.
-    """
-
-    assignment: Assignment = field(default_factory=Assignment)
-    enabled: Mapping[str, list[Integration]] = field(default_factory=dict)
-    disabled: Mapping[str, list[Integration]] = field(default_factory=dict)
-    known_ids: frozenset[str] = frozenset()
-
-
-def index_of(assignment: Assignment) -> Index:
-    """Pure, so that it can be made beside the events that are looked up meanwhile."""
-    enabled: dict[str, list[Integration]] = defaultdict(list)
-    disabled: dict[str, list[Integration]] = defaultdict(list)
-    in_force = assignment.in_force
-    has_state = {one.integration.state_id for one in in_force.values() if one.missed_at is None}
-    for integration_id in sorted(in_force):
-        known = in_force[integration_id]
-        integration = known.integration
-        if known.missed_at is not None and integration.state_id in has_state:
-            continue  # another one has taken over: this one ends what it has begun
-        by_organization = enabled if integration.enabled else disabled
-        by_organization[integration.organization_id].append(integration)
-    broken = (one for ids in assignment.broken.values() for one in ids)
-    return Index(assignment, dict(enabled), dict(disabled), frozenset([*in_force, *broken]))
 
 
 class IntegrationsInForce:
@@ -69,6 +39,16 @@ class IntegrationsInForce:
         """All that are in force, disabled ones too, by id."""
         in_force = self._assignment.in_force
         return [in_force[one].integration for one in sorted(in_force)]
+
+    @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids that files have, be they good or bad."""
+        return self._index.known_ids
+
+    @property
+    def version(self) -> str:
+        """The same where the same versions of the same integrations are in force."""
+        return self._index.version
 
     @property
     def has_any(self) -> bool:

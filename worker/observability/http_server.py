@@ -10,12 +10,13 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from prometheus_client import generate_latest
 
+from worker.observability.exposition import exposition
 from worker.observability.metrics import Metrics
 
 MAX_LINES = 128
@@ -132,7 +133,6 @@ async def listen(lines: BoundedLines, host: str, port: int) -> asyncio.Server:
 
 
 Sentences = Callable[[], list[str]]
-_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MAX_LINE_BYTES = 4096  # of the request line and of each header
 
 
@@ -196,11 +196,24 @@ class ObservabilityServer:
         document = {"ready": not problems, "problems": problems, "notes": self._notes()}
         return web.json_response(document, status=status)
 
-    async def _scrape(self, _request: web.Request) -> web.Response:
+    async def _scrape(self, request: web.Request) -> web.StreamResponse:
+        """Between two slices everybody else has a turn."""
         self._refresh()
-        return web.Response(
-            body=generate_latest(self._metrics.registry), headers={"Content-Type": _METRICS_TYPE}
+        headers, parts = exposition(
+            self._metrics.registry,
+            ",".join(request.headers.getall("Accept", [])),
+            ",".join(request.headers.getall("Accept-Encoding", [])),
         )
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        with suppress(ConnectionError):  # whoever hangs up meanwhile is no error of ours
+            for part in parts:
+                if part:  # to write nothing would end it
+                    await response.write(part)
+                await asyncio.sleep(0)
+        return response
 
 
 async def _close_afterwards(_request: web.Request, response: web.StreamResponse) -> None:

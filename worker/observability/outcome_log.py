@@ -20,13 +20,13 @@ from worker.delivery.outcome import (
     Retried,
     ReturnKind,
 )
-from worker.observability.metrics import Metrics, describe
-from worker.reasons import ParkReason
+from worker.observability.metrics import Metrics
+from worker.observability.outcome_names import describe
+from worker.reasons import NO_INTEGRATION, ParkReason
 from worker.redaction import shown_id
 
 log = structlog.get_logger(__name__)
 
-_UNKNOWN: Final = "unknown"
 _QUIET: Final = frozenset({"parked", "skipped"})
 """Outcomes of an event that are normal."""
 
@@ -36,8 +36,9 @@ class OutcomeLog:
     what went wrong, by event.
 
     A retry header may name any integration, so only an id that `is_known` is written down: another
-    one could be personal data, and a metric with it would never end. The same holds for an event's
-    id, which a producer could fill with anything: only one of an id's shape is logged.
+    one could be personal data, and a metric with it would never end. It is told like no integration
+    at all. The same holds for an event's id, which a producer could fill with anything: only one of
+    an id's shape is logged.
     """
 
     def __init__(self, metrics: Metrics, is_known: Callable[[str], bool]) -> None:
@@ -48,8 +49,7 @@ class OutcomeLog:
 
     def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
         """Told by the pipeline; `seconds` is how long the delivery took in this worker."""
-        if integration_id and not self._is_known(integration_id):
-            integration_id = _UNKNOWN
+        integration_id = self._named(integration_id)
         kind, reason = describe(outcome)
         self._metrics.count(integration_id, kind, reason, seconds)
         if not self._is_verbose and kind in _QUIET:
@@ -82,6 +82,7 @@ class OutcomeLog:
         now = time.monotonic()
         seconds = [now - delivery.began for delivery, _ in accepted]
         self._metrics.count_delivered(integration_id, seconds)
+        self._metrics.acceptance.count([delivery for delivery, _ in accepted], time.time())
         self._log.info(
             "request.accepted",
             integration=integration_id,
@@ -104,6 +105,7 @@ class OutcomeLog:
         their copies, see `delivered_late`.
         """
         now = time.monotonic()
+        self._metrics.acceptance.count([delivery for delivery, _ in accepted], time.time())
         self._log.info(
             "request.accepted_late",
             integration=integration_id,
@@ -138,7 +140,7 @@ class OutcomeLog:
         """Told of an accepted event that is sent again, when no older choice can be carried out
         any more.
         """
-        self._metrics.count_repeat(integration_id, "planned")
+        self._metrics.count_planned_repeat(integration_id)
         self._log.info(
             "repeat.planned",
             integration=integration_id,
@@ -150,7 +152,7 @@ class OutcomeLog:
         self, integration_id: str, event_id: str, end: RepeatEnd, seconds: float
     ) -> None:
         """Told of its end, which is no outcome of the event: that one has had its own."""
-        self._metrics.count_repeat(integration_id, end)
+        self._metrics.count_ended_repeat(end)
         self._log.info(
             "repeat.ended",
             integration=integration_id,
@@ -161,8 +163,7 @@ class OutcomeLog:
 
     def parked_again(self, integration_id: str, reason: ParkReason, events: int) -> None:
         """A bundle of parked events is parked once more, unopened."""
-        if integration_id and not self._is_known(integration_id):
-            integration_id = _UNKNOWN
+        integration_id = self._named(integration_id)
         self._metrics.count_parked_again(integration_id, reason, events)
         if self._is_verbose:
             self._log.debug(
@@ -186,3 +187,6 @@ class OutcomeLog:
     def unblocked(self, integration_id: str) -> None:
         """It works again."""
         self._log.info("integration.unblocked", integration=integration_id)
+
+    def _named(self, integration_id: str) -> str:
+        return integration_id if self._is_known(integration_id) else NO_INTEGRATION

@@ -34,8 +34,9 @@ from worker.service.built_from_settings import (
     pipeline_limits,
 )
 from worker.service.readiness import notes, problems
-from worker.service.running_parts import Parts, refresh
+from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
+from worker.service.told_gauges import refresh
 from worker.settings import WorkerSettings, judge_environment, old_names_in_use, unknown_in_use
 from worker.store_choice import build_store, seals, user_keys
 
@@ -70,6 +71,7 @@ class Service:
 
     def __init__(self, settings: WorkerSettings, registry: IntegrationRegistry) -> None:
         self._metrics = Metrics()
+        self._metrics.know(registry.known_ids)
         topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
         self._parts = Parts(settings, registry, topology)
         self._may_begin = asyncio.Event()
@@ -77,7 +79,7 @@ class Service:
             self._metrics,
             partial(problems, self._parts),
             partial(notes, self._parts),
-            partial(refresh, self._metrics, self._parts),
+            partial(refresh, self._metrics.gauges, self._parts),
         )
 
     async def run(self) -> None:
@@ -92,8 +94,9 @@ class Service:
             log.warning("ordering.in_memory", detail=_IN_MEMORY)
         policy = endpoint_policy(settings)
         retries = RetryPolicy(settings.retry_budget_seconds, settings.longest_attempt_seconds)
-        async with open_session(policy, retries.attempt_timeout_seconds, parts.clock) as http:
-            client = build_client(settings, http)
+        limit = retries.attempt_timeout_seconds
+        async with open_session(policy, limit, parts.clock, parts.replies) as http:
+            client = parts.client = build_client(settings, http)
             gate = parts.gate = StoreGate(store)
             await check_secret(gate)
             inlets = self._ask_inlets(client, gate)
@@ -176,6 +179,7 @@ class Service:
         self, client: AdobeClient, memory: FleetMemory, change: Change
     ) -> None:
         report_change(change)
+        self._metrics.know(self._parts.registry.known_ids)
         memory.tell()
         client.keep_credentials_of(self._parts.registry.integrations)
         if self._parts.set_up is not None:

@@ -1,13 +1,13 @@
-"""The parts of one worker, as far as they are there: what its readiness looks at, and the gauges
-that are read from them.
-"""
+"""The parts of one worker, as far as they are there: what its readiness and its gauges look at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.background_checks import SetUpWatch
 from worker.adobe.clock_offset import ClockOffset
+from worker.adobe.reply_counts import ReplyCounts
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import Topology
 from worker.delivery.inlets.inlet_questions import InletQuestions
@@ -15,7 +15,6 @@ from worker.delivery.lanes.lane import Lane
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.integration_registry import IntegrationRegistry
-from worker.observability.metrics import Metrics
 from worker.settings import WorkerSettings
 
 
@@ -27,6 +26,8 @@ class Parts:
     registry: IntegrationRegistry
     topology: Topology
     clock: ClockOffset = field(default_factory=ClockOffset)
+    replies: ReplyCounts = field(default_factory=ReplyCounts)
+    client: AdobeClient | None = None
     broker: Supervisor | None = None
     gate: StoreGate | None = None
     set_up: SetUpWatch | None = None
@@ -40,27 +41,3 @@ class Parts:
             return []
         self.pipeline.lanes.drop_unused(self.registry.is_enabled)
         return list(self.pipeline.lanes)
-
-
-def refresh(metrics: Metrics, parts: Parts) -> None:
-    """Set each gauge to what is so now; counters are counted where it happens."""
-    broker = parts.broker
-    if broker is not None:
-        metrics.reconnects.set(broker.reconnects)
-        metrics.refused.set(broker.refused)
-        if broker.session is not None:
-            metrics.in_flight.set(broker.session.in_hand)
-            for queue, depth in broker.session.depths.items():
-                metrics.queue_messages.labels(queue).set(depth)
-    if parts.gate is not None:
-        metrics.ordering_available.set(int(parts.gate.is_open))
-        metrics.unreadable_values.set(parts.gate.store.unreadable_values)
-        metrics.state_lost.set(int(bool(parts.gate.epochs.problem)))
-    for state, number in parts.registry.counts().items():
-        metrics.integrations.labels(state).set(number)
-    metrics.forget_lanes()
-    for lane in parts.lanes():
-        label = lane.integration.id
-        metrics.lane_held.labels(label).set(lane.held)
-        metrics.lane_window.labels(label).set(lane.window.size)
-        metrics.lane_blocked.labels(label).set(int(lane.block.is_on))

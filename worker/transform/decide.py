@@ -15,6 +15,7 @@ from worker.events import (
 )
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, SkipReason
+from worker.transform.choice_kind import choice_kind
 from worker.transform.decision_types import Decision, Deliver, Early, Reject, Skip
 from worker.transform.flattening import AmbiguousMapping, attributes_of, flatten
 from worker.transform.format_rendering import UnusableValue
@@ -69,7 +70,10 @@ def _choice(
     updated_at_ms = record.updated_at_ms
     if updated_at_ms is None or is_pending or envelope.kind != "event.created":
         updated_at_ms = order_of_update(envelope, record)
-    choice = Deliver(record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable)
+    kind = choice_kind(flat, plan.free, is_pending=is_pending)
+    choice = Deliver(
+        record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable, kind
+    )
     if plan.companions or integration.replaces_record:
         choice = with_record(choice, integration, plan, flat, is_pending=is_pending)
     return with_snapshot(choice, plan, envelope) if is_snapshot else choice

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from worker.integrations.sections import UserIdentifier
 from worker.reasons import DeadReason, SkipReason
+from worker.transform.choice_kind import ChoiceKind
 
 Source = list[Any]
 """JSON: what an event said of an attribute, see `transform.sources`."""
@@ -54,7 +55,8 @@ class Deliver(NamedTuple):
     which is personal data. It is not the person, who may have several devices. `absent` says of
     every mapped path what it becomes if a newer snapshot of the same `didomi_user` does not name it
     any more. It `is_silent_if_unknown` when it has no `consents`: then it means "nothing is chosen"
-    of users only of whom the state knows something.
+    of users only of whom the state knows something. `kind` is that of the event itself, whatever
+    it is folded with.
     """
 
     event_id: str
@@ -64,6 +66,7 @@ class Deliver(NamedTuple):
     attributes: dict[str, Any]
     unmatched: tuple[str, ...]
     unusable: tuple[str, ...] = ()
+    kind: ChoiceKind = "other"
     companions: frozenset[str] = frozenset()
     sources: Mapping[str, Source] | None = None
     didomi_user: str | None = None

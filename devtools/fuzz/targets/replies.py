@@ -22,13 +22,14 @@ from devtools.fuzz.values import (
     text,
     written,
 )
-from worker.adobe.access_tokens import AccessToken, TokenSource
+from worker.adobe.access_tokens import TokenSource
 from worker.adobe.clock_offset import ClockOffset
 from worker.adobe.collection_replies import classify_collection, classify_many
 from worker.adobe.failed_replies import parse_retry_after
 from worker.adobe.http_client import BODY_BYTES_A_MESSAGE, MAX_BODY_BYTES, RawReply
 from worker.adobe.profile_lookup import classify_lookup
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply, Retryable
+from worker.adobe.token_life import AccessToken
 from worker.adobe.token_replies import classify_token, token_error_code
 from worker.integrations.sections import Authentication
 

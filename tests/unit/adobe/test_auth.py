@@ -17,9 +17,10 @@ from aiohttp import web
 
 from devtools.waiting import wait_until
 from tests.unit.adobe.server import serving
-from worker.adobe.access_tokens import AccessToken, TokenSource, TokenSources, TokenUnavailable
+from worker.adobe.access_tokens import TokenSource, TokenSources, TokenUnavailable
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
+from worker.adobe.token_life import AccessToken
 from worker.integrations.sections import Authentication
 from worker.sandbox.app import Sandbox
 
@@ -63,6 +64,16 @@ async def _failure(source: TokenSource) -> str:
 def test_a_token_does_not_show_its_value() -> None:
     token = AccessToken("hush", 0, 10)
     assert "hush" not in f"{token!r} {token}"
+
+
+async def test_how_long_a_token_still_lives_is_told_without_asking_for_one(bench: Bench) -> None:
+    source = bench.source()
+    assert source.seconds_left is None
+    token = await source.token()
+    assert source.seconds_left == token.expires_at - bench.now
+    bench.now = token.expires_at + 5
+    assert source.seconds_left == -5
+    assert bench.asked == 1
 
 
 async def test_many_callers_share_one_request_even_if_one_of_them_is_cancelled(

@@ -69,6 +69,7 @@ def test_a_tampered_header_is_left_out(value: object) -> None:
         (Filter(id="b"), False),
         (Filter(integration="shop"), True),
         (Filter(integration="press"), False),
+        (Filter(integration="none"), False),
         (Filter(reason="timeout"), False),
         (Filter(older_than_ms=HOUR_MS), True),
         (Filter(older_than_ms=3 * HOUR_MS), False),
@@ -105,6 +106,7 @@ def test_a_text_that_no_worker_writes_counts_as_not_there(value: object) -> None
     names = ("consent-integration", "consent-dead-reason", "consent-error", "consent-error-detail")
     letter = _letter(**dict.fromkeys(names, value))
     assert letter.integration is None
+    assert Filter(integration="none").matches(letter, 0)
     assert letter.reason == "unroutable"
     assert not letter.error
     assert not letter.detail

@@ -132,6 +132,26 @@ def test_they_are_counted_by_state(directory: Directory) -> None:
     }
 
 
+def test_two_workers_tell_by_the_version_whether_they_have_the_same(directory: Directory) -> None:
+    directory.write("shop")
+    directory.write("press")
+    directory.registry.load()
+    version = directory.registry.version
+    other = directory.another_registry()
+    other.load()
+    assert other.version == version
+    secret = integration_document()["authentication"] | {"client_secret": "another"}
+    directory.write("shop", authentication=secret)
+    directory.registry.refresh()
+    assert directory.registry.version == version, "credentials differ between rotations"
+    directory.write("shop", limits={"requests_in_flight": 3})
+    directory.refresh()
+    assert directory.registry.version != version
+    directory.write("shop")
+    directory.refresh()
+    assert directory.registry.version == version
+
+
 def test_a_changed_one_takes_effect(directory: Directory) -> None:
     directory.write("shop")
     directory.registry.load()

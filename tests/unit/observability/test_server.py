@@ -24,11 +24,11 @@ class Bench:
         self.port = 0
 
     def refresh(self) -> None:
-        self.metrics.in_flight.set(7)
+        self.metrics.gauges.in_flight.set(7)
 
-    async def get(self, path: str) -> tuple[int, str, str]:
+    async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         url = f"http://127.0.0.1:{self.port}{path}"
-        async with aiohttp.request("GET", url) as reply:
+        async with aiohttp.request("GET", url, headers=headers) as reply:
             return reply.status, reply.headers["Content-Type"], await reply.text()
 
 

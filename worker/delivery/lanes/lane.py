@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from worker.broker.message import Source
@@ -159,11 +159,15 @@ class Lane:
         """Everything that waits, taken out, to be parked."""
         return self._waiting.take_all()
 
+    def __iter__(self) -> Iterator[Delivery]:
+        """The events held."""
+        for group in self._waiting:
+            yield from group
+        yield from self._under_way
+
     def held_of(self, intake: Source) -> int:
         """How much of the room of `intake` is taken by events held that came by it."""
-        held = [one for group in self._waiting for one in group]
-        held += self._under_way
-        places = {one.message.place for one in held if one.message.source is intake}
+        places = {one.message.place for one in self if one.message.source is intake}
         return len(places) * intake.events_each
 
     def give_up_surplus(self, intake: Source, events: int) -> list[Delivery]:

@@ -1,0 +1,283 @@
+"""What Prometheus sees in normal traffic, and what staged faults change of it.
+
+Values are in promtool's notation, a sample a minute: `a+bxn` is a, a+b, … and `_xn` no sample.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+LONG: Final = 1600
+"""Minutes: more than a day, for which dead letters may lie."""
+_W1: Final = 'job="consent-worker",instance="w1"'
+_W2: Final = 'job="consent-worker",instance="w2"'
+_QUEUE: Final = 'vhost="/",queue='
+
+Series = dict[str, str]
+
+
+def _of_worker(worker: str, traffic: int) -> Series:
+    """A worker that has been running for a day, with so many events a minute."""
+    outcomes = {
+        'outcome="delivered",reason=""': f"0+{traffic}x{LONG}",
+        'outcome="skipped",reason="guest"': f"0+5x{LONG}",
+        'outcome="parked",reason="lane-full"': f"0x200 0+9x5 54x{LONG}",
+        'outcome="retried",reason="timeout"': f"0x300 1x300 2x{LONG}",
+        'outcome="dead",reason="retries-exhausted"': f"0x{LONG}",
+        'outcome="dead",reason="poison"': f"0x{LONG}",
+    }
+    of_integration = {
+        "delivered": f"0+{traffic}x{LONG}",
+        "retried": f"0x300 1x300 2x{LONG}",
+        "dead": f"0x{LONG}",
+    }
+    states = {"enabled": 10, "invalid": 0, "vanished": 0, "missing": 0}
+    replies = {"2xx": f"0+60x{LONG}", "5xx": f"0+1x{LONG}", "none": f"0x{LONG}"}
+    return {
+        f"up{{{worker}}}": f"1x{LONG}",
+        f"process_start_time_seconds{{{worker}}}": f"-86400x{LONG}",
+        f"consent_ready{{{worker}}}": f"1x{LONG}",
+        **{f"consent_outcomes_total{{{worker},{of}}}": said for of, said in outcomes.items()},
+        **{
+            f'consent_integration_outcomes_total{{{worker},integration="shop",outcome="{of}"}}': one
+            for of, one in of_integration.items()
+        },
+        **{
+            f'consent_integrations{{{worker},state="{state}"}}': f"{number}x{LONG}"
+            for state, number in states.items()
+        },
+        **{
+            f'consent_adobe_replies_total{{{worker},status_class="{of}"}}': said
+            for of, said in replies.items()
+        },
+        f'consent_integration_repeats_total{{{worker},integration="shop"}}': (
+            f"0x300 0+1x20 20x{LONG}"
+        ),
+        f'consent_lane_blocked{{{worker},integration="shop"}}': f"0x{LONG}",
+        f"consent_messages_refused_total{{{worker}}}": f"0x{LONG}",
+        f"consent_broker_reconnects_total{{{worker}}}": f"0x500 1x{LONG}",
+        f"consent_oldest_withdrawal_seconds{{{worker}}}": f"0 2 0 3x{LONG}",
+        f'consent_withdrawal_honour_seconds_bucket{{{worker},le="30"}}': f"0+50x{LONG}",
+        f'consent_withdrawal_honour_seconds_bucket{{{worker},le="1800"}}': f"0+50x{LONG}",
+        f'consent_withdrawal_honour_seconds_bucket{{{worker},le="+Inf"}}': f"0+50x{LONG}",
+        f'consent_lateness_seconds_bucket{{{worker},kind="retry",le="5"}}': f"0+50x{LONG}",
+        f'consent_lateness_seconds_bucket{{{worker},kind="retry",le="120"}}': f"0+50x{LONG}",
+        f'consent_lateness_seconds_bucket{{{worker},kind="retry",le="+Inf"}}': f"0+50x{LONG}",
+        f"consent_ordering_available{{{worker}}}": f"1x{LONG}",
+        f"consent_ordering_state_lost{{{worker}}}": f"0x{LONG}",
+        f'consent_configuration_info{{{worker},version="one"}}': f"1x400 _x5 1x{LONG}",
+        # A new file, which the other worker reads a few minutes later.
+        f'consent_configuration_info{{{worker},version="two"}}': "_x401 1x3",
+    }
+
+
+_OF_RABBITMQ: Final[Series] = {
+    f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events"}}': f"0 9 1200 0x{LONG}",
+    f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.dead-letters"}}': f"0x{LONG}",
+    f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': f"0x90 1 1 0x{LONG}",
+    f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"consent.delay.4s"}}': f"0 7 0 3 0x{LONG}",
+    "rabbitmq_global_messages_dead_lettered_delivery_limit_total": f"0x{LONG}",
+    "rabbitmq_global_messages_dead_lettered_rejected_total": f"0x{LONG}",
+}
+NORMAL: Final[Series] = _of_worker(_W1, 600) | _of_worker(_W2, 400) | _OF_RABBITMQ
+NOTHING: Final[Series] = {}
+
+
+class Fault(NamedTuple):
+    """What differs from normal traffic: series in place of others, and series that are `gone`
+    from a minute on, by what their names begin with. `fires`: the alerts at that minute.
+    """
+
+    changes: Series
+    minute: int
+    fires: frozenset[str]
+    gone: str = ""
+
+
+def _fault(changes: Series, minute: int, *fires: str, gone: str = "") -> Fault:
+    return Fault(changes, minute, frozenset(fires), gone)
+
+
+def _ready(queue: str) -> str:
+    return f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"{queue}"}}'
+
+
+_DEAD: Final = f'consent_outcomes_total{{{_W1},outcome="dead",reason="retries-exhausted"}}'
+_W3: Final = 'job="consent-worker",instance="w3"'
+_NEW_DEAD: Final = f'consent_outcomes_total{{{_W3},outcome="dead",reason="poison"}}'
+_NEW_REFUSED: Final = f"consent_messages_refused_total{{{_W3}}}"
+
+FAULTS: Final = {
+    "the first dead letter": _fault({_DEAD: f"0x20 1x{LONG}"}, 22, "ConsentDeadLetter"),
+    "a dead letter is old": _fault({_DEAD: f"0x20 1x{LONG}"}, 60),
+    "a dead letter after a restart": _fault({_DEAD: "5x20 0x3 1x9"}, 25, "ConsentDeadLetter"),
+    "a restart": _fault({_DEAD: "5x40 0x30"}, 45),
+    "a new worker's first dead letter, before its first scrape": _fault(
+        {
+            f"process_start_time_seconds{{{_W3}}}": "_x30 1790x90",
+            _NEW_DEAD: "_x30 1x90",
+        },
+        33,
+        "ConsentDeadLetter",
+    ),
+    "an old worker is scraped again": _fault(
+        {
+            f"process_start_time_seconds{{{_W3}}}": "_x30 -86400x90",
+            _NEW_DEAD: "_x30 1x90",
+        },
+        33,
+    ),
+    "no series at all": Fault(
+        NOTHING, 15, frozenset({"ConsentNoWorker", "ConsentQueuesUnwatched"}), gone="*"
+    ),
+    "a target is down": _fault(
+        {f"up{{{_W1}}}": f"1x10 0x{LONG}"}, 14, "ConsentWorkerDown", gone=_W1
+    ),
+    "all targets are down": _fault(
+        {f"up{{{_W1}}}": f"1x10 0x{LONG}", f"up{{{_W2}}}": f"1x10 0x{LONG}"},
+        40,
+        *("ConsentWorkerDown", "ConsentNoWorker"),
+        gone="consent_",
+    ),
+    "no worker is ready": _fault(
+        {f"consent_ready{{{one}}}": "1x10 0x30" for one in (_W1, _W2)}, 14, "ConsentNotReady"
+    ),
+    "one worker is not ready": _fault({f"consent_ready{{{_W1}}}": "1x10 0x30"}, 14),
+    "a message that is too large": _fault(
+        {f"consent_messages_refused_total{{{_W1}}}": "0x20 1x30"}, 22, "ConsentMessageRefused"
+    ),
+    "a new worker's first refusal, before its first scrape": _fault(
+        {
+            f"process_start_time_seconds{{{_W3}}}": "_x30 1790x90",
+            _NEW_REFUSED: "_x30 1x90",
+        },
+        33,
+        "ConsentMessageRefused",
+    ),
+    "the delivery limit is reached": _fault(
+        {"rabbitmq_global_messages_dead_lettered_delivery_limit_total": "0x20 1x30"},
+        22,
+        "ConsentBrokerDeadLetter",
+    ),
+    "a rejection of a worker that has died": _fault(
+        {"rabbitmq_global_messages_dead_lettered_rejected_total": "0x20 1x30"},
+        22,
+        "ConsentBrokerDeadLetter",
+    ),
+    "nobody has looked at dead letters": _fault(
+        {_ready("consent.dead-letters"): f"0x20 1x{LONG}"}, 1500, "ConsentDeadLettersLeft"
+    ),
+    "the backlog grows": _fault(
+        {_ready("consent.events"): "0x20 900+300x90"}, 40, "ConsentBacklog"
+    ),
+    "events wait and none is delivered": _fault(
+        {
+            _ready("consent.events"): "0x20 10x60",
+            **{
+                f'consent_outcomes_total{{{one},outcome="delivered",reason=""}}': "0+9x20 180x60"
+                for one in (_W1, _W2)
+            },
+        },
+        45,
+        "ConsentNothingDelivered",
+    ),
+    "nothing comes and nothing is delivered": _fault(
+        {
+            f'consent_outcomes_total{{{one},outcome="delivered",reason=""}}': "0+9x20 180x60"
+            for one in (_W1, _W2)
+        },
+        45,
+    ),
+    "a withdrawal is held": _fault(
+        {f"consent_oldest_withdrawal_seconds{{{_W1}}}": "0x10 0+60x60"},
+        30,
+        "ConsentWithdrawalWaits",
+    ),
+    "withdrawals are honoured late": _fault(
+        {
+            f'consent_withdrawal_honour_seconds_bucket{{{one},le="30"}}': f"0+40x{LONG}"
+            for one in (_W1, _W2)
+        },
+        60,
+        "ConsentWithdrawalsLate",
+    ),
+    "a set-up is at fault": _fault(
+        {f'consent_lane_blocked{{{_W1},integration="shop"}}': "0x10 1x30"},
+        20,
+        "ConsentIntegrationBlocked",
+    ),
+    "attempts of an integration fail": _fault(
+        {
+            f'consent_integration_outcomes_total{{{_W1},integration="shop",outcome="retried"}}': (
+                "0x10 0+3x60"
+            )
+        },
+        30,
+        "ConsentIntegrationFails",
+    ),
+    "a lane is full": _fault(
+        {f'consent_outcomes_total{{{_W1},outcome="parked",reason="lane-full"}}': "0x10 0+3x90"},
+        50,
+        "ConsentLaneFull",
+    ),
+    "Adobe answers 503": _fault(
+        {
+            f'consent_adobe_replies_total{{{one},status_class="5xx"}}': "0x10 0+50x60"
+            for one in (_W1, _W2)
+        },
+        40,
+        "ConsentAdobeFails",
+    ),
+    "requests get no clear answer": _fault(
+        {f'consent_integration_repeats_total{{{_W1},integration="shop"}}': "0x10 0+5x90"},
+        60,
+        "ConsentUnclearAnswers",
+    ),
+    "Redis is away": _fault(
+        {f"consent_ordering_available{{{_W1}}}": "1x10 0x30"}, 13, "ConsentStateAway"
+    ),
+    "Redis has lost its data": _fault(
+        {f"consent_ordering_state_lost{{{_W1}}}": "0x10 1x30"}, 12, "ConsentStateLost"
+    ),
+    "retries come late": _fault(
+        {
+            f'consent_lateness_seconds_bucket{{{one},kind="retry",le="5"}}': "0+40x90"
+            for one in (_W1, _W2)
+        },
+        40,
+        "ConsentRetriesLate",
+    ),
+    "a queue of the delay confirms nothing": _fault(
+        {f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"consent.delay.4s"}}': "0x10 400x60"},
+        30,
+        "ConsentDelayStuck",
+    ),
+    "a message takes workers down": _fault(
+        {f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': "0x10 1x60"},
+        20,
+        "ConsentSuspect",
+    ),
+    "the line flaps": _fault(
+        {f"consent_broker_reconnects_total{{{_W1}}}": "0x10 0+1x10 10x30"}, 20, "ConsentLineFlaps"
+    ),
+    "RabbitMQ is not scraped": _fault(NOTHING, 30, "ConsentQueuesUnwatched", gone="rabbitmq_"),
+    "a bad file": _fault(
+        {f'consent_integrations{{{_W1},state="invalid"}}': "0x10 1x30"}, 14, "ConsentFileInvalid"
+    ),
+    "a file is gone": _fault(
+        {f'consent_integrations{{{_W1},state="vanished"}}': "0x10 1x30"}, 12, "ConsentFileGone"
+    ),
+    "an integration is missing": _fault(
+        {f'consent_integrations{{{_W1},state="missing"}}': "0x10 1x30"},
+        12,
+        "ConsentIntegrationMissing",
+    ),
+    "a worker has another configuration": _fault(
+        {
+            f'consent_configuration_info{{{_W2},version="one"}}': "1x10",
+            f'consent_configuration_info{{{_W2},version="two"}}': "_x10 1x60",
+        },
+        40,
+        "ConsentConfigurationDiffers",
+    ),
+}

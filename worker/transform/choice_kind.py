@@ -1,0 +1,24 @@
+"""What kind of choice an event says, for those who ask how soon a withdrawal is honoured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+ChoiceKind = Literal["given", "withdrawn", "other"]
+"""By the booleans that an integration maps: `withdrawn` when any of them is false, `given` when all
+are true, `other` when there is none (a text, a list), or while the choice is not confirmed."""
+
+
+def choice_kind(said: Mapping[str, Any], free: Collection[str], *, is_pending: bool) -> ChoiceKind:
+    """The kind of a choice of which `said` has what the event says at each mapped place. The places
+    `free` may hold anything, such as metadata: what stands there is no choice.
+    """
+    if is_pending:
+        return "other"
+    values: Collection[Any] = said.values()
+    if free:  # where a number may stand, of which 0 equals False
+        values = [value for place, value in said.items() if place not in free]
+    if False in values:
+        return "withdrawn"
+    return "given" if True in values else "other"
