@@ -264,13 +264,13 @@ async def _is_at_least(depth: Depth, queue: str, count: int) -> bool:
 
 async def test_a_letter_that_fails_again_is_not_replayed_twice_in_one_run(stack: Stack) -> None:
     stack.sandbox.state.faults.inject(target="collection", kind="status", status=400)
-    await _bury(stack, 300)
+    await _bury(stack, 100)
     stack.start_worker()
     await stack.wait_until_consuming()
     code, out, err = await stack.command("dead-letters", "replay", "--json")
     assert code == 0, err
-    assert json.loads(out)["replayed"] == 300
-    await stack.wait_for_depth("dead-letters", 300)
+    assert json.loads(out)["replayed"] == 100
+    await stack.wait_for_depth("dead-letters", 100, 60)
     _, out, _ = await stack.command("dead-letters", "list", "--json")
     letters = json.loads(out)
     assert {(one["reason"], one["replays"]) for one in letters} == {("adobe-rejected", 1)}

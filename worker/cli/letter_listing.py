@@ -6,7 +6,7 @@ import base64
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, BinaryIO, Final, NoReturn
 
 import orjson
@@ -24,6 +24,7 @@ from worker.cli.streamed_files import Output
 from worker.cli.terminal import in_column, json_shown, shown
 from worker.reasons import DeadReason
 
+_FIELDS: Final = tuple(one.name for one in fields(DeadLetter))
 _MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
 
 
@@ -119,7 +120,7 @@ def _line(letter: DeadLetter, now_ms: int) -> bytes:
 def _told(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
     """A letter, its group, and what its reason means, None for a reason that is none of ours."""
     dead_at_ms = letter.dead_at_ms
-    return asdict(letter) | {
+    return {name: getattr(letter, name) for name in _FIELDS} | {
         "dead_at": iso(dead_at_ms),
         "dead_for_seconds": None if dead_at_ms is None else (now_ms - dead_at_ms) // 1000,
         "group": fingerprint_of(letter).group,
