@@ -287,6 +287,18 @@ async def test_commands_one_after_the_other_see_every_letter(stack: Stack) -> No
     assert len(json.loads(out)) == LETTERS
 
 
+async def test_letters_of_several_windows_are_told_in_order_and_all_put_back(
+    stack: Stack, depth: Depth
+) -> None:
+    count = 4_100
+    await _bury(stack, count)
+    for command in (("list", "--json"), ("list", "--json", "--reason", "retries-exhausted")):
+        code, out, err = await stack.command("dead-letters", *command)
+        assert code == 0, err
+        assert [one["id"] for one in json.loads(out)] == [f"letter-{i}" for i in range(count)]
+        assert await depth("dead-letters") == count
+
+
 async def test_an_existing_file_is_only_replaced_when_told_so(stack: Stack, tmp_path: Path) -> None:
     await _bury(stack, 1)
     target = tmp_path / "letters.jsonl"

@@ -176,17 +176,15 @@ class DeadLetters:
         whoever looks at the queue, would find fewer dead letters than there are.
         """
         held = await self._reading.stop()
-        if held:
-            before = await self._ready()
-            expected = before + held
-            await self._reading.give_back()
-            # Another operator may take some at once, so the wait ends when no more come back.
-            polls_left = _RETURN_POLLS
-            while polls_left and (now := await self._ready()) < expected:
-                polls_left = _RETURN_POLLS if now > before else polls_left - 1
-                before = now
-                await asyncio.sleep(_POLL_SECONDS)
-        await self._reading.close()
+        before = await self._ready()
+        expected = before + held
+        await self._reading.give_back()
+        # Another operator may take some at once, so the wait ends when no more come back.
+        polls_left = _RETURN_POLLS if held else 0
+        while polls_left and (now := await self._ready()) < expected:
+            polls_left = _RETURN_POLLS if now > before else polls_left - 1
+            before = now
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _while_connected(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do `work`, which aiormq may leave waiting for ever when its connection is lost."""

@@ -6,13 +6,16 @@ What is held is unacknowledged, so whatever ends the process, the broker has it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aio_pika.abc import AbstractConnection
 
 from worker.wire.channels import TIMEOUT_SECONDS, ConsumerChannel, on_closed, open_channel
 from worker.wire.frame_splitter import FrameSplitter
 from worker.wire.property_reader import read_properties
+
+_RETURNED_AT_ONCE: Final = 32
+"""Of more than that RabbitMQ (3.10) puts back in any order: a map of Erlang is sorted up to it."""
 
 
 class HeldLetter:
@@ -53,7 +56,8 @@ class LetterWindow:
         self._on_letter = on_letter
         self._on_end = on_end
         self._is_closing = False
-        self.held = 0
+        self._tags: dict[int, None] = {}
+        """Of what is held, in the order in which it came."""
 
     async def open(
         self, connection: AbstractConnection, splitter: FrameSplitter, queue: str
@@ -68,6 +72,11 @@ class LetterWindow:
         self._consumer_tag = await channel.consume(queue)
 
     @property
+    def held(self) -> int:
+        """How many letters it has."""
+        return len(self._tags)
+
+    @property
     def is_full(self) -> bool:
         """Whether the broker gives it nothing more until something is settled."""
         return self.held >= self._most
@@ -75,16 +84,20 @@ class LetterWindow:
     async def acknowledge(self, tag: int) -> None:
         """Take a letter off the queue for good. Raises when the channel is closed."""
         await self._channel.acknowledge((tag,))
-        self.held -= 1
+        del self._tags[tag]
 
     async def cancel(self) -> None:
         """Take no more letters. Raises what the broker answers."""
         await self._channel.basic_cancel(self._consumer_tag)
 
     async def give_back(self) -> None:
-        """Have the broker put back all that is held. Raises what the broker answers."""
-        await self._channel.basic_nack(0, multiple=True, requeue=True)  # 0: all of the channel
-        self.held = 0
+        """Have the broker put back all that is held, in its order. Raises what the broker
+        answers.
+        """
+        tags, self._tags = list(self._tags), {}
+        for at in range(0, len(tags), _RETURNED_AT_ONCE):
+            last = tags[min(at + _RETURNED_AT_ONCE, len(tags)) - 1]
+            await self._channel.basic_nack(last, multiple=True, requeue=True, wait=False)
 
     async def close(self) -> None:
         """Close the channel, which is answered after what was settled before has been taken in."""
@@ -97,5 +110,5 @@ class LetterWindow:
             self._on_end()
 
     def _on_message(self, tag: int, content_header: bytes, body: bytes) -> None:
-        self.held += 1
+        self._tags[tag] = None
         self._on_letter(HeldLetter(self, tag, content_header, body))

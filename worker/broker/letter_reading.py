@@ -120,14 +120,13 @@ class LetterReading:
         return sum(window.held for window in self._windows)
 
     async def give_back(self) -> None:
-        """Have the broker put back what is held. Raises what the broker answers."""
-        for window in self._windows:
-            await window.give_back()
-
-    async def close(self) -> None:
-        """Close all windows; returns when the broker has taken in what was settled."""
+        """Have the broker put back what is held, in its order; returns when all that was settled
+        has been taken in. Raises what the broker answers.
+        """
         windows, self._windows = self._windows, []
         for window in windows:
+            await window.give_back()
+            # Answered after that. Without the answer the channels would overtake each other.
             await window.close()
 
     async def _something_came(self) -> bool:
