@@ -17,7 +17,7 @@ from devtools.chaos.story import Story
 from devtools.interrupt import to_its_end
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.native_redis import RedisUnavailable
-from worker.observability.logging import silence_libraries
+from worker.observability.quiet_libraries import silence_libraries
 
 
 def options_in_environment() -> Options:

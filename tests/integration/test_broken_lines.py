@@ -170,7 +170,7 @@ async def test_a_check_whose_answers_come_slowly_ends_no_session(
 
             await wait_until(seen, f"a check that sees {count} letters", 60)
         line.restore()
-        await stack.publish([json.dumps(event("shop", "ann@example.com")).encode()])
+        await stack.publish([json.dumps(event("org-shop", "ann@example.com")).encode()])
         await _delivered_in_time(stack, "ann@example.com")
         assert "broker.session_lost" not in stack.log_text()
 

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
-from worker.broker.letter_selection import describe
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Names, build_topology, declare
 from worker.delivery.bundles.bundle_format import pack

@@ -192,7 +192,7 @@ async def test_nothing_that_a_producer_chose_reaches_the_terminal_as_it_is(
         assert (code, len(out.splitlines())) == (0, 2), err
         line = out.splitlines()[0]
         assert line.isprintable()
-        assert len(line.split("  ")) == 6
+        assert len(line.split("  ")) == 7
         code, out, err = await stack.command("dead-letters", "show", line.split("  ")[0])
         assert code == 0, err
         assert all(one.isprintable() for one in out.splitlines())

@@ -26,10 +26,10 @@ from tests.truth.mortal import Life
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
+from worker.broker.dead_letter import describe
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.delay import NativeDelay
-from worker.broker.letter_selection import describe
-from worker.broker.session_settings import SessionSettings
+from worker.broker.session_settings import SessionSettings, address_of
 from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.delivery.build_pipeline import build_pipeline
@@ -46,6 +46,8 @@ from worker.ordering.user_digests import UserKeys
 from worker.sandbox.app import Sandbox
 from worker.sandbox.emulator_state import Profile
 from worker.settings import WorkerSettings
+from worker.wire.connecting import connect
+from worker.wire.message_tap import TappedTransport
 
 BUDGET_SECONDS = 2.0
 ATTEMPT_SECONDS = 1.0
@@ -401,11 +403,12 @@ class Fleet:
         What can never be delivered is left lying.
         """
         taken_off = 0
-        async with await aio_pika.connect(self._amqp_url) as connection:
-            reading = [await connection.channel() for _ in range(4)]
+        transport = TappedTransport()
+        async with await connect(address_of(self.settings), "letters", transport) as connection:
             publishing = await connection.channel(publisher_confirms=True)
-            letters = DeadLetters(reading, publishing, self.topology.names)
-            async for message in letters.read(1000):
+            names = self.topology.names
+            letters = DeadLetters(connection, transport, publishing, names)
+            async for message in letters.read(await letters.count(), lambda letter: letter):
                 letter = describe(message)
                 organization, event_id = self.ledger.names.of_body(message.body)
                 action = "leave" if letter.reason == HOPELESS else what_to_do()

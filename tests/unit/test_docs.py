@@ -31,6 +31,7 @@ from worker.reasons import (
     ParkReason,
     SkipReason,
 )
+from worker.remedies import OF_ERRORS, OF_REASONS
 from worker.sandbox.admin import admin_routes
 from worker.sandbox.customer_organization import Dataflow, Organization, Right
 from worker.sandbox.faults import Fault, FaultKind, FaultTarget
@@ -143,6 +144,22 @@ def test_every_reason_is_told_by_the_sentence_that_the_program_has(section: str)
             assert plain.startswith(sentences[code].rstrip(".")), f"{code}: {plain}"
             told.add(code)
     assert told == set(sentences)
+
+
+_REMEDIES: Final = {"Reasons": OF_REASONS, "Errors": OF_ERRORS}
+
+
+@pytest.mark.parametrize("section", _REMEDIES)
+def test_what_to_do_is_told_as_the_commands_tell_it(section: str) -> None:
+    told = set()
+    for line in _section(_doc("dead-letters.md"), section).splitlines():
+        if line.startswith("| `"):
+            _, code, _, cell, _ = (one.strip(" `") for one in line.split("|"))
+            if code in _REMEDIES[section]:
+                plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell).replace("`", "")
+                assert plain == _REMEDIES[section][code], code
+                told.add(code)
+    assert told == set(_REMEDIES[section])
 
 
 def test_every_header_is_in_the_message_contract_and_no_other() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from worker.broker.declare_refusals import TopologyConflict
 from worker.cli import main
-from worker.cli.command_support import BrokerAway
+from worker.cli.broker_access import BrokerAway
 from worker.cli.event_input import BadInput
 from worker.cli.interrupt import Interrupted
 from worker.errors import EndsCommand

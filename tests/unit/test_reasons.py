@@ -21,6 +21,7 @@ from worker.reasons import (
     ParkReason,
     SkipReason,
 )
+from worker.remedies import OF_ERRORS, OF_REASONS, meaning_of, remedy_for
 
 WORKER: Final = Path(__file__).parents[2] / "worker"
 KINDS: Final = (SkipReason, ParkReason, ErrorCode, DeadReason)
@@ -73,3 +74,17 @@ def test_what_makes_a_lane_slower() -> None:
         *("adobe-throttled", "adobe-unavailable", "connection-failed", "timeout"),
         "token-unavailable",
     } == OVERLOAD
+
+
+@pytest.mark.parametrize("code", [*DeadReason, *ErrorCode])
+def test_somebody_is_told_what_to_do_about_every_code_of_a_dead_letter(code: Code) -> None:
+    remedies = OF_REASONS if isinstance(code, DeadReason) else OF_ERRORS
+    assert remedies[code]
+    assert meaning_of(code, None)
+
+
+def test_what_to_do_is_said_of_the_error_where_that_knows_better() -> None:
+    assert remedy_for("retries-exhausted", "timeout") == OF_ERRORS["timeout"]
+    assert remedy_for("no-identity", "no-identity") == OF_REASONS["no-identity"]
+    assert remedy_for("unknown", "unknown") is None
+    assert meaning_of("unknown", None) is None

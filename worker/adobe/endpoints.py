@@ -1,18 +1,14 @@
-"""Which hosts a customer-supplied endpoint may have, checked by name and again by address."""
+"""Which hosts a customer-supplied endpoint may have, by its name. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
-
-from worker.adobe.host_lookup import HostLookup
 
 _HOST_AS_SENT: Final = re.compile(r"[0-9a-z._:-]+")
 """A name after IDNA, or an address; of a local network names may have an underscore."""
@@ -81,13 +77,13 @@ class EndpointPolicy:
 
 def _is_private_literal(host: str) -> bool:
     try:
-        return not _is_public(host)
+        return not is_public(host)
     except ValueError:
         name = host.rstrip(".")
         return name == "localhost" or name.endswith(".localhost")
 
 
-def _is_public(text: str) -> bool:
+def is_public(text: str) -> bool:
     """Whether an address leads out of every private network. Raises ValueError for a name.
 
     An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64, ISATAP) is judged as that one:
@@ -105,36 +101,3 @@ def _is_public(text: str) -> bool:
             return is_unicast and address.teredo is None and address.is_global
         address = stands_for
     return address.is_global and not address.is_multicast and address not in _RELAYS
-
-
-class PrivateAddress(OSError):
-    """A name leads into a private network, where no request may go."""
-
-
-class GuardedResolver(AbstractResolver):
-    """Refuses names that resolve to an address that is not global, after resolving them.
-
-    A check of the name alone could be turned by DNS rebinding; this one sees the address that the
-    socket will be opened to.
-    """
-
-    def __init__(self, inner: AbstractResolver) -> None:
-        self._inner = inner
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        results = await self._inner.resolve(host, port, family)
-        allowed = [one for one in results if _is_public(one["host"])]
-        if not allowed:
-            raise PrivateAddress("the host resolves to a private address, which is not allowed")
-        return allowed
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-def resolver_for(policy: EndpointPolicy) -> AbstractResolver:
-    """The resolver of the connection pool, which in local use takes any address."""
-    lookup = HostLookup()
-    return lookup if policy.allow_insecure else GuardedResolver(lookup)

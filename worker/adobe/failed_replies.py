@@ -20,7 +20,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from worker.adobe.endpoints import PrivateAddress
+from worker.adobe.guarded_resolver import PrivateAddress
 from worker.adobe.harmless_text import MOST_CHARACTERS, raw_text, shown_words
 from worker.adobe.replies import Permanent, Retryable, fault_of
 from worker.adobe.response_bounds import ReplyTooLong

@@ -15,8 +15,9 @@ from yarl import URL
 
 from worker.adobe.attempt_deadline import Writing, being_watched, is_too_late
 from worker.adobe.clock_offset import ClockOffset
-from worker.adobe.endpoints import EndpointPolicy, resolver_for
+from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.failed_replies import sentence_of
+from worker.adobe.guarded_resolver import resolver_for
 from worker.adobe.reply_counts import ReplyCounts
 from worker.adobe.response_bounds import bounded, guard
 from worker.reasons import ErrorCode

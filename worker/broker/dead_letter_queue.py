@@ -1,28 +1,29 @@
 """The operator's side of the dead-letter queue: reading, replaying, discarding, exporting.
 
-Messages are taken with basic.get and held unacknowledged, so whatever ends the command early, the
-broker puts back all that was not settled. Only the broker holds them: here a body is forgotten as
-soon as it was handled. Replaying confirms the new message before the old one is acknowledged:
-killed in between, the event is there twice, which is harmless, and never not at all.
+Letters are held unacknowledged, so whatever ends the command early, the broker puts back all that
+was not settled. Replaying confirms the new message before the old one is acknowledged: killed in
+between, the event is there twice, which is harmless, and never not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from worker.broker import headers as names
-from worker.broker.letter_selection import describe, whole_number
+from worker.broker.dead_letter import describe, whole_number
+from worker.broker.held_letters import HeldLetter
+from worker.broker.letter_reading import LetterReading
 from worker.broker.republished import successor_of
 from worker.broker.topology import Names
-from worker.wire.pamqp_patch import accept_any_properties
+from worker.wire.message_tap import TappedTransport
+
+T = TypeVar("T")
 
 _PUBLISH_TIMEOUT_SECONDS: Final = 30.0
-_READ_TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
 _COUNT_POLLS: Final = 20
 _RETURN_POLLS: Final = 200
@@ -33,22 +34,23 @@ class NotReplayed(Exception):
 
 
 class DeadLetters:
-    """Works on the dead-letter queue: reads by some channels, replays by one that confirms.
-
-    A channel answers one basic.get after the other, and each takes the broker a round trip and a
-    disk write. So several channels take turns, which keeps about the order of the queue. From the
-    first one on, this process reads any properties: a letter may have such as pamqp raises for.
+    """Works on the dead-letter queue: reads by some channels of `connection`, which `transport` has
+    opened, and publishes by one that confirms.
     """
 
     def __init__(
-        self, reading: Sequence[AbstractChannel], publishing: AbstractChannel, queues: Names
+        self,
+        connection: AbstractConnection,
+        transport: TappedTransport,
+        publishing: AbstractChannel,
+        queues: Names,
     ) -> None:
-        accept_any_properties()
-        self._reading = reading
+        self._lost = asyncio.ensure_future(transport.lost.wait())
         self._publishing = publishing
         self._queues = queues
-        self._asked: deque[asyncio.Task[AbstractIncomingMessage | None]] = deque()
-        self._held = 0
+        self._reading = LetterReading(
+            connection, transport.splitter, queues.dead_letters, self._ready
+        )
 
     async def count(self) -> int:
         """Dead letters that are ready, once their number stands still.
@@ -65,25 +67,30 @@ class DeadLetters:
             before = now
         return before
 
-    async def read(self, limit: int) -> AsyncIterator[AbstractIncomingMessage]:
-        """The first `limit` dead letters, each held until it is settled or given back.
+    def read(
+        self,
+        limit: int,
+        take: Callable[[HeldLetter], T | None],
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> AsyncIterator[T]:
+        """What `take` makes of the first `limit` dead letters, see `LetterReading.read`. Each is
+        held until it is taken off or given back.
 
         With the count at the start as limit, a letter that is replayed and fails again is not read
         again: it stands behind those that were there before.
         """
-        for number in range(limit):
-            channel = self._reading[number % len(self._reading)]
-            self._asked.append(asyncio.create_task(self._get(channel)))
-            if len(self._asked) == len(self._reading):
-                if (message := await self._asked.popleft()) is None:
-                    return
-                yield message
-        while self._asked:
-            if (message := await self._asked.popleft()) is not None:
-                yield message
+        return self._reading.read(limit, take, is_stopped)
+
+    def listen(self, take: Callable[[HeldLetter], None]) -> None:
+        """From now on `take` is given each letter that comes; what comes is held."""
+        self._reading.listen(take)
+
+    async def keep_room(self) -> None:
+        """Have room for letters that come. Raises what the broker answers."""
+        await self._reading.keep_room()
 
     async def replay(
-        self, message: AbstractIncomingMessage, max_event_bytes: int, epoch: str | None = None
+        self, message: HeldLetter, max_event_bytes: int, epoch: str | None = None
     ) -> None:
         """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
         From now on it is of this `epoch`.
@@ -99,7 +106,7 @@ class DeadLetters:
 
     async def replay_part(
         self,
-        message: AbstractIncomingMessage,
+        message: HeldLetter,
         body: bytes,
         events: int,
         max_event_bytes: int,
@@ -115,7 +122,6 @@ class DeadLetters:
                 "raise CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
             )
         own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
-        queue = self._queues.events
         if is_bundle:
             own[names.BUNDLE] = events
         if epoch is not None:
@@ -124,12 +130,19 @@ class DeadLetters:
             own[names.INTEGRATION] = letter.integration
             if names.is_repeat(message.headers):
                 own[names.REPEAT] = 1
-            queue = self._queues.retries
-        await self._publish(message, body, queue, own)
+        await self._publish(message, body, self.replayed_to(message), own)
 
-    async def replace_by_part(
-        self, message: AbstractIncomingMessage, body: bytes, events: int
-    ) -> None:
+    def replayed_to(self, message: HeldLetter) -> str:
+        """The queue that a letter is replayed to."""
+        is_routed = names.integration_id_in(message.headers) is not None
+        return self._queues.retries if is_routed else self._queues.events
+
+    async def waiting_in(self, queue: str) -> int:
+        """Messages of `queue` that no worker has taken. Raises what the broker answers."""
+        declared = await self._publishing.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def replace_by_part(self, message: HeldLetter, body: bytes, events: int) -> None:
         """Keep only this part of a bundle, with so many events, as a dead letter of its own; then
         take the whole off the queue. Killed in between, the part is there twice.
         """
@@ -139,21 +152,22 @@ class DeadLetters:
         await self.discard(message)
 
     async def _publish(
-        self, message: AbstractIncomingMessage, body: bytes, queue: str, own: dict[str, Any]
+        self, message: HeldLetter, body: bytes, queue: str, own: dict[str, Any]
     ) -> None:
         publishing = await self._publishing.get_underlay_channel()
-        await publishing.basic_publish(
-            body,
-            routing_key=queue,
-            properties=successor_of(message.properties, own),
-            mandatory=True,
-            timeout=_PUBLISH_TIMEOUT_SECONDS,
+        await self._while_connected(
+            publishing.basic_publish(
+                body,
+                routing_key=queue,
+                properties=successor_of(message.properties, own),
+                mandatory=True,
+                timeout=_PUBLISH_TIMEOUT_SECONDS,
+            )
         )
 
-    async def discard(self, message: AbstractIncomingMessage) -> None:
+    async def discard(self, letter: HeldLetter) -> None:
         """Take a dead letter off the queue for good."""
-        await message.ack()
-        self._held -= 1
+        await self._while_connected(letter.acknowledge())
 
     async def give_back(self) -> None:
         """Put back what is held, and wait until it is in the queue and every settlement is in.
@@ -161,30 +175,25 @@ class DeadLetters:
         The broker answers before it has put anything back. Without the wait the next command, or
         whoever looks at the queue, would find fewer dead letters than there are.
         """
-        if self._asked:
-            await asyncio.wait(self._asked)
-            self._asked.clear()
-        if self._held:
-            expected = await self._ready() + self._held
-            for channel in self._reading:
-                underlay = await channel.get_underlay_channel()
-                await underlay.basic_nack(0, multiple=True, requeue=True)  # 0: all of the channel
-            self._held = 0
-            # Another operator may take some at once, so the wait has an end.
-            for _ in range(_RETURN_POLLS):
-                if await self._ready() >= expected:
-                    break
-                await asyncio.sleep(_POLL_SECONDS)
-        # Closing is answered after the acknowledgements before it were taken in.
-        for channel in self._reading:
-            await channel.close()
+        held = await self._reading.stop()
+        before = await self._ready()
+        expected = before + held
+        await self._reading.give_back()
+        # Another operator may take some at once, so the wait ends when no more come back.
+        polls_left = _RETURN_POLLS if held else 0
+        while polls_left and (now := await self._ready()) < expected:
+            polls_left = _RETURN_POLLS if now > before else polls_left - 1
+            before = now
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _get(self, channel: AbstractChannel) -> AbstractIncomingMessage | None:
-        queue = await channel.get_queue(self._queues.dead_letters, ensure=False)
-        message = await queue.get(no_ack=False, fail=False, timeout=_READ_TIMEOUT_SECONDS)
-        self._held += message is not None
-        return message
+    async def _while_connected(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do `work`, which aiormq may leave waiting for ever when its connection is lost."""
+        task = asyncio.create_task(work)
+        await asyncio.wait((task, self._lost), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            raise ConnectionResetError
+        await task
 
     async def _ready(self) -> int:
-        queue = await self._publishing.declare_queue(self._queues.dead_letters, passive=True)
-        return queue.declaration_result.message_count or 0
+        return await self.waiting_in(self._queues.dead_letters)

@@ -23,7 +23,8 @@ from worker.cli.interrupt import Stop, stoppable
 from worker.cli.terminal import progress, shown
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
-from worker.service.built_from_settings import build_client, endpoint_policy
+from worker.service.built_from_settings import build_client
+from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 
 EXIT_CODES: Final[dict[Verdict, int]] = {"ok": 0, "wrong": 1, "unclear": 4}

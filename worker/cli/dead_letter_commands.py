@@ -1,45 +1,38 @@
-"""`consent-worker dead-letters`: list, show, replay, discard, export."""
+"""`consent-worker dead-letters`: list, groups, show, replay, discard, export."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Any
 
-import orjson
 import typer
 
-from worker.broker.letter_selection import DeadLetter, Filter
 from worker.cli.command_support import print_json, say
-from worker.cli.dead_letter_pass import one_pass
-from worker.cli.letter_events import LetterEvent
-from worker.cli.replay_and_discard import handle, not_there
-from worker.cli.streamed_files import Output, complete_file
-from worker.cli.terminal import in_column, json_shown, shown
-from worker.reasons import NO_INTEGRATION, DeadReason
+from worker.cli.letter_groups import tell_groups
+from worker.cli.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Handling
+from worker.cli.letter_listing import export_letters, list_letters, not_there, show_letter
+from worker.cli.letter_options import (
+    ErrorOption,
+    EventOption,
+    GroupOption,
+    IdOption,
+    IntegrationOption,
+    JsonOption,
+    NewerOption,
+    OlderOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    chosen_by,
+)
+from worker.cli.moments import span_seconds
+from worker.cli.streamed_files import complete_file
+from worker.cli.terminal import shown
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
-_MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-IntegrationOption = Annotated[
-    str, typer.Option(help="Only those of this integration; none: of no integration.")
-]
-ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
-OlderOption = Annotated[str, typer.Option(help="Only those dead for longer, such as 90s, 2h, 7d.")]
-NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")]
-AfterLossOption = Annotated[
-    bool,
-    typer.Option(
-        "--after-state-loss",
-        help="Also those of before the state was lost: they can replace newer choices.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRunOption = Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")]
 
 
@@ -47,38 +40,45 @@ DryRunOption = Annotated[bool, typer.Option(help="Say what would be done, and do
 def list_all(
     integration: IntegrationOption = "",
     reason: ReasonOption = "",
+    error: ErrorOption = "",
+    event: EventOption = "",
+    group: GroupOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List dead letters, without their bodies."""
-    asyncio.run(_list(_filter(integration, reason, older_than, newer_than), as_json))
+    chosen = chosen_by(
+        integration=integration,
+        reason=reason,
+        error=error,
+        event=event,
+        group=group,
+        since=since,
+        until=until,
+        older_than=older_than,
+        newer_than=newer_than,
+    )
+    asyncio.run(list_letters(chosen, limit, as_json))
 
 
-async def _list(chosen: Filter, as_json: bool) -> None:
-    output = Output(sys.stdout.buffer)
-    found = 0
-    reasons: set[str] = set()
-    async with one_pass("listed", bar=not sys.stdout.isatty()) as run:
-        async for opened in run.matching(chosen):
-            for event in opened.chosen:
-                if as_json:
-                    document = json_shown(orjson.dumps(_told(event.letter)).decode()).encode()
-                    await output.write((b",\n" if found else b"[\n") + document)
-                else:
-                    await output.write(_line(event.letter))
-                reasons.add(event.letter.reason)
-                found += 1
-        await output.flush()
-    # Before the end is written: an array that was cut short must not look like a whole one.
-    run.stop.check(f"listed {found}")
-    if as_json:
-        await output.write(b"\n]\n" if found else b"[]\n")
-    else:
-        for reason in sorted(reasons & set(_MEANINGS)):
-            await output.write(f"{reason}: {_MEANINGS[reason]}\n".encode())
-        await output.write(f"{found} dead letters\n".encode())
-    await output.flush()
+@app.command("groups")
+def groups(
+    integration: IntegrationOption = "",
+    reason: ReasonOption = "",
+    error: ErrorOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Count dead letters by what they died of, with what to do about it."""
+    chosen = chosen_by(
+        integration=integration, reason=reason, error=error, since=since, until=until
+    )
+    asyncio.run(tell_groups(chosen, as_json))
 
 
 @app.command("show")
@@ -87,49 +87,78 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one dead letter with its body, which holds personal data."""
-    document = asyncio.run(_find(letter_id))
-    if document is None:
-        not_there(letter_id)
-    elif as_json:
-        print_json(document)
-    else:
+
+    def tell(document: dict[str, Any]) -> None:
+        if as_json:
+            print_json(document)
+            return
         for name, value in document.items():
             say(f"{name}: {shown(str(value)) if value is not None else '-'}")
 
-
-async def _find(letter_id: str) -> dict[str, Any] | None:
-    document = None
-    chosen = Filter(id=letter_id)
-    async with one_pass("searched") as run:
-        async for opened in run.matching(chosen):
-            document = _document(opened.chosen[0])
-            break
-    if document is None:
-        run.stop.check("not found yet")
-    return document
+    if not asyncio.run(show_letter(letter_id, tell)):
+        not_there(letter_id)
 
 
 @app.command("replay")
 def replay(
-    letter_id: Annotated[str, typer.Option("--id", help="Only this one.")] = "",
+    letter_id: IdOption = "",
     integration: IntegrationOption = "",
     reason: ReasonOption = "",
+    error: ErrorOption = "",
+    event: EventOption = "",
+    group: GroupOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
-    after_state_loss: AfterLossOption = False,
+    canary: Annotated[
+        int, typer.Option(min=0, max=1000, help="Replay so many first, and see whether they fail.")
+    ] = 0,
+    wait: Annotated[
+        str, typer.Option(help="How long no canary may come back, such as 330s; 20m at most.")
+    ] = CANARY_WAIT,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Replay so many a second at most.")
+    ] = None,
+    after_state_loss: Annotated[
+        bool,
+        typer.Option(
+            "--after-state-loss",
+            help="Also those of before the state was lost: they can replace newer choices.",
+        ),
+    ] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send dead letters on their way again, each with a fresh retry budget."""
-    chosen = _filter(integration, reason, older_than, newer_than, letter_id)
-    handle("replayed", chosen, dry_run, as_json, after_state_loss)
+    chosen = chosen_by(
+        integration=integration,
+        reason=reason,
+        error=error,
+        since=since,
+        until=until,
+        older_than=older_than,
+        newer_than=newer_than,
+        letter_id=letter_id,
+        event=event,
+        group=group,
+    )
+    asked = Handling(
+        "replayed", chosen, dry_run, after_state_loss, canary, _wait_seconds(wait), rate
+    )
+    _handle(asked, as_json)
 
 
 @app.command("discard")
 def discard(
-    letter_id: Annotated[str, typer.Option("--id", help="Only this one.")] = "",
+    letter_id: IdOption = "",
     integration: IntegrationOption = "",
     reason: ReasonOption = "",
+    error: ErrorOption = "",
+    event: EventOption = "",
+    group: GroupOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
     dry_run: DryRunOption = False,
@@ -137,10 +166,21 @@ def discard(
     as_json: JsonOption = False,
 ) -> None:
     """Take dead letters off the queue for good."""
-    chosen = _filter(integration, reason, older_than, newer_than, letter_id)
+    chosen = chosen_by(
+        integration=integration,
+        reason=reason,
+        error=error,
+        since=since,
+        until=until,
+        older_than=older_than,
+        newer_than=newer_than,
+        letter_id=letter_id,
+        event=event,
+        group=group,
+    )
     if not dry_run and not yes:
         typer.confirm("Discarded consents are lost for good. Go on?", abort=True, err=True)
-    handle("discarded", chosen, dry_run, as_json)
+    _handle(Handling("discarded", chosen, dry_run), as_json)
 
 
 @app.command("export")
@@ -148,36 +188,54 @@ def export(
     file: Annotated[str, typer.Argument(help="File for JSON lines; - writes standard output.")],
     integration: IntegrationOption = "",
     reason: ReasonOption = "",
+    error: ErrorOption = "",
+    event: EventOption = "",
+    group: GroupOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write dead letters with their bodies as JSON lines, and leave them in the queue."""
-    chosen = _filter(integration, reason, older_than, newer_than)
+    chosen = chosen_by(
+        integration=integration,
+        reason=reason,
+        error=error,
+        event=event,
+        group=group,
+        since=since,
+        until=until,
+        older_than=older_than,
+        newer_than=newer_than,
+    )
     if file == "-":
-        asyncio.run(_export(chosen, sys.stdout.buffer, bar=not sys.stdout.isatty()))
+        asyncio.run(export_letters(chosen, sys.stdout.buffer, bar=not sys.stdout.isatty()))
         return
     path = Path(file).resolve()
     for one in (Path(file), path):  # as it was given, too: /dev/stdout leads to what has no name
         _check_target(one, force)
     with complete_file(path) as stream:
-        exported = asyncio.run(_export(chosen, stream, bar=True))
+        exported = asyncio.run(export_letters(chosen, stream, bar=True))
         _check_target(path, force)  # someone else may have written it meanwhile
     say(f"exported {exported} dead letters")
 
 
-async def _export(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
-    output = Output(stream)
-    exported = 0
-    async with one_pass("exported", bar=bar) as run:
-        async for opened in run.matching(chosen):
-            for event in opened.chosen:
-                line = json_shown(orjson.dumps(_document(event)).decode())
-                await output.write(line.encode() + b"\n")
-                exported += 1
-        await output.flush()
-    run.stop.check("the export is not complete")
-    return exported
+def _handle(asked: Handling, as_json: bool) -> None:
+    # Later: it asks the workers' state, whose libraries take longer to import than a list takes.
+    from worker.cli.replay_and_discard import handle  # noqa: PLC0415
+
+    handle(asked, as_json)
+
+
+def _wait_seconds(text: str) -> int:
+    try:
+        seconds = span_seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait {error}") from None
+    if not 1 <= seconds <= LONGEST_WAIT_SECONDS:
+        raise typer.BadParameter(f"--wait must be 1s to {LONGEST_WAIT_SECONDS}s")
+    return seconds
 
 
 def _check_target(path: Path, force: bool) -> None:
@@ -187,50 +245,3 @@ def _check_target(path: Path, force: bool) -> None:
         raise typer.BadParameter(f"{path} is no regular file; use - for standard output")
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} exists; --force replaces it")
-
-
-def parse_age(text: str) -> int | None:
-    """`90s`, `15m`, `2h` or `7d` in milliseconds; None for nothing."""
-    if not text:
-        return None
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if match is None:
-        raise typer.BadParameter("an age is a number and s, m, h or d, such as 90s or 2h")
-    return int(match.group(1)) * _UNITS[match.group(2)] * 1000
-
-
-def _filter(
-    integration: str, reason: str, older_than: str, newer_than: str, letter_id: str = ""
-) -> Filter:
-    return Filter(
-        integration or None,
-        reason or None,
-        parse_age(older_than),
-        parse_age(newer_than),
-        letter_id or None,
-    )
-
-
-def _line(letter: DeadLetter) -> bytes:
-    return (
-        f"{in_column(letter.id)}  {in_column(letter.reason)}  "
-        f"integration {in_column(letter.integration or NO_INTEGRATION)}  "
-        f"error {in_column(letter.error or '-')}  "
-        f"attempts {letter.attempts}  replays {letter.replays}\n"
-    ).encode()
-
-
-def _told(letter: DeadLetter) -> dict[str, Any]:
-    """A letter, and what its reason means, None for a reason that is none of ours."""
-    return asdict(letter) | {
-        "integration": letter.integration or NO_INTEGRATION,
-        "meaning": _MEANINGS.get(letter.reason),
-    }
-
-
-def _document(event: LetterEvent) -> dict[str, Any]:
-    document = _told(event.letter)
-    try:
-        return document | {"body": event.body.decode()}
-    except UnicodeDecodeError:
-        return document | {"body_base64": base64.b64encode(event.body).decode()}

@@ -10,18 +10,20 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.broker.letter_selection import Filter
-from worker.cli.command_support import BrokerAway, complain, learn_state_ids, print_json, say
+from worker.broker.letter_filter import Filter
+from worker.cli.broker_access import BrokerAway
+from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
-from worker.cli.letter_events import LetterEvent
+from worker.cli.letter_events import LetterEvent, OpenedLetter
+from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
 from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.service.built_from_settings import build_registry
+from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import lasting_store, user_keys
 
@@ -155,11 +157,14 @@ async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]
     def so_far() -> str:
         return f"removed {removed} dead letters; run the command again for the rest"
 
+    def theirs_of(opened: OpenedLetter) -> OpenedLetter | None:
+        theirs = opened.only_of_chosen(lambda one: concern_of(one) == "theirs")
+        kept.extend(one.letter.id for one in theirs.others if concern_of(one) == "among others")
+        return theirs if theirs.chosen else None
+
     async with one_pass("erased", so_far=so_far) as run:
-        async for opened in run.matching(Filter()):
-            theirs = opened.only_of_chosen(lambda one: concern_of(one) == "theirs")
-            kept += [one.letter.id for one in theirs.others if concern_of(one) == "among others"]
-            if theirs.chosen and not dry_run:
+        async for theirs in run.matching(Filter(), theirs_of):
+            if not dry_run:
                 await theirs.discard(run.letters)
             removed += len(theirs.chosen)
     run.stop.check(so_far())

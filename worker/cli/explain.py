@@ -18,7 +18,7 @@ from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, ParkReason, SkipReason
-from worker.service.built_from_settings import (
+from worker.service.registry_from_settings import (
     build_registry,
     endpoint_policy,
     secret_source,

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.check import EXIT_CODES, ask_for_identity, run_checks
 from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.did_you_mean import meant
 from worker.integrations.file_schema import integration_schema
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
 from worker.integrations.model import Integration
 from worker.integrations.safe_files import printable
-from worker.service.built_from_settings import build_registry
+from worker.service.registry_from_settings import build_registry
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="The customers' integrations.")
@@ -31,6 +31,8 @@ def find_integration(registry: IntegrationRegistry, integration_id: str) -> Inte
     if own:
         raise InvalidIntegrations(own)
     sentence = f"no integration has the id {printable(integration_id)}"
+    if one := meant(integration_id, [one.id for one in registry.integrations]):
+        sentence += f"; did you mean {one}?"
     nameless = [printable(one.path) for one in registry.invalid if one.integration_id is None]
     if nameless:
         sentence += f"; these files are not valid and tell no id: {', '.join(nameless)}"
@@ -116,6 +118,9 @@ def check(
 
     4: nothing is wrong, but something can't be judged
     """
+    # Later: it speaks HTTP, whose library takes longer to import than a list takes.
+    from worker.cli.check import EXIT_CODES, ask_for_identity, run_checks  # noqa: PLC0415
+
     if send_test and not integration:
         raise typer.BadParameter("--send-test needs the id of one integration")
     settings = command_settings()

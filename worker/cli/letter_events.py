@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from aio_pika.abc import AbstractIncomingMessage
-
 from worker.broker import headers as names
+from worker.broker.dead_letter import DeadLetter, describe, id_of
 from worker.broker.dead_letter_queue import DeadLetters
-from worker.broker.letter_selection import DeadLetter, describe, id_of
+from worker.broker.held_letters import HeldLetter
+from worker.broker.letter_filter import Filter
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, pack, unpack
+from worker.events import UndecodableEvent, open_envelope
 from worker.reasons import DeadReason, ErrorCode
 from worker.wire.property_reader import read_properties
 from worker.wire.table_reader import Budget
 
-_UNKNOWN: Final = "unknown"
-_REASONS: Final = frozenset(DeadReason)
-_ERRORS: Final = frozenset((*DeadReason, *ErrorCode))
+UNKNOWN: Final = "unknown"
+"""What stands for a reason or an error that this version does not know."""
+REASONS: Final = frozenset((*DeadReason, UNKNOWN))
+ERRORS: Final = frozenset((*DeadReason, *ErrorCode, UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,18 @@ class LetterEvent:
     body: bytes
     packed: tuple[bytes, bytes] | None = None
 
+    def is_meant_by(self, chosen: Filter) -> bool:
+        """Whether it is one of those `chosen`."""
+        if not chosen.matches(self.letter):
+            return False
+        return chosen.event is None or chosen.event == _event_id_in(self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedLetter:
     """A message of the dead-letter queue: its events that are `chosen`, and the others."""
 
-    message: AbstractIncomingMessage
+    message: HeldLetter
     chosen: Sequence[LetterEvent]
     others: Sequence[LetterEvent] = ()
 
@@ -66,15 +74,21 @@ class OpenedLetter:
         await letters.replace_by_part(self.message, *_bundle(self.others))
 
 
-def open_letter(
-    message: AbstractIncomingMessage, is_meant: Callable[[LetterEvent], bool]
-) -> OpenedLetter:
+def open_letter(message: HeldLetter, is_meant: Callable[[LetterEvent], bool]) -> OpenedLetter:
     """The events of `message`; those for which `is_meant` are chosen."""
     return _divided(message, _events(message), is_meant)
 
 
+def _event_id_in(body: bytes) -> str | None:
+    """Didomi's id of the event; None where it can't be read."""
+    try:
+        return open_envelope(body).event_id
+    except UndecodableEvent:
+        return None
+
+
 def _divided(
-    message: AbstractIncomingMessage,
+    message: HeldLetter,
     events: Sequence[LetterEvent],
     is_meant: Callable[[LetterEvent], bool],
 ) -> OpenedLetter:
@@ -85,7 +99,7 @@ def _divided(
     return OpenedLetter(message, chosen, others)
 
 
-def _events(message: AbstractIncomingMessage) -> list[LetterEvent]:
+def _events(message: HeldLetter) -> list[LetterEvent]:
     whole = _as_told(describe(message))
     if names.BUNDLE not in message.headers:
         return [LetterEvent(whole, message.headers, message.body)]
@@ -114,6 +128,6 @@ def _as_told(letter: DeadLetter) -> DeadLetter:
     """`letter` with codes of ours alone: whoever may publish to the queue may write others."""
     return replace(
         letter,
-        reason=letter.reason if letter.reason in _REASONS else _UNKNOWN,
-        error=letter.error if letter.error is None or letter.error in _ERRORS else _UNKNOWN,
+        reason=letter.reason if letter.reason in REASONS else UNKNOWN,
+        error=letter.error if letter.error is None or letter.error in ERRORS else UNKNOWN,
     )

@@ -11,33 +11,56 @@ Which exception ends a command by which of these is in `worker.errors`.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Collection
 from importlib import import_module
-from importlib.metadata import version
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from pydantic import ValidationError
 
 from worker.errors import EndsCommand
-from worker.observability.logging import silence_libraries
+from worker.observability.quiet_libraries import silence_libraries
+
+
+class Command(NamedTuple):
+    """A command's module, in which it is a function of its name, or an `app` of subcommands; and
+    what it is for, as it says itself.
+    """
+
+    module: str
+    summary: str
+
 
 COMMANDS: Final = {
-    "run": "run",
-    "publish": "publish",
-    "explain": "explain",
-    "sandbox": "sandbox",
-    "integrations": "integrations",
-    "topology": "topology",
-    "dead-letters": "dead_letter_commands",
-    "erase": "erase",
-    "state": "state",
+    "run": Command("run", "Consume events and deliver them until SIGTERM."),
+    "publish": Command(
+        "publish", "Publish events as a producer would, and wait until the broker has them."
+    ),
+    "explain": Command(
+        "explain",
+        "Say what the worker would do with an event. Exit code 0 whatever the outcome is.",
+    ),
+    "sandbox": Command(
+        "sandbox",
+        "Emulate Adobe's token endpoint, streaming ingestion, profile look-up and set-up, locally.",
+    ),
+    "integrations": Command("integrations", "The customers' integrations."),
+    "topology": Command("topology", "Exchanges, queues and bindings."),
+    "dead-letters": Command("dead_letter_commands", "Inspect, replay and discard dead letters."),
+    "erase": Command(
+        "erase",
+        "Forget a person, whose id is asked for or read from standard input, one id a line.",
+    ),
+    "state": Command("state", "Whether the state has lost what it knew of the newest choices."),
 }
-"""Each command's module, in which it is a function of that name, or an `app` of subcommands."""
 
 
 def build_app(*names: str) -> typer.Typer:
-    """The command line with these commands: to import them all takes longer than most of them."""
+    """The command line with these commands. The others are there by name alone: to import them all
+    takes longer than most of them.
+    """
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
@@ -49,17 +72,28 @@ def build_app(*names: str) -> typer.Typer:
     ) -> None:
         """Delivers Didomi consent events from RabbitMQ to Adobe Experience Platform."""
 
-    for name in names:
-        module = import_module(f"worker.cli.{COMMANDS[name]}")
+    for name, command in COMMANDS.items():
+        if name not in names:
+            app.command(name, help=command.summary)(_not_imported)
+            continue
+        module = import_module(f"worker.cli.{command.module}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, COMMANDS[name]))
+            app.command(name)(getattr(module, name))
     return app
+
+
+def _not_imported() -> None:
+    """Stands for a command in the list of all. One that is called is imported."""
+    raise AssertionError("the command was not imported")
 
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
+        # Later: few ask for it, and it parses what is installed.
+        from importlib.metadata import version  # noqa: PLC0415
+
         typer.echo(f"consent-worker {version('consent-worker')}")
         raise typer.Exit
 
@@ -71,9 +105,8 @@ def main() -> None:
         # Often a variable of a script that is not set, where without the option all is meant.
         _complain(f"{empty} must not be empty; leave it out if it is not meant")
         sys.exit(2)
-    asked_for = [one for one in sys.argv[1:2] if one in COMMANDS]
     try:
-        build_app(*(asked_for or COMMANDS))()
+        build_app(*_wanted(sys.argv[1:]))()
     except ValidationError as error:
         for one in error.errors(include_input=False):
             name = "CONSENT_WORKER_" + ".".join(str(step) for step in one["loc"]).upper()
@@ -85,6 +118,14 @@ def main() -> None:
     except OSError as error:
         _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))
         sys.exit(1)
+
+
+def _wanted(arguments: list[str]) -> Collection[str]:
+    """The commands that have to be imported: the one that is called, if any."""
+    if any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ):
+        return COMMANDS  # the shell asks for their options
+    words = [one for one in arguments if not one.startswith("-")]
+    return [one for one in words[:1] if one in COMMANDS]
 
 
 def _empty_argument(arguments: list[str]) -> str | None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from worker.cli.event_loop import run_to_the_end
 from worker.integration_change_log import report_change
 from worker.observability.logging import configure_logging
-from worker.service.built_from_settings import build_registry
 from worker.service.process import Service
+from worker.service.registry_from_settings import build_registry
 from worker.settings import WorkerSettings
 from worker.wire.private_parts import check_private_parts
 

@@ -11,14 +11,9 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from worker.cli.command_support import (
-    BrokerAway,
-    command_settings,
-    complain,
-    learn_state_ids,
-    print_json,
-    say,
-)
+from worker.cli.broker_access import BrokerAway
+from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.state_ids import learn_state_ids
 from worker.delivery.inlets.inlet_answer import Answer
 from worker.delivery.rounds.epoch_watch import shown_time
 from worker.integrations.loading import InvalidIntegrations
@@ -27,7 +22,7 @@ from worker.integrations.safe_files import printable
 from worker.integrations.told_mode import UnfitMode, in_mode
 from worker.ordering.epoch import Epochs, LastingEpochs
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.service.built_from_settings import build_registry
+from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import lasting_store
 

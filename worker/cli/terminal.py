@@ -8,12 +8,10 @@ reading.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _NAMED: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNPRINTABLE_IN_JSON: Final = re.compile(r"[^\x00-\x7e]")
@@ -55,16 +53,25 @@ def _json_code(character: str) -> str:
 @contextmanager
 def progress(label: str, total: int | None, *, wanted: bool = True) -> Iterator[Callable[[], None]]:
     """Gives the function to call after each piece; `total` is None where it is unknown."""
-    console = Console(stderr=True)
-    if not wanted or not console.is_terminal:
+    if not wanted or not sys.stderr.isatty():
         yield lambda: None
         return
+    # Later: most commands show none, and to import it takes a tenth of a second.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, redirect_stdout=False) as bar:
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
         task = bar.add_task(label, total=total)
         yield lambda: bar.advance(task)

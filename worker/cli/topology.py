@@ -9,13 +9,8 @@ from typing import Annotated
 import typer
 
 from worker.broker.topology import declare
-from worker.cli.command_support import (
-    broker_connection,
-    command_settings,
-    print_json,
-    say,
-    topology_of,
-)
+from worker.cli.broker_access import broker_connection, topology_of
+from worker.cli.command_support import command_settings, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
 

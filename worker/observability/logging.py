@@ -13,13 +13,10 @@ import orjson
 import structlog
 
 from worker.observability.log_writer import LogWriter
+from worker.observability.quiet_libraries import silence_libraries
 from worker.redaction import redact
 
 log = structlog.get_logger(__name__)
-
-# Chatty at info, and nothing in them that our own log lines don't say better. pamqp quotes names
-# of headers, which producers choose.
-_QUIET = ("aio_pika", "aiormq", "pamqp", "aiohttp.access", "asyncio")
 
 
 def configure_logging(log_format: str, level: str, stream: TextIO | None = None) -> None:
@@ -84,12 +81,6 @@ def _json(event: Any, **_: Any) -> str:
         return orjson.dumps(event, default=str).decode()
     except TypeError:  # a lone surrogate, or a key that is no text
         return json.dumps(event, default=str)
-
-
-def silence_libraries() -> None:
-    """Keep the libraries' own lines out: ours say the same, in one line and without a traceback."""
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _name_the_exception(

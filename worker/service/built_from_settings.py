@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import aiohttp
 
 from worker.adobe.attempt import AdobeClient
-from worker.adobe.endpoints import EndpointPolicy
 from worker.broker.delay import DelayKindTargets, NativeDelay, PluginDelay
 from worker.delivery.pipeline_limits import PipelineLimits
-from worker.integrations.coherence import Surroundings
-from worker.integrations.integration_registry import IntegrationRegistry
-from worker.integrations.secret_references import SecretSource
+from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import UnusableSetting, WorkerSettings
-
-
-def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:
-    """Which endpoints may be called under these settings."""
-    return EndpointPolicy(settings.allowed_hosts, settings.allow_insecure)
-
-
-def secret_source(settings: WorkerSettings) -> SecretSource:
-    """Where the references of an integration may lead under these settings."""
-    return SecretSource(os.environ, settings.secret_env_prefix, settings.secret_directories)
-
-
-def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
-    """The registry of the settings' directory, not loaded yet."""
-    return IntegrationRegistry(
-        settings.integrations,
-        endpoint_policy(settings).problem,
-        secret_env_prefix=settings.secret_env_prefix,
-        secret_directories=settings.secret_directories,
-        grace_seconds=settings.integration_grace_seconds,
-        unknown_organization=settings.unknown_organization,
-        surroundings=surroundings(settings),
-    )
-
-
-def surroundings(settings: WorkerSettings) -> Surroundings:
-    """What is around a worker that may be needed by an integration."""
-    return Surroundings(
-        has_lasting_state=settings.state_kind != "memory",
-        has_secret=bool(settings.ordering_secret.get_secret_value()),
-    )
 
 
 def build_client(settings: WorkerSettings, http: aiohttp.ClientSession) -> AdobeClient:

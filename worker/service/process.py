@@ -27,13 +27,9 @@ from worker.integrations.model import Integration
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
 from worker.observability.outcome_log import OutcomeLog
-from worker.service.built_from_settings import (
-    build_client,
-    delay_targets,
-    endpoint_policy,
-    pipeline_limits,
-)
+from worker.service.built_from_settings import build_client, delay_targets, pipeline_limits
 from worker.service.readiness import notes, problems
+from worker.service.registry_from_settings import endpoint_policy
 from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
 from worker.service.told_gauges import refresh

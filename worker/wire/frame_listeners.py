@@ -6,10 +6,6 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
 OnMessage = Callable[[int, bytes, bytes], None]
 """Is given the delivery tag, the content header (from its class id on) and the body of a message;
 must not block.
@@ -112,8 +108,17 @@ class MessageListener:
             else:
                 self.on_message(tag, self.header, body)
         except Exception as error:  # whatever it is, it concerns this message alone
-            log.exception("message.not_handled", error=type(error).__name__)
+            _log_not_handled(error)
             self.on_refused(tag, self.size)
+
+
+def _log_not_handled(error: Exception) -> None:
+    """To be called where `error` is handled."""
+    # Later: to import it takes longer than most commands, which listen and do not log.
+    import structlog  # noqa: PLC0415
+
+    log = structlog.get_logger(__name__)
+    log.exception("message.not_handled", error=type(error).__name__)
 
 
 class AlarmListener:

@@ -35,6 +35,7 @@ class MessageTap(asyncio.StreamReaderProtocol):
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
+        self.lost = asyncio.Event()
         self.splitter = FrameSplitter(super().data_received)
         self._own_loop = loop
         self._is_splitting = False
@@ -54,6 +55,7 @@ class MessageTap(asyncio.StreamReaderProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         # The broker has these messages again, and aiormq takes nothing any more.
         self.splitter.drop()
+        self.lost.set()
         super().connection_lost(exc)
 
     def _split(self) -> None:
@@ -75,13 +77,14 @@ class MessageTap(asyncio.StreamReaderProtocol):
 
 
 class TappedTransport(TransportFactory):
-    """Opens one connection, `amqp` or `amqps`, and taps it: `splitter` is where to listen, and
-    `on_alarm` is told of the broker's alarms.
+    """Opens one connection, `amqp` or `amqps`, and taps it: `splitter` is where to listen, `lost`
+    is set when the connection is gone, and `on_alarm` is told of the broker's alarms.
 
     Raises `AMQPConnectionError` when it can't be opened.
     """
 
     splitter: FrameSplitter
+    lost: asyncio.Event
 
     def __init__(self, on_alarm: OnAlarm | None = None) -> None:
         self._on_alarm = on_alarm
@@ -104,6 +107,7 @@ class TappedTransport(TransportFactory):
         reader = asyncio.StreamReader(loop=loop)
         tap = MessageTap(reader, loop)
         self.splitter = tap.splitter
+        self.lost = tap.lost
         if self._on_alarm is not None:
             self.splitter.listen_for_alarms(self._on_alarm)
         try:

@@ -20,8 +20,6 @@ from aio_pika.abc import ConnectionParameter
 from aiormq import Channel, Connection
 from aiormq.abc import ChannelFrame
 from aiormq.connection import SSLContextProvider, TransportFactory
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from worker.errors import WrongUse
 
@@ -122,9 +120,6 @@ PRIVATE_PARTS: Final = (
             "is_kwarg",
         ),
     ),
-    # Replaced by the commands that read dead letters
-    PrivatePart(ContentHeader, "unmarshal", "read any properties", ("data",)),
-    PrivatePart(Basic.GetOk, "unmarshal", "read any routing key", ("data",)),
 )
 
 

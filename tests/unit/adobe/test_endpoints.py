@@ -11,7 +11,8 @@ from aiohttp import ClientSession, web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.unit.adobe.server import serving
-from worker.adobe.endpoints import EndpointPolicy, GuardedResolver, resolver_for
+from worker.adobe.endpoints import EndpointPolicy
+from worker.adobe.guarded_resolver import GuardedResolver, resolver_for
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
 from worker.service.built_from_settings import build_client
 from worker.settings import UnusableSetting, WorkerSettings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import typer
 from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
@@ -12,8 +11,8 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
-from worker.cli.command_support import what_happened
-from worker.cli.dead_letter_commands import parse_age
+from worker.cli.broker_access import what_happened
+from worker.cli.moments import moment_ms, span_seconds, told
 
 
 @pytest.mark.parametrize(
@@ -32,15 +31,42 @@ def test_what_went_wrong_with_the_broker_is_a_sentence(error: Exception, text: s
     assert "hush" not in what_happened(error)
 
 
+NOW_MS = 1_800_000_000_000
+
+
 @pytest.mark.parametrize(
-    ("text", "milliseconds"),
-    [("", None), ("90s", 90_000), ("15m", 900_000), ("2h", 7_200_000), ("7d", 604_800_000)],
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7_200), ("7d", 604_800)]
 )
-def test_an_age_is_a_number_and_a_unit(text: str, milliseconds: int | None) -> None:
-    assert parse_age(text) == milliseconds
+def test_a_span_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert span_seconds(text) == seconds
+    assert moment_ms(text, NOW_MS) == NOW_MS - seconds * 1000
 
 
-@pytest.mark.parametrize("text", ["2", "h", "2 h", "٣d", "-2h", "2w", "1.5h"])
-def test_any_other_age_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter):
-        parse_age(text)
+@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "٣d", "-2h", "2w", "1.5h", "2026-13-01"])
+def test_any_other_span_or_moment_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        span_seconds(text)
+    with pytest.raises(ValueError, match="must be"):
+        moment_ms(text, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2027-01-15T08:00:00Z", "2027-01-15T09:00+01:00", "2027-01-15 08:00", "20270115T080000Z"],
+)
+def test_a_moment_without_an_offset_is_utc(text: str) -> None:
+    assert moment_ms(text, 0) == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (None, "-"),
+        (NOW_MS, "2027-01-15T08:00:00Z (0s ago)"),
+        (NOW_MS - 90_000, "2027-01-15T07:58:30Z (90s ago)"),
+        (NOW_MS - 7_200_000, "2027-01-15T06:00:00Z (2h ago)"),
+        (NOW_MS + 180_000, "2027-01-15T08:03:00Z (in 3m)"),
+    ],
+)
+def test_a_moment_is_told_absolute_and_relative(moment: int | None, text: str) -> None:
+    assert told(moment, NOW_MS) == text

@@ -40,8 +40,26 @@ def test_a_broker_that_is_away_is_exit_code_three(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(("dead-letters", "list", "--older-than", "2"), "an age is", id="no unit"),
-        pytest.param(("dead-letters", "replay", "--newer-than", "2y"), "an age is", id="unit"),
+        pytest.param(("dead-letters", "list", "--older-than", "2"), "a number and s", id="no unit"),
+        pytest.param(("dead-letters", "replay", "--newer-than", "2y"), "a number and", id="unit"),
+        pytest.param(("dead-letters", "list", "--since", "noon"), "ISO 8601", id="moment"),
+        pytest.param(
+            ("dead-letters", "list", "--since", "2h", "--newer-than", "2h"), "say the", id="twice"
+        ),
+        pytest.param(
+            ("dead-letters", "groups", "--reason", "retries-exausted"),
+            "did you mean retries-exhausted?",
+            id="reason",
+        ),
+        pytest.param(
+            ("dead-letters", "replay", "--error", "adobe-unavailible"),
+            "did you mean adobe-unavailable?",
+            id="error",
+        ),
+        pytest.param(("dead-letters", "list", "--error", "zzz"), "must be one of", id="no error"),
+        pytest.param(("dead-letters", "replay", "--group", "shop"), "8 hex digits", id="group"),
+        pytest.param(("dead-letters", "replay", "--wait", "1d"), "--wait must be", id="wait"),
+        pytest.param(("dead-letters", "list", "--limit", "0"), "--limit", id="limit"),
         pytest.param(("dead-letters", "replay", "--colour", "red"), "--colour", id="option"),
         pytest.param(("publish",), "file", id="no file"),
         pytest.param(("fly",), "fly", id="command"),

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from worker.broker.republished import successor_of
 from worker.wire.frames import encode_content_header
-from worker.wire.pamqp_patch import accept_any_properties
 from worker.wire.property_reader import (
     UnreadableProperties,
     has_headers,
@@ -103,17 +101,3 @@ def test_what_can_just_be_read_can_still_be_when_it_comes_back(values: int) -> N
     assert not isinstance(again, UnreadableProperties)
     assert own.items() <= (again.headers or {}).items()
     assert (again.headers or {})["traceparent"] == "00-1"
-
-
-def test_pamqp_reads_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ContentHeader, "unmarshal", ContentHeader.unmarshal)
-    monkeypatch.setattr(Basic.GetOk, "unmarshal", Basic.GetOk.unmarshal)
-    accept_any_properties()
-    header = ContentHeader()
-    header.unmarshal(_encoded(_HEADERS | _MODE, _table((b"deep", _nested(2000))) + b"\x07"))
-    assert (header.body_size, header.properties.headers) == (5, {})
-    assert header.properties.delivery_mode is None
-    answer = Basic.GetOk()
-    answer.unmarshal(struct.pack(">QB", 7, 1) + b"\x02ex\x02\xff\xfe" + struct.pack(">I", 9))
-    assert (answer.delivery_tag, answer.redelivered, answer.exchange) == (7, True, "ex")
-    assert (answer.routing_key, answer.message_count) == ("\ufffd\ufffd", 9)

@@ -1,16 +1,15 @@
-"""What one dead letter is, as an operator sees it, and which are meant."""
+"""What one dead letter is, as an operator sees it, by the headers of its message."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from aio_pika.abc import AbstractIncomingMessage
+from typing import Any, Final, Protocol
 
 from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
-from worker.reasons import NO_INTEGRATION, DeadReason
+from worker.reasons import DeadReason
 from worker.redaction import shown_id
 
 _LONGEST_CODE: Final = 64
@@ -39,36 +38,18 @@ class DeadLetter:
     body_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which dead letters are meant; an empty filter means all. `older_than_ms` is an age."""
+class LetterMessage(Protocol):
+    """What of a message tells which dead letter it is."""
 
-    integration: str | None = None
-    reason: str | None = None
-    older_than_ms: int | None = None
-    newer_than_ms: int | None = None
-    id: str | None = None
-
-    def matches(self, letter: DeadLetter, now_ms: int) -> bool:
-        """Whether `letter` is meant; one of unknown age is never matched by age."""
-        if self.id is not None and letter.id != self.id:
-            return False
-        integration = letter.integration or NO_INTEGRATION
-        if self.integration is not None and integration != self.integration:
-            return False
-        if self.reason is not None and letter.reason != self.reason:
-            return False
-        if self.older_than_ms is None and self.newer_than_ms is None:
-            return True
-        if letter.dead_at_ms is None:
-            return False
-        age = now_ms - letter.dead_at_ms
-        return (self.older_than_ms is None or age >= self.older_than_ms) and (
-            self.newer_than_ms is None or age <= self.newer_than_ms
-        )
+    @property
+    def headers(self) -> Mapping[str, Any]: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def body(self) -> bytes: ...
 
 
-def describe(message: AbstractIncomingMessage) -> DeadLetter:
+def describe(message: LetterMessage) -> DeadLetter:
     """What the headers of a dead letter say. Each may be forged, so texts and numbers are bounded,
     and what is none of ours counts as not there. Ids are shown where they tell of nobody.
     """
@@ -93,11 +74,10 @@ def id_of(message_id: str | None, body: bytes) -> str:
     """What a letter is called. One without an id, or with one that is not UTF-8 or may tell of a
     person, is called by a digest of its body.
     """
-    nameless = f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
-    return shown_id(message_id or "") or nameless
+    return shown_id(message_id or "") or f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
 
 
-def _detail(message: AbstractIncomingMessage) -> str | None:
+def _detail(message: LetterMessage) -> str | None:
     """What went wrong, if a worker wrote it: the message has an id of a worker's making then."""
     if not is_own_message_id(message.message_id):
         return None

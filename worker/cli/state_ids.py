@@ -1,0 +1,15 @@
+"""What the state calls the integrations, for commands that use it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ordering.state_takeover import look_up
+from worker.store_choice import LastingStore
+
+
+async def learn_state_ids(registry: IntegrationRegistry, store: LastingStore) -> None:
+    """Have the integrations of `registry`, which is loaded, know it. Raises `StoreUnavailable`."""
+    registry.ask_states = partial(look_up, store.state_ids)
+    await registry.settle()
