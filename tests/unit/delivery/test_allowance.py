@@ -28,7 +28,6 @@ class Lane:
     held: int = 0
     is_quick: bool = True
     is_still: bool = False
-    may_probe: bool = False
     integration: Integration = field(
         default_factory=lambda: integration(limits={"events_held": EVENTS_HELD})
     )
@@ -41,9 +40,6 @@ class Lane:
 
     def stands_still(self) -> bool:
         return self.is_still
-
-    def probe_is_due(self) -> bool:
-        return self.may_probe
 
 
 def _hand(in_hand: int = 0, prefetch: int = ROOM) -> Any:
@@ -69,10 +65,6 @@ def _paced(per_second: float) -> Integration:
         pytest.param(Lane(300, is_quick=False), 0, id="slow, above it keeps what it has"),
         pytest.param(Lane(0, 0, is_still=True), 0, id="still, none"),
         pytest.param(Lane(15, 5, is_still=True), -5, id="still, gives up what waits"),
-        pytest.param(
-            Lane(is_still=True, may_probe=True), QUARTER_OF_FREE, id="still, what finds out"
-        ),
-        pytest.param(Lane(1, 1, is_still=True, may_probe=True), -1, id="still, one of that"),
         pytest.param(Lane(40, 15), QUARTER_OF_FREE - 40, id="waiting, and not still"),
     ],
 )

@@ -210,3 +210,22 @@ async def test_places_that_a_failing_lane_took_while_it_kept_up_come_free() -> N
     room.has_room()
     await after(0.3)
     assert room.bench.hand.in_hand <= places // 2 + 1
+
+
+@in_virtual_time
+async def test_a_failing_lane_takes_one_event_when_that_can_find_out_if_its_endpoint_is_back() -> (
+    None
+):
+    room = Room()
+    for _ in range(2):
+        await room.come(1)
+        await room.bench.rounds.latest.answer(TIMEOUT)
+        await after(0.1)
+    await after(40)
+    assert room.lane.health.is_failing
+    assert room.has_room()
+    asked = len(room.bench.rounds.made)
+    assert await room.come(30) == 1
+    assert len(room.bench.rounds.made) == asked + 1, "it goes at once"
+    await room.bench.rounds.latest.answer(OK)
+    assert await room.come(30) == 30

@@ -40,7 +40,6 @@ class Load(Protocol):
     def held_of(self, intake: Source) -> int: ...
     def keeps_up(self) -> bool: ...
     def stands_still(self) -> bool: ...
-    def probe_is_due(self) -> bool: ...
 
 
 def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
@@ -57,8 +56,7 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     comes_in_bundles = intake.events_each > 1
     few = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) if comes_in_bundles else 0
     standing = few - lane.waiting
-    may_probe = standing == 0 and lane.probe_is_due()
-    if standing <= 0 and not may_probe and lane.stands_still():
+    if standing <= 0 and lane.stands_still():
         surplus, most = min(surplus, standing), 0
     if slow_lanes is not None:
         # As many parts as there are slow lanes, and one for everyone else.

@@ -107,16 +107,15 @@ class Lane:
 
     def stands_still(self) -> bool:
         """Whether its requests have had no answer lately, though nothing asked it to wait, or it
-        begins nothing but probes.
+        begins nothing but probes, and has one.
         """
-        if self.requests.next_at > self._loop.time():
+        now = self._loop.time()
+        if self.requests.next_at > now:
+            return False
+        if not self.waiting and self.health.is_failing and self.requests.is_probe_due(now):
             return False
         health = self.health
         return health.is_quiet and (self._under_way.requests > 0 or health.is_failing)
-
-    def probe_is_due(self) -> bool:
-        """Whether its endpoint fails, and one more event would find out now if it is back."""
-        return self.health.is_failing and self.requests.is_probe_due(self._loop.time())
 
     # What it takes in and lets go of
 
@@ -134,7 +133,8 @@ class Lane:
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery in. Whether there is room is for the caller to ask (`allowance`)."""
         waiting = self._waiting
-        if not (waiting.events or self._under_way.events):
+        has_nothing = not (waiting.events or self._under_way.events)
+        if has_nothing and not self.health.is_failing:
             self.health.throughput.begin()
         self._pacer.came()
         if waiting.oldest is None:
