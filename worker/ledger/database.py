@@ -1,0 +1,153 @@
+"""The ledger's database: opened for one writer or for readers, and written in bulk.
+
+All else of this room names tables and statements of SQLAlchemy. What differs from one database to
+the next stands here: how it is opened and locked, and how many rows are written at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
+
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger, trouble_told
+
+_BUSY_SECONDS: Final = 10.0
+_OWNER_ONLY: Final = 0o600
+_CACHE_KIB: Final = 131_072
+"""Pages of the tables' keys, which come in no order, for a ledger of some ten million receipts."""
+_PREFIX: Final = "sqlite:///"
+
+
+class Database:
+    """`url` is `sqlite:///PATH`. A writer makes the file where it is missing, for its owner alone,
+    and is the only one: raises `UnusableLedger` for a second. Readers see what is committed.
+    """
+
+    def __init__(self, url: str, *, writes: bool = False) -> None:
+        self.path = Path(url.removeprefix(_PREFIX))
+        self._lock: int | None = None
+        if writes:
+            self._prepare_file()
+        elif not self.path.exists():
+            raise UnusableLedger(
+                f"there is no ledger {self.path.name}: let `consent-worker ledger` run, or check "
+                "CONSENT_WORKER_LEDGER_URL"
+            )
+        self._engine = _engine(self.path, writes=writes)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: all of the block is kept, or nothing. Raises `LedgerTrouble`."""
+        with trouble_told(self.path.name), self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with suppress(LedgerTrouble), trouble_told(self.path.name):
+            self._engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _prepare_file(self) -> None:
+        try:
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
+        except BlockingIOError:
+            self._let_go()
+            raise UnusableLedger(
+                f"another `consent-worker ledger` writes {self.path.name}; one is enough, and this "
+                "one ends"
+            ) from None
+        except OSError as error:
+            self._let_go()
+            raise UnusableLedger(
+                f"the ledger {self.path.name} can't be opened for writing: {error.strerror}; check "
+                "CONSENT_WORKER_LEDGER_URL, and the rights on file and directory"
+            ) from None
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def remove_files(url: str) -> None:
+    """Delete the file and what SQLite keeps beside it; the lock stays."""
+    path = Path(url.removeprefix(_PREFIX))
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def _engine(path: Path, *, writes: bool) -> Engine:
+    mode = "rw" if writes else "ro"
+    url = URL.create(
+        "sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}
+    )
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    def opened(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # or Python's own module would begin transactions
+        if writes:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # What a crash of the machine takes is read again, since the offset goes with it.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB if writes else 16_384}")
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def insert_all(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, each with a value for every column of `table`, in order."""
+    _write_all(connection, table, rows, replaces=False)
+
+
+def put_all(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same; a row whose primary key is there already replaces it."""
+    _write_all(connection, table, rows, replaces=True)
+
+
+def _write_all(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, replaces: bool
+) -> None:
+    if not rows:
+        return
+    dialect = connection.dialect
+    sql, order = _statement(table, dialect.name, replaces)
+    if order is None:
+        names = [column.name for column in table.columns]
+        connection.exec_driver_sql(sql, [dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        # SQLAlchemy's own way costs several times as much for each row.
+        connection.exec_driver_sql(sql, list(rows))
+
+
+@lru_cache(maxsize=64)
+def _statement(table: Table, dialect_name: str, replaces: bool) -> tuple[str, list[str] | None]:
+    """The text of a statement, and the order of its values; None where they go by name."""
+    kind: Any = sqlite if dialect_name == "sqlite" else postgresql
+    names = [column.name for column in table.columns]
+    statement = kind.insert(table)
+    if replaces:
+        keys = [column.name for column in table.primary_key.columns]
+        others = {name: statement.excluded[name] for name in names if name not in keys}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
+    dialect: Dialect = kind.dialect()
+    compiled = statement.compile(dialect=dialect, column_keys=names)
+    return str(compiled), list(compiled.positiontup) if compiled.positional else None
