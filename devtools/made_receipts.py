@@ -76,7 +76,9 @@ class MadeWorker:
 
     def receipts(self, receipts: Sequence[Receipt]) -> bytes:
         """A message of these."""
-        return self.chain.message("receipts", [encode_receipt(one) for one in receipts], _at(receipts))
+        return self.chain.message(
+            "receipts", [encode_receipt(one) for one in receipts], _at(receipts)
+        )
 
     def state(self, row: bytes) -> bytes:
         """A message of a state."""

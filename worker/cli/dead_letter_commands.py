@@ -18,7 +18,7 @@ from worker.cli.command_support import print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.letter_events import LetterEvent
 from worker.cli.replay_and_discard import handle, not_there
-from worker.cli.streamed_files import Output, complete_file
+from worker.cli.streamed_files import Output, check_target, complete_file
 from worker.cli.terminal import in_column, json_shown, shown
 from worker.reasons import DeadReason
 
@@ -157,10 +157,10 @@ def export(
         return
     path = Path(file).resolve()
     for one in (Path(file), path):  # as it was given, too: /dev/stdout leads to what has no name
-        _check_target(one, force)
+        check_target(one, force)
     with complete_file(path) as stream:
         exported = asyncio.run(_export(chosen, stream, bar=True))
-        _check_target(path, force)  # someone else may have written it meanwhile
+        check_target(path, force)  # someone else may have written it meanwhile
     say(f"exported {exported} dead letters")
 
 
@@ -176,15 +176,6 @@ async def _export(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
         await output.flush()
     run.stop.check("the export is not complete")
     return exported
-
-
-def _check_target(path: Path, force: bool) -> None:
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"{path.parent} is not a directory")
-    if path.exists() and not path.is_file():
-        raise typer.BadParameter(f"{path} is no regular file; use - for standard output")
-    if path.exists() and not force:
-        raise typer.BadParameter(f"{path} exists; --force replaces it")
 
 
 def parse_age(text: str) -> int | None:

@@ -32,6 +32,9 @@ COMMANDS: Final = {
     "dead-letters": "dead_letter_commands",
     "erase": "erase",
     "state": "state",
+    "ledger": "ledger",
+    "receipts": "receipts",
+    "status": "status",
 }
 """Each command's module, in which it is a function of that name, or an `app` of subcommands."""
 

@@ -26,19 +26,20 @@ _BUSY_SECONDS: Final = 10.0
 _OWNER_ONLY: Final = 0o600
 _CACHE_KIB: Final = 131_072
 """Pages of the tables' keys, which come in no order, for a ledger of some ten million receipts."""
-_PREFIX: Final = "sqlite:///"
+_PREFIX: Final = "sqlite://"
 
 
 class Database:
-    """`url` is `sqlite:///PATH`. A writer makes the file where it is missing, for its owner alone,
-    and is the only one: raises `UnusableLedger` for a second. Readers see what is committed.
+    """`url` is `sqlite://` and an absolute path. A writer makes the file where it is missing, for
+    its owner alone, or `anew` in any case. It is the only one: a second one raises
+    `UnusableLedger`. Readers see what is committed.
     """
 
-    def __init__(self, url: str, *, writes: bool = False) -> None:
+    def __init__(self, url: str, *, writes: bool = False, anew: bool = False) -> None:
         self.path = Path(url.removeprefix(_PREFIX))
         self._lock: int | None = None
         if writes:
-            self._prepare_file()
+            self._prepare_file(anew=anew)
         elif not self.path.exists():
             raise UnusableLedger(
                 f"there is no ledger {self.path.name}: let `consent-worker ledger` run, or check "
@@ -60,11 +61,13 @@ class Database:
             os.close(self._lock)
             self._lock = None
 
-    def _prepare_file(self) -> None:
+    def _prepare_file(self, *, anew: bool) -> None:
         try:
             lock = self.path.with_name(f"{self.path.name}.lock")
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if anew:
+                self._remove()
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
         except BlockingIOError:
             self._let_go()
@@ -79,17 +82,15 @@ class Database:
                 "CONSENT_WORKER_LEDGER_URL, and the rights on file and directory"
             ) from None
 
+    def _remove(self) -> None:
+        """The file, and what SQLite keeps beside it."""
+        for end in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
     def _let_go(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def remove_files(url: str) -> None:
-    """Delete the file and what SQLite keeps beside it; the lock stays."""
-    path = Path(url.removeprefix(_PREFIX))
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _engine(path: Path, *, writes: bool) -> Engine:

@@ -80,7 +80,7 @@ WAITING_NAMES: Final = ("due", "within a minute", "within ten minutes", "later")
 
 def overview(connection: Connection, now_ms: int) -> Overview:
     """All of it, at `now_ms` (ms since 1970)."""
-    tallies = _tallies(connection)
+    tallies = tallies_of(connection)
     overdue = _overdue(connection, now_ms)
     balances = connection.execute(select(BALANCES)).all()
     names = texts_of(connection, [row.integration_id for row in balances])
@@ -113,7 +113,8 @@ def _said(one: Tally, name: str) -> int | None:
     return value
 
 
-def _tallies(connection: Connection) -> list[Tally]:
+def tallies_of(connection: Connection) -> list[Tally]:
+    """What each process said last."""
     rows = connection.execute(select(CHAINS).where(CHAINS.c.is_worker).order_by(CHAINS.c.id)).all()
     names = texts_of(connection, [row.worker_id for row in rows])
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final, get_args
@@ -79,10 +80,13 @@ def user_prefix(packed: bytes | None) -> bytes | None:
 
 def pack_attributes(attributes: Attributes) -> tuple[str, str]:
     """The paths, which come again in every receipt of an integration, and a letter for each."""
-    if not attributes:
-        return "[]", ""
     letters = "".join([_LETTERS[one] for one in attributes.values()])
-    return orjson.dumps(list(attributes)).decode(), letters
+    return _as_json(tuple(attributes)), letters
+
+
+@lru_cache(maxsize=4096)
+def _as_json(paths: tuple[str, ...]) -> str:
+    return orjson.dumps(paths).decode()
 
 
 def unpack_attributes(paths: str, said: str) -> Attributes:

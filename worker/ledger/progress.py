@@ -32,6 +32,8 @@ def begin_reading(connection: Connection, start: Start, now_ms: int) -> None:
             last_digest=b"",
         )
         move_on(connection, progress, begun)
+    elif start.lost:
+        move_on(connection, progress, progress._replace(next_offset=start.offset))
 
 
 def move_on(connection: Connection, before: Progress, now: Progress) -> None:

@@ -12,8 +12,8 @@ import structlog
 
 from worker.ledger.anchoring import ANCHOR_SECONDS, Anchoring, heads_of
 from worker.ledger.database import Database
-from worker.ledger.findings import SENTENCES, StreamFinding
-from worker.ledger.progress import begin_reading, read_progress, say_alive
+from worker.ledger.findings import SENTENCES
+from worker.ledger.progress import read_progress, say_alive
 from worker.ledger.record_feed import RecordFeed
 from worker.ledger.records import Record, start_of_reading
 from worker.ledger.retention import prune
@@ -130,9 +130,8 @@ class Reading:
             # Where that is older than the stream, what is found is no older record.
             at_last = await feed.look(progress.next_offset - 1)
         start = start_of_reading(progress, first, at_last)
-        await self._in_transaction(begin_reading, start, _now_ms())
-        if start.is_recreated:
-            self._tell({StreamFinding.RECREATED.value: 1})
+        async with self._writing:
+            self._tell(await asyncio.to_thread(self._taking_in.begin, start, _now_ms()))
         log.info("ledger.reading", offset=start.offset)
         return start.offset
 

@@ -39,10 +39,13 @@ class Progress(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where reading begins, and whether the stream is another one than before."""
+    """Where reading begins, whether the stream is another one than before, and how many offsets
+    between were lost to its retention.
+    """
 
     offset: int
     is_recreated: bool
+    lost: int = 0
 
 
 def start_of_reading(
@@ -61,7 +64,7 @@ def start_of_reading(
     if first is None:
         return Start(begin, is_recreated=True)
     if first.offset >= progress.next_offset:
-        return Start(first.offset, is_recreated=False)  # what is between has fallen to retention
+        return Start(first.offset, is_recreated=False, lost=first.offset - progress.next_offset)
     if first.offset == progress.first_offset and first.digest != progress.first_digest:
         return Start(begin, is_recreated=True)
     is_same = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from worker.ledger.packing import life_key, pack_event
 from worker.ledger.schema import FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
@@ -40,9 +40,13 @@ def prune(connection: Connection, before_ms: int) -> int:
 
 def _delete_receipts(connection: Connection, last_message: int) -> None:
     """Those of messages up to this one. Receipts are numbered in the order of their messages."""
-    end = connection.execute(
-        select(func.min(RECEIPTS.c.id)).where(RECEIPTS.c.message_id > last_message)
-    ).scalar()
+    following = (
+        select(MESSAGES.c.first_receipt_id)
+        .where(MESSAGES.c.id > last_message, MESSAGES.c.first_receipt_id.is_not(None))
+        .order_by(MESSAGES.c.id)
+        .limit(1)
+    )
+    end = connection.execute(following).scalar()
     old = RECEIPTS.c.message_id <= last_message if end is None else RECEIPTS.c.id < end
     rows = connection.execute(select(RECEIPTS).where(old).order_by(RECEIPTS.c.id)).all()
     keys = [

@@ -84,9 +84,11 @@ MESSAGES: Final = Table(
     Column("at", BigInteger, nullable=False),
     Column("heading", LargeBinary, nullable=False),
     Column("row_digests", LargeBinary),
+    Column("first_receipt_id", BigInteger),
     Index("messages_by_place", "chain_id", "sequence", unique=True),
 )
-"""`row_digests` has the digests of rows that are no receipts, 32 bytes each."""
+"""`row_digests` has the digests of rows that are no receipts, 32 bytes each. The receipts of a
+message are numbered from `first_receipt_id` on."""
 
 RECEIPTS: Final = Table(
     "receipts",

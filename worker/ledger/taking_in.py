@@ -4,7 +4,8 @@ transaction that writes what stood there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -21,9 +22,9 @@ from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.findings import StreamFinding
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
-from worker.ledger.progress import move_on, read_progress
+from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import PackedReceipt, ReceiptRows, pack, without_nul
-from worker.ledger.records import Progress, Record
+from worker.ledger.records import Progress, Record, Start
 from worker.ledger.schema import MESSAGES
 from worker.ledger.trouble import LedgerTrouble
 
@@ -41,15 +42,30 @@ class TakingIn:
         self._chains = ChainRows()
 
     def take(self, records: Sequence[Record], now_ms: int) -> dict[str, int]:
-        """Take in records in the order of their offsets; those before the first that is missing
-        count as read. Gives what was found to be wrong, by kind. Raises `LedgerTrouble`.
+        """Take in records in the order of their offsets. Gives what was found to be wrong, by kind.
+        Raises `LedgerTrouble`.
         """
+        with self._kept_or_forgotten() as connection:
+            progress = read_progress(connection)
+            if progress is None:
+                raise LedgerTrouble("the reading of the stream has not begun")
+            return self._take(connection, progress, records, now_ms)
+
+    def begin(self, start: Start, now_ms: int) -> dict[str, int]:
+        """Go on reading there. Gives what was found to be wrong, and raises, as `take` does."""
+        with self._kept_or_forgotten() as connection:
+            begin_reading(connection, start, now_ms)
+            if start.is_recreated:
+                self._chains.found(StreamFinding.RECREATED, None, None, start.offset)
+            if start.lost:
+                self._chains.found(StreamFinding.TRUNCATED, None, None, start.offset, start.lost)
+            return self._chains.write(connection, now_ms)
+
+    @contextmanager
+    def _kept_or_forgotten(self) -> Iterator[Connection]:
         try:
             with self._database.transaction() as connection:
-                progress = read_progress(connection)
-                if progress is None:
-                    raise LedgerTrouble("the reading of the stream has not begun")
-                return self._take(connection, progress, records, now_ms)
+                yield connection
         except BaseException:
             self._dictionary.forget()
             self._receipts.forget()
@@ -59,13 +75,19 @@ class TakingIn:
     def _take(
         self, connection: Connection, progress: Progress, records: Sequence[Record], now_ms: int
     ) -> dict[str, int]:
-        work = _Work(connection, self._keyring, self._chains, self._dictionary, progress, now_ms)
+        work = _Work(
+            connection,
+            self._keyring,
+            self._chains,
+            self._dictionary,
+            progress,
+            now_ms,
+            self._receipts.next_id(connection),
+        )
         for record in records:
             if record.offset < work.progress.next_offset:
                 continue  # read before, and sent once more after a loss of the connection
-            lost = record.offset - work.progress.next_offset
-            if lost and progress.has_read:
-                self._chains.found(StreamFinding.TRUNCATED, None, None, record.offset, lost)
+            # Offsets may jump: the broker keeps records of its own in a stream.
             work.read(record)
         move_on(connection, progress, work.progress._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
@@ -86,7 +108,9 @@ class _Work:
         dictionary: Dictionary,
         progress: Progress,
         now_ms: int,
+        next_receipt_id: int,
     ) -> None:
+        self._next_receipt_id = next_receipt_id
         self._now_ms = now_ms
         self._connection = connection
         self._keyring = keyring
@@ -148,6 +172,7 @@ class _Work:
         heading = message.heading
         receipts = 0
         digests = None
+        first_receipt_id = self._next_receipt_id + len(self.packed)
         if not has_its_rows(message):
             self._chains.found(FindingCode.CHANGED, row, heading.sequence, offset)
             message = message._replace(rows=())
@@ -159,12 +184,14 @@ class _Work:
             self._hold_against(message.rows, offset)
         place = (self.progress.generation, offset, row.id, heading.sequence)
         at = min(heading.at, self._now_ms)  # one of the future would outlive its retention
-        self.messages.append((self._next_id, *place, at, message.line, digests))
+        first = first_receipt_id if receipts else None
+        self.messages.append((self._next_id, *place, at, message.line, digests, first))
         self._lines[row.id, heading.sequence] = message.line
         self._next_id += 1
         self._chains.add(row, message, receipts)
 
     def _take_receipts(self, row: ChainRow, message: Message, offset: int) -> int:
+        taken = 0
         for place, line in enumerate(message.rows):
             try:
                 receipt = read_receipt(line)
@@ -174,9 +201,10 @@ class _Work:
                 continue
             one = pack(receipt, line, self._next_id, place)
             self.packed.append(one)
+            taken += 1
             if receipt.outcome == "erased" and one.user is not None:
                 self.erased.add(one.user)
-        return len(message.rows)
+        return taken
 
     def _hold_against(self, rows: Sequence[bytes], offset: int) -> None:
         """What an anchor has seen, and this ledger has not."""
