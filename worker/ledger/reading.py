@@ -187,6 +187,7 @@ class Reading:
 
     async def _end_chain(self) -> None:
         if self._anchoring is not None:
+            await self._try(self._anchor())
             await self._try(self._anchoring.end(_now_ms()))
 
     async def _rest(self, seconds: float) -> None:
