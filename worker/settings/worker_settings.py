@@ -17,6 +17,7 @@ from worker.settings.broker import BrokerSettings
 from worker.settings.delivery import DeliverySettings
 from worker.settings.integrations import IntegrationSettings
 from worker.settings.process import ProcessSettings
+from worker.settings.receipts import ReceiptSettings
 from worker.settings.state import StateSettings
 from worker.settings.value_bounds import UnusableSetting
 
@@ -61,6 +62,7 @@ class WorkerSettings(
     StateSettings,
     AdobeSettings,
     IntegrationSettings,
+    ReceiptSettings,
     BrokerSettings,
     BaseSettings,
 ):
