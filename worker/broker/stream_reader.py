@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
 from worker.errors import ServerTrouble
+from worker.wire.connecting import ChannelPreconditionFailed
 
 _OFFSET: Final = "x-stream-offset"
 _PREFETCH: Final = 400
@@ -79,7 +80,10 @@ class StreamReader:
         channel = await self._connection.channel(publisher_confirms=False)
         await channel.set_qos(prefetch_count=_PREFETCH)
         queue = await channel.get_queue(self._queue, ensure=True)
-        tag = await queue.consume(arriving.put, arguments={_OFFSET: start})
+        try:
+            tag = await queue.consume(arriving.put, arguments={_OFFSET: start})
+        except ChannelPreconditionFailed:
+            raise self._no_stream() from None
         try:
             yield arriving
         finally:
@@ -90,5 +94,8 @@ class StreamReader:
     def _offset_of(self, message: AbstractIncomingMessage) -> int:
         offset = message.headers.get(_OFFSET)
         if not isinstance(offset, int):
-            raise NoStream(f"queue {self._queue} is no stream; nothing was taken off it")
+            raise self._no_stream()
         return offset
+
+    def _no_stream(self) -> NoStream:
+        return NoStream(f"queue {self._queue} is no stream; nothing was taken off it")

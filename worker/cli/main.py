@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "integrations": "integrations",
     "topology": "topology",
     "dead-letters": "dead_letter_commands",
+    "receipts": "receipts",
     "erase": "erase",
     "state": "state",
 }

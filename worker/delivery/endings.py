@@ -72,6 +72,7 @@ class Endings:
         accepted_late: list[tuple[Delivery, Accepted]] = []
         # One for all, so that what was sent together is due together, and fits one request again.
         jitter = self._jitter()
+        at_ms = self._now().wall_ms
         for delivery, result in results:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
@@ -84,7 +85,7 @@ class Endings:
                 else:
                     accepted.append((delivery, result))
                 made = delivery.state.attempts_made + 1
-                done = self._receipting.delivered(delivery, result.xaction_id, attempts=made)
+                done = self._receipting.delivered(delivery, result.xaction_id, made, at_ms)
                 self._done(lane, delivery, done)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 found = conclude(
@@ -137,14 +138,13 @@ class Endings:
     def _act(self, lane: Lane, delivery: Delivery, found: Conclusion) -> None:
         match found:
             case NothingToDo(reason):
+                at_ms = self._now().wall_ms
                 self._pass(delivery, reason)
-                self._done(lane, delivery, self._receipting.skipped(delivery, reason))
+                self._done(lane, delivery, self._receipting.skipped(delivery, reason, at_ms))
             case DeliveredLate():
                 self._observer.delivered_late(lane.integration.id, delivery)
-                made = delivery.state.attempts_made
-                self._done(
-                    lane, delivery, self._receipting.delivered(delivery, None, attempts=made)
-                )
+                made, at_ms = delivery.state.attempts_made, self._now().wall_ms
+                self._done(lane, delivery, self._receipting.delivered(delivery, None, made, at_ms))
             case Follows():
                 self._follow(lane, delivery, found)
             case SetUpMayFail(reply, otherwise):
@@ -182,7 +182,7 @@ class Endings:
         seconds = time.monotonic() - delivery.began
         self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
         after = state_after(state, outcome, integration_id)
-        receipted = self._receipting.followed(delivery, outcome, state)
+        receipted = self._receipting.followed(delivery, outcome, state, self._now().wall_ms)
         confirmed = lane.confirming.add(delivery, receipted, due_at)
         self._successors.follow(delivery.message, after, outcome, confirmed)
 

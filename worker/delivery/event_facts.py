@@ -39,8 +39,8 @@ def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None = None) -> 
     else:
         event_at_ms, updated_at_ms = choice.event_time_ms, choice.updated_at_ms
         # Of others it stands for their order, see `transform.tie_order`.
-        if envelope.kind != "event.created" or updated_at_ms is None or updated_at_ms < 0:
-            updated_at_ms = _time_in(entity, "updated_at")
+        if updated_at_ms is None or updated_at_ms < 0 or envelope.kind != "event.created":
+            updated_at_ms = _time_in(entity, "updated_at") if "updated_at" in entity else None
     user = entity if is_snapshot else entity.get("user")
     user_id: Any = user.get("organization_user_id") if isinstance(user, dict) else None
     known = user_id.strip() if isinstance(user_id, str) else ""

@@ -18,15 +18,12 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.event_facts import EventFacts, facts_of
 from worker.delivery.outcome import Dead, Outcome, Parked, Retried, Skipped
 from worker.events import Envelope
-from worker.evidence.receipt import OutcomeName, Receipt, body_id
-from worker.fast_tuples import new_tuple
+from worker.evidence.receipt import OutcomeName, ReceiptFields, body_id
 from worker.integrations.model import Integration
 from worker.reasons import SkipReason
 from worker.redaction import shown_id, shown_name
-from worker.transform.choice_summary import booleans_of, kind_of_choice
+from worker.transform.choice_summary import summary_of
 from worker.transform.decision_types import Deliver
-
-_CONFIG_DIGITS = 12
 
 Done = Callable[[], None]
 
@@ -38,7 +35,7 @@ class ReceiptBook(Protocol):
         """How a person is called in receipts of `at_ms` (ms since 1970); None without a key."""
         ...
 
-    def write(self, receipt: Receipt, then: Done) -> None:
+    def write(self, receipt: ReceiptFields, then: Done) -> None:
         """Call `then` once the receipt is on record; or at once, while none can be."""
         ...
 
@@ -66,24 +63,32 @@ class Receipting:
         """What receipts need of an event."""
         return None if self._book is None else facts_of(envelope, message.body, choice)
 
-    def delivered(self, delivery: Delivery, xaction_id: str | None, *, attempts: int) -> Done:
-        """What is to be called when Adobe has accepted a delivery, after so many `attempts`."""
-        return self._of_delivery(delivery, "delivered", "", attempts, xaction=xaction_id)
+    def delivered(
+        self, delivery: Delivery, xaction_id: str | None, attempts: int, at_ms: int
+    ) -> Done:
+        """What is to be called when Adobe has accepted a delivery, after so many `attempts`; which
+        was told at `at_ms` (ms since 1970).
+        """
+        return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, None, xaction_id)
 
-    def skipped(self, delivery: Delivery, reason: SkipReason) -> Done:
+    def skipped(self, delivery: Delivery, reason: SkipReason, at_ms: int) -> Done:
         """What is to be called when nothing is to be done for a delivery."""
-        return self._of_delivery(delivery, "skipped", reason, delivery.state.attempts_made)
+        return self._of_delivery(delivery, "skipped", reason, delivery.state.attempts_made, at_ms)
 
     def followed(
-        self, delivery: Delivery, outcome: Retried | Parked | Dead, state: RetryState
+        self,
+        delivery: Delivery,
+        outcome: Retried | Parked | Dead,
+        state: RetryState,
+        at_ms: int,
     ) -> Done:
         """What is to be called when the successor of a delivery is confirmed; `state` is that
         before the outcome.
         """
         name, reason, due_seconds, status = _told(outcome)
-        return self._of_delivery(
-            delivery, name, reason, state.attempts_made, due_seconds=due_seconds, status=status
-        )
+        due_at_ms = None if due_seconds is None else at_ms + round(due_seconds * 1000)
+        made = state.attempts_made
+        return self._of_delivery(delivery, name, reason, made, at_ms, due_at_ms, status)
 
     def untried(
         self,
@@ -103,25 +108,25 @@ class Receipting:
         integration = self._find(integration_id) if integration_id else None
         is_known = integration_id is not None and self._is_known(integration_id)
         at_ms = self._now_ms()
-        receipt = Receipt(
-            event=facts.event_id if facts is not None else body_id(message.body),
-            updated_at=facts.updated_at_ms if facts is not None else None,
-            integration=integration_id or "" if is_known else "",
-            organization=_shown(facts.organization_id) if facts is not None else "",
-            delivery=state.replays,
-            outcome=name,
-            reason=reason,
-            attempt=state.attempts_made,
-            user=book.user_hash(facts.user_id, at_ms) if facts is not None else None,
-            choice=None,
-            attributes={},
-            event_at=facts.event_at_ms if facts is not None else None,
-            due_at=None if due_seconds is None else at_ms + round(due_seconds * 1000),
-            status=status,
-            xaction=None,
-            config=integration.content_digest[:_CONFIG_DIGITS] if integration is not None else "",
-            at=at_ms,
-        )
+        receipt: ReceiptFields = {
+            "event": facts.event_id if facts is not None else body_id(message.body),
+            "updated_at": facts.updated_at_ms if facts is not None else None,
+            "integration": integration_id or "" if is_known else "",
+            "organization": _shown(facts.organization_id) if facts is not None else "",
+            "delivery": state.replays,
+            "outcome": name,
+            "reason": reason,
+            "attempt": state.attempts_made,
+            "user": book.user_hash(facts.user_id, at_ms) if facts is not None else None,
+            "choice": None,
+            "attributes": {},
+            "event_at": facts.event_at_ms if facts is not None else None,
+            "due_at": None if due_seconds is None else at_ms + round(due_seconds * 1000),
+            "status": status,
+            "xaction": None,
+            "config": integration.config_version if integration is not None else "",
+            "at": at_ms,
+        }
         return partial(book.write, receipt, message.done)
 
     def _of_delivery(
@@ -130,25 +135,36 @@ class Receipting:
         name: OutcomeName,
         reason: str,
         attempts: int,
-        *,
-        due_seconds: float | None = None,
+        at_ms: int,
+        due_at_ms: int | None = None,
         status: int | None = None,
         xaction: str | None = None,
     ) -> Done:
         book, facts, done = self._book, delivery.facts, delivery.message.done
         if book is None or facts is None or delivery.state.is_repeat:
             return done
-        integration, at_ms = delivery.integration, self._now_ms()
-        booleans = booleans_of(integration, delivery.choice)
-        said = (
-            *(facts.event_id, facts.updated_at_ms, integration.id, integration.organization_id),
-            *(delivery.state.replays, name, reason, attempts),
-            *(book.user_hash(facts.user_id, at_ms), kind_of_choice(integration, booleans)),
-            *(booleans, facts.event_at_ms),
-            None if due_seconds is None else at_ms + round(due_seconds * 1000),
-            *(status, xaction, integration.content_digest[:_CONFIG_DIGITS], at_ms),
-        )
-        return partial(book.write, new_tuple(Receipt, said), done)
+        integration = delivery.integration
+        attributes, choice = summary_of(integration, delivery.choice)
+        receipt: ReceiptFields = {
+            "event": facts.event_id,
+            "updated_at": facts.updated_at_ms,
+            "integration": integration.id,
+            "organization": integration.organization_id,
+            "delivery": delivery.state.replays,
+            "outcome": name,
+            "reason": reason,
+            "attempt": attempts,
+            "user": book.user_hash(facts.user_id, at_ms),
+            "choice": choice,
+            "attributes": attributes,
+            "event_at": facts.event_at_ms,
+            "due_at": due_at_ms,
+            "status": status,
+            "xaction": xaction,
+            "config": integration.config_version,
+            "at": at_ms,
+        }
+        return partial(book.write, receipt, done)
 
 
 def _told(outcome: Outcome) -> tuple[OutcomeName, str, float | None, int | None]:

@@ -18,7 +18,7 @@ import structlog
 
 from worker.evidence.chain import Chain
 from worker.evidence.heading import MessageKind
-from worker.evidence.receipt import Receipt, encode_receipt
+from worker.evidence.receipt import ReceiptFields, encode_fields
 from worker.receipts.message_line import MessageLine
 from worker.receipts.unreceipted import Unreceipted
 from worker.receipts.user_hashes import UserHashes
@@ -77,8 +77,8 @@ class ReceiptWriter:
         self.written = 0
         """Receipts that are on record."""
         self._loop = asyncio.get_running_loop()
-        self._unsent: deque[tuple[Receipt, Done | None]] = deque()
-        self._in_flight: list[tuple[Receipt, Done | None]] = []
+        self._unsent: deque[tuple[ReceiptFields, Done | None]] = deque()
+        self._in_flight: list[tuple[ReceiptFields, Done | None]] = []
         self._flushing: asyncio.Handle | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -97,10 +97,10 @@ class ReceiptWriter:
             return ""
         return self._line.trouble or f"no confirm in {AWAY_SECONDS:g} s"
 
-    def write(self, receipt: Receipt, then: Done) -> None:
+    def write(self, receipt: ReceiptFields, then: Done) -> None:
         """See `ReceiptBook`."""
         if len(self._unsent) >= MOST_UNSENT:
-            self.unreceipted.add(receipt.integration)
+            self.unreceipted.add(receipt["integration"])
             then()
             return
         if self.away_since is None:
@@ -128,7 +128,7 @@ class ReceiptWriter:
             await asyncio.wait_for(ended.wait(), END_SECONDS)
         except TimeoutError:
             for receipt, _ in (*self._in_flight, *self._unsent):
-                self.unreceipted.add(receipt.integration)
+                self.unreceipted.add(receipt["integration"])
             log.warning("receipts.not_ended", unreceipted=self.waiting, detail=self._line.trouble)
         for timer in (self._flushing, self._bound):
             if timer is not None:
@@ -164,9 +164,9 @@ class ReceiptWriter:
         while self._unsent and len(rows) < _MOST_RECEIPTS and size < _MOST_BYTES:
             receipt, then = self._unsent.popleft()
             try:
-                row = encode_receipt(receipt)
+                row = encode_fields(receipt)
             except TypeError:  # a text that is none in UTF-8, which no event should wait for
-                self.unreceipted.add(receipt.integration)
+                self.unreceipted.add(receipt["integration"])
                 if then is not None:
                     then()
                 continue

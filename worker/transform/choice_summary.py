@@ -11,9 +11,7 @@ from worker.evidence.receipt import Attributes, ChoiceKind
 from worker.integrations.model import Derived, Integration
 from worker.transform.decision_types import Deliver
 from worker.transform.format_rendering import as_json, is_refusal
-from worker.transform.mapping_plan import plan_of
 
-_BOOLEANS: Final = {bool}
 _CONSENT_OBJECT: Final = {"val": "y"}
 """How the format `consent-val` writes true, perhaps with a time beside it."""
 
@@ -26,26 +24,23 @@ _yes_texts_of: Final = Derived("yes_texts", _yes_texts).of
 """The paths at which a "y" is a yes, and not a text of the event."""
 
 
-def booleans_of(integration: Integration, choice: Deliver) -> Attributes:
-    """By path what `choice` says: true, false, or None for a text, a number or an object."""
-    said = choice.attributes
-    if {*map(type, said.values())} == _BOOLEANS:
-        return said  # as most do
-    yes_texts = _yes_texts_of(integration)
-    return {path: _boolean(value, path in yes_texts) for path, value in said.items()}
-
-
-def kind_of_choice(integration: Integration, booleans: Attributes) -> ChoiceKind:
-    """`withdrawn` where one of the choices is a no, else `given` where one is a yes. What only goes
-    along with choices is none.
+def summary_of(integration: Integration, choice: Deliver) -> tuple[Attributes, ChoiceKind]:
+    """By path what `choice` says (true, false, or None for a text, a number or an object), and what
+    it comes to: `withdrawn` where one of the choices is a no, else `given` where one is a yes. What
+    only goes along with choices is none.
     """
-    companions = plan_of(integration).companions
-    said = booleans.values()
-    if companions:
-        said = {path: one for path, one in booleans.items() if path not in companions}.values()
-    if False in said:
-        return "withdrawn"
-    return "given" if True in said else "other"
+    said: Attributes = choice.attributes
+    for value in said.values():
+        if value is not True and value is not False:
+            yes_texts = _yes_texts_of(integration)
+            said = {path: _boolean(one, path in yes_texts) for path, one in said.items()}
+            break
+    choices = said
+    if choice.companions:
+        choices = {path: one for path, one in said.items() if path not in choice.companions}
+    if False in choices.values():
+        return said, "withdrawn"
+    return said, "given" if True in choices.values() else "other"
 
 
 def _boolean(value: object, is_yes_text: bool) -> bool | None:
