@@ -30,10 +30,10 @@ COMMANDS: Final = {
     "integrations": "integrations",
     "topology": "topology",
     "dead-letters": "dead_letter_commands",
+    "receipts": "receipts",
     "erase": "erase",
     "state": "state",
     "ledger": "ledger",
-    "receipts": "receipts",
     "status": "status",
 }
 """Each command's module, in which it is a function of that name, or an `app` of subcommands."""

@@ -88,6 +88,11 @@ class IntegrationFields(Strict):
         return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
     @cached_property
+    def config_version(self) -> str:
+        """The same, shorter, as receipts call it."""
+        return self.content_digest[:12]
+
+    @cached_property
     def inlet_digest(self) -> str:
         """The same for two that send to the same inlet of the same dataflow."""
         own = self.properties

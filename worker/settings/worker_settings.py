@@ -61,10 +61,10 @@ class WorkerSettings(
     ProcessSettings,
     DeliverySettings,
     LedgerSettings,
-    ReceiptSettings,
     StateSettings,
     AdobeSettings,
     IntegrationSettings,
+    ReceiptSettings,
     BrokerSettings,
     BaseSettings,
 ):
