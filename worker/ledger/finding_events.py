@@ -117,6 +117,6 @@ def _told(connection: Connection, lives: Sequence[Any]) -> list[Story]:
             steps.append(by_id[number])
             number = by_id[number].before_id
         steps.sort(key=lambda one: (one.receipt.at, one.id))
-        integration = steps[0].receipt.integration if steps else ""
+        integration = by_id[life.last_id].receipt.integration if steps else ""
         stories.append(Story(integration, OUTCOMES[life.outcome], life.at, life.due_at, steps))
     return stories

@@ -1,17 +1,17 @@
-"""The rows that the receipts of one transaction make: receipts, lives and balances."""
+"""The rows that the receipts of one transaction make."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.receipt import Receipt, encode_receipt
-from worker.ledger.database import insert_all, put_all
+from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.life_rows import LifeRows, are_in_doubt
 from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.minutes import count_minute, write_minutes
 from worker.ledger.packing import (
@@ -23,9 +23,8 @@ from worker.ledger.packing import (
     pack_user,
     user_prefix,
 )
-from worker.ledger.schema import BALANCES, LIVES, RECEIPTS
+from worker.ledger.schema import RECEIPTS
 
-_AT_ONCE: Final = 500
 _NUL: Final = b"\\u0000"
 """How JSON writes it."""
 
@@ -114,25 +113,45 @@ class ReceiptRows:
         """Write all that these receipts, in the order of the stream, tell."""
         if not packed:
             return
-        ids = self._dictionary.ids_of(connection, {text for one in packed for text in one.texts})
-        lives = _lives_of(connection, {one.life for one in packed})
-        before = dict(lives)
+        texts = {text for one in packed for text in one.texts}
+        ids = self._dictionary.ids_of(connection, {*texts, ""})
+        doubts = self._doubts(connection, packed, ids[""])
+        lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
         rows: list[tuple[Any, ...]] = []
         minutes: dict[tuple[int, ...], list[int]] = {}
         number = self.next_id(connection)
         for one in packed:
             life = lives.get(one.life)
+            before = life
+            if one.receipt.integration and (doubt := doubts.get(one.life)) is not None:
+                before = life or lives.take_doubt(doubt)
             numbers = [ids[text] for text in one.texts]
-            rows.append(_row(one, number, numbers, life))
+            rows.append(_row(one, number, numbers, before))
             newer = self._as_life(connection, one, number, numbers, life)
-            lives[one.life] = newer if life is None else merged(life, newer)
+            lives.put(one.life, newer if life is None else merged(life, newer))
             count_minute(minutes, one.receipt, newer)
             number += 1
         self._next_id = number
         insert_all(connection, RECEIPTS, rows)
-        put_all(connection, LIVES, [(key, *life) for key, life in sorted(lives.items())])
-        _write_balances(connection, before, lives)
+        lives.write()
         write_minutes(connection, minutes)
+
+    def _doubts(
+        self, connection: Connection, packed: Sequence[PackedReceipt], nobody_id: int
+    ) -> dict[bytes, bytes]:
+        """For each life the key of that of the same event without an integration, where any event
+        waits like that.
+        """
+        is_any = any(
+            not one.receipt.integration and OUTCOME_NUMBERS[one.receipt.outcome] in WAITING
+            for one in packed
+        )
+        if not is_any and not are_in_doubt(connection, nobody_id):
+            return {}
+        return {
+            one.life: life_key(one.event, one.receipt.updated_at, "", one.receipt.delivery)
+            for one in packed
+        }
 
     def _as_life(
         self,
@@ -195,30 +214,3 @@ def _row(
         one.raw,
         None,
     )
-
-
-def _lives_of(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, Life]:
-    """Those that are there already."""
-    wanted = sorted(keys)  # in the order in which they lie on the disk
-    found: dict[bytes, Life] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        for key, *rest in connection.execute(select(LIVES).where(LIVES.c.life.in_(some))):
-            found[bytes(key)] = Life(*rest)
-    return found
-
-
-def _write_balances(
-    connection: Connection, before: dict[bytes, Life], now: dict[bytes, Life]
-) -> None:
-    changes: Counter[tuple[int, int]] = Counter()
-    for key, life in now.items():
-        old = before.get(key)
-        if old is not None:
-            changes[old.integration_id, old.outcome] -= 1
-        changes[life.integration_id, life.outcome] += 1
-    integrations = {integration_id for integration_id, _ in changes}
-    query = select(BALANCES).where(BALANCES.c.integration_id.in_(integrations))
-    counts = {(one, outcome): lives for one, outcome, lives in connection.execute(query)}
-    rows = [(*place, counts.get(place, 0) + change) for place, change in changes.items() if change]
-    put_all(connection, BALANCES, rows)

@@ -13,6 +13,7 @@ from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.anchors import Head, encode_head
 from worker.ledger.blanking import blank
 from worker.ledger.finding_events import Wanted, find_event, find_users
+from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.persons import users_of
 from worker.ledger.retention import prune
@@ -165,3 +166,22 @@ def test_what_is_old_goes_and_what_is_new_stays(tmp_path: Path) -> None:
             assert not find_event(connection, "ev-2", Wanted()).stories
             assert prune(connection, now + DAY_MS) == 1
         assert ledger.count(RECEIPTS) == ledger.count(LIVES) == 0
+
+
+def test_an_event_in_doubt_is_no_life_of_its_own(tmp_path: Path) -> None:
+    worker = MadeWorker()
+    now = made_now_ms()
+    doubt = {"outcome": "parked", "reason": "in-doubt", "integration": "", "due_at": now}
+    first = [receipt("ev-1", **doubt), receipt("ev-2", **doubt), receipt("ev-3", **doubt)]
+    both = [receipt("ev-1"), receipt("ev-1", integration="other")]
+    nobody = receipt("ev-2", outcome="skipped", reason="no-integration", integration="")
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(worker.receipts(first))
+        ledger.take(worker.receipts(both), worker.receipts([nobody]))
+        assert ledger.count(LIVES) == 4
+        with ledger.transaction() as connection:
+            found = find_event(connection, "ev-1", Wanted()).stories
+            told = {one.integration: [step.receipt.outcome for step in one.steps] for one in found}
+            assert told == {"shop": ["parked", "delivered"], "other": ["delivered"]}
+            total = overview(connection, now).conservation.total
+            assert (total.waiting, total.skipped, total.delivered) == (1, 1, 2)
