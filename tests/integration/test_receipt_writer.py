@@ -72,6 +72,8 @@ async def messages_in(url: str, namespace: str) -> list[tuple[str, list[str]]]:
     async with await aio_pika.connect(url) as connection:
         reader = StreamReader(connection, f"{namespace}.receipts")
         last = await reader.last_offset()
+        if last is None:
+            return []
         found = [read_message(one.body) async for one in reader.read("first", last)]
     return [
         (

@@ -19,6 +19,9 @@ from worker.reasons import ErrorCode
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
 REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)
 
+WAYS: list[dict[str, Any]] = [{}, {"paused": True}]
+"""An event is decided, or not."""
+
 
 class Book:
     """Keeps receipts, and confirms them only when it is told to."""
@@ -228,7 +231,7 @@ def test_an_event_is_called_the_same_whatever_becomes_of_it(
         name = "new_entity" if kind == "event.updated" else "entity"
         said = orjson.dumps({"type": kind, "parameters": {name: entity}})
         found = []
-        for shop in ({}, {"paused": True}):
+        for shop in WAYS:
             worker, book = a_worker(**shop)
             await worker.take(said)
             await after(GATHERED_SECONDS)
@@ -251,7 +254,7 @@ async def test_a_snapshot_is_called_by_the_digest_that_logs_use() -> None:
     said = orjson.dumps({"type": "user.updated", "parameters": {"new_entity": entity}})
     mappings = [{"id": "_acme.news", "value": "consents_purposes_news_enabled", "absent": False}]
     found = []
-    for changes in ({}, {"paused": True}):
+    for changes in WAYS:
         worker, book = a_worker(events="user", mappings=mappings, **changes)
         await worker.take(said)
         await after(GATHERED_SECONDS)
