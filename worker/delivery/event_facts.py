@@ -25,7 +25,7 @@ class EventFacts(NamedTuple):
     user_id: str
 
 
-def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None = None) -> EventFacts:
+def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFacts:
     """The facts of an event; `choice` is what it says to an integration, where that is known and so
     need not be read again.
     """

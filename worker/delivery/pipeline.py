@@ -191,7 +191,7 @@ class Pipeline:
             goes_on = lane.block.is_on or state.attempts_made > 0
             has_room = goes_on or self.lanes.has_room_for_one_of(message.source, lane)
         if not has_room:
-            facts = self._receipting.facts(envelope, message)
+            facts = self._receipting.facts(envelope, message.body, None)
             self._untried.park_for_room(lane, message, state, envelope.event_id, facts)
             return
         decision = decide(integration, envelope, now_ms)
@@ -202,7 +202,7 @@ class Pipeline:
         user = self._users.user_key(integration.state_id, identity.place, identity.value)
         if decision.didomi_user is not None:
             decision = self._users.without_didomi_user(integration.state_id, decision)
-        facts = self._receipting.facts(envelope, message, decision)
+        facts = self._receipting.facts(envelope, message.body, decision)
         delivery = Delivery(message, state, integration, decision, user, is_suspect, facts)
         if lane.block.is_on and not lane.block.claim_probe(time.monotonic()):
             self._endings.park_for_block(lane, delivery)
@@ -219,7 +219,7 @@ class Pipeline:
         """A delivery ends before it is in a lane."""
         state = event.state if state is None else state
         message, envelope = event.message, event.envelope
-        facts = self._receipting.facts(envelope, message)
+        facts = self._receipting.facts(envelope, message.body, None)
         self._untried.end(message, integration_id, state, outcome, envelope.event_id, facts)
 
     def _open_bundle(self, bundle: Incoming) -> tuple[list[Incoming], float]:

@@ -26,6 +26,7 @@ from worker.transform.choice_summary import summary_of
 from worker.transform.decision_types import Deliver
 
 Done = Callable[[], None]
+FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
 
 
 class ReceiptBook(Protocol):
@@ -53,15 +54,11 @@ class Receipting:
         now_ms: Callable[[], int],
     ) -> None:
         self._book = book
+        self.facts: FactsOf = facts_of if book is not None else _no_facts
+        """What receipts need of an event."""
         self._find = find
         self._is_known = is_known
         self._now_ms = now_ms
-
-    def facts(
-        self, envelope: Envelope, message: Incoming, choice: Deliver | None = None
-    ) -> EventFacts | None:
-        """What receipts need of an event."""
-        return None if self._book is None else facts_of(envelope, message.body, choice)
 
     def delivered(
         self, delivery: Delivery, xaction_id: str | None, attempts: int, at_ms: int
@@ -165,6 +162,10 @@ class Receipting:
             "at": at_ms,
         }
         return partial(book.write, receipt, done)
+
+
+def _no_facts(envelope: Envelope, body: bytes, choice: Deliver | None) -> None:
+    return None
 
 
 def _told(outcome: Outcome) -> tuple[OutcomeName, str, float | None, int | None]:
