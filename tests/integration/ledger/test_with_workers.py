@@ -143,9 +143,11 @@ async def test_what_is_published_is_what_has_an_outcome_though_workers_are_kille
         first.wait(10)
         stack.start_worker()
 
-        await wait_until(
-            lambda: _lives(file) == {"delivered": len(published)}, "all delivered", 120
-        )
+        def all_ended() -> bool:
+            lives = _lives(file)
+            return lives["delivered"] + lives["skipped"] == lives.total() == len(published)
+
+        await wait_until(all_ended, "an end of each", 120)
         _, out, _ = await stack.command("receipts", "export", "-", "--integration", "shop")
         rows = [
             json.loads(row["row"])
@@ -153,4 +155,7 @@ async def test_what_is_published_is_what_has_an_outcome_though_workers_are_kille
             for row in json.loads(line).get("rows", ())
             if "row" in row
         ]
-        assert {row["event"] for row in rows if row["outcome"] == "delivered"} == published
+        assert {row["event"] for row in rows} == published
+        # What Adobe accepted just before the kill has no receipt of that, and the copy's.
+        skipped = {row["reason"] for row in rows if row["outcome"] == "skipped"}
+        assert skipped <= {"duplicate"}
