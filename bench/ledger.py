@@ -36,7 +36,7 @@ from worker.ledger.taking_in import TakingIn
 
 _EACH: Final = 100
 """Receipts in a message, as under load."""
-_BATCH: Final = 128
+_BATCH: Final = 512
 _QUESTIONS: Final = 1_000
 _SECRET: Final = "of-the-benchmark"
 

@@ -26,6 +26,8 @@ _BUSY_SECONDS: Final = 10.0
 _OWNER_ONLY: Final = 0o600
 _CACHE_KIB: Final = 131_072
 """Pages of the tables' keys, which come in no order, for a ledger of some ten million receipts."""
+_WAL_PAGES: Final = 32_768
+"""128 MiB: pages that are written again and again go to the file once."""
 _PREFIX: Final = "sqlite://"
 
 
@@ -107,6 +109,7 @@ def _engine(path: Path, *, writes: bool) -> Engine:
             connection.execute("PRAGMA journal_mode = WAL")
             # What a crash of the machine takes is read again, since the offset goes with it.
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB if writes else 16_384}")
 
     event.listen(engine, "connect", opened)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from worker.ledger.database import put_all
+from worker.ledger.database import insert_all, put_all
 from worker.ledger.lives import WAITING, Life
 from worker.ledger.schema import BALANCES, LIVES
 
@@ -20,7 +20,11 @@ class LifeRows:
 
     def __init__(self, connection: Connection, keys: Iterable[bytes]) -> None:
         self._connection = connection
-        self._before = _lives_of(connection, keys)
+        self._ids: dict[bytes, int] = {}
+        self._before: dict[bytes, Life] = {}
+        for number, key, life in _lives_of(connection, keys):
+            self._ids[key] = number
+            self._before[key] = life
         self._now = dict(self._before)
 
     def get(self, key: bytes) -> Life | None:
@@ -47,8 +51,17 @@ class LifeRows:
         for start in range(0, len(gone), _AT_ONCE):
             theirs = LIVES.c.life.in_(gone[start : start + _AT_ONCE])
             self._connection.execute(LIVES.delete().where(theirs))
-        rows = [(key, *life) for key, life in sorted(self._now.items())]
-        put_all(self._connection, LIVES, rows)
+        number = self._connection.execute(select(func.max(LIVES.c.id))).scalar() or 0
+        new, changed = [], []
+        for key, life in self._now.items():
+            before = self._before.get(key)
+            if before is None:
+                number += 1
+                new.append((number, key, *life))
+            elif before != life:
+                changed.append((self._ids[key], key, *life))
+        insert_all(self._connection, LIVES, new)
+        put_all(self._connection, LIVES, changed)
         self._write_balances()
 
     def _write_balances(self) -> None:
@@ -74,12 +87,10 @@ def are_in_doubt(connection: Connection, nobody_id: int) -> bool:
     return any(lives > 0 for lives in connection.execute(query).scalars())
 
 
-def _lives_of(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, Life]:
-    """Those that are there already."""
-    wanted = sorted(keys)  # in the order in which they lie on the disk
-    found: dict[bytes, Life] = {}
+def _lives_of(connection: Connection, keys: Iterable[bytes]) -> Iterator[tuple[int, bytes, Life]]:
+    """Those that are there already, with their numbers and keys."""
+    wanted = sorted(keys)  # in the order in which they lie in the index
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
-        for key, *rest in connection.execute(select(LIVES).where(LIVES.c.life.in_(some))):
-            found[bytes(key)] = Life(*rest)
-    return found
+        for number, key, *life in connection.execute(select(LIVES).where(LIVES.c.life.in_(some))):
+            yield number, bytes(key), Life(*life)

@@ -113,7 +113,6 @@ class Reading:
                 records = await feed.batch(_CAUGHT_UP_SECONDS)
                 if records:
                     await self._take(records)
-                    await feed.acknowledge(records)
                     self._is_told.clear()
                 elif self._once:
                     return
@@ -136,7 +135,6 @@ class Reading:
         return start.offset
 
     async def _take(self, records: list[Record]) -> None:
-        """Nothing is acknowledged before it is in the tables."""
         async with self._writing:
             found = await asyncio.to_thread(self._taking_in.take, records, _now_ms())
         self.records += len(records)

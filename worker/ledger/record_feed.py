@@ -11,12 +11,20 @@ from aio_pika.abc import AbstractConnection
 from worker.evidence.heading import MOST_BODY_BYTES
 from worker.ledger.records import Record
 from worker.wire.channels import on_closed, open_channel
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
+from worker.wire.connecting import (
+    CLOSE_TIMEOUT_SECONDS,
+    BrokerAddress,
+    at_most,
+    connect,
+    is_connection_error,
+)
 from worker.wire.message_tap import TappedTransport
 from worker.wire.stream_channel import StreamChannel, offset_in
 
 PREFETCH: Final = 128
-"""Records in memory at most; one has a hundred receipts under load."""
+"""Records that the broker sends without an answer; one has a hundred receipts under load."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Of records that wait, beside the prefetch. The more are written at once, the less each costs."""
 _LOOK_SECONDS: Final = 5.0
 
 
@@ -32,7 +40,10 @@ class RecordFeed:
         self._connection: AbstractConnection | None = None
         self._channel: StreamChannel | None = None
         self._records: list[Record] = []
+        self._bytes = 0
+        self._unanswered = 0
         self._last_tag = 0
+        self._answering: asyncio.Task[None] | None = None
         self._expected = 0
         self._stirred = asyncio.Event()
         self._loss = ""
@@ -93,21 +104,18 @@ class RecordFeed:
         if self._loss:
             raise ConnectionError(self._loss)
         records, self._records = self._records, []
+        self._bytes = 0
+        self._answer()
         return records
 
     def stir(self) -> None:
         """Have `batch` return."""
         self._stirred.set()
 
-    async def acknowledge(self, records: list[Record]) -> None:
-        """Ask for more, after the last batch was dealt with."""
-        if self._channel is None or self._loss:
-            raise ConnectionError(self._loss or "not started")
-        if records:
-            await self._channel.acknowledge_to(self._last_tag - len(self._records))
-
     async def close(self) -> None:
         """Let go of the connection."""
+        if self._answering is not None:
+            self._answering.cancel()
         if self._connection is not None:
             await at_most(CLOSE_TIMEOUT_SECONDS, self._connection.close())
         self._transport.abort()
@@ -124,11 +132,33 @@ class RecordFeed:
         self._expected = offset + 1
         self._last_tag = tag
         self._records.append(Record(offset, body))
+        self._bytes += len(body)
+        self._unanswered += 1
+        if self._unanswered >= PREFETCH // 2 and self._bytes < MOST_BYTES:
+            self._answer()
         self._stirred.set()
 
     def _on_refused(self, tag: int, _: int) -> None:
         """Too large to be a message: it takes its place, without its body."""
         self._on_message(tag, b"", b"")
+
+    def _answer(self) -> None:
+        """Ask for more. In a stream an acknowledgement is no more than that."""
+        is_answering = self._answering is not None and not self._answering.done()
+        if self._channel is not None and self._unanswered and not is_answering:
+            self._answering = asyncio.create_task(self._acknowledge(self._channel))
+
+    async def _acknowledge(self, channel: StreamChannel) -> None:
+        try:
+            least = 1
+            while self._unanswered >= least and self._bytes < MOST_BYTES:
+                self._unanswered = 0
+                await channel.acknowledge_to(self._last_tag)
+                least = PREFETCH // 4  # a few more are no reason for another one
+        except Exception as error:
+            if not is_connection_error(error):
+                raise
+            self._lose("the connection ended")
 
     def _lose(self, why: str) -> None:
         self._loss = self._loss or why

@@ -126,7 +126,8 @@ RECEIPTS: Final = Table(
 LIVES: Final = Table(
     "lives",
     METADATA,
-    Column("life", LargeBinary, primary_key=True),
+    Column("id", _NUMBER, primary_key=True),
+    Column("life", LargeBinary, nullable=False, unique=True),
     Column("integration_id", BigInteger, nullable=False),
     Column("user", LargeBinary),
     Column("outcome", SmallInteger, nullable=False),
@@ -135,9 +136,10 @@ LIVES: Final = Table(
     Column("due_at", BigInteger),
     Column("group_id", BigInteger),
     Column("last_id", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
-"""What became of each event for each integration, so far: `last_id` is its latest receipt."""
+"""What became of each event for each integration, so far: `last_id` is its latest receipt. Rows lie
+in the order in which events came, so what changes soon after lies together, and only the small
+entries of two indexes are written all over the file."""
 Index(
     "lives_by_user",
     LIVES.c.user,

@@ -44,7 +44,7 @@ async def _find(stack: Stack, event_id: str) -> tuple[str, list[str]]:
 
 
 def _started(stack: Stack) -> subprocess.Popen[bytes]:
-    log = (stack.path / "ledger.log").open("wb")
+    log = (stack.path / 'ledger.log').open("wb")
     command = [sys.executable, "-m", "worker", "ledger"]
     return subprocess.Popen(command, env=stack.env, stdout=log, stderr=log)
 
@@ -123,10 +123,9 @@ async def test_from_a_missing_choice_to_its_reason(
 async def test_what_is_published_is_what_has_an_outcome_though_workers_are_killed(
     broker_url: str, redis_url: str, namespace: str, tmp_path: Path
 ) -> None:
-    ledger = f"sqlite://{tmp_path}/ledger.sqlite"
     file = tmp_path / "ledger.sqlite"
     published = {f"ev-{number:04d}" for number in range(600)}
-    async with Stack(broker_url, namespace, STATE_URL=redis_url, LEDGER_URL=ledger) as stack:
+    async with _with_ledger(broker_url, redis_url, namespace, file) as stack:
         stack.add_integration("shop")
         first = stack.start_worker()
         await stack.wait_until_consuming()
