@@ -6,25 +6,33 @@ import asyncio
 import contextlib
 from typing import Annotated
 
+import structlog
 import typer
 
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Names
-from worker.cli.command_support import BrokerAway, complain, say, what_happened
+from worker.cli.command_support import BrokerAway, say, what_happened
 from worker.cli.event_loop import run_to_the_end
 from worker.cli.interrupt import stoppable
 from worker.cli.ledger_access import ledger_url
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name
+from worker.evidence.findings import FindingCode
 from worker.evidence.signing import Keyring
 from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
+from worker.ledger.findings import StreamFinding
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
 from worker.ledger.record_feed import RecordFeed
 from worker.ledger.taking_in import TakingIn
+from worker.observability.http_server import ObservabilityServer
+from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
+from worker.wire.connecting import is_connection_error
+
+log = structlog.get_logger(__name__)
 
 _DAY_SECONDS = 86_400
 
@@ -63,6 +71,24 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
         settings.receipts_retention_days * _DAY_SECONDS,
         once=once,
     )
+    kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
+    server = ObservabilityServer(
+        LedgerMetrics(reading.report, kinds),
+        lambda: reading.report.problems,
+        lambda: [],
+        lambda: None,
+    )
+    if not once:
+        port = await server.start(settings.http_host, settings.http_port)
+        log.info("ledger.started", http_port=port)
+    try:
+        await _until_stopped(reading)
+    finally:
+        await server.stop()
+    say(f"read {reading.report.records} records")
+
+
+async def _until_stopped(reading: Reading) -> None:
     with stoppable() as stop:
         waiting = asyncio.create_task(stop.asked.wait())
         waiting.add_done_callback(lambda _: reading.stop())
@@ -71,9 +97,10 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
         except EndsCommand:
             raise
         except Exception as error:
+            if not is_connection_error(error):
+                raise
             raise BrokerAway(what_happened(error)) from None
         finally:
             waiting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await waiting
-    (say if once else complain)(f"read {reading.records} records")

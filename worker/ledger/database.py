@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger, trouble_told
 
+_AT_ONCE: Final = 500
+"""Values of one query; SQLite takes 32,766."""
 _BUSY_SECONDS: Final = 10.0
 _OWNER_ONLY: Final = 0o600
 _CACHE_KIB: Final = 131_072
@@ -115,6 +117,26 @@ def _engine(path: Path, *, writes: bool) -> Engine:
     event.listen(engine, "connect", opened)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
+
+
+def rows_with(
+    connection: Connection, column: Column[Any], values: Sequence[Any]
+) -> Iterator[Sequence[Any]]:
+    """The rows of a table that have one of `values` in `column`, which are looked up in order."""
+    for start in range(0, len(values), _AT_ONCE):
+        some = tuple(values[start : start + _AT_ONCE])
+        if connection.dialect.name == "sqlite" and len(some) == _AT_ONCE:
+            # To write this text anew each time takes longer than to look the values up.
+            yield from connection.exec_driver_sql(_look_up(column), some)
+        else:
+            yield from connection.execute(select(column.table).where(column.in_(some)))
+
+
+@lru_cache(maxsize=16)
+def _look_up(column: Column[Any]) -> str:
+    marks = ", ".join("?" * _AT_ONCE)
+    names = ", ".join(f'"{one.name}"' for one in column.table.columns)
+    return f'SELECT {names} FROM "{column.table.name}" WHERE "{column.name}" IN ({marks})'  # noqa: S608 - names of ours
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from worker.ledger.database import insert_all, put_all
+from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.lives import WAITING, Life
 from worker.ledger.schema import BALANCES, LIVES
 
@@ -89,8 +89,5 @@ def are_in_doubt(connection: Connection, nobody_id: int) -> bool:
 
 def _lives_of(connection: Connection, keys: Iterable[bytes]) -> Iterator[tuple[int, bytes, Life]]:
     """Those that are there already, with their numbers and keys."""
-    wanted = sorted(keys)  # in the order in which they lie in the index
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        for number, key, *life in connection.execute(select(LIVES).where(LIVES.c.life.in_(some))):
-            yield number, bytes(key), Life(*life)
+    for number, key, *life in rows_with(connection, LIVES.c.life, sorted(keys)):
+        yield number, bytes(key), Life(*life)

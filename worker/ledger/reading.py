@@ -8,25 +8,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-import structlog
-
 from worker.ledger.anchoring import ANCHOR_SECONDS, Anchoring, heads_of
 from worker.ledger.database import Database
-from worker.ledger.findings import SENTENCES
+from worker.ledger.overview import overview
 from worker.ledger.progress import read_progress, say_alive
+from worker.ledger.reading_report import ReadingReport
 from worker.ledger.record_feed import RecordFeed
 from worker.ledger.records import Record, start_of_reading
 from worker.ledger.retention import prune
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerTrouble
-from worker.wire.connecting import (
-    ChannelNotFoundEntity,
-    ChannelPreconditionFailed,
-    is_connection_error,
-    why_unreachable,
-)
-
-log = structlog.get_logger(__name__)
+from worker.wire.connecting import is_connection_error
 
 _ALIVE_SECONDS: Final = 5.0
 _PRUNE_SECONDS: Final = 3600.0
@@ -63,9 +55,8 @@ class Reading:
         self._once = once
         self._stopping = asyncio.Event()
         self._feed: RecordFeed | None = None
-        self._is_told: dict[str, str] = {}
         self._writing = asyncio.Lock()
-        self.records = 0
+        self.report = ReadingReport()
 
     def stop(self) -> None:
         """Ask `run` to return, after what is in hand."""
@@ -86,13 +77,13 @@ class Reading:
                     await self._read_stream()
                     return
                 except LedgerTrouble as trouble:
-                    self._tell_trouble("ledger.not_written", str(trouble))
+                    self.report.cannot_write(str(trouble))
                     if self._once:
                         raise
                 except Exception as error:
                     if not is_connection_error(error) or self._once:
                         raise
-                    self._tell_trouble("ledger.stream_away", _why_away(error))
+                    self.report.cannot_read(error)
                 if time.monotonic() - began > _LONGEST_PAUSE_SECONDS:
                     pause = _FIRST_PAUSE_SECONDS
                 await self._rest(pause)
@@ -113,7 +104,6 @@ class Reading:
                 records = await feed.batch(_CAUGHT_UP_SECONDS)
                 if records:
                     await self._take(records)
-                    self._is_told.clear()
                 elif self._once:
                     return
         finally:
@@ -130,15 +120,14 @@ class Reading:
             at_last = await feed.look(progress.next_offset - 1)
         start = start_of_reading(progress, first, at_last)
         async with self._writing:
-            self._tell(await asyncio.to_thread(self._taking_in.begin, start, _now_ms()))
-        log.info("ledger.reading", offset=start.offset)
+            self.report.tell(await asyncio.to_thread(self._taking_in.begin, start, _now_ms()))
+        self.report.reads_from(start.offset)
         return start.offset
 
     async def _take(self, records: list[Record]) -> None:
         async with self._writing:
             found = await asyncio.to_thread(self._taking_in.take, records, _now_ms())
-        self.records += len(records)
-        self._tell(found)
+        self.report.took(records, found)
 
     async def _in_transaction(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         def run() -> Answer:
@@ -151,14 +140,15 @@ class Reading:
     # Beside the reading
 
     async def _do_regularly(self) -> None:
-        anchored = pruned = time.monotonic()
+        minute = pruned = time.monotonic()
         while True:
             await asyncio.sleep(_ALIVE_SECONDS)
-            await self._try(self._in_transaction(say_alive, _now_ms()))
+            await self._try(self._say_alive())
             now = time.monotonic()
-            if now - anchored >= ANCHOR_SECONDS:
-                anchored = now
+            if now - minute >= ANCHOR_SECONDS:
+                minute = now
                 await self._try(self._anchor())
+                await self._try(self._count_missing())
             if now - pruned >= _PRUNE_SECONDS:
                 pruned = now
                 await self._try(self._prune())
@@ -167,11 +157,19 @@ class Reading:
         try:
             await work
         except LedgerTrouble as trouble:
-            self._tell_trouble("ledger.not_written", str(trouble))
+            self.report.cannot_write(str(trouble))
         except Exception as error:
             if not is_connection_error(error):
                 raise
-            self._tell_trouble("ledger.stream_away", _why_away(error))
+            self.report.cannot_read(error)
+
+    async def _say_alive(self) -> None:
+        await self._in_transaction(say_alive, _now_ms())
+        self.report.wrote()
+
+    async def _count_missing(self) -> None:
+        said = await self._in_transaction(overview, _now_ms())
+        self.report.counted(sum(one.events for one in said.conservation.missing))
 
     async def _anchor(self) -> None:
         if self._anchoring is not None:
@@ -192,30 +190,3 @@ class Reading:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-    # What is said
-
-    def _tell(self, findings: dict[str, int]) -> None:
-        for kind, count in findings.items():
-            log.warning("ledger.finding", kind=kind, count=count, meaning=SENTENCES[kind])
-
-    def _tell_trouble(self, event: str, detail: str) -> None:
-        """Once, as long as it is the same."""
-        if self._is_told.get(event) == detail:
-            return
-        self._is_told[event] = detail
-        if event == "ledger.not_written":
-            log.error("ledger.not_written", detail=detail)
-        else:
-            log.warning("ledger.stream_away", detail=detail)
-
-
-def _why_away(error: Exception) -> str:
-    if isinstance(error, ChannelNotFoundEntity):
-        return (
-            "there is no stream of receipts yet; a worker makes it where CONSENT_WORKER_RECEIPTS "
-            "is on, or check CONSENT_WORKER_NAMESPACE"
-        )
-    if isinstance(error, ChannelPreconditionFailed):
-        return "what has the name of the receipts' stream is another kind of queue"
-    return why_unreachable(error)

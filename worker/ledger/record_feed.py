@@ -23,7 +23,7 @@ from worker.wire.stream_channel import StreamChannel, offset_in
 
 PREFETCH: Final = 128
 """Records that the broker sends without an answer; one has a hundred receipts under load."""
-MOST_BYTES: Final = 32 * 1024 * 1024
+MOST_BYTES: Final = 16 * 1024 * 1024
 """Of records that wait, beside the prefetch. The more are written at once, the less each costs."""
 _LOOK_SECONDS: Final = 5.0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
+import aiohttp
 from aio_pika.abc import AbstractConnection
 
 from devtools import guard
@@ -50,6 +51,8 @@ class LedgerStack:
             "NAMESPACE": self.namespace,
             "LEDGER_URL": f"sqlite://{self.file}",
             "LOG_FORMAT": "json",
+            "HTTP_HOST": "127.0.0.1",
+            "HTTP_PORT": "0",
         } | self.settings
         return guard.marked() | {f"CONSENT_WORKER_{name}": one for name, one in settings.items()}
 
@@ -110,6 +113,16 @@ class LedgerStack:
         )
         out, err = await process.communicate(stdin)
         return process.returncode or 0, out.decode(), err.decode()
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and body of `path` at the HTTP port of the ledger that started last."""
+        entries = [json.loads(line) for line in self.log_text().splitlines() if line[:1] == "{"]
+        ports = [one["http_port"] for one in entries if one["event"] == "ledger.started"]
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"http://127.0.0.1:{ports[-1]}{path}") as answer,
+        ):
+            return answer.status, await answer.text()
 
     async def status(self) -> dict[str, Any]:
         """What `status --json` says."""

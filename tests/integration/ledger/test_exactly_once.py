@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,9 @@ async def test_a_stream_that_was_made_anew(broker_url: str, namespace: str, tmp_
         await stack.publish([worker.receipts([receipt()]) for _ in range(5)])
         await stack.wait_for_receipts(15)
         assert stack.findings == {"recreated": 1, "removed": 1}
+        assert (
+            'consent_ledger_findings_total{kind="removed"} 1.0' in (await stack.get("/metrics"))[1]
+        )
 
 
 async def test_a_stream_that_lost_what_was_not_read(
@@ -186,8 +190,16 @@ async def test_a_locked_file_loses_nothing(broker_url: str, namespace: str, tmp_
             other.execute("BEGIN IMMEDIATE")
             await stack.publish([worker.receipts([receipt()])])
             await wait_until(lambda: "keeps it locked" in stack.log_text(), "the lock is told", 60)
+            assert "consent_ledger_unwritten 1.0" in (await stack.get("/metrics"))[1]
+            assert (await stack.get("/readyz"))[0] == 503
             other.execute("ROLLBACK")
         await stack.wait_for_receipts(2)
+        await wait_until(partial(_is_well, stack), "the ledger is well")
+        assert "consent_ledger_records_total 3.0" in (await stack.get("/metrics"))[1]
+
+
+async def _is_well(stack: LedgerStack) -> bool:
+    return (await stack.get("/readyz"))[0] == 200
 
 
 async def test_without_a_stream_it_says_so_and_waits(

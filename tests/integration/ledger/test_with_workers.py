@@ -44,7 +44,7 @@ async def _find(stack: Stack, event_id: str) -> tuple[str, list[str]]:
 
 
 def _started(stack: Stack) -> subprocess.Popen[bytes]:
-    log = (stack.path / 'ledger.log').open("wb")
+    log = (stack.path / "ledger.log").open("wb")
     command = [sys.executable, "-m", "worker", "ledger"]
     return subprocess.Popen(command, env=stack.env, stdout=log, stderr=log)
 
