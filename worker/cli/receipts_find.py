@@ -20,7 +20,15 @@ from worker.cli.ledger_access import (
 )
 from worker.cli.terminal import shown
 from worker.evidence.receipt import OutcomeName, Receipt
-from worker.ledger.finding_events import MOST_LIVES, Found, Story, Wanted, find_event, find_users
+from worker.ledger.finding_events import (
+    MOST_LIVES,
+    Found,
+    Story,
+    Wanted,
+    find_event,
+    find_integration,
+    find_users,
+)
 from worker.ledger.persons import users_of
 from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.telling import BLANKED, sentence, to_do
@@ -52,9 +60,9 @@ def find(
     outcome: Annotated[str, typer.Option(help="Only with this outcome.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell what became of an event or of a person's choices, step by step."""
-    if bool(event) == user:
-        raise typer.BadParameter("one of --event ID and --user is needed")
+    """Tell what became of an event, of a person's choices or of an integration's, step by step."""
+    if (event and user) or not (event or user or integration):
+        raise typer.BadParameter("one of --event ID, --user and --integration ID is needed")
     settings = command_settings()
     now = now_ms()
     wanted = Wanted(
@@ -66,11 +74,12 @@ def find(
     with opened_ledger(settings) as database:
         users = asyncio.run(_users(settings, person_asked_for())) if user else []
         with database.transaction() as connection:
-            found = (
-                find_users(connection, users, wanted)
-                if user
-                else find_event(connection, event, wanted)
-            )
+            if user:
+                found = find_users(connection, users, wanted)
+            elif event:
+                found = find_event(connection, event, wanted)
+            else:
+                found = find_integration(connection, wanted)
             spans = unknown_spans(connection, now)
     if as_json:
         print_json(_document(found, spans, now))

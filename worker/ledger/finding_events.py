@@ -15,11 +15,12 @@ from worker.ledger.packing import (
     OUTCOMES,
     after,
     event_prefix,
+    life_key,
     pack_event,
     user_prefix,
 )
-from worker.ledger.schema import LIVES
-from worker.ledger.stored_receipts import StoredReceipt, lives_back
+from worker.ledger.schema import LIVES, RECEIPTS
+from worker.ledger.stored_receipts import StoredReceipt, lives_back, stored
 
 MOST_LIVES: Final = 1_000
 MOST_RECEIPTS: Final = 50_000
@@ -83,6 +84,30 @@ def find_users(connection: Connection, users: Collection[bytes], wanted: Wanted)
     found = _find(connection, LIVES.c.user.in_(prefixes), wanted)
     theirs = [one for one in found.stories if any(step.packed_user in users for step in one.steps)]
     return found._replace(stories=theirs)
+
+
+def find_integration(connection: Connection, wanted: Wanted) -> Found:
+    """The lives of an integration that had a receipt in the time that is asked for."""
+    conditions = [RECEIPTS.c.integration_id == id_of(connection, wanted.integration or "")]
+    if wanted.since is not None:
+        conditions.append(RECEIPTS.c.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(RECEIPTS.c.at < wanted.until)
+    if wanted.outcome is not None:
+        conditions.append(RECEIPTS.c.outcome == OUTCOME_NUMBERS[wanted.outcome])
+    query = select(RECEIPTS).where(*conditions).order_by(RECEIPTS.c.at.desc()).limit(MOST_LIVES)
+    rows = connection.execute(query).all()
+    keys = {
+        life_key(
+            pack_event(one.receipt.event),
+            one.receipt.updated_at,
+            one.receipt.integration,
+            one.receipt.delivery,
+        )
+        for one in stored(connection, rows)
+    }
+    found = _find(connection, LIVES.c.life.in_(keys), wanted)
+    return found._replace(more=len(rows) == MOST_LIVES)
 
 
 def _find(connection: Connection, whose: ColumnElement[bool], wanted: Wanted) -> Found:

@@ -53,7 +53,7 @@ class LifeRows:
             self._connection.execute(LIVES.delete().where(theirs))
         number = self._connection.execute(select(func.max(LIVES.c.id))).scalar() or 0
         new, changed = [], []
-        for key, life in self._now.items():
+        for key, life in sorted(self._now.items()):  # as in the index
             before = self._before.get(key)
             if before is None:
                 number += 1

@@ -89,7 +89,7 @@ class TakingIn:
                 continue  # read before, and sent once more after a loss of the connection
             # Offsets may jump: the broker keeps records of its own in a stream.
             work.read(record)
-        move_on(connection, progress, work.progress._replace(read_at=now_ms, alive_at=now_ms))
+        move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
         self._receipts.write(connection, work.packed)
         for user in work.erased:
@@ -117,6 +117,7 @@ class _Work:
         self._chains = chains
         self._dictionary = dictionary
         self.progress = progress
+        self._last: Record | None = None
         self.messages: list[tuple[Any, ...]] = []
         self.packed: list[PackedReceipt] = []
         self.erased: set[bytes] = set()
@@ -126,7 +127,11 @@ class _Work:
 
     def read(self, record: Record) -> None:
         """One record, whatever it is."""
-        self._advance(record)
+        self._last = record
+        progress = self.progress
+        if not progress.has_read:
+            progress = progress._replace(first_offset=record.offset, first_digest=record.digest)
+        self.progress = progress._replace(next_offset=record.offset + 1)
         try:
             message = read_message(record.body)
         except Unreadable:
@@ -150,11 +155,12 @@ class _Work:
         if judgement.takes:
             self._take(row, message, record.offset)
 
-    def _advance(self, record: Record) -> None:
-        progress = self.progress
-        if not progress.has_read:
-            progress = progress._replace(first_offset=record.offset, first_digest=record.digest)
-        self.progress = progress._replace(next_offset=record.offset + 1, last_digest=record.digest)
+    @property
+    def reached(self) -> Progress:
+        """How far the stream is read with these."""
+        if self._last is None:
+            return self.progress
+        return self.progress._replace(last_digest=self._last.digest)
 
     def _begun(self, message: Message) -> ChainRow:
         worker = without_nul(message.heading.worker)

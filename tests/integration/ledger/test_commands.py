@@ -63,6 +63,10 @@ async def test_a_person_is_found_by_the_id_that_is_asked_for(
             "receipts", "find", "--user", "--outcome", "parked", "--json", stdin=ANNA.encode()
         )
         assert [one["event"] for one in json.loads(out)["events"]] == ["ev-2"]
+        code, out, _ = await stack.command(
+            "receipts", "find", "--integration", "shop", "--since", "1h", "--json"
+        )
+        assert {one["event"] for one in json.loads(out)["events"]} == {"ev-1", "ev-2", "ev-3"}
         code, out, _ = await stack.command("receipts", "find", "--user", stdin=b"somebody else")
         assert (code, "no receipt of it" in out) == (1, True)
 
@@ -70,8 +74,11 @@ async def test_a_person_is_found_by_the_id_that_is_asked_for(
 async def test_wrong_use_of_find_is_told(broker_url: str, namespace: str, tmp_path: Path) -> None:
     async with ledger_stack(broker_url, namespace, tmp_path) as stack:
         for arguments, said in (
-            ((), "one of --event ID and --user is needed"),
-            (("--event", "x", "--user"), "one of --event ID and --user is needed"),
+            ((), "--integration ID is needed"),
+            (
+                ("--event", "x", "--user"),
+                "--integration ID is needed",
+            ),
             (("--event", "x", "--outcome", "delivred"), "did you mean delivered?"),
             (("--event", "x", "--since", "yesterday"), "--since takes an age"),
             (("--event", "x"), "there is no ledger ledger.sqlite"),
