@@ -2,7 +2,7 @@
 
 A real stream is filled with made receipts first, which takes longer than all that is measured. With
 `--direct` they are made while they are taken in, without a broker, and only the time of the taking
-in counts.
+in counts. `--multiply 10` then asks a ledger of ten times the size.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.records import Record, Start
+from worker.ledger.schema import METADATA
 from worker.ledger.taking_in import TakingIn
 
 _EACH: Final = 100
@@ -119,6 +121,34 @@ def _take_directly(file: Path, bodies: Iterable[bytes]) -> tuple[float, float]:
     return seconds, used
 
 
+def _tell_size(file: Path, count: int) -> None:
+    size = sum(one.stat().st_size for one in file.parent.glob("ledger.sqlite*"))
+    print(f"{count} receipts: {size / 1e6:.0f} MB, {size / count:.0f} bytes each", flush=True)
+
+
+def _multiply(file: Path, times: int) -> None:
+    """Copy receipts and lives under ids that are as random as those of the first ones."""
+    with sqlite3.connect(file, isolation_level=None) as ledger:
+        ledger.execute("PRAGMA cache_size = -524288")
+        (receipts,) = ledger.execute("SELECT MAX(id) FROM receipts").fetchone()
+        (lives,) = ledger.execute("SELECT MAX(id) FROM lives").fetchone()
+        for number in range(1, times):
+            values = {"r": number * receipts, "l": number * lives, "R": receipts, "L": lives}
+            ledger.execute("BEGIN")
+            ledger.execute(_copied("receipts", {"event": "randomblob(17)"}, "r", "R"), values)
+            new = {"life": "randomblob(16)", "user": "randomblob(8)"}
+            ledger.execute(_copied("lives", new, "l", "L"), values)
+            ledger.execute("COMMIT")
+        ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _copied(table: str, new: dict[str, str], step: str, first: str) -> str:
+    added = {"id": f"id + :{step}", "before_id": "before_id + :r", "last_id": "last_id + :r"}
+    columns = [column.name for column in METADATA.tables[table].columns]
+    values = ", ".join({**added, **new}.get(one, f'"{one}"') for one in columns)
+    return f"INSERT INTO {table} SELECT {values} FROM {table} WHERE id <= :{first}"
+
+
 def _ask(file: Path, sample: _Sample) -> None:
     database = Database(f"sqlite://{file}")
 
@@ -153,6 +183,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--receipts", type=int, default=1_000_000)
     parser.add_argument("--direct", action="store_true")
+    parser.add_argument("--multiply", type=int, default=1, help="then copy the rows so often")
     chosen = parser.parse_args()
     count: int = chosen.receipts
     sample = _Sample(count)
@@ -164,12 +195,14 @@ def _main() -> None:
             with running_broker() as broker:
                 asyncio.run(_fill(broker.url, "bench.receipts", _messages(count, sample)))
                 seconds, used = _read_stream(broker.url, file)
-        size = sum(one.stat().st_size for one in Path(directory).glob("ledger.sqlite*"))
-        print(
-            f"{count} receipts: read {count / seconds:.0f}/s, {used / count * 1e6:.1f} µs of CPU "
-            f"each; {size / 1e6:.0f} MB, {size / count:.0f} bytes each"
-        )
+        each = used / count * 1e6
+        print(f"{count} receipts: read {count / seconds:.0f}/s, {each:.1f} µs of CPU each")
+        _tell_size(file, count)
         _ask(file, sample)
+        if chosen.multiply > 1:
+            _multiply(file, chosen.multiply)
+            _tell_size(file, count * chosen.multiply)
+            _ask(file, sample)
 
 
 if __name__ == "__main__":
