@@ -46,7 +46,7 @@ class Chain:
                 worker=self.worker,
                 at=at_ms,
                 rows=len(rows),
-                digest=rows_digest([row_digest(row) for row in rows]),
+                digest=rows_digest(map(row_digest, rows)),
                 key="",
                 mac="",
             ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, get_args
 
 import orjson
@@ -62,7 +62,7 @@ def row_digest(row: bytes) -> bytes:
     return hashlib.sha256(row).digest()
 
 
-def rows_digest(digests: Sequence[bytes]) -> str:
+def rows_digest(digests: Iterable[bytes]) -> str:
     """The digest of all rows of a message, by theirs."""
     return hashlib.sha256(b"".join(digests)).hexdigest()
 

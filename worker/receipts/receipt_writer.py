@@ -162,17 +162,17 @@ class ReceiptWriter:
         rows: list[bytes] = []
         size = 0
         while self._unsent and len(rows) < _MOST_RECEIPTS and size < _MOST_BYTES:
-            receipt, then = self._unsent.popleft()
+            one = self._unsent.popleft()
             try:
-                row = encode_fields(receipt)
+                row = encode_fields(one[0])
             except TypeError:  # a text that is none in UTF-8, which no event should wait for
-                self.unreceipted.add(receipt["integration"])
-                if then is not None:
-                    then()
+                self.unreceipted.add(one[0]["integration"])
+                if one[1] is not None:
+                    one[1]()
                 continue
             rows.append(row)
             size += len(row)
-            self._in_flight.append((receipt, then))
+            self._in_flight.append(one)
         return rows
 
     def _send(self, kind: MessageKind, rows: tuple[bytes, ...] | list[bytes]) -> None:
