@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import typer
@@ -26,22 +28,24 @@ def status(
 ) -> None:
     """Show workers, delays, what waits, what fails, and whether everything adds up."""
     with opened_ledger(command_settings()) as database:
-        while True:
-            told = _read(database)
-            if as_json:
-                print_json(_document(told))
-            else:
-                say(_CLEAR * watch + "\n".join(_lines(told)))
-            if not watch:
-                break
-            time.sleep(_WATCH_SECONDS)
+        told = _show(database, watch, as_json)
+        with suppress(KeyboardInterrupt):
+            while watch:
+                sys.stdout.flush()
+                time.sleep(_WATCH_SECONDS)
+                told = _show(database, watch, as_json)
     if not told.conservation.adds_up or not told.runs or not told.live:
         raise typer.Exit(1)
 
 
-def _read(database: Database) -> Overview:
+def _show(database: Database, watch: bool, as_json: bool) -> Overview:
     with database.transaction() as connection:
-        return overview(connection, now_ms())
+        told = overview(connection, now_ms())
+    if as_json:
+        print_json(_document(told))
+    else:
+        say(_CLEAR * watch + "\n".join(_lines(told)))
+    return told
 
 
 def _lines(told: Overview) -> Iterator[str]:

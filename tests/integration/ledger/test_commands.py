@@ -217,4 +217,4 @@ async def test_status_is_shown_again_and_again(
                 text += await watching.stdout.readline()
             assert json.loads(text)["conservation"]["total"]["delivered"] == 1
         watching.send_signal(signal.SIGINT)
-        await asyncio.wait_for(watching.wait(), 10)
+        assert await asyncio.wait_for(watching.wait(), 10) == 1, "no ledger runs"
