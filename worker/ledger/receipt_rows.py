@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from worker.evidence.receipt import Receipt, encode_receipt
+from worker.evidence.receipt import Receipt
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import LetterGroups
@@ -47,10 +47,13 @@ class PackedReceipt(NamedTuple):
     raw: bytes | None
 
 
-def pack(receipt: Receipt, row: bytes, message_id: int, place: int) -> PackedReceipt:
-    """`row` is what the receipt was read from; it is kept where its columns do not tell it."""
+def pack(
+    receipt: Receipt, row: bytes, message_id: int, place: int, *, is_told: bool
+) -> PackedReceipt:
+    """`row` is what the receipt was read from, and is kept where it can't be written again: where
+    it `is_told` by the receipt, and that by its columns, it can.
+    """
     told = receipt
-    is_told = True
     if _NUL in row:
         told, is_told = _without_nul(receipt), False
     event = pack_event(told.event)
@@ -68,7 +71,7 @@ def pack(receipt: Receipt, row: bytes, message_id: int, place: int) -> PackedRec
         said,
         told.xaction,
         life_key(event, told.updated_at, told.integration, told.delivery),
-        None if is_told and encode_receipt(receipt) == row else row,
+        None if is_told else row,
     )
 
 

@@ -14,7 +14,6 @@ from worker.evidence.anchors import read_head
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Message, line_digest, read_message, row_digest
-from worker.evidence.receipt import read_receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.blanking import blank
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
@@ -23,6 +22,7 @@ from worker.ledger.dictionary import Dictionary
 from worker.ledger.findings import StreamFinding
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.progress import begin_reading, move_on, read_progress
+from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, ReceiptRows, pack, without_nul
 from worker.ledger.records import Progress, Record, Start
 from worker.ledger.schema import MESSAGES
@@ -200,12 +200,12 @@ class _Work:
         taken = 0
         for place, line in enumerate(message.rows):
             try:
-                receipt = read_receipt(line)
+                receipt, is_told = quick_receipt(line)
             except Unreadable:
                 sequence = message.heading.sequence
                 self._chains.found(FindingCode.UNREADABLE, row, sequence, offset)
                 continue
-            one = pack(receipt, line, self._next_id, place)
+            one = pack(receipt, line, self._next_id, place, is_told=is_told)
             self.packed.append(one)
             taken += 1
             if receipt.outcome == "erased" and one.user is not None:
