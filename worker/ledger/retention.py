@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from worker.ledger.packing import life_key, pack_event
-from worker.ledger.schema import FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
+from worker.ledger.schema import CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.stored_receipts import stored
 
 MESSAGES_AT_ONCE: Final = 100
@@ -32,6 +32,7 @@ def prune(connection: Connection, before_ms: int) -> int:
     if not deleted:
         connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
         connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
+        connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
         return 0
     _delete_receipts(connection, last)
     connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
