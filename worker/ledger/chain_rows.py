@@ -17,6 +17,7 @@ from worker.ledger.heads import ChainHead
 from worker.ledger.schema import CHAINS, FINDINGS, MESSAGES
 from worker.ledger.worker_state import read_state
 
+_MOST_LEAD_MS: Final = 60_000
 _MOST_KEPT: Final = 10_000
 """Chains kept in memory; one that is not is read from the tables when it goes on."""
 
@@ -98,9 +99,12 @@ class ChainRows:
         self._rows[name] = row
         return row
 
-    def add(self, row: ChainRow, message: Message, receipts: int) -> None:
-        """The chain goes on with a message; one that came late leaves its head as it is."""
+    def add(self, row: ChainRow, message: Message, receipts: int, now_ms: int) -> None:
+        """The chain goes on with a message; one that came late leaves its head as it is. A process
+        whose clock is far ahead counts as heard of now, or it would seem to live on for long.
+        """
         heading = message.heading
+        at = heading.at if heading.at <= now_ms + _MOST_LEAD_MS else now_ms
         changed = row._replace(
             receipts=row.receipts + receipts,
             is_worker=row.is_worker or heading.kind in ("receipts", "state"),
@@ -109,7 +113,7 @@ class ChainRows:
             changed = changed._replace(
                 sequence=heading.sequence,
                 digest=bytes.fromhex(line_digest(message.line)),
-                last_at=heading.at,
+                last_at=at,
                 has_ended=row.has_ended or heading.kind == "end",
             )
             if heading.kind == "state" and message.rows:

@@ -194,7 +194,7 @@ class _Work:
         self.messages.append((self._next_id, *place, at, message.line, digests, first))
         self._lines[row.id, heading.sequence] = message.line
         self._next_id += 1
-        self._chains.add(row, message, receipts)
+        self._chains.add(row, message, receipts, self._now_ms)
 
     def _take_receipts(self, row: ChainRow, message: Message, offset: int) -> int:
         taken = 0

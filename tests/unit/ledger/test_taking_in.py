@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt
+from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.anchors import Head, encode_head
 from worker.ledger.blanking import blank
@@ -168,6 +168,17 @@ def test_what_is_old_goes_and_what_is_new_stays(tmp_path: Path) -> None:
         with ledger.transaction() as connection:
             assert prune(connection, now + DAY_MS) == 0
         assert ledger.count(RECEIPTS) == ledger.count(LIVES) == ledger.count(CHAINS) == 0
+
+
+def test_a_clock_that_is_ahead_makes_nobody_live_on(tmp_path: Path) -> None:
+    worker = MadeWorker()
+    now = made_now_ms()
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(worker.chain.message("state", [state()], now + DAY_MS))
+        with ledger.transaction() as connection:
+            (one,) = overview(connection, now).workers
+            assert one.is_live(now + 50_000)
+            assert one.ended_without_end(now + 100_000)
 
 
 def test_an_event_in_doubt_is_no_life_of_its_own(tmp_path: Path) -> None:
