@@ -22,7 +22,7 @@ from devtools.waiting import wait_until
 from worker.broker.publisher import Publisher
 from worker.broker.publishing_connection import PublishingConnection
 from worker.broker.session_settings import address_of
-from worker.broker.topology import build_topology
+from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.confirms import Outgoing
 
@@ -71,7 +71,7 @@ async def publishing_to(
     topology = build_topology(namespace, "native", 20)
     failures: list[str] = []
     publisher = Publisher(
-        lambda: PublishingConnection(address_of(settings), topology),
+        lambda: PublishingConnection(address_of(settings), partial(declare, topology=topology)),
         patience,
         failures.append,
         refused_seconds,

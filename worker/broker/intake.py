@@ -58,7 +58,7 @@ class Intake:
         self.events_each = max(1, self.room // self.prefetch)
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""
-        self.in_hand = 0
+        self.taken = self.in_hand = 0
         self.free = self.prefetch * self.events_each
         """How many events there is room for. Kept, and not reckoned: each event asks for it."""
         self.last_delivery_at = time.monotonic()
@@ -91,6 +91,7 @@ class Intake:
     def receive(self, message: Incoming) -> None:
         """A message has come."""
         self.last_delivery_at = self._life.last_heard_at = time.monotonic()
+        self.taken += 1
         self.in_hand += 1
         self.free -= self.events_each
         self._handle(message)

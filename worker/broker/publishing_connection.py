@@ -3,42 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.topology import Topology, declare
 from worker.wire.channels import on_closed, open_channel
-from worker.wire.confirms import ConfirmChannel
+from worker.wire.confirms import GATHER_SECONDS, ConfirmChannel
 from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
 from worker.wire.message_tap import TappedTransport
 
 OPEN_TIMEOUT_SECONDS: Final = 8.0
 
+Declare = Callable[[AbstractConnection], Awaitable[None]]
+
 
 class PublishingConnection:
-    """One connection and its channel. `alarm` says why the broker takes nothing of it now; it is ""
-    otherwise.
+    """One connection for a `purpose`, and its channel. `declare` declares what it publishes to.
+    `alarm` says why the broker takes nothing of it now; it is "" otherwise.
     """
 
     channel: ConfirmChannel
 
-    def __init__(self, address: BrokerAddress, topology: Topology) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        declare: Declare,
+        purpose: str = "publishing",
+        gather_seconds: float = GATHER_SECONDS,
+    ) -> None:
         self._address = address
-        self._topology = topology
+        self._declare = declare
+        self._purpose = purpose
+        self._gather_seconds = gather_seconds
         self._transport = TappedTransport(self._on_alarm)
         self._connection: AbstractConnection | None = None
         self.alarm = ""
         self.alarm_changed: Callable[[], None] = lambda: None
 
     async def open(self, lost: Callable[[PublishingConnection], None]) -> None:
-        """Connect, and declare the topology, of which something may have been deleted meanwhile.
-        `lost` is called when the channel or the connection ends. Raises what the broker answers.
+        """Connect, and declare, since something may have been deleted meanwhile. `lost` is called
+        when the channel or the connection ends. Raises what the broker answers.
         """
-        self._connection = await connect(self._address, "publishing", self._transport)
-        await declare(self._connection, self._topology)
+        self._connection = await connect(self._address, self._purpose, self._transport)
+        await self._declare(self._connection)
         self.channel = await open_channel(self._connection, ConfirmChannel, confirms=True)
+        self.channel.gather_seconds = self._gather_seconds
         on_closed(self.channel, lambda: lost(self))
         self._connection.close_callbacks.add(lambda *_: lost(self), weak=False)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
@@ -29,7 +30,7 @@ from worker.broker.queue_locks import acquire_lock
 from worker.broker.queue_watch import Watch
 from worker.broker.session_life import SessionLife
 from worker.broker.session_settings import SessionSettings
-from worker.broker.topology import Topology
+from worker.broker.topology import Topology, declare
 from worker.wire.confirms import Outgoing
 from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, AMQPError, at_most, connect
 from worker.wire.message_tap import TappedTransport
@@ -89,7 +90,9 @@ class Session:
         if connection is None:
             raise ConnectionError("not connected")
         self._publisher = Publisher(
-            lambda: PublishingConnection(self._settings.address, self._topology),
+            lambda: PublishingConnection(
+                self._settings.address, partial(declare, topology=self._topology)
+            ),
             self._settings.publish_timeout_seconds,
             self._life.end,
         )

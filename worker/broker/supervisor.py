@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -27,6 +27,17 @@ OPEN_TIMEOUT_SECONDS = 8.0
 Answer = TypeVar("Answer")
 
 
+class Counts(NamedTuple):
+    """Messages since the start: all that were `taken` are `settled` (acknowledged, or to be), in
+    hand, or `returned`: the session was lost, and the broker has them again.
+    """
+
+    taken: int
+    settled: int
+    in_hand: int
+    returned: int
+
+
 class Supervisor:
     """Runs sessions one after the other until told to stop.
 
@@ -43,13 +54,21 @@ class Supervisor:
         self.session: Session | None = None
         self.stands_by = False
         self.reconnects = 0
-        self._refused_before = 0
+        self._refused_before = self._taken_before = self._returned = 0
         self.last_problem = "not connected yet"
 
     @property
     def refused(self) -> int:
         """Messages of all sessions that the broker was told to make dead letters of, unread."""
         return self._refused_before + (self.session.refused if self.session is not None else 0)
+
+    @property
+    def counts(self) -> Counts:
+        """Of the messages of all sessions."""
+        taken, in_hand = self._taken_before, 0
+        if self.session is not None:
+            taken, in_hand = taken + _taken_by(self.session), self.session.in_hand
+        return Counts(taken, taken - in_hand - self._returned, in_hand, self._returned)
 
     def stop(self) -> None:
         """Ask `run` to drain and return."""
@@ -97,6 +116,8 @@ class Supervisor:
         finally:
             self.session = None
             self._refused_before += session.refused
+            self._taken_before += _taken_by(session)
+            self._returned += session.in_hand
             self.stands_by = False
             await session.close()
 
@@ -136,3 +157,7 @@ class Supervisor:
         await asyncio.wait(endings, timeout=at_most_seconds, return_when=asyncio.FIRST_COMPLETED)
         for ending in endings:
             ending.cancel()
+
+
+def _taken_by(session: Session) -> int:
+    return sum(intake.taken for intake in session.intakes)

@@ -94,6 +94,11 @@ class Names:
         return f"{self.namespace}.dead-letters"
 
     @property
+    def receipts(self) -> str:
+        """The stream of the receipts."""
+        return f"{self.namespace}.receipts"
+
+    @property
     def single_worker(self) -> str:
         """The lock of the worker that keeps the state of newest-wins for itself."""
         return f"{self.namespace}.single-worker"

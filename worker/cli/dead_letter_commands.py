@@ -28,7 +28,7 @@ from worker.cli.letter_options import (
     chosen_by,
 )
 from worker.cli.moments import span_seconds
-from worker.cli.streamed_files import complete_file
+from worker.cli.streamed_files import check_target, complete_file
 from worker.cli.terminal import shown
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
@@ -214,10 +214,10 @@ def export(
         return
     path = Path(file).resolve()
     for one in (Path(file), path):  # as it was given, too: /dev/stdout leads to what has no name
-        _check_target(one, force)
+        check_target(one, force)
     with complete_file(path) as stream:
         exported = asyncio.run(export_letters(chosen, stream, bar=True))
-        _check_target(path, force)  # someone else may have written it meanwhile
+        check_target(path, force)  # someone else may have written it meanwhile
     say(f"exported {exported} dead letters")
 
 
@@ -236,12 +236,3 @@ def _wait_seconds(text: str) -> int:
     if not 1 <= seconds <= LONGEST_WAIT_SECONDS:
         raise typer.BadParameter(f"--wait must be 1s to {LONGEST_WAIT_SECONDS}s")
     return seconds
-
-
-def _check_target(path: Path, force: bool) -> None:
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"{path.parent} is not a directory")
-    if path.exists() and not path.is_file():
-        raise typer.BadParameter(f"{path} is no regular file; use - for standard output")
-    if path.exists() and not force:
-        raise typer.BadParameter(f"{path} exists; --force replaces it")

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import typer
+
 CHUNK_BYTES: Final = 65_536
 
 
@@ -64,6 +66,16 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def check_target(path: Path, force: bool) -> None:
+    """Raises `typer.BadParameter` for what can't be written, or must not be replaced."""
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"{path.parent} is not a directory")
+    if path.exists() and not path.is_file():
+        raise typer.BadParameter(f"{path} is no regular file; use - for standard output")
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} exists; --force replaces it")
 
 
 async def chunks(descriptor: int, stopped: asyncio.Event) -> AsyncIterator[bytes]:

@@ -7,10 +7,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from aio_pika.abc import AbstractConnection
 
-from worker.broker.topology import declare
+from worker.broker.receipts_stream import StreamUnusable, declare_stream
+from worker.broker.topology import Queue, declare
 from worker.cli.broker_access import broker_connection, topology_of
-from worker.cli.command_support import command_settings, print_json, say
+from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.service.receipt_parts import stream_of
+from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
 
@@ -20,14 +24,17 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what the worker needs on the broker, without asking it."""
-    topology = topology_of(command_settings())
+    settings = command_settings()
+    topology, stream = topology_of(settings), _stream_of(settings)
     if as_json:
-        print_json(asdict(topology))
+        print_json(asdict(topology) | {"stream": None if stream is None else asdict(stream)})
         return
     for exchange in topology.exchanges:
         say(f"exchange {exchange.name} ({exchange.type})")
     for queue in topology.queues:
         say(f"queue    {queue.name}")
+    if stream is not None:
+        say(f"stream   {stream.name}")
     for binding in topology.bindings:
         say(f"binding  {binding.source} -> {binding.destination} [{binding.routing_key}]")
 
@@ -43,4 +50,21 @@ async def _declare() -> None:
     topology = topology_of(settings)
     async with broker_connection(settings, "topology") as connection:
         await declare(connection, topology)
+        if (stream := _stream_of(settings)) is not None:
+            await _declare_stream(connection, stream)
     say(f"declared {len(topology.exchanges)} exchanges and {len(topology.queues)} queues")
+
+
+def _stream_of(settings: WorkerSettings) -> Queue | None:
+    """That of the receipts, where the settings ask for them."""
+    return stream_of(settings) if settings.receipts == "on" else None
+
+
+async def _declare_stream(connection: AbstractConnection, stream: Queue) -> None:
+    """A worker goes on without it, and so does this command."""
+    try:
+        await declare_stream(connection, stream)
+    except StreamUnusable as problem:
+        complain(f"no receipts will be written: {problem}")
+    else:
+        say(f"declared the stream {stream.name}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from worker.broker.delay import DelayKindTargets
 from worker.broker.topology import Names
+from worker.delivery.adoption import Adoption
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
 from worker.delivery.inlets.known_inlets import KnownInlets
@@ -24,6 +25,7 @@ from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.outcome import Observer
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
+from worker.delivery.receipting import ReceiptBook, Receipting
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import ReturnedMessages
@@ -35,6 +37,7 @@ from worker.delivery.screening import Screening
 from worker.delivery.successors import Successors
 from worker.delivery.two_clocks import Moment
 from worker.delivery.unknown_organizations import AskFleet
+from worker.delivery.untried_endings import UntriedEndings
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.user_digests import UserKeys
@@ -55,14 +58,17 @@ def build_pipeline(
     queues: Names,
     limits: PipelineLimits,
     observer: Observer,
+    receipts: ReceiptBook | None = None,
+    is_known: Callable[[str], bool] = lambda _: True,
     seals: Seals | None = None,
     inlets: KnownInlets | None = None,
     ask_fleet: AskFleet | None = None,
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311
 ) -> Pipeline:
-    """A pipeline; `clock` gives seconds since 1970, `jitter` a number in [-1, 1]. To be called in
-    the event loop.
+    """A pipeline; `clock` gives seconds since 1970, `jitter` a number in [-1, 1]. Without
+    `receipts` none are made; `is_known` says which ids of integrations they may name. To be called
+    in the event loop.
     """
     inlets = inlets or KnownInlets()
 
@@ -75,7 +81,9 @@ def build_pipeline(
     in_force = RoutesInForce(routes, inlets)
     routing = Routing(in_force, policy, limits)
     successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
-    endings = Endings(successors, policy, limits, observer, now, jitter)
+    receipting = Receipting(receipts, in_force.get, is_known, now_ms)
+    endings = Endings(successors, policy, limits, observer, receipting, now, jitter)
+    untried = UntriedEndings(successors, observer, receipting)
     attempt_seconds = policy.attempt_timeout_seconds
     runner = AdobeRounds(
         ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
@@ -95,7 +103,7 @@ def build_pipeline(
         block = Block(limits.block_probe_seconds, probe_timeout)
         return Lane(integration, block, shared, endings.conclude, endings.hand_over)
 
-    lanes = Lanes(new_lane, endings.give_up, gate)
+    lanes = Lanes(new_lane, untried.give_up, gate)
 
     def end_blocks_of_loss() -> None:
         """An operator has accepted what the state has lost: nobody has to wait for a probe."""
@@ -125,13 +133,15 @@ def build_pipeline(
         users=users,
         lanes=lanes,
         endings=endings,
+        untried=untried,
+        adoption=Adoption(endings, untried, observer),
+        receipting=receipting,
         successors=successors,
         epochs=gate.epochs,
         returned_messages=ReturnedMessages(queues, gate.epochs, observer, now_ms),
         returned_bundles=ReturnedBundles(
             in_force, routing, lanes, inlets, limits, successors, observer, now_ms
         ),
-        observer=observer,
         now_ms=now_ms,
         ask_fleet=ask_fleet,
     )

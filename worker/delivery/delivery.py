@@ -8,6 +8,7 @@ from typing import Final
 from worker.broker.headers import HTTP_STATUS
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
+from worker.delivery.event_facts import EventFacts
 from worker.integrations.model import Integration
 from worker.transform.decision_types import Deliver
 
@@ -23,7 +24,7 @@ class Delivery:
     becomes of the request under way. It `is_through` when that succeeds after all; the successor is
     in the delay until `due_at` (monotonic seconds), once the broker has confirmed it. One that
     Adobe has accepted is sent again after `repeat_seconds`, if that is not None: an older choice
-    may still be carried out until then.
+    may still be carried out until then. `facts` are for its receipt, None where none is written.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Delivery:
         "began",
         "choice",
         "due_at",
+        "facts",
         "integration",
         "is_due",
         "is_handed_over",
@@ -52,6 +54,7 @@ class Delivery:
         choice: Deliver,
         user: str,
         is_suspect: bool = False,
+        facts: EventFacts | None = None,
     ) -> None:
         self.message = message
         self.state = state
@@ -59,6 +62,7 @@ class Delivery:
         self.choice = choice
         self.user = user
         self.is_suspect = is_suspect
+        self.facts = facts
         self.is_handed_over = self.was_sent = self.is_through = False
         self.due_at: float | None = None
         self.repeat_seconds: float | None = None

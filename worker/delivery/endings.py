@@ -1,4 +1,4 @@
-"""How deliveries end: acts on the conclusions of rounds, and on what a lane gives up."""
+"""How deliveries end that were in a request: acts on the conclusions of rounds, and on blocks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.delay import by_few_levels
-from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.conclusions import (
     Conclusion,
@@ -29,14 +27,14 @@ from worker.delivery.outcome import (
     Dead,
     Failure,
     Observer,
-    Outcome,
     Parked,
     RepeatEnd,
     Retried,
     Skipped,
 )
-from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.park_delays import asking_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
+from worker.delivery.receipting import Receipting
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.round_results import Result
 from worker.delivery.successors import Successors, state_after
@@ -55,6 +53,7 @@ class Endings:
         policy: RetryPolicy,
         limits: PipelineLimits,
         observer: Observer,
+        receipting: Receipting,
         now: Callable[[], Moment],
         jitter: Callable[[], float],
     ) -> None:
@@ -62,6 +61,7 @@ class Endings:
         self._policy = policy
         self._limits = limits
         self._observer = observer
+        self._receipting = receipting
         self._now = now
         self._jitter = jitter
         self.form_refused: Callable[[Lane, Delivery, Retryable], None] = self.block
@@ -72,6 +72,7 @@ class Endings:
         accepted_late: list[tuple[Delivery, Accepted]] = []
         # One for all, so that what was sent together is due together, and fits one request again.
         jitter = self._jitter()
+        at_ms = self._now().wall_ms
         for delivery, result in results:
             if isinstance(result, Accepted):
                 lane.suspicion.accepted()
@@ -83,7 +84,9 @@ class Endings:
                     self._pass(delivery, "repeated")
                 else:
                     accepted.append((delivery, result))
-                self._done(lane, delivery)
+                made = delivery.state.attempts_made + 1
+                done = self._receipting.delivered(delivery, result.xaction_id, made, at_ms)
+                self._done(lane, delivery, done)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 found = conclude(
                     delivery, result, lane.suspicion, self._policy, self._now(), jitter
@@ -106,27 +109,6 @@ class Endings:
             if found is not None:
                 self._follow(lane, delivery, found)
                 delivery.is_handed_over = True
-
-    def give_up(self, lane: Lane, delivery: Delivery) -> None:
-        """The lane has to let go of what it holds."""
-        self.park_for_room(
-            lane, delivery.message, delivery.state, delivery.began, delivery.choice.event_id
-        )
-
-    def park_for_room(
-        self, lane: Lane, message: Incoming, state: RetryState, began: float, event_id: str
-    ) -> None:
-        """The lane has no room for an event."""
-        outcome = Parked(
-            by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
-        )
-        self.end_untried(message, lane.integration.id, state, outcome, event_id, began)
-
-    def park_for_pause(self, lane: Lane, delivery: Delivery) -> None:
-        """An operator has paused the integration while the event waited."""
-        message, state, event_id = delivery.message, delivery.state, delivery.choice.event_id
-        outcome = Parked(hold_seconds(state.parks), ParkReason.PAUSED)
-        self.end_untried(message, lane.integration.id, state, outcome, event_id)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
         """It was sent in a form that is not right, or no form is known: it comes back in a moment,
@@ -153,35 +135,16 @@ class Endings:
         since = replace(state, blocked_since_ms=state.blocked_since_ms or moment.wall_ms)
         self._follow(lane, delivery, Follows(Parked(delay, ParkReason.BLOCKED, failure), since))
 
-    def end_untried(
-        self,
-        message: Incoming,
-        integration_id: str | None,
-        state: RetryState,
-        outcome: Outcome,
-        event_id: str,
-        began: float | None = None,
-    ) -> None:
-        """End a delivery that is in no lane; `began` in monotonic seconds, None is now."""
-        if isinstance(outcome, Skipped) and state.is_repeat:
-            self._observer.repeat_ended(integration_id or "", event_id, outcome.reason, 0.0)
-        else:
-            seconds = time.monotonic() - began if began is not None else 0.0
-            self._observer.outcome(integration_id or "", outcome, seconds, event_id)
-        if isinstance(outcome, Skipped):
-            message.done()
-        else:
-            after = state_after(state, outcome, integration_id)
-            self._successors.follow(message, after, outcome, message.done)
-
     def _act(self, lane: Lane, delivery: Delivery, found: Conclusion) -> None:
         match found:
             case NothingToDo(reason):
+                at_ms = self._now().wall_ms
                 self._pass(delivery, reason)
-                self._done(lane, delivery)
+                self._done(lane, delivery, self._receipting.skipped(delivery, reason, at_ms))
             case DeliveredLate():
                 self._observer.delivered_late(lane.integration.id, delivery)
-                self._done(lane, delivery)
+                made, at_ms = delivery.state.attempts_made, self._now().wall_ms
+                self._done(lane, delivery, self._receipting.delivered(delivery, None, made, at_ms))
             case Follows():
                 self._follow(lane, delivery, found)
             case SetUpMayFail(reply, otherwise):
@@ -208,7 +171,7 @@ class Endings:
             self.park_for_block(lane, delivery)
 
     def _follow(self, lane: Lane, delivery: Delivery, found: Follows) -> None:
-        """Tell of an outcome, and publish its successor."""
+        """Tell of an outcome, and publish its successor; the receipt follows when that is there."""
         outcome, state = found
         due_at = None
         if isinstance(outcome, Retried):
@@ -219,21 +182,23 @@ class Endings:
         seconds = time.monotonic() - delivery.began
         self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
         after = state_after(state, outcome, integration_id)
-        done = lane.confirming.add(delivery, due_at)
-        self._successors.follow(delivery.message, after, outcome, done)
+        receipted = self._receipting.followed(delivery, outcome, state, self._now().wall_ms)
+        confirmed = lane.confirming.add(delivery, receipted, due_at)
+        self._successors.follow(delivery.message, after, outcome, confirmed)
 
-    def _done(self, lane: Lane, delivery: Delivery) -> None:
-        """Acknowledge at once; or, what is to be repeated, when a copy is confirmed that comes back
-        when no older choice can be carried out any more.
+    def _done(self, lane: Lane, delivery: Delivery, done: Callable[[], None]) -> None:
+        """Call `done` at once; or, of what is to be repeated, when a copy is confirmed that comes
+        back when no older choice can be carried out any more.
         """
         seconds = delivery.repeat_seconds
         if seconds is None:
-            delivery.message.done()
+            done()
             return
         integration_id = lane.integration.id
         self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
         again = RetryState(integration_id, replays=delivery.state.replays, is_repeat=True)
-        self._successors.repeat(delivery.message, again, seconds, lane.confirming.add(delivery))
+        confirmed = lane.confirming.add(delivery, done)
+        self._successors.repeat(delivery.message, again, seconds, confirmed)
 
     def _pass(self, delivery: Delivery, end: RepeatEnd) -> None:
         """Tell that nothing is to be done; or how a repeat ended, which is no second outcome."""

@@ -6,7 +6,8 @@ that, and a message is acknowledged when all of its deliveries are done. A crash
 repeats work and loses none.
 
 The rules are elsewhere, and only return: `screening`, `routing`, `transform.decide`, `conclusions`.
-`Endings` acts on what becomes of deliveries, `Successors` publishes what follows.
+`Endings` and `UntriedEndings` act on what becomes of deliveries, `Successors` publishes what
+follows, `Receipting` puts it on record.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import structlog
 from worker.broker import headers as names
 from worker.broker.message import Host, Incoming
 from worker.broker.retry_state import RetryState
+from worker.delivery.adoption import Adoption
 from worker.delivery.bundles.bundle_format import NotABundle
 from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.conclusions import undelivered
@@ -29,10 +31,10 @@ from worker.delivery.fan_out import FanOut
 from worker.delivery.hourly_warnings import SkipWarnings
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
-from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_registry import Lanes
-from worker.delivery.outcome import Dead, Failure, Observer, Outcome, Parked, Skipped
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.receipting import Receipting
 from worker.delivery.returned_bundles import ReturnedBundles
 from worker.delivery.returned_messages import GivingWay, ReturnedMessages
 from worker.delivery.rounds.epoch_watch import EpochWatch
@@ -48,6 +50,7 @@ from worker.delivery.screening import (
 from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors
 from worker.delivery.unknown_organizations import AskFleet, UnknownOrganizations
+from worker.delivery.untried_endings import UntriedEndings
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, ParkReason
@@ -70,11 +73,13 @@ class Pipeline:
         users: UserKeys,
         lanes: Lanes,
         endings: Endings,
+        untried: UntriedEndings,
+        adoption: Adoption,
+        receipting: Receipting,
         successors: Successors,
         epochs: EpochWatch,
         returned_messages: ReturnedMessages,
         returned_bundles: ReturnedBundles,
-        observer: Observer,
         now_ms: Callable[[], int],
         ask_fleet: AskFleet | None,
     ) -> None:
@@ -85,11 +90,13 @@ class Pipeline:
         self._inlets = inlets
         self._users = users
         self._endings = endings
+        self._untried = untried
+        self._adoption = adoption
+        self._receipting = receipting
         self._successors = successors
         self._epochs = epochs
         self._returned_messages = returned_messages
         self._returned_bundles = returned_bundles
-        self._observer = observer
         self._now_ms = now_ms
         self._opening = BundleOpening(self._open_bundle, self._take)
         self._giving_way = GivingWay(self._take)
@@ -129,10 +136,10 @@ class Pipeline:
                 self._successors.move_to_suspects(message)
             case Unusable(state, reason, detail):
                 outcome = Dead(reason, Failure(reason, detail))
-                self._endings.end_untried(message, state.integration_id, state, outcome, "")
+                self._untried.end(message, state.integration_id, state, outcome, "", None)
             case Unowned(reason, event_id):
                 state = self._epochs.fresh
-                self._endings.end_untried(message, "", state, Skipped(reason), event_id)
+                self._untried.end(message, "", state, Skipped(reason), event_id, None)
 
     def _route(self, event: Event, now_ms: int) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
@@ -173,7 +180,7 @@ class Pipeline:
             return
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
-            self._adopt(lane, integration)
+            self._adoption.adopt(lane, integration)
         if integration.paused:
             self._end(event, integration.id, Parked(hold_seconds(state.parks), ParkReason.PAUSED))
             return
@@ -185,8 +192,8 @@ class Pipeline:
             goes_on = lane.block.is_on or state.attempts_made > 0
             has_room = goes_on or self.lanes.has_room_for_one_of(message.source, lane)
         if not has_room:
-            began, event_id = time.monotonic(), envelope.event_id
-            self._endings.park_for_room(lane, message, state, began, event_id)
+            facts = self._receipting.facts(envelope, message.body, None)
+            self._untried.park_for_room(lane, message, state, envelope.event_id, facts)
             return
         decision = decide(integration, envelope, now_ms)
         if not isinstance(decision, Deliver):
@@ -196,23 +203,12 @@ class Pipeline:
         user = self._users.user_key(integration.state_id, identity.place, identity.value)
         if decision.didomi_user is not None:
             decision = self._users.without_didomi_user(integration.state_id, decision)
-        delivery = Delivery(message, state, integration, decision, user, is_suspect)
+        facts = self._receipting.facts(envelope, message.body, decision)
+        delivery = Delivery(message, state, integration, decision, user, is_suspect, facts)
         if lane.block.is_on and not lane.block.claim_probe(time.monotonic()):
             self._endings.park_for_block(lane, delivery)
         else:
             lane.offer(delivery)
-
-    def _adopt(self, lane: Lane, integration: Integration) -> None:
-        """A changed configuration is in force."""
-        before, now = [(one.payload_mode, one.state_id) for one in (lane.integration, integration)]
-        if lane.adopt(integration):
-            self._observer.unblocked(integration.id)
-        if integration.paused:
-            for one in lane.take_all_waiting():
-                self._endings.park_for_pause(lane, one)
-        elif before != now:  # what waits was decided for the form or the state of before
-            for one in lane.take_all_waiting():
-                self._endings.wait_for_form(lane, one)
 
     def _end(
         self,
@@ -223,8 +219,9 @@ class Pipeline:
     ) -> None:
         """A delivery ends before it is in a lane."""
         state = event.state if state is None else state
-        event_id = event.envelope.event_id
-        self._endings.end_untried(event.message, integration_id, state, outcome, event_id)
+        message, envelope = event.message, event.envelope
+        facts = self._receipting.facts(envelope, message.body, None)
+        self._untried.end(message, integration_id, state, outcome, envelope.event_id, facts)
 
     def _open_bundle(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         try:
@@ -247,4 +244,4 @@ class Pipeline:
 
     def _end_whole(self, message: Incoming, reason: DeadReason, detail: str) -> None:
         state, dead = readable_state(message), Dead(reason, Failure(reason, detail))
-        self._endings.end_untried(message, state.integration_id, state, dead, "")
+        self._untried.end(message, state.integration_id, state, dead, "", None)

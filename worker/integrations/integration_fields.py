@@ -89,9 +89,9 @@ class IntegrationFields(Strict):
 
     @cached_property
     def version(self) -> str:
-        """The same for two that differ in nothing but credentials."""
+        """The same for two that differ in nothing but credentials; 12 hexadecimal digits."""
         text = self.model_dump_json(exclude={"authentication"})
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @cached_property
     def inlet_digest(self) -> str:

@@ -8,8 +8,8 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry
 
 from worker.delivery.delivery import Delivery
+from worker.evidence.receipt import ChoiceKind
 from worker.observability.histograms import Histogram
-from worker.transform.choice_kind import ChoiceKind
 
 _LAG_SECONDS: Final = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _HONOUR_SECONDS: Final = (1, 5, 30, 60, 300, 600, 1800, 3600, 14_400, 86_400, 259_200)

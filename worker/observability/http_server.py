@@ -11,13 +11,13 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from prometheus_client import CollectorRegistry
 
 from worker.observability.exposition import exposition
-from worker.observability.metrics import Metrics
 
 MAX_LINES = 128
 """Connections open at once: far above what probes need, far below the limit of files."""
@@ -136,6 +136,12 @@ Sentences = Callable[[], list[str]]
 _MAX_LINE_BYTES = 4096  # of the request line and of each header
 
 
+class Metered(Protocol):
+    """What is to be scraped."""
+
+    registry: CollectorRegistry
+
+
 class ObservabilityServer:
     """Serves until `stop`; `problems` lists what keeps the worker from working, if anything, and
     `notes` what keeps an integration from it. A connection serves one request and is closed then.
@@ -143,7 +149,7 @@ class ObservabilityServer:
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: Metered,
         problems: Sentences,
         notes: Sentences,
         refresh: Callable[[], None],

@@ -20,6 +20,7 @@ from typing import Final
 
 from worker.ordering.local_holds import Holds
 from worker.ordering.redis_calls import RedisCalls, Script
+from worker.ordering.redis_month_keys import RedisMonthKeys
 from worker.ordering.redis_namespace import RedisEpochs, RedisInlets, RedisStateIds
 from worker.ordering.redis_values import RedisValues, as_text, latest_ms
 from worker.ordering.store_protocol import (
@@ -81,6 +82,7 @@ class RedisStore:
         self.epochs = RedisEpochs(self._calls.run, namespace)
         self.inlets = RedisInlets(self._calls.run, namespace)
         self.state_ids = RedisStateIds(self._calls.run, namespace)
+        self.month_keys = RedisMonthKeys(self._calls.run, namespace)
 
     @property
     def unreadable_values(self) -> int:

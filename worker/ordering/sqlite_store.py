@@ -17,6 +17,7 @@ import structlog
 from worker.ordering.local_holds import Holds
 from worker.ordering.redis_secret import SecretRefused, mark_after
 from worker.ordering.sqlite_commits import Commits
+from worker.ordering.sqlite_month_keys import SqliteMonthKeys
 from worker.ordering.sqlite_namespace import (
     SqliteEpochs,
     SqliteInlets,
@@ -80,6 +81,7 @@ class SqliteStore:
         self.epochs = SqliteEpochs(self._commits, wall_clock)
         self.inlets = SqliteInlets(self._commits)
         self.state_ids = SqliteStateIds(self._commits)
+        self.month_keys = SqliteMonthKeys(self._commits, wall_clock)
         self._timing = timing
         self._wall_clock = wall_clock
         self._marks = marks

@@ -27,12 +27,16 @@ from worker.integrations.model import Integration
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
 from worker.observability.outcome_log import OutcomeLog
+from worker.observability.receipt_metrics import ReceiptMetrics
+from worker.ordering.store_protocol import NewestStore
 from worker.service.built_from_settings import build_client, delay_targets, pipeline_limits
 from worker.service.readiness import notes, problems
+from worker.service.receipt_parts import Receipts
 from worker.service.registry_from_settings import endpoint_policy
 from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
 from worker.service.told_gauges import refresh
+from worker.service.worker_state import WorkerFacts
 from worker.settings import WorkerSettings, judge_environment, old_names_in_use, unknown_in_use
 from worker.store_choice import build_store, seals, user_keys
 
@@ -97,6 +101,7 @@ class Service:
             await check_secret(gate)
             inlets = self._ask_inlets(client, gate)
             memory = FleetMemory(parts, gate, inlets)
+            receipts = self._receipts(store)
             pipeline = parts.pipeline = build_pipeline(
                 routes=registry,
                 sender=client,
@@ -108,6 +113,8 @@ class Service:
                 queues=parts.topology.names,
                 limits=pipeline_limits(settings),
                 observer=OutcomeLog(self._metrics, registry.knows),
+                receipts=parts.receipts,
+                is_known=registry.knows,
                 inlets=inlets.known,
                 ask_fleet=memory.ask,
             )
@@ -125,6 +132,7 @@ class Service:
             remembering: asyncio.Task[None] | None = None
             try:
                 await memory.recall()
+                await receipts.start()
                 remembering = asyncio.create_task(memory.share())
                 await self._first_integration()
                 await broker.run()
@@ -137,6 +145,7 @@ class Service:
                     checking.cancel()
                 if remembering is not None:
                     remembering.cancel()
+                await receipts.stop()
                 await gate.stop()
                 await self._server.stop()
         log.info("worker.stopped")
@@ -147,6 +156,14 @@ class Service:
         gate.epochs.when_lost(inlets.keep_again)
         self._parts.questions = inlets
         return inlets
+
+    def _receipts(self, store: NewestStore) -> Receipts:
+        """What writes receipts."""
+        receipts = Receipts(self._parts.settings, store, WorkerFacts(self._parts))
+        self._parts.receipts = receipts.writer
+        if receipts.writer is not None:
+            ReceiptMetrics(receipts.writer, self._metrics.registry)
+        return receipts
 
     async def _first_integration(self) -> None:
         """Return when an integration is valid, or the worker is to stop: until then no event could

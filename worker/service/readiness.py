@@ -65,6 +65,10 @@ def notes(parts: Parts) -> list[str]:
         notes.append(GUESSABLE)
     if parts.gate is not None and parts.gate.epochs.problem:
         notes.append(parts.gate.epochs.problem)
+    if parts.receipts is not None and parts.receipts.trouble:
+        notes.append(
+            f"receipts are away, and events are acknowledged without: {parts.receipts.trouble}"
+        )
     offset = parts.clock.seconds
     if offset is not None and abs(offset) >= CLOCK_NOTE_SECONDS:
         notes.append(

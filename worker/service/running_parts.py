@@ -15,12 +15,13 @@ from worker.delivery.lanes.lane import Lane
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.receipts.receipt_writer import ReceiptWriter
 from worker.settings import WorkerSettings
 
 
 @dataclass(slots=True)
 class Parts:
-    """None stands for a part that is not built yet, and for a `set_up` that nobody asks for."""
+    """None stands for a part that is not built yet, and for one that nobody asks for."""
 
     settings: WorkerSettings
     registry: IntegrationRegistry
@@ -33,6 +34,7 @@ class Parts:
     set_up: SetUpWatch | None = None
     questions: InletQuestions | None = None
     pipeline: Pipeline | None = None
+    receipts: ReceiptWriter | None = None
     is_stopping: bool = False
 
     def lanes(self) -> list[Lane]:

@@ -16,7 +16,9 @@ from worker.settings.adobe import AdobeSettings
 from worker.settings.broker import BrokerSettings
 from worker.settings.delivery import DeliverySettings
 from worker.settings.integrations import IntegrationSettings
+from worker.settings.ledger import LedgerSettings
 from worker.settings.process import ProcessSettings
+from worker.settings.receipts import ReceiptSettings
 from worker.settings.state import StateSettings
 from worker.settings.value_bounds import UnusableSetting
 
@@ -58,9 +60,11 @@ def read_old_names() -> dict[str, str]:
 class WorkerSettings(
     ProcessSettings,
     DeliverySettings,
+    LedgerSettings,
     StateSettings,
     AdobeSettings,
     IntegrationSettings,
+    ReceiptSettings,
     BrokerSettings,
     BaseSettings,
 ):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Any
 
-ChoiceKind = Literal["given", "withdrawn", "other"]
-"""By the booleans that an integration maps: `withdrawn` when any of them is false, `given` when all
-are true, `other` when there is none (a text, a list), or while the choice is not confirmed."""
+from worker.evidence.receipt import ChoiceKind
 
 
 def choice_kind(said: Mapping[str, Any], free: Collection[str], *, is_pending: bool) -> ChoiceKind:

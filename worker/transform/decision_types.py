@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
+from worker.evidence.receipt import ChoiceKind
 from worker.integrations.sections import UserIdentifier
 from worker.reasons import DeadReason, SkipReason
-from worker.transform.choice_kind import ChoiceKind
 
 Source = list[Any]
 """JSON: what an event said of an attribute, see `transform.sources`."""

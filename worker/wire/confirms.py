@@ -21,7 +21,7 @@ from pamqp.header import ContentHeader
 from worker.wire.frames import content, encode_content_header
 from worker.wire.property_reader import Properties
 
-_GATHER_SECONDS = 0.05
+GATHER_SECONDS: Final = 0.05
 """What is published meanwhile goes in one write: at 500 messages a second, the broker needs half as
 much for bursts of 25 as for bursts of ten."""
 
@@ -51,10 +51,11 @@ REFUSED: Final = "refused"
 
 
 class ConfirmChannel(Channel):
-    """For `Publisher`. Calls `answered` for each publish with why it failed, or with "" when it is
-    confirmed.
+    """Calls `answered` for each publish with why it failed, or with "" when it is confirmed. All
+    that is published within `gather_seconds` goes in one write.
     """
 
+    gather_seconds = GATHER_SECONDS
     answered: Callable[[Outgoing, str], None]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -89,7 +90,7 @@ class ConfirmChannel(Channel):
         # One task at a time: two that wait for room in the queue might go in either order, and the
         # broker would confirm other messages than these by their numbers.
         while self._frames:
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(self.gather_seconds)
             payload = b"".join(self._frames)
             self._frames.clear()
             await self.write_queue.put(ChannelFrame(payload=payload, should_close=False))

@@ -21,6 +21,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.outcome import Failure, Outcome, Skipped
 from worker.delivery.pipeline_limits import PipelineLimits
+from worker.delivery.receipting import ReceiptBook
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration, Missing
@@ -69,6 +70,7 @@ class Worker:
         clock_lead: float = 0,
         shop: Integration = SHOP,
         inlets: KnownInlets | None = None,
+        receipts: ReceiptBook | None = None,
     ) -> None:
         self.hand = Hand()
         self.shop = shop
@@ -88,6 +90,7 @@ class Worker:
                 100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400
             ),
             observer=self,
+            receipts=receipts,
             inlets=inlets,
             clock=lambda: NOON + now() - began + clock_lead,
             jitter=lambda: 0.0,

@@ -134,9 +134,11 @@ class Confirming:
         self.since: dict[Delivery, float] = {}
         """When each was published, the one first that waits longest."""
 
-    def add(self, delivery: Delivery, due_at: float | None = None) -> Callable[[], None]:
+    def add(
+        self, delivery: Delivery, done: Callable[[], None], due_at: float | None = None
+    ) -> Callable[[], None]:
         """The successor of `delivery` is being published; call what is returned when the broker has
-        confirmed it. A retry is in the delay until `due_at`.
+        confirmed it, which calls `done`. A retry is in the delay until `due_at`.
         """
         if delivery.message.is_ours:  # or nothing of it will ever be confirmed
             self.since[delivery] = self._clock()
@@ -146,7 +148,7 @@ class Confirming:
             if due_at is not None and not delivery.is_through:
                 self._begun.add(self._integration_id, due_at)
                 delivery.due_at = due_at
-            delivery.message.done()
+            done()
 
         return confirmed
 

@@ -1,0 +1,37 @@
+"""Reads the stream of the receipts as it is, for tests."""
+
+from __future__ import annotations
+
+import aio_pika
+
+from devtools.stack import Stack
+from worker.broker.stream_reader import StreamReader
+from worker.evidence.heading import read_message
+from worker.evidence.receipt import Receipt, read_receipt
+
+
+async def bodies_in(stack: Stack) -> list[bytes]:
+    """All messages that are in the stream now."""
+    async with await aio_pika.connect(stack.amqp_url) as connection:
+        reader = StreamReader(connection, f"{stack.namespace}.receipts")
+        last = await reader.last_offset()
+        if last is None:
+            return []
+        return [one.body async for one in reader.read("first", last)]
+
+
+async def receipts_in(stack: Stack) -> list[Receipt]:
+    """All receipts, in their order."""
+    found: list[Receipt] = []
+    for body in await bodies_in(stack):
+        message = read_message(body)
+        if message.heading.kind == "receipts":
+            found += map(read_receipt, message.rows)
+    return found
+
+
+async def metric(stack: Stack, name: str) -> float:
+    """The value of a metric without labels, of the worker that started last."""
+    _, text = await stack.get("/metrics")
+    values = [line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(values[0]) if values else -1.0

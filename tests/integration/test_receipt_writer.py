@@ -1,0 +1,167 @@
+"""The writer of receipts beside a broker: what waits, for how long, and what is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import aio_pika
+import pytest
+from pydantic import SecretStr
+
+from devtools.ports import free_port
+from devtools.waiting import wait_until
+from tests.unit.evidence.chains import receipt
+from worker.broker.publishing_connection import PublishingConnection
+from worker.broker.receipts_stream import declare_stream, receipts_queue
+from worker.broker.stream_reader import StreamReader
+from worker.evidence.chain import Chain
+from worker.evidence.heading import read_message
+from worker.evidence.receipt import ReceiptFields, read_receipt
+from worker.receipts import receipt_writer
+from worker.receipts.message_line import MessageLine
+from worker.receipts.receipt_writer import ReceiptWriter
+from worker.receipts.user_hashes import UserHashes
+from worker.wire.connecting import BrokerAddress
+
+
+class Hand:
+    """Says what is in hand."""
+
+    messages = 0
+
+    def in_hand(self) -> int:
+        return self.messages
+
+    def state_row(self, unreceipted: dict[str, int]) -> bytes:
+        return b"{}"
+
+    def now_ms(self) -> int:
+        return 1_800_000_000_000
+
+
+@asynccontextmanager
+async def writing(url: str, namespace: str, hand: Hand) -> AsyncIterator[ReceiptWriter]:
+    queue = receipts_queue(namespace, 1, 50_000_000)
+    connection = partial(
+        PublishingConnection,
+        BrokerAddress(SecretStr(url), 60),
+        partial(declare_stream, queue=queue),
+        "receipts",
+        0.0,
+    )
+    writer = ReceiptWriter(
+        lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
+        Chain("host:1"),
+        UserHashes(None, 1),
+        hand,
+    )
+    writer.start()
+    yield writer
+    await writer.close()
+
+
+def fields(number: int) -> ReceiptFields:
+    made: ReceiptFields = receipt(number)._asdict()  # type: ignore[assignment]
+    return made
+
+
+async def messages_in(url: str, namespace: str) -> list[tuple[str, list[str]]]:
+    """Kind and events of each message of the stream."""
+    async with await aio_pika.connect(url) as connection:
+        reader = StreamReader(connection, f"{namespace}.receipts")
+        last = await reader.last_offset()
+        if last is None:
+            return []
+        found = [read_message(one.body) async for one in reader.read("first", last)]
+    return [
+        (
+            one.heading.kind,
+            [read_receipt(row).event for row in one.rows if one.heading.kind == "receipts"],
+        )
+        for one in found
+    ]
+
+
+async def _has_begun(url: str, namespace: str) -> bool:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        try:
+            await channel.declare_queue(f"{namespace}.receipts", passive=True)
+        except aio_pika.exceptions.ChannelNotFoundEntity:
+            return False
+    return await messages_in(url, namespace) == [("begin", [])]
+
+
+async def test_many_receipts_go_in_one_message_and_a_lone_one_at_once(
+    broker_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_writer, "FLUSH_SECONDS", 60.0)
+    monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 60.0)
+    hand = Hand()
+    done: list[int] = []
+    async with writing(broker_url, namespace, hand) as writer:
+        await wait_until(lambda: _has_begun(broker_url, namespace), "a beginning")
+        hand.messages = 3
+        for number in range(3):
+            writer.write(fields(number), partial(done.append, number))
+        assert done == [], "none before its confirm"
+        await wait_until(lambda: done == [0, 1, 2], "confirms")
+        hand.messages = 1
+        writer.write(fields(3), partial(done.append, 3))
+        await wait_until(lambda: done == [0, 1, 2, 3], "a confirm, with nothing else in hand")
+        assert writer.written == 4
+        hand.messages = 1000
+        writer.write(fields(4), partial(done.append, 4))
+    assert done[-1] == 4, "a stop waits for no company"
+    assert await messages_in(broker_url, namespace) == [
+        ("begin", []),
+        ("receipts", ["ev-0", "ev-1", "ev-2"]),
+        ("receipts", ["ev-3"]),
+        ("receipts", ["ev-4"]),
+        ("end", []),
+    ]
+
+
+async def test_without_a_broker_nothing_waits_after_the_bound_and_what_is_dropped_is_counted(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(receipt_writer, "END_SECONDS", 0.2)
+    monkeypatch.setattr(receipt_writer, "MOST_UNSENT", 5)
+    done: list[int] = []
+    url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    async with writing(url, namespace, Hand()) as writer:
+        writer.write(fields(0), partial(done.append, 0))
+        assert done == []
+        await wait_until(lambda: done == [0], "the bound")
+        assert "nothing listens" in writer.trouble
+        for number in range(1, 8):
+            writer.write(fields(number), partial(done.append, number))
+            assert done[-1] == number, "at once"
+        assert writer.unreceipted.so_far() == {"shop": 3}
+        assert writer.waiting == 5
+    assert writer.unreceipted.so_far() == {"shop": 8}, "what was never written"
+    assert writer.written == 0
+
+
+async def test_what_was_kept_while_away_is_written_in_its_order(
+    broker_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 0.2)
+    async with await aio_pika.connect(broker_url) as connection:
+        channel = await connection.channel()
+        blocking = await channel.declare_queue(f"{namespace}.receipts", durable=True)
+        monkeypatch.setattr("worker.receipts.message_line._UNUSABLE_SECONDS", 0.1)
+        async with writing(broker_url, namespace, Hand()) as writer:
+            await wait_until(lambda: "other arguments" in writer.trouble, "a refusal")
+            for number in range(2500):
+                writer.write(fields(number), lambda: None)
+            await blocking.delete()
+            await wait_until(lambda: writer.written == 2500, "all receipts")
+            assert writer.trouble == ""
+            assert writer.unreceipted.total == 0
+    said = await messages_in(broker_url, namespace)
+    assert [one for _, events in said for one in events] == [f"ev-{n}" for n in range(2500)]
+    assert max(len(events) for _, events in said) == 1000

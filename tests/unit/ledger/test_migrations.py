@@ -1,0 +1,76 @@
+"""A ledger is brought to the newest version, and one of a newer version stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, inspect, select
+
+from worker.ledger.database import Database
+from worker.ledger.migrations import STEPS, check_version, upgrade
+from worker.ledger.schema import METADATA, VERSION
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+
+
+def _add_column(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE names ADD COLUMN note TEXT")
+
+
+def _fail(connection: Connection) -> None:
+    connection.exec_driver_sql("DROP TABLE names")
+    connection.exec_driver_sql("ALTER TABLE nowhere ADD COLUMN note TEXT")
+
+
+def _version(database: Database) -> int:
+    with database.transaction() as connection:
+        return int(connection.execute(select(VERSION.c.version)).scalar_one())
+
+
+def test_the_tables_are_those_of_the_schema(tmp_path: Path) -> None:
+    database = Database(f"sqlite://{tmp_path}/ledger.sqlite", writes=True)
+    upgrade(database)
+    with database.transaction() as connection:
+        found = inspect(connection)
+        assert set(found.get_table_names()) == set(METADATA.tables)
+        for table in METADATA.tables.values():
+            columns = {one["name"] for one in found.get_columns(table.name)}
+            assert columns == {one.name for one in table.columns}
+    upgrade(database)
+    check_version(database)
+    database.close()
+
+
+def test_an_older_ledger_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
+    database = Database(f"sqlite://{tmp_path}/ledger.sqlite", writes=True)
+    upgrade(database)
+    upgrade(database, [*STEPS, _add_column])
+    assert _version(database) == len(STEPS) + 2
+    with database.transaction() as connection:
+        names = [one["name"] for one in inspect(connection).get_columns("names")]
+    assert names[-1] == "note"
+    with pytest.raises(UnusableLedger, match="newer version"):
+        upgrade(database)
+    with pytest.raises(UnusableLedger, match="newer version"):
+        check_version(database)
+    database.close()
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite://{tmp_path}/ledger.sqlite", writes=True)
+    upgrade(database)
+    with pytest.raises(LedgerTrouble):
+        upgrade(database, [*STEPS, _fail])
+    assert _version(database) == len(STEPS) + 1
+    check_version(database)
+    database.close()
+
+
+def test_a_reader_asks_for_a_ledger_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(UnusableLedger, match="there is no ledger"):
+        Database(f"sqlite://{tmp_path}/none.sqlite")
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(UnusableLedger, match="empty or of an older version"):
+        check_version(Database(f"sqlite://{tmp_path}/empty.sqlite"))
+    with pytest.raises(UnusableLedger, match="can't be opened for writing"):
+        Database(f"sqlite://{tmp_path}/nowhere/ledger.sqlite", writes=True)

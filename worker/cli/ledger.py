@@ -1,0 +1,107 @@
+"""`consent-worker ledger`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import structlog
+import typer
+
+from worker.broker.session_settings import address_of
+from worker.broker.topology import Names
+from worker.cli.broker_access import BrokerAway, what_happened
+from worker.cli.command_support import say
+from worker.cli.event_loop import run_to_the_end
+from worker.cli.interrupt import stoppable
+from worker.cli.ledger_access import ledger_url
+from worker.errors import EndsCommand
+from worker.evidence.chain import Chain, process_name
+from worker.evidence.findings import FindingCode
+from worker.evidence.signing import Keyring
+from worker.ledger.anchoring import Anchoring
+from worker.ledger.database import Database
+from worker.ledger.findings import StreamFinding
+from worker.ledger.migrations import upgrade
+from worker.ledger.reading import Reading
+from worker.ledger.record_feed import RecordFeed
+from worker.ledger.taking_in import TakingIn
+from worker.observability.http_server import ObservabilityServer
+from worker.observability.ledger_metrics import LedgerMetrics
+from worker.observability.logging import configure_logging
+from worker.settings import WorkerSettings
+from worker.wire.connecting import is_connection_error
+
+log = structlog.get_logger(__name__)
+
+_DAY_SECONDS = 86_400
+
+
+def ledger(
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Forget what is in the ledger, and read the whole stream."),
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Read what the stream has now, and end.")
+    ] = False,
+) -> None:
+    """Read the receipts' stream into the ledger until SIGTERM."""
+    settings = WorkerSettings()
+    url = ledger_url(settings)
+    configure_logging(settings.log_format, settings.log_level)
+    database = Database(url, writes=True, anew=rebuild)
+    try:
+        upgrade(database)
+        run_to_the_end(_read(settings, database, once))
+    finally:
+        database.close()
+
+
+async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
+    secret = settings.receipts_secret.get_secret_value().encode()
+    previous = settings.receipts_secret_previous
+    keyring = Keyring([secret, b"" if previous is None else previous.get_secret_value().encode()])
+    address, queue = address_of(settings), Names(settings.namespace).receipts
+    reading = Reading(
+        database,
+        TakingIn(database, keyring),
+        lambda: RecordFeed(address, queue),
+        None if once else Anchoring(address, queue, Chain(process_name(), secret)),
+        settings.receipts_retention_days * _DAY_SECONDS,
+        once=once,
+    )
+    kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
+    server = ObservabilityServer(
+        LedgerMetrics(reading.report, kinds),
+        lambda: reading.report.problems,
+        lambda: [],
+        lambda: None,
+    )
+    if not once:
+        port = await server.start(settings.http_host, settings.http_port)
+        log.info("ledger.started", http_port=port)
+    try:
+        await _until_stopped(reading)
+    finally:
+        await server.stop()
+    say(f"read {reading.report.records} records")
+
+
+async def _until_stopped(reading: Reading) -> None:
+    with stoppable() as stop:
+        waiting = asyncio.create_task(stop.asked.wait())
+        waiting.add_done_callback(lambda _: reading.stop())
+        try:
+            await reading.run()
+        except EndsCommand:
+            raise
+        except Exception as error:
+            if not is_connection_error(error):
+                raise
+            raise BrokerAway(what_happened(error)) from None
+        finally:
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting

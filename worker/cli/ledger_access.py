@@ -1,0 +1,108 @@
+"""What the commands that look things up in the ledger share: opening it, times, ids of persons."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+
+from worker.cli.event_input import BadInput
+from worker.ledger.database import Database
+from worker.ledger.migrations import check_version
+from worker.settings import UnusableSetting, WorkerSettings
+
+_LONGEST_ID: Final = 1024
+_AGE: Final = re.compile(r"([0-9]{1,9})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def ledger_url(settings: WorkerSettings) -> str:
+    """Raises `UnusableSetting` where none is set."""
+    url = settings.ledger_url.get_secret_value()
+    if not url:
+        raise UnusableSetting(
+            "setting CONSENT_WORKER_LEDGER_URL: is not set, so there is no ledger to look into; "
+            "set it as for `consent-worker ledger`"
+        )
+    return url
+
+
+@contextmanager
+def opened_ledger(settings: WorkerSettings) -> Iterator[Database]:
+    """The ledger, to be read. Raises `UnusableSetting`, `UnusableLedger` and `LedgerTrouble`."""
+    database = Database(ledger_url(settings))
+    try:
+        check_version(database)
+        yield database
+    finally:
+        database.close()
+
+
+def now_ms() -> int:
+    """ms since 1970."""
+    return int(time.time() * 1000)
+
+
+def shown_at(at_ms: int | None, now: int) -> str:
+    """A time, absolute and relative: `2026-11-29 13:20:01Z (5 min ago)`."""
+    if at_ms is None:
+        return "-"
+    try:
+        absolute = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "at no time that a calendar has"
+    span = shown_span(abs(now - at_ms))
+    return f"{absolute} ({span} ago)" if now >= at_ms else f"{absolute} (in {span})"
+
+
+def shown_span(ms: int) -> str:
+    """A duration in its largest unit: `90 ms`, `5 s`, `3 h`."""
+    seconds = ms // 1000
+    for size, unit in _PARTS:
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{ms} ms"
+
+
+def time_in(text: str, option: str, now: int) -> int | None:
+    """A time in ms since 1970: an age such as `90s` or `7d`, or ISO 8601, in UTC where it does not
+    say. None for nothing. Raises `typer.BadParameter`.
+    """
+    if not text:
+        return None
+    age = _AGE.fullmatch(text)
+    if age is not None:
+        return now - int(age[1]) * _UNITS[age[2]] * 1000
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return int(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{option} takes an age such as 90s, 2h or 7d, or a time such as 2026-11-29T13:20"
+        ) from None
+
+
+def person_asked_for() -> str:
+    """A person's organization_user_id, trimmed; never from the command line, which every process of
+    the machine can read. Raises `BadInput`.
+    """
+    if sys.stdin.isatty():
+        text = str(typer.prompt("The person's id (not shown)", hide_input=True, err=True))
+    else:
+        try:
+            text = sys.stdin.buffer.read(4 * _LONGEST_ID + 1).decode()
+        except UnicodeDecodeError:
+            raise BadInput("the id on standard input must be UTF-8") from None
+    person = text.strip()
+    if not person or len(person) > _LONGEST_ID or "\n" in person:
+        raise BadInput(f"standard input must have one id of {_LONGEST_ID} characters at most")
+    return person

@@ -1,0 +1,211 @@
+"""`consent-worker receipts`: what became of events lately, and whether anybody changed that."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+
+from worker.broker.stream_reader import StreamReader
+from worker.broker.topology import Names
+from worker.cli.broker_access import broker_connection
+from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.interrupt import Stop, stoppable
+from worker.cli.receipts_export import export
+from worker.cli.receipts_find import find
+from worker.cli.terminal import in_column, json_shown, progress, shown
+from worker.evidence.bounded_json import Unreadable
+from worker.evidence.findings import Finding
+from worker.evidence.heading import read_message
+from worker.evidence.receipt import Receipt, read_receipt
+from worker.evidence.signing import Keyring
+from worker.evidence.verification import Verification
+from worker.settings import WorkerSettings
+
+app = typer.Typer(no_args_is_help=True, help="What became of every event, and its proof.")
+app.command("find")(find)
+app.command("export")(export)
+
+_LATEST_MESSAGES: Final = 2000
+"""How far back the latest receipts are looked for, where all are wanted."""
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("tail")
+def tail(
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with all that come.")] = False,
+    integration: Annotated[str, typer.Option(help="Only those of this integration.")] = "",
+    event: Annotated[str, typer.Option(help="Only those of the event with this id.")] = "",
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="At most so many, the latest.")
+    ] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Show the latest receipts."""
+    asyncio.run(_Tail(integration, event, limit, as_json).run(follow))
+
+
+@app.command("verify")
+def verify(as_json: JsonOption = False) -> None:
+    """Verify all that the stream has; ends with 1 if it finds a manipulation."""
+    if asyncio.run(_verify(as_json)):
+        raise typer.Exit(1)
+
+
+class _Tail:
+    """The latest receipts of an integration or an event, at most `limit`."""
+
+    def __init__(self, integration: str, event: str, limit: int, as_json: bool) -> None:
+        self._integration = integration
+        self._event = event
+        self._limit = limit
+        self._as_json = as_json
+
+    async def run(self, follow: bool) -> None:
+        """Print them; with `follow`, all that come, until the command is asked to stop."""
+        async with _stream(command_settings()) as (reader, stop):
+            last = await reader.last_offset()
+            latest: deque[str] = deque(maxlen=self._limit)
+            if last is not None:
+                is_filtered = self._integration or self._event
+                start = "first" if is_filtered else max(0, last - _LATEST_MESSAGES)
+                async for message in reader.read(start, last):
+                    latest.extend(self._lines(message.body))
+                    if stop.is_asked:
+                        break
+            for line in latest:
+                say(line)
+            if follow:
+                await self._follow(reader, "first" if last is None else last + 1, stop)
+
+    async def _follow(self, reader: StreamReader, start: str | int, stop: Stop) -> None:
+        async def go_on() -> None:
+            async for message in reader.read(start):
+                for line in self._lines(message.body):
+                    say(line)
+                sys.stdout.flush()
+
+        following = asyncio.create_task(go_on())
+        asked = asyncio.create_task(stop.asked.wait())
+        await asyncio.wait({following, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if following.done():
+            following.result()
+        following.cancel()
+
+    def _lines(self, body: bytes) -> Iterator[str]:
+        try:
+            message = read_message(body)
+        except Unreadable:
+            return  # `verify` tells of it
+        if message.heading.kind != "receipts":
+            return
+        for row in message.rows:
+            try:
+                receipt = read_receipt(row)
+            except Unreadable:
+                continue
+            if self._integration in ("", receipt.integration) and self._event in (
+                "",
+                receipt.event,
+            ):
+                yield self._line(receipt)
+
+    def _line(self, receipt: Receipt) -> str:
+        if self._as_json:
+            return json_shown(orjson.dumps(receipt._asdict()).decode())
+        due = f"  due {_time(receipt.due_at)}" if receipt.due_at is not None else ""
+        what = receipt.outcome + (f" {in_column(receipt.reason)}" if receipt.reason else "")
+        return (
+            f"{_time(receipt.at)}  {what}  {in_column(receipt.event)}  "
+            f"integration {in_column(receipt.integration) or '-'}  attempt {receipt.attempt}{due}"
+        )
+
+
+async def _verify(as_json: bool) -> bool:
+    """Whether a manipulation was found."""
+    settings = command_settings()
+    verification = Verification(_keyring(settings))
+    async with _stream(settings) as (reader, stop):
+        last = await reader.last_offset()
+        with progress("verified", None, wanted=not as_json) as advance:
+            if last is not None:
+                async for message in reader.read("first", last):
+                    verification.see(message.offset, message.body)
+                    advance()
+                    stop.check(f"verified {verification.messages} messages, and not all")
+    findings = verification.conclude(int(time.time() * 1000))
+    if as_json:
+        print_json(_report(verification, findings))
+    else:
+        _tell(verification, findings)
+    return any(one.code.is_manipulation for one in findings)
+
+
+def _report(verification: Verification, findings: list[Finding]) -> dict[str, Any]:
+    names = ("messages", "rows", "chains", "unreadable", "unsigned", "unchecked", "unplaced")
+    counts = {name: getattr(verification, name) for name in names}
+    told = [
+        one._asdict() | {"manipulation": one.code.is_manipulation, "sentence": one.code.sentence}
+        for one in findings
+    ]
+    return counts | {"more_findings": verification.more_findings, "findings": told}
+
+
+def _tell(verification: Verification, findings: list[Finding]) -> None:
+    for one in findings:
+        kind = "MANIPULATION" if one.code.is_manipulation else "note"
+        place = f"chain {one.chain} sequence {one.sequence}" if one.chain else ""
+        where = f"offset {one.offset}" if one.offset >= 0 else ""
+        detail = f" ({shown(one.detail)})" if one.detail else ""
+        worker = f"worker {in_column(one.worker)}" if one.worker else ""
+        parts = "  ".join(part for part in (kind, str(one.code), place, where, worker) if part)
+        say(f"{parts}  {one.code.sentence}{detail}")
+    if verification.more_findings:
+        say(f"and {verification.more_findings} findings more")
+    if verification.unsigned:
+        say(
+            f"{verification.unsigned} messages are not signed: whoever may publish to the stream "
+            "could have written them (CONSENT_WORKER_RECEIPTS_SECRET signs)"
+        )
+    if verification.unchecked:
+        say(
+            f"{verification.unchecked} messages were not held against a signature of the secrets "
+            "that this command has"
+        )
+    manipulations = sum(one.code.is_manipulation for one in findings)
+    say(
+        f"{verification.rows} rows in {verification.messages} messages of {verification.chains} "
+        f"chains: {manipulations or 'no'} manipulation{'' if manipulations == 1 else 's'}"
+    )
+
+
+def _keyring(settings: WorkerSettings) -> Keyring:
+    previous = settings.receipts_secret_previous
+    both = (settings.receipts_secret, *(() if previous is None else (previous,)))
+    return Keyring(one.get_secret_value().encode() for one in both)
+
+
+@asynccontextmanager
+async def _stream(settings: WorkerSettings) -> AsyncIterator[tuple[StreamReader, Stop]]:
+    """The stream of the receipts. Raises `BrokerAway`."""
+    if settings.receipts == "off":
+        complain("CONSENT_WORKER_RECEIPTS is off: workers with these settings write none")
+    async with broker_connection(settings, "receipts") as connection:
+        with stoppable() as stop:
+            yield StreamReader(connection, Names(settings.namespace).receipts), stop
+
+
+def _time(at_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(at_ms)

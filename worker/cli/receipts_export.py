@@ -1,0 +1,73 @@
+"""`consent-worker receipts export`: a file for an auditor, who checks it without this program."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import orjson
+import typer
+
+from worker.cli.command_support import command_settings, say
+from worker.cli.ledger_access import now_ms, opened_ledger, time_in
+from worker.cli.streamed_files import Output, check_target, complete_file
+from worker.cli.terminal import json_shown
+from worker.ledger.database import Database
+from worker.ledger.exporting import HOW_TO_CHECK, Selection, export_lines
+
+
+def export(
+    file: Annotated[str, typer.Argument(help="File for JSON lines; - writes standard output.")],
+    integration: Annotated[str, typer.Option(help="Only receipts of this integration.")] = "",
+    since: Annotated[str, typer.Option(help="Only of after then: 2h, 7d or a time.")] = "",
+    until: Annotated[str, typer.Option(help="Only of before then.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write receipts with their places in the chains, and how to check them."""
+    now = now_ms()
+    selection = Selection(
+        integration or None, time_in(since, "--since", now), time_in(until, "--until", now)
+    )
+    with opened_ledger(command_settings()) as database:
+        if file == "-":
+            asyncio.run(_export(database, selection, now, sys.stdout.buffer))
+            return
+        path = Path(file).resolve()
+        for one in (Path(file), path):
+            check_target(one, force)
+        with complete_file(path) as stream:
+            receipts = asyncio.run(_export(database, selection, now, stream))
+            check_target(path, force)
+    say(f"exported {receipts} receipts")
+
+
+async def _export(database: Database, selection: Selection, now: int, stream: BinaryIO) -> int:
+    """How many receipts were written in full."""
+    output = Output(stream)
+    receipts = messages = 0
+    await output.write(_json(_about(selection, now)))
+    with database.transaction() as connection:
+        for line in export_lines(connection, selection):
+            receipts += sum("row" in one for one in line.get("rows", ()))
+            messages += 1
+            await output.write(_json(line))
+    # The last line, so that a file that was cut short does not look like a whole one.
+    await output.write(_json({"messages": messages, "receipts": receipts}))
+    await output.flush()
+    return receipts
+
+
+def _about(selection: Selection, now: int) -> dict[str, Any]:
+    return {
+        "what": "receipts of consent-worker",
+        "made_at": datetime.fromtimestamp(now / 1000, UTC).isoformat(),
+        "asked_for": selection._asdict(),
+        "how_to_check": HOW_TO_CHECK,
+    }
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return json_shown(orjson.dumps(document).decode()).encode() + b"\n"

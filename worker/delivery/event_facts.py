@@ -1,0 +1,55 @@
+"""What a receipt tells of an event itself. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from worker.events import Envelope, UndecodableEvent
+from worker.events.field_readers import optional_time
+from worker.evidence.receipt import body_id
+from worker.fast_tuples import new_tuple
+from worker.redaction import shown_id
+from worker.transform.decision_types import Deliver
+
+
+class EventFacts(NamedTuple):
+    """`event_id` is one that may be shown: an id that could be anything is told by the body. Times
+    are in ms since 1970, and the same for an event whatever becomes of it. `organization_id` may be
+    anything; `user_id` is the trimmed `organization_user_id`, personal data.
+    """
+
+    event_id: str
+    updated_at_ms: int | None
+    event_at_ms: int | None
+    organization_id: str
+    user_id: str
+
+
+def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFacts:
+    """The facts of an event; `choice` is what it says to an integration, where that is known and so
+    need not be read again.
+    """
+    entity, is_snapshot = envelope.entity, envelope.is_snapshot
+    event_id = shown_id(envelope.event_id) or body_id(body)
+    if choice is None:
+        updated_at_ms = _time_in(entity, "updated_at")
+        event_at_ms = updated_at_ms if is_snapshot else _time_in(entity, "created_at")
+    elif is_snapshot:
+        updated_at_ms = event_at_ms = choice.event_time_ms
+    else:
+        event_at_ms, updated_at_ms = choice.event_time_ms, choice.updated_at_ms
+        # Of others it stands for their order, see `transform.tie_order`.
+        if updated_at_ms is None or updated_at_ms < 0 or envelope.kind != "event.created":
+            updated_at_ms = _time_in(entity, "updated_at") if "updated_at" in entity else None
+    user = entity if is_snapshot else entity.get("user")
+    user_id: Any = user.get("organization_user_id") if isinstance(user, dict) else None
+    known = user_id.strip() if isinstance(user_id, str) else ""
+    said = (event_id, updated_at_ms, event_at_ms, envelope.organization_id, known)
+    return new_tuple(EventFacts, said)
+
+
+def _time_in(entity: dict[str, Any], key: str) -> int | None:
+    try:
+        return optional_time(entity, key)
+    except UndecodableEvent:
+        return None

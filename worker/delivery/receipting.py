@@ -1,0 +1,185 @@
+"""Makes the receipt of each outcome, and has an event acknowledged only after it.
+
+A receipt is made when its outcome is told. What has a successor is receipted when the broker has
+confirmed that: until then the outcome may not come to pass. Then follows the acknowledgement, so of
+an event that is lost with its worker there may be two receipts, and never none. A repeat has none:
+the outcome of its event is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from worker.broker.message import Incoming
+from worker.broker.retry_state import RetryState
+from worker.delivery.delivery import Delivery
+from worker.delivery.event_facts import EventFacts, facts_of
+from worker.delivery.outcome import Dead, Outcome, Parked, Retried, Skipped
+from worker.events import Envelope
+from worker.evidence.receipt import OutcomeName, ReceiptFields, body_id
+from worker.integrations.model import Integration
+from worker.reasons import SkipReason
+from worker.redaction import shown_id, shown_name
+from worker.transform.choice_summary import told_attributes
+from worker.transform.decision_types import Deliver
+
+Done = Callable[[], None]
+FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
+
+
+class ReceiptBook(Protocol):
+    """Where receipts are written."""
+
+    def user_hash(self, organization_user_id: str, at_ms: int) -> str | None:
+        """How a person is called in receipts of `at_ms` (ms since 1970); None without a key."""
+        ...
+
+    def write(self, receipt: ReceiptFields, then: Done) -> None:
+        """Call `then` once the receipt is on record; or at once, while none can be."""
+        ...
+
+
+class Receipting:
+    """Without a `book` nothing is made, and everything is done as it was. `find` gives the
+    integration in force with an id, `is_known` says whether an id may be written down.
+    """
+
+    def __init__(
+        self,
+        book: ReceiptBook | None,
+        find: Callable[[str], Integration | None],
+        is_known: Callable[[str], bool],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._book = book
+        self.facts: FactsOf = facts_of if book is not None else _no_facts
+        """What receipts need of an event."""
+        self._find = find
+        self._is_known = is_known
+        self._now_ms = now_ms
+
+    def delivered(
+        self, delivery: Delivery, xaction_id: str | None, attempts: int, at_ms: int
+    ) -> Done:
+        """What is to be called when Adobe has accepted a delivery, after so many `attempts`; which
+        was told at `at_ms` (ms since 1970).
+        """
+        return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, None, xaction_id)
+
+    def skipped(self, delivery: Delivery, reason: SkipReason, at_ms: int) -> Done:
+        """What is to be called when nothing is to be done for a delivery."""
+        return self._of_delivery(delivery, "skipped", reason, delivery.state.attempts_made, at_ms)
+
+    def followed(
+        self,
+        delivery: Delivery,
+        outcome: Retried | Parked | Dead,
+        state: RetryState,
+        at_ms: int,
+    ) -> Done:
+        """What is to be called when the successor of a delivery is confirmed; `state` is that
+        before the outcome.
+        """
+        name, reason, due_seconds, status = _told(outcome)
+        due_at_ms = None if due_seconds is None else at_ms + round(due_seconds * 1000)
+        made = state.attempts_made
+        return self._of_delivery(delivery, name, reason, made, at_ms, due_at_ms, status)
+
+    def untried(
+        self,
+        message: Incoming,
+        facts: EventFacts | None,
+        integration_id: str | None,
+        state: RetryState,
+        outcome: Outcome,
+    ) -> Done:
+        """What is to be called when a delivery ends that was in no lane, and its successor, if it
+        has one, is confirmed.
+        """
+        book = self._book
+        if book is None or state.is_repeat:
+            return message.done
+        name, reason, due_seconds, status = _told(outcome)
+        integration = self._find(integration_id) if integration_id else None
+        is_known = integration_id is not None and self._is_known(integration_id)
+        at_ms = self._now_ms()
+        receipt: ReceiptFields = {
+            "event": facts.event_id if facts is not None else body_id(message.body),
+            "updated_at": facts.updated_at_ms if facts is not None else None,
+            "integration": integration_id or "" if is_known else "",
+            "organization": _shown(facts.organization_id) if facts is not None else "",
+            "delivery": state.replays,
+            "outcome": name,
+            "reason": reason,
+            "attempt": state.attempts_made,
+            "user": book.user_hash(facts.user_id, at_ms) if facts is not None else None,
+            "choice": None,
+            "attributes": {},
+            "event_at": facts.event_at_ms if facts is not None else None,
+            "due_at": None if due_seconds is None else at_ms + round(due_seconds * 1000),
+            "status": status,
+            "xaction": None,
+            "config": integration.version if integration is not None else "",
+            "at": at_ms,
+        }
+        return partial(book.write, receipt, message.done)
+
+    def _of_delivery(
+        self,
+        delivery: Delivery,
+        name: OutcomeName,
+        reason: str,
+        attempts: int,
+        at_ms: int,
+        due_at_ms: int | None = None,
+        status: int | None = None,
+        xaction: str | None = None,
+    ) -> Done:
+        book, facts, done = self._book, delivery.facts, delivery.message.done
+        if book is None or facts is None or delivery.state.is_repeat:
+            return done
+        integration = delivery.integration
+        receipt: ReceiptFields = {
+            "event": facts.event_id,
+            "updated_at": facts.updated_at_ms,
+            "integration": integration.id,
+            "organization": integration.organization_id,
+            "delivery": delivery.state.replays,
+            "outcome": name,
+            "reason": reason,
+            "attempt": attempts,
+            "user": book.user_hash(facts.user_id, at_ms),
+            "choice": delivery.choice.kind,
+            "attributes": told_attributes(integration, delivery.choice),
+            "event_at": facts.event_at_ms,
+            "due_at": due_at_ms,
+            "status": status,
+            "xaction": xaction,
+            "config": integration.version,
+            "at": at_ms,
+        }
+        return partial(book.write, receipt, done)
+
+
+def _no_facts(envelope: Envelope, body: bytes, choice: Deliver | None) -> None:
+    return None
+
+
+def _told(outcome: Outcome) -> tuple[OutcomeName, str, float | None, int | None]:
+    """Name, reason, seconds until it is due, and Adobe's status."""
+    match outcome:
+        case Skipped(reason):
+            return "skipped", reason, None, None
+        case Retried(seconds, failure):
+            return "retried", failure.error, seconds, failure.http_status
+        case Parked(seconds, reason, failure):
+            return "parked", reason, seconds, failure.http_status if failure is not None else None
+        case Dead(reason, failure):
+            return "dead", reason, None, failure.http_status
+
+
+def _shown(organization_id: str) -> str:
+    """An id of an event that no integration vouches for, as far as it is one by its shape."""
+    return shown_id(organization_id) or shown_name(organization_id) or ""

@@ -1,0 +1,1 @@
+"""The evidence of what became of every choice: receipts, and the chains that hold them together."""

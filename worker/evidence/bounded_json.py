@@ -1,0 +1,64 @@
+"""Reads single values of JSON that anybody may have written: each has a type and a bound. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+MOST_ID_CHARACTERS: Final = 256
+_LARGEST: Final = 2**53
+_HEX: Final = re.compile(r"[0-9a-f]*", re.ASCII)
+
+Json = Mapping[str, Any]
+
+
+class Unreadable(ValueError):
+    """Bytes of the stream are not what they should be; the text says what, and quotes nothing."""
+
+
+def object_of(line: bytes) -> dict[str, Any]:
+    """The JSON object that a line is. Raises `Unreadable`."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise Unreadable("a line is not JSON") from None
+    if not isinstance(document, dict):
+        raise Unreadable("a line is not a JSON object")
+    return document
+
+
+def text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str:
+    """A text, which may be empty. Raises `Unreadable`."""
+    value = said.get(name)
+    if type(value) is not str or len(value) > most:
+        raise Unreadable(f"{name} is not a text of at most {most} characters")
+    return value
+
+
+def optional_text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str | None:
+    """A text or nothing. Raises `Unreadable`."""
+    return None if said.get(name) is None else text_in(said, name, most)
+
+
+def number_in(said: Json, name: str) -> int:
+    """A whole number from 0 that JSON carries exactly. Raises `Unreadable`."""
+    value = said.get(name)
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise Unreadable(f"{name} is not a whole number from 0")
+    return value
+
+
+def optional_number_in(said: Json, name: str) -> int | None:
+    """A whole number or nothing. Raises `Unreadable`."""
+    return None if said.get(name) is None else number_in(said, name)
+
+
+def hex_in(said: Json, name: str, *lengths: int) -> str:
+    """Lower-case hexadecimal digits, as many as one of `lengths`. Raises `Unreadable`."""
+    value = said.get(name)
+    if type(value) is not str or len(value) not in lengths or not _HEX.fullmatch(value):
+        raise Unreadable(f"{name} is not hexadecimal of the right length")
+    return value

@@ -1,0 +1,187 @@
+"""Verifies the chains of a stream, message by message in its order. Pure.
+
+What it can find: a message or a row that was changed, removed, inserted or moved; a chain that was
+cut, as far as an anchor has seen more of it. What is no manipulation: a message that is there twice
+(a confirm was lost), a beginning that is older than the stream, a process that was killed. What it
+can't find: anything done by who holds the secret, or, in chains without one, by who wrote all that
+follows anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from worker.evidence.anchors import read_head
+from worker.evidence.bounded_json import Unreadable
+from worker.evidence.findings import Finding, FindingCode
+from worker.evidence.heading import (
+    Heading,
+    line_digest,
+    read_message,
+    row_digest,
+    rows_digest,
+    unsigned,
+)
+from worker.evidence.seen_chain import SeenChain
+from worker.evidence.signing import Keyring
+
+SILENT_MS: Final = 60_000
+"""A process writes its state every few seconds, so one that has not for so long has ended."""
+_REACHES_BACK_MS: Final = 300_000
+"""A chain whose beginning fell with retention goes on within so long of the stream's first message,
+however long its process was cut off meanwhile."""
+MOST_CHAINS: Final = 100_000
+MOST_FINDINGS: Final = 10_000
+"""Bounds of what is kept: anybody who may publish to the stream can fill it."""
+
+
+class Verification:
+    """Give it every message by `see`, then ask for `conclude`. `keyring` has the secrets; without
+    any, signatures are not looked at.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._chains: dict[str, SeenChain] = {}
+        self._first: tuple[int, int] | None = None
+        self._has_signed = False
+        self._found: list[Finding] = []
+        self.messages = self.rows = self.unreadable = self.unsigned = self.unchecked = 0
+        """`unsigned` messages have no signature, `unchecked` ones none that could be checked."""
+        self.more_findings = self.unplaced = 0
+        """Findings, and messages of chains, beyond the bounds."""
+
+    @property
+    def chains(self) -> int:
+        """How many are kept account of."""
+        return len(self._chains)
+
+    def see(self, offset: int, body: bytes) -> None:
+        """The message at `offset`, which is greater than that of the one before."""
+        try:
+            message = read_message(body)
+        except Unreadable as error:
+            self.messages += 1
+            self.unreadable += 1
+            self._tell(Finding(FindingCode.UNREADABLE, "", -1, offset, "", str(error)))
+            return
+        digests = [row_digest(row) for row in message.rows]
+        is_right = self.take(offset, message.heading, message.line, digests)
+        if is_right and message.heading.kind == "anchor":
+            self._hold_against(message.rows, offset, message.heading)
+
+    def take(self, offset: int, heading: Heading, line: bytes, digests: Sequence[bytes]) -> bool:
+        """As `see`, where only the digests of the rows are known; whether the message is as it was
+        written, as far as it tells by itself.
+        """
+        self.messages += 1
+        self.rows += len(digests)
+        if self._first is None:
+            self._first = offset, heading.at
+        fault = self._fault_of(heading, line, digests)
+        if fault is not None:
+            self._tell(_about(fault, heading, offset))
+            if fault is not FindingCode.CHANGED:
+                return False  # not the chain's own: it says nothing of the others' places
+        self._place(offset, heading, line_digest(line))
+        return fault is None
+
+    def conclude(self, now_ms: int) -> list[Finding]:
+        """All findings, at `now_ms` (ms since 1970), in the order of chains and places."""
+        endings = []
+        for chain, seen in self._chains.items():
+            endings += [
+                _about(FindingCode.REMOVED, seen.last, -1, _numbers(gap))._replace(
+                    sequence=gap.stop
+                )
+                for gap in seen.gaps
+            ]
+            if not seen.has_ended and now_ms - seen.last.at > SILENT_MS:
+                last = seen.last
+                endings.append(
+                    Finding(FindingCode.ENDED_WITHOUT_END, chain, last.sequence, -1, last.worker)
+                )
+        return sorted([*self._found, *endings], key=lambda one: (one.chain, one.sequence))
+
+    def _fault_of(
+        self, heading: Heading, line: bytes, digests: Sequence[bytes]
+    ) -> FindingCode | None:
+        """What is wrong with a message by itself."""
+        if not heading.key:
+            self.unsigned += 1
+        if self._keyring.knows(heading.key):
+            if not self._keyring.is_right(heading.key, unsigned(line), heading.mac):
+                return FindingCode.FORGED
+            self._has_signed = True
+        elif self._keyring:
+            self.unchecked += 1
+            seen = self._chains.get(heading.chain)
+            if (seen is None and self._has_signed) or (
+                seen is not None and seen.key != heading.key
+            ):
+                return FindingCode.FOREIGN
+        else:
+            self.unchecked += bool(heading.key)
+        if heading.rows != len(digests) or heading.digest != rows_digest(digests):
+            return FindingCode.CHANGED
+        return None
+
+    def _place(self, offset: int, heading: Heading, digest: str) -> None:
+        """What is wrong with its place in its chain."""
+        seen = self._chains.get(heading.chain)
+        if seen is not None:
+            if (found := seen.add(heading, digest)) is not None:
+                self._tell(_about(found, heading, offset))
+            return
+        if len(self._chains) >= MOST_CHAINS:
+            self.unplaced += 1
+            return
+        seen = self._chains[heading.chain] = SeenChain(heading)
+        if (found := seen.add_first(digest)) is not None:
+            self._tell(_about(found, heading, offset))
+        if heading.sequence and not self._may_be_older(heading.at):
+            self._tell(_about(FindingCode.HEADLESS, heading, offset))
+
+    def _may_be_older(self, at_ms: int) -> bool:
+        """Whether what was before a message of `at_ms` may have fallen with the stream's start."""
+        if self._first is None:
+            return True
+        first_offset, first_at_ms = self._first
+        return first_offset > 0 and at_ms <= first_at_ms + _REACHES_BACK_MS
+
+    def _hold_against(self, rows: Sequence[bytes], offset: int, heading: Heading) -> None:
+        """What an anchor has seen, and the stream has not."""
+        for row in rows:
+            try:
+                head = read_head(row)
+            except Unreadable as error:
+                self._tell(_about(FindingCode.UNREADABLE, heading, offset, str(error)))
+                continue
+            seen = self._chains.get(head.chain)
+            found = None
+            if seen is None:
+                if not self._may_be_older(head.at) and not self.unplaced:
+                    found = FindingCode.CUT
+            elif head.sequence > seen.last.sequence:
+                found = FindingCode.CUT
+            elif seen.knows_other_than(head.sequence, head.heading):
+                found = FindingCode.REPLACED
+            if found is not None:
+                worker = "" if seen is None else seen.last.worker
+                self._tell(Finding(found, head.chain, head.sequence, offset, worker))
+
+    def _tell(self, finding: Finding) -> None:
+        if len(self._found) < MOST_FINDINGS:
+            self._found.append(finding)
+        else:
+            self.more_findings += 1
+
+
+def _about(code: FindingCode, heading: Heading, offset: int, detail: str = "") -> Finding:
+    return Finding(code, heading.chain, heading.sequence, offset, heading.worker, detail)
+
+
+def _numbers(gap: range) -> str:
+    last = gap.stop - 1
+    return f"missing: {gap.start}" if gap.start == last else f"missing: {gap.start} to {last}"

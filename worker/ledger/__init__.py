@@ -1,0 +1,1 @@
+"""The ledger: an index of the receipts' stream that answers what became of every choice."""

@@ -1,0 +1,160 @@
+"""Whether all that was taken is somewhere: what adds up, what does not, and since when. Pure.
+
+What workers say of themselves (events taken from the queues) is counted apart from what receipts
+say (the lives of events at integrations), so that neither covers up for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from worker.ledger.lives import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
+from worker.ledger.worker_state import WorkerState
+
+SILENT_MS: Final = 60_000
+"""A worker writes its state every few seconds; one that was silent for so long has ended."""
+OVERDUE_MS: Final = 600_000
+"""The delay holds an event for nine minutes at most, and what came back is soon handled."""
+
+
+class Tally(NamedTuple):
+    """What one process said last. `state` is None where it never told; `unbalanced_since` is when
+    its own numbers began to disagree. Times are in ms since 1970.
+    """
+
+    worker: str
+    chain: str
+    state: WorkerState | None
+    last_at: int
+    has_ended: bool
+    receipts: int
+    unbalanced_since: int | None
+
+    def is_live(self, now_ms: int) -> bool:
+        """Whether it may still write."""
+        return not self.has_ended and now_ms - self.last_at <= SILENT_MS
+
+    def ended_without_end(self, now_ms: int) -> bool:
+        """Whether it was killed, or lost the broker for good."""
+        return not self.has_ended and now_ms - self.last_at > SILENT_MS
+
+
+class Taken(NamedTuple):
+    """Events of all processes together, as they told."""
+
+    taken: int = 0
+    settled: int = 0
+    in_hand: int = 0
+    returned: int = 0
+
+
+class Missing(NamedTuple):
+    """Something that does not add up: how many events of whom, since when (ms since 1970)."""
+
+    events: int
+    where: str
+    since: int | None
+    why: str
+
+
+class Shares(NamedTuple):
+    """What became of the lives of one integration, or of all."""
+
+    delivered: int = 0
+    skipped: int = 0
+    dead: int = 0
+    waiting: int = 0
+    overdue: int = 0
+
+    @property
+    def begun(self) -> int:
+        """All that have a receipt."""
+        return self.delivered + self.skipped + self.dead + self.waiting
+
+
+class Conservation(NamedTuple):
+    """`shares` are by integration, "" for none. `unreceipted` are outcomes without a receipt, by
+    integration: known losses of evidence, and none of events.
+    """
+
+    taken: Taken
+    total: Shares
+    shares: Mapping[str, Shares]
+    unreceipted: Mapping[str, int]
+    missing: Sequence[Missing]
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+class Overdue(NamedTuple):
+    """Events that are waiting and should have come back; `since` is the oldest one's time."""
+
+    integration: str
+    events: int
+    since: int
+
+
+def shares_of(
+    balances: Iterable[tuple[str, int, int]], overdue: Iterable[Overdue]
+) -> dict[str, Shares]:
+    """By integration, from rows of integration, outcome and lives."""
+    counts: dict[str, dict[int, int]] = {}
+    for integration, outcome, lives in balances:
+        counts.setdefault(integration, {})[outcome] = lives
+    late = {one.integration: one.events for one in overdue}
+    return {
+        integration: Shares(
+            delivered=by.get(DELIVERED, 0),
+            skipped=by.get(SKIPPED, 0),
+            dead=by.get(DEAD, 0),
+            waiting=by.get(RETRIED, 0) + by.get(PARKED, 0),
+            overdue=late.get(integration, 0),
+        )
+        for integration, by in counts.items()
+    }
+
+
+def conserve(
+    tallies: Iterable[Tally], shares: Mapping[str, Shares], overdue: Sequence[Overdue], now_ms: int
+) -> Conservation:
+    """What adds up, at `now_ms`.
+
+    Of a process that ended without end, what it took is what it has receipts for, and what it had
+    in hand counts as returned: the broker has it again.
+    """
+    taken = Taken()
+    missing: list[Missing] = []
+    unreceipted: dict[str, int] = {}
+    for one in tallies:
+        if one.state is None:
+            continue
+        taken = _added(taken, one, now_ms)
+        for integration, count in one.state.unreceipted.items():
+            unreceipted[integration] = unreceipted.get(integration, 0) + count
+        if one.state.missing and not one.ended_without_end(now_ms):
+            why = "taken, and neither settled with a receipt nor in hand nor returned"
+            missing.append(Missing(one.state.missing, one.worker, one.unbalanced_since, why))
+    for late in overdue:
+        where = f"integration {late.integration}" if late.integration else "no integration"
+        missing.append(Missing(late.events, where, late.since, "waiting past the time it was due"))
+    total = Shares(*(sum(parts) for parts in zip(*shares.values(), strict=True)) if shares else ())
+    return Conservation(taken, total, shares, unreceipted, missing)
+
+
+def _added(taken: Taken, one: Tally, now_ms: int) -> Taken:
+    state = one.state
+    if state is None:
+        return taken
+    in_hand, returned = state.in_hand, state.returned
+    if one.ended_without_end(now_ms) or one.has_ended:
+        in_hand, returned = 0, returned + in_hand
+    return Taken(
+        taken.taken + state.taken,
+        taken.settled + state.settled,
+        taken.in_hand + in_hand,
+        taken.returned + returned,
+    )

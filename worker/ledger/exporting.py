@@ -1,0 +1,103 @@
+"""What an auditor gets: receipts, and all that is needed to check them without this program.
+
+A line of JSON for each message of the time, so that the links of the chains can be followed. One
+that has receipts that were asked for has its rows, too; of rows that were not asked for, and of
+those that were blanked, there is the digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
+from worker.ledger.stored_receipts import StoredReceipt, stored
+
+_AT_ONCE: Final = 50
+HOW_TO_CHECK: Final = (
+    "A message is a heading and rows. For each row take the SHA-256 of its UTF-8 text, or "
+    "row_digest where the text is not here. The SHA-256 of all of these, 32 bytes each and in the "
+    "order of their places, is the heading's digest. The heading's previous is the SHA-256 of the "
+    "text of the heading before it, which has the same chain and a sequence smaller by one (64 "
+    "zeros for sequence 0). Its mac is the HMAC-SHA256, by the secret of the operators, of the "
+    "heading with an empty mac; who has that secret could have made all of it."
+)
+
+
+class Selection(NamedTuple):
+    """Which receipts are meant, None for all: an integration, and times in ms since 1970 of the
+    messages."""
+
+    integration: str | None
+    since: int | None
+    until: int | None
+
+
+def export_lines(connection: Connection, selection: Selection) -> Iterator[dict[str, Any]]:
+    """The lines, in the order of the stream."""
+    for messages in _messages(connection, selection):
+        receipts = _receipts_of(connection, messages)
+        for message in messages:
+            theirs = receipts.get(message.id, [])
+            wanted = [one for one in theirs if _is_wanted(one, selection)]
+            yield _line(message, theirs, {one.place for one in wanted})
+
+
+def _is_wanted(one: StoredReceipt, selection: Selection) -> bool:
+    return selection.integration is None or one.receipt.integration == selection.integration
+
+
+def _messages(connection: Connection, selection: Selection) -> Iterator[Sequence[Row[Any]]]:
+    """All messages of the time, some at once: of a chain each that is left out is a hole."""
+    query = select(MESSAGES, CHAINS.c.chain).join(CHAINS, CHAINS.c.id == MESSAGES.c.chain_id)
+    if selection.since is not None:
+        query = query.where(MESSAGES.c.at >= selection.since)
+    if selection.until is not None:
+        query = query.where(MESSAGES.c.at < selection.until)
+    last = 0
+    while True:
+        some = query.where(MESSAGES.c.id > last).order_by(MESSAGES.c.id).limit(_AT_ONCE)
+        messages = connection.execute(some).all()
+        if not messages:
+            return
+        last = messages[-1].id
+        yield messages
+
+
+def _receipts_of(
+    connection: Connection, messages: Sequence[Row[Any]]
+) -> dict[int, list[StoredReceipt]]:
+    firsts = [one.first_receipt_id for one in messages if one.first_receipt_id is not None]
+    if not firsts:
+        return {}
+    query = (
+        select(RECEIPTS)
+        .where(RECEIPTS.c.id >= firsts[0], RECEIPTS.c.message_id <= messages[-1].id)
+        .order_by(RECEIPTS.c.id)
+    )
+    found: dict[int, list[StoredReceipt]] = {}
+    for one in stored(connection, connection.execute(query).all()):
+        found.setdefault(one.message_id, []).append(one)
+    return found
+
+
+def _line(message: Row[Any], receipts: Sequence[StoredReceipt], wanted: set[int]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "offset": message.stream_offset,
+        "generation": message.generation,
+        "chain": message.chain.hex(),
+        "sequence": message.sequence,
+        "heading": message.heading.decode(),
+    }
+    if wanted:
+        told["rows"] = [_told(one, is_wanted=one.place in wanted) for one in receipts]
+    return told
+
+
+def _told(one: StoredReceipt, *, is_wanted: bool) -> dict[str, Any]:
+    row = one.row if is_wanted else None
+    if row is None:
+        return {"place": one.place, "row_digest": one.row_digest.hex(), "blanked": one.is_blanked}
+    return {"place": one.place, "row": row.decode(errors="replace")}

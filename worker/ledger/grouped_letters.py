@@ -1,0 +1,65 @@
+"""Dead letters in groups: what they have in common, how many, since when."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from worker.ledger.dictionary import texts_of
+from worker.ledger.schema import LETTER_GROUPS, LIVES
+
+_MOST_GROUPS: Final = 20
+
+
+class LetterGroup(NamedTuple):
+    """Dead letters with one fingerprint; `since` and `until` are in ms since 1970."""
+
+    id: int
+    integration: str
+    reason: str
+    error: str
+    status: int | None
+    config: str
+    letters: int
+    since: int
+    until: int
+
+
+def letter_groups(connection: Connection, most: int = _MOST_GROUPS) -> list[LetterGroup]:
+    """The groups of dead letters, the one with most of them first."""
+    counted = (
+        select(
+            LIVES.c.group_id,
+            func.count().label("letters"),
+            func.min(LIVES.c.at).label("since"),
+            func.max(LIVES.c.at).label("until"),
+        )
+        .where(LIVES.c.group_id.is_not(None))
+        .group_by(LIVES.c.group_id)
+        .order_by(func.count().desc())
+        .limit(most)
+        .subquery()
+    )
+    query = (
+        select(LETTER_GROUPS, counted.c.letters, counted.c.since, counted.c.until)
+        .join(counted, counted.c.group_id == LETTER_GROUPS.c.id)
+        .order_by(counted.c.letters.desc())
+    )
+    rows = connection.execute(query).all()
+    columns = ("integration_id", "reason_id", "error_id", "config_id")
+    texts = texts_of(connection, {getattr(row, name) for row in rows for name in columns})
+    return [
+        LetterGroup(
+            row.id,
+            texts.get(row.integration_id, ""),
+            texts.get(row.reason_id, ""),
+            texts.get(row.error_id, ""),
+            row.status,
+            texts.get(row.config_id, ""),
+            row.letters,
+            row.since,
+            row.until,
+        )
+        for row in rows
+    ]

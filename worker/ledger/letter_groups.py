@@ -1,0 +1,51 @@
+"""What dead letters have in common, and so what is to be done for all of them at once."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from sqlalchemy import Connection, func, select
+
+from worker.ledger.database import insert_all
+from worker.ledger.schema import LETTER_GROUPS
+
+Group = tuple[int, int, int, int | None, int]
+"""The numbers of integration, reason and last error, Adobe's HTTP status, and the number of the
+version of the integration's configuration."""
+
+_MOST_KEPT = 10_000
+
+
+class LetterGroups:
+    """For the one writer. `forget` is to be called when a transaction was not kept."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Group, int] = {}
+
+    def forget(self) -> None:
+        """Read everything again."""
+        self._ids.clear()
+
+    def id_of(self, connection: Connection, group: Group) -> int:
+        """The number of a group, which gets one where it is new."""
+        found = self._ids.get(group)
+        if found is None:
+            if len(self._ids) > _MOST_KEPT:
+                self._ids.clear()
+            found = self._ids[group] = _known(connection, group) or _added(connection, group)
+        return found
+
+
+def _fingerprint(group: Group) -> bytes:
+    return blake2b(repr(group).encode(), digest_size=8).digest()
+
+
+def _known(connection: Connection, group: Group) -> int | None:
+    same = LETTER_GROUPS.c.fingerprint == _fingerprint(group)
+    return connection.execute(select(LETTER_GROUPS.c.id).where(same)).scalar()
+
+
+def _added(connection: Connection, group: Group) -> int:
+    number: int = (connection.execute(select(func.max(LETTER_GROUPS.c.id))).scalar() or 0) + 1
+    insert_all(connection, LETTER_GROUPS, [(number, _fingerprint(group), *group)])
+    return number

@@ -1,0 +1,67 @@
+"""The versions of the ledger's tables: a row says which, and numbered steps lead to the newest.
+
+No Alembic: a ledger only ever moves forward, in one transaction, by the process that then writes
+it, and what a step can't change is read from the stream again. A new ledger is made by `schema`;
+an older one takes the steps since its version, which name no table of `schema`, since that goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, inspect, select
+
+from worker.ledger.database import Database
+from worker.ledger.schema import METADATA, VERSION
+from worker.ledger.trouble import UnusableLedger
+
+Step = Callable[[Connection], None]
+
+STEPS: Final[Sequence[Step]] = ()
+"""The first one leads from version 1 to version 2."""
+
+
+def upgrade(database: Database, steps: Sequence[Step] = STEPS) -> None:
+    """Bring the tables to the newest version. Raises `UnusableLedger` for a newer one."""
+    with database.transaction() as connection:
+        found = _version(connection)
+        newest = 1 + len(steps)
+        if found > newest:
+            raise _newer(database, found, newest)
+        if found == 0:
+            METADATA.create_all(connection)
+            connection.execute(VERSION.insert().values(version=newest))
+            return
+        for step in steps[found - 1 :]:
+            step(connection)
+        connection.execute(VERSION.update().values(version=newest))
+
+
+def check_version(database: Database) -> None:
+    """Raises `UnusableLedger` where this version can't read the tables."""
+    newest = 1 + len(STEPS)
+    with database.transaction() as connection:
+        found = _version(connection)
+    if found > newest:
+        raise _newer(database, found, newest)
+    if found < newest:
+        raise UnusableLedger(
+            f"the ledger {database.path.name} is empty or of an older version; start "
+            "`consent-worker ledger` of this version, which brings it up to date"
+        )
+
+
+def _version(connection: Connection) -> int:
+    """0 where there are no tables yet."""
+    if not inspect(connection).has_table(VERSION.name):
+        return 0
+    version: int = connection.execute(select(VERSION.c.version)).scalar_one()
+    return version
+
+
+def _newer(database: Database, found: int, newest: int) -> UnusableLedger:
+    return UnusableLedger(
+        f"the ledger {database.path.name} is of a newer version ({found}, and this program knows "
+        f"{newest}); run the newer program, or name another file, which is made from the stream"
+    )

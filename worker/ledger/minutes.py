@@ -1,0 +1,47 @@
+"""How many receipts came in each minute, by integration, outcome, reason and kind of choice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from worker.evidence.receipt import Receipt
+from worker.ledger.database import put_all
+from worker.ledger.lives import DELIVERED, Life
+from worker.ledger.packing import CHOICE_NUMBERS
+from worker.ledger.schema import MINUTES
+
+_NO_CHOICE: Final = -1
+_MINUTE_MS: Final = 60_000
+
+
+def count_minute(minutes: dict[tuple[int, ...], list[int]], receipt: Receipt, life: Life) -> None:
+    """Add a receipt, which is `life` by itself, to the counts of its minute."""
+    choice = _NO_CHOICE if receipt.choice is None else CHOICE_NUMBERS[receipt.choice]
+    place = (
+        receipt.at // _MINUTE_MS,
+        life.integration_id,
+        life.outcome,
+        life.reason_id,
+        choice,
+    )
+    lag = 0
+    if life.outcome == DELIVERED and receipt.event_at is not None:
+        lag = max(0, receipt.at - receipt.event_at)
+    counts = minutes.setdefault(place, [0, 0, 0])
+    counts[0] += 1
+    counts[1] += lag
+    counts[2] = max(counts[2], lag)
+
+
+def write_minutes(connection: Connection, minutes: dict[tuple[int, ...], list[int]]) -> None:
+    """Add the counts to those that are in the table."""
+    query = select(MINUTES).where(MINUTES.c.minute.in_({place[0] for place in minutes}))
+    for *place, receipts, lag_ms, most_lag_ms in connection.execute(query):
+        counts = minutes.get(tuple(place))
+        if counts is not None:
+            counts[0] += receipts
+            counts[1] += lag_ms
+            counts[2] = max(counts[2], most_lag_ms)
+    put_all(connection, MINUTES, [(*place, *counts) for place, counts in minutes.items()])

@@ -1,0 +1,118 @@
+"""How receipts are kept in few bytes, and read back without a difference. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Final, get_args
+
+import orjson
+
+from worker.evidence.receipt import Attributes, ChoiceKind, OutcomeName
+
+OUTCOMES: Final[tuple[OutcomeName, ...]] = (
+    "received",
+    "retried",
+    "parked",
+    "delivered",
+    "skipped",
+    "dead",
+    "erased",
+)
+"""By their numbers in the tables, which never change."""
+OUTCOME_NUMBERS: Final[Mapping[OutcomeName, int]] = {one: n for n, one in enumerate(OUTCOMES)}
+CHOICES: Final[tuple[ChoiceKind, ...]] = get_args(ChoiceKind)
+CHOICE_NUMBERS: Final[Mapping[ChoiceKind, int]] = {one: n for n, one in enumerate(CHOICES)}
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX: Final = re.compile(r"[0-9a-f]{32}")
+_BODY: Final = re.compile(r"body:[0-9a-f]{32}")
+_USER: Final = re.compile(r"[0-9]{6}:[0-9a-f]{32}")
+_AS_UUID, _AS_HEX, _AS_BODY, _AS_TEXT = b"\0", b"\1", b"\2", b"\3"
+_LETTERS: Final[Mapping[bool | None, str]] = {True: "t", False: "f", None: "n"}
+_SAID: Final[Mapping[str, bool | None]] = {letter: said for said, letter in _LETTERS.items()}
+
+
+def pack_event(event: str) -> bytes:
+    """An event's id in as few bytes as its shape allows."""
+    if _UUID.fullmatch(event):
+        return _AS_UUID + bytes.fromhex(event.replace("-", ""))
+    if _HEX.fullmatch(event):
+        return _AS_HEX + bytes.fromhex(event)
+    if _BODY.fullmatch(event):
+        return _AS_BODY + bytes.fromhex(event[5:])
+    return _AS_TEXT + event.encode(errors="surrogatepass")
+
+
+def unpack_event(packed: bytes) -> str:
+    """The id that `pack_event` was given."""
+    kind, rest = packed[:1], packed[1:]
+    if kind == _AS_TEXT:
+        return rest.decode(errors="surrogatepass")
+    digits = rest.hex()
+    if kind == _AS_UUID:
+        cuts = (0, 8, 12, 16, 20, 32)
+        return "-".join(digits[a:b] for a, b in pairwise(cuts))
+    return digits if kind == _AS_HEX else f"body:{digits}"
+
+
+def pack_user(user: str | None) -> bytes | None:
+    """Month and hash in 20 bytes; None for nobody, and for what has another shape."""
+    if user is None or not _USER.fullmatch(user):
+        return None
+    return int(user[:6]).to_bytes(4, "big") + bytes.fromhex(user[7:])
+
+
+def unpack_user(packed: bytes | None) -> str | None:
+    """What `pack_user` was given."""
+    if packed is None:
+        return None
+    return f"{int.from_bytes(packed[:4], 'big'):06d}:{packed[4:].hex()}"
+
+
+def user_prefix(packed: bytes | None) -> bytes | None:
+    """By what lives are found; half of the hash is enough for that."""
+    return None if packed is None else packed[4:12]
+
+
+def pack_attributes(attributes: Attributes) -> tuple[str, str]:
+    """The paths, which come again in every receipt of an integration, and a letter for each."""
+    letters = "".join([_LETTERS[one] for one in attributes.values()])
+    return _as_json(tuple(attributes)), letters
+
+
+@lru_cache(maxsize=4096)
+def _as_json(paths: tuple[str, ...]) -> str:
+    return orjson.dumps(paths).decode()
+
+
+def unpack_attributes(paths: str, said: str) -> Attributes:
+    """What `pack_attributes` was given."""
+    return {path: _SAID[one] for path, one in zip(orjson.loads(paths), said, strict=True)}
+
+
+def event_prefix(packed_event: bytes) -> bytes:
+    """How the keys of all lives of an event begin."""
+    return blake2b(packed_event, digest_size=8).digest()
+
+
+def life_key(packed_event: bytes, updated_at: int | None, integration: str, delivery: int) -> bytes:
+    """The key of a life: 16 bytes, of which the first 8 tell the event."""
+    said = b"%d %d %s" % (
+        -1 if updated_at is None else updated_at,
+        delivery,
+        integration.encode(errors="surrogatepass"),
+    )
+    rest = blake2b(packed_event + b"\n" + said, digest_size=8).digest()
+    return event_prefix(packed_event) + rest
+
+
+def after(prefix: bytes) -> bytes:
+    """The end of the range of keys that begin with `prefix`, exclusive."""
+    number = int.from_bytes(prefix, "big") + 1
+    if number >> (8 * len(prefix)):
+        return prefix + b"\xff" * 9
+    return number.to_bytes(len(prefix), "big")

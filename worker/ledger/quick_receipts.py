@@ -1,0 +1,68 @@
+"""Reads the rows that workers write in a third of the time that just any row takes. Pure.
+
+The values of a row are judged one by one only where one of another type came than ever before: most
+rows have the same types as many others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from worker.evidence.bounded_json import MOST_ID_CHARACTERS
+from worker.evidence.receipt import Receipt, encode_receipt, read_receipt
+from worker.ledger.packing import CHOICE_NUMBERS, OUTCOME_NUMBERS
+
+_FIELDS: Final = Receipt._fields
+_QUICK_BYTES: Final = 1_024
+"""So no path in such a row is too long, nor are there too many."""
+_LARGEST: Final = 2**53
+_MOST_TYPES: Final = 512
+_types: Final[set[tuple[type, ...]]] = set()
+"""Of the values of rows that `read_receipt` has taken."""
+
+
+def quick_receipt(row: bytes) -> tuple[Receipt, bool]:
+    """The receipt that a row is, as `read_receipt` gives it, and whether `encode_receipt` makes the
+    same row of it. Raises `Unreadable`.
+    """
+    if len(row) <= _QUICK_BYTES:
+        try:
+            said = orjson.loads(row)
+        except orjson.JSONDecodeError:
+            said = None
+        if type(said) is dict and tuple(said) == _FIELDS:
+            values = tuple(said.values())
+            if tuple(map(type, values)) in _types and _is_bounded(values):
+                return Receipt._make(values), orjson.dumps(said) == row
+    receipt = read_receipt(row)
+    is_same = encode_receipt(receipt) == row
+    if is_same and len(_types) < _MOST_TYPES:
+        _types.add(tuple(map(type, receipt)))
+    return receipt, is_same
+
+
+def _is_bounded(values: tuple[Any, ...]) -> bool:
+    """Whether values of the right types are within the bounds of a receipt."""
+    event, updated_at, integration, organization, delivery, outcome, reason, attempt = values[:8]
+    user, choice, attributes, event_at, due_at, status, xaction, config, at = values[8:]
+    return (
+        outcome in OUTCOME_NUMBERS
+        and (choice is None or choice in CHOICE_NUMBERS)
+        and len(event) <= MOST_ID_CHARACTERS
+        and len(integration) <= MOST_ID_CHARACTERS
+        and len(organization) <= MOST_ID_CHARACTERS
+        and len(reason) <= MOST_ID_CHARACTERS
+        and len(config) <= MOST_ID_CHARACTERS
+        and (user is None or len(user) <= MOST_ID_CHARACTERS)
+        and (xaction is None or len(xaction) <= MOST_ID_CHARACTERS)
+        and 0 <= delivery <= _LARGEST
+        and 0 <= attempt <= _LARGEST
+        and 0 <= at <= _LARGEST
+        and 0 <= (updated_at or 0) <= _LARGEST
+        and 0 <= (event_at or 0) <= _LARGEST
+        and 0 <= (due_at or 0) <= _LARGEST
+        and 0 <= (status or 0) <= _LARGEST
+        and all(one is None or type(one) is bool for one in attributes.values())
+    )

@@ -1,0 +1,219 @@
+"""The rows that the receipts of one transaction make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from worker.evidence.receipt import Receipt
+from worker.ledger.database import insert_all
+from worker.ledger.dictionary import Dictionary
+from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.life_rows import LifeRows, are_in_doubt
+from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
+from worker.ledger.minutes import count_minute, write_minutes
+from worker.ledger.packing import (
+    CHOICE_NUMBERS,
+    OUTCOME_NUMBERS,
+    life_key,
+    pack_attributes,
+    pack_event,
+    pack_user,
+    user_prefix,
+)
+from worker.ledger.schema import RECEIPTS
+
+_NUL: Final = b"\\u0000"
+"""How JSON writes it."""
+
+
+class PackedReceipt(NamedTuple):
+    """A receipt, ready for its row, and its place in its message. `texts` are those that the row
+    has by their numbers: integration, organization, reason, configuration, and the paths of what
+    it said.
+    """
+
+    receipt: Receipt
+    message_id: int
+    place: int
+    event: bytes
+    user: bytes | None
+    texts: tuple[str, str, str, str, str]
+    said: str
+    xaction: str | None
+    life: bytes
+    raw: bytes | None
+
+
+def pack(
+    receipt: Receipt, row: bytes, message_id: int, place: int, *, is_told: bool
+) -> PackedReceipt:
+    """`row` is what the receipt was read from, and is kept where it can't be written again: where
+    it `is_told` by the receipt, and that by its columns, it can.
+    """
+    told = receipt
+    if _NUL in row:
+        told, is_told = _without_nul(receipt), False
+    event = pack_event(told.event)
+    user = pack_user(told.user)
+    paths, said = pack_attributes(told.attributes)
+    if user is None and told.user is not None:
+        is_told = False
+    return PackedReceipt(
+        told,
+        message_id,
+        place,
+        event,
+        user,
+        (told.integration, told.organization, told.reason, told.config, paths),
+        said,
+        told.xaction,
+        life_key(event, told.updated_at, told.integration, told.delivery),
+        None if is_told else row,
+    )
+
+
+def _without_nul(receipt: Receipt) -> Receipt:
+    return receipt._replace(
+        event=without_nul(receipt.event),
+        integration=without_nul(receipt.integration),
+        organization=without_nul(receipt.organization),
+        reason=without_nul(receipt.reason),
+        config=without_nul(receipt.config),
+        xaction=None if receipt.xaction is None else without_nul(receipt.xaction),
+        attributes={without_nul(path): said for path, said in receipt.attributes.items()},
+    )
+
+
+def without_nul(text: str) -> str:
+    """`text` as every database takes it."""
+    return text.replace("\0", "\ufffd")
+
+
+class ReceiptRows:
+    """For the one writer. `forget` is to be called when a transaction was not kept."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self._dictionary = dictionary
+        self._groups = LetterGroups()
+        self._next_id = 0
+
+    def forget(self) -> None:
+        """Read everything again."""
+        self._next_id = 0
+        self._groups.forget()
+
+    def next_id(self, connection: Connection) -> int:
+        """The number that the next receipt gets."""
+        if not self._next_id:
+            highest = connection.execute(select(func.max(RECEIPTS.c.id))).scalar()
+            self._next_id = (highest or 0) + 1
+        return self._next_id
+
+    def write(self, connection: Connection, packed: Sequence[PackedReceipt]) -> None:
+        """Write all that these receipts, in the order of the stream, tell."""
+        if not packed:
+            return
+        texts = {text for one in packed for text in one.texts}
+        ids = self._dictionary.ids_of(connection, {*texts, ""})
+        doubts = self._doubts(connection, packed, ids[""])
+        lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
+        rows: list[tuple[Any, ...]] = []
+        minutes: dict[tuple[int, ...], list[int]] = {}
+        number = self.next_id(connection)
+        for one in packed:
+            life = lives.get(one.life)
+            before = life
+            if one.receipt.integration and (doubt := doubts.get(one.life)) is not None:
+                before = life or lives.take_doubt(doubt)
+            numbers = [ids[text] for text in one.texts]
+            rows.append(_row(one, number, numbers, before))
+            newer = self._as_life(connection, one, number, numbers, life)
+            lives.put(one.life, newer if life is None else merged(life, newer))
+            count_minute(minutes, one.receipt, newer)
+            number += 1
+        self._next_id = number
+        insert_all(connection, RECEIPTS, rows)
+        lives.write()
+        write_minutes(connection, minutes)
+
+    def _doubts(
+        self, connection: Connection, packed: Sequence[PackedReceipt], nobody_id: int
+    ) -> dict[bytes, bytes]:
+        """For each life the key of that of the same event without an integration, where any event
+        waits like that.
+        """
+        is_any = any(
+            not one.receipt.integration and OUTCOME_NUMBERS[one.receipt.outcome] in WAITING
+            for one in packed
+        )
+        if not is_any and not are_in_doubt(connection, nobody_id):
+            return {}
+        return {
+            one.life: life_key(one.event, one.receipt.updated_at, "", one.receipt.delivery)
+            for one in packed
+        }
+
+    def _as_life(
+        self,
+        connection: Connection,
+        one: PackedReceipt,
+        number: int,
+        numbers: Sequence[int],
+        life: Life | None,
+    ) -> Life:
+        receipt = one.receipt
+        integration_id, _, reason_id, config_id, _ = numbers
+        outcome = OUTCOME_NUMBERS[receipt.outcome]
+        group_id = None
+        if outcome == DEAD:
+            # The error of the attempt before it was given up; most reasons tell it themselves.
+            error_id = life.reason_id if life is not None and life.outcome == RETRIED else reason_id
+            group = (integration_id, reason_id, error_id, receipt.status, config_id)
+            group_id = self._groups.id_of(connection, group)
+        return Life(
+            integration_id,
+            user_prefix(one.user),
+            outcome,
+            reason_id,
+            receipt.at,
+            (receipt.due_at or receipt.at) if outcome in WAITING else None,
+            group_id,
+            number,
+        )
+
+
+def _row(
+    one: PackedReceipt, number: int, numbers: Sequence[int], life: Life | None
+) -> tuple[Any, ...]:
+    """In the order of the columns."""
+    receipt = one.receipt
+    integration_id, organization_id, reason_id, config_id, paths_id = numbers
+    return (
+        number,
+        one.message_id,
+        one.place,
+        None if life is None else life.last_id,
+        one.event,
+        receipt.updated_at,
+        integration_id,
+        organization_id,
+        receipt.delivery,
+        OUTCOME_NUMBERS[receipt.outcome],
+        reason_id,
+        receipt.attempt,
+        one.user,
+        None if receipt.choice is None else CHOICE_NUMBERS[receipt.choice],
+        paths_id,
+        one.said,
+        receipt.event_at,
+        receipt.due_at,
+        receipt.status,
+        one.xaction,
+        config_id,
+        receipt.at,
+        one.raw,
+        None,
+    )

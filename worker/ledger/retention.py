@@ -1,0 +1,67 @@
+"""Takes out of the ledger what is older than its retention, a little at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from worker.ledger.packing import life_key, pack_event
+from worker.ledger.schema import CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
+from worker.ledger.stored_receipts import stored
+
+MESSAGES_AT_ONCE: Final = 100
+_KEYS_AT_ONCE: Final = 500
+_MINUTE_MS: Final = 60_000
+
+
+def prune(connection: Connection, before_ms: int) -> int:
+    """Delete the oldest messages of before then (ms since 1970), with their receipts and the lives
+    that have no later one; gives how many messages. 0: there is nothing more to delete.
+
+    Balances go on counting what is deleted: they are what there was since the ledger began.
+    """
+    oldest = select(MESSAGES.c.id, MESSAGES.c.at).order_by(MESSAGES.c.id).limit(MESSAGES_AT_ONCE)
+    last = 0
+    deleted = 0
+    for number, at in connection.execute(oldest):
+        if at >= before_ms:
+            break
+        last = number
+        deleted += 1
+    if not deleted:
+        connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
+        connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
+        connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
+        return 0
+    _delete_receipts(connection, last)
+    connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
+    return deleted
+
+
+def _delete_receipts(connection: Connection, last_message: int) -> None:
+    """Those of messages up to this one. Receipts are numbered in the order of their messages."""
+    following = (
+        select(MESSAGES.c.first_receipt_id)
+        .where(MESSAGES.c.id > last_message, MESSAGES.c.first_receipt_id.is_not(None))
+        .order_by(MESSAGES.c.id)
+        .limit(1)
+    )
+    end = connection.execute(following).scalar()
+    old = RECEIPTS.c.message_id <= last_message if end is None else RECEIPTS.c.id < end
+    rows = connection.execute(select(RECEIPTS).where(old).order_by(RECEIPTS.c.id)).all()
+    keys = [
+        life_key(
+            pack_event(one.receipt.event),
+            one.receipt.updated_at,
+            one.receipt.integration,
+            one.receipt.delivery,
+        )
+        for one in stored(connection, rows)
+        if not one.is_blanked
+    ]
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        theirs = LIVES.c.life.in_(keys[start : start + _KEYS_AT_ONCE])
+        delete = LIVES.delete().where(theirs)
+        connection.execute(delete if end is None else delete.where(LIVES.c.last_id < end))
+    connection.execute(RECEIPTS.delete().where(old))

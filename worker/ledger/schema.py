@@ -1,0 +1,212 @@
+"""The tables of the ledger, the same for every database.
+
+Texts that come again and again (ids of integrations, reasons, …) stand once in `names`, and rows
+have their numbers. Of a message of receipts only the heading is kept as it came: a row is written
+again from its columns, byte for byte, and `raw` has the ones for which that does not work.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+METADATA: Final = MetaData()
+_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+"""Where SQLite is to have no second key beside its own number of a row."""
+
+VERSION: Final = Table("version", METADATA, Column("version", Integer, primary_key=True))
+
+PROGRESS: Final = Table(
+    "progress",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("first_digest", LargeBinary, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("last_digest", LargeBinary, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("alive_at", BigInteger, nullable=False),
+)
+"""One row: how far the stream was read. `first_digest` and `last_digest` tell the stream again by
+the first record that was read of it and by the last. `read_at` is the ledger's clock at the last
+message, `written_at` that message's own time, `alive_at` when a ledger last said that it runs.
+"""
+
+NAMES: Final = Table(
+    "names",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("text", Text, nullable=False, unique=True),
+)
+
+CHAINS: Final = Table(
+    "chains",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("chain", LargeBinary, nullable=False, unique=True),
+    Column("worker_id", BigInteger, nullable=False),
+    Column("is_worker", Boolean, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("has_ended", Boolean, nullable=False),
+    Column("receipts", BigInteger, nullable=False),
+    Column("state", Text),
+    Column("state_at", BigInteger),
+    Column("unbalanced_since", BigInteger),
+)
+"""The head of each chain. `state` is the last state that its worker wrote, as JSON."""
+
+MESSAGES: Final = Table(
+    "messages",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("stream_offset", BigInteger, nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("heading", LargeBinary, nullable=False),
+    Column("row_digests", LargeBinary),
+    Column("first_receipt_id", BigInteger),
+    Index("messages_by_place", "chain_id", "sequence", unique=True),
+)
+"""`row_digests` has the digests of rows that are no receipts, 32 bytes each. The receipts of a
+message are numbered from `first_receipt_id` on."""
+
+RECEIPTS: Final = Table(
+    "receipts",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("before_id", BigInteger),
+    Column("event", LargeBinary),
+    Column("updated_at", BigInteger),
+    Column("integration_id", BigInteger, nullable=False),
+    Column("organization_id", BigInteger, nullable=False),
+    Column("delivery", Integer, nullable=False),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("reason_id", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("user", LargeBinary),
+    Column("choice", SmallInteger),
+    Column("paths_id", BigInteger, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("event_at", BigInteger),
+    Column("due_at", BigInteger),
+    Column("status", BigInteger),
+    Column("xaction", Text),
+    Column("config_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("raw", LargeBinary),
+    Column("digest", LargeBinary),
+    Index("receipts_by_integration", "integration_id", "at"),
+)
+"""`before_id` is the receipt before of the same life. `said` has a letter for each path of
+`attributes`. `event` is null and `digest` is not where the row was blanked.
+"""
+
+LIVES: Final = Table(
+    "lives",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("life", LargeBinary, nullable=False, unique=True),
+    Column("integration_id", BigInteger, nullable=False),
+    Column("user", LargeBinary),
+    Column("outcome", SmallInteger, nullable=False),
+    Column("reason_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("group_id", BigInteger),
+    Column("last_id", BigInteger, nullable=False),
+)
+"""What became of each event for each integration, so far: `last_id` is its latest receipt. Rows lie
+in the order in which events came, so what changes soon after lies together, and only the small
+entries of two indexes are written all over the file."""
+Index(
+    "lives_by_user",
+    LIVES.c.user,
+    sqlite_where=LIVES.c.user.is_not(None),
+    postgresql_where=LIVES.c.user.is_not(None),
+)
+Index(
+    "lives_by_due",
+    LIVES.c.due_at,
+    sqlite_where=LIVES.c.due_at.is_not(None),
+    postgresql_where=LIVES.c.due_at.is_not(None),
+)
+Index(
+    "lives_by_group",
+    LIVES.c.group_id,
+    LIVES.c.at,
+    sqlite_where=LIVES.c.group_id.is_not(None),
+    postgresql_where=LIVES.c.group_id.is_not(None),
+)
+
+LETTER_GROUPS: Final = Table(
+    "letter_groups",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),
+    Column("integration_id", BigInteger, nullable=False),
+    Column("reason_id", BigInteger, nullable=False),
+    Column("error_id", BigInteger, nullable=False),
+    Column("status", BigInteger),
+    Column("config_id", BigInteger, nullable=False),
+)
+"""What dead letters have in common."""
+
+BALANCES: Final = Table(
+    "balances",
+    METADATA,
+    Column("integration_id", BigInteger, primary_key=True),
+    Column("outcome", SmallInteger, primary_key=True),
+    Column("lives", BigInteger, nullable=False),
+)
+"""How many lives of an integration have which outcome now."""
+
+MINUTES: Final = Table(
+    "minutes",
+    METADATA,
+    Column("minute", BigInteger, primary_key=True),
+    Column("integration_id", BigInteger, primary_key=True),
+    Column("outcome", SmallInteger, primary_key=True),
+    Column("reason_id", BigInteger, primary_key=True),
+    Column("choice", SmallInteger, primary_key=True),
+    Column("receipts", BigInteger, nullable=False),
+    Column("lag_ms", BigInteger, nullable=False),
+    Column("most_lag_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Receipts by minute since 1970. The lag is from the choice to the outcome, of delivered ones."""
+
+FINDINGS: Final = Table(
+    "findings",
+    METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("chain_id", BigInteger),
+    Column("sequence", BigInteger),
+    Column("stream_offset", BigInteger),
+    Column("found_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+)
+"""What is wrong with the stream: one row for each kind and chain."""

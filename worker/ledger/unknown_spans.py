@@ -1,0 +1,58 @@
+"""Of what the ledger can't know, so that "no receipt" is not taken for "never was"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from worker.ledger.overview import STANDS_MS, tallies_of
+from worker.ledger.progress import read_progress
+from worker.ledger.schema import MESSAGES
+from worker.ledger.told_findings import ToldFinding, told_findings
+
+
+class UnknownSpans(NamedTuple):
+    """`begins` is the oldest message's time, `read_to` that of the last one that was read, in ms
+    since 1970; `unreceipted` are outcomes of live and ended workers without a receipt.
+    """
+
+    begins: int | None
+    read_to: int | None
+    is_behind: bool
+    unreceipted: Mapping[str, int]
+    findings: Sequence[ToldFinding]
+
+    def sentences(self, shown: Callable[[int], str]) -> Iterator[str]:
+        """Each thing that may be why there is none; `shown` writes a time."""
+        if self.begins is None:
+            yield "the ledger is empty: `consent-worker ledger` has read nothing yet"
+            return
+        yield f"the ledger has receipts since {shown(self.begins)}"
+        if self.read_to is not None:
+            runs = "; no ledger runs now, so what came later is not in it" * self.is_behind
+            yield f"it was read up to {shown(self.read_to)}{runs}"
+        for integration, count in self.unreceipted.items():
+            where = f"integration {integration}" if integration else "no integration"
+            yield f"{count} outcomes of {where} have no receipt, since the stream was away"
+        for one in self.findings:
+            yield f"{one.messages} {one.kind}, last {shown(one.last_at)}: {one.sentence}"
+
+
+def unknown_spans(connection: Connection, now_ms: int) -> UnknownSpans:
+    """Of all that the ledger has, at `now_ms`."""
+    oldest = select(MESSAGES.c.at).order_by(MESSAGES.c.id).limit(1)
+    progress = read_progress(connection)
+    unreceipted: Counter[str] = Counter()
+    for one in tallies_of(connection):
+        if one.state is not None:
+            unreceipted.update(one.state.unreceipted)
+    return UnknownSpans(
+        begins=connection.execute(oldest).scalar(),
+        read_to=None if progress is None else progress.written_at,
+        is_behind=progress is None or now_ms - progress.alive_at > STANDS_MS,
+        unreceipted=dict(unreceipted),
+        findings=told_findings(connection),
+    )

@@ -1,0 +1,33 @@
+"""Random keys by month, which the state keeps for as long as they are needed and then forgets."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+KEY_BYTES: Final = 32
+
+
+class MonthKeys(Protocol):
+    """Where they are kept."""
+
+    async def key_of(self, month: str, life_seconds: float) -> bytes:
+        """The key of a month (`YYYYMM`), made now where there is none, to be forgotten after
+        `life_seconds`. Raises `StoreUnavailable`.
+        """
+        ...
+
+    async def known(self) -> dict[str, bytes]:
+        """All that are kept, by month. Raises `StoreUnavailable`."""
+        ...
+
+
+def new_key() -> bytes:
+    """One that nobody has had."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def month_of(at_ms: int) -> str:
+    """The month of a time in ms since 1970, by UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y%m")

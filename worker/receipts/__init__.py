@@ -1,0 +1,1 @@
+"""Receipts on their way to the broker: gathered, chained, and written until they are confirmed."""

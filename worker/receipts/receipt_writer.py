@@ -1,0 +1,231 @@
+"""Writes receipts to their stream, many in a message, and says when each is on record.
+
+    write ─► unsent ─► one message in flight ─► confirmed ─► the events are acknowledged
+
+When a confirm stays away for longer than its bound, receipts are *away*: nothing waits for them any
+more. They are kept, as many as there is room for, and written when the broker confirms again; the
+message in flight is the probe for that. What finds no room is counted as unreceipted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import structlog
+
+from worker.evidence.chain import Chain
+from worker.evidence.heading import MessageKind
+from worker.evidence.receipt import ReceiptFields, encode_fields
+from worker.receipts.message_line import MessageLine
+from worker.receipts.unreceipted import Unreceipted
+from worker.receipts.user_hashes import UserHashes
+
+log = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 0.02
+"""How long a receipt waits for others: a message costs the worker as much as a hundred receipts."""
+AWAY_SECONDS: Final = 2.0
+STATE_SECONDS: Final = 5.0
+END_SECONDS: Final = 2.0
+"""How long a stop waits until what is unsent is written, with the end behind it."""
+MOST_UNSENT: Final = 20_000
+"""Some 10 MB: half a minute of a fleet's worker at full load."""
+_MOST_RECEIPTS: Final = 1000
+_MOST_BYTES: Final = 1024 * 1024
+"""Of a message: while it is made, nobody else is served."""
+
+Done = Callable[[], None]
+
+
+class Facts(Protocol):
+    """What the writer asks of its worker."""
+
+    def in_hand(self) -> int:
+        """Messages that are not acknowledged."""
+        ...
+
+    def state_row(self, unreceipted: dict[str, int]) -> bytes:
+        """The row that tells how the worker does."""
+        ...
+
+    def now_ms(self) -> int:
+        """The time in ms since 1970."""
+        ...
+
+
+class ReceiptWriter:
+    """A `ReceiptBook`. `new_line` makes the line by which it writes, of what is to be called when
+    its message is confirmed, and when it is connected and has none.
+    """
+
+    def __init__(
+        self,
+        new_line: Callable[[Done, Done], MessageLine],
+        chain: Chain,
+        hashes: UserHashes,
+        facts: Facts,
+    ) -> None:
+        self._line = new_line(self._confirmed, self._opened)
+        self._chain = chain
+        self._facts = facts
+        self.user_hash = hashes.hash_of
+        self.unreceipted = Unreceipted()
+        self.away_since: float | None = None
+        self.written = 0
+        """Receipts that are on record."""
+        self._loop = asyncio.get_running_loop()
+        self._unsent: deque[tuple[ReceiptFields, Done | None]] = deque()
+        self._in_flight: list[tuple[ReceiptFields, Done | None]] = []
+        self._flushing: asyncio.Handle | None = None
+        self._bound: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._state_is_due = False
+        self._ended: asyncio.Event | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Receipts that are not on record yet."""
+        return len(self._unsent) + len(self._in_flight)
+
+    @property
+    def trouble(self) -> str:
+        """Why receipts are away; "" while they are not."""
+        if self.away_since is None:
+            return ""
+        return self._line.trouble or f"no confirm in {AWAY_SECONDS:g} s"
+
+    def write(self, receipt: ReceiptFields, then: Done) -> None:
+        """See `ReceiptBook`."""
+        if len(self._unsent) >= MOST_UNSENT:
+            self.unreceipted.add(receipt["integration"])
+            then()
+            return
+        if self.away_since is None:
+            self._unsent.append((receipt, then))
+        else:
+            self._unsent.append((receipt, None))
+            then()
+        if self._flushing is None and not self._line.is_busy:
+            self._flushing = self._loop.call_soon(self._consider)
+
+    def start(self) -> None:
+        """Connect, and write the beginning of the chain."""
+        self._send("begin", ())
+        self._line.start()
+        self._ticking = self._loop.call_later(STATE_SECONDS, self._tick)
+
+    async def close(self) -> None:
+        """Write what is unsent and the end of the chain, if the broker takes it in time."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ended = ended = asyncio.Event()
+        if not self._line.is_busy:
+            self._send_next()
+        try:
+            await asyncio.wait_for(ended.wait(), END_SECONDS)
+        except TimeoutError:
+            for receipt, _ in (*self._in_flight, *self._unsent):
+                self.unreceipted.add(receipt["integration"])
+            log.warning("receipts.not_ended", unreceipted=self.waiting, detail=self._line.trouble)
+        for timer in (self._flushing, self._bound):
+            if timer is not None:
+                timer.cancel()
+        await self._line.close()
+
+    # What is sent next
+
+    def _consider(self) -> None:
+        """Send at once what nothing else in hand could join, and else in a moment."""
+        if self._facts.in_hand() <= len(self._unsent):
+            self._flush()
+        else:
+            self._flushing = self._loop.call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        if not self._line.is_busy:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        if self._state_is_due:
+            self._state_is_due = False
+            self._send("state", (self._facts.state_row(self.unreceipted.so_far()),))
+        elif self._unsent:
+            self._send("receipts", self._next_rows())
+        elif self._ended is not None and self._chain.is_open:
+            self._send("end", ())
+
+    def _next_rows(self) -> list[bytes]:
+        rows: list[bytes] = []
+        size = 0
+        while self._unsent and len(rows) < _MOST_RECEIPTS and size < _MOST_BYTES:
+            one = self._unsent.popleft()
+            try:
+                row = encode_fields(one[0])
+            except TypeError:  # a text that is none in UTF-8, which no event should wait for
+                self.unreceipted.add(one[0]["integration"])
+                if one[1] is not None:
+                    one[1]()
+                continue
+            rows.append(row)
+            size += len(row)
+            self._in_flight.append(one)
+        return rows
+
+    def _send(self, kind: MessageKind, rows: tuple[bytes, ...] | list[bytes]) -> None:
+        self._line.send(self._chain.message(kind, rows, self._facts.now_ms()))
+        if self._bound is None and self.away_since is None:
+            self._bound = self._loop.call_later(AWAY_SECONDS, self._missed)
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(STATE_SECONDS, self._tick)
+        self._state_is_due = True
+        self._flush()
+
+    # What the line tells
+
+    def _opened(self) -> None:
+        self._state_is_due = self._state_is_due or self.away_since is not None
+        self._flush()
+
+    def _confirmed(self) -> None:
+        if self._bound is not None:
+            self._bound.cancel()
+            self._bound = None
+        settled, self._in_flight = self._in_flight, []
+        self.written += len(settled)
+        if self.away_since is not None:
+            away_seconds = round(self._loop.time() - self.away_since, 3)
+            self.away_since = None
+            log.info(
+                "receipts.back",
+                away_seconds=away_seconds,
+                waiting=self.waiting,
+                unreceipted=self.unreceipted.total,
+            )
+        for _, then in settled:
+            if then is not None:
+                then()
+        if self._ended is not None:
+            self._send_next()
+            if not self._line.is_busy:
+                self._ended.set()
+        elif self._state_is_due:
+            self._send_next()
+        elif self._unsent and self._flushing is None:
+            self._consider()
+
+    def _missed(self) -> None:
+        """The bound is over: nothing waits any more."""
+        self._bound = None
+        self.away_since = self._loop.time()
+        log.error("receipts.away", detail=self.trouble, waiting=self.waiting)
+        settled = [*self._in_flight, *self._unsent]
+        self._in_flight = [(receipt, None) for receipt, _ in self._in_flight]
+        self._unsent = deque((receipt, None) for receipt, _ in self._unsent)
+        for _, then in settled:
+            if then is not None:
+                then()

@@ -1,0 +1,43 @@
+"""Counts what was acknowledged without a receipt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MOST_INTEGRATIONS: Final = 200
+"""Of a worker's state: they go into one row. The rest is counted together."""
+OTHERS: Final = "…"
+
+
+class Unreceipted:
+    """Outcomes by integration since the start; "" is none that is known."""
+
+    def __init__(self) -> None:
+        self.by_integration: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """Of all integrations."""
+        return self.by_integration.total()
+
+    def add(self, integration_id: str) -> None:
+        """One more."""
+        if not self.by_integration:
+            log.error(
+                "receipts.dropped",
+                integration=integration_id,
+                detail="no room for more unsent receipts: from now on outcomes without one are "
+                "counted, in consent_unreceipted_total",
+            )
+        self.by_integration[integration_id] += 1
+
+    def so_far(self) -> dict[str, int]:
+        """The integrations with most of them."""
+        most = self.by_integration.most_common(MOST_INTEGRATIONS)
+        rest = self.total - sum(number for _, number in most)
+        return dict(most) | ({OTHERS: rest} if rest else {})

@@ -1,0 +1,77 @@
+"""The parts that write receipts, put together by the settings."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from worker.broker.publishing_connection import PublishingConnection
+from worker.broker.receipts_stream import declare_stream, receipts_queue
+from worker.broker.session_settings import address_of
+from worker.broker.topology import Queue
+from worker.evidence.chain import Chain, process_name
+from worker.ordering.store_protocol import NewestStore
+from worker.receipts.message_line import MessageLine
+from worker.receipts.receipt_writer import Facts, ReceiptWriter
+from worker.receipts.user_hashes import UserHashes
+from worker.settings import WorkerSettings
+from worker.store_choice import LastingStore
+
+LEARN_SECONDS = 60.0
+"""How often it is looked whether a month has a key; the next one's is there a day before."""
+
+
+def stream_of(settings: WorkerSettings) -> Queue:
+    """The stream of the receipts under these settings."""
+    return receipts_queue(
+        settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
+    )
+
+
+class Receipts:
+    """What a worker that writes receipts has: the `writer`, None where the settings ask for none,
+    and the keys of the hashes of users.
+    """
+
+    def __init__(self, settings: WorkerSettings, store: NewestStore, facts: Facts) -> None:
+        self.writer: ReceiptWriter | None = None
+        self._learning: asyncio.Task[None] | None = None
+        if settings.receipts == "off":
+            return
+        keys = store.month_keys if isinstance(store, LastingStore) else None
+        self._hashes = UserHashes(keys, settings.receipts_retention_days)
+        self._facts = facts
+        queue = stream_of(settings)
+        connection = partial(
+            PublishingConnection,
+            address_of(settings),
+            partial(declare_stream, queue=queue),
+            "receipts",
+            0.0,
+        )
+        secret = settings.receipts_secret.get_secret_value().encode()
+        self.writer = ReceiptWriter(
+            lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
+            Chain(process_name(), secret),
+            self._hashes,
+            facts,
+        )
+
+    async def start(self) -> None:
+        """Begin the chain; the first key is there when this returns, if the state gives it."""
+        if self.writer is None:
+            return
+        await self._hashes.learn(self._facts.now_ms())
+        self.writer.start()
+        self._learning = asyncio.create_task(self._learn())
+
+    async def stop(self) -> None:
+        """End the chain."""
+        if self._learning is not None and self.writer is not None:
+            self._learning.cancel()
+            await self.writer.close()
+
+    async def _learn(self) -> None:
+        while True:
+            await asyncio.sleep(LEARN_SECONDS)
+            await self._hashes.learn(self._facts.now_ms())

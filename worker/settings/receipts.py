@@ -1,0 +1,49 @@
+"""What is kept as evidence of every outcome, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+
+
+class ReceiptSettings(BaseModel):
+    """What is kept as evidence of every outcome, and for how long."""
+
+    receipts: Annotated[
+        Literal["on", "off"],
+        Field(
+            description="Whether a receipt of each outcome is written to the stream "
+            "`NAMESPACE.receipts` before its event is acknowledged."
+        ),
+    ] = "on"
+    receipts_secret: Annotated[
+        SecretStr,
+        Field(
+            description="Key by which the receipts are signed, the same in the whole fleet "
+            "(`openssl rand -hex 32`); without one they are not signed."
+        ),
+    ] = SecretStr("")
+    receipts_secret_previous: Annotated[
+        SecretStr | None,
+        Field(
+            description="The key before, for `receipts verify`: what it has signed is still right. "
+            "None: there was none."
+        ),
+    ] = None
+    receipts_retention_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3650,
+            description="Days for which the stream keeps receipts; the keys of the hashes of users "
+            "are destroyed a month later.",
+        ),
+    ] = 400
+    receipts_max_bytes: Annotated[
+        int,
+        Field(
+            ge=10_000_000,
+            description="Bytes of the stream above which its oldest receipts are dropped.",
+        ),
+    ] = 50_000_000_000
