@@ -49,14 +49,17 @@ COMMANDS: Final = {
     "integrations": Command("integrations", "The customers' integrations."),
     "topology": Command("topology", "Exchanges, queues and bindings."),
     "dead-letters": Command("dead_letter_commands", "Inspect, replay and discard dead letters."),
-    "receipts": Command("receipts", "What became of each event: receipts, signed and in order."),
+    "receipts": Command("receipts", "What became of every event, and its proof."),
     "erase": Command(
         "erase",
         "Forget a person, whose id is asked for or read from standard input, one id a line.",
     ),
     "state": Command("state", "Whether the state has lost what it knew of the newest choices."),
-    "ledger": Command("ledger", "Read the receipts into a file that answers questions."),
-    "status": Command("status", "How the fleet does, by its receipts."),
+    "ledger": Command("ledger", "Read the receipts' stream into the ledger until SIGTERM."),
+    "status": Command(
+        "status",
+        "Show workers, delays, what waits, what fails, and whether everything adds up.",
+    ),
 }
 
 

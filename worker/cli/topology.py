@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.receipts_stream import StreamUnusable, declare_stream
+from worker.broker.receipts_stream import StreamUnusable, declare_stream, receipts_queue
 from worker.broker.topology import Queue, declare
 from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.service.receipt_parts import stream_of
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
@@ -57,7 +56,10 @@ async def _declare() -> None:
 
 def _stream_of(settings: WorkerSettings) -> Queue | None:
     """That of the receipts, where the settings ask for them."""
-    return stream_of(settings) if settings.receipts == "on" else None
+    if settings.receipts == "off":
+        return None
+    days, most_bytes = settings.receipts_retention_days, settings.receipts_max_bytes
+    return receipts_queue(settings.namespace, days, most_bytes)
 
 
 async def _declare_stream(connection: AbstractConnection, stream: Queue) -> None:

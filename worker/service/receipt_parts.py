@@ -8,7 +8,6 @@ from functools import partial
 from worker.broker.publishing_connection import PublishingConnection
 from worker.broker.receipts_stream import declare_stream, receipts_queue
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Queue
 from worker.evidence.chain import Chain, process_name
 from worker.ordering.store_protocol import NewestStore
 from worker.receipts.message_line import MessageLine
@@ -19,13 +18,6 @@ from worker.store_choice import LastingStore
 
 LEARN_SECONDS = 60.0
 """How often it is looked whether a month has a key; the next one's is there a day before."""
-
-
-def stream_of(settings: WorkerSettings) -> Queue:
-    """The stream of the receipts under these settings."""
-    return receipts_queue(
-        settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
-    )
 
 
 class Receipts:
@@ -41,7 +33,9 @@ class Receipts:
         keys = store.month_keys if isinstance(store, LastingStore) else None
         self._hashes = UserHashes(keys, settings.receipts_retention_days)
         self._facts = facts
-        queue = stream_of(settings)
+        queue = receipts_queue(
+            settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
+        )
         connection = partial(
             PublishingConnection,
             address_of(settings),
