@@ -44,7 +44,9 @@ _RANDOM_ID: Final = re.compile(
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _COUNTER: Final = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+){0,7}", re.ASCII)
-_HEX: Final = re.compile(r"[0-9]{1,6}|(?=[0-9a-f]*[0-9])(?![0-9]+$)[0-9a-f]{1,16}", re.ASCII)
+_SEPARATOR: Final = re.compile("[-_]")
+_HEX: Final = re.compile(r"(?=[0-9a-f]*[0-9])[0-9a-f]{1,16}", re.ASCII)
+"""Not of digits alone, which are counted before."""
 _WORD: Final = re.compile(r"[A-Za-z]{1,6}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _KEPT_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
@@ -74,11 +76,17 @@ def shown_id(text: str) -> str | None:
     # Nearly all are UUIDs, and small letters alone are looked at in half of the time.
     if _UUID.fullmatch(text) is not None or _RANDOM_ID.fullmatch(text) is not None:
         return text
-    parts = _COUNTER.fullmatch(text) and re.split("[-_]", text)
-    words = [one for one in parts or () if not _HEX.fullmatch(one)]
-    digits = sum(len(one) for one in parts or () if one.isdigit())
-    is_harmless = len(words) <= 1 and all(map(_WORD.fullmatch, words)) and digits <= _MOST_DIGITS
-    return text if parts and is_harmless and len(text) <= _ID_CHARACTERS else None
+    if len(text) > _ID_CHARACTERS or _COUNTER.fullmatch(text) is None:
+        return None
+    words = digits = 0
+    for part in _SEPARATOR.split(text):
+        if part.isdigit():
+            digits += len(part)
+        elif _HEX.fullmatch(part) is None:
+            words += 1
+            if _WORD.fullmatch(part) is None:
+                return None
+    return text if words <= 1 and digits <= _MOST_DIGITS else None
 
 
 def shown_name(text: str) -> str | None:

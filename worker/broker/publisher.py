@@ -104,7 +104,7 @@ class Publisher:
         if self._connection is None:
             return f"the publishing connection is opened anew: {self._lost_for}"
         if self._alarm:
-            return _of_alarm(self._alarm)
+            return of_alarm(self._alarm)
         for one, sent in self._pending.items():
             if sent.problem:
                 return f"publishing to {one.exchange or 'a queue'}: {sent.problem}"
@@ -203,7 +203,7 @@ class Publisher:
         alarm = self._connection.alarm if self._connection is not None else ""
         had, self._alarm = self._alarm, alarm
         if alarm and not had:
-            log.error("publish.blocked", detail=_of_alarm(alarm))
+            log.error("publish.blocked", detail=of_alarm(alarm))
         elif had and not alarm:
             log.info("publish.unblocked")
             # What lay in the connection is taken in only now.
@@ -232,6 +232,7 @@ class Publisher:
                 break
 
 
-def _of_alarm(reason: str) -> str:
+def of_alarm(reason: str) -> str:
+    """What the broker's `reason` for taking nothing comes to, for the log and the readiness."""
     shown = "".join(one if one.isprintable() else " " for one in reason[:_REASON_CHARACTERS])
     return f"the broker takes no messages: {shown}"

@@ -26,10 +26,12 @@ _AT_ONCE: Final = 500
 """Values of one query; SQLite takes 32,766."""
 _BUSY_SECONDS: Final = 10.0
 _OWNER_ONLY: Final = 0o600
-_CACHE_KIB: Final = 131_072
+_PAGE_BYTES: Final = 1024
+"""Keys come in no order, so most change a page of an index each, and whole pages are written."""
+_CACHE_KIB: Final = 262_144
 """Pages of the tables' keys, which come in no order, for a ledger of some ten million receipts."""
-_WAL_PAGES: Final = 32_768
-"""128 MiB: pages that are written again and again go to the file once."""
+_WAL_PAGES: Final = 262_144
+"""256 MiB: pages that are written again and again go to the file once."""
 _PREFIX: Final = "sqlite://"
 
 
@@ -108,6 +110,7 @@ def _engine(path: Path, *, writes: bool) -> Engine:
     def opened(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # or Python's own module would begin transactions
         if writes:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a file that is new
             connection.execute("PRAGMA journal_mode = WAL")
             # What a crash of the machine takes is read again, since the offset goes with it.
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from worker.broker.publisher import of_alarm
 from worker.broker.publishing_connection import Connections, PublishingConnection
 from worker.broker.receipts_stream import StreamUnusable
 from worker.evidence.heading import CONTENT_TYPE
@@ -64,7 +65,7 @@ class MessageLine:
     def trouble(self) -> str:
         """Why nothing can be written now."""
         alarm = self._connection.alarm if self._connection is not None else ""
-        return f"the broker takes no messages: {alarm[:100]}" if alarm else self._trouble
+        return of_alarm(alarm) if alarm else self._trouble
 
     def start(self) -> None:
         """Keep a connection up from now on."""

@@ -27,13 +27,18 @@ def told_attributes(integration: Integration, choice: Deliver) -> Attributes:
     for value in said.values():
         if value is not True and value is not False:
             yes_texts = _yes_texts_of(integration)
-            return {path: _boolean(one, path in yes_texts) for path, one in said.items()}
+            return {
+                path: one if one is True or one is False else _boolean(one, path in yes_texts)
+                for path, one in said.items()
+            }
     return said
 
 
 def _boolean(value: object, is_yes_text: bool) -> bool | None:
-    if value is True or is_refusal(value):
-        return value is True
+    if value.__class__ is str:
+        return True if is_yes_text and value == "y" else None
+    if is_refusal(value):
+        return False
     written = as_json(value)
     if written is True:
         return True

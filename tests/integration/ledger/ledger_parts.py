@@ -56,6 +56,22 @@ class LedgerStack:
         } | self.settings
         return guard.marked() | {f"CONSENT_WORKER_{name}": one for name, one in settings.items()}
 
+    async def reconnect(self) -> None:
+        """After the broker was restarted, as soon as it is there."""
+
+        async def connected() -> bool:
+            try:
+                self._connection = await aio_pika.connect(self._amqp_url, timeout=5)
+            except OSError:
+                return False
+            return True
+
+        await wait_until(connected, "the broker is back", 60)
+
+    async def close(self) -> None:
+        """Let go of what was connected again."""
+        await self._connection.close()
+
     async def declare(self, **arguments: Any) -> None:
         """The stream, small segments by default."""
         channel = await self._connection.channel()
@@ -184,3 +200,4 @@ async def ledger_stack(amqp_url: str, namespace: str, path: Path) -> AsyncIterat
             raise
         finally:
             stack.end()
+            await stack.close()

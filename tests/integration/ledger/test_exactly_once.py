@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.broker import RunningBroker
 from devtools.made_receipts import MadeWorker, many, receipt
 from devtools.waiting import wait_until
 from tests.integration.ledger.ledger_parts import LedgerStack, ledger_stack
@@ -216,3 +217,26 @@ async def test_without_a_stream_it_says_so_and_waits(
         await stack.declare()
         await stack.publish([MadeWorker().receipts([receipt()])])
         await stack.wait_for_receipts(1)
+
+
+@pytest.mark.timeout(240)
+async def test_a_broker_that_restarts_is_read_on(
+    own_broker: RunningBroker, namespace: str, tmp_path: Path
+) -> None:
+    worker = MadeWorker()
+    bodies, count = _messages(worker, 2_000, 50)
+    half = len(bodies) // 2
+    async with ledger_stack(own_broker.url, namespace, tmp_path) as stack:
+        await stack.publish(bodies[:half])
+        stack.start_ledger()
+        await _wait_until_past(stack, 1)
+        await asyncio.to_thread(own_broker.restart)
+        await wait_until(lambda: "ledger.stream_away" in stack.log_text(), "the loss is told", 60)
+        # What is published while the stream still starts is lost, and who publishes is told.
+        again = '"event":"ledger.reading"'
+        await wait_until(lambda: stack.log_text().count(again) == 2, "the stream is there", 60)
+        await stack.reconnect()
+        await stack.publish(bodies[half:])
+        await stack.wait_for_receipts(count)
+        assert stack.findings == {}
+        await wait_until(partial(_is_well, stack), "the ledger is well")
