@@ -24,12 +24,12 @@ MONTH_DAYS: Final = 31
 
 class UserHashes:
     """`keys` is None where the state does not outlive its worker: then nobody has a hash. A key is
-    kept for `retention_days` and a month.
+    made a day before its month, and kept until the last receipts of it are `retention_days` old.
     """
 
     def __init__(self, keys: MonthKeys | None, retention_days: int) -> None:
         self._keys = keys
-        self._life_seconds = (retention_days + 2 * MONTH_DAYS) * 86_400.0
+        self._life_seconds = (retention_days + MONTH_DAYS + 1) * 86_400.0
         self._known: dict[str, bytes] = {}
         self._from_ms = self._until_ms = 0
         self._prefix = ""

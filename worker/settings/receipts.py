@@ -36,8 +36,8 @@ class ReceiptSettings(BaseModel):
         Field(
             ge=1,
             le=3650,
-            description="Days for which the stream keeps receipts; the keys of the hashes of users "
-            "are destroyed a month later.",
+            description="Days for which the stream keeps receipts; the key of a month's hashes of "
+            "users is destroyed with the last of its receipts.",
         ),
     ] = 400
     receipts_max_bytes: Annotated[
