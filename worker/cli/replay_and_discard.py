@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from worker.broker.letter_filter import Filter
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import Pass
 from worker.cli.known_integrations import check_integration
@@ -104,6 +105,7 @@ def _check_what_is_not_there(asked: Handling, run: Pass) -> None:
     check_integration(asked.chosen, run)
     if asked.chosen.id is not None:
         not_there(asked.chosen.id)
-    if asked.chosen.group is not None:
-        say(f"no dead letter is of the group {asked.chosen.group}; see `dead-letters groups`")
+    group = asked.chosen.group
+    if group is not None and asked.chosen == Filter(group=group):  # or another option excludes it
+        say(f"no dead letter is of the group {group}; see `dead-letters groups`")
         raise typer.Exit(1)

@@ -105,9 +105,14 @@ def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tupl
     event_time, name = (updated, "updated_at") if is_snapshot else (created, "created_at")
     if event_time is None:
         raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", name)
-    early_seconds = (event_time - now_ms) / 1000 - MAX_CLOCK_LEAD_SECONDS
+    # Of two versions of an event the later `updated_at` wins, so a bad clock there does harm, too.
+    latest = event_time if updated is None else max(event_time, updated)
+    early_seconds = (latest - now_ms) / 1000 - MAX_CLOCK_LEAD_SECONDS
     if early_seconds > MAX_EARLY_SECONDS:
-        raise UndecodableEvent(DeadReason.INVALID_EVENT, "lies more than a day in the future", name)
+        where = name if latest == event_time else "updated_at"
+        raise UndecodableEvent(
+            DeadReason.INVALID_EVENT, "lies more than a day in the future", where
+        )
     if early_seconds > 0:
         raise EarlyEvent(early_seconds)
     return event_time, updated

@@ -23,7 +23,8 @@ MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
 
 class LogWriter:
     """Writes to `target` at once where that does not block, else in a thread, in the same order.
-    `on_dropped` is told how many lines were dropped, when the reader has gone on.
+    `on_dropped` is told how many lines were dropped, when the reader has gone on, or the disk has
+    room again.
     """
 
     def __init__(self, target: TextIO, on_dropped: Callable[[int], None]) -> None:
@@ -53,8 +54,14 @@ class LogWriter:
             if not self._is_idle.is_set() or len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
                 self._write_later(data)
                 return
-            with suppress(OSError):
+            try:
                 os.write(self._descriptor, data)
+            except OSError:
+                self._dropped += 1  # such as on a disk that is full
+                return
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            self._on_dropped(dropped)
 
     def finish(self, seconds: float = _LAST_SECONDS) -> None:
         """Wait until all is written, for so long at the most: at the end of the process."""
@@ -79,8 +86,11 @@ class LogWriter:
                     break
                 data = self._waiting.popleft()
                 self._waiting_bytes -= len(data)
-            with suppress(OSError):
+            try:
                 while data and self._descriptor is not None:
                     data = data[os.write(self._descriptor, data) :]
+            except OSError:
+                with self._lock:
+                    self._dropped += 1
         if dropped:
             self._on_dropped(dropped)

@@ -46,7 +46,8 @@ class Commits:
         self._schema = schema
         self._is_worker = is_worker
         self._lock: int | None = None
-        self._inode = 0
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._inode = self._wal_inode = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -131,6 +132,11 @@ class Commits:
                 "was taken away or replaced while it was in use; what it held is lost, and it is "
                 "made anew"
             )
+        if self._connection is not None and _inode_of(self._wal) != self._wal_inode:
+            self._let_go()  # which writes what only the open file has back into the database
+            raise StoreUnavailable(
+                "lost its -wal file while it was in use; what that held is written back"
+            )
         if self._connection is None:
             if self._is_worker:
                 self._be_the_worker()
@@ -143,7 +149,7 @@ class Commits:
                 connection.close()
                 raise
             self._connection = connection
-            self._inode = _inode_of(self._path)
+            self._inode, self._wal_inode = _inode_of(self._path), _inode_of(self._wal)
         return self._connection
 
     def _be_the_worker(self) -> None:

@@ -299,6 +299,28 @@ async def test_a_command_reads_and_writes_beside_the_worker(path: Path) -> None:
     await command.close()
 
 
+async def test_what_only_a_lost_wal_file_held_is_written_back(path: Path) -> None:
+    """As when somebody tidies up beside a running worker, which dies later on."""
+    store = SqliteStore(path, TIMING)
+    first = await store.epochs.look(())
+    await accept(store, "lena", NO)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    with pytest.raises(StoreUnavailable, match="lost its -wal file"):
+        await store.ping()
+    await store.ping()
+    copy = path.with_name("as-after-a-kill.sqlite")
+    for suffix in ("", "-wal"):
+        copy.with_name(copy.name + suffix).write_bytes(
+            path.with_name(path.name + suffix).read_bytes()
+        )
+    await store.close()
+    store = SqliteStore(copy, TIMING)
+    assert await known_of(store, "lena") == {NEWSLETTER: NO}
+    assert not (await store.epochs.look({first.present})).open_losses
+    await store.close()
+
+
 async def test_a_file_that_is_taken_away_is_noticed_made_anew_and_told_of(path: Path) -> None:
     store = SqliteStore(path, TIMING)
     first = await store.epochs.look(())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.unit.delivery.parts import GATHERED_SECONDS, Published, Store
-from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
+from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from worker.adobe.replies import Accepted, Retryable
 from worker.broker.delay import LEVELS, level_ttl_ms, level_word
@@ -88,6 +89,24 @@ async def test_a_week_old_dead_letter_does_not_overwrite_a_newer_choice() -> Non
     assert adobe.records == [{"news": False}]
     await worker.take(body("old", ago=WEEK, user="omar"), replayed)
     assert worker.told[2:] == ["delivered"], "where there is nothing newer it counts"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "outcome"), [(300, "delivered"), (301, "parked"), (86_701, "dead"), (1e10, "dead")]
+)
+@in_virtual_time
+async def test_a_version_of_the_future_blocks_no_later_one(ahead: float, outcome: str) -> None:
+    """Of two versions of an event the later `updated_at` wins: that of a bad clock would, too."""
+    worker = Worker(Adobe(), Store())
+    bad = orjson.loads(body("news", ago=3600))
+    bad["updated_at"] = datetime.fromtimestamp(NOON + ahead, UTC).isoformat()
+    await worker.take(orjson.dumps(bad))
+    assert worker.told == [outcome]
+    if outcome != "delivered":
+        later = orjson.loads(body("news", ago=3600, enabled=False))
+        later["updated_at"] = datetime.fromtimestamp(NOON - 5, UTC).isoformat()
+        await worker.take(orjson.dumps(later))
+        assert worker.told[-1] == "delivered"
 
 
 @pytest.mark.parametrize(

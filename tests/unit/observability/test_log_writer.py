@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -85,3 +86,20 @@ def test_a_stream_without_a_descriptor_gets_its_lines() -> None:
     stream = StringIO()
     LogWriter(stream, lambda _: None).write("one")
     assert stream.getvalue() == "one\n"
+
+
+def test_lines_that_a_full_disk_does_not_take_are_counted_and_told_of_when_it_does(
+    tmp_path: Path,
+) -> None:
+    dropped: list[int] = []
+    log = tmp_path / "log"
+    with log.open("w") as there, Path("/dev/full").open("w") as target:
+        writer = LogWriter(target, dropped.append)
+        for _ in range(3):
+            writer.write("lost")
+        assert dropped == []
+        os.dup2(there.fileno(), target.fileno())  # as if somebody had made room
+        writer.write("kept")
+        writer.finish(10)
+    assert log.read_text() == "kept\n"
+    assert dropped == [3]
