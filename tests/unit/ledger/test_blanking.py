@@ -15,6 +15,7 @@ from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
 from worker.ledger.blanking import blank
+from worker.ledger.database import Database
 from worker.ledger.finding_events import Found, Wanted, find_event, find_users
 from worker.ledger.packing import pack_user
 from worker.ledger.persons import users_of
@@ -159,3 +160,19 @@ def test_a_life_that_was_blanked_goes_with_its_retention(tmp_path: Path) -> None
 
 def test_the_hash_is_the_one_of_the_receipts() -> None:
     assert [pack_user(one) for one in (OCTOBER, NOVEMBER)] == users_of("anna", KEYS)
+
+
+def test_the_file_keeps_no_bytes_of_what_was_blanked(tmp_path: Path) -> None:
+    worker = MadeWorker()
+    events = [f"event-of-anna-{number:03d}" for number in range(200)]
+    rows = [receipt(one, user=NOVEMBER, xaction=f"xaction-{one}") for one in events]
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(worker.receipts(rows), worker.receipts([receipt("ev-1")]))
+    assert b"event-of-anna-" in (tmp_path / "ledger.sqlite").read_bytes()
+    database = Database(f"sqlite://{tmp_path}/ledger.sqlite", writes=True)
+    try:
+        record = Record(2, _erasure(worker))
+        TakingIn(database, Keyring()).take([record], made_now_ms())
+    finally:
+        database.close()
+    assert b"event-of-anna-" not in b"".join(one.read_bytes() for one in tmp_path.iterdir())
