@@ -14,13 +14,16 @@ from worker.broker.letter_filter import Filter
 from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
+from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.letter_events import LetterEvent, OpenedLetter
 from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
 from worker.delivery.erasure import Concern, Person, erase_from_state
+from worker.evidence.erasure import EVERYWHERE
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.integrations.model import Integration
 from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry
@@ -40,6 +43,8 @@ OUT_OF_REACH: Final = (
     "Adobe: delete the profile there",
     "Didomi, and the producer of the events",
     "logs, backups of the broker and of Redis, and exports of dead letters",
+    "the stream of the receipts, which keeps its copies until their retention ends, as do exports "
+    "of ledgers; a ledger blanks what it has when it reads that the person was erased",
     "other namespaces, and integrations whose file is gone",
     "other ids and spellings of the person: give each of them, one a line",
 )
@@ -61,12 +66,12 @@ def erase(
     registry.load()
     chosen = [find_integration(registry, one) for one in integration or ()]
     person = Person(_ids(), chosen or registry.integrations, everywhere=not chosen)
-    chosen_ids = [one.id for one in chosen or registry.integrations]
-    report = asyncio.run(_erase(settings, person, registry, chosen_ids, dry_run))
+    report = asyncio.run(_erase(settings, person, registry, chosen, dry_run))
     _tell(report, as_json)
     for sentence in registry.problems:
         complain(f"consent-worker: not erased there: {sentence}")
-    if report["kept"] or registry.problems or not (dry_run or report["erased_before"]):
+    is_left = report["kept"] or report["receipts_to_repeat"] or registry.problems
+    if is_left or not (dry_run or report["erased_before"]):
         raise typer.Exit(1)
 
 
@@ -95,25 +100,36 @@ async def _erase(
     settings: WorkerSettings,
     person: Person,
     registry: IntegrationRegistry,
-    chosen_ids: list[str],
+    chosen: list[Integration],
     dry_run: bool,
 ) -> dict[str, object]:
-    """The state first: what is replayed or comes back meanwhile is skipped already."""
+    """The state first: what is replayed or comes back meanwhile is skipped already. The receipts
+    last: those of what a worker had in hand meanwhile stand before them in the stream.
+    """
     before_ms = int(time.time() * 1000)
     kept_seconds = settings.block_patience_seconds + settings.ordering_retention_seconds
-    is_erased = False
-    if settings.state_kind != "memory" and not dry_run:
-        await _erase_from_state(settings, person, registry, chosen_ids, before_ms, kept_seconds)
-        is_erased = True
+    chosen_ids = [one.id for one in chosen or registry.integrations]
+    keys = None
+    if not dry_run:
+        keys = await _erase_from_state(
+            settings, person, registry, chosen_ids, before_ms, kept_seconds
+        )
     removed, kept = await _remove_letters(person, dry_run)
+    receipts = DRY_RUN if dry_run else IN_MEMORY
+    if keys is not None:
+        places = [(one.id, one.organization_id) for one in chosen] or EVERYWHERE
+        receipts = await write_erased_receipts(settings, person.ids, keys, places)
     return {
-        "erased_before": datetime.fromtimestamp(before_ms / 1000, UTC).isoformat()
-        if is_erased
-        else None,
+        "erased_before": None
+        if keys is None
+        else datetime.fromtimestamp(before_ms / 1000, UTC).isoformat(),
         "kept_for_seconds": kept_seconds,
         "integrations": len(chosen_ids),
         "dead_letters_removed": removed,
         "kept": kept,
+        "receipts_written": receipts.written,
+        "receipts_note": receipts.note,
+        "receipts_to_repeat": receipts.is_left,
         "dry_run": dry_run,
         "out_of_reach": list(OUT_OF_REACH),
     }
@@ -126,11 +142,12 @@ async def _erase_from_state(
     chosen_ids: list[str],
     before_ms: int,
     kept_seconds: float,
-) -> None:
+) -> dict[str, bytes] | None:
+    """The keys by which receipts call the person, by month; None with a state in memory."""
     keys = user_keys(settings)
     store = lasting_store(settings, keys.marks, is_worker=False)
     if store is None:
-        return
+        return None
     try:
         await store.admit()
         await learn_state_ids(registry, store)
@@ -138,6 +155,7 @@ async def _erase_from_state(
             users = person.users(integration, keys) if integration.id in chosen_ids else ()
             for user in users:
                 await erase_from_state(store, integration.state_id, user, before_ms, kept_seconds)
+        return await store.month_keys.known()
     except SecretRefused as refused:
         raise UnusableSetting(f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}") from None
     except StoreUnavailable as problem:
@@ -174,6 +192,8 @@ async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]
 def _tell(report: dict[str, object], as_json: bool) -> None:
     if as_json:
         print_json(report)
+        if report["receipts_to_repeat"]:
+            complain(str(report["receipts_note"]))
         return
     kept = report["kept"]
     if report["dry_run"]:
@@ -188,6 +208,7 @@ def _tell(report: dict[str, object], as_json: bool) -> None:
         else:
             complain(_IN_MEMORY)
         say(f"removed {report['dead_letters_removed']} dead letters")
+        _tell_of_receipts(report)
     if isinstance(kept, list):
         for one in kept[:_NAMED_AT_MOST]:
             complain(
@@ -199,3 +220,15 @@ def _tell(report: dict[str, object], as_json: bool) -> None:
     say("Out of reach of this command:")
     for one in OUT_OF_REACH:
         say(f"- {one}")
+
+
+def _tell_of_receipts(report: dict[str, object]) -> None:
+    if report["receipts_to_repeat"]:
+        complain(str(report["receipts_note"]))
+    elif report["receipts_note"]:
+        say(str(report["receipts_note"]))
+    else:
+        say(
+            f"wrote {report['receipts_written']} receipts of the erasure to the stream: a ledger "
+            "that reads them blanks what it has of the person"
+        )

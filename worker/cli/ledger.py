@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from worker.broker.chain_writer import ChainWriter
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Names
 from worker.cli.broker_access import BrokerAway, what_happened
@@ -64,11 +65,12 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
     previous = settings.receipts_secret_previous
     keyring = Keyring([secret, b"" if previous is None else previous.get_secret_value().encode()])
     address, queue = address_of(settings), Names(settings.namespace).receipts
+    writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))
     reading = Reading(
         database,
         TakingIn(database, keyring),
         lambda: RecordFeed(address, queue),
-        None if once else Anchoring(address, queue, Chain(process_name(), secret)),
+        None if once else Anchoring(writer),
         settings.receipts_retention_days * _DAY_SECONDS,
         once=once,
     )

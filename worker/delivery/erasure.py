@@ -29,10 +29,10 @@ class Person:
     def __init__(
         self, ids: Collection[str], integrations: Sequence[Integration], *, everywhere: bool
     ) -> None:
-        self._ids = {one.strip() for one in ids}
+        self.ids = {one.strip() for one in ids}
         self._integrations = integrations
         self._everywhere = everywhere
-        self._values = {one.id: self._values_at(one, self._ids) for one in integrations}
+        self._values = {one.id: self._values_at(one, self.ids) for one in integrations}
 
     def users(self, integration: Integration, keys: UserKeys) -> set[str]:
         """What the state calls the person, whichever identifier an event has."""
@@ -70,7 +70,7 @@ class Person:
             return "not theirs"
         for name, value in _texts(document):
             if name in _ID_FIELDS:
-                users.add(value.strip() in self._ids or self._is_theirs_at(here, value))
+                users.add(value.strip() in self.ids or self._is_theirs_at(here, value))
         if True not in users:
             return "not theirs"
         return "among others" if isinstance(document, list) and False in users else "theirs"
@@ -80,7 +80,7 @@ class Person:
         return any(self._values_at(one, {value}) & self._values[one.id] for one in integrations)
 
     def _concern_of_text(self, body: bytes) -> Concern:
-        said = any(one.encode(errors="surrogatepass") in body for one in self._ids)
+        said = any(one.encode(errors="surrogatepass") in body for one in self.ids)
         return "among others" if said else "not theirs"
 
     @staticmethod

@@ -141,6 +141,7 @@ class Receipting:
         if book is None or facts is None or delivery.state.is_repeat:
             return done
         integration = delivery.integration
+        is_erased = reason is SkipReason.ERASED  # nothing more of such a person is written down
         receipt: ReceiptFields = {
             "event": facts.event_id,
             "updated_at": facts.updated_at_ms,
@@ -150,9 +151,9 @@ class Receipting:
             "outcome": name,
             "reason": reason,
             "attempt": attempts,
-            "user": book.user_hash(facts.user_id, at_ms),
-            "choice": delivery.choice.kind,
-            "attributes": told_attributes(integration, delivery.choice),
+            "user": None if is_erased else book.user_hash(facts.user_id, at_ms),
+            "choice": None if is_erased else delivery.choice.kind,
+            "attributes": {} if is_erased else told_attributes(integration, delivery.choice),
             "event_at": facts.event_at_ms,
             "due_at": due_at_ms,
             "status": status,

@@ -43,9 +43,11 @@ class Receipt(NamedTuple):
 
     `updated_at`, `event_at`, `due_at` and `at` are milliseconds since 1970. `delivery` counts
     replays, 0 is the first life. `attempt` counts the attempts made so far, this one included.
-    `user` is the keyed digest of the `organization_user_id`, see `user_hash`. `attributes` maps the
-    path of each mapping that spoke to what it said, null where that is no boolean. `due_at` is when
-    what was retried or parked comes back. `config` is a digest of the integration's file.
+    `user` is the keyed digest of the `organization_user_id`, see `user_hashes`.
+    `attributes` maps the path of each mapping that spoke to what it said, null where that is no
+    boolean. `due_at` is when what was retried or parked comes back. `config` is a digest of the
+    integration's file. An `erased` receipt is of no event and has an id of its own: all receipts of
+    its `user` before it are to be blanked, at its `integration` or, where that is empty, at all.
     """
 
     event: str

@@ -4,27 +4,32 @@ stay, and the chains still verify.
 
 from __future__ import annotations
 
-from typing import Final
+import sys
+from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from worker.ledger.dictionary import id_of
-from worker.ledger.packing import user_prefix
+from worker.ledger.packing import NO_PATHS, user_prefix
 from worker.ledger.schema import LIVES, RECEIPTS
-from worker.ledger.stored_receipts import lives_back
-
-_MOST: Final = 100_000
-"""Receipts of one person and month."""
+from worker.ledger.stored_receipts import key_of_life, lives_back
 
 
-def blank(connection: Connection, user: bytes) -> int:
-    """Blank all receipts of a user, packed as in the tables; gives how many."""
-    mine = LIVES.c.user == user_prefix(user)
-    last_ids = list(connection.execute(select(LIVES.c.last_id).where(mine)).scalars())
+def blank(connection: Connection, users: Collection[bytes], integration: str) -> int:
+    """Blank all receipts that the ledger has by now of these users, packed as in the tables, in
+    the lives at `integration`, or in all where that is ""; gives how many.
+
+    `users` are a person's of all months: of a life that went over the end of one, the row of the
+    life knows the last alone.
+    """
+    mine: ColumnElement[bool] = LIVES.c.user.in_({user_prefix(one) for one in users})
+    if integration:
+        mine &= LIVES.c.integration_id == id_of(connection, integration)
+    last_ids = connection.execute(select(LIVES.c.last_id).where(mine)).scalars().all()
     blanked = 0
-    no_paths = id_of(connection, "[]")  # the receipt of the erasure has none either
-    for one in list(lives_back(connection, last_ids, _MOST)):
-        if one.packed_user != user or one.is_blanked or one.receipt.outcome == "erased":
+    no_paths = id_of(connection, NO_PATHS)
+    for one in lives_back(connection, last_ids, sys.maxsize):
+        if one.packed_user not in users or one.is_blanked or one.receipt.outcome == "erased":
             continue
         connection.execute(
             RECEIPTS.update()
@@ -38,7 +43,7 @@ def blank(connection: Connection, user: bytes) -> int:
                 said="",
                 event_at=None,
                 xaction=None,
-                raw=None,
+                raw=key_of_life(one.receipt),
                 digest=one.row_digest,
             )
         )

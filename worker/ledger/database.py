@@ -115,6 +115,8 @@ def _engine(path: Path, *, writes: bool) -> Engine:
             # What a crash of the machine takes is read again, since the offset goes with it.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+            # What is blanked leaves no bytes in the file: not every build does so by itself.
+            connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB if writes else 16_384}")
 
     event.listen(engine, "connect", opened)

@@ -15,12 +15,11 @@ from worker.ledger.packing import (
     OUTCOMES,
     after,
     event_prefix,
-    life_key,
     pack_event,
     user_prefix,
 )
 from worker.ledger.schema import LIVES, RECEIPTS
-from worker.ledger.stored_receipts import StoredReceipt, lives_back, stored
+from worker.ledger.stored_receipts import StoredReceipt, key_of_life, lives_back, stored
 
 MOST_LIVES: Final = 1_000
 MOST_RECEIPTS: Final = 50_000
@@ -97,15 +96,7 @@ def find_integration(connection: Connection, wanted: Wanted) -> Found:
         conditions.append(RECEIPTS.c.outcome == OUTCOME_NUMBERS[wanted.outcome])
     query = select(RECEIPTS).where(*conditions).order_by(RECEIPTS.c.at.desc()).limit(MOST_LIVES)
     rows = connection.execute(query).all()
-    keys = {
-        life_key(
-            pack_event(one.receipt.event),
-            one.receipt.updated_at,
-            one.receipt.integration,
-            one.receipt.delivery,
-        )
-        for one in stored(connection, rows)
-    }
+    keys = {key_of_life(one.receipt) for one in stored(connection, rows) if not one.is_blanked}
     found = _find(connection, LIVES.c.life.in_(keys), wanted)
     return found._replace(more=len(rows) == MOST_LIVES)
 

@@ -35,6 +35,9 @@ _AS_UUID, _AS_HEX, _AS_BODY, _AS_TEXT = b"\0", b"\1", b"\2", b"\3"
 _LETTERS: Final[Mapping[bool | None, str]] = {True: "t", False: "f", None: "n"}
 _SAID: Final[Mapping[str, bool | None]] = {letter: said for said, letter in _LETTERS.items()}
 
+NO_PATHS: Final = "[]"
+"""What `pack_attributes` makes of none."""
+
 
 def pack_event(event: str) -> bytes:
     """An event's id in as few bytes as its shape allows."""

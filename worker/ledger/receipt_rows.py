@@ -16,6 +16,7 @@ from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.minutes import count_minute, write_minutes
 from worker.ledger.packing import (
     CHOICE_NUMBERS,
+    NO_PATHS,
     OUTCOME_NUMBERS,
     life_key,
     pack_attributes,
@@ -117,7 +118,7 @@ class ReceiptRows:
         if not packed:
             return
         texts = {text for one in packed for text in one.texts}
-        ids = self._dictionary.ids_of(connection, {*texts, ""})
+        ids = self._dictionary.ids_of(connection, {*texts, "", NO_PATHS})
         doubts = self._doubts(connection, packed, ids[""])
         lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
         rows: list[tuple[Any, ...]] = []
@@ -131,6 +132,8 @@ class ReceiptRows:
             numbers = [ids[text] for text in one.texts]
             rows.append(_row(one, number, numbers, before))
             newer = self._as_life(connection, one, number, numbers, life)
+            if newer.user is None and before is not None:
+                newer = newer._replace(user=before.user)
             lives.put(one.life, newer if life is None else merged(life, newer))
             count_minute(minutes, one.receipt, newer)
             number += 1

@@ -6,9 +6,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from worker.ledger.packing import life_key, pack_event
 from worker.ledger.schema import CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
-from worker.ledger.stored_receipts import stored
+from worker.ledger.stored_receipts import key_of_life, stored
 
 MESSAGES_AT_ONCE: Final = 100
 _KEYS_AT_ONCE: Final = 500
@@ -51,14 +50,8 @@ def _delete_receipts(connection: Connection, last_message: int) -> None:
     old = RECEIPTS.c.message_id <= last_message if end is None else RECEIPTS.c.id < end
     rows = connection.execute(select(RECEIPTS).where(old).order_by(RECEIPTS.c.id)).all()
     keys = [
-        life_key(
-            pack_event(one.receipt.event),
-            one.receipt.updated_at,
-            one.receipt.integration,
-            one.receipt.delivery,
-        )
+        one.raw or b"" if one.is_blanked else key_of_life(one.receipt)
         for one in stored(connection, rows)
-        if not one.is_blanked
     ]
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         theirs = LIVES.c.life.in_(keys[start : start + _KEYS_AT_ONCE])

@@ -120,7 +120,8 @@ RECEIPTS: Final = Table(
     Index("receipts_by_integration", "integration_id", "at"),
 )
 """`before_id` is the receipt before of the same life. `said` has a letter for each path of
-`attributes`. `event` is null and `digest` is not where the row was blanked.
+`attributes`. Where the row was blanked `event` is null, `digest` is not, and `raw` is the key of
+its life.
 """
 
 LIVES: Final = Table(

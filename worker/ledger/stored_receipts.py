@@ -13,6 +13,8 @@ from worker.ledger.dictionary import texts_of
 from worker.ledger.packing import (
     CHOICES,
     OUTCOMES,
+    life_key,
+    pack_event,
     unpack_attributes,
     unpack_event,
     unpack_user,
@@ -24,7 +26,7 @@ _AT_ONCE: Final = 500
 
 class StoredReceipt(NamedTuple):
     """`place` is its number in message `message_id`. Of a blanked one `receipt` has no event, user,
-    attributes and xaction, and `digest` is that of the row it was.
+    attributes and xaction, `digest` is that of the row it was, and `raw` the key of its life.
     """
 
     id: int
@@ -53,6 +55,12 @@ class StoredReceipt(NamedTuple):
         """The digest by which its message's heading covers it."""
         row = self.row
         return self.digest or b"" if row is None else row_digest(row)
+
+
+def key_of_life(receipt: Receipt) -> bytes:
+    """The key of the life that a receipt belongs to; of none that is blanked."""
+    event = pack_event(receipt.event)
+    return life_key(event, receipt.updated_at, receipt.integration, receipt.delivery)
 
 
 def stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredReceipt]:

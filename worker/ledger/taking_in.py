@@ -91,10 +91,18 @@ class TakingIn:
             work.read(record)
         move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
-        self._receipts.write(connection, work.packed)
-        for user in work.erased:
-            blank(connection, user)
+        self._write_receipts(connection, work)
         return self._chains.write(connection, now_ms)
+
+    def _write_receipts(self, connection: Connection, work: _Work) -> None:
+        """An erasure blanks what stands before it in the stream, and no choice of after it."""
+        written = 0
+        for upto, erased in work.erasures:
+            self._receipts.write(connection, work.packed[written:upto])
+            written = upto
+            for integration, users in erased.items():
+                blank(connection, users, integration)
+        self._receipts.write(connection, work.packed[written:])
 
 
 class _Work:
@@ -120,7 +128,9 @@ class _Work:
         self._last: Record | None = None
         self.messages: list[tuple[Any, ...]] = []
         self.packed: list[PackedReceipt] = []
-        self.erased: set[bytes] = set()
+        self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
+        """Of each message that has any: how many receipts there are up to its last one, and users
+        by integration."""
         self._lines: dict[tuple[int, int], bytes] = {}
         highest = connection.execute(select(func.max(MESSAGES.c.id))).scalar()
         self._next_id: int = (highest or 0) + 1
@@ -198,6 +208,7 @@ class _Work:
 
     def _take_receipts(self, row: ChainRow, message: Message, offset: int) -> int:
         taken = 0
+        erased: dict[str, set[bytes]] = {}
         for place, line in enumerate(message.rows):
             try:
                 receipt, is_told = quick_receipt(line)
@@ -209,7 +220,9 @@ class _Work:
             self.packed.append(one)
             taken += 1
             if receipt.outcome == "erased" and one.user is not None:
-                self.erased.add(one.user)
+                erased.setdefault(one.receipt.integration, set()).add(one.user)
+        if erased:
+            self.erasures.append((len(self.packed), erased))
         return taken
 
     def _hold_against(self, rows: Sequence[bytes], offset: int) -> None:

@@ -12,13 +12,13 @@ from typing import Final
 
 import structlog
 
+from worker.evidence.user_hash import HASH_BYTES
 from worker.ordering.month_keys import MonthKeys, month_of
 from worker.ordering.store_protocol import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 _DAY_MS: Final = 86_400_000
-_HASH_BYTES: Final = 16
 MONTH_DAYS: Final = 31
 
 
@@ -75,4 +75,4 @@ class UserHashes:
         month = month_of(at_ms)
         key = self._known.get(month)
         self._prefix = f"{month}:"
-        self._keyed = None if key is None else hashlib.blake2b(key=key, digest_size=_HASH_BYTES)
+        self._keyed = None if key is None else hashlib.blake2b(key=key, digest_size=HASH_BYTES)

@@ -140,7 +140,7 @@ async def test_an_auditor_checks_the_file_without_this_program(
             for n in range(5)
         ]
         messages.append(worker.receipts(events))
-    erased = receipt("gone", outcome="erased", user=user, integration="shop-2", attributes={})
+    erased = receipt("gone", outcome="erased", user=user, integration="", attributes={})
     messages += [worker.receipts([erased]), worker.end()]
     async with ledger_stack(broker_url, namespace, tmp_path) as stack:
         stack.settings["RECEIPTS_SECRET"] = SECRET

@@ -11,10 +11,8 @@ from sqlalchemy import select
 from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.anchors import Head, encode_head
-from worker.ledger.blanking import blank
 from worker.ledger.finding_events import Wanted, find_event, find_users
 from worker.ledger.overview import overview
-from worker.ledger.packing import pack_user
 from worker.ledger.persons import users_of
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
@@ -121,28 +119,6 @@ def test_a_person_is_found_in_every_month_and_nobody_else(tmp_path: Path) -> Non
                 assert find_users(connection, users, wanted).stories
             for wanted in (Wanted(integration="other"), Wanted(outcome="dead"), Wanted(since=9999)):
                 assert not find_users(connection, users, wanted).stories
-
-
-def test_an_erased_person_is_blanked_and_the_chain_stays_whole(tmp_path: Path) -> None:
-    worker = MadeWorker()
-    mine, other = receipt("ev-1", user=ANNA), receipt("ev-2")
-    with ledger_file(tmp_path) as ledger:
-        ledger.take(worker.receipts([mine, other]))
-        with ledger.transaction() as connection:
-            before = {one.id: one.row_digest for one in receipts_with(connection, [1, 2])}
-        erased = receipt("erased-1", outcome="erased", user=ANNA, attributes={})
-        ledger.take(worker.receipts([erased]))
-        with ledger.transaction() as connection:
-            after = receipts_with(connection, [1, 2])
-            assert {one.id: one.row_digest for one in after} == before
-            assert [one.is_blanked for one in after] == [True, False]
-            assert after[0].row is None
-            gone = after[0].receipt
-            assert (gone.event, gone.user, gone.xaction, gone.attributes) == ("", None, None, {})
-            users = [packed for packed in [pack_user(ANNA)] if packed]
-            assert not find_users(connection, users, Wanted()).stories
-            assert blank(connection, users[0]) == 0
-            assert find_event(connection, "ev-1", Wanted()).stories[0].outcome == "delivered"
 
 
 def test_what_is_old_goes_and_what_is_new_stays(tmp_path: Path) -> None:
