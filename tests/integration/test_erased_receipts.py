@@ -37,6 +37,7 @@ async def stack(
 ) -> AsyncIterator[Stack]:
     """Two integrations of one organization, to which two persons' choices were delivered."""
     settings = {
+        "RECEIPTS": "on",
         "STATE_URL": state_url,
         "LEDGER_URL": f"sqlite://{tmp_path}/ledger.sqlite",
         "RECEIPTS_SECRET": SECRET,

@@ -21,7 +21,9 @@ Plant = Callable[[list[bytes]], list[bytes]]
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker_url, namespace, RECEIPTS_SECRET=SECRET.decode()) as running:
+    async with Stack(
+        broker_url, namespace, RECEIPTS="on", RECEIPTS_SECRET=SECRET.decode()
+    ) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ SECRET = "the-secret-of-the-receipts"
 
 @pytest.fixture
 async def stack(broker_url: str, redis_url: str, namespace: str) -> AsyncIterator[Stack]:
-    settings = {"RECEIPTS_SECRET": SECRET, "STATE_URL": redis_url}
+    settings = {"RECEIPTS": "on", "RECEIPTS_SECRET": SECRET, "STATE_URL": redis_url}
     async with Stack(broker_url, namespace, **settings) as running:
         running.add_integration("shop")
         yield running

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker_url, namespace) as running:
+    async with Stack(broker_url, namespace, RECEIPTS="on") as running:
         running.add_integration("shop")
         yield running
 
@@ -95,7 +95,7 @@ async def _there(stack: Stack, count: int) -> bool:
 async def test_in_an_alarm_delivery_goes_on_after_the_bound_and_receipts_come_later(
     own_broker: RunningBroker, namespace: str
 ) -> None:
-    async with Stack(own_broker.url, namespace) as stack:
+    async with Stack(own_broker.url, namespace, RECEIPTS="on") as stack:
         stack.add_integration("shop")
         await stack.command("topology", "declare")
         await _publish(stack, 0, 300)
@@ -123,7 +123,7 @@ async def _nothing_in_hand(stack: Stack) -> bool:
 async def test_a_broker_that_restarts_gets_the_rest_of_the_chain(
     own_broker: RunningBroker, namespace: str
 ) -> None:
-    async with Stack(own_broker.url, namespace) as stack:
+    async with Stack(own_broker.url, namespace, RECEIPTS="on") as stack:
         stack.add_integration("shop")
         stack.start_worker()
         await stack.wait_until_consuming()

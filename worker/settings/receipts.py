@@ -14,9 +14,10 @@ class ReceiptSettings(BaseModel):
         Literal["on", "off"],
         Field(
             description="Whether a receipt of each outcome is written to the stream "
-            "`NAMESPACE.receipts` before its event is acknowledged."
+            "`NAMESPACE.receipts` before its event is acknowledged; see docs/receipts.md for its "
+            "cost."
         ),
-    ] = "on"
+    ] = "off"
     receipts_secret: Annotated[
         SecretStr,
         Field(

@@ -59,7 +59,7 @@ async def _with_ledger(
     broker_url: str, redis_url: str, namespace: str, file: Path
 ) -> AsyncIterator[Stack]:
     """A stack with a ledger that reads beside its workers."""
-    settings = {"STATE_URL": redis_url, "LEDGER_URL": f"sqlite://{file}"}
+    settings = {"RECEIPTS": "on", "STATE_URL": redis_url, "LEDGER_URL": f"sqlite://{file}"}
     async with Stack(broker_url, namespace, **settings) as stack:
         ledger = _started(stack)
         try:
