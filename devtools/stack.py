@@ -109,11 +109,15 @@ class Stack:
         """Change a setting for what is started from now on."""
         self._settings[name] = value
 
-    def start_worker(self, most_files: int | None = None) -> subprocess.Popen[bytes]:
-        """One more worker, which may open `most_files`; its log goes to a file below `path`."""
+    def start_worker(
+        self, most_files: int | None = None, module: str = "worker"
+    ) -> subprocess.Popen[bytes]:
+        """One more worker, which may open `most_files`; its log goes to a file below `path`.
+        `module` is run in its place.
+        """
         self._logs += 1
         log = (self.path / f"worker-{self._logs}.log").open("wb")
-        command = [*_COMMAND, "run"]
+        command = [sys.executable, "-m", module, "run"]
         if most_files is not None:
             limited = f'ulimit -n {most_files} && exec "$@"'  # the soft limit and the hard one
             command = ["sh", "-c", limited, "sh", *command]

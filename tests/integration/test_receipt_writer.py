@@ -120,6 +120,7 @@ async def test_many_receipts_go_in_one_message_and_a_lone_one_at_once(
         ("receipts", ["ev-0", "ev-1", "ev-2"]),
         ("receipts", ["ev-3"]),
         ("receipts", ["ev-4"]),
+        ("state", []),
         ("end", []),
     ]
 

@@ -12,7 +12,7 @@ from worker.broker.acknowledging import Acknowledging
 from worker.broker.headers import most_body_bytes
 from worker.broker.message import Host, Incoming
 from worker.broker.session_settings import SessionSettings, address_of
-from worker.broker.supervisor import Supervisor
+from worker.broker.supervisor import Counts, Supervisor
 from worker.broker.topology import build_topology, declare
 from worker.settings import WorkerSettings
 from worker.wire.connecting import connect
@@ -90,3 +90,41 @@ async def test_what_is_refused_is_counted_over_all_sessions(
         sessions.stop()
         await running
     assert sessions.refused == 1
+
+
+class _EndsEachWay:
+    """Records a message, acknowledges one without a word, fails with one, and keeps one."""
+
+    def handle(self, message: Incoming) -> None:
+        match message.body:
+            case b"recorded":
+                message.done_on_record()
+            case b"forgotten":
+                message.done()
+            case b"fails":
+                raise RuntimeError
+
+    def session_ended(self, host: Host) -> None:
+        """It keeps nothing."""
+
+
+async def test_what_was_acknowledged_and_what_was_put_on_record_are_counted_apart(
+    broker_url: str, namespace: str
+) -> None:
+    settings = WorkerSettings(
+        amqp_url=SecretStr(broker_url), namespace=namespace, shutdown_timeout_seconds=1
+    )
+    topology = build_topology(namespace, "native", settings.delivery_limit)
+    async with await connect(address_of(settings), "test") as connection:
+        await declare(connection, topology)
+        channel = await connection.channel()
+        for body in (b"recorded", b"forgotten", b"fails", b"kept"):
+            message = aio_pika.Message(body)
+            await channel.default_exchange.publish(message, topology.names.events)
+    sessions = Supervisor(SessionSettings.of(settings), topology, _EndsEachWay())
+    running = asyncio.create_task(sessions.run())
+    await wait_until(lambda: sessions.counts.taken == 4, "all messages")
+    assert sessions.counts == Counts(taken=4, settled=3, in_hand=1, returned=0, receipted=2)
+    sessions.stop()
+    await running
+    assert sessions.counts == Counts(taken=4, settled=3, in_hand=0, returned=1, receipted=2)

@@ -92,11 +92,11 @@ def _item(
     if code is None:
         code = item.get("status")
     if code is None:
-        return _accepted(item, status)
+        return _accepted(item, status, status)
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:4])
     if code == _TAKEN and not isinstance(code, bool):
-        return _accepted(item, status)
+        return _accepted(item, status, _TAKEN)
     if not isinstance(code, int) or not 300 <= code < 600:
         return Retryable(
             ErrorCode.ADOBE_UNREADABLE, "an item of unknown status", status, is_unclear=True
@@ -104,11 +104,11 @@ def _item(
     return failed(code, {}, item, key, characters)
 
 
-def _accepted(document: object, status: int) -> Accepted | Retryable:
-    """What says that it was taken, if it has Adobe's own sign."""
+def _accepted(document: object, status: int, own_status: int) -> Accepted | Retryable:
+    """What says that it was taken, if it has Adobe's own sign; in a reply of `status`."""
     said = document.get("xactionId") if isinstance(document, dict) else None
     shown = shown_transaction(said)
     if shown is not None or (isinstance(said, str) and _XACTION_ID.fullmatch(said)):
-        return new_tuple(Accepted, (shown,))
+        return new_tuple(Accepted, (shown, own_status))
     detail = "a success without a transaction id of Adobe's; something else may have answered"
     return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)

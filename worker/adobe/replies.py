@@ -54,10 +54,12 @@ def fault_of(text: str) -> Fault:
 
 class Accepted(NamedTuple):
     """`xaction_id` is Adobe's id of the transaction, by which its support traces a message; None
-    where what came as one has no documented shape, and so may be anything.
+    where what came as one has no documented shape, and so may be anything. `http_status` is that of
+    the message, or that of the whole reply where Adobe gave the message none.
     """
 
     xaction_id: str | None
+    http_status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,17 @@ class Counting(Source, Protocol):
         """One message less is in hand."""
         ...
 
+    def note_record(self) -> None:
+        """All that became of one of its messages is on record."""
+        ...
+
 
 class Acknowledging:
     """The `Holder` of the messages of `channel`, which came by `source`."""
 
     def __init__(self, channel: ConsumerChannel, source: Counting, life: SessionLife) -> None:
         self.source = source
+        self.note_record = source.note_record
         self._channel = channel
         self._life = life
         self._is_closing = False

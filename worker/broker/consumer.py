@@ -86,6 +86,7 @@ class Consumer:
                 self._acknowledging.reject(tag)
             elif message.abandon():
                 self._acknowledging.reject(tag)
+                self._receiver.note_record()  # of what is refused there is none
                 self._receiver.message_done()
 
     def _on_refused(self, tag: int, body_bytes: int) -> None:

@@ -58,7 +58,7 @@ class Intake:
         self.events_each = max(1, self.room // self.prefetch)
         """How much of the room a message is reckoned to take, however few events are in it: the
         prefetch counts messages."""
-        self.taken = self.in_hand = 0
+        self.taken = self.in_hand = self.receipted = 0
         self.free = self.prefetch * self.events_each
         """How many events there is room for. Kept, and not reckoned: each event asks for it."""
         self.last_delivery_at = time.monotonic()
@@ -99,6 +99,10 @@ class Intake:
     def heard(self) -> None:
         """The broker has sent something: it and the connection are alive."""
         self.last_delivery_at = self._life.last_heard_at = time.monotonic()
+
+    def note_record(self) -> None:
+        """All that became of one of its messages is on record, and it will be done in a moment."""
+        self.receipted += 1
 
     def message_done(self) -> None:
         """One message less is in hand."""

@@ -90,6 +90,10 @@ class Holder(Protocol):
         """The message with `tag` is done with."""
         ...
 
+    def note_record(self) -> None:
+        """All that became of one of its messages is on record."""
+        ...
+
     def place_of(self, tag: int) -> object:
         """What is in hand because of the message with `tag`."""
         ...
@@ -99,7 +103,7 @@ class Incoming:
     """A message in hand. It is acknowledged when each of its deliveries is done."""
 
     __slots__ = (
-        *("_content_header", "_holder", "_properties"),
+        *("_content_header", "_holder", "_open_records", "_properties"),
         *("body", "headers", "is_readable", "open_deliveries", "source", "tag"),
     )
 
@@ -117,7 +121,7 @@ class Incoming:
         self.body = body
         self._holder = holder
         self.source = holder.source
-        self.open_deliveries = 1
+        self.open_deliveries = self._open_records = 1
         self.headers = _NO_HEADERS
         self.is_readable = True
         """Whether all of its headers, if it has any, could be read; if not, `headers` is empty."""
@@ -155,20 +159,39 @@ class Incoming:
 
     def renewed(self) -> Incoming:
         """The same message anew, as one delivery; what the old one still does has no effect."""
-        self.open_deliveries = -1
+        self.abandon()
         return Incoming(self.tag, self._content_header, self.body, self._holder)
 
     def abandon(self) -> bool:
         """Whether it was still in hand; whatever its deliveries still do has no effect."""
         was_in_hand = self.open_deliveries > 0
-        self.open_deliveries = -1
+        self.open_deliveries = self._open_records = -1
         return was_in_hand
+
+    def divide(self, deliveries: int) -> None:
+        """It has so many deliveries, and none of them is done."""
+        self.open_deliveries = self._open_records = deliveries
 
     def done(self) -> None:
         """One of its deliveries is durable; after the last one it will be acknowledged."""
         self.open_deliveries -= 1
         if self.open_deliveries == 0:
             self._holder.acknowledge(self.tag)
+
+    def note_record(self) -> None:
+        """What became of one of its deliveries is on record, or knowingly is not. Counted apart
+        from `done`: who acknowledges and forgets this is found out by it.
+        """
+        self._open_records -= 1
+        if self._open_records == 0:
+            self._holder.note_record()
+
+    def done_on_record(self) -> None:
+        """One of its deliveries is durable, and has its receipt or is to have none."""
+        self._open_records -= 1  # as `note_record`, whose call would cost each event as much again
+        if self._open_records == 0:
+            self._holder.note_record()
+        self.done()
 
 
 class Handler(Protocol):

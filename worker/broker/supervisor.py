@@ -29,13 +29,15 @@ Answer = TypeVar("Answer")
 
 class Counts(NamedTuple):
     """Messages since the start: all that were `taken` are `settled` (acknowledged, or to be), in
-    hand, or `returned`: the session was lost, and the broker has them again.
+    hand, or `returned`: the session was lost, and the broker has them again. `receipted` is counted
+    apart from these: messages of which every delivery was put on record, or knowingly was not.
     """
 
     taken: int
     settled: int
     in_hand: int
     returned: int
+    receipted: int
 
 
 class Supervisor:
@@ -54,7 +56,7 @@ class Supervisor:
         self.session: Session | None = None
         self.stands_by = False
         self.reconnects = 0
-        self._refused_before = self._taken_before = self._returned = 0
+        self._refused_before = self._taken_before = self._receipted_before = self._returned = 0
         self.last_problem = "not connected yet"
 
     @property
@@ -65,10 +67,13 @@ class Supervisor:
     @property
     def counts(self) -> Counts:
         """Of the messages of all sessions."""
-        taken, in_hand = self._taken_before, 0
+        taken, receipted, in_hand = self._taken_before, self._receipted_before, 0
         if self.session is not None:
-            taken, in_hand = taken + _taken_by(self.session), self.session.in_hand
-        return Counts(taken, taken - in_hand - self._returned, in_hand, self._returned)
+            taken += _taken_by(self.session)
+            receipted += _receipted_by(self.session)
+            in_hand = self.session.in_hand
+        settled = taken - in_hand - self._returned
+        return Counts(taken, settled, in_hand, self._returned, receipted)
 
     def stop(self) -> None:
         """Ask `run` to drain and return."""
@@ -117,6 +122,7 @@ class Supervisor:
             self.session = None
             self._refused_before += session.refused
             self._taken_before += _taken_by(session)
+            self._receipted_before += _receipted_by(session)
             self._returned += session.in_hand
             self.stands_by = False
             await session.close()
@@ -161,3 +167,7 @@ class Supervisor:
 
 def _taken_by(session: Session) -> int:
     return sum(intake.taken for intake in session.intakes)
+
+
+def _receipted_by(session: Session) -> int:
+    return sum(intake.receipted for intake in session.intakes)

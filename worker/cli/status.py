@@ -176,4 +176,5 @@ def _worker_document(one: Tally, now: int) -> dict[str, Any]:
     if state is not None:
         told |= {"version": state.version, "started_at": state.started_at, "taken": state.taken}
         told |= {"settled": state.settled, "in_hand": state.in_hand, "returned": state.returned}
+        told["receipted"] = state.receipted
     return told

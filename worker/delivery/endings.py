@@ -85,7 +85,7 @@ class Endings:
                 else:
                     accepted.append((delivery, result))
                 made = delivery.state.attempts_made + 1
-                done = self._receipting.delivered(delivery, result.xaction_id, made, at_ms)
+                done = self._receipting.delivered(delivery, result, made, at_ms)
                 self._done(lane, delivery, done)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 found = conclude(

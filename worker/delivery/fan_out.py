@@ -62,7 +62,7 @@ class FanOut:
         """
         organization_id = event.envelope.organization_id
         if len(self._undecided.get(organization_id, ())) < MOST_UNDECIDED:
-            event.message.open_deliveries = len(integrations)
+            event.message.divide(len(integrations))
             self.decide(event, integrations)
             return
         seconds = hold_seconds(event.state.parks)

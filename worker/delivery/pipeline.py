@@ -151,9 +151,9 @@ class Pipeline:
                 self._fan_out.decide_whole(event, undoubted)
                 return
         parts = self._routing.parts(state, organization_id, now_ms)
-        message.open_deliveries = len(parts) or 1
+        message.divide(len(parts) or 1)
         if not parts:
-            message.done()
+            message.done_on_record()  # a copy for an integration that has had its own since
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):

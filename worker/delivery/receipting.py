@@ -3,7 +3,8 @@
 A receipt is made when its outcome is told. What has a successor is receipted when the broker has
 confirmed that: until then the outcome may not come to pass. Then follows the acknowledgement, so of
 an event that is lost with its worker there may be two receipts, and never none. A repeat has none:
-the outcome of its event is on record.
+the outcome of its event is on record. A message that somebody acknowledges otherwise is done and
+not on record, and the counts of the worker tell.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from worker.adobe.replies import Accepted
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
@@ -61,12 +63,13 @@ class Receipting:
         self._now_ms = now_ms
 
     def delivered(
-        self, delivery: Delivery, xaction_id: str | None, attempts: int, at_ms: int
+        self, delivery: Delivery, accepted: Accepted | None, attempts: int, at_ms: int
     ) -> Done:
         """What is to be called when Adobe has accepted a delivery, after so many `attempts`; which
-        was told at `at_ms` (ms since 1970).
+        was told at `at_ms` (ms since 1970). `accepted` is None where its reply came to nobody.
         """
-        return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, None, xaction_id)
+        xaction, status = accepted if accepted is not None else (None, None)
+        return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, status, xaction)
 
     def skipped(self, delivery: Delivery, reason: SkipReason, at_ms: int) -> Done:
         """What is to be called when nothing is to be done for a delivery."""
@@ -99,8 +102,10 @@ class Receipting:
         has one, is confirmed.
         """
         book = self._book
-        if book is None or state.is_repeat:
+        if book is None:
             return message.done
+        if state.is_repeat:
+            return message.done_on_record
         name, reason, due_seconds, status = _told(outcome)
         integration = self._find(integration_id) if integration_id else None
         is_known = integration_id is not None and self._is_known(integration_id)
@@ -124,7 +129,7 @@ class Receipting:
             "config": integration.version if integration is not None else "",
             "at": at_ms,
         }
-        return partial(book.write, receipt, message.done)
+        return partial(book.write, receipt, message.done_on_record)
 
     def _of_delivery(
         self,
@@ -137,9 +142,11 @@ class Receipting:
         status: int | None = None,
         xaction: str | None = None,
     ) -> Done:
-        book, facts, done = self._book, delivery.facts, delivery.message.done
-        if book is None or facts is None or delivery.state.is_repeat:
-            return done
+        book, facts, message = self._book, delivery.facts, delivery.message
+        if book is None or facts is None:
+            return message.done
+        if delivery.state.is_repeat:
+            return message.done_on_record
         integration = delivery.integration
         is_erased = reason is SkipReason.ERASED  # nothing more of such a person is written down
         receipt: ReceiptFields = {
@@ -161,7 +168,7 @@ class Receipting:
             "config": integration.version,
             "at": at_ms,
         }
-        return partial(book.write, receipt, done)
+        return partial(book.write, receipt, message.done_on_record)
 
 
 def _no_facts(envelope: Envelope, body: bytes, choice: Deliver | None) -> None:

@@ -93,7 +93,7 @@ class Successors:
     ) -> None:
         """Park a bundle whole, with the `state` after that."""
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
-        self._delayed(bundle, own, outcome.delay_seconds, bundle.done, parked=True)
+        self._delayed(bundle, own, outcome.delay_seconds, bundle.done_on_record, parked=True)
 
     def move_to_suspects(self, message: Incoming) -> None:
         """Move a message, unread, to the queue whose messages are handled one at a time.
@@ -103,7 +103,7 @@ class Successors:
         the culprit goes on counting.
         """
         own = own_headers_of(message.headers)
-        self._publish(message, "", self._queues.suspects, own, message.done)
+        self._publish(message, "", self._queues.suspects, own, message.done_on_record)
 
     def _delayed(
         self,

@@ -124,7 +124,8 @@ def conserve(
     """What adds up, at `now_ms`.
 
     Of a process that ended without end, what it took is what it has receipts for, and what it had
-    in hand counts as returned: the broker has it again.
+    in hand counts as returned: the broker has it again. What it had acknowledged without a receipt
+    by then stays lost.
     """
     taken = Taken()
     missing: list[Missing] = []
@@ -135,9 +136,11 @@ def conserve(
         taken = _added(taken, one, now_ms)
         for integration, count in one.state.unreceipted.items():
             unreceipted[integration] = unreceipted.get(integration, 0) + count
-        if one.state.missing and not one.ended_without_end(now_ms):
+        is_gone = one.ended_without_end(now_ms)
+        events = one.state.silent if is_gone else one.state.missing
+        if events:
             why = "taken, and neither settled with a receipt nor in hand nor returned"
-            missing.append(Missing(one.state.missing, one.worker, one.unbalanced_since, why))
+            missing.append(Missing(events, one.worker, one.unbalanced_since, why))
     for late in overdue:
         where = f"integration {late.integration}" if late.integration else "no integration"
         missing.append(Missing(late.events, where, late.since, "waiting past the time it was due"))

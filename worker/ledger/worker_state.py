@@ -53,9 +53,12 @@ class WorkerState(NamedTuple):
         """Events that were taken, and are neither settled nor in hand nor returned; or that were
         settled without a receipt that says what became of them.
         """
-        lost = abs(self.taken - self.settled - self.in_hand - self.returned)
-        silent = 0 if self.receipted is None else max(0, self.settled - self.receipted)
-        return lost + silent
+        return abs(self.taken - self.settled - self.in_hand - self.returned) + self.silent
+
+    @property
+    def silent(self) -> int:
+        """Events that were settled without a receipt that says what became of them."""
+        return 0 if self.receipted is None else max(0, self.settled - self.receipted)
 
 
 def read_state(row: str | bytes) -> WorkerState:

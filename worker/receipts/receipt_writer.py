@@ -82,7 +82,7 @@ class ReceiptWriter:
         self._flushing: asyncio.Handle | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._state_is_due = False
+        self._state_is_due = self._has_told_last = False
         self._ended: asyncio.Event | None = None
 
     @property
@@ -118,7 +118,7 @@ class ReceiptWriter:
         self._ticking = self._loop.call_later(STATE_SECONDS, self._tick)
 
     async def close(self) -> None:
-        """Write what is unsent and the end of the chain, if the broker takes it in time."""
+        """Write what is unsent, a last state and the end, if the broker takes them in time."""
         if self._ticking is not None:
             self._ticking.cancel()
         self._ended = ended = asyncio.Event()
@@ -150,8 +150,9 @@ class ReceiptWriter:
             self._send_next()
 
     def _send_next(self) -> None:
-        if self._state_is_due:
-            self._state_is_due = False
+        is_last = self._ended is not None and not self._unsent
+        if self._state_is_due or (is_last and not self._has_told_last):
+            self._state_is_due, self._has_told_last = False, is_last
             self._send("state", (self._facts.state_row(self.unreceipted.so_far()),))
         elif self._unsent:
             self._send("receipts", self._next_rows())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.request_limits import RequestWindow
 from worker.observability.gauges import Gauges
+from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.readiness import problems
 from worker.service.running_parts import Parts
 
@@ -39,16 +40,14 @@ def refresh(gauges: Gauges, parts: Parts) -> None:
 
 
 def _tell_ages(gauges: Gauges, lanes: list[Lane]) -> None:
-    now_ms = time.time() * 1000
-    oldest = oldest_withdrawal = now_ms
-    for lane in lanes:
-        for delivery in lane:
-            made_ms = delivery.choice.event_time_ms
-            oldest = min(oldest, made_ms)
-            if delivery.choice.kind == "withdrawn":
-                oldest_withdrawal = min(oldest_withdrawal, made_ms)
-    gauges.oldest_event.set((now_ms - oldest) / 1000)
-    gauges.oldest_withdrawal.set((now_ms - oldest_withdrawal) / 1000)
+    now_ms = int(time.time() * 1000)
+    oldest = oldest_in_hand(lanes, now_ms)
+    gauges.oldest_event.set(_age_seconds(oldest.event_ms, now_ms))
+    gauges.oldest_withdrawal.set(_age_seconds(oldest.withdrawal_ms, now_ms))
+
+
+def _age_seconds(made_ms: int | None, now_ms: int) -> float:
+    return 0.0 if made_ms is None else (now_ms - made_ms) / 1000
 
 
 def _tell_of_integrations(gauges: Gauges, parts: Parts, lanes: dict[str, Lane]) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from worker.delivery.lanes.lane import Lane
-from worker.redaction import redact
+from worker.service.lane_states import LaneStates
+from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
 
-_WORDS_CHARACTERS: Final = 200
 _MOST_BYTES: Final = 12 * 1024
-"""Of the lanes in a row, which has 16 KiB at most; those that do well come last."""
+"""Of the lanes in a row, which has 16 KiB at most."""
 
 
 class WorkerFacts:
@@ -24,6 +23,7 @@ class WorkerFacts:
         self._parts = parts
         self._started_at_ms = self.now_ms()
         self._version = version("consent-worker")
+        self._lanes = LaneStates()
 
     @staticmethod
     def now_ms() -> int:
@@ -37,38 +37,17 @@ class WorkerFacts:
 
     def state_row(self, unreceipted: dict[str, int]) -> bytes:
         """The row of kind `state`; counts are of messages."""
-        broker = self._parts.broker
+        broker, lanes, now_ms = self._parts.broker, self._parts.lanes(), self.now_ms()
         counts = broker.counts._asdict() if broker is not None else {}
+        oldest = oldest_in_hand(lanes, now_ms)
         said = {"version": self._version, "started_at": self._started_at_ms, **counts}
-        return orjson.dumps(said | {"unreceipted": unreceipted, "lanes": self._lanes()})
-
-    def _lanes(self) -> list[dict[str, Any]]:
-        told = sorted(map(_told, self._parts.lanes()), key=lambda one: one["state"] == "well")
-        kept, size = [], 0
-        for one in told:
-            size += len(orjson.dumps(one)) + 1
-            if size > _MOST_BYTES:
-                break
-            kept.append(one)
-        return kept
+        said["unreceipted"] = unreceipted
+        said["lanes"] = self._lanes.told(lanes, now_ms, _MOST_BYTES)
+        said["oldest_event_at"] = _from_1970(oldest.event_ms)
+        said["oldest_withdrawal_at"] = _from_1970(oldest.withdrawal_ms)
+        return orjson.dumps(said)
 
 
-def _told(lane: Lane) -> dict[str, Any]:
-    failure = lane.block.failure
-    return {
-        "integration": lane.integration.id,
-        "state": _state_of(lane),
-        "held": lane.held,
-        "error": failure.error if failure is not None else "",
-        "words": redact(failure.detail)[:_WORDS_CHARACTERS] if failure is not None else "",
-    }
-
-
-def _state_of(lane: Lane) -> str:
-    if lane.integration.paused:
-        return "paused"
-    if lane.block.is_on:
-        return "blocked"
-    if lane.health.is_failing:
-        return "failing"
-    return "well" if lane.keeps_up() else "slowed"
+def _from_1970(at_ms: int | None) -> int | None:
+    """Readers take no time before it, which an event may well name."""
+    return None if at_ms is None else max(0, at_ms)

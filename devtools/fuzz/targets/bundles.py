@@ -14,7 +14,10 @@ from worker.broker.message import Holder, Incoming
 from worker.delivery.bundles.bundle_format import NotABundle, first_body, pack, unpack
 from worker.delivery.bundles.opening import events_of
 
-_HOLDER: Final = cast("Holder", SimpleNamespace(source=None, acknowledge=lambda _tag: None))
+_HOLDER: Final = cast(
+    "Holder",
+    SimpleNamespace(source=None, acknowledge=lambda _tag: None, note_record=lambda: None),
+)
 _PLAIN_HEADER: Final = packed_number(">HHQH", 60, 0, 5, 0)
 
 
@@ -59,7 +62,7 @@ def check(data: bytes) -> None:
     ]
     assert message.open_deliveries == len(events)
     for one in opened:
-        one.done()
+        one.done_on_record()
     assert message.open_deliveries == 0, "a bundle that is never acknowledged"
 
 

@@ -143,6 +143,15 @@ def test_each_message_of_a_batch_is_judged_by_its_own_item(
     assert [getattr(reply, "error", None) for reply in replies] == errors
 
 
+def test_what_was_accepted_has_its_own_status_or_that_of_the_whole_reply() -> None:
+    alone = classify_collection(200, {}, b'{"xactionId": "1"}')
+    assert isinstance(alone, Accepted)
+    assert alone.http_status == 200
+    items = b'[{"xactionId": "1"}, {"xactionId": "2", "statusCode": "200"}]'
+    of_many = classify_many(207, {}, b'{"responses": %s}' % items, 2)
+    assert [getattr(one, "http_status", None) for one in of_many] == [207, 200]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("status", [200, *OTHER_SUCCESSES])
 def test_a_batch_is_answered_with_207_alone(status: int) -> None:
     body = b'{"xactionId": "1", "responses": [{"xactionId": "1"}, {"xactionId": "2"}]}'

@@ -79,6 +79,7 @@ class Hand:
         self.in_hand = 0
         self.is_second = False
         self.acknowledged: list[int] = []
+        self.receipted = 0
         self._given = 0
 
     @property
@@ -112,6 +113,9 @@ class Hand:
         assert tag not in self.acknowledged, "acknowledged twice"
         self.acknowledged.append(tag)
         self.in_hand -= 1
+
+    def note_record(self) -> None:
+        self.receipted += 1
 
 
 def event(

@@ -84,7 +84,7 @@ async def test_a_receipt_says_what_became_of_whom_and_when() -> None:
         "attributes": {"_acme.news": False},
         "event_at": round((NOON - 60) * 1000),
         "due_at": None,
-        "status": None,
+        "status": 200,
         "xaction": "x",
         "config": worker.shop.version,
         "at": at,

@@ -38,6 +38,7 @@ def test_what_is_nowhere_is_named_once() -> None:
         _tally("long", state(taken=9, settled=10, in_hand=0)),
         _tally("silent", state(taken=9, settled=9, receipted=7)),
         _tally("killed", state(taken=9, settled=4, in_hand=4), ago=SILENT_MS + 1),
+        _tally("silent and killed", state(taken=9, settled=4, receipted=3), ago=SILENT_MS + 1),
         _tally("well", state(taken=9, settled=9, receipted=9)),
         Tally("mute", "d" * 32, None, NOW, False, 5, None),
     ]
@@ -46,6 +47,7 @@ def test_what_is_nowhere_is_named_once() -> None:
         ("short", 1, NOW - 7),
         ("long", 1, NOW - 7),
         ("silent", 2, NOW - 7),
+        ("silent and killed", 1, NOW - 7),
     ]
 
 

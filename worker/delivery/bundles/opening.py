@@ -76,6 +76,9 @@ class _Bundle:
     def acknowledge(self, _: int) -> None:
         self._message.done()
 
+    def note_record(self) -> None:
+        self._message.note_record()
+
     def place_of(self, _: int) -> object:
         """All of its events are in hand as long as one of them is."""
         return self
@@ -104,5 +107,5 @@ def events_of(message: Incoming, returns: int) -> list[Incoming]:
         if names.BLOCKED_SINCE in kept and names.BLOCKED_SINCE not in told:
             kept = {key: value for key, value in kept.items() if key != names.BLOCKED_SINCE}
         one.headers = {**kept, **told} if told else kept
-    message.open_deliveries = len(messages)
+    message.divide(len(messages))
     return messages

@@ -1,0 +1,60 @@
+"""What is told of lanes among the receipts."""
+
+from __future__ import annotations
+
+import orjson
+
+from tests.unit.delivery.parts import Store
+from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
+from tests.unit.delivery.virtual_time import in_virtual_time
+from worker.delivery.outcome import Failure
+from worker.reasons import ErrorCode
+from worker.service.lane_states import LaneStates
+from worker.service.oldest_in_hand import Oldest, oldest_in_hand
+
+NOON_MS = round(NOON * 1000)
+WIDE = 10_000
+
+
+@in_virtual_time
+async def test_since_is_when_a_state_was_told_first() -> None:
+    worker, states = Worker(Adobe(), Store()), LaneStates()
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes)
+
+    def told(now_ms: int) -> tuple[str, int]:
+        (one,) = states.told(lanes, now_ms, WIDE)
+        return one["state"], one["since"]
+
+    assert [told(1), told(2)] == [("well", 1), ("well", 1)]
+    lanes[0].block.failed(Failure(ErrorCode.ADOBE_REFUSED, "no right"), 0.0)
+    assert [told(3), told(4)] == [("blocked", 3), ("blocked", 3)]
+    lanes[0].block.end()
+    assert told(5) == ("well", 5)
+    assert states.told([], 6, WIDE) == []
+    assert told(7) == ("well", 7), "a lane that was gone is another one"
+
+
+@in_virtual_time
+async def test_no_more_lanes_than_there_is_room_for() -> None:
+    worker, states = Worker(Adobe(), Store()), LaneStates()
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes) * 3
+    size = len(orjson.dumps(states.told(lanes, 1, WIDE)[0])) + 1
+    assert [len(states.told(lanes, 1, most)) for most in (size - 1, size, 2 * size)] == [0, 1, 2]
+
+
+@in_virtual_time
+async def test_the_oldest_in_hand_is_never_of_the_future() -> None:
+    adobe = Adobe()
+    worker = Worker(adobe, Store())
+    assert oldest_in_hand(worker.pipeline.lanes, NOON_MS) == Oldest(None, None)
+    adobe.answers.clear()
+    await worker.take(body("ev-1", ago=60, user="a"))
+    await worker.take(body("ev-2", ago=30, user="b", enabled=False))
+    await worker.take(body("ev-3", ago=90, user="c"))
+    made = [NOON_MS - 90_000, NOON_MS - 30_000]
+    assert list(oldest_in_hand(worker.pipeline.lanes, NOON_MS)) == made
+    before = NOON_MS - 60_000
+    assert list(oldest_in_hand(worker.pipeline.lanes, before)) == [made[0], before]
+    adobe.answers.set()
