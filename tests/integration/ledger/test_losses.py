@@ -25,7 +25,7 @@ WHY = "taken, and neither settled with a receipt nor in hand nor returned"
 
 @pytest.fixture
 async def stack(broker_url: str, redis_url: str, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker_url, namespace, STATE_URL=redis_url) as running:
+    async with Stack(broker_url, namespace, RECEIPTS="on", STATE_URL=redis_url) as running:
         running.override("LEDGER_URL", f"sqlite://{running.path}/ledger.sqlite")
         running.add_integration("shop")
         running.add_integration("second", organization_id="org-shop")

@@ -15,7 +15,7 @@ from devtools.waiting import wait_until
 
 @pytest.fixture
 async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
-    async with Stack(broker_url, namespace) as running:
+    async with Stack(broker_url, namespace, RECEIPTS="on") as running:
         running.override("LEDGER_URL", f"sqlite://{running.path}/ledger.sqlite")
         running.add_integration("shop", limits={"requests_in_flight": 1})
         yield running
