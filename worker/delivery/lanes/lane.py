@@ -109,13 +109,15 @@ class Lane:
         """Whether its requests have had no answer lately, though nothing asked it to wait, or it
         begins nothing but probes, and has one.
         """
+        health = self.health
+        if not health.is_quiet:  # nearly always, and asked for each event
+            return False
         now = self._loop.time()
         if self.requests.next_at > now:
             return False
-        if not self.waiting and self.health.is_failing and self.requests.is_probe_due(now):
+        if not self.waiting and health.is_failing and self.requests.is_probe_due(now):
             return False
-        health = self.health
-        return health.is_quiet and (self._under_way.requests > 0 or health.is_failing)
+        return self._under_way.requests > 0 or health.is_failing
 
     # What it takes in and lets go of
 
