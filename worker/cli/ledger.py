@@ -16,11 +16,10 @@ from worker.cli.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
 from worker.cli.interrupt import stoppable
-from worker.cli.ledger_access import ledger_url
+from worker.cli.ledger_access import keyring_of, ledger_url
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.findings import FindingCode
-from worker.evidence.signing import Keyring
 from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
@@ -62,13 +61,11 @@ def ledger(
 
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
     secret = settings.receipts_secret.get_secret_value().encode()
-    previous = settings.receipts_secret_previous
-    keyring = Keyring([secret, b"" if previous is None else previous.get_secret_value().encode()])
     address, queue = address_of(settings), Names(settings.namespace).receipts
     writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))
     reading = Reading(
         database,
-        TakingIn(database, keyring),
+        TakingIn(database, keyring_of(settings)),
         lambda: RecordFeed(address, queue),
         None if once else Anchoring(writer),
         settings.receipts_retention_days * _DAY_SECONDS,

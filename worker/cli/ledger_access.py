@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ from typing import Final
 import typer
 
 from worker.cli.event_input import BadInput
+from worker.cli.moments import moment_ms
+from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.migrations import check_version
 from worker.settings import UnusableSetting, WorkerSettings
 
 _LONGEST_ID: Final = 1024
-_AGE: Final = re.compile(r"([0-9]{1,9})([smhd])")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -32,6 +31,12 @@ def ledger_url(settings: WorkerSettings) -> str:
             "set it as for `consent-worker ledger`"
         )
     return url
+
+
+def keyring_of(settings: WorkerSettings) -> Keyring:
+    """The secrets by which receipts are, or were, signed."""
+    both = settings.receipts_secret, settings.receipts_secret_previous
+    return Keyring(one.get_secret_value().encode() for one in both if one is not None)
 
 
 @contextmanager
@@ -72,20 +77,12 @@ def shown_span(ms: int) -> str:
 
 
 def time_in(text: str, option: str, now: int) -> int | None:
-    """A time in ms since 1970: an age such as `90s` or `7d`, or ISO 8601, in UTC where it does not
-    say. None for nothing. Raises `typer.BadParameter`.
-    """
+    """A time in ms since 1970, see `moment_ms`. None for nothing. Raises `typer.BadParameter`."""
     if not text:
         return None
-    age = _AGE.fullmatch(text)
-    if age is not None:
-        return now - int(age[1]) * _UNITS[age[2]] * 1000
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return int(found.timestamp() * 1000)
-    except (ValueError, OverflowError):
+        return moment_ms(text, now)
+    except ValueError:
         raise typer.BadParameter(
             f"{option} takes an age such as 90s, 2h or 7d, or a time such as 2026-11-29T13:20"
         ) from None

@@ -19,6 +19,7 @@ from worker.broker.topology import Names
 from worker.cli.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.interrupt import Stop, stoppable
+from worker.cli.ledger_access import keyring_of
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find
 from worker.cli.terminal import in_column, json_shown, progress, shown
@@ -26,7 +27,6 @@ from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
-from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 from worker.settings import WorkerSettings
 
@@ -133,7 +133,7 @@ class _Tail:
 async def _verify(as_json: bool) -> bool:
     """Whether a manipulation was found."""
     settings = command_settings()
-    verification = Verification(_keyring(settings))
+    verification = Verification(keyring_of(settings))
     async with _stream(settings) as (reader, stop):
         last = await reader.last_offset()
         with progress("verified", None, wanted=not as_json) as advance:
@@ -186,12 +186,6 @@ def _tell(verification: Verification, findings: list[Finding]) -> None:
         f"{verification.rows} rows in {verification.messages} messages of {verification.chains} "
         f"chains: {manipulations or 'no'} manipulation{'' if manipulations == 1 else 's'}"
     )
-
-
-def _keyring(settings: WorkerSettings) -> Keyring:
-    previous = settings.receipts_secret_previous
-    both = (settings.receipts_secret, *(() if previous is None else (previous,)))
-    return Keyring(one.get_secret_value().encode() for one in both)
 
 
 @asynccontextmanager
