@@ -107,6 +107,10 @@ def told(stack: Stack, name: str) -> list[dict[str, Any]]:
     return [one for one in stack.log_entries() if one["event"] == name]
 
 
+def parked_for_the_inlet(stack: Stack) -> int:
+    return sum(one["reason"] == "unknown-inlet" for one in told(stack, "delivery.parked"))
+
+
 def forms(stack: Stack, inlet: str = "shop") -> list[str]:
     """The form of each message that came to the inlet."""
     return [
@@ -157,10 +161,10 @@ async def test_an_answer_is_kept_over_a_restart_until_the_dataflow_is_another(st
 
     refuse(stack, 403)  # nobody could be asked now
     await start(stack)
-    parked = len(told(stack, "delivery.parked"))
+    parked = parked_for_the_inlet(stack)  # the killed one may leave its event leased: that is `busy`
     await stack.publish([choice(EMIL)])
     await wait_until(lambda: has(stack, EMIL), "the profile after the restart")
-    assert len(told(stack, "delivery.parked")) == parked, "nothing waits for what is known"
+    assert parked_for_the_inlet(stack) == parked, "nothing waits for what is known"
     assert told(stack, "inlet.untold") == []
 
     refuse(stack, None)
