@@ -104,8 +104,12 @@ class EndpointHealth:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing was answered lately, though there was something to do."""
-        patience = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
-        return self.throughput.quiet_since < self._clock() - patience
+        return self.throughput.quiet_since < self._clock() - self.still_seconds
+
+    @property
+    def still_seconds(self) -> float:
+        """How long an endpoint that does well may be without an answer."""
+        return max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
 
     def hand_over_seconds(self, attempt_seconds: float, *, is_suspect: bool = False) -> float:
         """How long a request may be without an answer before its events are handed over. That of a
