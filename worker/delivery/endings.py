@@ -86,7 +86,10 @@ class Endings:
                     accepted.append((delivery, result))
                 made = delivery.state.attempts_made + 1
                 done = self._receipting.delivered(delivery, result, made, at_ms)
-                self._done(lane, delivery, done)
+                if delivery.repeat_seconds is None:  # nearly always
+                    done()
+                else:
+                    self._done(lane, delivery, done)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 found = conclude(
                     delivery, result, lane.suspicion, self._policy, self._now(), jitter

@@ -68,6 +68,8 @@ class Receipting:
         """What is to be called when Adobe has accepted a delivery, after so many `attempts`; which
         was told at `at_ms` (ms since 1970). `accepted` is None where its reply came to nobody.
         """
+        if self._book is None:
+            return delivery.message.done
         xaction, status = accepted if accepted is not None else (None, None)
         return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, status, xaction)
 
