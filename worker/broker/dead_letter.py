@@ -21,7 +21,8 @@ _LATEST_MS: Final = 253_402_300_799_999
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One dead letter, as an operator sees it; times in ms since 1970, None when unknown. `epoch`
-    is that of the state of newest-wins when a worker met the event first.
+    is that of the state of newest-wins when a worker met the event first, `config` the version of
+    the integration's configuration under which it was given up.
     """
 
     id: str
@@ -35,6 +36,7 @@ class DeadLetter:
     dead_at_ms: int | None
     replays: int
     epoch: str | None
+    config: str | None
     body_bytes: int
 
 
@@ -66,6 +68,7 @@ def describe(message: LetterMessage) -> DeadLetter:
         dead_at_ms=whole_number(headers.get(names.DEAD_AT), _LATEST_MS),
         replays=whole_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
         epoch=names.epoch_in(headers),
+        config=names.config_in(headers),
         body_bytes=len(message.body),
     )
 

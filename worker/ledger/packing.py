@@ -97,6 +97,21 @@ def unpack_attributes(paths: str, said: str) -> Attributes:
     return {path: _SAID[one] for path, one in zip(orjson.loads(paths), said, strict=True)}
 
 
+def pack_cause(error: str | None, code: str | None, field: str | None) -> str:
+    """What went wrong, in one text that comes again; "" where nothing is said of it."""
+    if error is None and code is None and field is None:
+        return ""
+    return orjson.dumps((error, code, field)).decode()
+
+
+def unpack_cause(text: str) -> tuple[str | None, str | None, str | None]:
+    """What `pack_cause` was given."""
+    if not text:
+        return None, None, None
+    error, code, field = orjson.loads(text)
+    return error, code, field
+
+
 def event_prefix(packed_event: bytes) -> bytes:
     """How the keys of all lives of an event begin."""
     return blake2b(packed_event, digest_size=8).digest()

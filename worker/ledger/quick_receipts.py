@@ -11,10 +11,11 @@ from typing import Any, Final
 import orjson
 
 from worker.evidence.bounded_json import MOST_ID_CHARACTERS
-from worker.evidence.receipt import Receipt, encode_receipt, read_receipt
+from worker.evidence.receipt import CAUSE_FIELDS, Receipt, encode_receipt, read_receipt
 from worker.ledger.packing import CHOICE_NUMBERS, OUTCOME_NUMBERS
 
-_FIELDS: Final = Receipt._fields
+_FIELDS: Final = Receipt._fields[: -len(CAUSE_FIELDS)]
+"""Those of a receipt of which nothing went wrong, as are most."""
 _QUICK_BYTES: Final = 1_024
 """So no path in such a row is too long, nor are there too many."""
 _LARGEST: Final = 2**53
@@ -35,11 +36,11 @@ def quick_receipt(row: bytes) -> tuple[Receipt, bool]:
         if type(said) is dict and tuple(said) == _FIELDS:
             values = tuple(said.values())
             if tuple(map(type, values)) in _types and _is_bounded(values):
-                return Receipt._make(values), orjson.dumps(said) == row
+                return Receipt(*values), orjson.dumps(said) == row
     receipt = read_receipt(row)
     is_same = encode_receipt(receipt) == row
     if is_same and len(_types) < _MOST_TYPES:
-        _types.add(tuple(map(type, receipt)))
+        _types.add(tuple(map(type, receipt[: len(_FIELDS)])))
     return receipt, is_same
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from worker.evidence.receipt import Receipt
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.letter_groups import Group, LetterGroups
 from worker.ledger.life_rows import LifeRows, are_in_doubt
 from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.minutes import count_minute, write_minutes
@@ -20,6 +20,7 @@ from worker.ledger.packing import (
     OUTCOME_NUMBERS,
     life_key,
     pack_attributes,
+    pack_cause,
     pack_event,
     pack_user,
     user_prefix,
@@ -32,8 +33,8 @@ _NUL: Final = b"\\u0000"
 
 class PackedReceipt(NamedTuple):
     """A receipt, ready for its row, and its place in its message. `texts` are those that the row
-    has by their numbers: integration, organization, reason, configuration, and the paths of what
-    it said.
+    has by their numbers: integration, organization, reason, configuration, the paths of what it
+    said, and what went wrong.
     """
 
     receipt: Receipt
@@ -41,7 +42,7 @@ class PackedReceipt(NamedTuple):
     place: int
     event: bytes
     user: bytes | None
-    texts: tuple[str, str, str, str, str]
+    texts: tuple[str, str, str, str, str, str]
     said: str
     xaction: str | None
     life: bytes
@@ -60,6 +61,7 @@ def pack(
     event = pack_event(told.event)
     user = pack_user(told.user)
     paths, said = pack_attributes(told.attributes)
+    cause = pack_cause(told.error, told.code, told.field)
     if user is None and told.user is not None:
         is_told = False
     return PackedReceipt(
@@ -68,7 +70,7 @@ def pack(
         place,
         event,
         user,
-        (told.integration, told.organization, told.reason, told.config, paths),
+        (told.integration, told.organization, told.reason, told.config, paths, cause),
         said,
         told.xaction,
         life_key(event, told.updated_at, told.integration, told.delivery),
@@ -85,6 +87,9 @@ def _without_nul(receipt: Receipt) -> Receipt:
         config=without_nul(receipt.config),
         xaction=None if receipt.xaction is None else without_nul(receipt.xaction),
         attributes={without_nul(path): said for path, said in receipt.attributes.items()},
+        error=None if receipt.error is None else without_nul(receipt.error),
+        code=None if receipt.code is None else without_nul(receipt.code),
+        field=None if receipt.field is None else without_nul(receipt.field),
     )
 
 
@@ -96,15 +101,14 @@ def without_nul(text: str) -> str:
 class ReceiptRows:
     """For the one writer. `forget` is to be called when a transaction was not kept."""
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: Dictionary, groups: LetterGroups) -> None:
         self._dictionary = dictionary
-        self._groups = LetterGroups()
+        self._groups = groups
         self._next_id = 0
 
     def forget(self) -> None:
         """Read everything again."""
         self._next_id = 0
-        self._groups.forget()
 
     def next_id(self, connection: Connection) -> int:
         """The number that the next receipt gets."""
@@ -118,6 +122,7 @@ class ReceiptRows:
         if not packed:
             return
         texts = {text for one in packed for text in one.texts}
+        texts |= {one.receipt.error for one in packed if one.receipt.error is not None}
         ids = self._dictionary.ids_of(connection, {*texts, "", NO_PATHS})
         doubts = self._doubts(connection, packed, ids[""])
         lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
@@ -131,7 +136,7 @@ class ReceiptRows:
                 before = life or lives.take_doubt(doubt)
             numbers = [ids[text] for text in one.texts]
             rows.append(_row(one, number, numbers, before))
-            newer = self._as_life(connection, one, number, numbers, life)
+            newer = self._as_life(connection, one, number, ids, life)
             if newer.user is None and before is not None:
                 newer = newer._replace(user=before.user)
             lives.put(one.life, newer if life is None else merged(life, newer))
@@ -164,17 +169,28 @@ class ReceiptRows:
         connection: Connection,
         one: PackedReceipt,
         number: int,
-        numbers: Sequence[int],
+        ids: Mapping[str, int],
         life: Life | None,
     ) -> Life:
         receipt = one.receipt
-        integration_id, _, reason_id, config_id, _ = numbers
+        integration_id, reason_id = ids[one.texts[0]], ids[one.texts[2]]
         outcome = OUTCOME_NUMBERS[receipt.outcome]
         group_id = None
         if outcome == DEAD:
-            # The error of the attempt before it was given up; most reasons tell it themselves.
-            error_id = life.reason_id if life is not None and life.outcome == RETRIED else reason_id
-            group = (integration_id, reason_id, error_id, receipt.status, config_id)
+            if receipt.error is not None:
+                error_id = ids[receipt.error]
+            else:  # of a worker that does not tell it: the attempt before it was given up does
+                is_retried = life is not None and life.outcome == RETRIED
+                error_id = life.reason_id if life is not None and is_retried else reason_id
+            group = Group(
+                integration_id,
+                reason_id,
+                error_id,
+                receipt.status,
+                ids[one.texts[3]],
+                receipt.code,
+                receipt.field,
+            )
             group_id = self._groups.id_of(connection, group)
         return Life(
             integration_id,
@@ -193,7 +209,7 @@ def _row(
 ) -> tuple[Any, ...]:
     """In the order of the columns."""
     receipt = one.receipt
-    integration_id, organization_id, reason_id, config_id, paths_id = numbers
+    integration_id, organization_id, reason_id, config_id, paths_id, cause_id = numbers
     return (
         number,
         one.message_id,
@@ -219,4 +235,5 @@ def _row(
         receipt.at,
         one.raw,
         None,
+        cause_id,
     )
