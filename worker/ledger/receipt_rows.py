@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.receipt import Receipt
+from worker.fast_tuples import new_tuple
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
@@ -64,18 +65,11 @@ def pack(
     cause = pack_cause(told.error, told.code, told.field)
     if user is None and told.user is not None:
         is_told = False
-    return PackedReceipt(
-        told,
-        message_id,
-        place,
-        event,
-        user,
-        (told.integration, told.organization, told.reason, told.config, paths, cause),
-        said,
-        told.xaction,
-        life_key(event, told.updated_at, told.integration, told.delivery),
-        None if is_told else row,
-    )
+    texts = (told.integration, told.organization, told.reason, told.config, paths, cause)
+    life = life_key(event, told.updated_at, told.integration, told.delivery)
+    raw = None if is_told else row
+    values = (told, message_id, place, event, user, texts, said, told.xaction, life, raw)
+    return new_tuple(PackedReceipt, values)
 
 
 def _without_nul(receipt: Receipt) -> Receipt:
@@ -121,9 +115,11 @@ class ReceiptRows:
         """Write all that these receipts, in the order of the stream, tell."""
         if not packed:
             return
-        texts = {text for one in packed for text in one.texts}
+        kinds = {one.texts for one in packed}  # most come again and again
+        texts = {text for kind in kinds for text in kind}
         texts |= {one.receipt.error for one in packed if one.receipt.error is not None}
         ids = self._dictionary.ids_of(connection, {*texts, "", NO_PATHS})
+        numbers_of = {kind: tuple([ids[text] for text in kind]) for kind in kinds}
         doubts = self._doubts(connection, packed, ids[""])
         lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
         rows: list[tuple[Any, ...]] = []
@@ -134,9 +130,9 @@ class ReceiptRows:
             before = life
             if one.receipt.integration and (doubt := doubts.get(one.life)) is not None:
                 before = life or lives.take_doubt(doubt)
-            numbers = [ids[text] for text in one.texts]
+            numbers = numbers_of[one.texts]
             rows.append(_row(one, number, numbers, before))
-            newer = self._as_life(connection, one, number, ids, life)
+            newer = self._as_life(connection, one, number, numbers, ids, life)
             if newer.user is None and before is not None:
                 newer = newer._replace(user=before.user)
             lives.put(one.life, newer if life is None else merged(life, newer))
@@ -169,11 +165,12 @@ class ReceiptRows:
         connection: Connection,
         one: PackedReceipt,
         number: int,
+        numbers: Sequence[int],
         ids: Mapping[str, int],
         life: Life | None,
     ) -> Life:
         receipt = one.receipt
-        integration_id, reason_id = ids[one.texts[0]], ids[one.texts[2]]
+        integration_id, _, reason_id, config_id, _, _ = numbers
         outcome = OUTCOME_NUMBERS[receipt.outcome]
         group_id = None
         if outcome == DEAD:
@@ -187,21 +184,16 @@ class ReceiptRows:
                 reason_id,
                 error_id,
                 receipt.status,
-                ids[one.texts[3]],
+                config_id,
                 receipt.code,
                 receipt.field,
             )
             group_id = self._groups.id_of(connection, group)
-        return Life(
-            integration_id,
-            user_prefix(one.user),
-            outcome,
-            reason_id,
-            receipt.at,
-            (receipt.due_at or receipt.at) if outcome in WAITING else None,
-            group_id,
-            number,
-        )
+        at = receipt.at
+        due_at = (receipt.due_at or at) if outcome in WAITING else None
+        user = user_prefix(one.user)
+        values = (integration_id, user, outcome, reason_id, at, due_at, group_id, number)
+        return new_tuple(Life, values)
 
 
 def _row(
