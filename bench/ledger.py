@@ -31,12 +31,8 @@ from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.finding_events import Wanted, find_event, find_users
-from worker.ledger.kept_letters import (
-    LetterPass,
-    known_letters,
-    latest_letters,
-    letters_called,
-)
+from worker.ledger.kept_letters import known_letters, latest_letters, letters_called
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import SeenLetter
 from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview

@@ -27,7 +27,7 @@ from worker.evidence.findings import FindingCode
 from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
-from worker.ledger.kept_letters import LetterPass
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
 from worker.ledger.reading_report import ReadingReport

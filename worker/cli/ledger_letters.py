@@ -21,14 +21,8 @@ from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line
 from worker.cli.moments import iso
 from worker.cli.terminal import shown
-from worker.ledger.kept_letters import (
-    KeptLetter,
-    LetterPass,
-    known_letters,
-    last_pass,
-    latest_letters,
-    letters_called,
-)
+from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
+from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.packing import event_prefix, pack_event
 from worker.settings import WorkerSettings
 

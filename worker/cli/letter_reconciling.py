@@ -22,7 +22,7 @@ from worker.delivery.event_facts import facts_of
 from worker.errors import EndsCommand
 from worker.events import UndecodableEvent, open_envelope
 from worker.evidence.receipt import body_id
-from worker.ledger.kept_letters import LetterPass
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import MOST_LETTERS, SeenLetter
 from worker.ledger.packing import life_key, pack_event
 from worker.ledger.taking_in import TakingIn

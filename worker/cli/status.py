@@ -16,7 +16,7 @@ from worker.cli.terminal import in_column, shown
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.grouped_letters import LetterGroup
-from worker.ledger.kept_letters import LetterPass
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
 from worker.reasons import NO_INTEGRATION
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from worker.broker.dead_letter import DeadLetter
 from worker.ledger.dictionary import texts_of
+from worker.ledger.letter_passes import last_pass
 from worker.ledger.letter_schema import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.lives import DEAD
 from worker.ledger.schema import LIVES
@@ -23,29 +24,11 @@ _AT_ONCE: Final = 500
 _FIRST_PAGE: Final = 50
 
 
-class LetterPass(NamedTuple):
-    """The last pass over the queue that came to its end; times in ms since 1970. Of its `letters`
-    the ledger had no receipt of the `unknown` ones, and has no row of those that were `left_out`.
-    """
-
-    began_at: int
-    ended_at: int
-    letters: int
-    unknown: int
-    left_out: int
-
-
 class KeptLetter(NamedTuple):
     """`life` is the key of its event's life. `letter.id` is "" of one that no pass has seen yet."""
 
     letter: DeadLetter
     life: bytes
-
-
-def last_pass(connection: Connection) -> LetterPass | None:
-    """None before the first one."""
-    row = connection.execute(select(LETTER_PASSES).order_by(LETTER_PASSES.c.id.desc())).first()
-    return None if row is None else LetterPass(*row[1:])
 
 
 def letters_called(connection: Connection, letter_id: str) -> list[KeptLetter]:

@@ -19,7 +19,7 @@ from worker.ledger.conservation import (
 )
 from worker.ledger.dictionary import texts_of
 from worker.ledger.grouped_letters import LetterGroup, letter_groups
-from worker.ledger.kept_letters import LetterPass, last_pass
+from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES

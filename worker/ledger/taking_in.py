@@ -16,8 +16,8 @@ from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.findings import StreamFinding
-from worker.ledger.kept_letters import LetterPass
 from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import LetterRows, SeenLetter
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows

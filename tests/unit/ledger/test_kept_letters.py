@@ -17,14 +17,8 @@ from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import Receipt
 from worker.ledger.finding_events import Found, Wanted, find_event, find_integration
 from worker.ledger.grouped_letters import letter_groups
-from worker.ledger.kept_letters import (
-    KeptLetter,
-    LetterPass,
-    known_letters,
-    last_pass,
-    latest_letters,
-    letters_called,
-)
+from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
+from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.letter_rows import SeenLetter
 from worker.ledger.letter_schema import LETTERS
 from worker.ledger.overview import overview
