@@ -62,8 +62,8 @@ async def test_a_letter_of_rabbitmq_is_compared_told_and_shown(stack: Stack) -> 
     listed = await _ledger_letters(stack)
     assert (listed["known"], listed["in_queue"], listed["not_in_the_ledger"]) == (2, 2, 0)
     assert {one["reason"] for one in listed["letters"]} == {"unexpected-error"}
-    one = (await _ledger_letters(stack, "--event", "ev-2"))["letters"]
-    assert len(one) == 1
+    one = (await _ledger_letters(stack, "--event", "ev-2", "--since", "10m"))["letters"]
+    assert len(one) == 1, "the broker says when it made it"
     letter_id = one[0]["id"]
     code, out, err = await stack.command("dead-letters", "show", letter_id, "--from-ledger")
     assert code == 0, err
