@@ -6,6 +6,8 @@ RUN python -m venv /app && /app/bin/pip install --no-cache-dir --constraint cons
 
 FROM python:3.11-slim
 COPY --from=build /app /app
+# A new volume there belongs to the user that writes the ledger.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/consent-worker
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 8080

@@ -25,7 +25,8 @@ from worker.cli.terminal import in_column, json_shown, shown
 from worker.reasons import NO_INTEGRATION, DeadReason
 
 _FIELDS: Final = tuple(one.name for one in fields(DeadLetter))
-_MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
+MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
+"""By reason."""
 
 
 async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None:
@@ -44,7 +45,7 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
                 if as_json:
                     await output.write((b",\n" if found else b"[\n") + _json_line(letter, now_ms))
                 else:
-                    await output.write(_line(letter, now_ms))
+                    await output.write(told_line(letter, now_ms))
                 reasons.add(letter.reason)
                 found += 1
             if found == limit:
@@ -57,8 +58,8 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
     if as_json:
         await output.write(b"\n]\n" if found else b"[]\n")
     else:
-        for reason in sorted(reasons & set(_MEANINGS)):
-            await output.write(f"{reason}: {_MEANINGS[reason]}\n".encode())
+        for reason in sorted(reasons & set(MEANINGS)):
+            await output.write(f"{reason}: {MEANINGS[reason]}\n".encode())
         await output.write(f"{found} dead letters\n".encode())
     await output.flush()
 
@@ -104,12 +105,13 @@ def not_there(letter_id: str) -> NoReturn:
 
 
 def _json_line(letter: DeadLetter, now_ms: int) -> bytes:
-    return json_shown(orjson.dumps(_told(letter, now_ms)).decode()).encode()
+    return json_shown(orjson.dumps(told_fields(letter, now_ms)).decode()).encode()
 
 
-def _line(letter: DeadLetter, now_ms: int) -> bytes:
+def told_line(letter: DeadLetter, now_ms: int) -> bytes:
+    """A letter in a line of a list."""
     return (
-        f"{in_column(letter.id)}  {in_column(letter.reason)}  "
+        f"{in_column(letter.id) or '-'}  {in_column(letter.reason)}  "
         f"integration {in_column(letter.integration or NO_INTEGRATION)}  "
         f"error {in_column(letter.error or '-')}  "
         f"attempts {letter.attempts}  replays {letter.replays}  "
@@ -117,7 +119,7 @@ def _line(letter: DeadLetter, now_ms: int) -> bytes:
     ).encode()
 
 
-def _told(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
+def told_fields(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
     """A letter, its group, and what its reason means, None for a reason that is none of ours."""
     dead_at_ms = letter.dead_at_ms
     return {name: getattr(letter, name) for name in _FIELDS} | {
@@ -125,12 +127,12 @@ def _told(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
         "dead_at": iso(dead_at_ms),
         "dead_for_seconds": None if dead_at_ms is None else (now_ms - dead_at_ms) // 1000,
         "group": fingerprint_of(letter).group,
-        "meaning": _MEANINGS.get(letter.reason),
+        "meaning": MEANINGS.get(letter.reason),
     }
 
 
 def _document(event: LetterEvent, now_ms: int) -> dict[str, Any]:
-    document = _told(event.letter, now_ms)
+    document = told_fields(event.letter, now_ms)
     try:
         return document | {"body": event.body.decode()}
     except UnicodeDecodeError:

@@ -15,7 +15,10 @@ from worker.cli.ledger_access import now_ms, opened_ledger, shown_at, shown_span
 from worker.cli.terminal import in_column, shown
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
+from worker.ledger.grouped_letters import LetterGroup
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
+from worker.reasons import NO_INTEGRATION
 
 _WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
@@ -68,11 +71,8 @@ def _lines(told: Overview) -> Iterator[str]:
             f"{shown(lane.error)}{words}"
         )
     for group in told.groups:
-        yield (
-            f"  {group.letters} dead letters of integration {in_column(group.integration or '-')}: "
-            f"{shown(group.reason)} {shown(group.error)}, HTTP {group.status or '-'}, "
-            f"configuration {shown(group.config) or '-'}, last {shown_at(group.until, now)}"
-        )
+        yield f"  {_group(group, now)}"
+    yield from _about_letters(told.letters, now)
     yield from _about_conservation(told.conservation, now)
     for finding in told.findings[:_MOST_SHOWN]:
         of = f" of {in_column(finding.worker)}" if finding.worker else ""
@@ -109,6 +109,34 @@ def _worker(one: Tally, now: int) -> str:
         f"version {shown(state.version)}  {life}  taken {state.taken}, settled {state.settled}, "
         f"in hand {state.in_hand}, returned {state.returned}"
     )
+
+
+def _group(group: LetterGroup, now: int) -> str:
+    mark = group.fingerprint
+    causes = (
+        ("", mark.error if mark.error != mark.reason else None),
+        ("HTTP ", mark.http_status),
+        ("Adobe's code ", mark.adobe_code),
+        ("field ", mark.field),
+        ("configuration ", mark.config),
+    )
+    told = [f"{name}{in_column(str(part))}" for name, part in causes if part is not None]
+    return (
+        f"group {mark.group}: {group.letters} events of integration "
+        f"{in_column(mark.integration or NO_INTEGRATION)} became dead letters: "
+        f"{', '.join([in_column(mark.reason), *told])}, last {shown_at(group.until, now)}"
+    )
+
+
+def _about_letters(letters: LetterPass | None, now: int) -> Iterator[str]:
+    if letters is None:
+        return
+    yield (
+        f"dead letters in the queue {shown_at(letters.began_at, now)}: {letters.letters}, of which "
+        f"{letters.unknown} had no receipt"
+    )
+    if letters.left_out:
+        yield f"  {letters.left_out} more are not in the ledger: it takes no more of them"
 
 
 def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
@@ -150,7 +178,11 @@ def _document(told: Overview) -> dict[str, Any]:
         "oldest_withdrawal_at": told.oldest_withdrawal_at,
         "waiting": dict(zip(WAITING_NAMES, told.waiting, strict=True)),
         "failing": [{"worker": one.worker} | one.lane._asdict() for one in told.failing],
-        "dead_letter_groups": [one._asdict() for one in told.groups],
+        "dead_letter_groups": [
+            {"group": one.fingerprint.group} | one.fingerprint._asdict() | _counts(one)
+            for one in told.groups
+        ],
+        "dead_letters": None if told.letters is None else told.letters._asdict(),
         "conservation": {
             "adds_up": said.adds_up,
             "taken": said.taken._asdict(),
@@ -161,6 +193,10 @@ def _document(told: Overview) -> dict[str, Any]:
         },
         "findings": [one._asdict() | {"meaning": one.sentence} for one in told.findings],
     }
+
+
+def _counts(group: LetterGroup) -> dict[str, int]:
+    return {"letters": group.letters, "since": group.since, "until": group.until}
 
 
 def _worker_document(one: Tally, now: int) -> dict[str, Any]:

@@ -187,7 +187,8 @@ class Endings:
         after = state_after(state, outcome, integration_id)
         receipted = self._receipting.followed(delivery, outcome, state, self._now().wall_ms)
         confirmed = lane.confirming.add(delivery, receipted, due_at)
-        self._successors.follow(delivery.message, after, outcome, confirmed)
+        config = delivery.integration.version
+        self._successors.follow(delivery.message, after, outcome, confirmed, config)
 
     def _done(self, lane: Lane, delivery: Delivery, done: Callable[[], None]) -> None:
         """Call `done` at once; or, of what is to be repeated, when a copy is confirmed that comes

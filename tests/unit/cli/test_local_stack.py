@@ -119,3 +119,13 @@ def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -
 
 def test_the_workers_of_the_local_stack_have_a_key_for_their_digests() -> None:
     assert "CONSENT_WORKER_ORDERING_SECRET: ${ORDERING_SECRET:-local}" in COMPOSE
+
+
+def test_the_ledger_keeps_its_file_on_a_volume_that_its_user_may_write() -> None:
+    (place,) = re.findall(r'volumes: \["ledger:(\S+)"\]', service("ledger"))
+    assert f"CONSENT_WORKER_LEDGER_URL: sqlite://{place}/ledger.sqlite\n" in COMPOSE
+    assert 'CONSENT_WORKER_RECEIPTS: "on"\n' in COMPOSE
+    image = (ROOT / "Dockerfile").read_text()
+    (user,) = re.findall(r"^USER (\d+):", image, re.MULTILINE)
+    assert re.search(rf"^RUN install -d -o {user} .* {place}$", image, re.MULTILINE)
+    assert "pull_policy: never" in service("ledger")
