@@ -14,9 +14,11 @@ from typing import Any
 import aio_pika
 import aiohttp
 import pytest
+from yarl import URL
 
 from devtools import guard
 from devtools.ports import lasting_port
+from devtools.proxy import TcpProxy, through
 from devtools.waiting import wait_until
 from tests.integration.door.door_parts import (
     HEADER_NAME,
@@ -99,11 +101,13 @@ class Posting:
         self.accepted: set[str] = set()
         self.refused: list[int] = []
         self.broken: list[str] = []
+        self.under_way = 0
 
     async def _post(self, http: aiohttp.ClientSession) -> None:
         while not self._is_stopped:
             event_id = str(uuid.uuid4())
             await asyncio.sleep(0.01)  # a pace, or the queue gets long
+            self.under_way += 1
             try:
                 async with http.post(self._url, data=webhook_bytes(event_id), headers=KEY) as reply:
                     if reply.status == 202:
@@ -114,6 +118,8 @@ class Posting:
                 continue  # nobody listens: the case itself
             except aiohttp.ClientError:
                 self.broken.append(event_id)
+            finally:
+                self.under_way -= 1
 
     async def __aenter__(self) -> Posting:
         self._http = aiohttp.ClientSession()
@@ -135,19 +141,23 @@ class Posting:
 async def test_a_kill_loses_nothing_and_a_stop_not_even_an_answer(
     doors: DoorProcess, broker_url: str, namespace: str
 ) -> None:
-    first = doors.start()
-    await doors.wait_until_there()
-    async with Posting(doors.port) as posting:
-        await posting.more(300)
-        first.kill()
-        await asyncio.to_thread(first.wait, 10)
-        second = doors.start()
-        await posting.more(300)
-        broken = len(posting.broken)
-        second.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(second.wait, 20) == 0
-        third = doors.start()
-        await posting.more(100)
+    address = URL(broker_url)
+    async with TcpProxy(address.host or "", address.port or 0) as proxy:
+        first = doors.start(AMQP_URL=through(broker_url, proxy.port))
+        await doors.wait_until_there()
+        async with Posting(doors.port) as posting:
+            await posting.more(300)
+            proxy.stall()  # what is not confirmed now never will be
+            await wait_until(lambda: posting.under_way == POSTERS, "all wait for their confirms")
+            first.kill()
+            await asyncio.to_thread(first.wait, 10)
+            second = doors.start()
+            await posting.more(300)
+            broken = len(posting.broken)
+            second.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(second.wait, 20) == 0
+            third = doors.start()
+            await posting.more(100)
     third.send_signal(signal.SIGINT)
     assert await asyncio.to_thread(third.wait, 20) == 0
     assert "Traceback" not in doors.log_text()
