@@ -26,7 +26,7 @@ from worker.wire.property_reader import Properties
 
 log = structlog.get_logger(__name__)
 
-GATHER_SECONDS: Final = 0.002
+GATHER_SECONDS: Final = 0.005
 """What comes meanwhile goes in one write; a webhook waits for it beside RabbitMQ's confirm."""
 STALLED_SECONDS: Final = 10.0
 """Without a confirm for so long, and without an alarm, the connection counts as stalled."""

@@ -8,10 +8,12 @@ import gzip
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devtools.stack import Stack
 from devtools.waiting import wait_until
 from tests.integration.door.door_parts import (
     CLIENT_ID,
@@ -53,6 +55,24 @@ async def test_a_webhook_with_a_token_is_on_the_queue_byte_for_byte(
     assert message.body == body
     assert (message.delivery_mode, message.content_type) == (2, "application/json")
     assert message.message_id
+
+
+async def test_a_webhook_that_comes_twice_ends_as_one_profile_at_adobe(
+    broker_url: str, namespace: str
+) -> None:
+    async with Stack(broker_url, namespace) as stack, running_door(broker_url, namespace) as door:
+        stack.add_integration("shop")
+        stack.start_worker()
+        body = webhook_bytes()
+        assert [await door.code(body) for _ in range(2)] == [(202, "accepted")] * 2
+        await wait_until(lambda: stack.delivered("shop") == {"lena@a.example"}, "the profile", 30)
+
+        async def is_skipped() -> bool:
+            metrics = (await stack.get("/metrics"))[1]
+            return 'outcome="skipped",reason="duplicate"} 1.0' in metrics
+
+        await wait_until(is_skipped, "the end of the second one")
+        assert len(stack.messages("shop")) == 1
 
 
 @pytest.mark.parametrize(
@@ -179,6 +199,11 @@ async def test_what_never_will_be_an_event_is_refused_in_didomis_terms(
     assert "a.example" not in document["detail"]
     assert await bodies_on_the_queue(broker_url, namespace) == []
     assert await door.code(webhook_bytes()) == (202, "accepted")
+
+
+async def test_the_example_of_the_page_comes_in(door: RunningDoor) -> None:
+    example = Path(__file__).parents[3] / "examples/event.json"
+    assert await door.code(example.read_bytes()) == (202, "accepted")
 
 
 @pytest.mark.parametrize("kind", ["event.deleted", "user.created", "User.Deleted"])
