@@ -25,7 +25,8 @@ from tests.integration.door.door_parts import (
 from worker.broker.topology import Names
 
 POSTERS = 20
-FEW_SECONDS = 1.0
+FEW_SECONDS = 3.0
+"""On a machine that has other work."""
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +177,12 @@ async def test_a_broker_that_falls_silent_is_answered_for_in_time(
 ) -> None:
     url = through(broker_url, proxy.port)
     loop = asyncio.get_running_loop()
-    async with running_door(url, namespace, door_answer_seconds=1.0, heartbeat_seconds=60) as door:
+    async with running_door(url, namespace, door_answer_seconds=2.0, heartbeat_seconds=60) as door:
         proxy.hold_answers()
         began = loop.time()
         codes = await asyncio.gather(*(door.code(webhook_bytes(f"ev-{n}")) for n in range(10)))
         assert set(codes) == {(503, "broker-late")}
-        assert loop.time() - began < 1.0 + FEW_SECONDS
+        assert loop.time() - began < 2.0 + FEW_SECONDS
         proxy.restore()
 
         async def is_late_told() -> bool:

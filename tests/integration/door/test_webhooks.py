@@ -32,12 +32,15 @@ from worker.door.answers import TOKEN_PATH, WEBHOOK_PATH
 from worker.door.attempt_limits import BURST_ATTEMPTS
 
 MOST_BYTES = 4096
+ANSWER_SECONDS = 3.0
+FEW_SECONDS = 3.0
+"""Beside that, on a machine that has other work."""
 
 
 @pytest.fixture
 async def door(broker_url: str, namespace: str) -> AsyncIterator[RunningDoor]:
     async with running_door(
-        broker_url, namespace, max_event_bytes=MOST_BYTES, door_answer_seconds=1.0
+        broker_url, namespace, max_event_bytes=MOST_BYTES, door_answer_seconds=ANSWER_SECONDS
     ) as running:
         yield running
 
@@ -135,6 +138,18 @@ async def test_no_number_of_wrong_attempts_locks_out_who_knows_the_secret(
     assert (await door.token(client_secret="x" * 40))[0] == 429
     assert await door.code(webhook_bytes()) == (202, "accepted")
     assert (await door.token())[0] == 200
+
+
+async def test_behind_a_known_proxy_attempts_count_for_who_made_them(
+    broker_url: str, namespace: str
+) -> None:
+    guesses = {HEADER_NAME: "x" * 40, "X-Forwarded-For": "203.0.113.9, 198.51.100.1"}
+    other = guesses | {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
+    async with running_door(broker_url, namespace, door_trusted_proxies=("127.0.0.1",)) as door:
+        for _ in range(BURST_ATTEMPTS + 1):
+            status, _ = await door.code(webhook_bytes(), guesses)
+        assert status == 429
+        assert await door.code(webhook_bytes(), other) == (401, "credentials-wrong")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +290,7 @@ async def test_what_is_slow_huge_or_broken_gets_an_answer_in_time_and_harms_nobo
     assert int(said.split()[1]) == status, said
     assert b"aiohttp" not in said
     assert b"yyy" not in said, "nothing is quoted"
-    assert asyncio.get_running_loop().time() - began < 1 + 0.5 + 1, "the time to answer, a look"
+    assert asyncio.get_running_loop().time() - began < ANSWER_SECONDS + FEW_SECONDS
     assert len(await bodies_on_the_queue(broker_url, namespace)) == 1
 
 
