@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -18,7 +19,7 @@ from worker.broker.publisher import of_alarm
 from worker.broker.publishing_connection import Connections, PublishingConnection
 from worker.broker.republished import new_message_id
 from worker.door.answers import AnswerCode
-from worker.door.sent_events import SentEvent, SentEvents
+from worker.door.sent_events import Arrival, SentEvent, SentEvents
 from worker.events import Envelope
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.connecting import is_connection_error, why_unreachable
@@ -41,9 +42,11 @@ _PERSISTENT: Final = 2
 class Record(Protocol):
     """Is told of every event that RabbitMQ has confirmed."""
 
-    def confirmed(
-        self, event: Envelope, body: bytes, is_late: bool, then: Callable[[], None]
-    ) -> None:
+    def arrival_of(self, event: Envelope, body: bytes) -> Arrival:
+        """What is to be known of an event when it is confirmed."""
+        ...
+
+    def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
         """Call `then` once that is on record, or knowingly is not. It `is_late` where Didomi was
         told to send the event again.
         """
@@ -108,7 +111,8 @@ class EventPublishing:
             message_id=new_message_id(),
         )
         one = Outgoing(self._exchange, "", properties, body, True, _nothing)
-        self._sent.add(one, SentEvent(event, body, answered, ends_at, self._loop.time()))
+        arrival = self._record.arrival_of(event, body)
+        self._sent.add(one, SentEvent(arrival, answered, ends_at, self._loop.time()))
         connection.channel.send(one)
         return answered
 
@@ -176,9 +180,8 @@ class EventPublishing:
         self._refused_since = None
         self._sent.confirmed(event)
         is_late = event.answered.done()
-        self._record.confirmed(
-            event.envelope, event.body, is_late, lambda: self._sent.recorded(event)
-        )
+        recorded = partial(self._sent.recorded, event.answered)
+        self._record.confirmed(event.arrival, is_late, recorded)
 
     def _alarm_changed(self) -> None:
         connection = self._connection

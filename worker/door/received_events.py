@@ -12,9 +12,10 @@ from importlib.metadata import version
 
 import orjson
 
-from worker.delivery.event_facts import facts_of
+from worker.delivery.event_facts import EventFacts, facts_of
 from worker.delivery.receipting import ReceiptBook
 from worker.door.door_metrics import DoorMetrics
+from worker.door.sent_events import Arrival
 from worker.events import Envelope
 from worker.evidence.receipt import ReceiptFields
 from worker.ordering.user_digests import UserKeys
@@ -38,43 +39,47 @@ class ReceivedEvents:
         self.received = 0
         """Events that RabbitMQ has confirmed since the start."""
 
-    def confirmed(
-        self, event: Envelope, body: bytes, is_late: bool, then: Callable[[], None]
-    ) -> None:
+    def arrival_of(self, event: Envelope, body: bytes) -> Arrival:
         """See `Record`."""
-        self.received += 1
-        self._metrics.count_confirmed(event.kind, is_late)
         if self.book is None:
-            then()
-        else:
-            self.book.write(self._receipt(event, body), then)
-
-    def _receipt(self, event: Envelope, body: bytes) -> ReceiptFields:
+            return Arrival(event.kind, None)
         if self._keys.marks.is_keyed:
             told = self._keys.without_person(event)
         else:  # without a key the digest of a device's id could be guessed
             told = event._replace(event_id="") if event.is_snapshot else event
-        facts = facts_of(told, body, None)
-        organization_id = facts.organization_id
-        return {
-            "event": facts.event_id,
-            "updated_at": facts.updated_at_ms,
-            "integration": "",
-            "organization": shown_id(organization_id) or shown_name(organization_id) or "",
-            "delivery": 0,
-            "outcome": "received",
-            "reason": "",
-            "attempt": 0,
-            "user": None,
-            "choice": None,
-            "attributes": {},
-            "event_at": facts.event_at_ms,
-            "due_at": None,
-            "status": None,
-            "xaction": None,
-            "config": "",
-            "at": now_ms(),
-        }
+        return Arrival(event.kind, facts_of(told, body, None))
+
+    def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
+        """See `Record`."""
+        self.received += 1
+        self._metrics.count_confirmed(arrival.kind, is_late)
+        if self.book is None or arrival.facts is None:
+            then()
+        else:
+            self.book.write(_receipt(arrival.facts), then)
+
+
+def _receipt(facts: EventFacts) -> ReceiptFields:
+    organization_id = facts.organization_id
+    return {
+        "event": facts.event_id,
+        "updated_at": facts.updated_at_ms,
+        "integration": "",
+        "organization": shown_id(organization_id) or shown_name(organization_id) or "",
+        "delivery": 0,
+        "outcome": "received",
+        "reason": "",
+        "attempt": 0,
+        "user": None,
+        "choice": None,
+        "attributes": {},
+        "event_at": facts.event_at_ms,
+        "due_at": None,
+        "status": None,
+        "xaction": None,
+        "config": "",
+        "at": now_ms(),
+    }
 
 
 class DoorFacts:

@@ -118,10 +118,17 @@ class WebhookRequests:
         body = await self._bodies.read(request, self._max_event_bytes, ends_at)
         if isinstance(body, AnswerCode):
             return PLAIN[body]
+        sent = self._send(body, ends_at)
+        return sent if isinstance(sent, Answer) else PLAIN[await sent]
+
+    def _send(self, body: bytes, ends_at: float) -> asyncio.Future[AnswerCode] | Answer:
+        """What will be answered, or is. While that is waited for nothing is kept of what was read
+        of the body, which may be many times as large.
+        """
         event = judge_body(body)
         if isinstance(event, Answer):
             return event
-        return PLAIN[await self._publishing.publish(event, body, ends_at)]
+        return self._publishing.publish(event, body, ends_at)
 
     async def _give_token(self, request: web.BaseRequest, ends_at: float) -> Answer:
         body = await self._bodies.read(request, MOST_BODY_BYTES, ends_at)

@@ -19,9 +19,9 @@ from worker.door.attempt_limits import (
 )
 from worker.door.client_address import ClientAddresses
 from worker.door.refusal_log import EVERY_SECONDS, RefusalLog
-from worker.door.sent_events import MOST_UNCONFIRMED_BYTES, SentEvent, SentEvents
+from worker.door.sent_events import MOST_UNCONFIRMED_BYTES, Arrival, SentEvent, SentEvents
 from worker.door.webhook_judgement import judge_body
-from worker.events import Envelope, open_envelope
+from worker.events import Envelope
 from worker.wire.confirms import Outgoing
 from worker.wire.property_reader import Properties
 
@@ -136,8 +136,8 @@ class Sent:
 
     def send(self, ends_at: float, body: bytes = b"{}") -> tuple[Outgoing, SentEvent]:
         one = Outgoing("x", "", Properties(), body, True, lambda: None)
-        envelope = open_envelope(_webhook())
-        sent = SentEvent(envelope, body, self.loop.create_future(), ends_at, 0.0)
+        arrival = Arrival("event.created", None)
+        sent = SentEvent(arrival, self.loop.create_future(), ends_at, 0.0)
         self.events.add(one, sent)
         return one, sent
 
@@ -152,9 +152,9 @@ async def test_each_event_is_told_once_and_in_time() -> None:
     sent.events.confirmed(early)
     sent.events.expire(6.0)
     assert early.answered.result() is AnswerCode.ACCEPTED, "it is on the queue, whatever else is"
-    sent.events.recorded(early)
+    sent.events.recorded(early.answered)
     assert sent.events.take(second) is late
-    sent.events.recorded(late)
+    sent.events.recorded(late.answered)
     assert late.answered.result() is AnswerCode.BROKER_LATE, "the first word counts"
     sent.events.lost()
     assert lost.answered.result() is AnswerCode.BROKER_AWAY
