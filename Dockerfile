@@ -10,7 +10,7 @@ COPY --from=build /app /app
 RUN install -d -o 10001 -g 10001 -m 700 /var/lib/consent-worker
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 8090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=6 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 ENTRYPOINT ["consent-worker"]

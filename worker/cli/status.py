@@ -18,6 +18,7 @@ from worker.ledger.database import Database
 from worker.ledger.grouped_letters import LetterGroup
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
+from worker.ledger.worker_state import WorkerState
 from worker.reasons import NO_INTEGRATION
 
 _WATCH_SECONDS: Final = 2.0
@@ -57,6 +58,8 @@ def _lines(told: Overview) -> Iterator[str]:
     yield f"workers: {len(told.live)} live"
     for one in told.workers:
         yield f"  {in_column(one.worker)}  {_worker(one, now)}"
+    for one in told.doors:
+        yield f"  door {in_column(one.worker)}  {_door(one, now)}"
     yield f"oldest event in hand: {shown_at(told.oldest_event_at, now)}"
     yield f"oldest withdrawal in hand: {shown_at(told.oldest_withdrawal_at, now)}"
     waiting = zip(WAITING_NAMES, told.waiting, strict=True)
@@ -99,16 +102,25 @@ def _worker(one: Tally, now: int) -> str:
     state = one.state
     if state is None:
         return f"last heard of {shown_at(one.last_at, now)}"
+    return (
+        f"{_life(one, state, now)}  taken {state.taken}, settled {state.settled}, "
+        f"in hand {state.in_hand}, returned {state.returned}"
+    )
+
+
+def _door(one: Tally, now: int) -> str:
+    state = one.state
+    return "" if state is None else f"{_life(one, state, now)}  received {state.received}"
+
+
+def _life(one: Tally, state: WorkerState, now: int) -> str:
     if one.has_ended:
         life = f"ended {shown_at(one.last_at, now)}"
     elif one.is_live(now):
         life = f"up for {shown_span(max(0, now - state.started_at))}"
     else:
         life = f"ended without end, last heard of {shown_at(one.last_at, now)}"
-    return (
-        f"version {shown(state.version)}  {life}  taken {state.taken}, settled {state.settled}, "
-        f"in hand {state.in_hand}, returned {state.returned}"
-    )
+    return f"version {shown(state.version)}  {life}"
 
 
 def _group(group: LetterGroup, now: int) -> str:
@@ -141,6 +153,8 @@ def _about_letters(letters: LetterPass | None, now: int) -> Iterator[str]:
 
 def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
     taken, total = said.taken, said.total
+    if said.received:
+        yield f"received by doors: {said.received}"
     yield (
         f"taken {taken.taken} = settled {taken.settled} + in hand {taken.in_hand} + "
         f"returned {taken.returned}"
@@ -174,6 +188,7 @@ def _document(told: Overview) -> dict[str, Any]:
             "next_offset": told.progress.next_offset,
         },
         "workers": [_worker_document(one, told.now) for one in told.workers],
+        "doors": [_worker_document(one, told.now) for one in told.doors],
         "oldest_event_at": told.oldest_event_at,
         "oldest_withdrawal_at": told.oldest_withdrawal_at,
         "waiting": dict(zip(WAITING_NAMES, told.waiting, strict=True)),
@@ -185,6 +200,7 @@ def _document(told: Overview) -> dict[str, Any]:
         "dead_letters": None if told.letters is None else told.letters._asdict(),
         "conservation": {
             "adds_up": said.adds_up,
+            "received": said.received,
             "taken": said.taken._asdict(),
             "total": said.total._asdict(),
             "integrations": {name: one._asdict() for name, one in said.shares.items()},
@@ -212,5 +228,5 @@ def _worker_document(one: Tally, now: int) -> dict[str, Any]:
     if state is not None:
         told |= {"version": state.version, "started_at": state.started_at, "taken": state.taken}
         told |= {"settled": state.settled, "in_hand": state.in_hand, "returned": state.returned}
-        told["receipted"] = state.receipted
+        told |= {"receipted": state.receipted, "received": state.received}
     return told

@@ -32,6 +32,17 @@ class UndecodableEvent(ValueError):
         self.field = field
 
 
+class FlattenedEvent(UndecodableEvent):
+    """Didomi was asked to flatten the body: keys are joined by a double underscore."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            DeadReason.INVALID_EVENT,
+            "the body is flattened (keys joined by a double underscore); "
+            "switch the flatten option of its producer off",
+        )
+
+
 def require_object(parent: dict[str, Any], key: str, where: str) -> dict[str, Any]:
     value = parent.get(key)
     if not isinstance(value, dict):

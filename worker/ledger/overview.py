@@ -49,6 +49,7 @@ class Overview(NamedTuple):
     now: int
     progress: Progress | None
     workers: Sequence[Tally]
+    doors: Sequence[Tally]
     waiting: Sequence[int]
     failing: Sequence[Failing]
     groups: Sequence[LetterGroup]
@@ -97,7 +98,8 @@ def overview(connection: Connection, now_ms: int) -> Overview:
     return Overview(
         now=now_ms,
         progress=read_progress(connection),
-        workers=shown,
+        workers=[one for one in shown if not one.is_door],
+        doors=[one for one in shown if one.is_door],
         waiting=_waiting(connection, now_ms),
         failing=[
             Failing(one.worker, lane)
