@@ -27,6 +27,7 @@ from worker.wire.connecting import (
     DeliveryError,
     at_most,
     connect,
+    was_not_opened,
     why_unreachable,
 )
 from worker.wire.message_tap import TappedTransport
@@ -83,10 +84,11 @@ async def _connect(
         except (AMQPError, OSError) as error:
             # A broker that is busy answers late; one that is away refuses at once.
             if not isinstance(error, TimeoutError) or not tries_left:
-                raise BrokerAway(
-                    f"no connection to RabbitMQ: {why_unreachable(error)}; "
-                    "check CONSENT_WORKER_AMQP_URL"
-                ) from None
+                raise BrokerAway(_not_opened(error)) from None
+
+
+def _not_opened(error: BaseException) -> str:
+    return f"no connection to RabbitMQ: {why_unreachable(error)}; check CONSENT_WORKER_AMQP_URL"
 
 
 def what_happened(error: Exception) -> str:
@@ -104,6 +106,8 @@ def what_happened(error: Exception) -> str:
         case TimeoutError():
             return "RabbitMQ did not answer in time"
         case _:
+            if was_not_opened(error):
+                return _not_opened(error)
             return f"the connection to RabbitMQ was lost ({type(error).__name__})"
 
 

@@ -17,6 +17,7 @@ from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
 from worker.cli.interrupt import stoppable
 from worker.cli.ledger_access import keyring_of, ledger_url
+from worker.counting import counted
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.findings import FindingCode
@@ -85,7 +86,7 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
         await _until_stopped(reading)
     finally:
         await server.stop()
-    say(f"read {reading.report.records} records")
+    say(f"read {counted(reading.report.records, 'record')}")
 
 
 async def _until_stopped(reading: Reading) -> None:

@@ -28,7 +28,6 @@ SinceOption = Annotated[
 UntilOption = Annotated[str, typer.Option(help="Only those dead until then.")]
 OlderOption = Annotated[str, typer.Option(help="Only those dead for longer, such as 90s, 2h, 7d.")]
 NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def chosen_by(

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.cli.command_support import command_settings, print_json, say
+from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import now_ms, opened_ledger, shown_at, shown_span
 from worker.cli.terminal import in_column, shown
+from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
@@ -24,7 +26,7 @@ _MOST_SHOWN: Final = 20
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every 2 s.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show workers, delays, what waits, what fails, and whether everything adds up."""
     with opened_ledger(command_settings()) as database:
@@ -44,7 +46,8 @@ def _show(database: Database, watch: bool, as_json: bool) -> Overview:
     if as_json:
         print_json(_document(told))
     else:
-        say(_CLEAR * watch + "\n".join(_lines(told)))
+        clear = _CLEAR if watch and sys.stdout.isatty() else ""
+        say(clear + "\n".join(_lines(told)))
     return told
 
 
@@ -64,12 +67,13 @@ def _lines(told: Overview) -> Iterator[str]:
         words = f": {shown(lane.words)}" if lane.words else ""
         yield (
             f"  integration {in_column(lane.integration)} is {shown(lane.state)} at "
-            f"{in_column(failing.worker)}{since}, {lane.held} events held  "
+            f"{in_column(failing.worker)}{since}, {counted(lane.held, 'event')} held  "
             f"{shown(lane.error)}{words}"
         )
     for group in told.groups:
         yield (
-            f"  {group.letters} dead letters of integration {in_column(group.integration or '-')}: "
+            f"  {counted(group.letters, 'dead letter')} of integration "
+            f"{in_column(group.integration or '-')}: "
             f"{shown(group.reason)} {shown(group.error)}, HTTP {group.status or '-'}, "
             f"configuration {shown(group.config) or '-'}, last {shown_at(group.until, now)}"
         )
@@ -127,7 +131,7 @@ def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
         yield "everything adds up"
     for one in said.missing:
         yield (
-            f"MISSING: {one.events} events of {shown(one.where)}, since "
+            f"MISSING: {counted(one.events, 'event')} of {shown(one.where)}, since "
             f"{shown_at(one.since, now)}: {one.why}"
         )
 

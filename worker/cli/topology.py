@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from aio_pika.abc import AbstractConnection
@@ -13,6 +12,8 @@ from worker.broker.receipts_stream import StreamUnusable, declare_stream, receip
 from worker.broker.topology import Queue, declare
 from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.json_output import JsonOption
+from worker.counting import counted
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
@@ -20,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
 
 @app.command("show")
 def show(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what the worker needs on the broker, without asking it."""
     settings = command_settings()
@@ -51,7 +52,8 @@ async def _declare() -> None:
         await declare(connection, topology)
         if (stream := _stream_of(settings)) is not None:
             await _declare_stream(connection, stream)
-    say(f"declared {len(topology.exchanges)} exchanges and {len(topology.queues)} queues")
+    exchanges = counted(len(topology.exchanges), "exchange")
+    say(f"declared {exchanges} and {counted(len(topology.queues), 'queue')}")
 
 
 def _stream_of(settings: WorkerSettings) -> Queue | None:
