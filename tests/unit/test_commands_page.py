@@ -14,5 +14,5 @@ def test_each_command_has_its_usage_its_options_and_their_defaults() -> None:
     page = sections()
     assert "\n### dead-letters show\n" in page
     assert "    consent-worker dead-letters show [OPTIONS] ID\n" in page
-    assert "| `--limit N` | At most so many, the latest. By default `50`. |" in page
+    assert "| `--limit N` | At most so many, the latest. 1 to 100000. By default `50`. |" in page
     assert "4: nothing is wrong, but something can't be judged" in page, "its exit codes"

@@ -122,34 +122,36 @@ _TELL_AFTER_TRIES: Final = 2
 
 
 @asynccontextmanager
-async def alone(connection: AbstractConnection, lock: str, stop: Stop) -> AsyncIterator[None]:
+async def alone(
+    connection: AbstractConnection, lock: str, stop: Stop, at: str = "the dead letters"
+) -> AsyncIterator[None]:
     """The block runs while no other command holds `lock`; until then it waits, and says so once.
 
     A user of the broker without the right to configure the lock works without one, and is told.
     Raises `Interrupted` when asked to stop while it waits.
     """
-    is_held = await _wait_for(connection, lock, stop)
+    is_held = await _wait_for(connection, lock, stop, at)
     yield
     if is_held:
         # Before the connection ends, so that the next command need not wait.
         await release_lock(connection, lock)
 
 
-async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop) -> bool:
+async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop, at: str) -> bool:
     """Whether the lock is held; False where this user may not."""
     tries = 0
     try:
         while not await acquire_lock(connection, lock):
             tries += 1
             if tries == _TELL_AFTER_TRIES:
-                complain("another command works on the dead letters; waiting until it ends")
+                complain(f"another command works on {at}; waiting until it ends")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.asked.wait(), _ASK_AGAIN_SECONDS)
             stop.check("another command was at work, and nothing was done")
     except ChannelAccessRefused:
         complain(
-            f"RabbitMQ does not let this user configure {lock}: dead letters that another command "
-            "holds at the same time are not seen by this one"
+            f"RabbitMQ does not let this user configure {lock}: what another command holds of {at} "
+            "at the same time is not seen by this one"
         )
         return False
     return True

@@ -76,7 +76,7 @@ _AT_THE_OPENING: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ConnectionRefusedError, "nothing listens at this host and port"),
 )
 """What ends the opening of a connection, and nothing later. The narrower ones first."""
-_KNOWN: Final = (
+_KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
     *_AT_THE_OPENING,
     (ChannelAccessRefused, "this user lacks a right that a worker needs"),
     (TimeoutError, "there was no answer in time"),

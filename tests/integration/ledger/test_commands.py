@@ -76,7 +76,7 @@ async def test_a_wrong_password_is_called_so_and_no_lost_connection(
     broker_url: str, namespace: str, tmp_path: Path
 ) -> None:
     async with ledger_stack(broker_url, namespace, tmp_path) as stack:
-        stack.amqp_url = str(URL(broker_url).with_password("wr0ng"))
+        stack.settings["AMQP_URL"] = str(URL(broker_url).with_password("wr0ng"))
         code, out, err = await stack.command("ledger", "--once")
         assert (code, out) == (3, "")
         assert "RabbitMQ refuses the user or the password; check CONSENT_WORKER_AMQP_URL" in err
