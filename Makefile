@@ -9,12 +9,21 @@ FUZZ_CASES ?= 1_000_000
 FUZZ_SEED ?=
 # Chooses between containers and native servers once for all processes of a run, and says why.
 ON_SERVERS := $(BIN)/python -m devtools.servers
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# The time of the last commit, so that the same source gives the same files.
+EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+BASE ?= python:3.11-slim
+SOURCE ?=
+PIP_AUDIT := 2.10.1
+# For all systems and Pythons at once, with the hash of every file that may be installed.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-emit-index-url $(if $(INDEX),--index-url $(INDEX))
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test mutants soak chaos fuzz bench bench-full lint types imports check build format clean
+.PHONY: help install demo test mutants soak chaos fuzz bench bench-full lint types imports check build image release lock audit format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -79,8 +88,28 @@ imports: $(STAMP) ## Check that dependencies point one way
 check: ## Run what CI runs: style, types, import contracts, all tests
 	.ci/run
 
-build: $(STAMP) ## Make the wheel in dist/
-	$(BIN)/pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir dist .
+build: $(STAMP) ## Make wheel and sdist in dist/
+	@rm -rf dist
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/hatchling build --target wheel --target sdist --directory dist
+
+image: ## Build the image (BASE=python:3.11-slim@sha256:... for a release)
+	docker build --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE=$(SOURCE) \
+	  --build-arg CREATED=$$(git log -1 --format=%cI) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) \
+	  --tag consent-worker:$(VERSION) .
+
+release: build image ## Make what the workflow publishes: wheel, sdist, image, its SBOM, their checksums
+	docker run --rm --entrypoint cat consent-worker:$(VERSION) \
+	  /app/share/consent-worker/sbom.cdx.json > dist/consent-worker-$(VERSION).cdx.json
+	cd dist && sha256sum * > SHA256SUMS
+
+lock: $(STAMP) ## Write the lock files of the image anew (INDEX=... where packages come from a mirror)
+	$(LOCK) --constraints constraints.txt --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraints constraints.txt --output-file requirements-build.lock --group image
+
+audit: ## Look the locked packages up among known weaknesses; needs the network
+	pipx run pip-audit==$(PIP_AUDIT) --require-hashes --disable-pip --requirement requirements.lock
+	pipx run pip-audit==$(PIP_AUDIT) --require-hashes --disable-pip --requirement requirements-build.lock
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -110,10 +111,13 @@ class Stack:
         self._settings[name] = value
 
     def start_worker(
-        self, most_files: int | None = None, module: str = "worker"
+        self,
+        most_files: int | None = None,
+        module: str = "worker",
+        directory: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """One more worker, which may open `most_files`; its log goes to a file below `path`.
-        `module` is run in its place.
+        `module` is run in its place, and that of `directory` in place of this version's.
         """
         self._logs += 1
         log = (self.path / f"worker-{self._logs}.log").open("wb")
@@ -121,7 +125,7 @@ class Stack:
         if most_files is not None:
             limited = f'ulimit -n {most_files} && exec "$@"'  # the soft limit and the hard one
             command = ["sh", "-c", limited, "sh", *command]
-        worker = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        worker = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, cwd=directory)
         self.workers.append(worker)
         return worker
 
@@ -158,12 +162,17 @@ class Stack:
         """Everything that all workers have logged."""
         return "".join(one.read_text() for one in sorted(self.path.glob("worker-*.log")))
 
-    async def command(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
-        """Run a command; exit code, standard output, standard error."""
+    async def command(
+        self, *arguments: str, stdin: bytes = b"", directory: Path | None = None
+    ) -> tuple[int, str, str]:
+        """Run a command, of the version in `directory` if given; exit code, standard output,
+        standard error.
+        """
         process = await asyncio.create_subprocess_exec(
             *_COMMAND,
             *arguments,
             env=self.env,
+            cwd=directory,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

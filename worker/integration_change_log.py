@@ -13,17 +13,17 @@ from worker.shortened_lists import TOLD_AT_MOST, first
 log = structlog.get_logger(__name__)
 
 One = TypeVar("One")
-_MORE_FILES: Final = "more files; `consent-worker integrations validate` names them all"
+_ALL_FILES: Final = "; `consent-worker integrations validate` names them all"
 
 
 def report_change(change: Change) -> None:
     """Log it. Of more than ten integrations a last line without id has the number of the others."""
     if change.loaded or change.removed:
-        loaded, removed = first(change.loaded, "more"), first(change.removed, "more")
+        loaded, removed = first(change.loaded), first(change.removed)
         log.info("integrations.reloaded", loaded=loaded, removed=removed)
-    for problem in first(change.problems, _MORE_FILES):
+    for problem in first(change.problems, "file", _ALL_FILES):
         log.error("integrations.invalid", detail=problem)
-    for problem in first(change.mended, "more files"):
+    for problem in first(change.mended, "file"):
         log.info("integrations.mended", detail=problem)
     for one in _told(change.vanished, "integration.vanished", log.warning):
         log.warning("integration.vanished", integration=one, detail="its last version is in force")

@@ -85,6 +85,7 @@ class ParkReason(Code):
     BUSY = "busy", Kind.TRANSIENT, "Another worker is sending for this user."
     IN_DOUBT = "in-doubt", Kind.SET_UP, "Nobody can say now which integration the event is for."
     LANE_FULL = "lane-full", Kind.OVERLOAD, "The integration holds all that it may."
+    NEWER_CONTRACT = "newer-contract", Kind.OPERATOR, "A newer version wrote it in its own way."
     NOT_YET = "not-yet", Kind.TRANSIENT, "The event is of the future, by the worker's clock."
     PAUSED = "paused", Kind.OPERATOR, "An operator has paused the integration."
     UNKNOWN_INLET = (

@@ -311,7 +311,7 @@ async def test_an_existing_file_is_only_replaced_when_told_so(stack: Stack, tmp_
     assert "--force" in err
     assert target.read_text() == "precious"
     code, out, _ = await stack.command("dead-letters", "export", str(target), "--force")
-    assert (code, out) == (0, "exported 1 dead letters\n")
+    assert (code, out) == (0, "exported 1 dead letter\n")
     assert json.loads(target.read_text())["id"] == "letter-0"
     for impossible in (tmp_path, tmp_path / "missing" / "letters.jsonl"):
         code, _, _ = await stack.command("dead-letters", "export", str(impossible), "--force")

@@ -44,11 +44,11 @@ async def test_a_person_is_forgotten_and_nobody_else(
         await wait_until(lambda: stack.delivered("shop") == {LENA}, "the first choice")
         await _bury(stack, [_body(EMIL, 2), _body(LENA, 3), _body(EMIL, 4), f"x{LENA}".encode()])
         code, out, err = await stack.command("erase", "--dry-run", stdin=LENA.encode())
-        assert "would remove 1 dead letters" in out, err
+        assert "would remove 1 dead letter\n" in out, err
         await stack.wait_for_depth("dead-letters", 4)
         code, out, err = await stack.command("erase", stdin=f"{LENA}\n".encode())
         assert code == 1, "the text that is no event is left to do"
-        assert "removed 1 dead letters" in out
+        assert "removed 1 dead letter\n" in out
         assert "Adobe" in out
         assert "letter-3" in err
         assert LENA not in out + err
@@ -83,6 +83,6 @@ async def test_without_redis_the_dead_letters_go_and_the_rest_is_told(
         assert code == 0, err
         await _bury(stack, [_body(LENA, 1)])
         code, out, err = await stack.command("erase", stdin=LENA.encode())
-        assert (code, "removed 1 dead letters" in out) == (1, True)
+        assert (code, "removed 1 dead letter\n" in out) == (1, True)
         assert "CONSENT_WORKER_STATE_URL" in err
         await asyncio.wait_for(stack.wait_for_depth("dead-letters", 0), 30)

@@ -180,7 +180,7 @@ async def test_a_port_that_is_taken_ends_a_worker(stack: Stack) -> None:
     stack.override("HTTP_PORT", stack.sandbox.url.rpartition(":")[2])
     code, _, err = await stack.command("run")
     assert code == 1
-    assert "in use" in err
+    assert "another process listens there; set CONSENT_WORKER_HTTP_PORT" in err
     assert "Traceback" not in err
 
 

@@ -178,7 +178,7 @@ async def test_a_clean_stop_ends_the_chain_and_counts_add_up(stack: Stack) -> No
     assert "no manipulations" in out
     code, out, _ = await stack.command("receipts", "tail", "--limit", "3", "--json")
     assert code == 0
-    assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["delivered"] * 3
+    assert [one["outcome"] for one in json.loads(out)] == ["delivered"] * 3
     _, out, _ = await stack.command("receipts", "tail", "--event", "ev-7")
     assert "delivered" in out
     assert "ev-7" in out

@@ -23,10 +23,14 @@ IDS = tuple(f"shop-{number:03}" for number in range(MANY))
     [(0, 0), (1, 1), (10, 10), (11, 11), (300, 11)],
 )
 def test_the_first_ten_are_told(number: int, told: int) -> None:
-    of = first(IDS[:number], "others")
+    of = first(IDS[:number], "other", " here")
     assert len(of) == told
     assert of[:10] == list(IDS[:10][:number])
-    assert of[10:] == ([f"and {number - 10} others"] if number > 10 else [])
+    assert of[10:] == ([f"and {_others(number - 10)} here"] if number > 10 else [])
+
+
+def _others(number: int) -> str:
+    return "1 more other" if number == 1 else f"{number} more others"
 
 
 def test_within_a_sentence_as_well() -> None:

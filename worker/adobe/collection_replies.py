@@ -14,6 +14,7 @@ from typing import Any, Final
 from worker.adobe.failed_replies import failed, parsed
 from worker.adobe.harmless_text import MOST_CHARACTERS, shown_transaction
 from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.counting import counted
 from worker.fast_tuples import new_tuple
 from worker.reasons import ErrorCode
 
@@ -65,7 +66,7 @@ def classify_many(
         return _no_success(status, headers, document, key)
     responses = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(responses, list) or len(responses) != count:
-        detail = f"a reply to {count} messages without {count} items"
+        detail = f"a reply to {counted(count, 'message')} without {counted(count, 'item')}"
         return Retryable(ErrorCode.ADOBE_UNREADABLE, detail, status, is_unclear=True)
     characters = max(_LEAST_CHARACTERS, _CHARACTERS_OF_A_BATCH // max(1, count))
     return [_item(one, key, characters) for one in responses]

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
+from worker.counting import counted, verb
 from worker.reasons import DeadReason
 from worker.redaction import shown_id
 
@@ -90,7 +91,9 @@ def _detail(message: LetterMessage) -> str | None:
 
 def _detail_of_bundle(headers: Any) -> str | None:
     count = whole_number(headers.get(names.BUNDLE), names.MAX_ATTEMPTS)
-    return f"{count} events that were parked together" if count else None
+    if not count:
+        return None
+    return f"{counted(count, 'event')} that {verb(count, 'was', 'were')} parked together"
 
 
 def _reason(headers: Any, body_bytes: int) -> str:

@@ -14,7 +14,13 @@ from worker.wire.connecting import (
 
 
 class TopologyConflict(ServerTrouble, RuntimeError):
-    """Something of that name exists on the broker with other arguments, or can't exist there."""
+    """Something of that name exists on the broker with other arguments, or can't exist there.
+    `reason` has the broker's own words, where it gave any.
+    """
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @contextmanager
@@ -32,8 +38,10 @@ def refusals_named(kind: str, name: str) -> Iterator[None]:
             ) from None
         if isinstance(error, ChannelPreconditionFailed):
             raise TopologyConflict(
-                f"{kind} {name} exists with other arguments than this worker's ({error}); delete "
-                "it after it was emptied, or run this worker under another CONSENT_WORKER_NAMESPACE"
+                f"{kind} {name} exists with other arguments than this worker's ({error}); "
+                "`consent-worker topology migrate --dry-run` says how it is changed; or run this "
+                "worker under another CONSENT_WORKER_NAMESPACE",
+                str(error),
             ) from None
         raise
 

@@ -35,6 +35,7 @@ BUNDLE: Final = "consent-bundle"
 DUE_AT: Final = "consent-due-at"
 SERVED: Final = "consent-served"
 EPOCH: Final = "consent-epoch"
+CONTRACT: Final = "consent-contract"
 RETURNS: Final = "x-delivery-count"
 """The broker's own: how often it had a message back unsettled."""
 
@@ -62,8 +63,14 @@ OWN_HEADERS: Final = frozenset(
         DUE_AT,
         SERVED,
         EPOCH,
+        CONTRACT,
     }
 )
+
+CONTRACT_VERSION: Final = 2
+"""Of what this version writes, and the newest that it can read. It grows when a worker of the
+version before could not handle what is written. 1 was that of 0.1.0; neither it nor 0.2.0, whose
+contract is this one, names it."""
 
 MAX_ATTEMPTS: Final = 10_000
 MAX_PARKS: Final = 10_000_000
@@ -116,6 +123,18 @@ def config_in(headers: Mapping[str, Any]) -> str | None:
     """The version of a configuration that a dead letter names; None for what can't be one."""
     said = headers.get(CONFIG)
     return said if isinstance(said, str) and _CONFIG.fullmatch(said) is not None else None
+
+
+def newer_contract_in(headers: Mapping[str, Any]) -> int | None:
+    """The contract by which a message was written, where this version can't read it."""
+    said = headers.get(CONTRACT)
+    return said if type(said) is int and said > CONTRACT_VERSION else None
+
+
+def events_of_bundle(headers: Mapping[str, Any]) -> int:
+    """How many parked events a message says that it has; 0 where it is no number of ours."""
+    said = headers.get(BUNDLE)
+    return said if type(said) is int and 0 < said <= MAX_ATTEMPTS else 0
 
 
 def is_repeat(headers: Mapping[str, Any]) -> bool:

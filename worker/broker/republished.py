@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.broker.headers import OWN_HEADERS, PRODUCER_MESSAGE_ID
+from worker.broker.headers import CONTRACT, CONTRACT_VERSION, OWN_HEADERS, PRODUCER_MESSAGE_ID
 from worker.redaction import kept_id
 from worker.wire.frames import encoded_value
 from worker.wire.property_reader import Properties
@@ -54,11 +54,16 @@ def is_own_message_id(message_id: str | None) -> bool:
 
 def successor_of(original: Properties, own_headers: Mapping[str, Any]) -> Properties:
     """The properties with which the same body, byte for byte, is published again: the producer's,
-    and `own_headers`.
+    `own_headers`, and the version of the contract that these keep, if they say none.
 
     Dropped: `expiration`, `user_id`, `message_id` (kept in a header), a direct reply-to, headers
     that start with `x-`, CC and BCC, and the headers of an earlier pass.
     """
+    return part_of_bundle(original, {CONTRACT: CONTRACT_VERSION} | dict(own_headers))
+
+
+def part_of_bundle(original: Properties, own_headers: Mapping[str, Any]) -> Properties:
+    """The same of an event in a bundle, of which the bundle tells the contract."""
     came_with = original.headers or {}
     headers = producer_headers(came_with) if came_with else {}
     producer_message_id = came_with.get(PRODUCER_MESSAGE_ID)

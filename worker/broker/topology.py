@@ -204,11 +204,11 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
     channel = await connection.channel(publisher_confirms=False)
     try:
         for exchange in topology.exchanges:
-            await _declare_exchange(channel, exchange)
+            await declare_exchange(channel, exchange)
         for queue in topology.queues:
-            await _declare_queue(channel, queue)
+            await declare_queue(channel, queue)
         for binding in topology.bindings:
-            await _bind(channel, binding)
+            await bind(channel, binding)
     finally:
         if not channel.is_closed:
             await channel.close()
@@ -217,10 +217,11 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
 async def assert_bindings(channel: AbstractChannel, topology: Topology) -> None:
     """Bind again what must be bound: the only way to be sure where a publish can't be mandatory."""
     for binding in topology.bindings:
-        await _bind(channel, binding)
+        await bind(channel, binding)
 
 
-async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
+async def declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
+    """Raises as `declare` does."""
     with refusals_named("exchange", exchange.name):
         await channel.declare_exchange(
             exchange.name,
@@ -230,12 +231,14 @@ async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> Non
         )
 
 
-async def _declare_queue(channel: AbstractChannel, queue: Queue) -> None:
+async def declare_queue(channel: AbstractChannel, queue: Queue) -> None:
+    """Raises as `declare` does."""
     with refusals_named("queue", queue.name):
         await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
 
 
-async def _bind(channel: AbstractChannel, binding: Binding) -> None:
+async def bind(channel: AbstractChannel, binding: Binding) -> None:
+    """Bind what is there."""
     source = await channel.get_exchange(binding.source, ensure=False)
     if binding.to_exchange:
         exchange = await channel.get_exchange(binding.destination, ensure=False)

@@ -27,6 +27,7 @@ from worker.wire.connecting import (
     DeliveryError,
     at_most,
     connect,
+    was_not_opened,
     why_unreachable,
 )
 from worker.wire.message_tap import TappedTransport
@@ -83,10 +84,11 @@ async def _connect(
         except (AMQPError, OSError) as error:
             # A broker that is busy answers late; one that is away refuses at once.
             if not isinstance(error, TimeoutError) or not tries_left:
-                raise BrokerAway(
-                    f"no connection to RabbitMQ: {why_unreachable(error)}; "
-                    "check CONSENT_WORKER_AMQP_URL"
-                ) from None
+                raise BrokerAway(_not_opened(error)) from None
+
+
+def _not_opened(error: BaseException) -> str:
+    return f"no connection to RabbitMQ: {why_unreachable(error)}; check CONSENT_WORKER_AMQP_URL"
 
 
 def what_happened(error: Exception) -> str:
@@ -104,6 +106,8 @@ def what_happened(error: Exception) -> str:
         case TimeoutError():
             return "RabbitMQ did not answer in time"
         case _:
+            if was_not_opened(error):
+                return _not_opened(error)
             return f"the connection to RabbitMQ was lost ({type(error).__name__})"
 
 
@@ -118,34 +122,36 @@ _TELL_AFTER_TRIES: Final = 2
 
 
 @asynccontextmanager
-async def alone(connection: AbstractConnection, lock: str, stop: Stop) -> AsyncIterator[None]:
+async def alone(
+    connection: AbstractConnection, lock: str, stop: Stop, at: str = "the dead letters"
+) -> AsyncIterator[None]:
     """The block runs while no other command holds `lock`; until then it waits, and says so once.
 
     A user of the broker without the right to configure the lock works without one, and is told.
     Raises `Interrupted` when asked to stop while it waits.
     """
-    is_held = await _wait_for(connection, lock, stop)
+    is_held = await _wait_for(connection, lock, stop, at)
     yield
     if is_held:
         # Before the connection ends, so that the next command need not wait.
         await release_lock(connection, lock)
 
 
-async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop) -> bool:
+async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop, at: str) -> bool:
     """Whether the lock is held; False where this user may not."""
     tries = 0
     try:
         while not await acquire_lock(connection, lock):
             tries += 1
             if tries == _TELL_AFTER_TRIES:
-                complain("another command works on the dead letters; waiting until it ends")
+                complain(f"another command works on {at}; waiting until it ends")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.asked.wait(), _ASK_AGAIN_SECONDS)
             stop.check("another command was at work, and nothing was done")
     except ChannelAccessRefused:
         complain(
-            f"RabbitMQ does not let this user configure {lock}: dead letters that another command "
-            "holds at the same time are not seen by this one"
+            f"RabbitMQ does not let this user configure {lock}: what another command holds of {at} "
+            "at the same time is not seen by this one"
         )
         return False
     return True

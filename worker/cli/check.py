@@ -18,9 +18,11 @@ from worker.adobe.check.inlet_kind import ask_kind
 from worker.adobe.check.report_lines import WORDS, Line, Verdict, unclear, worst, wrong
 from worker.adobe.check.test_record import send_probe
 from worker.adobe.http_client import open_session
-from worker.cli.command_support import complain, print_json, say
+from worker.cli.command_support import complain, say
 from worker.cli.interrupt import Stop, stoppable
+from worker.cli.json_output import print_json_list
 from worker.cli.terminal import progress, shown
+from worker.counting import counted
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
 from worker.service.built_from_settings import build_client
@@ -79,7 +81,7 @@ async def _run(
                         lines.append(await _send_test(client, integration, identity))
                     done.append((integration, lines))
             _print(done, as_json=as_json)
-            stop.check(f"{len(done)} of {len(wanted)} integrations are checked")
+            stop.check(f"checked {len(done)} of {counted(len(wanted), 'integration')}")
     return worst([line for _, lines in done for line in lines])
 
 
@@ -123,7 +125,7 @@ async def _in_order(
 
 def _print(done: Sequence[Checked], *, as_json: bool) -> None:
     if as_json:
-        print_json([_document(*one) for one in done])
+        print_json_list(_document(*one) for one in done)
         return
     for integration, lines in done:
         for line in lines:
@@ -132,7 +134,7 @@ def _print(done: Sequence[Checked], *, as_json: bool) -> None:
     if done:
         verdicts = Counter(line.verdict for _, lines in done for line in lines)
         counts = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in WORDS.items())
-        say(f"{len(done)} integrations: {counts}")
+        say(f"{counted(len(done), 'integration')}: {counts}")
 
 
 def _document(integration: Integration, lines: Sequence[Line]) -> dict[str, Any]:

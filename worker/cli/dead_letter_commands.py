@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.command_support import print_json, say
+from worker.cli.json_output import JsonListOption, JsonOption
 from worker.cli.letter_groups import tell_groups
 from worker.cli.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Handling
 from worker.cli.letter_listing import export_letters, list_letters, not_there, show_letter
@@ -20,7 +21,6 @@ from worker.cli.letter_options import (
     GroupOption,
     IdOption,
     IntegrationOption,
-    JsonOption,
     NewerOption,
     OlderOption,
     ReasonOption,
@@ -31,10 +31,13 @@ from worker.cli.letter_options import (
 from worker.cli.moments import span_seconds
 from worker.cli.streamed_files import check_target, complete_file
 from worker.cli.terminal import shown
+from worker.counting import counted
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
-DryRunOption = Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+]
 
 
 @app.command("list")
@@ -50,7 +53,7 @@ def list_all(
     newer_than: NewerOption = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     from_ledger: FromLedgerOption = False,
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
 ) -> None:
     """List dead letters, without their bodies."""
     chosen = chosen_by(
@@ -79,7 +82,7 @@ def groups(
     error: ErrorOption = "",
     since: SinceOption = "",
     until: UntilOption = "",
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
 ) -> None:
     """Count dead letters by what they died of, with what to do about it."""
     chosen = chosen_by(
@@ -229,7 +232,7 @@ def export(
     with complete_file(path) as stream:
         exported = asyncio.run(export_letters(chosen, stream, bar=True))
         check_target(path, force)  # someone else may have written it meanwhile
-    say(f"exported {exported} dead letters")
+    say(f"exported {counted(exported, 'dead letter')}")
 
 
 def _handle(asked: Handling, as_json: bool) -> None:

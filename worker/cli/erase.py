@@ -17,9 +17,11 @@ from worker.cli.dead_letter_pass import one_pass
 from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
+from worker.cli.json_output import JsonOption
 from worker.cli.letter_events import LetterEvent, OpenedLetter
 from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
+from worker.counting import counted
 from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.evidence.erasure import EVERYWHERE
 from worker.integrations.integration_registry import IntegrationRegistry
@@ -56,9 +58,10 @@ def erase(
         typer.Option(help="Only at this integration; may be repeated. All without one."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option(help="Say what dead letters would be removed, and do nothing.")
+        bool,
+        typer.Option("--dry-run", help="Say what dead letters would be removed, and do nothing."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Forget a person, whose id is asked for or read from standard input, one id a line."""
     settings = WorkerSettings()
@@ -173,7 +176,7 @@ async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]
         return person.concern_of(event.headers, event.body)
 
     def so_far() -> str:
-        return f"removed {removed} dead letters; run the command again for the rest"
+        return f"removed {counted(removed, 'dead letter')}; run the command again for the rest"
 
     def theirs_of(opened: OpenedLetter) -> OpenedLetter | None:
         theirs = opened.only_of_chosen(lambda one: concern_of(one) == "theirs")
@@ -196,18 +199,20 @@ def _tell(report: dict[str, object], as_json: bool) -> None:
             complain(str(report["receipts_note"]))
         return
     kept = report["kept"]
+    removed = counted(int(str(report["dead_letters_removed"])), "dead letter")
     if report["dry_run"]:
-        say(f"would remove {report['dead_letters_removed']} dead letters")
+        say(f"would remove {removed}")
     else:
         if report["erased_before"]:
+            integrations = counted(int(str(report["integrations"])), "integration")
             days = float(str(report["kept_for_seconds"])) / 86_400
             say(
-                f"erased at {report['integrations']} integrations: what is older than "
+                f"erased at {integrations}: what is older than "
                 f"{report['erased_before']} and comes back is skipped, for {days:.3g} days"
             )
         else:
             complain(_IN_MEMORY)
-        say(f"removed {report['dead_letters_removed']} dead letters")
+        say(f"removed {removed}")
         _tell_of_receipts(report)
     if isinstance(kept, list):
         for one in kept[:_NAMED_AT_MOST]:
@@ -228,7 +233,8 @@ def _tell_of_receipts(report: dict[str, object]) -> None:
     elif report["receipts_note"]:
         say(str(report["receipts_note"]))
     else:
+        written = counted(int(str(report["receipts_written"])), "receipt")
         say(
-            f"wrote {report['receipts_written']} receipts of the erasure to the stream: a ledger "
-            "that reads them blanks what it has of the person"
+            f"wrote {written} of the erasure to the stream: a ledger that reads "
+            "that blanks what it has of the person"
         )

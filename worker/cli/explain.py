@@ -13,6 +13,7 @@ import typer
 from worker.adobe.streaming import build_request, masked_headers, shown_url
 from worker.cli.command_support import command_settings, print_json, read_input, say
 from worker.cli.integrations import find_integration
+from worker.cli.json_output import JsonOption
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.loading import InvalidIntegration, InvalidIntegrations, load_integration
@@ -67,7 +68,7 @@ def explain(
     event: Annotated[str, typer.Argument(help="File with one event; - reads standard input.")],
     integration: Annotated[str, typer.Option(help="Id of a configured integration.")] = "",
     config: Annotated[str, typer.Option(help="File of an integration.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what the worker would do with an event. Exit code 0 whatever the outcome is."""
     if bool(integration) == bool(config):

@@ -8,6 +8,8 @@ import typer
 
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.did_you_mean import meant
+from worker.cli.json_output import JsonListOption, print_json_list
+from worker.counting import counted, verb
 from worker.integrations.file_schema import integration_schema
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
@@ -47,7 +49,7 @@ def _loaded(settings: WorkerSettings) -> IntegrationRegistry:
 
 @app.command("list")
 def list_all(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    as_json: JsonListOption = False,
 ) -> None:
     """List the valid integrations, without secrets; name the files of others on standard error."""
     registry = _loaded(command_settings())
@@ -63,7 +65,7 @@ def list_all(
         for one in registry.integrations
     ]
     if as_json:
-        print_json(rows)
+        print_json_list(rows)
     else:
         for one in registry.integrations:
             say(f"{one.id}  organization {printable(one.organization_id)}  {one.state}")
@@ -79,7 +81,8 @@ def validate() -> None:
             complain(f"consent-worker: {one.id}: warning: {sentence}")
     if registry.invalid:
         raise InvalidIntegrations(registry.invalid)
-    say(f"{len(registry)} integrations are valid")
+    number = len(registry)
+    say(f"{counted(number, 'integration')} {verb(number, 'is', 'are')} valid")
 
 
 @app.command("schema")
@@ -93,7 +96,7 @@ def check(
     integration: Annotated[
         str, typer.Argument(help="Id of the integration; all without one.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+    as_json: JsonListOption = False,
     send_test: Annotated[
         bool,
         typer.Option(

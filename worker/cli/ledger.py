@@ -21,6 +21,7 @@ from worker.cli.interrupt import Stop, stoppable
 from worker.cli.ledger_access import keyring_of, ledger_url
 from worker.cli.letter_reconciling import LetterReconciling
 from worker.cli.letter_wish import LetterWish, pass_of_the_other
+from worker.counting import counted
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.findings import FindingCode
@@ -137,7 +138,7 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
                     await _ended(beside, stop)
     finally:
         await server.stop()
-    say(f"read {report.records} records")
+    say(f"read {counted(report.records, 'record')}")
 
 
 async def _ended(beside: asyncio.Task[None], stop: Stop) -> None:

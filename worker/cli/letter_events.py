@@ -15,6 +15,7 @@ from worker.broker.dead_letter import DeadLetter, describe, id_of
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.held_letters import HeldLetter
 from worker.broker.letter_filter import Filter
+from worker.counting import counted
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, pack, unpack
 from worker.events import UndecodableEvent, open_envelope
 from worker.reasons import DeadReason, ErrorCode
@@ -108,7 +109,7 @@ def _events(message: HeldLetter) -> list[LetterEvent]:
     except NotABundle:
         return [LetterEvent(whole, message.headers, message.body)]
     budget = Budget(MOST_VALUES)
-    detail = f"one of {len(packed)} events that were parked together"
+    detail = f"one of {counted(len(packed), 'event')} that were parked together"
     events = []
     for content_header, body in packed:
         properties = read_properties(content_header, budget)

@@ -10,12 +10,14 @@ from typing import Any, Final
 from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_filter import Filter
 from worker.broker.letter_fingerprint import fingerprint_of
-from worker.cli.command_support import complain, print_json, say
+from worker.cli.command_support import complain, say
 from worker.cli.dead_letter_pass import one_pass
+from worker.cli.json_output import print_json_list
 from worker.cli.known_integrations import check_integration
 from worker.cli.letter_events import OpenedLetter
 from worker.cli.moments import iso, told
 from worker.cli.terminal import in_column
+from worker.counting import counted
 from worker.evidence.letter_cause import Fingerprint
 from worker.reasons import NO_INTEGRATION
 from worker.remedies import meaning_of, remedy_for
@@ -81,14 +83,14 @@ async def tell_groups(chosen: Filter, as_json: bool) -> None:
     if not largest_first:
         check_integration(chosen, run)
     if as_json:
-        print_json([_document(*one) for one in largest_first])
+        print_json_list(_document(*one) for one in largest_first)
     else:
         now_ms = int(time.time() * 1000)
         for one in largest_first:
             say(_paragraph(*one, now_ms))
-        say(f"{len(largest_first)} groups")
+        say(counted(len(largest_first), "group"))
     if groups.ungrouped:
-        complain(f"in other groups: {groups.ungrouped} letters; choose some by a filter")
+        complain(f"in other groups: {counted(groups.ungrouped, 'letter')}; choose some by a filter")
 
 
 def _document(fingerprint: Fingerprint, group: LetterGroup) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _paragraph(fingerprint: Fingerprint, group: LetterGroup, now_ms: int) -> str
     }
     named = [f"{name} {in_column(str(part))}" for name, part in parts.items() if part is not None]
     head = [
-        f"{fingerprint.group}  {group.count} letters",
+        f"{fingerprint.group}  {counted(group.count, 'letter')}",
         in_column(fingerprint.reason),
         f"integration {in_column(fingerprint.integration or NO_INTEGRATION)}",
         *named,

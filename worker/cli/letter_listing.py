@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, BinaryIO, Final, NoReturn
 
-import orjson
 import typer
 
 from worker.broker.dead_letter import DeadLetter
@@ -17,11 +16,13 @@ from worker.broker.letter_filter import Filter
 from worker.broker.letter_fingerprint import fingerprint_of
 from worker.cli.command_support import say
 from worker.cli.dead_letter_pass import one_pass
+from worker.cli.json_output import JsonList, json_line
 from worker.cli.known_integrations import check_integration
 from worker.cli.letter_events import LetterEvent, OpenedLetter
 from worker.cli.moments import iso, told
 from worker.cli.streamed_files import Output
-from worker.cli.terminal import in_column, json_shown, shown
+from worker.cli.terminal import in_column, shown
+from worker.counting import counted
 from worker.reasons import NO_INTEGRATION, DeadReason
 
 _FIELDS: Final = tuple(one.name for one in fields(DeadLetter))
@@ -33,6 +34,7 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
     """Write those chosen to standard output, the first `limit` of them, without their bodies."""
     output = Output(sys.stdout.buffer)
     now_ms = int(time.time() * 1000)
+    array = JsonList()
     found = 0
     reasons: set[str] = set()
 
@@ -43,7 +45,7 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
         async for letters in run.matching(chosen, letters_of):
             for letter in letters[: None if limit is None else limit - found]:
                 if as_json:
-                    await output.write((b",\n" if found else b"[\n") + _json_line(letter, now_ms))
+                    await output.write(array.item(told_fields(letter, now_ms)).encode())
                 else:
                     await output.write(told_line(letter, now_ms))
                 reasons.add(letter.reason)
@@ -56,11 +58,11 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
     if not found:
         check_integration(chosen, run)
     if as_json:
-        await output.write(b"\n]\n" if found else b"[]\n")
+        await output.write(array.end().encode())
     else:
         for reason in sorted(reasons & set(MEANINGS)):
             await output.write(f"{reason}: {MEANINGS[reason]}\n".encode())
-        await output.write(f"{found} dead letters\n".encode())
+        await output.write(f"{counted(found, 'dead letter')}\n".encode())
     await output.flush()
 
 
@@ -88,8 +90,7 @@ async def export_letters(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
     async with one_pass("exported", bar=bar) as run:
         async for events in run.matching(chosen, lambda opened: opened.chosen):
             for event in events:
-                line = json_shown(orjson.dumps(_document(event, now_ms)).decode())
-                await output.write(line.encode() + b"\n")
+                await output.write(json_line(_document(event, now_ms)).encode() + b"\n")
                 exported += 1
         await output.flush()
     run.stop.check("the export is not complete")
@@ -102,10 +103,6 @@ def not_there(letter_id: str) -> NoReturn:
     """Say that no letter has this id. Raises `typer.Exit`."""
     say(f"no dead letter has the id {shown(letter_id)}")
     raise typer.Exit(1)
-
-
-def _json_line(letter: DeadLetter, now_ms: int) -> bytes:
-    return json_shown(orjson.dumps(told_fields(letter, now_ms)).decode()).encode()
 
 
 def told_line(letter: DeadLetter, now_ms: int) -> bytes:

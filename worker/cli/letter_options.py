@@ -31,7 +31,6 @@ NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")
 FromLedgerOption = Annotated[
     bool, typer.Option("--from-ledger", help="As the ledger knows them: at once, without bodies.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def chosen_by(

@@ -21,6 +21,7 @@ from worker.cli.event_input import BadInput, EventReader, InputEvent
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.streamed_files import CHUNK_BYTES, chunks
 from worker.cli.terminal import progress
+from worker.counting import counted
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0
@@ -43,7 +44,7 @@ def publish(
         with Path(file).open("rb") as stream:
             total = _check(stream, start) if stream.seekable() else None
             asyncio.run(publishing.run(stream.fileno(), total))
-    say(f"published {publishing.confirmed} events")
+    say(f"published {counted(publishing.confirmed, 'event')}")
 
 
 def _check(stream: BinaryIO, start: int) -> int:
@@ -117,4 +118,4 @@ class _Publishing:
     def _so_far(self) -> str:
         """How many are there for sure, and where a second run has to begin."""
         start = min(self._unconfirmed, default=self._next)
-        return f"published {self.confirmed} events; go on with --start {start}"
+        return f"published {counted(self.confirmed, 'event')}; go on with --start {start}"

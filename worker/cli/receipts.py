@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-import orjson
 import typer
 
 from worker.broker.stream_reader import StreamReader
@@ -19,10 +18,12 @@ from worker.broker.topology import Names
 from worker.cli.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.interrupt import Stop, stoppable
+from worker.cli.json_output import JsonOption, json_line, print_json_list
 from worker.cli.ledger_access import keyring_of
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find
-from worker.cli.terminal import in_column, json_shown, progress, shown
+from worker.cli.terminal import in_column, progress, shown
+from worker.counting import counted, verb
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
@@ -36,7 +37,6 @@ app.command("export")(export)
 
 _LATEST_MESSAGES: Final = 2000
 """How far back the latest receipts are looked for, where all are wanted."""
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("tail")
@@ -47,7 +47,14 @@ def tail(
     limit: Annotated[
         int, typer.Option(min=1, max=100_000, help="At most so many, the latest.")
     ] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON array, with one object a line; with --follow, which has no end, "
+            "the objects alone.",
+        ),
+    ] = False,
 ) -> None:
     """Show the latest receipts."""
     asyncio.run(_Tail(integration, event, limit, as_json).run(follow))
@@ -73,24 +80,27 @@ class _Tail:
         """Print them; with `follow`, all that come, until the command is asked to stop."""
         async with _stream(command_settings()) as (reader, stop):
             last = await reader.last_offset()
-            latest: deque[str] = deque(maxlen=self._limit)
+            latest: deque[Receipt] = deque(maxlen=self._limit)
             if last is not None:
                 is_filtered = self._integration or self._event
                 start = "first" if is_filtered else max(0, last - _LATEST_MESSAGES)
                 async for message in reader.read(start, last):
-                    latest.extend(self._lines(message.body))
+                    latest.extend(self._receipts(message.body))
                     if stop.is_asked:
                         break
-            for line in latest:
-                say(line)
+            if self._as_json and not follow:
+                print_json_list(one._asdict() for one in latest)
+            else:
+                for one in latest:
+                    say(self._line(one))
             if follow:
                 await self._follow(reader, "first" if last is None else last + 1, stop)
 
     async def _follow(self, reader: StreamReader, start: str | int, stop: Stop) -> None:
         async def go_on() -> None:
             async for message in reader.read(start):
-                for line in self._lines(message.body):
-                    say(line)
+                for one in self._receipts(message.body):
+                    say(self._line(one))
                 sys.stdout.flush()
 
         following = asyncio.create_task(go_on())
@@ -101,7 +111,7 @@ class _Tail:
             following.result()
         following.cancel()
 
-    def _lines(self, body: bytes) -> Iterator[str]:
+    def _receipts(self, body: bytes) -> Iterator[Receipt]:
         try:
             message = read_message(body)
         except Unreadable:
@@ -117,11 +127,11 @@ class _Tail:
                 "",
                 receipt.event,
             ):
-                yield self._line(receipt)
+                yield receipt
 
     def _line(self, receipt: Receipt) -> str:
         if self._as_json:
-            return json_shown(orjson.dumps(receipt._asdict()).decode())
+            return json_line(receipt._asdict())
         due = f"  due {_time(receipt.due_at)}" if receipt.due_at is not None else ""
         what = receipt.outcome + (f" {in_column(receipt.reason)}" if receipt.reason else "")
         return (
@@ -141,7 +151,7 @@ async def _verify(as_json: bool) -> bool:
                 async for message in reader.read("first", last):
                     verification.see(message.offset, message.body)
                     advance()
-                    stop.check(f"verified {verification.messages} messages, and not all")
+                    stop.check(f"verified {counted(verification.messages, 'message')}, and not all")
     findings = verification.conclude(int(time.time() * 1000))
     if as_json:
         print_json(_report(verification, findings))
@@ -170,22 +180,26 @@ def _tell(verification: Verification, findings: list[Finding]) -> None:
         parts = "  ".join(part for part in (kind, str(one.code), place, where, worker) if part)
         say(f"{parts}  {one.code.sentence}{detail}")
     if verification.more_findings:
-        say(f"and {verification.more_findings} findings more")
+        say(f"and {counted(verification.more_findings, 'more finding')}")
     if verification.unsigned:
         say(
-            f"{verification.unsigned} messages are not signed: whoever may publish to the stream "
-            "could have written them (CONSENT_WORKER_RECEIPTS_SECRET signs)"
+            f"{_messages(verification.unsigned, 'is', 'are')} not signed: whoever may publish to "
+            "the stream could have written that (CONSENT_WORKER_RECEIPTS_SECRET signs)"
         )
     if verification.unchecked:
         say(
-            f"{verification.unchecked} messages were not held against a signature of the secrets "
-            "that this command has"
+            f"{_messages(verification.unchecked, 'was', 'were')} not held against a signature of "
+            "the secrets that this command has"
         )
     manipulations = sum(one.code.is_manipulation for one in findings)
-    say(
-        f"{verification.rows} rows in {verification.messages} messages of {verification.chains} "
-        f"chains: {manipulations or 'no'} manipulation{'' if manipulations == 1 else 's'}"
-    )
+    rows, messages = counted(verification.rows, "row"), counted(verification.messages, "message")
+    chains = counted(verification.chains, "chain")
+    verdict = counted(manipulations, "manipulation") if manipulations else "no manipulations"
+    say(f"{rows} in {messages} of {chains}: {verdict}")
+
+
+def _messages(number: int, singular: str, plural: str) -> str:
+    return f"{counted(number, 'message')} {verb(number, singular, plural)}"
 
 
 @asynccontextmanager

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
-import orjson
 import typer
 
 from worker.cli.command_support import command_settings, say
+from worker.cli.json_output import json_line
 from worker.cli.ledger_access import now_ms, opened_ledger, time_in
 from worker.cli.streamed_files import Output, check_target, complete_file
-from worker.cli.terminal import json_shown
+from worker.counting import counted
 from worker.ledger.database import Database
 from worker.ledger.exporting import HOW_TO_CHECK, Selection, export_lines
 
@@ -41,7 +41,7 @@ def export(
         with complete_file(path) as stream:
             receipts = asyncio.run(_export(database, selection, now, stream))
             check_target(path, force)
-    say(f"exported {receipts} receipts")
+    say(f"exported {counted(receipts, 'receipt')}")
 
 
 async def _export(database: Database, selection: Selection, now: int, stream: BinaryIO) -> int:
@@ -70,4 +70,4 @@ def _about(selection: Selection, now: int) -> dict[str, Any]:
 
 
 def _json(document: dict[str, Any]) -> bytes:
-    return json_shown(orjson.dumps(document).decode()).encode() + b"\n"
+    return json_line(document).encode() + b"\n"

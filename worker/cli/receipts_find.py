@@ -13,6 +13,7 @@ import typer
 from worker.broker.dead_letter import DeadLetter
 from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import (
     now_ms,
     opened_ledger,
@@ -63,7 +64,7 @@ def find(
     since: Annotated[str, typer.Option(help="Only of after then: 2h, 7d or a time.")] = "",
     until: Annotated[str, typer.Option(help="Only of before then.")] = "",
     outcome: Annotated[str, typer.Option(help="Only with this outcome.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell what became of an event, of a person's choices or of an integration's, step by step."""
     if (event and user) or not (event or user or integration):

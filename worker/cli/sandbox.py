@@ -12,6 +12,7 @@ import typer
 
 from worker.cli.command_support import say
 from worker.cli.event_input import BadInput
+from worker.listening_ports import Named, listening
 from worker.sandbox.app import Sandbox
 from worker.sandbox.customer_organization import Organization
 
@@ -43,7 +44,12 @@ async def _serve(host: str, port: int, set_up: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with Sandbox(host, port) as running:
-        running.state.organization.put(set_up)
-        say(f"emulator of Adobe on {running.url}")
+    emulator = Sandbox(host, port)
+    with listening(host, port, Named("--host", "--port")):
+        await emulator.start()
+    try:
+        emulator.state.organization.put(set_up)
+        say(f"emulator of Adobe on {emulator.url}")
         await stopping.wait()
+    finally:
+        await emulator.stop()

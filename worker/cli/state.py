@@ -13,6 +13,7 @@ import typer
 
 from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.cli.json_output import JsonOption
 from worker.cli.state_ids import learn_state_ids
 from worker.delivery.inlets.inlet_answer import Answer
 from worker.delivery.rounds.epoch_watch import shown_time
@@ -119,7 +120,6 @@ _IN_MEMORY: Final = (
     "`state` is about one that lasts: set CONSENT_WORKER_STATE_URL as for the workers. Without it "
     "a worker has its state in memory, and every start forgets it"
 )
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("show")

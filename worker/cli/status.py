@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.cli.command_support import command_settings, print_json, say
+from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import now_ms, opened_ledger, shown_at, shown_span
 from worker.cli.terminal import in_column, shown
+from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.grouped_letters import LetterGroup
@@ -28,7 +30,7 @@ _MOST_SHOWN: Final = 20
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every 2 s.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show workers, delays, what waits, what fails, and whether everything adds up."""
     with opened_ledger(command_settings()) as database:
@@ -48,7 +50,8 @@ def _show(database: Database, watch: bool, as_json: bool) -> Overview:
     if as_json:
         print_json(_document(told))
     else:
-        say(_CLEAR * watch + "\n".join(_lines(told)))
+        clear = _CLEAR if watch and sys.stdout.isatty() else ""
+        say(clear + "\n".join(_lines(told)))
     return told
 
 
@@ -70,7 +73,7 @@ def _lines(told: Overview) -> Iterator[str]:
         words = f": {shown(lane.words)}" if lane.words else ""
         yield (
             f"  integration {in_column(lane.integration)} is {shown(lane.state)} at "
-            f"{in_column(failing.worker)}{since}, {lane.held} events held  "
+            f"{in_column(failing.worker)}{since}, {counted(lane.held, 'event')} held  "
             f"{shown(lane.error)}{words}"
         )
     for group in told.groups:
@@ -169,7 +172,7 @@ def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
         yield "everything adds up"
     for one in said.missing:
         yield (
-            f"MISSING: {one.events} events of {shown(one.where)}, since "
+            f"MISSING: {counted(one.events, 'event')} of {shown(one.where)}, since "
             f"{shown_at(one.since, now)}: {one.why}"
         )
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.receipts_stream import StreamUnusable, declare_stream, receipts_queue
+from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology import Queue, declare
 from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.settings import WorkerSettings
+from worker.cli.json_output import JsonOption
+from worker.cli.topology_migrate import migrate
+from worker.cli.topology_stream import stream_of
+from worker.counting import counted
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
+app.command("migrate")(migrate)
 
 
 @app.command("show")
 def show(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what the worker needs on the broker, without asking it."""
     settings = command_settings()
-    topology, stream = topology_of(settings), _stream_of(settings)
+    topology, stream = topology_of(settings), stream_of(settings)
     if as_json:
         print_json(asdict(topology) | {"stream": None if stream is None else asdict(stream)})
         return
@@ -49,17 +52,10 @@ async def _declare() -> None:
     topology = topology_of(settings)
     async with broker_connection(settings, "topology") as connection:
         await declare(connection, topology)
-        if (stream := _stream_of(settings)) is not None:
+        if (stream := stream_of(settings)) is not None:
             await _declare_stream(connection, stream)
-    say(f"declared {len(topology.exchanges)} exchanges and {len(topology.queues)} queues")
-
-
-def _stream_of(settings: WorkerSettings) -> Queue | None:
-    """That of the receipts, where the settings ask for them."""
-    if settings.receipts == "off":
-        return None
-    days, most_bytes = settings.receipts_retention_days, settings.receipts_max_bytes
-    return receipts_queue(settings.namespace, days, most_bytes)
+    exchanges = counted(len(topology.exchanges), "exchange")
+    say(f"declared {exchanges} and {counted(len(topology.queues), 'queue')}")
 
 
 async def _declare_stream(connection: AbstractConnection, stream: Queue) -> None:

@@ -22,6 +22,7 @@ from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.lanes.lane_state import Pauses, SharedParts
 from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
+from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
@@ -138,7 +139,9 @@ def build_pipeline(
         receipting=receipting,
         successors=successors,
         epochs=gate.epochs,
-        returned_messages=ReturnedMessages(queues, gate.epochs, observer, now_ms),
+        returned_messages=ReturnedMessages(
+            queues, gate.epochs, observer, NewerContracts(queues, successors, observer), now_ms
+        ),
         returned_bundles=ReturnedBundles(
             in_force, routing, lanes, inlets, limits, successors, observer, now_ms
         ),

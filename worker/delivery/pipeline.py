@@ -106,6 +106,8 @@ class Pipeline:
 
     def handle(self, message: Incoming) -> None:
         """See `Handler`."""
+        if names.CONTRACT in message.headers and self._returned_messages.set_aside(message):
+            return
         if names.BUNDLE in message.headers:
             self._opening.add(message)
         elif message.source.gives_way():

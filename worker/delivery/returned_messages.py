@@ -16,6 +16,7 @@ from worker.broker import headers as names
 from worker.broker.headers import epoch_in, lateness_seconds
 from worker.broker.message import Incoming
 from worker.broker.topology import Names
+from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer, ReturnKind
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.screening import returns_of
@@ -30,8 +31,11 @@ class ReturnedMessages:
         queues: Names,
         epochs: EpochWatch,
         observer: Observer,
+        newer: NewerContracts,
         now_ms: Callable[[], int],
     ) -> None:
+        self.set_aside = newer.set_aside
+        """Whether it was written by a newer version, and waits for such a one."""
         self._events = queues.events
         self._kinds: dict[str, ReturnKind] = {queues.retries: "retry", queues.parked: "parked"}
         self._epochs = epochs

@@ -100,6 +100,11 @@ class Successors:
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
         self._delayed(bundle, own, outcome.delay_seconds, bundle.done_on_record, parked=True)
 
+    def set_aside(self, message: Incoming, outcome: Parked) -> None:
+        """Park a message with all that it says, unread."""
+        own = own_headers_of(message.headers)
+        self._delayed(message, own, outcome.delay_seconds, message.done_on_record, parked=True)
+
     def move_to_suspects(self, message: Incoming) -> None:
         """Move a message, unread, to the queue whose messages are handled one at a time.
 
@@ -108,6 +113,7 @@ class Successors:
         the culprit goes on counting.
         """
         own = own_headers_of(message.headers)
+        own.pop(names.CONTRACT, None)  # a producer's, or one that says what is said anew
         self._publish(message, "", self._queues.suspects, own, message.done_on_record)
 
     def _delayed(

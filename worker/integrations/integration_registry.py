@@ -108,9 +108,9 @@ class IntegrationRegistry(IntegrationLookup):
         )
         notes = [
             *of_all,
-            *first(invalid, "more files; `consent-worker integrations validate` names them all"),
-            *first(gone, "more integrations whose file is gone"),
-            *first(missing, "more integrations that were in force within the last 24 hours"),
+            *first(invalid, "file", "; `consent-worker integrations validate` names them all"),
+            *first(gone, "integration", " whose file is gone"),
+            *first(missing, "integration", " that worked within the last 24 hours"),
         ]
         if self._reading_since is not None and self._clock() - self._reading_since > _SLOW_SECONDS:
             notes.append(

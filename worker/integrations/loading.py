@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from worker.counting import counted
 from worker.errors import WrongUse
 from worker.integrations.coherence import NOTHING_AROUND, Surroundings
 from worker.integrations.json_document import NotAnObject, read_document
@@ -191,7 +192,8 @@ def _invalid(path: Path, problems: list[str], document: dict[str, Any]) -> Inval
 def _shortened(sentences: list[str], number: int) -> list[str]:
     """The first of `number` sentences, and how many more there are."""
     first = sentences[:_MOST_PROBLEMS]
-    return [*first, f"and {number - len(first)} more problems"] if number > len(first) else first
+    more = counted(number - len(first), "more problem")
+    return [*first, f"and {more}"] if number > len(first) else first
 
 
 def is_usable_id(text: object) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from worker.counting import counted, verb
 from worker.ledger.overview import STANDS_MS, tallies_of
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import MESSAGES
@@ -36,7 +37,8 @@ class UnknownSpans(NamedTuple):
             yield f"it was read up to {shown(self.read_to)}{runs}"
         for integration, count in self.unreceipted.items():
             where = f"integration {integration}" if integration else "no integration"
-            yield f"{count} outcomes of {where} have no receipt, since the stream was away"
+            outcomes = f"{counted(count, 'outcome')} of {where} {verb(count, 'has', 'have')}"
+            yield f"{outcomes} no receipt, since the stream was away"
         for one in self.findings:
             yield f"{one.messages} {one.kind}, last {shown(one.last_at)}: {one.sentence}"
 

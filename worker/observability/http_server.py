@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
+from worker.listening_ports import HTTP, listening
 from worker.observability.exposition import exposition
 
 MAX_LINES = 128
@@ -125,9 +126,9 @@ async def listen(lines: Callable[[], asyncio.Protocol], host: str, port: int) ->
     """Serve at `host` and `port`. Raises OSError when it is taken."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lines, host, port, backlog=ACCEPTED_AT_ONCE)
-    for listening in server.sockets:
+    for one in server.sockets:
         # asyncio has one number for both: here the kernel gets its own.
-        with socket.socket(fileno=os.dup(listening.fileno())) as same:
+        with socket.socket(fileno=os.dup(one.fileno())) as same:
             same.listen(WAITING_TO_BE_ACCEPTED)
     return server
 
@@ -162,7 +163,7 @@ class ObservabilityServer:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen and return the port, a free one when `port` is 0. Raises OSError when taken."""
+        """Listen and return the port, a free one when `port` is 0. Raises `PortUnusable`."""
         app = web.Application()
         app.add_routes(
             [
@@ -184,7 +185,8 @@ class ObservabilityServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the HTTP server was not set up")
-        self._listener = await listen(BoundedLines(server), host, port)
+        with listening(host, port, HTTP):
+            self._listener = await listen(BoundedLines(server), host, port)
         return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

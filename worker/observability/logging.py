@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
@@ -26,7 +27,7 @@ def configure_logging(log_format: str, level: str, stream: TextIO | None = None)
     atexit.register(writer.finish)
     is_console = log_format == "console" or (log_format == "auto" and target.isatty())
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=target.isatty())
+        structlog.dev.ConsoleRenderer(colors=target.isatty() and not os.environ.get("NO_COLOR"))
         if is_console
         else structlog.processors.JSONRenderer(_json)
     )

@@ -78,8 +78,8 @@ class Service:
         )
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting`, and OSError
-        for a taken port.
+        """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting` and
+        `PortUnusable`.
         """
         parts, settings, registry = self._parts, self._parts.settings, self._parts.registry
         tell_of_settings(settings)

@@ -62,10 +62,9 @@ def is_connection_error(error: Exception) -> bool:
 
 _NO_VIRTUAL_HOST: Final = "the virtual host is not there, or is closed to this user"
 _WRONG_CREDENTIALS: Final = "RabbitMQ refuses the user or the password"
-_KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
+_AT_THE_OPENING: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ProbableAuthenticationError, _WRONG_CREDENTIALS),
     (AuthenticationError, _WRONG_CREDENTIALS),
-    (ChannelAccessRefused, "this user lacks a right that a worker needs"),
     (ConnectionNotAllowed, _NO_VIRTUAL_HOST),
     (
         IncompatibleProtocolError,
@@ -75,20 +74,33 @@ _KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLError, "TLS fails; the port may be one without it"),
     (gaierror, "the name of the host is not known"),
     (ConnectionRefusedError, "nothing listens at this host and port"),
+)
+"""What ends the opening of a connection, and nothing later. The narrower ones first."""
+_KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    *_AT_THE_OPENING,
+    (ChannelAccessRefused, "this user lacks a right that a worker needs"),
     (TimeoutError, "there was no answer in time"),
 )
-"""The narrower ones first."""
 
 
 def why_unreachable(error: BaseException) -> str:
     """A part of a sentence, such as "nothing listens at this host and port"."""
     if isinstance(error, InvalidFrameError) and "Close" in str(error):
         return _NO_VIRTUAL_HOST  # where aiormq expects no refusal
-    for one in (error, error.__cause__):  # aiormq puts its own around the system's
-        for kind, text in _KNOWN:
-            if isinstance(one, kind):
-                return text
+    for kind, text in _KNOWN:
+        if _is_or_is_from(error, kind):
+            return text
     return f"the connection ended ({type(error).__name__})"
+
+
+def was_not_opened(error: BaseException) -> bool:
+    """Whether `error` tells that there was no connection yet, and not that one was lost."""
+    return any(_is_or_is_from(error, kind) for kind, _ in _AT_THE_OPENING)
+
+
+def _is_or_is_from(error: BaseException, kind: type[BaseException]) -> bool:
+    # aiormq puts its own around the system's.
+    return isinstance(error, kind) or isinstance(error.__cause__, kind)
 
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0

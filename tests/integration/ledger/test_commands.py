@@ -13,6 +13,7 @@ from typing import Any
 
 import aio_pika
 from pydantic import SecretStr
+from yarl import URL
 
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.integration.ledger.ledger_parts import LedgerStack, ledger_stack
@@ -69,6 +70,17 @@ async def test_a_person_is_found_by_the_id_that_is_asked_for(
         assert {one["event"] for one in json.loads(out)["events"]} == {"ev-1", "ev-2", "ev-3"}
         code, out, _ = await stack.command("receipts", "find", "--user", stdin=b"somebody else")
         assert (code, "no receipt of it" in out) == (1, True)
+
+
+async def test_a_wrong_password_is_called_so_and_no_lost_connection(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    async with ledger_stack(broker_url, namespace, tmp_path) as stack:
+        stack.settings["AMQP_URL"] = str(URL(broker_url).with_password("wr0ng"))
+        code, out, err = await stack.command("ledger", "--once")
+        assert (code, out) == (3, "")
+        assert "RabbitMQ refuses the user or the password; check CONSENT_WORKER_AMQP_URL" in err
+        assert "wr0ng" not in err
 
 
 async def test_wrong_use_of_find_is_told(broker_url: str, namespace: str, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ async def test_an_event_that_a_worker_has_lost_is_missed(
         assert [one["since"] for one in missing] == [one for (one,) in since]
         code, out, _ = await stack.command("status")
         assert code == 1
-        assert "MISSING: 1 events of host:1, since " in out
+        assert "MISSING: 1 event of host:1, since " in out
 
 
 async def test_an_event_that_does_not_come_back_is_missed(

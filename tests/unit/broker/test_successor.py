@@ -9,7 +9,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.broker.headers import own_headers_of
-from worker.broker.republished import MAX_PRODUCER_HEADER_BYTES, successor_of
+from worker.broker.republished import MAX_PRODUCER_HEADER_BYTES, part_of_bundle, successor_of
 
 
 def _original(**changes: Any) -> Basic.Properties:
@@ -35,6 +35,7 @@ def test_properties_and_application_headers_are_kept() -> None:
         "traceparent": "00-abc",
         "tenant": 7,
         "consent-attempts": 1,
+        "consent-contract": 2,
         "consent-producer-message-id": "from-the-producer",
     }
     assert successor.delivery_mode == 2
@@ -74,7 +75,9 @@ def test_what_could_expire_redirect_or_refuse_the_message_is_dropped() -> None:
 
 def test_headers_of_an_earlier_pass_do_not_linger() -> None:
     dead = _original(headers={"consent-dead-reason": "no-identity", "consent-error": "timeout"})
-    assert successor_of(dead, {"consent-replays": 1}).headers == {"consent-replays": 1}
+    assert part_of_bundle(dead, {"consent-replays": 1}).headers == {"consent-replays": 1}
+    again = successor_of(dead, {"consent-replays": 1}).headers
+    assert again == {"consent-replays": 1, "consent-contract": 2}
 
 
 def test_headers_too_large_for_a_frame_lose_the_largest_only() -> None:

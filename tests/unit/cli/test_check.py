@@ -210,7 +210,7 @@ def test_an_interrupted_check_tells_what_it_has(cli: CommandLine, sandbox: Sandb
     ran = cli.run("integrations", "check")
     thread.join()
     assert ran.code == 130
-    assert "interrupted: 0 of 6 integrations are checked" in ran.err
+    assert "interrupted: checked 0 of 6 integrations" in ran.err
 
 
 def test_a_test_record_is_for_one_integration(cli: CommandLine) -> None:

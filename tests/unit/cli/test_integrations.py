@@ -32,7 +32,7 @@ def test_they_are_listed_by_id_without_secrets(cli: CommandLine) -> None:
 def test_valid_ones_are_counted(cli: CommandLine) -> None:
     cli.add("shop")
     ran = cli.run("integrations", "validate")
-    assert (ran.code, ran.out) == (0, "1 integrations are valid\n")
+    assert (ran.code, ran.out) == (0, "1 integration is valid\n")
 
 
 @pytest.mark.parametrize(("command", "code"), [("list", 0), ("validate", 2), ("check", 2)])
@@ -59,7 +59,7 @@ def test_a_directory_that_is_not_there_is_named(cli: CommandLine) -> None:
 def test_what_is_valid_and_perhaps_not_meant_is_a_warning(cli: CommandLine) -> None:
     cli.add("shop", regulations=["gdpr", "gdrp"])
     ran = cli.run("integrations", "validate")
-    assert (ran.code, ran.out) == (0, "1 integrations are valid\n")
+    assert (ran.code, ran.out) == (0, "1 integration is valid\n")
     assert ran.err.startswith("consent-worker: shop: warning: regulations.2: is none of the ")
     assert "gdrp" not in ran.err
 

@@ -7,7 +7,9 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
     ChannelNotFoundEntity,
+    ConnectionNotAllowed,
     DeliveryError,
+    ProbableAuthenticationError,
 )
 from pamqp.commands import Basic
 
@@ -24,6 +26,8 @@ from worker.cli.moments import moment_ms, span_seconds, told
         (TimeoutError(), "did not answer in time"),
         (ChannelInvalidStateError(), "was lost (ChannelInvalidStateError)"),
         (ConnectionError("amqp://user:hush@host"), "was lost (ConnectionError)"),
+        (ProbableAuthenticationError("amqp://user:hush@host"), "refuses the user or the password"),
+        (ConnectionNotAllowed(530, "amqp://user:hush@host"), "the virtual host is not there"),
     ],
 )
 def test_what_went_wrong_with_the_broker_is_a_sentence(error: Exception, text: str) -> None:

@@ -172,11 +172,11 @@ async def test_an_error_that_no_worker_wrote_is_not_carried_on(error: object) ->
 @in_virtual_time
 async def test_a_suspect_keeps_its_headers_and_goes_to_its_queue_unread() -> None:
     bench = Bench()
-    message = bench.hand.message(b"body", {names.INTEGRATION: "shop", names.RETURNS: 2})
-    bench.successors.move_to_suspects(message)
+    came_with = {names.INTEGRATION: "shop", names.RETURNS: 2, names.CONTRACT: 99}
+    bench.successors.move_to_suspects(bench.hand.message(b"body", came_with))
     [one] = bench.published
     assert (one.exchange, one.routing_key, one.body) == ("", "consent.suspects", b"body")
-    assert one.headers == {names.INTEGRATION: "shop"}
+    assert one.headers == {names.INTEGRATION: "shop", names.CONTRACT: names.CONTRACT_VERSION}
 
 
 TRIED = RetryState("shop", 1, NOW_MS, 1_000, blocked_since_ms=NOW_MS)

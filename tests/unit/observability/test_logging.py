@@ -54,6 +54,19 @@ def test_for_a_person_a_line_is_text(log_format: str, stream: io.StringIO) -> No
     assert "lena" not in stream.getvalue()
 
 
+@pytest.mark.parametrize(("value", "is_coloured"), [(None, True), ("", True), ("1", False)])
+def test_a_terminal_has_colours_unless_they_are_unwanted(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, is_coloured: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    stream = Terminal()
+    configure_logging("auto", "info", stream)
+    structlog.get_logger("worker.x").info("something.happened")
+    assert ("\x1b[" in stream.getvalue()) == is_coloured
+
+
 def test_without_a_stream_it_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "info")
     structlog.get_logger("worker.x").info("something.happened")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from worker.listening_ports import PortUnusable
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.metrics import Metrics
 
@@ -74,7 +75,7 @@ async def test_metrics_are_brought_up_to_date_when_they_are_scraped(bench: Bench
 
 async def test_a_port_that_is_taken_is_an_error_at_the_start(bench: Bench) -> None:
     other = Bench()
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(PortUnusable, match="another process listens there"):
         await other.server.start("127.0.0.1", bench.port)
     await other.server.stop()
 

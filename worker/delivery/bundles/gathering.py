@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.message import Host, Incoming
-from worker.broker.republished import successor_of
+from worker.broker.republished import part_of_bundle, successor_of
 from worker.broker.retry_state import RetryState
 from worker.delivery.bundles.bundle_format import MOST_EVENTS, MOST_VALUES, pack
 from worker.delivery.outcome import Parked
@@ -99,7 +99,7 @@ class BundleGathering:
             state.served,
             state.parks,
         )
-        properties = successor_of(message.properties, own)
+        properties = part_of_bundle(message.properties, own)
         header = encode_content_header(properties, len(message.body))
         size = len(header) + len(message.body)
         values = number_of_values(properties.headers)
@@ -132,7 +132,8 @@ class BundleGathering:
         if count == 1:
             # By itself, so that a person who looks at the queue can read it.
             properties, body = gathered.properties[0], gathered.packed[0][1]
-            properties.headers = (properties.headers or {}) | due | to.headers
+            own = {names.CONTRACT: names.CONTRACT_VERSION} | due | to.headers
+            properties.headers = (properties.headers or {}) | own
         else:
             own = gathered.own | {names.BUNDLE: count} | due | to.headers
             own.pop(names.REPEAT, None)  # of one event in it, which says so itself

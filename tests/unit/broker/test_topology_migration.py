@@ -1,0 +1,91 @@
+"""What a migration does for each way in which the broker may differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from worker.broker.topology import build_topology
+from worker.broker.topology_migration import Migration, Step, plan_migration
+from worker.broker.topology_state import Found, TopologyState
+
+TOPOLOGY = build_topology("acme", "native", 20)
+
+
+def _plan(*different: Found, aside: frozenset[str] = frozenset()) -> Migration:
+    """Where all is as it is wanted but for these."""
+    by_name = {(one.kind, one.name): one for one in different}
+    exchanges = [Found("exchange", one.name, "wanted") for one in TOPOLOGY.exchanges]
+    queues = [Found("queue", one.name, "wanted") for one in TOPOLOGY.queues]
+    state = TopologyState(
+        [by_name.pop(("exchange", one.name), one) for one in exchanges],
+        [by_name.pop(("queue", one.name), one) for one in queues],
+        aside,
+    )
+    assert not by_name
+    return plan_migration(state, TOPOLOGY)
+
+
+EVENTS = Found("queue", "acme.events", "other", "another limit", messages=3)
+LEVEL = Found("queue", "acme.delay.1s", "other", "another exchange", messages=2)
+
+
+def test_where_all_is_as_wanted_nothing_is_done() -> None:
+    assert _plan() == Migration([], [])
+
+
+def test_on_an_empty_broker_all_is_created() -> None:
+    state = TopologyState(
+        [Found("exchange", one.name, "missing") for one in TOPOLOGY.exchanges],
+        [Found("queue", one.name, "missing") for one in TOPOLOGY.queues],
+    )
+    migration = plan_migration(state, TOPOLOGY)
+    assert {one.action for one in migration.steps} == {"create"}
+    assert len(migration.steps) == len(TOPOLOGY.exchanges) + len(TOPOLOGY.queues)
+
+
+@pytest.mark.parametrize(
+    ("found", "step"),
+    [
+        (EVENTS, Step("move", "queue", "acme.events", "another limit", 3)),
+        (replace(EVENTS, messages=0), Step("replace", "queue", "acme.events", "another limit")),
+        (
+            Found("exchange", "acme.events", "other", "another type"),
+            Step("replace", "exchange", "acme.events", "another type"),
+        ),
+        (Found("queue", "acme.parked", "missing"), Step("create", "queue", "acme.parked")),
+    ],
+)
+def test_what_differs_is_changed_alone(found: Found, step: Step) -> None:
+    assert _plan(found).steps == [step]
+
+
+def test_messages_of_the_delay_are_waited_for_and_its_exchanges_made_anew() -> None:
+    migration = _plan(LEVEL)
+    waiting = [one for one in migration.steps if one.waits]
+    assert waiting == [Step("replace", "queue", "acme.delay.1s", "another exchange", 2)]
+    exchanges = [one.name for one in TOPOLOGY.exchanges if one.name.startswith("acme.delay")]
+    assert migration.of("exchange", "replace") == exchanges
+
+
+@pytest.mark.parametrize(
+    ("state", "action"), [("other", "move"), ("missing", "finish"), ("wanted", "finish")]
+)
+def test_what_was_interrupted_goes_on(
+    state: Literal["other", "missing", "wanted"], action: str
+) -> None:
+    found = replace(EVENTS, state=state, messages=0)
+    (step,) = _plan(found, aside=frozenset({"acme.events"})).steps
+    assert (step.action, step.name) == (action, "acme.events")
+
+
+def test_nothing_is_changed_while_a_queue_is_consumed() -> None:
+    consumed = Found("queue", "acme.retries", "wanted", consumers=2)
+    assert _plan(consumed).obstacles == [], "nothing has to be changed"
+    missing = Found("queue", "acme.parked", "missing")
+    assert _plan(consumed, missing).obstacles == [], "to declare what is missing harms nobody"
+    assert _plan(consumed, EVENTS).obstacles == [
+        "queue acme.retries has 2 consumers: stop all workers"
+    ]

@@ -1,0 +1,169 @@
+"""Makes the topology of this version of what is on the broker, in the order in which nothing is
+lost wherever it is interrupted. Run again, it goes on where it was.
+
+A queue is made anew while its bindings lead to another one, which has its messages: a copy may be
+in both for a moment, and no message in neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aio_pika.abc import AbstractConnection
+
+from worker.broker.queue_moving import QueueMoving
+from worker.broker.topology import (
+    UNLIMITED_DELIVERIES,
+    Binding,
+    Queue,
+    Topology,
+    bind,
+    declare,
+    declare_exchange,
+    declare_queue,
+)
+from worker.broker.topology_migration import Migration
+from worker.broker.topology_state import ASIDE, find_queue
+from worker.counting import counted
+from worker.errors import WorkFailed
+from worker.wire.message_tap import TappedTransport
+
+_LOOK_SECONDS: Final = 0.5
+_TRIES: Final = 5
+
+
+class NotMigrated(WorkFailed):
+    """It is not done; the text says why, and that the rest is as it was."""
+
+
+class TopologyChange:
+    """One migration; `told` is given a sentence for each thing that was done."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        transport: TappedTransport,
+        topology: Topology,
+        told: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._topology = topology
+        self._moving = QueueMoving(connection, transport)
+        self._told = told
+
+    async def run(self, migration: Migration, wait_seconds: float) -> None:
+        """Do its steps. The messages of the delay may take `wait_seconds` to leave. Raises
+        `NotMigrated`, and what the broker answers.
+        """
+        if migration.obstacles:
+            raise NotMigrated("; ".join(migration.obstacles))
+        await self._wait([one.name for one in migration.steps if one.waits], wait_seconds)
+        await self._create_exchanges(migration.of("exchange", "create"))
+        aside = migration.of("queue", "move", "finish")
+        for name in migration.of("queue", "move"):
+            await self._put_aside(name)
+        for name in migration.of("queue", "replace"):
+            await self._delete(name)
+        for name in migration.of("exchange", "replace"):
+            await self._delete_exchange(name)
+        await declare(self._connection, self._topology)
+        for name in aside:
+            await self._put_back(name)
+
+    async def _wait(self, names: list[str], wait_seconds: float) -> None:
+        """Until none of these queues has a message."""
+        if names:
+            self._told(f"waiting until these are empty: {', '.join(names)}")
+        ends_at = time.monotonic() + wait_seconds
+        while full := [one for one in names if await self._messages(one)]:
+            if time.monotonic() >= ends_at:
+                raise NotMigrated(
+                    f"nothing was changed: {', '.join(full)} still has messages, which leave by "
+                    "themselves; run the command again later"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _messages(self, name: str) -> int:
+        return (await find_queue(self._connection, Queue(name))).messages
+
+    async def _create_exchanges(self, names: list[str]) -> None:
+        """Those that queues aside are to be bound to, too."""
+        channel = await self._connection.channel(publisher_confirms=False)
+        for one in self._topology.exchanges:
+            if one.name in names:
+                await declare_exchange(channel, one)
+        await channel.close()
+
+    async def _put_aside(self, name: str) -> None:
+        aside = Queue(
+            name + ASIDE, {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
+        )
+        channel = await self._connection.channel(publisher_confirms=False)
+        await declare_queue(channel, aside)
+        for one in self._bindings_of(name):
+            await bind(channel, Binding(one.source, aside.name, one.routing_key))
+        await channel.close()
+        await self._unbind(name)
+        for _ in range(_TRIES):
+            moved = await self._moving.move(name, aside.name, keeps_reasons=self._is_letters(name))
+            self._told(f"moved {counted(moved, 'message')} of queue {name} aside")
+            if await self._is_deleted(name):
+                return
+        raise NotMigrated(
+            f"somebody publishes to queue {name} by its name; stop that, and run the command again"
+        )
+
+    async def _put_back(self, name: str) -> None:
+        """`name` is there anew, and bound."""
+        aside = name + ASIDE
+        await self._unbind(name, aside)
+        moved = await self._moving.move(aside, name, keeps_reasons=self._is_letters(name))
+        self._told(f"moved {counted(moved, 'message')} back to queue {name}")
+        if not await self._is_deleted(aside):
+            raise NotMigrated(f"queue {aside} is not empty yet; run the command again")
+
+    async def _unbind(self, name: str, queue: str = "") -> None:
+        """Let nothing go to `queue` any more that the bindings of `name` bring."""
+        channel = await self._connection.channel(publisher_confirms=False)
+        there = await channel.get_queue(queue or name, ensure=False)
+        for one in self._bindings_of(name):
+            await there.unbind(one.source, one.routing_key)
+        await channel.close()
+
+    async def _delete(self, name: str) -> None:
+        if not await self._is_deleted(name):
+            raise NotMigrated(f"queue {name} is not empty, or has consumers; run the command again")
+        self._told(f"deleted queue {name}")
+
+    async def _is_deleted(self, name: str) -> bool:
+        """Delete a queue, unless it has messages or consumers; whether it is gone.
+
+        The broker can't be told to look at that itself: for quorum queues 3.10 has not implemented
+        it. So nobody may publish to the queue by its name now.
+        """
+        found = await find_queue(self._connection, Queue(name))
+        if found.messages or found.consumers:
+            return False
+        channel = await self._connection.channel(publisher_confirms=False)
+        await channel.queue_delete(name)
+        await channel.close()
+        return True
+
+    async def _delete_exchange(self, name: str) -> None:
+        channel = await self._connection.channel(publisher_confirms=False)
+        await channel.exchange_delete(name)
+        await channel.close()
+        self._told(f"deleted exchange {name}")
+
+    def _bindings_of(self, name: str) -> list[Binding]:
+        return [
+            one
+            for one in self._topology.bindings
+            if one.destination == name and not one.to_exchange
+        ]
+
+    def _is_letters(self, name: str) -> bool:
+        return name == self._topology.names.dead_letters

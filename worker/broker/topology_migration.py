@@ -1,0 +1,97 @@
+"""What has to be done so that the broker has the topology of this version. Pure: it only says so.
+
+An argument of a queue can't be changed, so a queue with other arguments is made anew. Its messages
+are put aside meanwhile, but for those of the delay: these leave by themselves when their time has
+come, and would wait for all of it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from worker.broker.delay import entry
+from worker.broker.topology import Topology
+from worker.broker.topology_state import Found, TopologyState
+from worker.counting import counted
+
+_TTL: Final = "x-message-ttl"
+
+Action = Literal["create", "replace", "move", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """To be done for an exchange or a queue: `create` what is missing; `replace` what has other
+    arguments, for a queue of the delay when its `messages` have left; `move` the messages of a
+    queue aside, make it anew and move them back; `finish` what was interrupted. `detail` tells why.
+    """
+
+    action: Action
+    kind: Literal["exchange", "queue"]
+    name: str
+    detail: str = ""
+    messages: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has to wait until the messages of a queue of the delay have left."""
+        return self.action == "replace" and self.messages > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The steps, and a sentence for each thing that must be out of the way before any of them."""
+
+    steps: Sequence[Step]
+    obstacles: Sequence[str]
+
+    def of(self, kind: str, *actions: Action) -> list[str]:
+        """The names of what such a step is for."""
+        return [one.name for one in self.steps if one.kind == kind and one.action in actions]
+
+
+def plan_migration(state: TopologyState, topology: Topology) -> Migration:
+    """What makes `topology` of what there is."""
+    delayed = {one.name for one in topology.queues if _TTL in one.arguments}
+    is_other_delay = any(one.state == "other" and one.name in delayed for one in state.queues)
+    prefix = entry(topology.names.namespace)
+    steps = [
+        *(
+            _for_exchange(one, is_other_delay and one.name.startswith(prefix))
+            for one in state.exchanges
+        ),
+        *(_for_queue(one, one.name in delayed, one.name in state.aside) for one in state.queues),
+    ]
+    wanted = [one for one in steps if one is not None]
+    changes = any(one.action != "create" for one in wanted)
+    obstacles = [_in_use(one) for one in state.queues if one.consumers] if changes else []
+    return Migration(wanted, obstacles)
+
+
+def _for_exchange(found: Found, is_of_other_delay: bool) -> Step | None:
+    if found.state == "missing":
+        return Step("create", "exchange", found.name)
+    if found.state == "other":
+        return Step("replace", "exchange", found.name, found.detail)
+    if is_of_other_delay:
+        # It may have bindings of that version, which nobody can ask for.
+        return Step("replace", "exchange", found.name, "it leads to queues with other arguments")
+    return None
+
+
+def _for_queue(found: Found, is_delay: bool, is_aside: bool) -> Step | None:
+    if is_aside:
+        action: Action = "move" if found.state == "other" else "finish"
+        return Step(action, "queue", found.name, "a migration was interrupted", found.messages)
+    if found.state == "missing":
+        return Step("create", "queue", found.name)
+    if found.state == "wanted":
+        return None
+    action = "replace" if is_delay or not found.messages else "move"
+    return Step(action, "queue", found.name, found.detail, found.messages)
+
+
+def _in_use(found: Found) -> str:
+    return f"queue {found.name} has {counted(found.consumers, 'consumer')}: stop all workers"

@@ -1,0 +1,110 @@
+"""`consent-worker topology migrate`: what has to change on the broker for this version."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import typer
+
+from worker.broker.receipts_stream import StreamUnusable, declare_stream
+from worker.broker.topology_change import TopologyChange
+from worker.broker.topology_migration import Migration, Step, plan_migration
+from worker.broker.topology_state import read_state
+from worker.cli.broker_access import alone, broker_connection, topology_of
+from worker.cli.command_support import command_settings, complain, say
+from worker.cli.interrupt import Stop, stoppable
+from worker.cli.json_output import JsonListOption, print_json_list
+from worker.cli.moments import span_seconds
+from worker.cli.terminal import shown
+from worker.cli.topology_stream import stream_of
+from worker.counting import counted
+from worker.wire.message_tap import TappedTransport
+
+_WAIT: Final = "10m"
+"""The delay holds a message for 512 s at the most."""
+
+
+def migrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+    ] = False,
+    wait: Annotated[
+        str, typer.Option(help="How long messages may take to leave queues of the delay.")
+    ] = _WAIT,
+    as_json: JsonListOption = False,
+) -> None:
+    """Make the broker's exchanges and queues those of this version, and lose no message.
+
+    What is missing is declared. A queue with other arguments is made anew: its messages are put
+    aside meanwhile, and those of the delay are waited for. All workers must be stopped then, and
+    producers that publish to a queue by its name; those that publish to the exchange may go on.
+    Interrupted, it goes on when it is run again.
+    """
+    asyncio.run(_migrate(dry_run, _seconds(wait), as_json))
+
+
+def _seconds(text: str) -> int:
+    try:
+        return span_seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait {error}") from None
+
+
+async def _migrate(dry_run: bool, wait_seconds: int, as_json: bool) -> None:
+    settings = command_settings()
+    topology = topology_of(settings)
+    lock = f"{topology.names.namespace}.topology.lock"
+    transport = TappedTransport()
+    async with broker_connection(settings, "topology", transport=transport) as connection:
+        with stoppable() as stop:
+            if dry_run:
+                migration = plan_migration(await read_state(connection, topology), topology)
+                _tell(migration, as_json)
+                if migration.obstacles:
+                    raise typer.Exit(1)
+                return
+            async with alone(connection, lock, stop, "the topology"):
+                migration = plan_migration(await read_state(connection, topology), topology)
+                _tell(migration, as_json)
+                change = TopologyChange(connection, transport, topology, complain)
+                await _until_stopped(change.run(migration, wait_seconds), stop)
+        if (stream := stream_of(settings)) is not None:
+            try:
+                await declare_stream(connection, stream)
+            except StreamUnusable as problem:
+                complain(f"no receipts will be written: {problem}")
+
+
+async def _until_stopped(work: Any, stop: Stop) -> None:
+    running = asyncio.create_task(work)
+    asked = asyncio.create_task(stop.asked.wait())
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not running.done():
+        running.cancel()
+        await asyncio.wait({running})
+        stop.check("run the command again, and it goes on where it was")
+    running.result()
+
+
+def _tell(migration: Migration, as_json: bool) -> None:
+    for one in migration.obstacles:
+        complain(one)
+    if as_json:
+        print_json_list(asdict(one) for one in migration.steps)
+        return
+    for step in migration.steps:
+        say(_line(step))
+    if not migration.steps:
+        say("nothing is to be changed")
+
+
+def _line(step: Step) -> str:
+    line = f"{step.action:<8} {step.kind:<8} {step.name}"
+    if step.waits:
+        line += f"  when {counted(step.messages, 'message')} left it"
+    elif step.messages:
+        line += f"  {counted(step.messages, 'message')}"
+    return line + (f"  ({shown(step.detail)})" if step.detail else "")
