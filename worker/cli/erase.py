@@ -11,13 +11,13 @@ from typing import Annotated, Final
 import typer
 
 from worker.broker.letter_filter import Filter
-from worker.cli.broker_access import BrokerAway
+from worker.broker.broker_access import BrokerAway
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
-from worker.cli.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
 from worker.delivery.erasure import Concern, Person, erase_from_state

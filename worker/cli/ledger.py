@@ -12,10 +12,10 @@ import typer
 from worker.broker.chain_writer import ChainWriter
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Names
-from worker.cli.broker_access import BrokerAway, what_happened
+from worker.broker.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
-from worker.cli.interrupt import stoppable
+from worker.interrupt import stoppable
 from worker.cli.ledger_access import keyring_of, ledger_url
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name

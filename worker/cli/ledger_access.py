@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from worker.cli.event_input import BadInput
-from worker.cli.moments import moment_ms
+from worker.moments import moment_ms
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.migrations import check_version

@@ -16,9 +16,9 @@ import typer
 
 from worker.broker.stream_reader import StreamReader
 from worker.broker.topology import Names
-from worker.cli.broker_access import broker_connection
+from worker.broker.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.cli.interrupt import Stop, stoppable
+from worker.interrupt import Stop, stoppable
 from worker.cli.ledger_access import keyring_of
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find

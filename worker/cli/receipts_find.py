@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, get_args
 
 import typer
 
-from worker.cli.broker_access import BrokerAway
+from worker.broker.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.ledger_access import (
     now_ms,

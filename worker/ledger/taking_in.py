@@ -15,7 +15,8 @@ from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Message, line_digest, read_message, row_digest
 from worker.evidence.signing import Keyring
-from worker.ledger.blanking import blank
+from worker.ledger.act_rows import act_rows, write_acts
+from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
@@ -91,18 +92,9 @@ class TakingIn:
             work.read(record)
         move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
-        self._write_receipts(connection, work)
+        write_acts(connection, work.acts)
+        write_and_blank(connection, self._receipts, work.packed, work.erasures)
         return self._chains.write(connection, now_ms)
-
-    def _write_receipts(self, connection: Connection, work: _Work) -> None:
-        """An erasure blanks what stands before it in the stream, and no choice of after it."""
-        written = 0
-        for upto, erased in work.erasures:
-            self._receipts.write(connection, work.packed[written:upto])
-            written = upto
-            for integration, users in erased.items():
-                blank(connection, users, integration)
-        self._receipts.write(connection, work.packed[written:])
 
 
 class _Work:
@@ -128,6 +120,7 @@ class _Work:
         self._last: Record | None = None
         self.messages: list[tuple[Any, ...]] = []
         self.packed: list[PackedReceipt] = []
+        self.acts: list[tuple[Any, ...]] = []
         self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
         """Of each message that has any: how many receipts there are up to its last one, and users
         by integration."""
@@ -198,6 +191,13 @@ class _Work:
             digests = b"".join(map(row_digest, message.rows))
         if heading.kind == "anchor":
             self._hold_against(message.rows, offset)
+        elif heading.kind == "trail":
+            acts, unreadable = act_rows(message.rows, self._next_id)
+            self.acts += acts
+            if unreadable:
+                self._chains.found(
+                    FindingCode.UNREADABLE, row, heading.sequence, offset, unreadable
+                )
         place = (self.progress.generation, offset, row.id, heading.sequence)
         at = min(heading.at, self._now_ms)  # one of the future would outlive its retention
         first = first_receipt_id if receipts else None

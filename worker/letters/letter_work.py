@@ -4,17 +4,18 @@ there are any, and then every chosen event, those of a lost state not unasked.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
-from worker.cli.canary import Canaries, CanaryVerdict
-from worker.cli.dead_letter_pass import LetterDesk, Pass, letter_desk
-from worker.cli.letter_events import OpenedLetter
-from worker.cli.letter_handling import Handling
-from worker.cli.lost_state_guard import LostStateGuard
-from worker.cli.replay_pace import ReplayPace
+from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_handling import Handling
+from worker.letters.letter_pass import LetterDesk, Pass
+from worker.letters.lost_state_guard import LostStateGuard
+from worker.letters.replay_pace import ReplayPace
 from worker.wire.connecting import is_connection_error
 
 _AT_ONCE: Final = 100
@@ -44,30 +45,54 @@ class Tally:
         self.kept.clear()
 
 
-class LetterWork:
-    """One replay or discard. `guard` counts letters of a lost state, which stay."""
+async def _never() -> bool:
+    return False
 
-    def __init__(self, asked: Handling, guard: LostStateGuard, max_event_bytes: int) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
+    of each letter that was replayed or discarded, and `is_clear` says of the canaries that they
+    need not be waited for any longer.
+    """
+
+    is_meant: Callable[[LetterEvent], bool] = lambda event: True
+    handled: Callable[[OpenedLetter], None] = lambda opened: None
+    is_clear: Callable[[], Awaitable[bool]] = _never
+
+
+class LetterWork:
+    """One replay or discard. `guard` counts letters of a lost state, which stay. After the broker
+    was lost it may be run again, and goes on.
+    """
+
+    def __init__(
+        self,
+        asked: Handling,
+        guard: LostStateGuard,
+        max_event_bytes: int,
+        watching: Watching | None = None,
+    ) -> None:
         self.tally = Tally()
+        self._watching = watching or Watching()
         self.guard = guard
         self._asked = asked
         self._max_event_bytes = max_event_bytes
         self._pace = ReplayPace(asked.rate)
         self._settled = 0
 
-    async def run(self) -> Pass:
+    async def run(self, desk: LetterDesk) -> Pass:
         """Do it; gives the last pass."""
-        async with letter_desk(self._so_far) as desk:
-            if self._asked.canaries and not self._asked.dry_run:
-                run = await self._send_canaries(desk)
-                verdict = self.tally.verdict
-                if run.stop.is_asked or (verdict is not None and verdict.trouble):
-                    return run
-            left = None
-            while True:
-                run, left = await self._one_pass(desk, left)
-                if not left:
-                    return run
+        if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
+            run = await self._send_canaries(desk)
+            verdict = self.tally.verdict
+            if run.stop.is_asked or (verdict is not None and verdict.trouble):
+                return run
+        left = None
+        while True:
+            run, left = await self._one_pass(desk, left)
+            if not left:
+                return run
 
     async def _send_canaries(self, desk: LetterDesk) -> Pass:
         first: list[OpenedLetter] = []
@@ -82,7 +107,7 @@ class LetterWork:
             return free if free.chosen else None
 
         async with desk.one_pass("searched") as run:
-            async for opened in run.matching(self._asked.chosen, take):
+            async for opened in run.meant(self._is_meant, take):
                 first.append(opened)
             if first and not run.stop.is_asked:
                 canaries = Canaries(run.letters, first)
@@ -90,6 +115,7 @@ class LetterWork:
                     lambda opened: self._handle_one(run.letters, opened),
                     self._asked.wait_seconds,
                     run.stop,
+                    self._watching.is_clear,
                 )
                 self.tally.verdict = verdict
                 self.tally.begin_pass()
@@ -106,7 +132,7 @@ class LetterWork:
         is_over = True
         async with desk.one_pass(self._asked.verb, most=most) as run:
             try:
-                async for opened in run.matching(self._asked.chosen, lambda opened: opened):
+                async for opened in run.meant(self._is_meant, lambda opened: opened):
                     if self._pace.is_to_give_back:
                         is_over = False
                         break
@@ -120,6 +146,9 @@ class LetterWork:
             finally:
                 await in_flight.drain()
         return run, 0 if is_over else run.total - (self._settled - settled_before)
+
+    def _is_meant(self, event: LetterEvent) -> bool:
+        return event.is_meant_by(self._asked.chosen) and self._watching.is_meant(event)
 
     def _free(self, opened: OpenedLetter) -> OpenedLetter:
         """`opened` with those alone chosen that are of no lost state."""
@@ -146,9 +175,11 @@ class LetterWork:
             return f"{type(error).__name__}; export it, and report this"
         self._settled += 1
         self.tally.handled += len(opened.chosen)
+        self._watching.handled(opened)
         return ""
 
-    def _so_far(self) -> str:
+    def so_far(self) -> str:
+        """What was done by now, where anything could have been."""
         if self._asked.dry_run:
             return ""
         return f"{self._asked.verb} {self.tally.handled}, and the rest stays in the dead letters"

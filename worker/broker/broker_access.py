@@ -1,4 +1,6 @@
-"""What commands need of the broker: a connection, the topology, the lock of the dead letters."""
+"""What commands and the console need of the broker: a connection, the topology, and the lock of the
+dead letters.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.queue_locks import acquire_lock, release_lock
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Topology, build_topology
-from worker.cli.command_support import complain
-from worker.cli.interrupt import Stop
+from worker.interrupt import Stop
 from worker.errors import ServerTrouble
 from worker.redaction import redact
 from worker.settings import WorkerSettings
@@ -118,32 +119,36 @@ _TELL_AFTER_TRIES: Final = 2
 
 
 @asynccontextmanager
-async def alone(connection: AbstractConnection, lock: str, stop: Stop) -> AsyncIterator[None]:
-    """The block runs while no other command holds `lock`; until then it waits, and says so once.
+async def alone(
+    connection: AbstractConnection, lock: str, stop: Stop, tell: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """The block runs while nobody else holds `lock`; until then it waits, and tells so once.
 
-    A user of the broker without the right to configure the lock works without one, and is told.
+    A user of the broker without the right to configure the lock works without one, which is told.
     Raises `Interrupted` when asked to stop while it waits.
     """
-    is_held = await _wait_for(connection, lock, stop)
+    is_held = await _wait_for(connection, lock, stop, tell)
     yield
     if is_held:
         # Before the connection ends, so that the next command need not wait.
         await release_lock(connection, lock)
 
 
-async def _wait_for(connection: AbstractConnection, lock: str, stop: Stop) -> bool:
+async def _wait_for(
+    connection: AbstractConnection, lock: str, stop: Stop, tell: Callable[[str], None]
+) -> bool:
     """Whether the lock is held; False where this user may not."""
     tries = 0
     try:
         while not await acquire_lock(connection, lock):
             tries += 1
             if tries == _TELL_AFTER_TRIES:
-                complain("another command works on the dead letters; waiting until it ends")
+                tell("another command works on the dead letters; waiting until it ends")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.asked.wait(), _ASK_AGAIN_SECONDS)
             stop.check("another command was at work, and nothing was done")
     except ChannelAccessRefused:
-        complain(
+        tell(
             f"RabbitMQ does not let this user configure {lock}: dead letters that another command "
             "holds at the same time are not seen by this one"
         )

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from worker.cli.interrupt import Stop
+from worker.interrupt import Stop
 
 _LONGEST_PASS_SECONDS: Final = 600.0
 """Then the letters are given back and taken anew: the broker takes back what is held for 30 minutes

@@ -1,9 +1,9 @@
 """Canaries: a few letters that are replayed before the others, to see whether they die again.
 
-Nothing tells this command that a letter was delivered. It sees two things: that a worker has taken
-the canaries, since their queue was empty once, and which letters have come to the dead-letter queue
-since. So the verdict is "did not come back in so long", and the time must be longer than a letter
-takes to fail.
+Nothing on the broker tells that a letter was delivered. Two things can be seen: that a worker has
+taken the canaries, since their queue was empty once, and which letters have come to the dead-letter
+queue since. So the verdict is "did not come back in so long", and the time must be longer than a
+letter takes to fail.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Final
 from worker.broker.dead_letter import DeadLetter
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.held_letters import HeldLetter
-from worker.cli.interrupt import Stop
-from worker.cli.letter_events import LetterEvent, OpenedLetter, open_letter
-from worker.cli.moments import told_span
-from worker.cli.terminal import shown
+from worker.interrupt import Stop
+from worker.letters.letter_events import LetterEvent, OpenedLetter, open_letter
+from worker.moments import told_span
 
 _LOOK_SECONDS: Final = 0.25
 
@@ -54,17 +53,22 @@ class Canaries:
         replay: Callable[[OpenedLetter], Awaitable[str]],
         wait_seconds: float,
         stop: Stop,
+        is_clear: Callable[[], Awaitable[bool]],
     ) -> CanaryVerdict:
-        """`replay` each, and wait. It says why a letter can't be replayed, "" when it was."""
+        """`replay` each, and wait, until somebody knows that it `is_clear` at most. `replay` says
+        why a letter can't be replayed, "" when it was.
+        """
         sent = 0
         for one in self._opened:
             if problem := await replay(one):
                 return CanaryVerdict(sent, 0, f"a canary can't be replayed: {problem}")
             sent += len(one.chosen)
-        trouble = await self._wait(wait_seconds, stop) or self._returned()
+        trouble = await self._wait(wait_seconds, stop, is_clear) or self._returned()
         return CanaryVerdict(sent, len(self._back), trouble)
 
-    async def _wait(self, wait_seconds: float, stop: Stop) -> str:
+    async def _wait(
+        self, wait_seconds: float, stop: Stop, is_clear: Callable[[], Awaitable[bool]]
+    ) -> str:
         """Until the time is over since all were taken, or one is back; what went wrong, if so."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait_seconds
@@ -75,6 +79,8 @@ class Canaries:
             if queues and not untaken:
                 ends_at = loop.time() + wait_seconds
             queues = untaken
+            if await is_clear():
+                return ""
             self._looked_at.clear()
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -95,7 +101,7 @@ class Canaries:
             return ""
         first = self._back[0]
         error = f", {first.error}" if first.error not in (None, first.reason) else ""
-        return f"{len(self._back)} came back, the first as {shown(first.id)}: {first.reason}{error}"
+        return f"{len(self._back)} came back, the first as {first.id}: {first.reason}{error}"
 
     def _look_at(self, message: HeldLetter) -> None:
         opened = open_letter(message, lambda event: _mark(event) in self._awaited)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Self
 
 from worker.broker.dead_letter import DeadLetter
-from worker.cli.state import epochs_of
+from worker.letters.state_epochs import epochs_of
 from worker.settings import WorkerSettings
 
 _RUNBOOK: Final = "docs/runbooks/state-lost.md"

@@ -1,0 +1,34 @@
+"""The rows that messages of the trail make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from worker.evidence.act import read_act
+from worker.evidence.bounded_json import Unreadable
+from worker.ledger.database import insert_all
+from worker.ledger.receipt_rows import without_nul
+from worker.ledger.schema import ACTS
+
+
+def act_rows(rows: Sequence[bytes], message_id: int) -> tuple[list[tuple[Any, ...]], int]:
+    """All but the numbers of rows of `acts`, and how many could not be read."""
+    read: list[tuple[Any, ...]] = []
+    for place, row in enumerate(rows):
+        try:
+            act = read_act(row)
+        except Unreadable:
+            continue
+        texts = (act.id, act.name, act.stage, act.who, act.role, act.integration)
+        read.append((message_id, place, *map(without_nul, texts), act.at, row))
+    return read, len(rows) - len(read)
+
+
+def write_acts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write what `act_rows` made, in the order of the stream."""
+    if rows:
+        first = (connection.execute(select(func.max(ACTS.c.id))).scalar() or 0) + 1
+        insert_all(connection, ACTS, [(first + n, *row) for n, row in enumerate(rows)])
