@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
@@ -34,28 +34,55 @@ class Selection(NamedTuple):
     since: int | None
     until: int | None
 
+    def has(self, one: StoredReceipt) -> bool:
+        """Whether a receipt is meant."""
+        return self.integration in (None, one.receipt.integration)
 
-def export_lines(connection: Connection, selection: Selection) -> Iterator[dict[str, Any]]:
+
+class LifeSelection(NamedTuple):
+    """The receipts of one life, by their numbers, and what their chains have from the first of them
+    to the last, by the numbers of their messages."""
+
+    receipts: frozenset[int]
+    first_message: int
+    last_message: int
+    chains: frozenset[int]
+
+    def has(self, one: StoredReceipt) -> bool:
+        """Whether a receipt is meant."""
+        return one.id in self.receipts
+
+
+def life_selection(connection: Connection, steps: Sequence[StoredReceipt]) -> LifeSelection:
+    """That of the steps of a life, of which there is one at least."""
+    messages = {one.message_id for one in steps}
+    chains = select(MESSAGES.c.chain_id).where(MESSAGES.c.id.in_(messages))
+    return LifeSelection(
+        frozenset(one.id for one in steps),
+        min(messages),
+        max(messages),
+        frozenset(connection.execute(chains).scalars()),
+    )
+
+
+def export_lines(
+    connection: Connection, selection: Selection | LifeSelection
+) -> Iterator[dict[str, Any]]:
     """The lines, in the order of the stream."""
     for messages in _messages(connection, selection):
         receipts = _receipts_of(connection, messages)
         for message in messages:
             theirs = receipts.get(message.id, [])
-            wanted = [one for one in theirs if _is_wanted(one, selection)]
+            wanted = [one for one in theirs if selection.has(one)]
             yield _line(message, theirs, {one.place for one in wanted})
 
 
-def _is_wanted(one: StoredReceipt, selection: Selection) -> bool:
-    return selection.integration is None or one.receipt.integration == selection.integration
-
-
-def _messages(connection: Connection, selection: Selection) -> Iterator[Sequence[Row[Any]]]:
+def _messages(
+    connection: Connection, selection: Selection | LifeSelection
+) -> Iterator[Sequence[Row[Any]]]:
     """All messages of the time, some at once: of a chain each that is left out is a hole."""
     query = select(MESSAGES, CHAINS.c.chain).join(CHAINS, CHAINS.c.id == MESSAGES.c.chain_id)
-    if selection.since is not None:
-        query = query.where(MESSAGES.c.at >= selection.since)
-    if selection.until is not None:
-        query = query.where(MESSAGES.c.at < selection.until)
+    query = query.where(*_conditions(selection))
     last = 0
     while True:
         some = query.where(MESSAGES.c.id > last).order_by(MESSAGES.c.id).limit(_AT_ONCE)
@@ -64,6 +91,17 @@ def _messages(connection: Connection, selection: Selection) -> Iterator[Sequence
             return
         last = messages[-1].id
         yield messages
+
+
+def _conditions(selection: Selection | LifeSelection) -> Iterator[ColumnElement[bool]]:
+    if isinstance(selection, LifeSelection):
+        yield MESSAGES.c.id.between(selection.first_message, selection.last_message)
+        yield MESSAGES.c.chain_id.in_(selection.chains)
+        return
+    if selection.since is not None:
+        yield MESSAGES.c.at >= selection.since
+    if selection.until is not None:
+        yield MESSAGES.c.at < selection.until
 
 
 def _receipts_of(

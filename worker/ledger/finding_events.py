@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
 
 class Story(NamedTuple):
     """The life of an event at an integration, its steps in the order of their times. `due_at` is
-    set where it waits.
+    set where it waits; `key` is that of the life.
     """
 
     integration: str
@@ -45,6 +45,7 @@ class Story(NamedTuple):
     at: int
     due_at: int | None
     steps: Sequence[StoredReceipt]
+    key: bytes
 
     @property
     def event(self) -> str:
@@ -75,6 +76,12 @@ def find_event(connection: Connection, event: str, wanted: Wanted) -> Found:
         if all(step.is_blanked or step.receipt.event == event for step in one.steps)
     ]
     return found._replace(stories=same)
+
+
+def find_life(connection: Connection, key: bytes) -> Story | None:
+    """The life with this key."""
+    stories = _find(connection, LIVES.c.life == key, Wanted()).stories
+    return stories[0] if stories else None
 
 
 def find_users(connection: Connection, users: Collection[bytes], wanted: Wanted) -> Found:
@@ -134,5 +141,6 @@ def _told(connection: Connection, lives: Sequence[Any]) -> list[Story]:
             number = by_id[number].before_id
         steps.sort(key=lambda one: (one.receipt.at, one.id))
         integration = by_id[life.last_id].receipt.integration if steps else ""
-        stories.append(Story(integration, OUTCOMES[life.outcome], life.at, life.due_at, steps))
+        outcome, key = OUTCOMES[life.outcome], bytes(life.life)
+        stories.append(Story(integration, outcome, life.at, life.due_at, steps, key))
     return stories

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from worker.broker.broker_access import BrokerAway
 from worker.ordering.epoch import LastingEpochs
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.settings import WorkerSettings
 from worker.store_choice import lasting_store
+
+AGAIN: Final = "; run the command again, it may be repeated"
+"""What a command is told when the state is away."""
 
 
 @asynccontextmanager
@@ -24,6 +28,6 @@ async def epochs_of(settings: WorkerSettings) -> AsyncIterator[LastingEpochs | N
     try:
         yield store.epochs
     except StoreUnavailable as problem:
-        raise BrokerAway(f"{problem}; run the command again, it may be repeated") from None
+        raise BrokerAway(f"{problem}{AGAIN}") from None
     finally:
         await store.close()
