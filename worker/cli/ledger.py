@@ -9,24 +9,17 @@ from typing import Annotated
 import structlog
 import typer
 
-from worker.broker.chain_writer import ChainWriter
-from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
 from worker.broker.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
 from worker.interrupt import stoppable
-from worker.cli.ledger_access import keyring_of, ledger_url
 from worker.errors import EndsCommand
-from worker.evidence.chain import Chain, process_name
 from worker.evidence.findings import FindingCode
-from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
+from worker.ledger.from_settings import build_reading, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
-from worker.ledger.record_feed import RecordFeed
-from worker.ledger.taking_in import TakingIn
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
@@ -34,8 +27,6 @@ from worker.settings import WorkerSettings
 from worker.wire.connecting import is_connection_error
 
 log = structlog.get_logger(__name__)
-
-_DAY_SECONDS = 86_400
 
 
 def ledger(
@@ -60,17 +51,7 @@ def ledger(
 
 
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
-    secret = settings.receipts_secret.get_secret_value().encode()
-    address, queue = address_of(settings), Names(settings.namespace).receipts
-    writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))
-    reading = Reading(
-        database,
-        TakingIn(database, keyring_of(settings)),
-        lambda: RecordFeed(address, queue),
-        None if once else Anchoring(writer),
-        settings.receipts_retention_days * _DAY_SECONDS,
-        once=once,
-    )
+    reading = build_reading(settings, database, once=once)
     kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
     server = ObservabilityServer(
         LedgerMetrics(reading.report, kinds),

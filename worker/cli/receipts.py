@@ -19,7 +19,6 @@ from worker.broker.topology import Names
 from worker.broker.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.interrupt import Stop, stoppable
-from worker.cli.ledger_access import keyring_of
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find
 from worker.cli.terminal import in_column, json_shown, progress, shown
@@ -28,6 +27,7 @@ from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 from worker.evidence.verification import Verification
+from worker.ledger.from_settings import keyring_of
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="What became of every event, and its proof.")

@@ -1,0 +1,89 @@
+"""The ledger as the console reads it: it may be away, locked, made anew or of another version at any
+time, and come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from worker.ledger.database import Database
+from worker.ledger.migrations import check_version
+from worker.ledger.trouble import LedgerTrouble
+
+_BUSY_SECONDS: Final = 2.0
+"""A person waits for the page."""
+_PREFIX: Final = "sqlite://"
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class LedgerReader:
+    """Opens the ledger when it is asked for something, and again when the file is another one."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._path = Path(url.removeprefix(_PREFIX))
+        self._opening = Lock()
+        self._opened: tuple[tuple[int, int], Database] | None = None
+
+    async def query(
+        self,
+        function: Callable[Concatenate[Connection, Arguments], Answer],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Answer:
+        """What `function` says of one connection, asked in a thread. Raises `LedgerTrouble` and
+        `UnusableLedger`.
+        """
+
+        def ask() -> Answer:
+            try:
+                with self._database().transaction() as connection:
+                    return function(connection, *arguments, **named)
+            except LedgerTrouble:
+                self.close()  # a newer program may have changed the tables: look at their version
+                raise
+
+        return await asyncio.to_thread(ask)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._opening:
+            self._let_go()
+
+    def _database(self) -> Database:
+        with self._opening:
+            file = _file_at(self._path)
+            if self._opened is not None and self._opened[0] != file:
+                self._let_go()
+            if self._opened is None:
+                database = Database(self._url, busy_seconds=_BUSY_SECONDS)
+                try:
+                    check_version(database)
+                except BaseException:
+                    database.close()
+                    raise
+                self._opened = (file, database)
+            return self._opened[1]
+
+    def _let_go(self) -> None:
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    """What tells a file from another one of its name; zeros where there is none."""
+    try:
+        found: Any = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino

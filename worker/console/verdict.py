@@ -1,0 +1,221 @@
+"""What is wrong with the fleet, the worst first, and the one sentence that says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from worker.console.formats import number
+from worker.ledger.overview import Overview
+from worker.ledger.worker_state import LaneState
+from worker.reasons import ErrorCode
+
+LANE_STATES: Final = ("failing", "blocked", "slowed", "paused", "well")
+"""The worst first."""
+_RANKS: Final[Mapping[str, int]] = {
+    one: rank
+    for rank, one in enumerate(
+        ("missing", "away", "failing", "blocked", "invalid", "slowed", "silent", "paused", "well")
+    )
+}
+_SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong. `who` is an integration where `link` leads to its page; `why` is our
+    sentence, `words` are Adobe's. `since` is in ms since 1970.
+    """
+
+    state: str
+    who: str
+    why: str
+    words: str = ""
+    since: int | None = None
+    effect: str = ""
+    link: str = ""
+    link_text: str = ""
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return _RANKS[self.state]
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it is more than something to know."""
+        return self.state not in ("slowed", "silent", "paused")
+
+
+class LaneAtAll(NamedTuple):
+    """An integration as all live workers see it together: the worst state, and what they hold."""
+
+    integration: str
+    state: str
+    error: str
+    words: str
+    since: int | None
+    held: int
+    workers: int
+
+
+class Verdict(NamedTuple):
+    """`state` is a status word, `sentence` and `because` stand on top of the page."""
+
+    state: str
+    sentence: str
+    because: str
+    link: str = ""
+    link_text: str = ""
+
+
+def lanes_of(told: Overview) -> dict[str, LaneAtAll]:
+    """The integrations that live workers tell of."""
+    by_integration: dict[str, list[LaneState]] = {}
+    for worker in told.live:
+        for lane in worker.state.lanes if worker.state is not None else ():
+            by_integration.setdefault(lane.integration, []).append(lane)
+    return {one: _together(one, lanes) for one, lanes in by_integration.items()}
+
+
+def _together(integration: str, lanes: Sequence[LaneState]) -> LaneAtAll:
+    worst = min(lanes, key=lambda one: (_rank_of_lane(one.state), one.since or 0))
+    same = [one for one in lanes if one.state == worst.state]
+    return LaneAtAll(
+        integration,
+        worst.state if worst.state in LANE_STATES else "well",
+        next((one.error for one in same if one.error), ""),
+        next((one.words for one in same if one.words), ""),
+        min((one.since for one in same if one.since is not None), default=None),
+        sum(one.held for one in lanes),
+        len(lanes),
+    )
+
+
+def _rank_of_lane(state: str) -> int:
+    return LANE_STATES.index(state) if state in LANE_STATES else len(LANE_STATES)
+
+
+def sentence_of(error: str) -> str:
+    """Our sentence for the code of an error; "" for one that this version does not know."""
+    return _SENTENCES.get(error, "")
+
+
+def troubles_of(told: Overview, invalid: Mapping[str, str]) -> list[Trouble]:
+    """All that is wrong, the worst first; `invalid` says of integrations why their file is."""
+    found = [
+        Trouble(
+            "missing",
+            one.where,
+            one.why,
+            since=one.since,
+            effect=f"{number(one.events)} events",
+        )
+        for one in told.conservation.missing
+    ]
+    if told.runs and not told.live:
+        why = "No worker tells that it runs, so nothing is delivered; what comes waits in RabbitMQ."
+        found.append(Trouble("away", "no worker", why, since=_last_word(told)))
+    for lane in lanes_of(told).values():
+        if lane.state != "well":
+            found.append(_of_lane(lane))
+    found += [
+        Trouble("invalid", one, sentence, link=_page(one), link_text="see its check")
+        for one, sentence in sorted(invalid.items())
+    ]
+    return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
+
+
+def _last_word(told: Overview) -> int | None:
+    return max((one.last_at for one in told.workers), default=None)
+
+
+def _of_lane(lane: LaneAtAll) -> Trouble:
+    held = f"{number(lane.held)} in hand" if lane.held else "none in hand"
+    why = sentence_of(lane.error) or _WHY.get(lane.state, "")
+    return Trouble(
+        lane.state,
+        lane.integration,
+        why,
+        lane.words,
+        lane.since,
+        held,
+        _page(lane.integration),
+        "open",
+    )
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "failing": "Its endpoint gave no good answer lately; one event at a time tries it.",
+    "blocked": "Its set-up is at fault; its events are parked, and one at a time tries again.",
+    "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
+    "paused": "Its file says that it is paused; its events are parked until that is taken back.",
+}
+_HEADLINES: Final[Mapping[str, str]] = {
+    "failing": "{who} is failing",
+    "blocked": "{who} is blocked",
+    "invalid": "The file of {who} is not valid",
+    "slowed": "{who} is slowed",
+    "silent": "{who} is silent",
+    "paused": "{who} is paused",
+}
+
+
+def _page(integration: str) -> str:
+    return f"/integrations/{integration}"
+
+
+def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
+    """The one sentence."""
+    if told.progress is None or not told.progress.written_at:
+        return Verdict(
+            "silent",
+            "No receipt has been read yet.",
+            "The console shows what workers write into the receipts\u2019 stream: switch it on by "
+            "CONSENT_WORKER_RECEIPTS=on, and let some traffic come.",
+        )
+    urgent = [one for one in troubles if one.needs_somebody]
+    if urgent:
+        worst = urgent[0]
+        return Verdict(
+            worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
+        )
+    if not told.runs:
+        return Verdict(
+            "silent",
+            "Nobody reads the receipts now.",
+            "What stands below was so when a ledger ran last.",
+        )
+    if troubles:
+        worst = troubles[0]
+        also = _beside(len(troubles) - 1)
+        return Verdict(
+            worst.state,
+            "Nothing needs you.",
+            f"{_headline(worst)} {also}".strip(),
+            worst.link,
+            _open_text(worst),
+        )
+    return Verdict(
+        "well",
+        "All well.",
+        "Every choice that workers took is accounted for, and each integration keeps up.",
+    )
+
+
+def _headline(one: Trouble) -> str:
+    if one.state == "missing":
+        return f"{one.effect} of {one.who} do not add up.".replace("1 events", "1 event")
+    if one.state == "away":
+        return "No worker is running."
+    said = _HEADLINES[one.state].format(who=one.who)
+    return f"{said}: {one.why}" if one.why else f"{said}."
+
+
+def _open_text(one: Trouble) -> str:
+    return f"Open {one.who}" if one.link else ""
+
+
+def _beside(others: int) -> str:
+    if not others:
+        return ""
+    return "One more thing is wrong." if others == 1 else f"{number(others)} more things are wrong."
