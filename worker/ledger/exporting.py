@@ -8,10 +8,12 @@ those that were blanked, there is the digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from worker.evidence.exported_file import WHAT
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
@@ -38,11 +40,17 @@ class Selection(NamedTuple):
         """Whether a receipt is meant."""
         return self.integration in (None, one.receipt.integration)
 
+    @property
+    def asked_for(self) -> dict[str, Any]:
+        """As the file says it."""
+        return self._asdict()
+
 
 class LifeSelection(NamedTuple):
     """The receipts of one life, by their numbers, and what their chains have from the first of them
-    to the last, by the numbers of their messages."""
+    to the last, by the numbers of their messages. `life` is its key."""
 
+    life: str
     receipts: frozenset[int]
     first_message: int
     last_message: int
@@ -52,17 +60,45 @@ class LifeSelection(NamedTuple):
         """Whether a receipt is meant."""
         return one.id in self.receipts
 
+    @property
+    def asked_for(self) -> dict[str, Any]:
+        """As the file says it."""
+        return {"life": self.life}
 
-def life_selection(connection: Connection, steps: Sequence[StoredReceipt]) -> LifeSelection:
-    """That of the steps of a life, of which there is one at least."""
+
+def life_selection(
+    connection: Connection, life: bytes, steps: Sequence[StoredReceipt]
+) -> LifeSelection:
+    """That of a life by its key and its steps, of which there is one at least."""
     messages = {one.message_id for one in steps}
     chains = select(MESSAGES.c.chain_id).where(MESSAGES.c.id.in_(messages))
     return LifeSelection(
+        life.hex(),
         frozenset(one.id for one in steps),
         min(messages),
         max(messages),
         frozenset(connection.execute(chains).scalars()),
     )
+
+
+def export_file(
+    connection: Connection, selection: Selection | LifeSelection, now_ms: int
+) -> Iterator[dict[str, Any]]:
+    """All lines of the file: what it is, those of `export_lines`, and the totals, without which the
+    file was cut short.
+    """
+    yield {
+        "what": WHAT,
+        "made_at": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(),
+        "asked_for": selection.asked_for,
+        "how_to_check": HOW_TO_CHECK,
+    }
+    messages = receipts = 0
+    for line in export_lines(connection, selection):
+        receipts += sum("row" in one for one in line.get("rows", ()))
+        messages += 1
+        yield line
+    yield {"messages": messages, "receipts": receipts}
 
 
 def export_lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from worker.broker.letter_filter import Filter
@@ -59,6 +59,13 @@ class Meant:
         said |= {"kind": self.kind or ""} | changes
         query = urlencode({name: value for name, value in said.items() if value})
         return f"{path}?{query}" if query else path
+
+    def full_link(self, path: str) -> str:
+        """The same with group and letters."""
+        pairs = [("group", self.group)] + [("id", one) for one in sorted(self.ids)]
+        more = urlencode([(name, value) for name, value in pairs if value])
+        link = self.link(path)
+        return f"{link}{'&' if '?' in link else '?'}{more}" if more else link
 
     @property
     def options(self) -> str:
@@ -127,6 +134,10 @@ class Asked:
             wait_seconds=self.wait_seconds,
             rate=self.rate,
         )
+
+    def confirmed(self, **options: Any) -> Asked:
+        """The same with the options that were chosen for it."""
+        return replace(self, **options)
 
     def without_canaries(self) -> Asked:
         """The same for those that follow."""
