@@ -1,0 +1,56 @@
+"""An act goes to a row and back, and a row that anybody may have written is judged."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from worker.evidence.act import Act, encode_act, new_act_id, read_act
+from worker.evidence.bounded_json import Unreadable
+
+ACT = Act(
+    id="0123456789abcdef",
+    name="replayed",
+    stage="begun",
+    who="night-shift",
+    role="operator",
+    at=1_764_000_000_000,
+    integration="shop",
+    about="group 3f9a01c2",
+    why="incident 4711",
+    counts={"letters": 40, "withdrawals": 7},
+)
+
+
+def test_an_act_comes_back_as_it_was() -> None:
+    assert read_act(encode_act(ACT)) == ACT
+    assert orjson.loads(encode_act(ACT))["kind"] == "act"
+    assert new_act_id() != new_act_id()
+
+
+def test_a_text_that_is_too_long_is_cut_and_can_be_read() -> None:
+    told = read_act(encode_act(ACT._replace(why="ä" * 5000, who="\ud800")))
+    assert told.why == "ä" * 299 + "…"
+    assert told.who == "?"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "receipt"},
+        {"name": "deleted"},
+        {"stage": "half"},
+        {"who": None},
+        {"who": "x" * 301},
+        {"at": -1},
+        {"at": "now"},
+        {"counts": [1]},
+        {"counts": {"letters": "many"}},
+        {"counts": {str(n): n for n in range(17)}},
+        {"id": "x" * 65},
+    ],
+)
+def test_what_is_no_act_is_told(changes: dict[str, object]) -> None:
+    said = orjson.loads(encode_act(ACT)) | changes
+    with pytest.raises(Unreadable):
+        read_act(orjson.dumps(said))
