@@ -9,17 +9,18 @@ from aiohttp import web
 from worker.console import static_files
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.guard import add_headers, let_in, tell_trouble
-from worker.console.pages import overview, signing_in
+from worker.console.pages import integration, integrations, keys, live, overview, signing_in
 
 _MOST_BODY_BYTES: Final = 4 * 2**20
 """An event has 1 MiB at most, and a form writes most characters that are no letters as three."""
-_PAGES: Final = (signing_in, overview)
+_PAGES: Final = (signing_in, overview, integrations, integration, keys, live)
 
 
 def build_app(context: ConsoleContext) -> web.Application:
     """All pages."""
     app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[tell_trouble, let_in])
     app[CONTEXT] = context
+    app[live.FOLLOWERS] = set()
     app.add_routes(static_files.routes())
     for page in _PAGES:
         app.add_routes(page.routes(context))
