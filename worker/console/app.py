@@ -15,7 +15,11 @@ from worker.console.pages import (
     dead_letters,
     explaining,
     finding,
+    integration,
+    integrations,
+    keys,
     letter_acts,
+    live,
     lives,
     overview,
     signing_in,
@@ -27,6 +31,10 @@ _MOST_BODY_BYTES: Final = 4 * 2**20
 _PAGES: Final = (
     signing_in,
     overview,
+    integrations,
+    integration,
+    keys,
+    live,
     finding,
     lives,
     dead_letters,
@@ -43,6 +51,7 @@ def build_app(context: ConsoleContext) -> web.Application:
     app[CONTEXT] = context
     app[LETTERS] = build_letters(context)
     app.on_cleanup.append(close_letters)
+    app[live.FOLLOWERS] = set()
     app.add_routes(static_files.routes())
     for page in _PAGES:
         app.add_routes(page.routes(context))

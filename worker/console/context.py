@@ -9,10 +9,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 from aiohttp import web
 from sqlalchemy import Connection
 
+from worker.console.checks import Checks
+from worker.console.fleet import Fleet
 from worker.console.identity import Identity
 from worker.console.ledger_reader import LedgerReader
 from worker.console.login_tries import LoginTries
+from worker.console.memory import ConsoleMemory
 from worker.console.pulse import Pulse
+from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.settings import WorkerSettings
 
@@ -22,7 +26,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleContext:
-    """`secret` signs sessions and tokens of forms; `now_ms` is the time in ms since 1970."""
+    """`secret` signs sessions and tokens of forms, `mask_key` makes the digests of masked secrets;
+    `now_ms` is the time in ms since 1970.
+    """
 
     settings: WorkerSettings
     ledger: LedgerReader
@@ -30,7 +36,12 @@ class ConsoleContext:
     identity: Identity
     tries: LoginTries
     pulse: Pulse
+    traffic: KeptTraffic
+    fleet: Fleet
+    checks: Checks
+    memory: ConsoleMemory
     secret: bytes
+    mask_key: bytes
     now_ms: Callable[[], int]
 
     async def query(

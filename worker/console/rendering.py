@@ -49,6 +49,7 @@ def _environment() -> Environment:
     made.globals |= {
         "static": static_link,
         "relative": formats.relative,
+        "NO_BREAK": formats.NO_BREAK,
         "Role": Role,
         "nav_pages": PAGES,
         "program_version": version("consent-worker"),

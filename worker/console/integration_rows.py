@@ -1,0 +1,169 @@
+"""What is known of each integration: its file, its lanes, its receipts, together in one row. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from worker.console.verdict import LaneAtAll, sentence_of
+from worker.ledger.conservation import Shares
+from worker.ledger.open_withdrawals import OpenWithdrawals
+
+STATES: Final = (
+    "failing",
+    "blocked",
+    "invalid",
+    "gone",
+    "slowed",
+    "paused",
+    "silent",
+    "disabled",
+    "well",
+)
+"""The worst first."""
+_NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
+
+
+class FileFacts(NamedTuple):
+    """What an integration's file says. `why_invalid` is "" for a good one; of a bad one the last
+    good version may go on. `changed_at` is in ms since 1970.
+    """
+
+    organization: str
+    state: str
+    version: str
+    changed_at: int | None
+    why_invalid: str = ""
+
+
+class IntegrationRow(NamedTuple):
+    """`state` is a status word. `counts` are its receipts, slot by slot; `rate` is a second."""
+
+    id: str
+    state: str
+    file: FileFacts | None
+    lane: LaneAtAll | None
+    why: str
+    shares: Shares
+    withdrawals: OpenWithdrawals
+    counts: Sequence[int]
+    rate: float
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it is more than something to know."""
+        return self.state in _NEED_SOMEBODY
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nothing to say of it."""
+        return self.state in ("well", "silent", "disabled")
+
+
+class Known(NamedTuple):
+    """What the rows are made of, by integration each. `seconds` is how long a slot of `counts` is.
+    `reads_files`: the directory of the files can be read here.
+    """
+
+    files: Mapping[str, FileFacts]
+    lanes: Mapping[str, LaneAtAll]
+    shares: Mapping[str, Shares]
+    withdrawals: Mapping[str, OpenWithdrawals]
+    counts: Mapping[str, Sequence[int]]
+    lately: Mapping[str, Sequence[int]]
+    seconds: float
+    reads_files: bool
+
+
+def rows_of(known: Known) -> list[IntegrationRow]:
+    """A row for each, the worst first."""
+    ids = {*known.files, *known.lanes, *known.shares} - {""}
+    rows = [row_of(one, known) for one in ids]
+    return sorted(rows, key=_by_trouble)
+
+
+def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, str]:
+    """Where more withdrawals and more events wait is worse."""
+    return STATES.index(row.state), -row.withdrawals.waiting, -row.shares.waiting, row.id
+
+
+def row_of(integration: str, known: Known) -> IntegrationRow:
+    """What is known of one, which may be nothing."""
+    file, lane = known.files.get(integration), known.lanes.get(integration)
+    counts = known.counts.get(integration, ())
+    state = _state(file, lane, any(known.lately.get(integration, ())), known.reads_files)
+    return IntegrationRow(
+        integration,
+        state,
+        file,
+        lane,
+        _why(state, file, lane),
+        known.shares.get(integration, Shares()),
+        known.withdrawals.get(integration, OpenWithdrawals()),
+        counts,
+        _rate(counts, known.seconds),
+    )
+
+
+def _state(
+    file: FileFacts | None, lane: LaneAtAll | None, has_traffic: bool, reads_files: bool
+) -> str:
+    if lane is not None and lane.state in ("failing", "blocked"):
+        return lane.state
+    if file is None:
+        return "gone" if reads_files else "well" if has_traffic else "silent"
+    if file.why_invalid:
+        return "invalid"
+    if file.state != "enabled":
+        return file.state
+    if lane is not None and lane.state != "well":
+        return lane.state
+    return "well" if has_traffic else "silent"
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "gone": "There is no file of it any more.",
+    "paused": "Its file says so; its events are parked until that is taken back.",
+    "silent": "No event came for it within the last hour.",
+    "disabled": "Its file says so; events of its organization are skipped for it.",
+    "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
+    "failing": "Its endpoint gave no good answer lately; one event at a time tries it.",
+    "blocked": "Its set-up is at fault; its events are parked, and one at a time tries again.",
+}
+
+
+def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None) -> str:
+    if state == "invalid" and file is not None:
+        return file.why_invalid
+    if lane is not None and lane.state == state and (said := sentence_of(lane.error)):
+        return said
+    return _WHY.get(state, "")
+
+
+def _rate(counts: Sequence[int], seconds: float) -> float:
+    """Of the last whole slot; of the present one where it began just now."""
+    if not counts:
+        return 0.0
+    last = counts[-2] if len(counts) > 1 and counts[-2] else counts[-1]
+    return last / seconds
+
+
+def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
+    """How many are in which state, the worst first; states of none are left out."""
+    counts = Counter(one.state for one in rows)
+    return [(one, counts[one]) for one in STATES if counts[one]]
+
+
+def headline(rows: Sequence[IntegrationRow]) -> str:
+    """One sentence for the page."""
+    urgent = [one for one in rows if one.needs_somebody]
+    if not rows:
+        return "No integration is configured."
+    if not urgent:
+        return f"None of {len(rows):,} integrations needs you." if len(rows) > 1 else (
+            f"{rows[0].id} does not need you."
+        )
+    if len(urgent) == 1:
+        return f"{urgent[0].id} needs you, of {len(rows):,} integrations."
+    return f"{len(urgent):,} of {len(rows):,} integrations need you."
