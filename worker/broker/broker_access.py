@@ -15,8 +15,8 @@ from aio_pika.abc import AbstractConnection
 from worker.broker.queue_locks import acquire_lock, release_lock
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Topology, build_topology
-from worker.interrupt import Stop
 from worker.errors import ServerTrouble
+from worker.interrupt import Stop
 from worker.redaction import redact
 from worker.settings import WorkerSettings
 from worker.wire.connecting import (

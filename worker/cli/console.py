@@ -8,8 +8,8 @@ import structlog
 import typer
 
 from worker.cli.event_loop import run_to_the_end
-from worker.interrupt import stoppable
 from worker.console.process import Console
+from worker.interrupt import stoppable
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
 

@@ -12,9 +12,9 @@ import typer
 from worker.broker.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
-from worker.interrupt import stoppable
 from worker.errors import EndsCommand
 from worker.evidence.findings import FindingCode
+from worker.interrupt import stoppable
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
 from worker.ledger.from_settings import build_reading, ledger_url

@@ -12,10 +12,10 @@ from typing import Final
 import typer
 
 from worker.cli.event_input import BadInput
-from worker.moments import moment_ms
 from worker.ledger.database import Database
 from worker.ledger.from_settings import ledger_url
 from worker.ledger.migrations import check_version
+from worker.moments import moment_ms
 from worker.settings import WorkerSettings
 
 _LONGEST_ID: Final = 1024

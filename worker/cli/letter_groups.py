@@ -17,6 +17,7 @@ from worker.moments import iso, told
 from worker.reasons import NO_INTEGRATION
 from worker.remedies import meaning_of, remedy_for
 
+
 async def tell_groups(chosen: Filter, as_json: bool) -> None:
     """Print the groups of the letters that are chosen."""
     groups = LetterGroups()

@@ -18,10 +18,10 @@ from worker.broker.letter_fingerprint import fingerprint_of
 from worker.cli.command_support import say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.known_integrations import check_integration
-from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.moments import iso, told
 from worker.cli.streamed_files import Output
 from worker.cli.terminal import in_column, json_shown, shown
+from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.moments import iso, told
 from worker.reasons import NO_INTEGRATION, DeadReason
 
 _FIELDS: Final = tuple(one.name for one in fields(DeadLetter))

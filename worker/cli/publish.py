@@ -14,13 +14,13 @@ import typer
 from aio_pika.abc import AbstractConnection, AbstractExchange
 
 from worker.broker.bounded_tasks import InFlight
-from worker.broker.topology import Topology, declare
 from worker.broker.broker_access import broker_connection, topology_of
+from worker.broker.topology import Topology, declare
 from worker.cli.command_support import command_settings, say
 from worker.cli.event_input import BadInput, EventReader, InputEvent
-from worker.interrupt import Stop, stoppable
 from worker.cli.streamed_files import CHUNK_BYTES, chunks
 from worker.cli.terminal import progress
+from worker.interrupt import Stop, stoppable
 from worker.wire.connecting import ChannelNotFoundEntity
 
 _AT_ONCE: Final = 500

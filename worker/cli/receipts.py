@@ -15,11 +15,10 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from worker.broker.broker_access import broker_connection
 from worker.broker.stream_reader import StreamReader
 from worker.broker.topology import Names
-from worker.broker.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.interrupt import Stop, stoppable
 from worker.cli.event_input import BadInput
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find
@@ -30,6 +29,7 @@ from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 from worker.evidence.verification import Verification
+from worker.interrupt import Stop, stoppable
 from worker.ledger.from_settings import keyring_of
 from worker.settings import WorkerSettings
 

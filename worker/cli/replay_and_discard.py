@@ -11,13 +11,13 @@ from worker.broker.letter_filter import Filter
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.known_integrations import check_integration
-from worker.letters.letter_handling import Handling
 from worker.cli.letter_listing import not_there
+from worker.cli.terminal import shown
+from worker.letters.letter_handling import Handling
 from worker.letters.letter_pass import Pass
 from worker.letters.letter_work import LetterWork
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.moments import told_span
-from worker.cli.terminal import shown
 from worker.settings import WorkerSettings
 
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.broker_access import broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream, receipts_queue
 from worker.broker.topology import Queue, declare
-from worker.broker.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.settings import WorkerSettings
 

@@ -118,14 +118,7 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
 def _without(value: Any, path: Path) -> Any:
     """A copy as far as it differs."""
     first, rest = path[0], path[1:]
-    if isinstance(value, list):
-        copy: Any = list(value)
-        if rest:
-            copy[first] = _without(value[first], rest)  # type: ignore[index]
-        else:
-            del copy[first]  # type: ignore[arg-type]
-        return copy
-    copy = dict(value)
+    copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:
         copy[first] = _without(value[first], rest)
     else:

@@ -21,11 +21,49 @@ MOST_LINES: Final = 2_000
 _MOST_DEPTH: Final = 40
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _KEYS: Final = frozenset(
-    "type parameters entity new_entity old_entity data id organization_id created_at updated_at "
-    "version status regulation user organization_user_id organization_user_id_algorithm metadata "
-    "country last_seen_country consents purposes vendors channels channel preferences values value "
-    "enabled disabled enabled_li disabled_li tcfcs delegate name domain event email language "
-    "proofs validation source".split()
+    {
+        "type",
+        "parameters",
+        "entity",
+        "new_entity",
+        "old_entity",
+        "data",
+        "id",
+        "organization_id",
+        "created_at",
+        "updated_at",
+        "version",
+        "status",
+        "regulation",
+        "user",
+        "organization_user_id",
+        "organization_user_id_algorithm",
+        "metadata",
+        "country",
+        "last_seen_country",
+        "consents",
+        "purposes",
+        "vendors",
+        "channels",
+        "channel",
+        "preferences",
+        "values",
+        "value",
+        "enabled",
+        "disabled",
+        "enabled_li",
+        "disabled_li",
+        "tcfcs",
+        "delegate",
+        "name",
+        "domain",
+        "event",
+        "email",
+        "language",
+        "proofs",
+        "validation",
+        "source",
+    }
 )
 _CODES: Final = frozenset({"type", "status", "regulation"})
 _TIMES: Final = frozenset({"created_at", "updated_at"})
@@ -142,7 +180,9 @@ def _leaf(value: Any, path: Path, shows: Shows) -> tuple[Part, ...]:
     if shows(path, value):
         return (Part(_json(value)),)
     said = masked(value, _name_at(path))
-    return (Part('"'), Part(said, True), Part('"')) if isinstance(value, str) else (Part(said, True),)
+    return (
+        (Part('"'), Part(said, True), Part('"')) if isinstance(value, str) else (Part(said, True),)
+    )
 
 
 def _name_at(path: Path) -> str:

@@ -41,7 +41,9 @@ def sent_lines(request: Mapping[str, Any], integration: Integration, tags: Tags)
         return not _is_below(record_at, (*path, key)) or key in known.names
 
     lines = lines_of(request, shows, shows_key)
-    tagged = {tuple(target.split(".")): tag for target, tag in tags.attributes.items()}
+    tagged: dict[Path, str] = {
+        tuple(target.split(".")): tag for target, tag in tags.attributes.items()
+    }
     places = {tuple(rule.path.split(".")) for _, rule in integration.identity_rules if rule.path}
     time_path = integration.event_time_path
     time_at = None if time_path is None else tuple(time_path.split("."))
@@ -51,7 +53,8 @@ def sent_lines(request: Mapping[str, Any], integration: Integration, tags: Tags)
         tag = ""
         if line.is_leaf and _is_below(record_at, line.path):
             tag = _tag(inner, tagged)
-            if not tag and (inner in places or inner[-1:] == ("id",) and inner[0] == "identityMap"):
+            is_in_map = inner[0] == "identityMap" and inner[-1] == "id"
+            if not tag and (inner in places or is_in_map):
                 tag = PERSON
             if not tag and inner == time_at:
                 tag = TIME

@@ -107,7 +107,9 @@ def _sentence(story: Story, took_ms: int | None) -> str:
             late = "" if took_ms is None else f", {span(took_ms)} after it was made"
             return f"Adobe has accepted it{late}."
         case "dead":
-            return f"Not honoured: given up after {counted}." if tries else "Not honoured: given up."
+            return (
+                f"Not honoured: given up after {counted}." if tries else "Not honoured: given up."
+            )
         case "skipped":
             return "Skipped: nothing was to be sent."
         case "erased":
@@ -182,7 +184,7 @@ def _ruler(receipts: Sequence[Receipt], choice_at: int | None, end: int) -> list
     spans = []
     for one in receipts:
         start = (one.at - choice_at) * 100 / whole
-        if not 0 <= start <= 100:  # noqa: PLR2004 - a clock was off
+        if not 0 <= start <= 100:
             continue
         if one.outcome in ("retried", "dead"):
             spans.append(Span("try", min(start, 100 - _LEAST_SHARE), _LEAST_SHARE))

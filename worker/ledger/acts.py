@@ -15,7 +15,7 @@ _MOST_NAMES: Final = 20
 
 
 class ActsWanted(NamedTuple):
-    """"" for any. `before` is the number of an act that is shown already."""
+    """ "" for any. `before` is the number of an act that is shown already."""
 
     name: str = ""
     who: str = ""

@@ -109,4 +109,3 @@ def _prospect(letter: StoredReceipt, delivered: Iterable[StoredReceipt]) -> Pros
     if mine.attributes and all(newest.get(path, 0) > said for path in mine.attributes):
         return "superseded"
     return "sent"
-

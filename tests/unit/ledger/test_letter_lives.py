@@ -39,7 +39,10 @@ def _delivered(event: str = "ev-2", **changes: Any) -> Receipt:
         ((_delivered(outcome="skipped", reason="guest"),), "sent"),
         ((_delivered("ev-1", delivery=1, event_at=AT),), "duplicate"),
         # The life was delivered, and a copy of it skipped after that.
-        ((_delivered(), _delivered(outcome="skipped", reason="duplicate", at=AT + 20)), "superseded"),
+        (
+            (_delivered(), _delivered(outcome="skipped", reason="duplicate", at=AT + 20)),
+            "superseded",
+        ),
     ],
 )
 def test_a_replay_is_judged_by_what_was_delivered_of_the_same_person(
@@ -72,7 +75,7 @@ def test_all_paths_must_have_something_newer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"user": None}, {"event_at": None}])
 def test_without_a_person_or_a_time_nothing_is_known(
-    tmp_path: Path, changes: dict[str, None]
+    tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     letter = _dead(**changes)
     with ledger_file(tmp_path) as ledger:

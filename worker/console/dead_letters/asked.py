@@ -85,7 +85,9 @@ class Meant:
         parts = []
         if self.ids:
             one = next(iter(self.ids))
-            parts.append(f"letter {one}" if len(self.ids) == 1 else f"{len(self.ids)} chosen letters")
+            parts.append(
+                f"letter {one}" if len(self.ids) == 1 else f"{len(self.ids)} chosen letters"
+            )
         if self.group:
             parts.append(f"group {self.group}")
         if self.reason:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from worker.broker.broker_access import BrokerAway
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.inventory_reader import DeskTaken
@@ -18,7 +19,6 @@ from worker.console.dead_letters.tickets import Spent
 from worker.console.masked_json import Line, event_lines, lines_of
 from worker.console.pages.dead_letters import PATH
 from worker.console.rendering import SESSION, render
-from worker.broker.broker_access import BrokerAway
 from worker.evidence.act import Act, new_act_id
 from worker.ledger.letter_lives import letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger

@@ -20,7 +20,7 @@ from worker.reasons import DeadReason, ParkReason, SkipReason
 
 _MOST_SHOWN: Final = 12
 """Integrations of one organization that are explained; a form names any other."""
-_SENTENCES: Final = {str(one): one.sentence for one in (*SkipReason, *DeadReason, *ParkReason)}
+_SENTENCES: Final[dict[str, str]] = {str(one): one.sentence for one in (*SkipReason, *DeadReason, *ParkReason)}
 
 
 class Explained(NamedTuple):
@@ -39,7 +39,7 @@ class Explained(NamedTuple):
     @property
     def sentence(self) -> str:
         """Why it sends nothing."""
-        return _SENTENCES.get(self.said["reason"] or "", "")
+        return _SENTENCES.get(str(self.said["reason"]), "")
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
@@ -119,7 +119,7 @@ def _organization_in(document: Any) -> str:
         said = document.get("organization_id")
         if isinstance(said, str):
             return said
-        document = document.get("parameters") or document.get("new_entity") or document.get(
-            "entity"
+        document = (
+            document.get("parameters") or document.get("new_entity") or document.get("entity")
         )
     return ""

@@ -11,6 +11,7 @@ from aiohttp import web
 from worker.broker.broker_access import BrokerAway
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.formats import moment
 from worker.console.rendering import SESSION, render
 from worker.evidence.act import Act, new_act_id
 from worker.known_month_keys import NO_KEYS, known_month_keys
@@ -19,7 +20,6 @@ from worker.ledger.packing import unpack_user
 from worker.ledger.persons import users_of
 from worker.ledger.unknown_spans import unknown_spans
 from worker.letters.state_epochs import AGAIN
-from worker.console.formats import moment
 from worker.settings import UnusableSetting
 
 _MOST_ID: Final = 1024

@@ -58,7 +58,7 @@ def _wanted(request: web.Request) -> ActsWanted:
         raise web.HTTPBadRequest
     if any(len(one) > _MOST_TEXT for one in said.values()):
         raise web.HTTPBadRequest
-    if before and not (before.isascii() and before.isdigit() and len(before) < 16):  # noqa: PLR2004
+    if before and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise web.HTTPBadRequest
     return ActsWanted(**said, before=int(before) if before else None)
 
