@@ -7,6 +7,7 @@ RUN python -m venv /app && /app/bin/pip install --no-cache-dir --constraint cons
 FROM python:3.11-slim
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN mkdir /ledger && chown 10001:10001 /ledger
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=6 \

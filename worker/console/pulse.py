@@ -67,6 +67,10 @@ class Pulse:
         """How the fleet does. Raises nothing for a ledger that is away."""
         return await self._kept.get()
 
+    def forget(self) -> None:
+        """Ask anew for the next beat: something has changed."""
+        self._kept.forget()
+
     async def _ask(self) -> Beat:
         now = self._now_ms()
         try:
