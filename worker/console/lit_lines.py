@@ -1,7 +1,8 @@
 """Which lines of an event have led to which part of what is sent. Pure.
 
-Nothing is worked out here by rules of its own: each value of the event is left out once, the
-worker's own decision is asked again, and what is missing then came from there.
+Nothing is worked out here by rules of its own: each text of the event is made another one once,
+each other value left out, and the worker's own decision is asked again. What differs then came from
+there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PERSON: Final = "C"
 MOST_VALUES: Final = 1_000
 """Each is a decision, of some 0.1 ms."""
 _TIMES: Final = ("created_at", "updated_at")
+_MARK: Final = "~"
 
 
 class Tags(NamedTuple):
@@ -65,12 +67,11 @@ def _tag(
     is_of_the_event = len([one for one in path if isinstance(one, str)]) <= _ENTITY_DEPTH
     if key == "organization_id" and is_of_the_event:
         return ORGANIZATION
-    with_less = _without(document, path)
-    left = _decision(with_less, integration, now_ms)
+    left = _decision(_changed(document, path), integration, now_ms)
     if left is None:
         if key in _TIMES:
             return TIME if is_of_the_event else ""
-        return _without_any(path, whole, attributes)
+        return _of_nothing(path, attributes)
     if left.identity.value != whole.identity.value:
         return PERSON
     if left.event_time_ms != whole.event_time_ms:
@@ -88,8 +89,8 @@ _ENTITY_DEPTH: Final = 3
 _ABSENT: Final = object()
 
 
-def _without_any(path: Path, whole: Deliver, attributes: Mapping[str, str]) -> str:
-    """Of a value without which nothing is sent at all."""
+def _of_nothing(path: Path, attributes: Mapping[str, str]) -> str:
+    """The tag of a value without which nothing is sent at all."""
     if "consents" in path:
         return ", ".join(attributes.values())
     return PERSON if "user" in path or path[-1] == "organization_user_id" else ""
@@ -115,12 +116,14 @@ def _leaves(value: Any, path: Path) -> Iterator[Path]:
         yield path
 
 
-def _without(value: Any, path: Path) -> Any:
-    """A copy as far as it differs."""
+def _changed(value: Any, path: Path) -> Any:
+    """A copy with another text there, or without what is no text."""
     first, rest = path[0], path[1:]
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:
-        copy[first] = _without(value[first], rest)
+        copy[first] = _changed(value[first], rest)
+    elif isinstance(value[first], str):
+        copy[first] = value[first] + _MARK
     else:
         del copy[first]
     return copy

@@ -19,6 +19,7 @@ from worker.adobe.check.report_lines import Line, ok, wrong
 from worker.console.app import build_app
 from worker.console.built_from_settings import build_context, note_configs
 from worker.console.context import ConsoleContext
+from worker.console.dead_letters.parts import LETTERS
 from worker.evidence.receipt import Receipt
 from worker.integrations.model import Integration
 from worker.settings import WorkerSettings
@@ -52,6 +53,7 @@ class RunningConsole:
         self.clock = clock
         self._server = server
         self.http = http
+        self.letters = server.app[LETTERS]
         self.url = str(server.make_url("")).rstrip("/")
 
     async def get(self, path: str, **options: Any) -> Answer:

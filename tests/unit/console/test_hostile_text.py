@@ -145,7 +145,12 @@ async def test_no_page_header_or_address_tells_of_a_person_or_a_secret(
     for path in PAGES:
         page = await console.get(path)
         told = page.text + str(page.headers)
-        for secret in ("s3cr3t-of-the-customer", "api-key-of-shop", "viewer-key-0123456789", "abab"):
+        for secret in (
+            "s3cr3t-of-the-customer",
+            "api-key-of-shop",
+            "viewer-key-0123456789",
+            "abab",
+        ):
             assert secret not in told, (path, secret)
     logged = "".join(capfd.readouterr())
     assert "viewer-key" not in logged

@@ -40,7 +40,9 @@ def test_each_choice_is_tied_to_its_attribute() -> None:
     tags = tags_of(document, integration(mappings=[NEWS, SMS, COUNTRY]), NOW_MS)
     assert tags.attributes == {"_acme.news": "1", "_acme.sms": "2"}
     assert tags.lines["consents", "purposes", 0, "enabled"] == "1"
-    assert tags.lines["consents", "purposes", 1, "channels", 0, "enabled"] == "2"
+    assert tags.lines["consents", "purposes", 0, "id"] == "1"
+    for path in ((1, "channels", 0, "enabled"), (1, "channels", 0, "id"), (1, "id")):
+        assert tags.lines["consents", "purposes", *path] == "2"
     assert ("consents", "purposes", 2, "enabled") not in tags.lines
     assert tags.lines["user", "organization_user_id"] == "C"
     assert tags.lines[("created_at",)] == "B"

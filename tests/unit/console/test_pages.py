@@ -89,7 +89,9 @@ async def troubled(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningC
 async def test_the_worst_thing_stands_on_top_with_the_way_to_it(troubled: RunningConsole) -> None:
     page = await troubled.get("/")
     said = words_of(page.text)
-    assert said.startswith(" shop is failing: Adobe answers 5xx. 2 more things are wrong. Open shop")
+    assert said.startswith(
+        " shop is failing: Adobe answers 5xx. 2 more things are wrong. Open shop"
+    )
     assert "Service Unavailable" in said
     assert "Oldest unhonoured withdrawal 22 min" in said
     assert "Withdrawals given up 7" in said
