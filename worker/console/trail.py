@@ -17,8 +17,9 @@ from worker.broker.broker_access import what_happened
 from worker.broker.chain_writer import ChainWriter
 from worker.broker.session_settings import address_of
 from worker.broker.topology import Names
+from worker.console.sessions import Session
 from worker.errors import ServerTrouble
-from worker.evidence.act import Act, encode_act
+from worker.evidence.act import Act, ActName, encode_act, new_act_id
 from worker.evidence.chain import Chain, process_name
 from worker.redaction import redact
 from worker.settings import WorkerSettings
@@ -52,6 +53,30 @@ class Trail:
     def waiting(self) -> int:
         """Acts that are not on record yet."""
         return len(self._waiting)
+
+    def act_of(
+        self,
+        session: Session,
+        name: ActName,
+        *,
+        about: str,
+        integration: str = "",
+        why: str = "",
+        result: str = "",
+    ) -> Act:
+        """An act that is over as soon as it is told, by whose session it is."""
+        return Act(
+            id=new_act_id(),
+            name=name,
+            stage="ended",
+            who=session.name,
+            role=session.role.word,
+            at=self._now_ms(),
+            integration=integration,
+            about=about,
+            why=why,
+            result=result,
+        )
 
     async def write(self, act: Act) -> None:
         """Put an act on record, and what waits before it. Raises `TrailAway`: then nothing may be

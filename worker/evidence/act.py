@@ -15,7 +15,7 @@ import orjson
 
 from worker.evidence.bounded_json import Unreadable, number_in, object_of, text_in
 
-ActName = Literal["replayed", "discarded", "revealed", "found", "exported", "checked", "signed-in"]
+ActName = Literal["replayed", "discarded", "revealed", "found", "exported"]
 ActStage = Literal["begun", "ended"]
 
 _NAMES: Final[dict[str, ActName]] = {one: one for one in get_args(ActName)}

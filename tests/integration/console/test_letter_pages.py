@@ -29,7 +29,7 @@ async def stack(broker_url: str, namespace: str, tmp_path: Path) -> AsyncIterato
 
 
 def _group(page: str) -> str:
-    return re.findall(r"/dead-letters/groups/([0-9a-f]{8})", page)[0]
+    return str(re.findall(r"/dead-letters/groups/([0-9a-f]{8})", page)[0])
 
 
 async def test_a_viewer_sees_groups_and_letters_and_can_do_nothing(

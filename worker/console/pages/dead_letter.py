@@ -19,7 +19,6 @@ from worker.console.dead_letters.tickets import Spent
 from worker.console.masked_json import Line, event_lines, lines_of
 from worker.console.pages.dead_letters import PATH
 from worker.console.rendering import SESSION, render
-from worker.evidence.act import Act, new_act_id
 from worker.ledger.letter_lives import letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
@@ -84,24 +83,18 @@ async def reveal(request: web.Request) -> web.Response:
         event = await parts.inventory.find(letter_id)
         if event is None:
             return render(request, "dead_letter_gone.html", 404, trouble="", id=letter_id)
-        act_id = new_act_id()
-        parts.reveals.spend(ticket, session.id, act_id)
-    except Spent:
-        return render(request, "reveal_spent.html", 409, id=letter_id)
-    await parts.trail.write(
-        Act(
-            id=act_id,
-            name="revealed",
-            stage="ended",
-            who=session.name,
-            role=session.role.word,
-            at=request.app[CONTEXT].now_ms(),
-            integration=event.letter.integration or "",
+        act = parts.trail.act_of(
+            session,
+            "revealed",
             about=f"letter {letter_id}",
+            integration=event.letter.integration or "",
             why=why,
             result="shown once",
         )
-    )
+        parts.reveals.spend(ticket, session.id, act.id)
+    except Spent:
+        return render(request, "reveal_spent.html", 409, id=letter_id)
+    await parts.trail.write(act)
     return render(request, "dead_letter_revealed.html", id=letter_id, lines=_whole(event.body))
 
 

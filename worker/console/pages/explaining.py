@@ -20,7 +20,9 @@ from worker.reasons import DeadReason, ParkReason, SkipReason
 
 _MOST_SHOWN: Final = 12
 """Integrations of one organization that are explained; a form names any other."""
-_SENTENCES: Final[dict[str, str]] = {str(one): one.sentence for one in (*SkipReason, *DeadReason, *ParkReason)}
+_SENTENCES: Final[dict[str, str]] = {
+    str(one): one.sentence for one in (*SkipReason, *DeadReason, *ParkReason)
+}
 
 
 class Explained(NamedTuple):

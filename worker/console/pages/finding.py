@@ -13,7 +13,6 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.formats import moment
 from worker.console.rendering import SESSION, render
-from worker.evidence.act import Act, new_act_id
 from worker.known_month_keys import NO_KEYS, known_month_keys
 from worker.ledger.finding_events import Story, Wanted, find_event, find_users
 from worker.ledger.packing import unpack_user
@@ -77,18 +76,9 @@ async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, 
     found = await context.query(find_users, users, Wanted())
     if users:
         count = len(found.stories)
-        request.app[LETTERS].trail.note(
-            Act(
-                id=new_act_id(),
-                name="found",
-                stage="ended",
-                who=session.name,
-                role=session.role.word,
-                at=context.now_ms(),
-                about="by a person\u2019s id",
-                result=f"{count} choices" if count != 1 else "1 choice",
-            )
-        )
+        result = f"{count} choices" if count != 1 else "1 choice"
+        trail = request.app[LETTERS].trail
+        trail.note(trail.act_of(session, "found", about="by a person\u2019s id", result=result))
     latest = unpack_user(max(users)) if users and found.stories else ""
     return found, {"what": "person", "user": latest or "", "notes": notes}
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
-from worker.console.rendering import render
+from worker.console.rendering import SESSION, render
 from worker.console.told_life import tell_life
 from worker.ledger.exporting import export_file, life_selection
 from worker.ledger.finding_events import Story, find_life
@@ -59,6 +59,8 @@ async def export(request: web.Request) -> web.StreamResponse:
     lines = await context.query(_export, key, context.now_ms())
     if lines is None:
         raise web.HTTPNotFound
+    trail = request.app[LETTERS].trail
+    trail.note(trail.act_of(request[SESSION], "exported", about=f"the receipts of {key.hex()}"))
     response = web.StreamResponse()
     response.content_type = "application/x-ndjson"
     name = f"consent-receipts-{key.hex()[:12]}.jsonl"
