@@ -54,7 +54,9 @@ async def test_a_key_gives_its_role(console: RunningConsole, key: str, word: str
     assert f'<span class="role">{word}</span>' in page.text
 
 
-@pytest.mark.parametrize("key", ["", "wrong-key-of-somebody", VIEWER[:-1], VIEWER.upper(), "x" * 5000])
+@pytest.mark.parametrize(
+    "key", ["", "wrong-key-of-somebody", VIEWER[:-1], VIEWER.upper(), "x" * 5000]
+)
 async def test_a_wrong_key_gives_nothing(console: RunningConsole, key: str) -> None:
     answer = await console.post("/login", {"key": key})
     assert answer.status == 403
