@@ -1,4 +1,4 @@
-"""`make console`: broker, emulator, worker, traffic with staged faults and the console, to look at."""
+"""`make console`: broker, emulator, worker, traffic with staged faults and the console."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Final, Self
 
 from rich.console import Console
@@ -61,13 +62,7 @@ class LiveConsole:
     async def start(self) -> None:
         """Start the console, and wait until it listens."""
         log = self.stack.path / "console.log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "console"],
-                env=self.stack.env,
-                stdout=output,
-                stderr=output,
-            )
+        self._process = _started(self.stack, log)
         await wait_until(lambda: b"console.started" in log.read_bytes(), "the console", 30)
         for line in log.read_text().splitlines():
             if '"console.started"' in line:
@@ -96,6 +91,12 @@ class LiveConsole:
         self.stack.sandbox.state.credentials.pop(f"client-{integration}", None)
 
 
+def _started(stack: Stack, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "worker", "console"]
+    with log.open("wb") as output:
+        return subprocess.Popen(command, env=stack.env, stdout=output, stderr=output)
+
+
 async def show(broker_url: str) -> None:
     """Until Ctrl-C."""
     settings = {"RETRY_BUDGET_SECONDS": _BUDGET_SECONDS, "BLOCK_PROBE_SECONDS": 5}
@@ -110,7 +111,9 @@ async def show(broker_url: str) -> None:
         console.print(f"\nOpen [bold]{live.url}[/], and sign in by one of these keys:")
         for role, key in KEYS.items():
             console.print(f"   {role:9} {key}")
-        console.print("Adobe is out for shop now and then, and refuses travel's secret. Ctrl-C ends.")
+        console.print(
+            "Adobe is out for shop now and then, and refuses travel's secret. Ctrl-C ends."
+        )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_publish(live.stack))
             tasks.create_task(_stage_outages(live.stack))

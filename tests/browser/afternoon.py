@@ -1,4 +1,4 @@
-"""An afternoon for the pages: all well, then the shop's Adobe is out, and travel's secret refused."""
+"""An afternoon for the pages: the shop's Adobe is out, and travel's secret is refused."""
 
 from __future__ import annotations
 

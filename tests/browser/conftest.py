@@ -12,7 +12,8 @@ from playwright.async_api import Browser, async_playwright
 
 from devtools.chromium import ChromiumUnavailable, ensure_installed
 from tests.browser.afternoon import stage
-from tests.unit.console.console_parts import RunningConsole, ledger_file, running_console
+from tests.unit.console.console_parts import RunningConsole, running_console
+from tests.unit.ledger.ledger_file import ledger_file
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

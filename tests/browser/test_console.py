@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.unit.console.console_parts import OPERATOR, VIEWER, RunningConsole
 
@@ -95,7 +95,11 @@ async def test_the_three_clicks_from_trouble_to_its_cause(
         heading = page.get_by_role("heading", level=1)
         assert "shop is failing" in await heading.inner_text()
         assert (await page.title()).startswith(("shop is failing", "\u25b2"))
-        await page.get_by_role("list", name="What is wrong").get_by_role("link", name="travel").click()
+        await (
+            page.get_by_role("list", name="What is wrong")
+            .get_by_role("link", name="travel")
+            .click()
+        )
         assert "travel is blocked" in await heading.inner_text()
         assert "invalid client secret" in await page.locator(".adobe").inner_text()
         assert await page.get_by_role("button", name="Check now").count() == 0, "a viewer looks"
@@ -131,19 +135,12 @@ async def test_what_changes_is_said_without_a_reload(
     browser: Browser, console: RunningConsole
 ) -> None:
     async with opened(browser, console) as page:
-        await page.wait_for_function("document.querySelector('#live').innerText.includes('live')")
+        await expect(page.locator("#live")).to_have_text(" live")
         await page.evaluate("window.sameDocument = true")
         console.clock.moved_ms = 600_000
         try:
-            await page.wait_for_function(
-                "document.querySelector('#said').textContent.length > 0", timeout=5_000
-            )
+            await expect(page.locator("#said")).to_have_text("shop is failing", timeout=7_000)
             assert await page.evaluate("window.sameDocument")
-            await page.wait_for_function(
-                "document.querySelector('h1').innerText === "
-                "document.querySelector('#said').textContent",
-                timeout=5_000,
-            )
         finally:
             console.clock.moved_ms = 0
 
@@ -177,8 +174,8 @@ async def test_a_page_is_light_and_soon_there(browser: Browser, console: Running
         assert sum(sizes) <= 150_000
         shift = await page.evaluate(
             """new Promise((done) => { let sum = 0;
-            new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; })
-              .observe({ type: "layout-shift", buffered: true });
+            const add = (list) => { for (const one of list.getEntries()) sum += one.value; };
+            new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });
             setTimeout(() => done(sum), 300); })"""
         )
         assert shift < 0.02
@@ -187,7 +184,11 @@ async def test_a_page_is_light_and_soon_there(browser: Browser, console: Running
 @pytest.mark.skipif("CONSOLE_SHOTS" not in os.environ, reason="makes docs/console/*.png")
 async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
     SHOTS.mkdir(exist_ok=True)
-    looks = {"light": {"color_scheme": "light"}, "dark": {"color_scheme": "dark"}, "phone": PHONE}
+    looks: dict[str, dict[str, Any]] = {
+        "light": {"color_scheme": "light"},
+        "dark": {"color_scheme": "dark"},
+        "phone": PHONE,
+    }
     for look, options in looks.items():
         async with opened(browser, console, OPERATOR, **options) as page:
             for name, path in PAGES.items():

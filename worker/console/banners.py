@@ -64,6 +64,7 @@ def _of_clocks(told: Overview) -> Iterator[Banner]:
             f"The clock of this machine is {span(progress.alive_at - told.now)} behind",
             "that of the ledger. Ages are wrong by as much; nothing else is.",
         )
+        return
     for one in told.live:
         if one.last_at - told.now > _CLOCK_MS:
             yield Banner(

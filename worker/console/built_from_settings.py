@@ -79,7 +79,7 @@ def build_context(
         tries=LoginTries(time.monotonic),
         pulse=Pulse(ledger, integrations, now_ms),
         traffic=traffic,
-        fleet=Fleet(integrations, traffic),
+        fleet=Fleet(integrations, traffic, now_ms),
         checks=Checks(check, now_ms),
         memory=memory,
         secret=secret,

@@ -1,5 +1,5 @@
-"""Checks of set-ups that somebody has asked for: one at a time for an integration, a few at once, and
-the last result of each is kept.
+"""Checks of set-ups that somebody has asked for: one at a time for an integration, and a few at
+once. The last result of each is kept.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -19,9 +19,17 @@ _FILES_SECONDS: Final = 2.0
 
 
 class Fleet:
-    """Of the integrations of a directory; `traffic` tells of their receipts."""
+    """Of the integrations of a directory; `traffic` tells of their receipts. `now_ms` is the time
+    in ms since 1970.
+    """
 
-    def __init__(self, integrations: IntegrationRegistry, traffic: KeptTraffic) -> None:
+    def __init__(
+        self,
+        integrations: IntegrationRegistry,
+        traffic: KeptTraffic,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._now_ms = now_ms
         self._integrations = integrations
         self._traffic = traffic
         self._files = KeptAnswer(self._read_files, _FILES_SECONDS)
@@ -38,7 +46,7 @@ class Fleet:
         return row_of(integration, known)
 
     async def _known(self, beat: Beat, period: Period) -> Known:
-        told = beat.told
+        told, now = beat.told, self._now_ms()
         withdrawals = await self._traffic.open_withdrawals()
         return Known(
             files=await self._files.get(),
@@ -47,7 +55,8 @@ class Fleet:
             withdrawals=withdrawals.by_integration,
             counts=await self._traffic.rates(period),
             lately=await self._traffic.rates(PERIODS[0]),
-            seconds=period.minutes * 60.0,
+            slots=period.slots(now),
+            now_ms=now,
             reads_files=len(self._integrations) > 0,
         )
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 NO_BREAK: Final = "\u00a0"
 _PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _MOST_TEXT: Final = 20_000
 _HIDDEN: Final = {"\n": "\u21b5", "\t": "\u21e5", "\r": "\u240d"}
-_DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DIRECTIONS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def number(value: float) -> str:
-    """With commas; one decimal for what is small and not whole."""
-    if isinstance(value, int) or value == int(value):
-        return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) < 100 else f"{round(value):,}"  # noqa: PLR2004
+    """With commas, and with decimals only where it is small and not whole."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    said = f"{value:,.{decimals}f}"
+    return said.rstrip("0").rstrip(".") if decimals else said
 
 
 def span(ms: float) -> str:
     """A duration in two units at most: `22 min 9 s`, `1.1 s`, `90 ms`, `6 d 2 h`."""
     ms = max(0, ms)
-    if ms < 1000:  # noqa: PLR2004
+    if ms < 1000:
         return f"{round(ms)}{NO_BREAK}ms"
     if ms < 10_000 and ms % 1000:
         return f"{ms / 1000:.1f}{NO_BREAK}s"
@@ -35,7 +38,7 @@ def span(ms: float) -> str:
             seconds %= size
         elif told:
             break
-        if len(told) == 2:  # noqa: PLR2004
+        if len(told) == 2:
             break
     return " ".join(told)
 
@@ -48,7 +51,7 @@ def rough_span(ms: float) -> str:
 def relative(at_ms: int, now_ms: int) -> str:
     """`5 min ago`, `in 8 s`, `now`."""
     away = now_ms - at_ms
-    if abs(away) < 1000:  # noqa: PLR2004
+    if abs(away) < 1000:
         return "now"
     return f"{rough_span(away)} ago" if away > 0 else f"in {rough_span(-away)}"
 
@@ -78,6 +81,11 @@ def _date(at_ms: int) -> datetime | None:
         return None
 
 
+def integration_page(integration: str) -> str:
+    """The path of an integration's page, whatever it is called."""
+    return f"/integrations/{quote(integration, safe='', errors='replace')}"
+
+
 def plain(text: str, most: int = _MOST_TEXT) -> str:
     """Foreign text as one line that shows what is in it: marks that turn the direction of reading,
     control characters and line ends are seen and do nothing; what is too long is cut, and says so.
@@ -91,6 +99,12 @@ def plain(text: str, most: int = _MOST_TEXT) -> str:
 def _seen(character: str) -> str:
     if character in _HIDDEN:
         return _HIDDEN[character]
-    if character in _DIRECTIONS or unicodedata.category(character) in ("Cc", "Cs", "Co", "Zl", "Zp"):
+    if character in _DIRECTIONS or unicodedata.category(character) in (
+        "Cc",
+        "Cs",
+        "Co",
+        "Zl",
+        "Zp",
+    ):
         return f"\\u{ord(character):04x}"
     return character

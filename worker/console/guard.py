@@ -1,4 +1,4 @@
-"""What every request passes: who asks, may they, is it their own form; and what every answer has."""
+"""What every request passes: who asks, may they, is it their own form. And what answers have."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResp
     try:
         return await handler(request)
     except web.HTTPException as error:
-        if error.status < 400 or request.path.startswith(_OPEN_BELOW):  # noqa: PLR2004
+        if error.status < 400 or request.path.startswith(_OPEN_BELOW):
             raise
         return _page(request, error.status)
     except EndsCommand as trouble:
@@ -92,7 +92,7 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _to_login(request: web.Request) -> web.StreamResponse:
-    if request.method not in _SAFE or "text/html" not in request.headers.get("Accept", "text/html"):
+    if request.method not in _SAFE or "event-stream" in request.headers.get("Accept", ""):
         raise web.HTTPUnauthorized
     if is_asked_by_script(request):
         return web.Response(status=401, headers={"HX-Redirect": "/login"})
@@ -135,7 +135,7 @@ _SENTENCES: Final = {
 
 
 def _page(request: web.Request, status: int, why: str = "") -> web.Response:
-    head, rest = _SENTENCES.get(status, _SENTENCES[400 if status < 500 else 500])  # noqa: PLR2004
+    head, rest = _SENTENCES.get(status, _SENTENCES[400 if status < 500 else 500])
     if status == web.HTTPForbidden.status_code and request.get(SESSION) is None:
         head, rest = "This was refused", "Nothing was changed."
     role = request[SESSION].role if request.get(SESSION) is not None else None
@@ -146,7 +146,7 @@ def _page(request: web.Request, status: int, why: str = "") -> web.Response:
         head=head,
         rest=rest,
         why=why,
-        may_sign_in=role is not None and role < Role.REVEALER and status == 403,  # noqa: PLR2004
+        may_sign_in=role is not None and role < Role.REVEALER and status == 403,
     )
 
 

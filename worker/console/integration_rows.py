@@ -1,4 +1,4 @@
-"""What is known of each integration: its file, its lanes, its receipts, together in one row. Pure."""
+"""What is known of each integration, in one row: its file, its lanes, its receipts. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from worker.console.rates import rates_of
 from worker.console.verdict import LaneAtAll, sentence_of
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
+from worker.ledger.outcome_series import Slots
 
 STATES: Final = (
     "failing",
@@ -62,8 +64,8 @@ class IntegrationRow(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the rows are made of, by integration each. `seconds` is how long a slot of `counts` is.
-    `reads_files`: the directory of the files can be read here.
+    """What the rows are made of at `now_ms` (ms since 1970), by integration each. `counts` are by
+    `slots`, `lately` those of the last hour. `reads_files`: the directory can be read here.
     """
 
     files: Mapping[str, FileFacts]
@@ -72,7 +74,8 @@ class Known(NamedTuple):
     withdrawals: Mapping[str, OpenWithdrawals]
     counts: Mapping[str, Sequence[int]]
     lately: Mapping[str, Sequence[int]]
-    seconds: float
+    slots: Slots
+    now_ms: int
     reads_files: bool
 
 
@@ -102,7 +105,7 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
         known.shares.get(integration, Shares()),
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
-        _rate(counts, known.seconds),
+        rates_of(counts, known.slots, known.now_ms)[-1] if counts else 0.0,
     )
 
 
@@ -141,14 +144,6 @@ def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None) -> str:
     return _WHY.get(state, "")
 
 
-def _rate(counts: Sequence[int], seconds: float) -> float:
-    """Of the last whole slot; of the present one where it began just now."""
-    if not counts:
-        return 0.0
-    last = counts[-2] if len(counts) > 1 and counts[-2] else counts[-1]
-    return last / seconds
-
-
 def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
     """How many are in which state, the worst first; states of none are left out."""
     counts = Counter(one.state for one in rows)
@@ -161,8 +156,10 @@ def headline(rows: Sequence[IntegrationRow]) -> str:
     if not rows:
         return "No integration is configured."
     if not urgent:
-        return f"None of {len(rows):,} integrations needs you." if len(rows) > 1 else (
-            f"{rows[0].id} does not need you."
+        return (
+            f"None of {len(rows):,} integrations needs you."
+            if len(rows) > 1
+            else (f"{rows[0].id} does not need you.")
         )
     if len(urgent) == 1:
         return f"{urgent[0].id} needs you, of {len(rows):,} integrations."

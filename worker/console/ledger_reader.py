@@ -1,24 +1,26 @@
-"""The ledger as the console reads it: it may be away, locked, made anew or of another version at any
-time, and come back.
+"""The ledger as the console reads it: at any time it may be away, locked, made anew or of another
+version, and come back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from worker.ledger.database import Database
 from worker.ledger.migrations import check_version
-from worker.ledger.trouble import LedgerTrouble
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 
 _BUSY_SECONDS: Final = 2.0
 """A person waits for the page."""
+_AGAIN_SECONDS: Final = 2.0
+"""So long after a failure nothing is tried: each of a page's questions would wait for the same."""
 _PREFIX: Final = "sqlite://"
 
 Arguments = ParamSpec("Arguments")
@@ -33,6 +35,8 @@ class LedgerReader:
         self._path = Path(url.removeprefix(_PREFIX))
         self._opening = Lock()
         self._opened: tuple[tuple[int, int], Database] | None = None
+        self._trouble: LedgerTrouble | UnusableLedger | None = None
+        self._again_at = 0.0
 
     async def query(
         self,
@@ -48,11 +52,18 @@ class LedgerReader:
             try:
                 with self._database().transaction() as connection:
                     return function(connection, *arguments, **named)
-            except LedgerTrouble:
+            except (LedgerTrouble, UnusableLedger) as trouble:
                 self.close()  # a newer program may have changed the tables: look at their version
+                self._trouble, self._again_at = trouble, time.monotonic() + _AGAIN_SECONDS
                 raise
 
+        if self._trouble is not None and time.monotonic() < self._again_at:
+            raise type(self._trouble)(str(self._trouble))
         return await asyncio.to_thread(ask)
+
+    def forget(self) -> None:
+        """Try again at once."""
+        self._trouble = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,7 +94,7 @@ class LedgerReader:
 def _file_at(path: Path) -> tuple[int, int]:
     """What tells a file from another one of its name; zeros where there is none."""
     try:
-        found: Any = os.stat(path)
+        found = path.stat()
     except OSError:
         return 0, 0
     return found.st_dev, found.st_ino

@@ -10,27 +10,27 @@ from worker.ledger.outcome_series import Slots
 
 
 class Period(NamedTuple):
-    """`name` is in links. Its `count` slots have so many `minutes` each; times to honour are told
-    by as many slots, of which each has `honour_share` together. What was asked is kept for
-    `kept_seconds`: what is long changes slowly.
+    """`name` is in links. Its `slot_count` slots have so many `minutes` each; `honour_share` of
+    them are one where times to honour are told. What was asked is kept for `kept_seconds`: what is
+    long changes slowly.
     """
 
     name: str
     words: str
     key: str
     minutes: int
-    count: int
+    slot_count: int
     honour_share: int
     kept_seconds: float
 
     def slots(self, now_ms: int) -> Slots:
         """Those that end now."""
-        return Slots.until(now_ms, self.minutes, self.count)
+        return Slots.until(now_ms, self.minutes, self.slot_count)
 
     def honour_slots(self, now_ms: int) -> Slots:
         """Fewer, since each needs enough times for a quantile."""
         return Slots.until(
-            now_ms, self.minutes * self.honour_share, self.count // self.honour_share
+            now_ms, self.minutes * self.honour_share, self.slot_count // self.honour_share
         )
 
 

@@ -45,6 +45,7 @@ def _environment() -> Environment:
         "moment": formats.moment,
         "machine_moment": formats.machine_moment,
         "clock": formats.clock,
+        "integration_page": formats.integration_page,
     }
     made.globals |= {
         "static": static_link,
@@ -61,8 +62,8 @@ _TEMPLATES: Final = _environment()
 
 
 def render(request: web.Request, name: str, status: int = 200, **values: Any) -> web.Response:
-    """A page. Templates get `values`, and `csrf`, `session`, `role`, `path`, `now`, `beat`, `fleet`,
-    of which `session`, `role` and `beat` are None before somebody is signed in.
+    """A page. Templates get `values`, and `csrf`, `session`, `role`, `path`, `way`, `now`, `beat`
+    and `fleet`, of which `session`, `role` and `beat` are None before somebody is signed in.
     """
     context = request.app[CONTEXT]
     session = request.get(SESSION)
@@ -71,6 +72,7 @@ def render(request: web.Request, name: str, status: int = 200, **values: Any) ->
         "role": None if session is None else session.role,
         "csrf": "" if session is None else csrf.token_for(context.secret, session.id),
         "path": request.path,
+        "way": request.path_qs,
         "now": context.now_ms(),
         "beat": request.get(BEAT),
         "fleet": context.settings.namespace,

@@ -21,8 +21,8 @@ _AGAIN_SECONDS: Final = 5.0
 
 
 class RunningLedger:
-    """Opens the ledger for writing and reads until it is cancelled. Where that is not possible, most
-    often since another process does so already, it tries again for as long as it runs.
+    """Opens the ledger for writing and reads until it is cancelled. Where that is not possible,
+    most often since another process does so already, it tries again for as long as it runs.
     """
 
     def __init__(self, open_database: Callable[[], Database], build: Callable[[Database], Reading]):

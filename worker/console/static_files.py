@@ -21,6 +21,9 @@ _NAMES: Final = (
     "console.js",
     "icon-failing.svg",
     "icon-well.svg",
+    "vendor/htmx.min.js",
+    "vendor/uPlot.iife.min.js",
+    "vendor/uPlot.min.css",
 )
 _FOR_GOOD: Final = "public, max-age=31536000, immutable"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.formats import number
+from worker.console.formats import integration_page, number
+from worker.ledger.conservation import Shares
 from worker.ledger.overview import Overview
 from worker.ledger.worker_state import LaneState
 from worker.reasons import ErrorCode
@@ -117,9 +118,9 @@ def troubles_of(told: Overview, invalid: Mapping[str, str]) -> list[Trouble]:
         found.append(Trouble("away", "no worker", why, since=_last_word(told)))
     for lane in lanes_of(told).values():
         if lane.state != "well":
-            found.append(_of_lane(lane))
+            found.append(_of_lane(lane, told.conservation.shares.get(lane.integration, Shares())))
     found += [
-        Trouble("invalid", one, sentence, link=_page(one), link_text="see its check")
+        Trouble("invalid", one, sentence, link=integration_page(one), link_text="see its check")
         for one, sentence in sorted(invalid.items())
     ]
     return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
@@ -129,8 +130,9 @@ def _last_word(told: Overview) -> int | None:
     return max((one.last_at for one in told.workers), default=None)
 
 
-def _of_lane(lane: LaneAtAll) -> Trouble:
-    held = f"{number(lane.held)} in hand" if lane.held else "none in hand"
+def _of_lane(lane: LaneAtAll, shares: Shares) -> Trouble:
+    counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": shares.dead}
+    effect = ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
     why = sentence_of(lane.error) or _WHY.get(lane.state, "")
     return Trouble(
         lane.state,
@@ -138,8 +140,8 @@ def _of_lane(lane: LaneAtAll) -> Trouble:
         why,
         lane.words,
         lane.since,
-        held,
-        _page(lane.integration),
+        effect or "none so far",
+        integration_page(lane.integration),
         "open",
     )
 
@@ -158,10 +160,6 @@ _HEADLINES: Final[Mapping[str, str]] = {
     "silent": "{who} is silent",
     "paused": "{who} is paused",
 }
-
-
-def _page(integration: str) -> str:
-    return f"/integrations/{integration}"
 
 
 def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:

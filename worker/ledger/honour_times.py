@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from worker.ledger.dictionary import id_of
 from worker.ledger.lives import DELIVERED
@@ -24,9 +24,9 @@ _GIVEN: Final = CHOICE_NUMBERS["given"]
 
 
 class Quantiles(NamedTuple):
-    """`count` times of which half were shorter than `p50_ms`, and 99 of 100 than `p99_ms`."""
+    """`times` of which half were shorter than `p50_ms`, and 99 of 100 than `p99_ms`."""
 
-    count: int
+    times: int
     p50_ms: int
     p99_ms: int
 
@@ -59,7 +59,7 @@ def honour_times(
             .order_by(RECEIPTS.c.at.desc())
             .limit(MOST_LOOKED_AT + 1)
         )
-        rows: Sequence[Row[Any]] = connection.execute(query).all()
+        rows: Sequence[Any] = connection.execute(query).all()
         is_sample = len(rows) > MOST_LOOKED_AT
     else:
         ids, is_sample = _ids_since(connection, slots.since_ms)
@@ -73,14 +73,14 @@ def honour_times(
     return _told(rows, slots, is_sample=is_sample)
 
 
-def _told(rows: Sequence[Row[Any]], slots: Slots, *, is_sample: bool) -> HonourTimes:
+def _told(rows: Sequence[Any], slots: Slots, *, is_sample: bool) -> HonourTimes:
     times: dict[int, list[list[int]]] = {
-        one: [[] for _ in range(slots.count)] for one in (_WITHDRAWN, _GIVEN)
+        one: [[] for _ in range(slots.number)] for one in (_WITHDRAWN, _GIVEN)
     }
     for at, event_at, choice, outcome in rows:
         place = (at - slots.since_ms) // slots.ms
         is_told = outcome == DELIVERED and event_at is not None and choice in times
-        if is_told and 0 <= place < slots.count:
+        if is_told and 0 <= place < slots.number:
             times[choice][place].append(max(0, at - event_at))
     return HonourTimes(
         quantiles([one for some in times[_WITHDRAWN] for one in some]),

@@ -17,18 +17,18 @@ _WITHDRAWN: Final = CHOICE_NUMBERS["withdrawn"]
 
 
 class Slots(NamedTuple):
-    """`count` slots of `minutes` each; the last one has the present minute. `first` is the first
+    """`number` slots of `minutes` each; the last one has the present minute. `first` is the first
     one's minute since 1970.
     """
 
     first: int
     minutes: int
-    count: int
+    number: int
 
     @classmethod
-    def until(cls, now_ms: int, minutes: int, count: int) -> Slots:
+    def until(cls, now_ms: int, minutes: int, number: int) -> Slots:
         """The slots that end with the minute of `now_ms`."""
-        return cls(now_ms // _MINUTE_MS - minutes * count + 1, minutes, count)
+        return cls(now_ms // _MINUTE_MS - minutes * number + 1, minutes, number)
 
     @property
     def since_ms(self) -> int:
@@ -65,7 +65,7 @@ def outcome_series(
     )
     if integration is not None:
         query = query.where(MINUTES.c.integration_id == id_of(connection, integration))
-    receipts: dict[OutcomeName, list[int]] = {one: [0] * slots.count for one in OUTCOMES}
+    receipts: dict[OutcomeName, list[int]] = {one: [0] * slots.number for one in OUTCOMES}
     withdrawn: dict[OutcomeName, int] = dict.fromkeys(OUTCOMES, 0)
     for place, outcome, choice, count in connection.execute(query):
         receipts[OUTCOMES[outcome]][int(place)] += count
@@ -84,7 +84,7 @@ def all_series(connection: Connection, slots: Slots) -> dict[str, list[int]]:
     )
     found: dict[int, list[int]] = {}
     for integration_id, place, count in connection.execute(query):
-        found.setdefault(integration_id, [0] * slots.count)[int(place)] += count
+        found.setdefault(integration_id, [0] * slots.number)[int(place)] += count
     names = texts_of(connection, list(found))
     return {names.get(one, ""): counts for one, counts in found.items()}
 
@@ -128,5 +128,5 @@ def reason_counts(connection: Connection, slots: Slots, integration: str) -> lis
 
 
 def _within(slots: Slots) -> tuple[ColumnElement[bool], ...]:
-    end = slots.first + slots.minutes * slots.count
+    end = slots.first + slots.minutes * slots.number
     return MINUTES.c.minute >= slots.first, MINUTES.c.minute < end

@@ -17,7 +17,8 @@ class ConsoleSettings(BaseModel):
     """Where the console listens, and who may look, act and reveal."""
 
     console_host: Annotated[
-        str, Field(description="Address of the console; the default is reached on its machine only.")
+        str,
+        Field(description="Address of the console; the default is reached on its machine only."),
     ] = "127.0.0.1"
     console_port: Annotated[
         int, Field(ge=0, le=65535, description="Port of the console; 0 takes a free one.")

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.console.console_parts import (
-    LedgerFile,
     RunningConsole,
     fill,
-    ledger_file,
     running_console,
     usual_receipts,
     write_integration,
 )
+from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 
 
 @pytest.fixture

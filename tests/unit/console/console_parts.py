@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from devtools.made_receipts import MadeWorker, receipt, state
-from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from tests.unit.ledger.ledger_file import LedgerFile
 from worker.adobe.check.report_lines import Line, ok, wrong
 from worker.console.app import build_app
 from worker.console.built_from_settings import build_context, note_configs
@@ -72,6 +72,7 @@ class RunningConsole:
 
     def forget(self) -> None:
         """Ask the ledger anew."""
+        self.context.ledger.forget()
         self.context.pulse.forget()
 
     async def _ask(self, method: str, path: str, **options: Any) -> Answer:
@@ -176,6 +177,3 @@ def lane(integration: str = "shop", **changes: Any) -> dict[str, Any]:
 def usual_receipts(count: int = 20) -> list[Receipt]:
     """Delivered ones, every third a withdrawal."""
     return [receipt(choice="withdrawn" if n % 3 == 0 else "given") for n in range(count)]
-
-
-__all__ = ["LedgerFile", "ledger_file"]

@@ -17,7 +17,7 @@ NOW = 1_800_000_000_000
 
 
 def _series(slots: Slots, **counts: list[int]) -> OutcomeSeries:
-    none = [0] * slots.count
+    none = [0] * slots.number
     return OutcomeSeries(slots, {one: counts.get(one, none) for one in OUTCOMES}, {})
 
 
@@ -55,6 +55,8 @@ def test_the_slot_that_has_just_begun_is_measured_by_what_of_it_is_over() -> Non
     slots = Slots.until(now, 1, 60)
     chart = outcome_chart(_series(slots, delivered=[60] * 59 + [6]), now)
     assert chart.lines[0].values[-2:] == [1.0, 1.0]
+    at_once = outcome_chart(_series(slots, delivered=[60] * 59 + [0]), now - 6_000)
+    assert at_once.lines[0].values[-2:] == [1.0, 1.0]
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

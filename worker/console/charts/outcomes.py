@@ -19,8 +19,9 @@ from worker.console.charts.parts import (
     times_of,
 )
 from worker.console.formats import number
+from worker.console.rates import rates_of
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.outcome_series import OutcomeSeries, Slots
+from worker.ledger.outcome_series import OutcomeSeries
 
 _LAYERS: Final[Mapping[str, tuple[OutcomeName, ...]]] = {
     "delivered": ("delivered",),
@@ -35,7 +36,7 @@ def outcome_chart(series: OutcomeSeries, now_ms: int) -> Chart:
     """What came of the events, at `now_ms` (ms since 1970)."""
     slots = series.slots
     rates = {
-        name: _rates([series.receipts[one] for one in outcomes], slots, now_ms)
+        name: rates_of(_summed([series.receipts[one] for one in outcomes]), slots, now_ms)
         for name, outcomes in _LAYERS.items()
     }
     top, values = round_scale(max(map(sum, zip(*rates.values(), strict=True))))
@@ -70,13 +71,8 @@ def _shapes(rates: Mapping[str, Sequence[float]], top: float) -> list[Shape]:
     return shapes + edge
 
 
-def _rates(counts: Sequence[Sequence[int]], slots: Slots, now_ms: int) -> list[float]:
-    """A second. The last slot has not ended yet, and is measured by what of it is over."""
-    seconds = slots.ms / 1000
-    began_ms = slots.since_ms + slots.ms * (slots.count - 1)
-    over = min(seconds, max(1.0, (now_ms - began_ms) / 1000))
-    sums = [sum(some) for some in zip(*counts, strict=True)]
-    return [one / seconds for one in sums[:-1]] + [sums[-1] / over]
+def _summed(counts: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(some) for some in zip(*counts, strict=True)]
 
 
 def _label(rates: Mapping[str, Sequence[float]]) -> str:

@@ -101,21 +101,19 @@ def broken_line(places: Sequence[float | None]) -> str:
 
 def times_along(slots: Slots) -> list[Tick]:
     """Five times, from the first slot's beginning to now."""
-    whole = slots.ms * slots.count
-    return [
-        Tick(25.0 * n, _time_word(slots.since_ms + whole * n // 4, whole)) for n in range(5)
-    ]
+    whole = slots.ms * slots.number
+    return [Tick(25.0 * n, _time_word(slots.since_ms + whole * n // 4, whole)) for n in range(5)]
 
 
 def times_of(slots: Slots) -> list[int]:
     """When each slot begins, in seconds since 1970."""
-    return [(slots.since_ms + n * slots.ms) // 1000 for n in range(slots.count)]
+    return [(slots.since_ms + n * slots.ms) // 1000 for n in range(slots.number)]
 
 
 def quarters(slots: Slots) -> list[tuple[str, int, int]]:
     """The rows of a table: which time in words, and the slots from where to where."""
-    size = slots.count // _ROWS
-    whole = slots.ms * slots.count
+    size = slots.number // _ROWS
+    whole = slots.ms * slots.number
     rows = []
     for n in range(_ROWS):
         began = slots.since_ms + n * size * slots.ms

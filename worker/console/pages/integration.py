@@ -58,7 +58,8 @@ async def show(request: web.Request) -> web.Response:
         request,
         "integration.html",
         row=row,
-        to_do=_TO_DO.get(row.state) or OF_ERRORS.get("" if row.lane is None else row.lane.error, ""),
+        to_do=_TO_DO.get(row.state)
+        or OF_ERRORS.get("" if row.lane is None else row.lane.error, ""),
         model=model,
         traffic=traffic,
         reasons=traffic.reasons,

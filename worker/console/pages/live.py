@@ -1,4 +1,4 @@
-"""What lives: server-sent events that say how the fleet does, once in a while and when it changes."""
+"""Server-sent events that say how the fleet does, once in a while and when that changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOK_SECONDS: Final = 1.0
 _SAY_AGAIN_LOOKS: Final = 5
 _MOST: Final = 128
 """Open connections of this kind."""
-FOLLOWERS: Final = web.AppKey("followers", set[web.Request])
+FOLLOWERS: Final = web.AppKey("followers", set[object])
 _HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
@@ -34,7 +34,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
-    followers.add(request)
+    mine = object()
+    followers.add(mine)
     said: object = None
     looks = 0
     with suppress(ConnectionError, asyncio.CancelledError):
@@ -47,7 +48,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
                 looks += 1
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
-            followers.discard(request)
+            followers.discard(mine)
     return response
 
 

@@ -10,6 +10,7 @@ from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.periods import PERIODS, period_of
+from worker.console.rates import rates_of
 from worker.console.rendering import BEAT, render
 from worker.console.traffic import Traffic
 from worker.ledger.open_withdrawals import AllOpenWithdrawals
@@ -78,14 +79,10 @@ def oldest_of(told: Overview, withdrawals: AllOpenWithdrawals) -> Oldest | None:
 
 
 def rate_of(traffic: Traffic, now_ms: int) -> float:
-    """Receipts a second in the last whole minute or slot. Pure."""
-    slots = traffic.series.slots
-    counts = [sum(some) for some in zip(*traffic.series.receipts.values(), strict=True)]
-    last = counts[-2] if len(counts) > 1 else counts[-1]
-    if not last:  # perhaps it began just now
-        over = max(1.0, (now_ms - slots.since_ms) / 1000 - (slots.count - 1) * slots.ms / 1000)
-        return counts[-1] / over
-    return last / (slots.ms / 1000)
+    """Receipts a second now. Pure."""
+    series = traffic.series
+    counts: list[int] = [sum(some) for some in zip(*series.receipts.values(), strict=True)]
+    return rates_of(counts, series.slots, now_ms)[-1]
 
 
 class WaitingRow(NamedTuple):

@@ -114,12 +114,14 @@
       if (icon) icon.href = beat.is_urgent ? icon.dataset.failing : icon.dataset.well;
       if (last !== null && last !== beat.sentence) say(beat.sentence);
       last = beat.sentence;
-      if (!isHeld && !document.hidden) document.dispatchEvent(new CustomEvent("beat"));
+      // What somebody points at does not move.
+      const isBusy = $(".fleet tbody tr:hover, .plot:hover, #beat form:focus-within");
+      if (!isHeld && !document.hidden && !isBusy) document.dispatchEvent(new CustomEvent("beat"));
     });
     window.addEventListener("pagehide", () => source.close());
   }
 
   const settle = (within) => { offerCopies(within); showTimes(within); };
   settle(document);
-  document.addEventListener("console:settle", (event) => settle(event.target));
+  document.addEventListener("htmx:after:swap", () => settle(document));
 })();
