@@ -22,12 +22,11 @@ from devtools.waiting import wait_until
 from tests.unit.console.console_parts import (
     OPERATOR,
     Answer,
-    LedgerFile,
     RunningConsole,
-    ledger_file,
     running_console,
     write_integration,
 )
+from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.broker.receipts_stream import declare_stream, receipts_queue
 from worker.broker.topology import build_topology, declare
 from worker.evidence.act import Act

@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from tests.unit.cli.conftest import NOBODY
 from tests.unit.console.console_parts import (
     SECRET,
-    LedgerFile,
     RunningConsole,
     fill,
     running_console,
     write_integration,
 )
+from tests.unit.ledger.ledger_file import LedgerFile
 
 EVENT: dict[str, Any] = {
     "id": "ev-0001",

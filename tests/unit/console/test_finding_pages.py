@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from devtools.made_receipts import made_now_ms, receipt
 from tests.unit.cli.conftest import NOBODY
 from tests.unit.console.console_parts import (
-    LedgerFile,
     RunningConsole,
     fill,
     running_console,
     write_integration,
 )
+from tests.unit.ledger.ledger_file import LedgerFile
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
