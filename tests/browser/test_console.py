@@ -139,7 +139,9 @@ async def test_what_changes_is_said_without_a_reload(
         await page.evaluate("window.sameDocument = true")
         console.clock.moved_ms = 600_000
         try:
-            await expect(page.locator("#said")).to_have_text("shop is failing", timeout=7_000)
+            said = "Nobody reads the receipts now."
+            await expect(page.locator("#said")).to_have_text(said, timeout=7_000)
+            await expect(page.get_by_role("heading", level=1)).to_have_text(said, timeout=7_000)
             assert await page.evaluate("window.sameDocument")
         finally:
             console.clock.moved_ms = 0
