@@ -196,3 +196,16 @@ async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
             for name, path in PAGES.items():
                 await page.goto(console.url + path)
                 await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
+
+
+async def test_a_chart_tells_the_values_under_the_cursor(
+    browser: Browser, console: RunningConsole
+) -> None:
+    async with opened(browser, console) as page:
+        chart = page.locator("figure").first
+        before = await chart.bounding_box()
+        await chart.locator(".u-over").hover(position={"x": 60, "y": 40})
+        await expect(chart.locator("figcaption .say")).to_contain_text("UTC: delivered 0.2")
+        assert await chart.bounding_box() == before
+        await page.mouse.move(0, 0)
+        await expect(chart.locator("figcaption .say")).to_have_text("")
