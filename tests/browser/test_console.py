@@ -139,7 +139,9 @@ async def test_what_changes_is_said_without_a_reload(
         await page.evaluate("window.sameDocument = true")
         console.clock.moved_ms = 600_000
         try:
-            await expect(page.locator("#said")).to_have_text("shop is failing", timeout=7_000)
+            said = "Nobody reads the receipts now."
+            await expect(page.locator("#said")).to_have_text(said, timeout=7_000)
+            await expect(page.get_by_role("heading", level=1)).to_have_text(said, timeout=7_000)
             assert await page.evaluate("window.sameDocument")
         finally:
             console.clock.moved_ms = 0
@@ -194,3 +196,16 @@ async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
             for name, path in PAGES.items():
                 await page.goto(console.url + path)
                 await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
+
+
+async def test_a_chart_tells_the_values_under_the_cursor(
+    browser: Browser, console: RunningConsole
+) -> None:
+    async with opened(browser, console) as page:
+        chart = page.locator("figure").first
+        before = await chart.bounding_box()
+        await chart.locator(".u-over").hover(position={"x": 60, "y": 40})
+        await expect(chart.locator("figcaption .say")).to_contain_text("UTC: delivered 0.2")
+        assert await chart.bounding_box() == before
+        await page.mouse.move(0, 0)
+        await expect(chart.locator("figcaption .say")).to_have_text("")

@@ -18,6 +18,7 @@ _TYPES: Final = {
 }
 _NAMES: Final = (
     "console.css",
+    "charts.js",
     "console.js",
     "icon-failing.svg",
     "icon-well.svg",

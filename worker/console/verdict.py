@@ -16,7 +16,7 @@ LANE_STATES: Final = ("failing", "blocked", "slowed", "paused", "well")
 _RANKS: Final[Mapping[str, int]] = {
     one: rank
     for rank, one in enumerate(
-        ("missing", "away", "failing", "blocked", "invalid", "slowed", "silent", "paused", "well")
+        ("missing", "away", "failing", "blocked", "invalid", "slowed", "paused")
     )
 }
 _SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
@@ -44,7 +44,7 @@ class Trouble(NamedTuple):
     @property
     def needs_somebody(self) -> bool:
         """Whether it is more than something to know."""
-        return self.state not in ("slowed", "silent", "paused")
+        return self.state not in ("slowed", "paused")
 
 
 class LaneAtAll(NamedTuple):
@@ -157,7 +157,6 @@ _HEADLINES: Final[Mapping[str, str]] = {
     "blocked": "{who} is blocked",
     "invalid": "The file of {who} is not valid",
     "slowed": "{who} is slowed",
-    "silent": "{who} is silent",
     "paused": "{who} is paused",
 }
 
@@ -171,17 +170,17 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
             "The console shows what workers write into the receipts\u2019 stream: switch it on by "
             "CONSENT_WORKER_RECEIPTS=on, and let some traffic come.",
         )
+    if not told.runs:
+        return Verdict(
+            "away",
+            "Nobody reads the receipts now.",
+            "What stands below was so when a ledger ran last.",
+        )
     urgent = [one for one in troubles if one.needs_somebody]
     if urgent:
         worst = urgent[0]
         return Verdict(
             worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
-        )
-    if not told.runs:
-        return Verdict(
-            "silent",
-            "Nobody reads the receipts now.",
-            "What stands below was so when a ledger ran last.",
         )
     if troubles:
         worst = troubles[0]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import orjson
+
 from worker.console.formats import clock, moment
 from worker.ledger.outcome_series import Slots
 
@@ -59,6 +61,17 @@ class Chart(NamedTuple):
     rows: Sequence[Sequence[str]]
     times: Sequence[int]
     lines: Sequence[Line]
+
+    @property
+    def data(self) -> str:
+        """The lines as JSON, for a script."""
+        return orjson.dumps(
+            {
+                "times": self.times,
+                "names": [one.name for one in self.lines],
+                "values": [one.values for one in self.lines],
+            }
+        ).decode()
 
 
 def round_scale(highest: float) -> tuple[float, Sequence[float]]:
