@@ -86,9 +86,9 @@ class Trail:
             await self._send_waiting()
             await self._send(self._writer_of(act))
 
-    def note(self, act: Act) -> None:
-        """Put an act on record soon."""
-        self._waiting.append(self._writer_of(act))
+    def note(self, *acts: Act) -> None:
+        """Put acts on record soon, one after the other in one message."""
+        self._waiting.append(self._writer_of(*acts))
         task = asyncio.create_task(self._send_soon())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -111,14 +111,11 @@ class Trail:
             await self._send(self._waiting[0])
             self._waiting.popleft()
 
-    def _writer_of(self, act: Act) -> ChainWriter:
+    def _writer_of(self, *acts: Act) -> ChainWriter:
         now_ms = self._now_ms()
         chain = Chain(process_name(), self._secret)
         writer = ChainWriter(self._address, "console-trail", self._queue, chain)
-        masked = act._replace(
-            about=redact(act.about), why=redact(act.why), result=redact(act.result)
-        )
-        writer.add("trail", [encode_act(masked)], now_ms)
+        writer.add("trail", [encode_act(_masked(one)) for one in acts], now_ms)
         writer.end(now_ms)
         return writer
 
@@ -135,3 +132,8 @@ class Trail:
                 raise
             why = why_unreachable(error) if isinstance(error, OSError) else what_happened(error)
             raise TrailAway(f"the trail can't be written: {why}") from None
+
+
+def _masked(act: Act) -> Act:
+    """What a person has typed may have an address or a secret in it."""
+    return act._replace(about=redact(act.about), why=redact(act.why), result=redact(act.result))

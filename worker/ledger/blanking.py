@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, select
 
 from worker.ledger.dictionary import id_of
+from worker.ledger.letters_gone import note_replays
 from worker.ledger.packing import NO_PATHS, user_prefix
 from worker.ledger.receipt_rows import PackedReceipt, ReceiptRows
 from worker.ledger.schema import LIVES, RECEIPTS
@@ -27,11 +28,16 @@ def write_and_blank(
     """
     written = 0
     for upto, erased in erasures:
-        rows.write(connection, packed[written:upto])
+        _write(connection, rows, packed[written:upto])
         written = upto
         for integration, users in erased.items():
             blank(connection, users, integration)
-    rows.write(connection, packed[written:])
+    _write(connection, rows, packed[written:])
+
+
+def _write(connection: Connection, rows: ReceiptRows, packed: Sequence[PackedReceipt]) -> None:
+    rows.write(connection, packed)
+    note_replays(connection, packed)
 
 
 def blank(connection: Connection, users: Collection[bytes], integration: str) -> int:

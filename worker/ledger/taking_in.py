@@ -92,8 +92,8 @@ class TakingIn:
             work.read(record)
         move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
-        write_acts(connection, work.acts)
         write_and_blank(connection, self._receipts, work.packed, work.erasures)
+        write_acts(connection, work.acts)
         return self._chains.write(connection, now_ms)
 
 

@@ -90,6 +90,7 @@ class LetterStack:
             "at": self.at_ms + number,
             "event_at": self.at_ms - 1_000,
             "choice": "withdrawn" if number % 2 else "given",
+            "attributes": {"_shop.newsletter": number % 2 == 0},
             "user": ANNA if number < 2 else f"202611:{number:032x}",
         }
         return receipt(f"ev-{number}", **(usual | changes))

@@ -18,6 +18,7 @@ from tests.integration.console.letter_parts import (
     letter_stack,
 )
 from tests.unit.console.console_parts import REVEALER, VIEWER
+from worker.ledger.grouped_letters import letter_groups
 
 PLANTED = (PERSON, "crm-0815-4711", "northwind.example")
 
@@ -134,6 +135,7 @@ async def test_a_form_that_is_sent_twice_and_a_second_operator_do_nothing_more(
 
 
 async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: LetterStack) -> None:
+    await stack.tell(*(stack.fate(n) for n in range(5)))
     await stack.bury(*range(5))
     page = await stack.page("/dead-letters/preview/discard?selection=1")
     assert "No letter is selected." in page
@@ -150,6 +152,10 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
     assert (await stack.console.get("/dead-letters/letters/letter-1")).status == 404
     (told,) = await stack.trail(1, are_over)
     assert (told.name, told.counts["discarded"]) == ("discarded", 2)
+    with stack.ledger.transaction() as connection:
+        assert sum(one.letters for one in letter_groups(connection)) == 3, (
+            "the ledger knows it, too"
+        )
 
 
 @pytest.mark.parametrize(

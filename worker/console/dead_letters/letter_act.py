@@ -72,6 +72,8 @@ class LetterAct:
     kept: int = 0
     kept_why: list[tuple[str, str]] = field(default_factory=list)
     held_back: int = 0
+    discarded: list[str] = field(default_factory=list)
+    """The keys of the lives whose letters are gone, in hexadecimal digits."""
     seen: int = 0
     total: int = 0
     away_since: int | None = None
@@ -117,6 +119,11 @@ class LetterAct:
     def is_replay(self) -> bool:
         """Whether letters are sent on their way, and not taken off for good."""
         return self.asked.verb == "replayed"
+
+    def note_discarded(self, opened: OpenedLetter) -> None:
+        """The events of a letter that was just discarded."""
+        if len(self.discarded) < _MOST_KEYS:
+            self.discarded += [key_of(one, event_named(one.body)).hex() for one in opened.chosen]
 
     def finish_work(self) -> None:
         """What the present work came to is added up."""

@@ -17,11 +17,11 @@ from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct, Stage
 from worker.console.trail import Trail
 from worker.errors import EndsCommand
-from worker.evidence.act import Act, ActName, ActStage
+from worker.evidence.act import MOST_LIVES, Act, ActName, ActStage
 from worker.interrupt import Interrupted
 from worker.ledger.letter_lives import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
-from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import event_named, key_of
 from worker.letters.letter_pass import Advance, open_desk
 from worker.letters.letter_work import LetterWork, Watching
@@ -79,7 +79,7 @@ class LetterRun:
             self._end("failed", f"a fault of the console ({type(error).__name__})")
         finally:
             act.finish_work()
-            self._trail.note(self._told("ended"))
+            self._trail.note(*self._parts(), self._told("ended"))
 
     async def _work(self) -> Stage:
         """Withdrawals first, then all others."""
@@ -115,7 +115,7 @@ class LetterRun:
             guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
         watching = Watching(
             lambda event: _is_meant(act, keys, event),
-            act.fates.follow if act.is_replay else _follow_none,
+            act.fates.follow if act.is_replay else act.note_discarded,
             self._is_clear,
         )
         return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
@@ -166,6 +166,13 @@ class LetterRun:
         self.act.stage, self.act.said = stage, said
         self.act.ended_at = self._context.now_ms()
 
+    def _parts(self) -> Iterator[Act]:
+        """What is gone for good, which the ledger can't know otherwise."""
+        keys = self.act.discarded
+        for start in range(0, len(keys), MOST_LIVES):
+            part = self._told("part")
+            yield part._replace(counts={}, lives=keys[start : start + MOST_LIVES])
+
     def _told(self, stage: ActStage) -> Act:
         act, asked = self.act, self.act.asked
         return Act(
@@ -189,7 +196,3 @@ def _is_meant(act: LetterAct, keys: frozenset[bytes] | None, event: LetterEvent)
     if act.desks > 1 and dead_at_ms is not None and dead_at_ms > act.began_at:
         return False
     return keys is None or key_of(event, event_named(event.body)) in keys
-
-
-def _follow_none(opened: OpenedLetter) -> None:
-    """What is discarded begins no life."""
