@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.rates import rates_of
+from worker.console.rates import rate_now
 from worker.console.verdict import LaneAtAll, sentence_of
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
@@ -25,6 +25,9 @@ STATES: Final = (
 )
 """The worst first."""
 _NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
+
+
+_SPARK_SLOTS: Final = 30
 
 
 class FileFacts(NamedTuple):
@@ -56,6 +59,12 @@ class IntegrationRow(NamedTuple):
     def needs_somebody(self) -> bool:
         """Whether it is more than something to know."""
         return self.state in _NEED_SOMEBODY
+
+    @property
+    def spark(self) -> Sequence[int]:
+        """The counts in as few slots as a small line can show."""
+        size = -(-len(self.counts) // _SPARK_SLOTS) or 1
+        return [sum(self.counts[at : at + size]) for at in range(0, len(self.counts), size)]
 
     @property
     def is_calm(self) -> bool:
@@ -105,7 +114,7 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
         known.shares.get(integration, Shares()),
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
-        rates_of(counts, known.slots, known.now_ms)[-1] if counts else 0.0,
+        rate_now(counts, known.slots, known.now_ms),
     )
 
 
