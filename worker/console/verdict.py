@@ -48,7 +48,9 @@ class Trouble(NamedTuple):
 
 
 class LaneAtAll(NamedTuple):
-    """An integration as all live workers see it together: the worst state, and what they hold."""
+    """An integration as all live workers see it together: the worst state, what they hold, how many
+    requests may be in flight, and how long the first of their tokens lives.
+    """
 
     integration: str
     state: str
@@ -57,6 +59,8 @@ class LaneAtAll(NamedTuple):
     since: int | None
     held: int
     workers: int
+    allowed: int | None
+    token_seconds: int | None
 
 
 class Verdict(NamedTuple):
@@ -89,6 +93,8 @@ def _together(integration: str, lanes: Sequence[LaneState]) -> LaneAtAll:
         min((one.since for one in same if one.since is not None), default=None),
         sum(one.held for one in lanes),
         len(lanes),
+        None if None in (allowed := [one.allowed for one in lanes]) else sum(filter(None, allowed)),
+        min((one.token_seconds for one in lanes if one.token_seconds is not None), default=None),
     )
 
 

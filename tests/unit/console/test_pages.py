@@ -122,6 +122,8 @@ async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole)
     assert "shop is failing: Adobe answers 5xx." in said
     assert "Look at Adobe's status page" in said
     assert "retries-exhausted" in said
+    assert "Requests 1 of 8 allowed" in said
+    assert "lives 5 h" in said
     assert (await troubled.get("/integrations/nobody")).status == 404
 
 
