@@ -32,7 +32,7 @@ _SPARK_SLOTS: Final = 30
 
 class FileFacts(NamedTuple):
     """What an integration's file says. `why_invalid` is "" for a good one; of a bad one the last
-    good version may go on. `changed_at` is in ms since 1970.
+    good version may go on. `changed_at` is in ms since 1970. `lacks_secrets`: see `BadFile`.
     """
 
     organization: str
@@ -40,6 +40,7 @@ class FileFacts(NamedTuple):
     version: str
     changed_at: int | None
     why_invalid: str = ""
+    lacks_secrets: bool = False
 
 
 class IntegrationRow(NamedTuple):
@@ -125,7 +126,7 @@ def _state(
         return lane.state
     if file is None:
         return "gone" if reads_files else "well" if has_traffic else "silent"
-    if file.why_invalid:
+    if file.why_invalid and not (file.lacks_secrets and lane is not None):
         return "invalid"
     if file.state != "enabled":
         return file.state

@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 from devtools.made_receipts import state
+from worker.console.bad_files import BadFile
 from worker.console.verdict import lanes_of, troubles_of, verdict_of
 from worker.ledger.conservation import Missing, Shares, Tally, conserve
 from worker.ledger.overview import Overview
 from worker.ledger.records import Progress
 from worker.ledger.worker_state import read_state
 
+BAD = BadFile("organization_id: is required", "", lacks_secrets=False)
 NOW = int(time.time() * 1000)
 
 
@@ -39,7 +41,7 @@ def _told(*workers: list[dict[str, Any]], alive_ago: int = 0, **changes: Any) ->
     return usual._replace(**changes)
 
 
-def _sentence(told: Overview, invalid: dict[str, str] | None = None) -> str:
+def _sentence(told: Overview, invalid: dict[str, BadFile] | None = None) -> str:
     return verdict_of(told, troubles_of(told, invalid or {})).sentence
 
 
@@ -69,10 +71,10 @@ def test_the_order_of_what_is_wrong() -> None:
     told = _told(lanes)
     missing = Missing(3, "worker-0", NOW - 1, "taken, and nowhere")
     lost = told._replace(conservation=told.conservation._replace(missing=[missing]))
-    states = [one.state for one in troubles_of(lost, {"z": "bad"})]
+    states = [one.state for one in troubles_of(lost, {"z": BAD})]
     assert states == ["missing", "failing", "blocked", "invalid", "slowed", "paused"]
     assert _sentence(lost) == "3 events of worker-0 do not add up."
-    assert _sentence(told, {"z": "bad"}) == "d is failing: Adobe answers 5xx."
+    assert _sentence(told, {"z": BAD}) == "d is failing: Adobe answers 5xx."
     assert verdict_of(told, troubles_of(told, {})).because == "One more thing is wrong."
 
 
