@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -14,6 +16,8 @@ from devtools.chromium import ChromiumUnavailable, ensure_installed
 from tests.browser.afternoon import stage
 from tests.unit.console.console_parts import RunningConsole, running_console
 from tests.unit.ledger.ledger_file import ledger_file
+
+_TELL_SECONDS: Final = 3.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -36,5 +40,14 @@ async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     home: Path = tmp_path_factory.mktemp("console")
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(ledger_file(home))
-        stage(home, ledger)
+        telling = asyncio.create_task(_keep_telling(stage(home, ledger)))
         yield await stack.enter_async_context(running_console(home))
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+
+
+async def _keep_telling(tell: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        tell()

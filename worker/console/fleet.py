@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
+from worker.console.bad_files import bad_files
 from worker.console.integration_rows import FileFacts, IntegrationRow, Known, row_of, rows_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.periods import PERIODS, Period
-from worker.console.pulse import Beat, invalid_files
+from worker.console.pulse import Beat
 from worker.console.traffic import KeptTraffic
 from worker.console.verdict import lanes_of
 from worker.integrations.integration_registry import IntegrationRegistry
@@ -57,7 +58,7 @@ class Fleet:
             lately=await self._traffic.rates(PERIODS[0]),
             slots=period.slots(now),
             now_ms=now,
-            reads_files=len(self._integrations) > 0,
+            reads_files=bool(self._integrations.known_ids),
         )
 
     async def _read_files(self) -> Mapping[str, FileFacts]:
@@ -66,19 +67,21 @@ class Fleet:
 
 def file_facts(integrations: IntegrationRegistry) -> dict[str, FileFacts]:
     """What the files say, by id; of a bad one without an id by its name."""
-    invalid = invalid_files(integrations)
+    bad = bad_files(integrations)
     found = {
         one.id: FileFacts(
             one.organization_id,
             one.state,
             one.version,
             changed_at(integrations, one.id),
-            invalid.get(one.id, ""),
+            bad[one.id].why if one.id in bad else "",
+            one.id in bad and bad[one.id].lacks_secrets,
         )
         for one in integrations.integrations
     }
-    for name, why in invalid.items():
-        found.setdefault(name, FileFacts("", "enabled", "", None, why))
+    for name, file in bad.items():
+        facts = FileFacts(file.organization, "enabled", "", None, file.why, file.lacks_secrets)
+        found.setdefault(name, facts)
     return found
 
 

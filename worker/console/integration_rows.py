@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.rates import rates_of
+from worker.console.rates import rate_now
 from worker.console.verdict import LaneAtAll, sentence_of
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
@@ -27,9 +27,12 @@ STATES: Final = (
 _NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
 
 
+_SPARK_SLOTS: Final = 30
+
+
 class FileFacts(NamedTuple):
     """What an integration's file says. `why_invalid` is "" for a good one; of a bad one the last
-    good version may go on. `changed_at` is in ms since 1970.
+    good version may go on. `changed_at` is in ms since 1970. `lacks_secrets`: see `BadFile`.
     """
 
     organization: str
@@ -37,6 +40,7 @@ class FileFacts(NamedTuple):
     version: str
     changed_at: int | None
     why_invalid: str = ""
+    lacks_secrets: bool = False
 
 
 class IntegrationRow(NamedTuple):
@@ -56,6 +60,12 @@ class IntegrationRow(NamedTuple):
     def needs_somebody(self) -> bool:
         """Whether it is more than something to know."""
         return self.state in _NEED_SOMEBODY
+
+    @property
+    def spark(self) -> Sequence[int]:
+        """The counts in as few slots as a small line can show."""
+        size = -(-len(self.counts) // _SPARK_SLOTS) or 1
+        return [sum(self.counts[at : at + size]) for at in range(0, len(self.counts), size)]
 
     @property
     def is_calm(self) -> bool:
@@ -105,7 +115,7 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
         known.shares.get(integration, Shares()),
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
-        rates_of(counts, known.slots, known.now_ms)[-1] if counts else 0.0,
+        rate_now(counts, known.slots, known.now_ms),
     )
 
 
@@ -116,7 +126,7 @@ def _state(
         return lane.state
     if file is None:
         return "gone" if reads_files else "well" if has_traffic else "silent"
-    if file.why_invalid:
+    if file.why_invalid and not (file.lacks_secrets and lane is not None):
         return "invalid"
     if file.state != "enabled":
         return file.state

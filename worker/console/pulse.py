@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from worker.console.bad_files import bad_files
 from worker.console.banners import Banner, banner_of_away, banners_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.ledger_reader import LedgerReader
@@ -77,13 +78,5 @@ class Pulse:
             told = await self._ledger.query(overview, now)
         except (LedgerTrouble, UnusableLedger) as trouble:
             return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
-        troubles = troubles_of(told, invalid_files(self._integrations))
+        troubles = troubles_of(told, bad_files(self._integrations))
         return Beat(told, verdict_of(told, troubles), troubles, banners_of(told))
-
-
-def invalid_files(integrations: IntegrationRegistry) -> Mapping[str, str]:
-    """Why the file of an integration is not valid, by its id or the name of its file."""
-    return {
-        one.integration_id or one.path.stem: one.problems[0] if one.problems else ""
-        for one in integrations.invalid
-    }

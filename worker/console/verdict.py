@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from worker.console.bad_files import BadFile
 from worker.console.formats import integration_page, number
 from worker.ledger.conservation import Shares
 from worker.ledger.overview import Overview
@@ -48,7 +49,9 @@ class Trouble(NamedTuple):
 
 
 class LaneAtAll(NamedTuple):
-    """An integration as all live workers see it together: the worst state, and what they hold."""
+    """An integration as all live workers see it together: the worst state, what they hold, how many
+    requests may be in flight, and how long the first of their tokens lives.
+    """
 
     integration: str
     state: str
@@ -57,6 +60,8 @@ class LaneAtAll(NamedTuple):
     since: int | None
     held: int
     workers: int
+    allowed: int | None
+    token_seconds: int | None
 
 
 class Verdict(NamedTuple):
@@ -89,6 +94,8 @@ def _together(integration: str, lanes: Sequence[LaneState]) -> LaneAtAll:
         min((one.since for one in same if one.since is not None), default=None),
         sum(one.held for one in lanes),
         len(lanes),
+        None if None in (allowed := [one.allowed for one in lanes]) else sum(filter(None, allowed)),
+        min((one.token_seconds for one in lanes if one.token_seconds is not None), default=None),
     )
 
 
@@ -101,8 +108,8 @@ def sentence_of(error: str) -> str:
     return _SENTENCES.get(error, "")
 
 
-def troubles_of(told: Overview, invalid: Mapping[str, str]) -> list[Trouble]:
-    """All that is wrong, the worst first; `invalid` says of integrations why their file is."""
+def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]:
+    """All that is wrong, the worst first; `invalid` are the files that are not valid."""
     found = [
         Trouble(
             "missing",
@@ -116,12 +123,14 @@ def troubles_of(told: Overview, invalid: Mapping[str, str]) -> list[Trouble]:
     if told.runs and not told.live:
         why = "No worker tells that it runs, so nothing is delivered; what comes waits in RabbitMQ."
         found.append(Trouble("away", "no worker", why, since=_last_word(told)))
-    for lane in lanes_of(told).values():
+    lanes = lanes_of(told)
+    for lane in lanes.values():
         if lane.state != "well":
             found.append(_of_lane(lane, told.conservation.shares.get(lane.integration, Shares())))
     found += [
-        Trouble("invalid", one, sentence, link=integration_page(one), link_text="see its check")
-        for one, sentence in sorted(invalid.items())
+        Trouble("invalid", one, bad.why, link=integration_page(one), link_text="see why")
+        for one, bad in sorted(invalid.items())
+        if not (bad.lacks_secrets and one in lanes)  # a worker has them
     ]
     return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
 

@@ -19,7 +19,8 @@ _MOST_WORDS: Final = 200
 
 class LaneState(NamedTuple):
     """An integration as one worker sees it. `words` are Adobe's, as far as they may be shown;
-    `since` is in ms since 1970.
+    `since` is in ms since 1970. `allowed` requests may be in flight, and the token lives for
+    `token_seconds`; None where a worker does not tell.
     """
 
     integration: str
@@ -28,6 +29,8 @@ class LaneState(NamedTuple):
     error: str
     words: str
     since: int | None
+    allowed: int | None
+    token_seconds: int | None
 
 
 class WorkerState(NamedTuple):
@@ -98,4 +101,6 @@ def _lane(said: Any) -> LaneState:
         error=text_in(said, "error") if said.get("error") else "",
         words=text_in(said, "words", _MOST_WORDS) if said.get("words") else "",
         since=optional_number_in(said, "since"),
+        allowed=optional_number_in(said, "allowed"),
+        token_seconds=optional_number_in(said, "token_seconds"),
     )

@@ -170,6 +170,8 @@ def lane(integration: str = "shop", **changes: Any) -> dict[str, Any]:
         "error": "adobe-unavailable",
         "words": "Service Unavailable",
         "since": int(time.time() * 1000) - 660_000,
+        "allowed": 1,
+        "token_seconds": 18_000,
     }
     return usual | changes
 

@@ -122,6 +122,8 @@ async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole)
     assert "shop is failing: Adobe answers 5xx." in said
     assert "Look at Adobe's status page" in said
     assert "retries-exhausted" in said
+    assert "Requests 1 of 8 allowed" in said
+    assert "lives 5 h" in said
     assert (await troubled.get("/integrations/nobody")).status == 404
 
 
@@ -206,3 +208,24 @@ async def test_live_says_at_once_how_the_fleet_does_and_ends_with_the_session(
         assert beat["is_urgent"] is False
         await console.post("/logout", {"csrf": token})
         assert b"All well" not in await response.content.read()
+
+
+async def test_secrets_that_only_the_workers_have_make_no_file_bad(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    credentials = {
+        "client_id": "client",
+        "client_secret": "${SECRET_OF_THE_SHOP}",
+        "api_key": "file:/run/secrets/api-key-of-the-shop",
+    }
+    for name in ("shop", "travel"):
+        write_integration(tmp_path, name, authentication=credentials)
+    fill(ledger, usual_receipts(), lanes=[lane(state="well", error="", words="")])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        said = words_of((await console.get("/")).text)
+        assert "The file of travel is not valid: authentication.client_secret" in said
+        assert "The file of shop" not in said
+        rows = words_of((await console.get("/integrations")).text)
+        assert "travel needs you, of 2 integrations." in rows
+        assert "Check now" not in (await console.get("/integrations/shop")).text

@@ -44,7 +44,7 @@ def outcome_chart(series: OutcomeSeries, now_ms: int) -> Chart:
         kind="outcomes",
         label=_label(rates),
         shapes=list(_shapes(rates, top)),
-        up=[Tick(100 - 100 * one / top, number(one)) for one in values],
+        up=[Tick(100 - 100 * one / top, f"{one:,g}") for one in values],
         along=times_along(slots),
         keys=[Key(f"a-{name}", name, _told(rate[-1])) for name, rate in reversed(rates.items())],
         columns=list(rates),
@@ -81,4 +81,4 @@ def _label(rates: Mapping[str, Sequence[float]]) -> str:
 
 
 def _told(rate: float) -> str:
-    return number(round(rate, 1))
+    return number(rate)

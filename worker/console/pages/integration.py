@@ -18,7 +18,7 @@ from worker.console.rendering import BEAT, render
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.latest_receipts import latest_receipts
 from worker.ledger.stored_receipts import StoredReceipt
-from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
+from worker.ledger.telling import sentence_for
 from worker.remedies import OF_ERRORS
 
 _RECEIPTS: Final = 12
@@ -63,7 +63,7 @@ async def show(request: web.Request) -> web.Response:
         model=model,
         traffic=traffic,
         reasons=traffic.reasons,
-        meaning=meaning_of,
+        meaning=sentence_for,
         statuses=statuses_in(receipts),
         outcomes=outcome_chart(traffic.series, now),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
@@ -88,18 +88,6 @@ async def check(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     await context.checks.run(integration, _PATIENCE_SECONDS)
     raise web.HTTPSeeOther(f"/integrations/{integration.id}#check")
-
-
-_SENTENCES: Final = {
-    one.value: one.sentence
-    for group in (SkipReason, ParkReason, DeadReason, ErrorCode)
-    for one in group
-}
-
-
-def meaning_of(reason: str) -> str:
-    """Our sentence for a reason of any outcome. Pure."""
-    return _SENTENCES.get(reason, "")
 
 
 def statuses_in(receipts: Sequence[StoredReceipt]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.periods import PERIODS, period_of
-from worker.console.rates import rates_of
+from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
 from worker.console.traffic import Traffic
 from worker.ledger.open_withdrawals import AllOpenWithdrawals
@@ -82,7 +82,7 @@ def rate_of(traffic: Traffic, now_ms: int) -> float:
     """Receipts a second now. Pure."""
     series = traffic.series
     counts: list[int] = [sum(some) for some in zip(*series.receipts.values(), strict=True)]
-    return rates_of(counts, series.slots, now_ms)[-1]
+    return rate_now(counts, series.slots, now_ms)
 
 
 class WaitingRow(NamedTuple):
