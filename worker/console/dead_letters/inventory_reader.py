@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from worker.broker.broker_access import BrokerAway
 from worker.broker.letter_filter import Filter
 from worker.console.context import ConsoleContext
-from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, listed
+from worker.console.dead_letters.listed_letter import (
+    Inventory,
+    ListedLetter,
+    inventory_of,
+    listed,
+)
 from worker.errors import EndsCommand
 from worker.interrupt import Interrupted, Stop
-from worker.ledger.letter_lives import letter_lives
+from worker.ledger.letter_lives import LetterLife, letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_pass import LetterDesk, open_desk
@@ -98,12 +103,14 @@ class InventoryReader:
         except (BrokerAway, DeskTaken) as trouble:
             self._trouble = str(trouble)
             return
-        made = Inventory(at, total, letters, {})
+        says = ""
+        lives: dict[bytes, LetterLife] = {}
         try:
             lives = await self._context.query(letter_lives, {one.key for one in letters})
-            self._kept = replace(made, lives=lives)
-        except (LedgerTrouble, UnusableLedger) as trouble:
-            self._kept = replace(made, ledger_says=str(trouble))
+        except (LedgerTrouble, UnusableLedger) as trouble_of_ledger:
+            says = str(trouble_of_ledger)
+        made = asyncio.to_thread(inventory_of, at, total, letters, lives, says)
+        self._kept = await made
 
     def _made(self, task: asyncio.Task[None]) -> None:
         self._looking = None

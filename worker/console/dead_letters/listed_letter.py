@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from worker.broker.dead_letter import DeadLetter
@@ -39,9 +39,10 @@ def listed(event: LetterEvent) -> ListedLetter:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The letters of one pass over the queue at `at` (ms since 1970), and what receipts know of
-    them. Of `total` letters the first were looked at, if there are too many. `ledger_says` is why
-    receipts could not be asked, "" when they could.
+    """The letters of one pass over the queue at `at` (ms since 1970), the newest first, and what
+    receipts know of them. Of `total` letters the first were looked at, if there are too many.
+    `ledger_says` is why receipts could not be asked, "" when they could. `groups` are those of all
+    letters, which most pages ask for.
     """
 
     at: int
@@ -49,21 +50,24 @@ class Inventory:
     letters: Sequence[ListedLetter]
     lives: Mapping[bytes, LetterLife]
     ledger_says: str = ""
+    groups: Sequence[ShownGroup] = ()
 
     def life_of(self, one: ListedLetter) -> LetterLife:
         """What receipts know of a letter."""
         return self.lives.get(one.key, NO_LIFE)
 
-    def chosen(self, meant: Meant, now_ms: int) -> list[ListedLetter]:
+    def chosen(self, meant: Meant, now_ms: int) -> Sequence[ListedLetter]:
         """The letters that are meant, the newest first."""
-        chosen = meant.filter(now_ms)
-        found = [
+        if meant == Meant():
+            return self.letters
+        chosen = replace(meant.filter(now_ms), group=None)
+        return [
             one
             for one in self.letters
-            if chosen.matches(one.letter)
+            if meant.group in ("", one.group)
+            and chosen.matches(one.letter)
             and (meant.kind is None or self.life_of(one).choice == meant.kind)
         ]
-        return sorted(found, key=lambda one: one.letter.dead_at_ms or 0, reverse=True)
 
     def withdrawals(self, letters: Iterable[ListedLetter]) -> int:
         """How many of these take a consent back."""
@@ -89,8 +93,23 @@ class ShownGroup(NamedTuple):
         return self.fingerprint.integration or NO_INTEGRATION
 
 
-def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> list[ShownGroup]:
+def inventory_of(
+    at: int,
+    total: int,
+    letters: Sequence[ListedLetter],
+    lives: Mapping[bytes, LetterLife],
+    ledger_says: str = "",
+) -> Inventory:
+    """One with all that is worked out once."""
+    newest_first = sorted(letters, key=lambda one: one.letter.dead_at_ms or 0, reverse=True)
+    made = Inventory(at, total, newest_first, lives, ledger_says)
+    return replace(made, groups=groups_of(made, newest_first))
+
+
+def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence[ShownGroup]:
     """The groups of some letters, those with the most withdrawals first, then the largest."""
+    if inventory.groups and letters is inventory.letters:
+        return inventory.groups
     counted = LetterGroups()
     counted.add(one.letter for one in letters)
     members: dict[str, list[ListedLetter]] = {}

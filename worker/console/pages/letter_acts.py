@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -150,7 +150,7 @@ def _run(request: web.Request) -> LetterRun:
 
 
 def _asked(
-    verb: Verb, inventory: Inventory, letters: list[ListedLetter], request: web.Request
+    verb: Verb, inventory: Inventory, letters: Sequence[ListedLetter], request: web.Request
 ) -> Asked:
     meant = meant_of(request)
     withdrawn = {one.key for one in letters if inventory.life_of(one).choice == "withdrawn"}
@@ -190,7 +190,7 @@ def _confirmed(previewed: Asked, said: Mapping[str, str]) -> Asked:
 def _show_preview(
     request: web.Request,
     inventory: Inventory,
-    letters: list[ListedLetter],
+    letters: Sequence[ListedLetter],
     asked: Asked,
     ticket: str,
 ) -> web.Response:
