@@ -17,7 +17,7 @@ from worker.console.periods import PERIODS, period_of
 from worker.console.rendering import BEAT, render
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.latest_receipts import latest_receipts
-from worker.ledger.stored_receipts import StoredReceipt
+from worker.ledger.stored_receipts import StoredReceipt, key_of_life
 from worker.ledger.telling import sentence_for
 from worker.remedies import OF_ERRORS
 
@@ -68,6 +68,7 @@ async def show(request: web.Request) -> web.Response:
         outcomes=outcome_chart(traffic.series, now),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         receipts=receipts,
+        life_of=lambda receipt: key_of_life(receipt).hex(),
         groups=groups,
         config="" if model is None else masked_text(model, context.mask_key),
         versions=versions,
