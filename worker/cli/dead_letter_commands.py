@@ -26,12 +26,12 @@ from worker.cli.letter_options import (
     SinceOption,
     UntilOption,
     chosen_by,
+    wait_seconds,
 )
 from worker.cli.streamed_files import check_target, complete_file
 from worker.cli.terminal import shown
 from worker.counting import counted
-from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Handling
-from worker.moments import span_seconds
+from worker.letters.letter_handling import CANARY_WAIT, Handling
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
@@ -158,7 +158,7 @@ def replay(
         group=group,
     )
     asked = Handling(
-        "replayed", chosen, dry_run, after_state_loss, canary, _wait_seconds(wait), rate
+        "replayed", chosen, dry_run, after_state_loss, canary, wait_seconds(wait), rate
     )
     _handle(asked, as_json)
 
@@ -240,13 +240,3 @@ def _handle(asked: Handling, as_json: bool) -> None:
     from worker.cli.replay_and_discard import handle  # noqa: PLC0415
 
     handle(asked, as_json)
-
-
-def _wait_seconds(text: str) -> int:
-    try:
-        seconds = span_seconds(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--wait {error}") from None
-    if not 1 <= seconds <= LONGEST_WAIT_SECONDS:
-        raise typer.BadParameter(f"--wait must be 1s to {LONGEST_WAIT_SECONDS}s")
-    return seconds

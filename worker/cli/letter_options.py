@@ -12,6 +12,7 @@ from worker.cli.did_you_mean import UnknownName, meant
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import GROUP_ID
 from worker.letters.letter_events import ERRORS, REASONS
+from worker.letters.letter_handling import LONGEST_WAIT_SECONDS
 from worker.moments import moment_ms, span_seconds
 
 IdOption = Annotated[str, typer.Option("--id", help="Only this one.")]
@@ -82,3 +83,14 @@ def _one_of(name: str, moment: str, other_name: str, age: str, now_ms: int) -> i
         return moment_ms(moment, now_ms) if moment else None
     except ValueError as error:
         raise typer.BadParameter(f"{other_name if age else name} {error}") from None
+
+
+def wait_seconds(text: str) -> int:
+    """How long `--wait` says. Raises `typer.BadParameter`."""
+    try:
+        seconds = span_seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait {error}") from None
+    if not 1 <= seconds <= LONGEST_WAIT_SECONDS:
+        raise typer.BadParameter(f"--wait must be 1s to {LONGEST_WAIT_SECONDS}s")
+    return seconds

@@ -21,8 +21,10 @@ from worker.console.pulse import Pulse
 from worker.console.sessions import Sessions
 from worker.console.traffic import KeptTraffic
 from worker.ledger.from_settings import ledger_url
+from worker.letters.letter_key import LetterKeys
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
+from worker.store_choice import user_keys
 
 _NO_KEYS: Final = (
     "the console has no key: set CONSENT_WORKER_CONSOLE_VIEWER_KEY, _OPERATOR_KEY or "
@@ -82,6 +84,7 @@ def build_context(
         fleet=Fleet(integrations, traffic, now_ms),
         checks=Checks(check, now_ms),
         memory=memory,
+        letter_keys=LetterKeys(user_keys(settings)),
         secret=secret,
         mask_key=hmac.new(kept, b"masks", hashlib.sha256).digest(),
         now_ms=now_ms,

@@ -18,6 +18,7 @@ from worker.console.memory import ConsoleMemory
 from worker.console.pulse import Pulse
 from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.letters.letter_key import LetterKeys
 from worker.settings import WorkerSettings
 
 Arguments = ParamSpec("Arguments")
@@ -40,6 +41,7 @@ class ConsoleContext:
     fleet: Fleet
     checks: Checks
     memory: ConsoleMemory
+    letter_keys: LetterKeys
     secret: bytes
     mask_key: bytes
     now_ms: Callable[[], int]

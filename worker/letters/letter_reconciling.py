@@ -15,9 +15,7 @@ from typing import Final
 import structlog
 
 from worker.broker.letter_filter import Filter
-from worker.delivery.event_facts import facts_of
 from worker.errors import EndsCommand
-from worker.events import UndecodableEvent, open_envelope
 from worker.evidence.receipt import body_id
 from worker.interrupt import Interrupted, Stop
 from worker.ledger.letter_passes import LetterPass
@@ -26,9 +24,9 @@ from worker.ledger.packing import life_key, pack_event
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_pass import LetterDesk, open_desk
 from worker.letters.letter_wish import LetterWish
-from worker.ordering.user_digests import UserKeys
 from worker.settings import WorkerSettings
 from worker.store_choice import user_keys
 
@@ -58,7 +56,7 @@ class LetterReconciling:
         self._taking_in = taking_in
         self._stop = stop
         self._tell = tell
-        self._users = user_keys(settings)
+        self._keys = LetterKeys(user_keys(settings))
 
     async def run(self, caught_up: asyncio.Event, wish: LetterWish) -> None:
         """A pass after `caught_up`, and one for each wish, until it is to stop. What goes wrong is
@@ -115,7 +113,7 @@ class LetterReconciling:
             return put_there
 
         def seen(opened: OpenedLetter) -> list[SeenLetter]:
-            return [seen_letter(one, self._users) for one in opened.chosen]
+            return [seen_letter(one, self._keys) for one in opened.chosen]
 
         async with desk.one_pass("read", bar=False) as run:
             async for theirs in run.matching(Filter(), seen):
@@ -130,26 +128,19 @@ class LetterReconciling:
         return letters, unknown, left_out
 
 
-def seen_letter(event: LetterEvent, users: UserKeys) -> SeenLetter:
+def seen_letter(event: LetterEvent, keys: LetterKeys) -> SeenLetter:
     """A letter with the lives that its event may have in the ledger. A worker that could not read a
     body, or did not try, calls the event by it; one that knew no such integration names none.
     """
     letter = event.letter
-    names: list[tuple[str, int | None]] = [(body_id(event.body), None)]
-    try:
-        envelope = users.without_person(open_envelope(event.body))
-    except UndecodableEvent:
-        pass
-    else:
-        facts = facts_of(envelope, event.body, None)
-        names.insert(0, (facts.event_id, facts.updated_at_ms))
+    names = dict.fromkeys((keys.named(event.body), (body_id(event.body), None)))
     integrations = dict.fromkeys((letter.integration or "", ""))
-    keys = [
+    lives = [
         life_key(pack_event(name), updated_at_ms, integration, letter.replays)
         for name, updated_at_ms in names
         for integration in integrations
     ]
-    return SeenLetter(letter, tuple(dict.fromkeys(keys)))
+    return SeenLetter(letter, tuple(dict.fromkeys(lives)))
 
 
 def _now_ms() -> int:

@@ -90,11 +90,11 @@ def test_what_is_old_goes_and_nobody_gets_it_by_an_export_of_receipts(tmp_path: 
         assert ledger.count(ACTS) == 0
 
 
-def test_a_ledger_of_the_first_version_gets_the_table(tmp_path: Path) -> None:
+def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     with ledger_file(tmp_path) as ledger:
         with ledger.transaction() as connection:
             ACTS.drop(connection)
-            connection.execute(VERSION.update().values(version=1))
+            connection.execute(VERSION.update().values(version=2))
         upgrade(ledger.database)
         check_version(ledger.database)
         with ledger.transaction() as connection:

@@ -98,7 +98,7 @@ class InventoryReader:
         self._is_stale = False
         at = self._context.now_ms()
         try:
-            total, letters = await self._at_desk(_all_letters)
+            total, letters = await self._at_desk(self._all_letters)
             self._trouble = ""
         except (BrokerAway, DeskTaken) as trouble:
             self._trouble = str(trouble)
@@ -132,23 +132,23 @@ class InventoryReader:
         finally:
             timer.cancel()
 
+    async def _all_letters(self, desk: LetterDesk) -> tuple[int, list[ListedLetter]]:
+        """How many there are, and the first of them."""
+        total = await desk.letters.count()
+        letters: list[ListedLetter] = []
+        keys = self._context.letter_keys
+
+        def take(opened: OpenedLetter) -> list[ListedLetter]:
+            return [listed(event, keys) for event in opened.chosen]
+
+        async with desk.one_pass("looked at", most=MOST_LETTERS) as run:
+            async for some in run.matching(Filter(), take):
+                letters += some
+        return total, letters
+
 
 def _say_nothing(said: str) -> None:
     """That somebody else is at work is told where that takes too long."""
-
-
-async def _all_letters(desk: LetterDesk) -> tuple[int, list[ListedLetter]]:
-    """How many there are, and the first of them."""
-    total = await desk.letters.count()
-    letters: list[ListedLetter] = []
-
-    def take(opened: OpenedLetter) -> list[ListedLetter]:
-        return [listed(event) for event in opened.chosen]
-
-    async with desk.one_pass("looked at", most=MOST_LETTERS) as run:
-        async for some in run.matching(Filter(), take):
-            letters += some
-    return total, letters
 
 
 async def _find(desk: LetterDesk, letter_id: str) -> LetterEvent | None:

@@ -12,7 +12,7 @@ from worker.evidence.receipt import OutcomeName
 from worker.interrupt import Stop
 from worker.letters.canary import CanaryVerdict
 from worker.letters.letter_events import OpenedLetter
-from worker.letters.letter_key import event_named, key_of
+from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_work import LetterWork
 
 Stage = Literal["begins", "searches", "canary", "rest", "away", "done", "stopped", "failed"]
@@ -31,13 +31,13 @@ class Fates:
     unfollowed: int = 0
     """Events of which nobody can tell, or that are beyond the bound."""
 
-    def follow(self, opened: OpenedLetter) -> None:
+    def follow(self, opened: OpenedLetter, keys: LetterKeys) -> None:
         """The events of a letter that was just replayed."""
         for event in opened.chosen:
             if event.letter.integration is None or len(self.open) >= _MOST_KEYS:
                 self.unfollowed += 1  # one without an integration may go to any, and to many
             else:
-                self.open.add(key_of(event, event_named(event.body), is_next=True))
+                self.open.add(keys.key_of(event, is_next=True))
 
     def learn(self, outcomes: Mapping[bytes, OutcomeName]) -> None:
         """How some of the lives stand."""
@@ -63,6 +63,7 @@ class LetterAct:
     who: str
     role: str
     began_at: int
+    keys: LetterKeys
     stage: Stage = "begins"
     stop: Stop = field(default_factory=Stop)
     fates: Fates = field(default_factory=Fates)
@@ -120,10 +121,14 @@ class LetterAct:
         """Whether letters are sent on their way, and not taken off for good."""
         return self.asked.verb == "replayed"
 
+    def note_replayed(self, opened: OpenedLetter) -> None:
+        """A letter was just replayed: what becomes of its events is followed."""
+        self.fates.follow(opened, self.keys)
+
     def note_discarded(self, opened: OpenedLetter) -> None:
         """The events of a letter that was just discarded."""
         if len(self.discarded) < _MOST_KEYS:
-            self.discarded += [key_of(one, event_named(one.body)).hex() for one in opened.chosen]
+            self.discarded += [self.keys.key_of(one).hex() for one in opened.chosen]
 
     def finish_work(self) -> None:
         """What the present work came to is added up."""

@@ -60,7 +60,8 @@ class LetterActs:
         """Start it. Raises `ActRuns`."""
         self.check_free()
         now_ms = self._context.now_ms()
-        act = LetterAct(act_id, asked, session.name, session.role.word, now_ms)
+        keys = self._context.letter_keys
+        act = LetterAct(act_id, asked, session.name, session.role.word, now_ms, keys)
         run = LetterRun(self._context, self._trail, act)
         self._runs.appendleft(run)
         self._task = asyncio.create_task(run.run())

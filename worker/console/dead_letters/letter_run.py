@@ -22,7 +22,6 @@ from worker.interrupt import Interrupted
 from worker.ledger.letter_lives import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
-from worker.letters.letter_key import event_named, key_of
 from worker.letters.letter_pass import Advance, open_desk
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
@@ -115,7 +114,7 @@ class LetterRun:
             guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
         watching = Watching(
             lambda event: _is_meant(act, keys, event),
-            act.fates.follow if act.is_replay else act.note_discarded,
+            act.note_replayed if act.is_replay else act.note_discarded,
             self._is_clear,
         )
         return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
@@ -195,4 +194,4 @@ def _is_meant(act: LetterAct, keys: frozenset[bytes] | None, event: LetterEvent)
     dead_at_ms = event.letter.dead_at_ms
     if act.desks > 1 and dead_at_ms is not None and dead_at_ms > act.began_at:
         return False
-    return keys is None or key_of(event, event_named(event.body)) in keys
+    return keys is None or act.keys.key_of(event) in keys

@@ -14,7 +14,7 @@ from worker.evidence.letter_cause import Fingerprint
 from worker.ledger.letter_lives import LetterLife, Prospect
 from worker.letters.counted_groups import LetterGroup, LetterGroups
 from worker.letters.letter_events import LetterEvent
-from worker.letters.letter_key import event_named, key_of
+from worker.letters.letter_key import LetterKeys
 from worker.reasons import NO_INTEGRATION
 
 BARS: Final = 24
@@ -31,11 +31,11 @@ class ListedLetter(NamedTuple):
     key: bytes
 
 
-def listed(event: LetterEvent) -> ListedLetter:
+def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
     """What lists need of a letter's event."""
-    named = event_named(event.body)
+    name, _ = keys.named(event.body)
     group = fingerprint_of(event.letter).group
-    return ListedLetter(event.letter, group, named[0], key_of(event, named))
+    return ListedLetter(event.letter, group, name, keys.key_of(event))
 
 
 @dataclass(frozen=True, slots=True)

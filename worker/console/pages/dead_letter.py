@@ -106,9 +106,10 @@ def _id(request: web.Request) -> str:
 
 
 async def _known(request: web.Request, event: LetterEvent) -> tuple[Any, Any]:
-    one = listed(event)
+    context = request.app[CONTEXT]
+    one = listed(event, context.letter_keys)
     try:
-        lives = await request.app[CONTEXT].query(letter_lives, {one.key})
+        lives = await context.query(letter_lives, {one.key})
     except (LedgerTrouble, UnusableLedger):
         return one, None
     return one, lives.get(one.key)
