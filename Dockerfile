@@ -35,9 +35,11 @@ LABEL org.opencontainers.image.title="consent-worker" \
   org.opencontainers.image.source="${SOURCE}" \
   org.opencontainers.image.base.name="${BASE}"
 COPY --from=build /app /app
+# A new volume there belongs to the user that writes the ledger.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/consent-worker
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 8090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=6 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
 ENTRYPOINT ["consent-worker"]

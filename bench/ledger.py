@@ -3,6 +3,7 @@
 A real stream is filled with made receipts first, which takes longer than all that is measured. With
 `--direct` they are made while they are taken in, without a broker, and only the time of the taking
 in counts. `--multiply 10` then asks a ledger of ten times the size, and has it read a fifth more.
+`--letters 50000` puts so many dead letters there as a pass does, and lists them.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ import aio_pika
 
 from devtools.broker import running_broker
 from devtools.made_receipts import MadeWorker, made_now_ms, many
+from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.finding_events import Wanted, find_event, find_users
+from worker.ledger.kept_letters import known_letters, latest_letters, letters_called
+from worker.ledger.letter_passes import LetterPass
+from worker.ledger.letter_rows import SeenLetter
 from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
@@ -187,11 +192,56 @@ def _ask(file: Path, sample: _Sample) -> None:
     database.close()
 
 
+def _list_letters(file: Path, count: int) -> None:
+    database = Database(f"sqlite://{file}", writes=True)
+    taking_in = TakingIn(database, Keyring([_SECRET.encode()]))
+    now = made_now_ms()
+    began = time.perf_counter()
+    pass_id = taking_in.begin_letters()
+    for start in range(0, count, 1_000):
+        some = [_made_letter(number, now) for number in range(start, min(start + 1_000, count))]
+        taking_in.put_letters(pass_id, some, now)
+    taking_in.end_letters(pass_id, LetterPass(now, now, count, count, 0))
+    print(f"{count} dead letters: put there in {time.perf_counter() - began:.2f} s")
+    middle = f"{count // 2:032x}"
+    with database.transaction() as connection:
+        for what, ask in (
+            ("first page", lambda: len(list(islice(latest_letters(connection), 50))) == 50),
+            ("all", lambda: sum(1 for _ in latest_letters(connection)) == count),
+            ("their number", lambda: known_letters(connection) == count),
+            ("one", lambda: letters_called(connection, middle)),
+        ):
+            began = time.perf_counter()
+            assert ask(), "all are there"
+            print(f"{what}: {(time.perf_counter() - began) * 1000:.1f} ms")
+    database.close()
+
+
+def _made_letter(number: int, now_ms: int) -> SeenLetter:
+    letter = DeadLetter(
+        id=f"{number:032x}",
+        reason="adobe-rejected",
+        integration=f"customer-{number % 100:04d}",
+        error="adobe-rejected",
+        detail="HTTP 400: DCVS-1106-400: required key (text 3f9a01c2de)",
+        http_status=400,
+        attempts=1,
+        first_attempt_at_ms=now_ms - number,
+        dead_at_ms=now_ms - number,
+        replays=0,
+        epoch=None,
+        config="0123456789ab",
+        body_bytes=1_000,
+    )
+    return SeenLetter(letter, [number.to_bytes(8, "big") + b"lettered"])
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--receipts", type=int, default=1_000_000)
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--multiply", type=int, default=1, help="then copy the rows so often")
+    parser.add_argument("--letters", type=int, default=0, help="and so many dead letters")
     chosen = parser.parse_args()
     count: int = chosen.receipts
     sample = _Sample(count)
@@ -206,6 +256,8 @@ def _main() -> None:
         _tell_speed(count, seconds, used)
         _tell_size(file, count)
         _ask(file, sample)
+        if chosen.letters:
+            _list_letters(file, chosen.letters)
         if chosen.multiply > 1:
             _multiply(file, chosen.multiply)
             _tell_size(file, count * chosen.multiply)

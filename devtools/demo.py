@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +20,10 @@ from devtools.interrupt import to_its_end
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from worker.ledger.conservation import Shares
+from worker.ledger.database import Database
+from worker.ledger.overview import overview
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 
 BUDGET = 10
 FINAL = ("delivered", "skipped", "dead")
@@ -80,20 +87,46 @@ class _Narrator:
             console.print(line, soft_wrap=True, markup=False)
 
 
-async def _run(stack: Stack, *arguments: str) -> None:
+class Question(NamedTuple):
+    """A command, and the person whose id it reads from its standard input, if any."""
+
+    words: Sequence[str]
+    person: str = ""
+
+
+QUESTIONS: Final = (
+    Question(("receipts", "find", "--event", "ev-0013")),  # no-answer
+    Question(("receipts", "find", "--event", "ev-0018")),  # patient
+    Question(("receipts", "find", "--event", "ev-0002")),  # choice-1
+    Question(("status",)),
+)
+"""What an operator asks at the end: of a skipped event, of one that was retried, of a delivered
+one, and of all."""
+
+
+async def _run(stack: Stack, *arguments: str, person: str = "") -> None:
     """A command as an operator gives it, with what it says."""
-    console.print(f"   [bold]$ consent-worker {' '.join(arguments)}[/]")
-    _, out, err = await stack.command(*arguments)
+    asked = f"   ({person} on its standard input)" if person else ""
+    console.print(f"   [bold]$ consent-worker {' '.join(arguments)}[/]{asked}", soft_wrap=True)
+    _, out, err = await stack.command(*arguments, stdin=person.encode())
     for line in (out + err).splitlines():
         console.print(f"   {line}", soft_wrap=True, markup=False)
 
 
-async def show(broker_url: str) -> None:
-    async with Stack(broker_url, "demo", RETRY_BUDGET_SECONDS=BUDGET, LOG_LEVEL="debug") as stack:
-        stack.add_integration("shop")
+async def show(broker_url: str, questions: Sequence[Question] = QUESTIONS) -> None:
+    """All of it; at the end these are asked."""
+    _CALLED.clear()
+    settings = {"RETRY_BUDGET_SECONDS": BUDGET, "LOG_LEVEL": "debug", "RECEIPTS": "on"}
+    async with Stack(broker_url, "demo", **settings) as stack:
+        stack.override("STATE_URL", f"sqlite://{stack.path}/state.sqlite")
+        stack.override("LEDGER_URL", f"sqlite://{stack.path}/ledger.sqlite")
+        for customer in ("shop", "bank"):
+            stack.add_integration(customer)
         stack.add_integration("press", upsert_mode=False)
-        console.print("Starting the emulator of Adobe and a worker")
+        stack.add_integration("travel", paused=True)
+        console.print("Starting the emulator of Adobe, a worker and a ledger")
         stack.start_worker()
+        stack.start_ledger()
         await stack.wait_until_consuming()
         narrator = _Narrator(stack)
         telling = asyncio.create_task(narrator.run())
@@ -103,7 +136,10 @@ async def show(broker_url: str) -> None:
             telling.cancel()
             with suppress(asyncio.CancelledError):
                 await telling
-        _summarise(stack, published, await stack.depth("dead-letters"))
+        waiting = await _on_record(stack, published)
+        for question in questions:
+            await _run(stack, *question.words, person=question.person)
+        _summarise(stack, published, await stack.depth("dead-letters"), waiting)
 
 
 async def _play(stack: Stack, narrator: _Narrator) -> int:
@@ -150,7 +186,53 @@ async def _play(stack: Stack, narrator: _Narrator) -> int:
     faults.clear()
     await _run(stack, "dead-letters", "replay", "--reason", "retries-exhausted")
     await fates(len(bodies) + 3)
-    return len(bodies) + 2
+
+    console.print(
+        "\n[bold]5. Some choices are not at Adobe[/]: an older one comes late, one customer is "
+        "paused, the secret of another is wrong"
+    )
+    faults.inject(target="token", key="client-bank", kind="refuse-token")
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    await stack.publish(
+        [
+            _choice("an-hour-ago", "person-1@shop.example", created_at=hour_ago),
+            _choice("while-paused", "someone@travel.example", organization="org-travel"),
+            _choice("wrong-secret", "someone@bank.example", organization="org-bank"),
+        ]
+    )
+    await fates(len(bodies) + 4)
+    held = {("travel", "parked", "paused"), ("bank", "parked", "blocked")}
+    await wait_until(lambda: held <= set(_outcomes(stack)), "what is parked", BUDGET)
+    narrator.catch_up()
+    return len(bodies) + 5
+
+
+async def _on_record(stack: Stack, published: int) -> int:
+    """Wait until the ledger has all that was published, and the replay; how many of these wait."""
+    console.print(
+        "\n[bold]6. Why is a choice missing? An operator asks the ledger[/], which has a receipt "
+        "of every outcome"
+    )
+    last = Shares()
+
+    def is_read() -> bool:
+        nonlocal last
+        last = _shares(stack)
+        ended = last.delivered + last.skipped + last.dead
+        return last.begun == published + 1 and ended == _settled(stack)
+
+    await wait_until(is_read, "all receipts in the ledger", BUDGET)
+    return last.waiting
+
+
+def _shares(stack: Stack) -> Shares:
+    """What became of all events, by the ledger's file."""
+    try:
+        ledger = Database(f"sqlite://{stack.path}/ledger.sqlite")
+        with closing(ledger), ledger.transaction() as connection:
+            return overview(connection, int(time.time() * 1000)).conservation.total
+    except (UnusableLedger, LedgerTrouble):
+        return Shares()  # it is just being made
 
 
 def _choice(called: str, user: str, *, organization: str = "org-shop", **changes: Any) -> bytes:
@@ -159,7 +241,7 @@ def _choice(called: str, user: str, *, organization: str = "org-shop", **changes
     return json.dumps(event(organization, user, event_id=event_id, **changes)).encode()
 
 
-def _summarise(stack: Stack, published: int, left: int) -> None:
+def _summarise(stack: Stack, published: int, left: int, waiting: int) -> None:
     table = Table("integration", "outcome", "reason", "count", title="\nOutcomes")
     totals: Counter[str] = Counter()
     for (integration, outcome, reason), count in sorted(_outcomes(stack).items()):
@@ -172,7 +254,7 @@ def _summarise(stack: Stack, published: int, left: int) -> None:
     console.print(profiles)
     console.print(
         f"[bold]{published} published = {totals['delivered']} delivered + "
-        f"{totals['skipped']} skipped + {left} dead letters left[/]"
+        f"{totals['skipped']} skipped + {left} dead letters left + {waiting} that wait[/]"
     )
 
 

@@ -134,6 +134,13 @@ class Stack:
         lines = self.log_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
+    def start_ledger(self) -> subprocess.Popen[bytes]:
+        """`consent-worker ledger`, which ends with the workers; a file below `path` has its log."""
+        log = (self.path / f"ledger-{len(self.workers)}.log").open("wb")
+        ledger = subprocess.Popen([*_COMMAND, "ledger"], env=self.env, stdout=log, stderr=log)
+        self.workers.append(ledger)
+        return ledger
+
     async def get(self, path: str) -> tuple[int, str]:
         """Status and body of `path` at the HTTP port of the worker that started last."""
         ports = [one["http_port"] for one in self.log_entries() if one["event"] == "worker.started"]

@@ -64,6 +64,8 @@ def _of_worker(worker: str, traffic: int) -> Series:
         f'consent_lateness_seconds_bucket{{{worker},kind="retry",le="120"}}': f"0+50x{LONG}",
         f'consent_lateness_seconds_bucket{{{worker},kind="retry",le="+Inf"}}': f"0+50x{LONG}",
         f"consent_ordering_available{{{worker}}}": f"1x{LONG}",
+        # The broker was busy for a moment.
+        f"consent_receipts_away{{{worker}}}": f"0x700 1 0x{LONG}",
         f"consent_ordering_state_lost{{{worker}}}": f"0x{LONG}",
         f'consent_configuration_info{{{worker},version="one"}}': f"1x400 _x5 1x{LONG}",
         # A new file, which the other worker reads a few minutes later.
@@ -239,6 +241,10 @@ FAULTS: Final = {
     "Redis has lost its data": _fault(
         {f"consent_ordering_state_lost{{{_W1}}}": "0x10 1x30"}, 12, "ConsentStateLost"
     ),
+    "the stream of the receipts is away": _fault(
+        {f"consent_receipts_away{{{_W1}}}": "0x10 1x30"}, 13, "ConsentReceiptsAway"
+    ),
+    "receipts are off": _fault(NOTHING, 30, gone="consent_receipts_away"),
     "retries come late": _fault(
         {
             f'consent_lateness_seconds_bucket{{{one},kind="retry",le="5"}}': "0+40x90"

@@ -161,7 +161,9 @@ async def test_an_answer_is_kept_over_a_restart_until_the_dataflow_is_another(st
 
     refuse(stack, 403)  # nobody could be asked now
     await start(stack)
-    parked = parked_for_the_inlet(stack)  # the killed one may leave its event leased: that is `busy`
+    parked = parked_for_the_inlet(
+        stack
+    )  # the killed one may leave its event leased: that is `busy`
     await stack.publish([choice(EMIL)])
     await wait_until(lambda: has(stack, EMIL), "the profile after the restart")
     assert parked_for_the_inlet(stack) == parked, "nothing waits for what is known"

@@ -37,7 +37,7 @@ def broker(promtool: str) -> Iterator[NativeRabbitMQ]:
 
 @pytest.fixture
 async def stack(broker: NativeRabbitMQ) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, "consent") as running:
+    async with Stack(broker.url, "consent", RECEIPTS="on") as running:
         for name in ("shop", "press"):
             running.add_integration(name)
         yield running

@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 
 import aio_pika
 import pytest
-from pydantic import SecretStr
 
 from devtools.ports import free_port
 from devtools.waiting import wait_until
-from tests.unit.evidence.chains import receipt
-from worker.broker.publishing_connection import PublishingConnection
-from worker.broker.receipts_stream import declare_stream, receipts_queue
+from tests.integration.receipt_writing import Hand, fields, writing
 from worker.broker.stream_reader import StreamReader
-from worker.evidence.chain import Chain
 from worker.evidence.heading import read_message
-from worker.evidence.receipt import ReceiptFields, read_receipt
+from worker.evidence.receipt import read_receipt
 from worker.receipts import receipt_writer
-from worker.receipts.message_line import MessageLine
-from worker.receipts.receipt_writer import ReceiptWriter
-from worker.receipts.user_hashes import UserHashes
-from worker.wire.connecting import BrokerAddress
-
-
-class Hand:
-    """Says what is in hand."""
-
-    messages = 0
-
-    def in_hand(self) -> int:
-        return self.messages
-
-    def state_row(self, unreceipted: dict[str, int]) -> bytes:
-        return b"{}"
-
-    def now_ms(self) -> int:
-        return 1_800_000_000_000
-
-
-@asynccontextmanager
-async def writing(url: str, namespace: str, hand: Hand) -> AsyncIterator[ReceiptWriter]:
-    queue = receipts_queue(namespace, 1, 50_000_000)
-    connection = partial(
-        PublishingConnection,
-        BrokerAddress(SecretStr(url), 60),
-        partial(declare_stream, queue=queue),
-        "receipts",
-        0.0,
-    )
-    writer = ReceiptWriter(
-        lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
-        Chain("host:1"),
-        UserHashes(None, 1),
-        hand,
-    )
-    writer.start()
-    yield writer
-    await writer.close()
-
-
-def fields(number: int) -> ReceiptFields:
-    made: ReceiptFields = receipt(number)._asdict()  # type: ignore[assignment]
-    return made
 
 
 async def messages_in(url: str, namespace: str) -> list[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from worker.broker import headers as names
@@ -22,7 +23,8 @@ _LATEST_MS: Final = 253_402_300_799_999
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One dead letter, as an operator sees it; times in ms since 1970, None when unknown. `epoch`
-    is that of the state of newest-wins when a worker met the event first.
+    is that of the state of newest-wins when a worker met the event first, `config` the version of
+    the integration's configuration under which it was given up.
     """
 
     id: str
@@ -36,6 +38,7 @@ class DeadLetter:
     dead_at_ms: int | None
     replays: int
     epoch: str | None
+    config: str | None
     body_bytes: int
 
 
@@ -64,9 +67,10 @@ def describe(message: LetterMessage) -> DeadLetter:
         http_status=whole_number(headers.get(names.HTTP_STATUS), 999),
         attempts=whole_number(headers.get(names.ATTEMPTS), names.MAX_ATTEMPTS) or 0,
         first_attempt_at_ms=whole_number(headers.get(names.FIRST_ATTEMPT_AT), _LATEST_MS),
-        dead_at_ms=whole_number(headers.get(names.DEAD_AT), _LATEST_MS),
+        dead_at_ms=_dead_at_ms(headers),
         replays=whole_number(headers.get(names.REPLAYS), names.MAX_ATTEMPTS) or 0,
         epoch=names.epoch_in(headers),
+        config=names.config_in(headers),
         body_bytes=len(message.body),
     )
 
@@ -96,10 +100,7 @@ def _reason(headers: Any, body_bytes: int) -> str:
     """Why a letter is here. What the broker did last goes before what a producer may have forged:
     what the worker publishes has no such history.
     """
-    deaths = headers.get("x-death")
-    # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
-    latest = deaths[0] if isinstance(deaths, list) and deaths else None
-    match latest.get("reason") if isinstance(latest, dict) else None:
+    match _last_death(headers).get("reason"):
         case "delivery_limit":
             return DeadReason.POISON
         case "rejected":
@@ -108,6 +109,24 @@ def _reason(headers: Any, body_bytes: int) -> str:
             return DeadReason.TOO_LARGE if is_large else DeadReason.UNEXPECTED_ERROR
         case _:
             return _text(headers.get(names.DEAD_REASON), _LONGEST_CODE) or DeadReason.UNROUTABLE
+
+
+def _dead_at_ms(headers: Any) -> int | None:
+    """When it became a dead letter; of one that the broker made by the broker's clock, to the
+    second.
+    """
+    at = _last_death(headers).get("time")
+    if isinstance(at, datetime):
+        return whole_number(int(at.timestamp() * 1000), _LATEST_MS)
+    return whole_number(headers.get(names.DEAD_AT), _LATEST_MS)
+
+
+def _last_death(headers: Any) -> Mapping[str, Any]:
+    """What the broker tells of the last time that it dead-lettered it; empty if it never did."""
+    deaths = headers.get("x-death")
+    # The most recent one comes first (RabbitMQ documentation, "Dead Letter Exchanges").
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    return latest if isinstance(latest, dict) else {}
 
 
 def _text(value: object, most: int) -> str | None:

@@ -28,6 +28,7 @@ ERROR_DETAIL: Final = "consent-error-detail"
 HTTP_STATUS: Final = "consent-http-status"
 DEAD_REASON: Final = "consent-dead-reason"
 DEAD_AT: Final = "consent-dead-at"
+CONFIG: Final = "consent-config"
 REPLAYS: Final = "consent-replays"
 PRODUCER_MESSAGE_ID: Final = "consent-producer-message-id"
 BUNDLE: Final = "consent-bundle"
@@ -55,6 +56,7 @@ OWN_HEADERS: Final = frozenset(
         HTTP_STATUS,
         DEAD_REASON,
         DEAD_AT,
+        CONFIG,
         REPLAYS,
         PRODUCER_MESSAGE_ID,
         BUNDLE,
@@ -76,6 +78,7 @@ MAX_CLOCK_SKEW_MS: Final = 3_600_000
 """How far ahead of ours another worker's clock may be before its header counts as tampered with."""
 LONGEST_TEXT_CHARACTERS: Final = 1024
 _EPOCH: Final = re.compile(r"[0-9a-f]{16}")
+_CONFIG: Final = re.compile(r"[0-9a-f]{12}")
 _INTEGRATION_ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
 MAX_LATENESS_MS: Final = 31 * 86_400_000
 """A fleet may be down for days; what says more was written by somebody else."""
@@ -114,6 +117,12 @@ def epoch_in(headers: Mapping[str, Any]) -> str | None:
     """
     said = headers.get(EPOCH)
     return said if isinstance(said, str) and _EPOCH.fullmatch(said) is not None else None
+
+
+def config_in(headers: Mapping[str, Any]) -> str | None:
+    """The version of a configuration that a dead letter names; None for what can't be one."""
+    said = headers.get(CONFIG)
+    return said if isinstance(said, str) and _CONFIG.fullmatch(said) is not None else None
 
 
 def newer_contract_in(headers: Mapping[str, Any]) -> int | None:

@@ -73,6 +73,11 @@ class Source(Protocol):
         """How many events there is room for."""
         ...
 
+    @property
+    def taken(self) -> int:
+        """How many messages have come by it."""
+        ...
+
     def gives_way(self) -> bool:
         """Whether another intake goes first now."""
         ...

@@ -17,6 +17,7 @@ from worker.cli.letter_listing import export_letters, list_letters, not_there, s
 from worker.cli.letter_options import (
     ErrorOption,
     EventOption,
+    FromLedgerOption,
     GroupOption,
     IdOption,
     IntegrationOption,
@@ -51,6 +52,7 @@ def list_all(
     older_than: OlderOption = "",
     newer_than: NewerOption = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    from_ledger: FromLedgerOption = False,
     as_json: JsonListOption = False,
 ) -> None:
     """List dead letters, without their bodies."""
@@ -65,7 +67,12 @@ def list_all(
         older_than=older_than,
         newer_than=newer_than,
     )
-    asyncio.run(list_letters(chosen, limit, as_json))
+    if from_ledger:
+        # Later: its libraries take longer to import than a list takes.
+        from worker.cli.ledger_letters import list_kept  # noqa: PLC0415
+
+        return list_kept(chosen, limit, as_json)
+    return asyncio.run(list_letters(chosen, limit, as_json))
 
 
 @app.command("groups")
@@ -87,6 +94,7 @@ def groups(
 @app.command("show")
 def show(
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="Id as listed.")],
+    from_ledger: FromLedgerOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show one dead letter with its body, which holds personal data."""
@@ -98,8 +106,11 @@ def show(
         for name, value in document.items():
             say(f"{name}: {shown(str(value)) if value is not None else '-'}")
 
-    if not asyncio.run(show_letter(letter_id, tell)):
-        not_there(letter_id)
+    if from_ledger:
+        from worker.cli.ledger_letters import show_kept  # noqa: PLC0415
+
+        return show_kept(letter_id, tell)
+    return None if asyncio.run(show_letter(letter_id, tell)) else not_there(letter_id)
 
 
 @app.command("replay")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -16,6 +16,7 @@ from worker.cli.command_support import command_settings
 from worker.cli.interrupt import Stop, stoppable
 from worker.cli.letter_events import OpenedLetter, open_letter
 from worker.cli.terminal import progress
+from worker.settings import WorkerSettings
 from worker.wire.message_tap import TappedTransport
 
 T = TypeVar("T")
@@ -81,19 +82,24 @@ class LetterDesk:
 
 
 @asynccontextmanager
-async def letter_desk(so_far: Callable[[], str] = lambda: "") -> AsyncIterator[LetterDesk]:
+async def letter_desk(
+    so_far: Callable[[], str] = lambda: "",
+    settings: WorkerSettings | None = None,
+    stop: Stop | None = None,
+) -> AsyncIterator[LetterDesk]:
     """A desk, once no other command is at work: what one holds the other can't see. `so_far` tells
-    what the command has done when the broker is lost. Raises `BrokerAway`.
+    what the command has done when the broker is lost. Who listens to signals by itself gives its
+    `stop`. Raises `BrokerAway`.
     """
-    settings = command_settings()
+    settings = settings or command_settings()
     names = Names(settings.namespace)
     transport = TappedTransport()
     async with broker_connection(settings, "dead-letters", so_far, transport) as connection:
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
         letters = DeadLetters(connection, transport, publishing, names)
-        with stoppable() as stop:
-            async with alone(connection, names.dead_letters_lock, stop):
-                yield LetterDesk(letters, stop)
+        with nullcontext(stop) if stop is not None else stoppable() as asked:
+            async with alone(connection, names.dead_letters_lock, asked):
+                yield LetterDesk(letters, asked)
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import structlog
@@ -15,8 +17,10 @@ from worker.broker.topology import Names
 from worker.cli.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
-from worker.cli.interrupt import stoppable
+from worker.cli.interrupt import Stop, stoppable
 from worker.cli.ledger_access import keyring_of, ledger_url
+from worker.cli.letter_reconciling import LetterReconciling
+from worker.cli.letter_wish import LetterWish, pass_of_the_other
 from worker.counting import counted
 from worker.errors import EndsCommand
 from worker.evidence.chain import Chain, process_name
@@ -24,10 +28,15 @@ from worker.evidence.findings import FindingCode
 from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
+from worker.ledger.reading_report import ReadingReport
 from worker.ledger.record_feed import RecordFeed
 from worker.ledger.taking_in import TakingIn
+from worker.ledger.trouble import LedgerInUse
+from worker.ledger.upkeep import Upkeep
+from worker.ledger.write_turns import WriteTurns
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
@@ -45,63 +54,113 @@ def ledger(
         typer.Option("--rebuild", help="Forget what is in the ledger, and read the whole stream."),
     ] = False,
     once: Annotated[
-        bool, typer.Option("--once", help="Read what the stream has now, and end.")
+        bool, typer.Option("--once", help="Read what the stream and the queue have now, and end.")
+    ] = False,
+    letters: Annotated[
+        bool, typer.Option("--letters", help="Compare it with the dead letters now, and end.")
     ] = False,
 ) -> None:
     """Read the receipts' stream into the ledger until SIGTERM."""
+    if letters and (rebuild or once):
+        raise typer.BadParameter("--letters goes with no other option")
     settings = WorkerSettings()
     url = ledger_url(settings)
     configure_logging(settings.log_format, settings.log_level)
-    database = Database(url, writes=True, anew=rebuild)
+    if letters:
+        say(_told(_compared(settings, url)))
+        return
+    with _opened(url, anew=rebuild) as database:
+        run_to_the_end(_read(settings, database, once))
+
+
+@contextmanager
+def _opened(url: str, *, anew: bool = False) -> Iterator[Database]:
+    database = Database(url, writes=True, anew=anew)
     try:
         upgrade(database)
-        run_to_the_end(_read(settings, database, once))
+        yield database
     finally:
         database.close()
+
+
+def _compared(settings: WorkerSettings, url: str) -> LetterPass:
+    """A pass of this process, or of the ledger that runs."""
+    try:
+        with _opened(url) as database:
+            return asyncio.run(_one_pass(settings, database))
+    except LedgerInUse:
+        return pass_of_the_other(url)
+
+
+async def _one_pass(settings: WorkerSettings, database: Database) -> LetterPass:
+    taking_in = TakingIn(database, keyring_of(settings))
+    with stoppable() as stop:
+        return await LetterReconciling(settings, WriteTurns(database), taking_in, stop).one_pass()
+
+
+def _told(run: LetterPass) -> str:
+    left_out = f"; {run.left_out} more are not in the ledger: it takes no more of them"
+    return (
+        f"{run.letters} dead letters in the queue, of which {run.unknown} had no receipt"
+        f"{left_out * (run.left_out > 0)}"
+    )
 
 
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
     secret = settings.receipts_secret.get_secret_value().encode()
     address, queue = address_of(settings), Names(settings.namespace).receipts
     writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))
-    reading = Reading(
-        database,
-        TakingIn(database, keyring_of(settings)),
-        lambda: RecordFeed(address, queue),
-        None if once else Anchoring(writer),
-        settings.receipts_retention_days * _DAY_SECONDS,
-        once=once,
-    )
+    turns, report = WriteTurns(database), ReadingReport()
+    retention_seconds = settings.receipts_retention_days * _DAY_SECONDS
+    upkeep = Upkeep(turns, report, None if once else Anchoring(writer), retention_seconds)
+    taking_in = TakingIn(database, keyring_of(settings))
+    feed = lambda: RecordFeed(address, queue)  # noqa: E731 - one for each connection
+    reading = Reading(turns, taking_in, feed, upkeep, report, once=once)
     kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
     server = ObservabilityServer(
-        LedgerMetrics(reading.report, kinds),
-        lambda: reading.report.problems,
-        lambda: [],
-        lambda: None,
+        LedgerMetrics(report, kinds), lambda: report.problems, lambda: [], lambda: None
     )
     if not once:
         port = await server.start(settings.http_host, settings.http_port)
         log.info("ledger.started", http_port=port)
     try:
-        await _until_stopped(reading)
+        with stoppable() as stop:
+            reconciling = LetterReconciling(settings, turns, taking_in, stop)
+            if once:
+                await _until_stopped(reading, stop)
+                await reconciling.attempt()
+            else:
+                wish = LetterWish(database.path)
+                beside = asyncio.create_task(reconciling.run(upkeep.caught_up, wish))
+                try:
+                    await _until_stopped(reading, stop)
+                finally:
+                    await _ended(beside, stop)
     finally:
         await server.stop()
-    say(f"read {counted(reading.report.records, 'record')}")
+    say(f"read {counted(report.records, 'record')}")
 
 
-async def _until_stopped(reading: Reading) -> None:
-    with stoppable() as stop:
-        waiting = asyncio.create_task(stop.asked.wait())
-        waiting.add_done_callback(lambda _: reading.stop())
-        try:
-            await reading.run()
-        except EndsCommand:
+async def _ended(beside: asyncio.Task[None], stop: Stop) -> None:
+    """What works beside the reading ends, too; at once where the reading did not end as asked."""
+    if not stop.is_asked:
+        beside.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await beside
+
+
+async def _until_stopped(reading: Reading, stop: Stop) -> None:
+    waiting = asyncio.create_task(stop.asked.wait())
+    waiting.add_done_callback(lambda _: reading.stop())
+    try:
+        await reading.run()
+    except EndsCommand:
+        raise
+    except Exception as error:
+        if not is_connection_error(error):
             raise
-        except Exception as error:
-            if not is_connection_error(error):
-                raise
-            raise BrokerAway(what_happened(error)) from None
-        finally:
-            waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await waiting
+        raise BrokerAway(what_happened(error)) from None
+    finally:
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import Fingerprint, fingerprint_of
+from worker.broker.letter_fingerprint import fingerprint_of
 from worker.cli.command_support import complain, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.json_output import print_json_list
@@ -18,6 +18,7 @@ from worker.cli.letter_events import OpenedLetter
 from worker.cli.moments import iso, told
 from worker.cli.terminal import in_column
 from worker.counting import counted
+from worker.evidence.letter_cause import Fingerprint
 from worker.reasons import NO_INTEGRATION
 from worker.remedies import meaning_of, remedy_for
 
@@ -111,6 +112,7 @@ def _paragraph(fingerprint: Fingerprint, group: LetterGroup, now_ms: int) -> str
         "Adobe's code": fingerprint.adobe_code,
         "field": fingerprint.field,
         "HTTP": fingerprint.http_status,
+        "configuration": fingerprint.config,
     }
     named = [f"{name} {in_column(str(part))}" for name, part in parts.items() if part is not None]
     head = [

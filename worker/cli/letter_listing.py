@@ -26,7 +26,8 @@ from worker.counting import counted
 from worker.reasons import NO_INTEGRATION, DeadReason
 
 _FIELDS: Final = tuple(one.name for one in fields(DeadLetter))
-_MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
+MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
+"""By reason."""
 
 
 async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None:
@@ -44,9 +45,9 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
         async for letters in run.matching(chosen, letters_of):
             for letter in letters[: None if limit is None else limit - found]:
                 if as_json:
-                    await output.write(array.item(_told(letter, now_ms)).encode())
+                    await output.write(array.item(told_fields(letter, now_ms)).encode())
                 else:
-                    await output.write(_line(letter, now_ms))
+                    await output.write(told_line(letter, now_ms))
                 reasons.add(letter.reason)
                 found += 1
             if found == limit:
@@ -59,8 +60,8 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
     if as_json:
         await output.write(array.end().encode())
     else:
-        for reason in sorted(reasons & set(_MEANINGS)):
-            await output.write(f"{reason}: {_MEANINGS[reason]}\n".encode())
+        for reason in sorted(reasons & set(MEANINGS)):
+            await output.write(f"{reason}: {MEANINGS[reason]}\n".encode())
         await output.write(f"{counted(found, 'dead letter')}\n".encode())
     await output.flush()
 
@@ -104,9 +105,10 @@ def not_there(letter_id: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _line(letter: DeadLetter, now_ms: int) -> bytes:
+def told_line(letter: DeadLetter, now_ms: int) -> bytes:
+    """A letter in a line of a list."""
     return (
-        f"{in_column(letter.id)}  {in_column(letter.reason)}  "
+        f"{in_column(letter.id) or '-'}  {in_column(letter.reason)}  "
         f"integration {in_column(letter.integration or NO_INTEGRATION)}  "
         f"error {in_column(letter.error or '-')}  "
         f"attempts {letter.attempts}  replays {letter.replays}  "
@@ -114,7 +116,7 @@ def _line(letter: DeadLetter, now_ms: int) -> bytes:
     ).encode()
 
 
-def _told(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
+def told_fields(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
     """A letter, its group, and what its reason means, None for a reason that is none of ours."""
     dead_at_ms = letter.dead_at_ms
     return {name: getattr(letter, name) for name in _FIELDS} | {
@@ -122,12 +124,12 @@ def _told(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
         "dead_at": iso(dead_at_ms),
         "dead_for_seconds": None if dead_at_ms is None else (now_ms - dead_at_ms) // 1000,
         "group": fingerprint_of(letter).group,
-        "meaning": _MEANINGS.get(letter.reason),
+        "meaning": MEANINGS.get(letter.reason),
     }
 
 
 def _document(event: LetterEvent, now_ms: int) -> dict[str, Any]:
-    document = _told(event.letter, now_ms)
+    document = told_fields(event.letter, now_ms)
     try:
         return document | {"body": event.body.decode()}
     except UnicodeDecodeError:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import GROUP_ID
 from worker.cli.did_you_mean import UnknownName, meant
 from worker.cli.letter_events import ERRORS, REASONS
 from worker.cli.moments import moment_ms, span_seconds
 from worker.cli.terminal import shown
+from worker.evidence.letter_cause import GROUP_ID
 
 IdOption = Annotated[str, typer.Option("--id", help="Only this one.")]
 IntegrationOption = Annotated[
@@ -28,6 +28,9 @@ SinceOption = Annotated[
 UntilOption = Annotated[str, typer.Option(help="Only those dead until then.")]
 OlderOption = Annotated[str, typer.Option(help="Only those dead for longer, such as 90s, 2h, 7d.")]
 NewerOption = Annotated[str, typer.Option(help="Only those dead for less long.")]
+FromLedgerOption = Annotated[
+    bool, typer.Option("--from-ledger", help="As the ledger knows them: at once, without bodies.")
+]
 
 
 def chosen_by(

@@ -35,6 +35,9 @@ class Command(NamedTuple):
 
 COMMANDS: Final = {
     "run": Command("run", "Consume events and deliver them until SIGTERM."),
+    "receive": Command(
+        "receive", "Take Didomi's webhooks and put them on the queue until SIGTERM."
+    ),
     "publish": Command(
         "publish", "Publish events as a producer would, and wait until the broker has them."
     ),

@@ -11,10 +11,10 @@ from typing import Annotated, BinaryIO, Final
 
 import aio_pika
 import typer
-from aio_pika.abc import AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractExchange
 
 from worker.broker.bounded_tasks import InFlight
-from worker.broker.topology import Topology, declare
+from worker.broker.ensured_topology import ensure
 from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, say
 from worker.cli.event_input import BadInput, EventReader, InputEvent
@@ -22,7 +22,6 @@ from worker.cli.interrupt import Stop, stoppable
 from worker.cli.streamed_files import CHUNK_BYTES, chunks
 from worker.cli.terminal import progress
 from worker.counting import counted
-from worker.wire.connecting import ChannelNotFoundEntity
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0
@@ -62,17 +61,6 @@ def _check(stream: BinaryIO, start: int) -> int:
     return count
 
 
-async def _ensure(connection: AbstractConnection, topology: Topology) -> None:
-    """Declare everything where there is nothing yet; a mere producer may not be allowed to."""
-    probe = await connection.channel()
-    try:
-        await probe.declare_exchange(topology.names.events, passive=True)
-    except ChannelNotFoundEntity:
-        await declare(connection, topology)
-    else:
-        await probe.close()
-
-
 class _Publishing:
     """Publishes from the event of number `start` on, and knows which were confirmed."""
 
@@ -87,7 +75,7 @@ class _Publishing:
         settings = command_settings()
         topology = topology_of(settings)
         async with broker_connection(settings, "publish", self._so_far) as connection:
-            await _ensure(connection, topology)
+            await ensure(connection, topology)
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             exchange = await channel.get_exchange(topology.names.events, ensure=False)
             in_flight = InFlight(_AT_ONCE)

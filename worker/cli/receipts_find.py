@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Final, get_args
 
 import typer
 
+from worker.broker.dead_letter import DeadLetter
 from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
@@ -21,6 +23,7 @@ from worker.cli.ledger_access import (
     time_in,
 )
 from worker.cli.terminal import shown
+from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.ledger.finding_events import (
     MOST_LIVES,
@@ -36,6 +39,7 @@ from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
 from worker.ordering.store_protocol import StoreUnavailable
+from worker.remedies import meaning_of, remedy_for
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import lasting_store
 
@@ -121,7 +125,7 @@ async def _users(settings: WorkerSettings, person: str) -> list[bytes]:
 def _tell(found: Found, spans: UnknownSpans, now: int) -> None:
     for story in found.stories:
         where = f"integration {shown(story.integration)}" if story.integration else "no integration"
-        say(f"event {shown(story.event) or '(blanked)'} at {where}: {_end(story, now)}")
+        say(f"event {_event(story)} at {where}: {_end(story, now)}")
         for number, step in enumerate(story.steps):
             is_last = number == len(story.steps) - 1
             say(f"  {shown_at(step.receipt.at, now)}  {_step(step.receipt, now)}")
@@ -131,12 +135,31 @@ def _tell(found: Found, spans: UnknownSpans, now: int) -> None:
                 say(f"      {sentence(step.receipt)}")
             if (do := to_do(step.receipt, is_last=is_last)) and not step.is_blanked:
                 say(f"      What to do: {do}")
+        if story.letter is not None:
+            _tell_letter(story, story.letter, now)
     if found.more:
         complain(f"there are more than {MOST_LIVES}; ask for less by --since and --until")
     if not found.stories:
         say("no receipt of it is in the ledger")
         for one in spans.sentences(lambda at: shown_at(at, now)):
             say(f"- {one}")
+
+
+def _event(story: Story) -> str:
+    return shown(story.event) or ("(blanked)" if story.steps else "(without a receipt)")
+
+
+def _tell_letter(story: Story, letter: DeadLetter, now: int) -> None:
+    """The letter in the queue, which is all that is known where RabbitMQ itself has made it."""
+    at, reason = shown_at(letter.dead_at_ms, now), shown(letter.reason)
+    say(f"  {at}  dead letter {shown(letter.id)}  {reason}")
+    if not story.steps or story.steps[-1].receipt.outcome != "dead":
+        say("      No receipt tells of it: RabbitMQ has made it, or receipts were off or away.")
+        say(
+            f"      {meaning_of(letter.reason, letter.error) or 'A reason that is not known here.'}"
+        )
+        remedy = remedy_for(letter.reason, letter.error)
+        say(f"      What to do: {remedy or 'Upgrade, and look again.'}")
 
 
 def _end(story: Story, now: int) -> str:
@@ -146,7 +169,7 @@ def _end(story: Story, now: int) -> str:
 
 
 def _step(receipt: Receipt, now: int) -> str:
-    parts = [receipt.outcome, shown(receipt.reason)]
+    parts = [receipt.outcome, shown(receipt.reason), *_cause(receipt)]
     if receipt.attempt:
         parts.append(f"attempt {receipt.attempt}")
     if receipt.delivery:
@@ -161,6 +184,17 @@ def _step(receipt: Receipt, now: int) -> str:
         parts.append(f"{shown_span(max(0, receipt.at - receipt.event_at))} after the choice")
     said = [f"{shown(path)} {_VALUES[value]}" for path, value in receipt.attributes.items()]
     return "  ".join(filter(None, (*parts, ", ".join(said))))
+
+
+def _cause(receipt: Receipt) -> Iterator[str]:
+    if receipt.error not in (None, receipt.reason):
+        yield f"error {shown(receipt.error)}"
+    if receipt.code is not None:
+        yield f"Adobe's code {shown(receipt.code)}"
+    if receipt.field is not None:
+        yield f"field {shown(receipt.field)}"
+    if receipt.outcome == "dead":
+        yield f"group {fingerprint_of_receipt(receipt).group}"
 
 
 _VALUES: Final = {True: "true", False: "false", None: "(no boolean)"}
@@ -183,6 +217,7 @@ def _story(story: Story) -> dict[str, Any]:
         "at": story.at,
         "due_at": story.due_at,
         "steps": _steps(story.steps),
+        "letter": None if story.letter is None else asdict(story.letter),
     }
 
 

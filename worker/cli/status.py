@@ -17,7 +17,11 @@ from worker.cli.terminal import in_column, shown
 from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
+from worker.ledger.grouped_letters import LetterGroup
+from worker.ledger.letter_passes import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
+from worker.ledger.worker_state import WorkerState
+from worker.reasons import NO_INTEGRATION
 
 _WATCH_SECONDS: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
@@ -57,6 +61,8 @@ def _lines(told: Overview) -> Iterator[str]:
     yield f"workers: {len(told.live)} live"
     for one in told.workers:
         yield f"  {in_column(one.worker)}  {_worker(one, now)}"
+    for one in told.doors:
+        yield f"  door {in_column(one.worker)}  {_door(one, now)}"
     yield f"oldest event in hand: {shown_at(told.oldest_event_at, now)}"
     yield f"oldest withdrawal in hand: {shown_at(told.oldest_withdrawal_at, now)}"
     waiting = zip(WAITING_NAMES, told.waiting, strict=True)
@@ -71,12 +77,8 @@ def _lines(told: Overview) -> Iterator[str]:
             f"{shown(lane.error)}{words}"
         )
     for group in told.groups:
-        yield (
-            f"  {counted(group.letters, 'dead letter')} of integration "
-            f"{in_column(group.integration or '-')}: "
-            f"{shown(group.reason)} {shown(group.error)}, HTTP {group.status or '-'}, "
-            f"configuration {shown(group.config) or '-'}, last {shown_at(group.until, now)}"
-        )
+        yield f"  {_group(group, now)}"
+    yield from _about_letters(told.letters, now)
     yield from _about_conservation(told.conservation, now)
     for finding in told.findings[:_MOST_SHOWN]:
         of = f" of {in_column(finding.worker)}" if finding.worker else ""
@@ -103,20 +105,59 @@ def _worker(one: Tally, now: int) -> str:
     state = one.state
     if state is None:
         return f"last heard of {shown_at(one.last_at, now)}"
+    return (
+        f"{_life(one, state, now)}  taken {state.taken}, settled {state.settled}, "
+        f"in hand {state.in_hand}, returned {state.returned}"
+    )
+
+
+def _door(one: Tally, now: int) -> str:
+    state = one.state
+    return "" if state is None else f"{_life(one, state, now)}  received {state.received}"
+
+
+def _life(one: Tally, state: WorkerState, now: int) -> str:
     if one.has_ended:
         life = f"ended {shown_at(one.last_at, now)}"
     elif one.is_live(now):
         life = f"up for {shown_span(max(0, now - state.started_at))}"
     else:
         life = f"ended without end, last heard of {shown_at(one.last_at, now)}"
-    return (
-        f"version {shown(state.version)}  {life}  taken {state.taken}, settled {state.settled}, "
-        f"in hand {state.in_hand}, returned {state.returned}"
+    return f"version {shown(state.version)}  {life}"
+
+
+def _group(group: LetterGroup, now: int) -> str:
+    mark = group.fingerprint
+    causes = (
+        ("", mark.error if mark.error != mark.reason else None),
+        ("HTTP ", mark.http_status),
+        ("Adobe's code ", mark.adobe_code),
+        ("field ", mark.field),
+        ("configuration ", mark.config),
     )
+    told = [f"{name}{in_column(str(part))}" for name, part in causes if part is not None]
+    return (
+        f"group {mark.group}: {group.letters} events of integration "
+        f"{in_column(mark.integration or NO_INTEGRATION)} became dead letters: "
+        f"{', '.join([in_column(mark.reason), *told])}, last {shown_at(group.until, now)}"
+    )
+
+
+def _about_letters(letters: LetterPass | None, now: int) -> Iterator[str]:
+    if letters is None:
+        return
+    yield (
+        f"dead letters in the queue {shown_at(letters.began_at, now)}: {letters.letters}, of which "
+        f"{letters.unknown} had no receipt"
+    )
+    if letters.left_out:
+        yield f"  {letters.left_out} more are not in the ledger: it takes no more of them"
 
 
 def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
     taken, total = said.taken, said.total
+    if said.received:
+        yield f"received by doors: {said.received}"
     yield (
         f"taken {taken.taken} = settled {taken.settled} + in hand {taken.in_hand} + "
         f"returned {taken.returned}"
@@ -150,13 +191,19 @@ def _document(told: Overview) -> dict[str, Any]:
             "next_offset": told.progress.next_offset,
         },
         "workers": [_worker_document(one, told.now) for one in told.workers],
+        "doors": [_worker_document(one, told.now) for one in told.doors],
         "oldest_event_at": told.oldest_event_at,
         "oldest_withdrawal_at": told.oldest_withdrawal_at,
         "waiting": dict(zip(WAITING_NAMES, told.waiting, strict=True)),
         "failing": [{"worker": one.worker} | one.lane._asdict() for one in told.failing],
-        "dead_letter_groups": [one._asdict() for one in told.groups],
+        "dead_letter_groups": [
+            {"group": one.fingerprint.group} | one.fingerprint._asdict() | _counts(one)
+            for one in told.groups
+        ],
+        "dead_letters": None if told.letters is None else told.letters._asdict(),
         "conservation": {
             "adds_up": said.adds_up,
+            "received": said.received,
             "taken": said.taken._asdict(),
             "total": said.total._asdict(),
             "integrations": {name: one._asdict() for name, one in said.shares.items()},
@@ -165,6 +212,10 @@ def _document(told: Overview) -> dict[str, Any]:
         },
         "findings": [one._asdict() | {"meaning": one.sentence} for one in told.findings],
     }
+
+
+def _counts(group: LetterGroup) -> dict[str, int]:
+    return {"letters": group.letters, "since": group.since, "until": group.until}
 
 
 def _worker_document(one: Tally, now: int) -> dict[str, Any]:
@@ -180,5 +231,5 @@ def _worker_document(one: Tally, now: int) -> dict[str, Any]:
     if state is not None:
         told |= {"version": state.version, "started_at": state.started_at, "taken": state.taken}
         told |= {"settled": state.settled, "in_hand": state.in_hand, "returned": state.returned}
-        told["receipted"] = state.receipted
+        told |= {"receipted": state.receipted, "received": state.received}
     return told

@@ -104,7 +104,7 @@ def build_pipeline(
         block = Block(limits.block_probe_seconds, probe_timeout)
         return Lane(integration, block, shared, endings.conclude, endings.hand_over)
 
-    lanes = Lanes(new_lane, untried.give_up, gate)
+    lanes = Lanes(new_lane, untried.give_up, gate, shared.pacer)
 
     def end_blocks_of_loss() -> None:
         """An operator has accepted what the state has lost: nobody has to wait for a probe."""

@@ -86,7 +86,10 @@ class Endings:
                     accepted.append((delivery, result))
                 made = delivery.state.attempts_made + 1
                 done = self._receipting.delivered(delivery, result, made, at_ms)
-                self._done(lane, delivery, done)
+                if delivery.repeat_seconds is None:  # nearly always
+                    done()
+                else:
+                    self._done(lane, delivery, done)
             elif not delivery.is_handed_over:  # or its outcome is left to its successor
                 found = conclude(
                     delivery, result, lane.suspicion, self._policy, self._now(), jitter
@@ -184,7 +187,8 @@ class Endings:
         after = state_after(state, outcome, integration_id)
         receipted = self._receipting.followed(delivery, outcome, state, self._now().wall_ms)
         confirmed = lane.confirming.add(delivery, receipted, due_at)
-        self._successors.follow(delivery.message, after, outcome, confirmed)
+        config = delivery.integration.version
+        self._successors.follow(delivery.message, after, outcome, confirmed, config)
 
     def _done(self, lane: Lane, delivery: Delivery, done: Callable[[], None]) -> None:
         """Call `done` at once; or, of what is to be repeated, when a copy is confirmed that comes

@@ -60,9 +60,6 @@ class FanOut:
         """Decide an event that has no delivery yet. Where its organization has more undecided than
         it may, the event is parked as a whole, and routed anew when it comes back.
         """
-        if len(integrations) == 1:  # nearly all have one
-            self._decide(event, integrations[0], self._now_ms())
-            return
         organization_id = event.envelope.organization_id
         if len(self._undecided.get(organization_id, ())) < MOST_UNDECIDED:
             event.message.divide(len(integrations))

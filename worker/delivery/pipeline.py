@@ -149,6 +149,9 @@ class Pipeline:
         organization_id = envelope.organization_id
         if state.integration_id is None and not state.served:
             undoubted = self._routes.undoubted_for(organization_id)
+            if len(undoubted) == 1:  # nearly all have one
+                self._decide(event, undoubted[0], now_ms)
+                return
             if undoubted:
                 self._fan_out.decide_whole(event, undoubted)
                 return

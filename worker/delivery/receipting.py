@@ -9,24 +9,29 @@ not on record, and the counts of the worker tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from worker.adobe.replies import Accepted
+from worker.broker import headers as names
+from worker.broker.headers import last_failure_in
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.event_facts import EventFacts, facts_of
-from worker.delivery.outcome import Dead, Outcome, Parked, Retried, Skipped
+from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.events import Envelope
+from worker.evidence.letter_cause import adobe_code_in, field_in
 from worker.evidence.receipt import OutcomeName, ReceiptFields, body_id
 from worker.integrations.model import Integration
-from worker.reasons import SkipReason
+from worker.reasons import DeadReason, ErrorCode, SkipReason
 from worker.redaction import shown_id, shown_name
 from worker.transform.choice_summary import told_attributes
 from worker.transform.decision_types import Deliver
 
+_ERRORS: Final = {str(one): one for one in ErrorCode}
+_LARGEST_STATUS: Final = 999
 Done = Callable[[], None]
 FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
 
@@ -62,12 +67,19 @@ class Receipting:
         self._is_known = is_known
         self._now_ms = now_ms
 
+    def config_of(self, integration_id: str | None) -> str:
+        """The version of an integration's configuration, "" where none is in force."""
+        integration = self._find(integration_id) if integration_id else None
+        return integration.version if integration is not None else ""
+
     def delivered(
         self, delivery: Delivery, accepted: Accepted | None, attempts: int, at_ms: int
     ) -> Done:
         """What is to be called when Adobe has accepted a delivery, after so many `attempts`; which
         was told at `at_ms` (ms since 1970). `accepted` is None where its reply came to nobody.
         """
+        if self._book is None:
+            return delivery.message.done
         xaction, status = accepted if accepted is not None else (None, None)
         return self._of_delivery(delivery, "delivered", "", attempts, at_ms, None, status, xaction)
 
@@ -85,10 +97,12 @@ class Receipting:
         """What is to be called when the successor of a delivery is confirmed; `state` is that
         before the outcome.
         """
-        name, reason, due_seconds, status = _told(outcome)
+        name, reason, due_seconds, failure = _told(outcome)
         due_at_ms = None if due_seconds is None else at_ms + round(due_seconds * 1000)
-        made = state.attempts_made
-        return self._of_delivery(delivery, name, reason, made, at_ms, due_at_ms, status)
+        made, status = state.attempts_made, failure.http_status if failure is not None else None
+        return self._of_delivery(
+            delivery, name, reason, made, at_ms, due_at_ms, status, failure=failure
+        )
 
     def untried(
         self,
@@ -106,8 +120,9 @@ class Receipting:
             return message.done
         if state.is_repeat:
             return message.done_on_record
-        name, reason, due_seconds, status = _told(outcome)
-        integration = self._find(integration_id) if integration_id else None
+        name, reason, due_seconds, failure = _told(outcome)
+        if failure is not None and failure.error is DeadReason.RETRIES_EXHAUSTED:
+            failure = _of_last_attempt(message.headers) or failure
         is_known = integration_id is not None and self._is_known(integration_id)
         at_ms = self._now_ms()
         receipt: ReceiptFields = {
@@ -124,11 +139,13 @@ class Receipting:
             "attributes": {},
             "event_at": facts.event_at_ms if facts is not None else None,
             "due_at": None if due_seconds is None else at_ms + round(due_seconds * 1000),
-            "status": status,
+            "status": failure.http_status if failure is not None else None,
             "xaction": None,
-            "config": integration.version if integration is not None else "",
+            "config": self.config_of(integration_id),
             "at": at_ms,
         }
+        if failure is not None:
+            _add_cause(receipt, failure)
         return partial(book.write, receipt, message.done_on_record)
 
     def _of_delivery(
@@ -141,6 +158,7 @@ class Receipting:
         due_at_ms: int | None = None,
         status: int | None = None,
         xaction: str | None = None,
+        failure: Failure | None = None,
     ) -> Done:
         book, facts, message = self._book, delivery.facts, delivery.message
         if book is None or facts is None:
@@ -168,6 +186,8 @@ class Receipting:
             "config": integration.version,
             "at": at_ms,
         }
+        if failure is not None:
+            _add_cause(receipt, failure)
         return partial(book.write, receipt, message.done_on_record)
 
 
@@ -175,17 +195,40 @@ def _no_facts(envelope: Envelope, body: bytes, choice: Deliver | None) -> None:
     return None
 
 
-def _told(outcome: Outcome) -> tuple[OutcomeName, str, float | None, int | None]:
-    """Name, reason, seconds until it is due, and Adobe's status."""
+def _told(outcome: Outcome) -> tuple[OutcomeName, str, float | None, Failure | None]:
+    """Name, reason, seconds until it is due, and what went wrong."""
     match outcome:
         case Skipped(reason):
             return "skipped", reason, None, None
         case Retried(seconds, failure):
-            return "retried", failure.error, seconds, failure.http_status
+            return "retried", failure.error, seconds, failure
         case Parked(seconds, reason, failure):
-            return "parked", reason, seconds, failure.http_status if failure is not None else None
+            return "parked", reason, seconds, failure
         case Dead(reason, failure):
-            return "dead", reason, None, failure.http_status
+            return "dead", reason, None, failure
+
+
+def _add_cause(receipt: ReceiptFields, failure: Failure) -> None:
+    """What went wrong, in codes alone."""
+    if failure.error != receipt["reason"] or receipt["outcome"] == "dead":
+        receipt["error"] = failure.error
+    if (code := adobe_code_in(failure.detail)) is not None:
+        receipt["code"] = code
+    if (field := field_in(receipt["reason"], failure.detail)) is not None:
+        receipt["field"] = field
+
+
+def _of_last_attempt(headers: Mapping[str, Any]) -> Failure | None:
+    """What its dead letter tells of an event that came back after its budget."""
+    said = last_failure_in(headers)
+    if not said:
+        return None
+    detail, status = said.get(names.ERROR_DETAIL), said.get(names.HTTP_STATUS)
+    return Failure(
+        _ERRORS[said[names.ERROR]],
+        detail if isinstance(detail, str) else "",
+        status if type(status) is int and 0 <= status <= _LARGEST_STATUS else None,
+    )
 
 
 def _shown(organization_id: str) -> str:

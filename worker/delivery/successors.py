@@ -53,8 +53,11 @@ class Successors:
         state: RetryState,
         outcome: Retried | Parked | Dead,
         done: Callable[[], None],
+        config: str = "",
     ) -> None:
-        """Publish what an outcome needs, with the `state` after it."""
+        """Publish what an outcome needs, with the `state` after it. `config` is the version of the
+        integration's configuration, which a dead letter tells.
+        """
         own = write_retry_state(state)
         if state.epoch is None:
             own |= write_retry_state(self._epochs.fresh)
@@ -74,6 +77,8 @@ class Successors:
             case Dead(reason, failure):
                 own[names.DEAD_REASON] = reason
                 own[names.DEAD_AT] = self._now_ms()
+                if config:
+                    own[names.CONFIG] = config
                 came_late = failure.error is DeadReason.RETRIES_EXHAUSTED
                 # Of what came back after its budget, the cause is that of its last attempt.
                 about = last_failure_in(message.headers) if came_late else {}

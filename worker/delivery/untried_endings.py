@@ -10,7 +10,7 @@ from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.event_facts import EventFacts
 from worker.delivery.lanes.lane import Lane
-from worker.delivery.outcome import Observer, Outcome, Parked, Skipped
+from worker.delivery.outcome import Dead, Observer, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
 from worker.delivery.receipting import Receipting
 from worker.delivery.successors import Successors, state_after
@@ -46,7 +46,8 @@ class UntriedEndings:
             done()
         else:
             after = state_after(state, outcome, integration_id)
-            self._successors.follow(message, after, outcome, done)
+            config = self._receipting.config_of(integration_id) if type(outcome) is Dead else ""
+            self._successors.follow(message, after, outcome, done, config)
 
     def give_up(self, lane: Lane, delivery: Delivery) -> None:
         """The lane has to let go of what it holds."""

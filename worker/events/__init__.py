@@ -8,7 +8,7 @@ event: values are personal data.
 """
 
 from worker.events.envelope import EVENT_KINDS, MAX_VALUES, Envelope, EventKind, open_envelope
-from worker.events.field_readers import UndecodableEvent
+from worker.events.field_readers import FlattenedEvent, UndecodableEvent
 from worker.events.record import BESIDES_ENABLED, ConsentRecord, EarlyEvent, read_record
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "EarlyEvent",
     "Envelope",
     "EventKind",
+    "FlattenedEvent",
     "UndecodableEvent",
     "open_envelope",
     "read_record",

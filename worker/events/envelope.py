@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import orjson
 
 from worker.events.field_readers import (
+    FlattenedEvent,
     UndecodableEvent,
     optional_text,
     optional_texts,
@@ -86,11 +87,7 @@ def open_envelope(body: bytes) -> Envelope:
         kind, entity, outer_regulation = _unwrap(document)
     except UndecodableEvent:
         if any("__" in key for key in document):
-            raise UndecodableEvent(
-                DeadReason.INVALID_EVENT,
-                "the body is flattened (keys joined by a double underscore); "
-                "switch the flatten option of its producer off",
-            ) from None
+            raise FlattenedEvent from None
         raise
     organization_id, said_regulation, event_id = optional_texts(entity, _TEXTS)
     if not organization_id and not kind.endswith(".deleted"):

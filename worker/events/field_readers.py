@@ -32,6 +32,17 @@ class UndecodableEvent(ValueError):
         self.field = field
 
 
+class FlattenedEvent(UndecodableEvent):
+    """Didomi was asked to flatten the body: keys are joined by a double underscore."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            DeadReason.INVALID_EVENT,
+            "the body is flattened (keys joined by a double underscore); "
+            "switch the flatten option of its producer off",
+        )
+
+
 def require_object(parent: dict[str, Any], key: str, where: str) -> dict[str, Any]:
     value = parent.get(key)
     if not isinstance(value, dict):
@@ -70,23 +81,28 @@ def optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:
 
 
 def optional_texts(
-    parent: dict[str, Any], keys: tuple[str, ...], prefix: str = ""
-) -> list[str | None]:
-    """The texts at `keys`, each as `optional_text` reads it, whose `where` is the key itself after
-    `prefix`. One call for several, since every event has them.
+    parent: dict[str, Any], keys: tuple[str, str, str], prefix: str = ""
+) -> tuple[str | None, str | None, str | None]:
+    """The texts at three keys, each as `optional_text` reads it, whose `where` is the key itself
+    after `prefix`. One call for three, since every event has them.
     """
-    values = [parent.get(key) for key in keys]
+    get = parent.get
+    first, second, third = keys
+    values = (get(first), get(second), get(third))
     for value in values:
-        if value is not None and value.__class__ is not str:
-            return [optional_text(parent, key, prefix + key) for key in keys]
+        if value.__class__ is not str and value is not None:
+            for key in keys:
+                optional_text(parent, key, prefix + key)
     return values
 
 
 def optional_time(parent: dict[str, Any], key: str) -> int | None:
     """An ISO 8601 time with an offset, as milliseconds since the epoch."""
-    text = optional_text(parent, key, key)
+    text = parent.get(key)
     if text is None:
         return None
+    if text.__class__ is not str:
+        optional_text(parent, key, key)
     try:
         if not text.isprintable():  # Python's parser ends at a NUL
             raise ValueError

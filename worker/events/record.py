@@ -75,9 +75,16 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     purposes = list_of_objects(consents, "purposes", "consents.purposes")
     channels = list_of_objects(consents, "channels", "consents.channels")
     for index, purpose in enumerate(purposes):
-        if not _is_plain_choice(purpose):
+        # Most say nothing but `enabled`, and are judged in line: a call for each is dear.
+        if (
+            not BESIDES_ENABLED.isdisjoint(purpose)
+            or ((enabled := purpose.get("enabled")) is not None and enabled.__class__ is not bool)
+            or (purpose_id := purpose.get("id")).__class__ is not str
+            or not purpose_id
+        ):
             _check_purpose(purpose, f"consents.purposes[{index}]")
-    _check_choices(channels, "consents.channels")
+    if channels:
+        _check_choices(channels, "consents.channels")
     said = (
         *(envelope.event_id, event_time_ms, updated_at_ms),
         not is_snapshot and _is_pending(entity),
@@ -86,16 +93,6 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
         *(purposes, channels),
     )
     return new_tuple(ConsentRecord, said)
-
-
-def _is_plain_choice(purpose: dict[str, Any]) -> bool:
-    """Whether a purpose says nothing but `enabled`, and is as documented."""
-    return (
-        BESIDES_ENABLED.isdisjoint(purpose)
-        and ((enabled := purpose.get("enabled")) is None or type(enabled) is bool)
-        and type(purpose_id := purpose.get("id")) is str
-        and purpose_id != ""
-    )
 
 
 def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tuple[int, int | None]:

@@ -1,14 +1,15 @@
 """A receipt: what became of one event for one integration, without anything personal. Pure.
 
-It is one row of a message of the stream, a JSON object with all keys in the order of the fields
-here. Reading is for rows that anybody may have written: what is unknown is passed over, what is
-missing but may be null counts as null, and everything has a bound.
+It is one row of a message of the stream, a JSON object with the keys in the order of the fields
+here; `error`, `code` and `field` are left out where they are None. Reading is for rows that anybody
+may have written: what is unknown is passed over, what is missing but may be null counts as null,
+and everything has a bound.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal, NamedTuple, TypedDict, cast, get_args
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict, cast, get_args
 
 import orjson
 
@@ -34,6 +35,9 @@ ChoiceKind = Literal["given", "withdrawn", "other"]
 are true, `other` when there is none (a text, a list), or while the choice is not confirmed."""
 Attributes = dict[str, bool | None]
 
+CAUSE_FIELDS: Final = ("error", "code", "field")
+"""Those that most receipts are without."""
+
 _OUTCOMES: Final[dict[str, OutcomeName]] = {one: one for one in get_args(OutcomeName)}
 _CHOICES: Final[dict[str, ChoiceKind]] = {one: one for one in get_args(ChoiceKind)}
 
@@ -48,6 +52,8 @@ class Receipt(NamedTuple):
     boolean. `due_at` is when what was retried or parked comes back. `config` is a digest of the
     integration's file. An `erased` receipt is of no event and has an id of its own: all receipts of
     its `user` before it are to be blanked, at its `integration` or, where that is empty, at all.
+    `error` is what went wrong, where `reason` does not say it, and of every dead letter; `code` is
+    Adobe's own, `field` the path of what is wrong with the event or can't be mapped.
     """
 
     event: str
@@ -67,6 +73,9 @@ class Receipt(NamedTuple):
     xaction: str | None
     config: str
     at: int
+    error: str | None = None
+    code: str | None = None
+    field: str | None = None
 
 
 class ReceiptFields(TypedDict):
@@ -91,6 +100,9 @@ class ReceiptFields(TypedDict):
     xaction: str | None
     config: str
     at: int
+    error: NotRequired[str]
+    code: NotRequired[str]
+    field: NotRequired[str]
 
 
 def encode_fields(receipt: ReceiptFields) -> bytes:
@@ -106,7 +118,11 @@ def encode_fields(receipt: ReceiptFields) -> bytes:
 
 def encode_receipt(receipt: Receipt) -> bytes:
     """The same of a `Receipt`."""
-    return encode_fields(cast("ReceiptFields", receipt._asdict()))
+    said = receipt._asdict()
+    for name in CAUSE_FIELDS:
+        if said[name] is None:
+            del said[name]
+    return encode_fields(cast("ReceiptFields", said))
 
 
 def read_receipt(row: bytes) -> Receipt:
@@ -138,6 +154,9 @@ def read_receipt(row: bytes) -> Receipt:
         xaction=optional_text_in(said, "xaction"),
         config=text_in(said, "config"),
         at=number_in(said, "at"),
+        error=optional_text_in(said, "error"),
+        code=optional_text_in(said, "code"),
+        field=optional_text_in(said, "field"),
     )
 
 

@@ -1,7 +1,8 @@
 """Whether all that was taken is somewhere: what adds up, what does not, and since when. Pure.
 
 What workers say of themselves (events taken from the queues) is counted apart from what receipts
-say (the lives of events at integrations), so that neither covers up for the other.
+say (the lives of events at integrations), so that neither covers up for the other. What doors say
+that they have put on the queue is told beside both: there may be other producers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ class Tally(NamedTuple):
     def is_live(self, now_ms: int) -> bool:
         """Whether it may still write."""
         return not self.has_ended and now_ms - self.last_at <= SILENT_MS
+
+    @property
+    def is_door(self) -> bool:
+        """Whether it puts events on the queue, and takes none off it."""
+        return self.state is not None and self.state.received is not None
 
     def ended_without_end(self, now_ms: int) -> bool:
         """Whether it was killed, or lost the broker for good."""
@@ -74,10 +80,12 @@ class Shares(NamedTuple):
 
 
 class Conservation(NamedTuple):
-    """`shares` are by integration, "" for none. `unreceipted` are outcomes without a receipt, by
-    integration: known losses of evidence, and none of events.
+    """`received` are events that doors have put on the queue. `shares` are by integration, "" for
+    none. `unreceipted` are outcomes without a receipt, by integration: known losses of evidence,
+    and none of events.
     """
 
+    received: int
     taken: Taken
     total: Shares
     shares: Mapping[str, Shares]
@@ -127,12 +135,13 @@ def conserve(
     in hand counts as returned: the broker has it again. What it had acknowledged without a receipt
     by then stays lost.
     """
-    taken = Taken()
+    received, taken = 0, Taken()
     missing: list[Missing] = []
     unreceipted: dict[str, int] = {}
     for one in tallies:
         if one.state is None:
             continue
+        received += one.state.received or 0
         taken = _added(taken, one, now_ms)
         for integration, count in one.state.unreceipted.items():
             unreceipted[integration] = unreceipted.get(integration, 0) + count
@@ -145,7 +154,7 @@ def conserve(
         where = f"integration {late.integration}" if late.integration else "no integration"
         missing.append(Missing(late.events, where, late.since, "waiting past the time it was due"))
     total = Shares(*(sum(parts) for parts in zip(*shares.values(), strict=True)) if shares else ())
-    return Conservation(taken, total, shares, unreceipted, missing)
+    return Conservation(received, taken, total, shares, unreceipted, missing)
 
 
 def _added(taken: Taken, one: Tally, now_ms: int) -> Taken:

@@ -20,7 +20,7 @@ from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, ev
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
-from worker.ledger.trouble import LedgerTrouble, UnusableLedger, trouble_told
+from worker.ledger.trouble import LedgerInUse, LedgerTrouble, UnusableLedger, trouble_told
 
 _AT_ONCE: Final = 500
 """Values of one query; SQLite takes 32,766."""
@@ -38,7 +38,7 @@ _PREFIX: Final = "sqlite://"
 class Database:
     """`url` is `sqlite://` and an absolute path. A writer makes the file where it is missing, for
     its owner alone, or `anew` in any case. It is the only one: a second one raises
-    `UnusableLedger`. Readers see what is committed.
+    `LedgerInUse`. Readers see what is committed.
     """
 
     def __init__(self, url: str, *, writes: bool = False, anew: bool = False) -> None:
@@ -77,7 +77,7 @@ class Database:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
         except BlockingIOError:
             self._let_go()
-            raise UnusableLedger(
+            raise LedgerInUse(
                 f"another `consent-worker ledger` writes {self.path.name}; one is enough, and this "
                 "one ends"
             ) from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.dictionary import id_of
+from worker.ledger.dictionary import id_of, texts_of
+from worker.ledger.kept_letters import letters_of
+from worker.ledger.letter_schema import LETTERS
 from worker.ledger.lives import WAITING
 from worker.ledger.packing import (
     OUTCOME_NUMBERS,
@@ -37,7 +40,7 @@ class Wanted(NamedTuple):
 
 class Story(NamedTuple):
     """The life of an event at an integration, its steps in the order of their times. `due_at` is
-    set where it waits.
+    set where it waits. `letter` is its dead letter, where the last pass over the queue saw one.
     """
 
     integration: str
@@ -45,10 +48,11 @@ class Story(NamedTuple):
     at: int
     due_at: int | None
     steps: Sequence[StoredReceipt]
+    letter: DeadLetter | None = None
 
     @property
     def event(self) -> str:
-        """The id of the event; "" where it was blanked."""
+        """The id of the event; "" where it was blanked, and where there is no receipt."""
         return next((one.receipt.event for one in self.steps if one.receipt.event), "")
 
     @property
@@ -87,7 +91,8 @@ def find_users(connection: Connection, users: Collection[bytes], wanted: Wanted)
 
 def find_integration(connection: Connection, wanted: Wanted) -> Found:
     """The lives of an integration that had a receipt in the time that is asked for."""
-    conditions = [RECEIPTS.c.integration_id == id_of(connection, wanted.integration or "")]
+    integration_id = id_of(connection, wanted.integration or "")
+    conditions = [RECEIPTS.c.integration_id == integration_id]
     if wanted.since is not None:
         conditions.append(RECEIPTS.c.at >= wanted.since)
     if wanted.until is not None:
@@ -97,8 +102,17 @@ def find_integration(connection: Connection, wanted: Wanted) -> Found:
     query = select(RECEIPTS).where(*conditions).order_by(RECEIPTS.c.at.desc()).limit(MOST_LIVES)
     rows = connection.execute(query).all()
     keys = {key_of_life(one.receipt) for one in stored(connection, rows) if not one.is_blanked}
+    if wanted.outcome in (None, "dead"):
+        keys.update(_lives_of_letters(connection, integration_id))
     found = _find(connection, LIVES.c.life.in_(keys), wanted)
     return found._replace(more=len(rows) == MOST_LIVES)
+
+
+def _lives_of_letters(connection: Connection, integration_id: int | None) -> Iterator[bytes]:
+    """Of letters of an integration, some of which have no receipt."""
+    query = select(LETTERS.c.life).where(LETTERS.c.integration_id == integration_id)
+    latest = query.order_by(LETTERS.c.dead_at.desc()).limit(MOST_LIVES)
+    yield from map(bytes, connection.execute(latest).scalars())
 
 
 def _find(connection: Connection, whose: ColumnElement[bool], wanted: Wanted) -> Found:
@@ -126,6 +140,8 @@ def _told(connection: Connection, lives: Sequence[Any]) -> list[Story]:
         for one in lives_back(connection, [life.last_id for life in lives], MOST_RECEIPTS)
     }
     stories = []
+    integrations = texts_of(connection, [life.integration_id for life in lives])
+    letters = letters_of(connection, [life.life for life in lives])
     for life in reversed(lives):
         steps = []
         number = life.last_id
@@ -133,6 +149,7 @@ def _told(connection: Connection, lives: Sequence[Any]) -> list[Story]:
             steps.append(by_id[number])
             number = by_id[number].before_id
         steps.sort(key=lambda one: (one.receipt.at, one.id))
-        integration = by_id[life.last_id].receipt.integration if steps else ""
-        stories.append(Story(integration, OUTCOMES[life.outcome], life.at, life.due_at, steps))
+        integration = integrations.get(life.integration_id, "")
+        outcome, letter = OUTCOMES[life.outcome], letters.get(life.life)
+        stories.append(Story(integration, outcome, life.at, life.due_at, steps, letter))
     return stories

@@ -6,21 +6,20 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from worker.evidence.letter_cause import Fingerprint
 from worker.ledger.dictionary import texts_of
-from worker.ledger.schema import LETTER_GROUPS, LIVES
+from worker.ledger.letter_schema import LETTER_GROUPS
+from worker.ledger.schema import LIVES
 
 _MOST_GROUPS: Final = 20
 
 
 class LetterGroup(NamedTuple):
-    """Dead letters with one fingerprint; `since` and `until` are in ms since 1970."""
+    """Events that became dead letters with one fingerprint; `since` and `until` are in ms since
+    1970.
+    """
 
-    id: int
-    integration: str
-    reason: str
-    error: str
-    status: int | None
-    config: str
+    fingerprint: Fingerprint
     letters: int
     since: int
     until: int
@@ -51,12 +50,15 @@ def letter_groups(connection: Connection, most: int = _MOST_GROUPS) -> list[Lett
     texts = texts_of(connection, {getattr(row, name) for row in rows for name in columns})
     return [
         LetterGroup(
-            row.id,
-            texts.get(row.integration_id, ""),
-            texts.get(row.reason_id, ""),
-            texts.get(row.error_id, ""),
-            row.status,
-            texts.get(row.config_id, ""),
+            Fingerprint(
+                reason=texts.get(row.reason_id, ""),
+                error=texts.get(row.error_id) or None,
+                adobe_code=row.code,
+                field=row.field,
+                http_status=row.status,
+                integration=texts.get(row.integration_id) or None,
+                config=texts.get(row.config_id) or None,
+            ),
             row.letters,
             row.since,
             row.until,

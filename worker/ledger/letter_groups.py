@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import insert_all
-from worker.ledger.schema import LETTER_GROUPS
-
-Group = tuple[int, int, int, int | None, int]
-"""The numbers of integration, reason and last error, Adobe's HTTP status, and the number of the
-version of the integration's configuration."""
+from worker.ledger.letter_schema import LETTER_GROUPS
 
 _MOST_KEPT = 10_000
+
+
+class Group(NamedTuple):
+    """A fingerprint with the numbers of its texts: of integration, reason and error, and of the
+    version of the integration's configuration; Adobe's HTTP status and code, and a path.
+    """
+
+    integration_id: int
+    reason_id: int
+    error_id: int
+    status: int | None
+    config_id: int
+    code: str | None = None
+    field: str | None = None
 
 
 class LetterGroups:
@@ -37,7 +48,9 @@ class LetterGroups:
 
 
 def _fingerprint(group: Group) -> bytes:
-    return blake2b(repr(group).encode(), digest_size=8).digest()
+    """Without code and field it is that of the ledger's first version, which had none."""
+    parts = tuple(group) if group.code or group.field else tuple(group)[:5]
+    return blake2b(repr(parts).encode(), digest_size=8).digest()
 
 
 def _known(connection: Connection, group: Group) -> int | None:

@@ -53,8 +53,8 @@ class LifeRows:
             self._connection.execute(LIVES.delete().where(theirs))
         number = self._connection.execute(select(func.max(LIVES.c.id))).scalar() or 0
         new, changed = [], []
-        for key, life in sorted(self._now.items()):  # as in the index
-            before = self._before.get(key)
+        for key in sorted(self._now):  # as in the index
+            life, before = self._now[key], self._before.get(key)
             if before is None:
                 number += 1
                 new.append((number, key, *life))
@@ -65,11 +65,8 @@ class LifeRows:
         self._write_balances()
 
     def _write_balances(self) -> None:
-        changes: Counter[tuple[int, int]] = Counter()
-        for life in self._before.values():
-            changes[life.integration_id, life.outcome] -= 1
-        for life in self._now.values():
-            changes[life.integration_id, life.outcome] += 1
+        changes = Counter([(life[0], life[2]) for life in self._now.values()])
+        changes.subtract([(life[0], life[2]) for life in self._before.values()])
         integrations = {integration_id for integration_id, _ in changes}
         query = select(BALANCES).where(BALANCES.c.integration_id.in_(integrations))
         counts = {(one, outcome): lives for one, outcome, lives in self._connection.execute(query)}

@@ -13,12 +13,37 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select
 
 from worker.ledger.database import Database
-from worker.ledger.schema import METADATA, VERSION
+from worker.ledger.letter_schema import METADATA
+from worker.ledger.schema import VERSION
 from worker.ledger.trouble import UnusableLedger
 
 Step = Callable[[Connection], None]
 
-STEPS: Final[Sequence[Step]] = ()
+
+def _causes_and_letters(connection: Connection) -> None:
+    """Receipts and groups tell what went wrong in more codes, and letters are kept."""
+    for statement in (
+        "ALTER TABLE receipts ADD COLUMN cause_id BIGINT",
+        "ALTER TABLE letter_groups ADD COLUMN code TEXT",
+        "ALTER TABLE letter_groups ADD COLUMN field TEXT",
+        "CREATE INDEX lives_without_receipts ON lives (at) WHERE last_id = 0",
+        "CREATE TABLE letters (id INTEGER NOT NULL PRIMARY KEY, pass_id BIGINT NOT NULL,"
+        " letter TEXT NOT NULL, life BLOB NOT NULL, integration_id BIGINT NOT NULL,"
+        " reason_id BIGINT NOT NULL, error_id BIGINT NOT NULL, detail TEXT, status BIGINT,"
+        " attempts INTEGER NOT NULL, first_attempt_at BIGINT, dead_at BIGINT,"
+        " replays INTEGER NOT NULL, epoch TEXT, config_id BIGINT NOT NULL,"
+        " body_bytes BIGINT NOT NULL)",
+        "CREATE INDEX letters_by_letter ON letters (letter)",
+        "CREATE INDEX letters_by_life ON letters (life)",
+        "CREATE INDEX letters_by_time ON letters (dead_at)",
+        "CREATE TABLE letter_passes (id INTEGER NOT NULL PRIMARY KEY, began_at BIGINT NOT NULL,"
+        " ended_at BIGINT NOT NULL, letters BIGINT NOT NULL, unknown BIGINT NOT NULL,"
+        " left_out BIGINT NOT NULL)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+STEPS: Final[Sequence[Step]] = (_causes_and_letters,)
 """The first one leads from version 1 to version 2."""
 
 

@@ -19,6 +19,7 @@ from worker.ledger.conservation import (
 )
 from worker.ledger.dictionary import texts_of
 from worker.ledger.grouped_letters import LetterGroup, letter_groups
+from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES
@@ -41,14 +42,18 @@ class Failing(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """`waiting` are events by when they are due, in the order of `WAITING_NAMES`."""
+    """`waiting` are events by when they are due, in the order of `WAITING_NAMES`; `letters` is None
+    before the first pass over the dead letters.
+    """
 
     now: int
     progress: Progress | None
     workers: Sequence[Tally]
+    doors: Sequence[Tally]
     waiting: Sequence[int]
     failing: Sequence[Failing]
     groups: Sequence[LetterGroup]
+    letters: LetterPass | None
     findings: Sequence[ToldFinding]
     conservation: Conservation
 
@@ -93,7 +98,8 @@ def overview(connection: Connection, now_ms: int) -> Overview:
     return Overview(
         now=now_ms,
         progress=read_progress(connection),
-        workers=shown,
+        workers=[one for one in shown if not one.is_door],
+        doors=[one for one in shown if one.is_door],
         waiting=_waiting(connection, now_ms),
         failing=[
             Failing(one.worker, lane)
@@ -103,6 +109,7 @@ def overview(connection: Connection, now_ms: int) -> Overview:
             if lane.state != "well"
         ],
         groups=letter_groups(connection),
+        letters=last_pass(connection),
         findings=told_findings(connection),
         conservation=conserve(tallies, shares, overdue, now_ms),
     )

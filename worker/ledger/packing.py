@@ -66,7 +66,12 @@ def pack_user(user: str | None) -> bytes | None:
     """Month and hash in 20 bytes; None for nobody, and for what has another shape."""
     if user is None or not _USER.fullmatch(user):
         return None
-    return int(user[:6]).to_bytes(4, "big") + bytes.fromhex(user[7:])
+    return _month(user[:6]) + bytes.fromhex(user[7:])
+
+
+@lru_cache(maxsize=256)
+def _month(digits: str) -> bytes:
+    return int(digits).to_bytes(4, "big")
 
 
 def unpack_user(packed: bytes | None) -> str | None:
@@ -97,6 +102,21 @@ def unpack_attributes(paths: str, said: str) -> Attributes:
     return {path: _SAID[one] for path, one in zip(orjson.loads(paths), said, strict=True)}
 
 
+def pack_cause(error: str | None, code: str | None, field: str | None) -> str:
+    """What went wrong, in one text that comes again; "" where nothing is said of it."""
+    if error is None and code is None and field is None:
+        return ""
+    return orjson.dumps((error, code, field)).decode()
+
+
+def unpack_cause(text: str) -> tuple[str | None, str | None, str | None]:
+    """What `pack_cause` was given."""
+    if not text:
+        return None, None, None
+    error, code, field = orjson.loads(text)
+    return error, code, field
+
+
 def event_prefix(packed_event: bytes) -> bytes:
     """How the keys of all lives of an event begin."""
     return blake2b(packed_event, digest_size=8).digest()
@@ -104,13 +124,9 @@ def event_prefix(packed_event: bytes) -> bytes:
 
 def life_key(packed_event: bytes, updated_at: int | None, integration: str, delivery: int) -> bytes:
     """The key of a life: 16 bytes, of which the first 8 tell the event."""
-    said = b"%d %d %s" % (
-        -1 if updated_at is None else updated_at,
-        delivery,
-        integration.encode(errors="surrogatepass"),
-    )
-    rest = blake2b(packed_event + b"\n" + said, digest_size=8).digest()
-    return event_prefix(packed_event) + rest
+    said = f"{-1 if updated_at is None else updated_at} {delivery} {integration}"
+    rest = blake2b(packed_event + b"\n" + said.encode(errors="surrogatepass"), digest_size=8)
+    return blake2b(packed_event, digest_size=8).digest() + rest.digest()
 
 
 def after(prefix: bytes) -> bytes:

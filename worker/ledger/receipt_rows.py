@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.receipt import Receipt
+from worker.fast_tuples import new_tuple
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.letter_groups import Group, LetterGroups
 from worker.ledger.life_rows import LifeRows, are_in_doubt
 from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.minutes import count_minute, write_minutes
@@ -20,6 +21,7 @@ from worker.ledger.packing import (
     OUTCOME_NUMBERS,
     life_key,
     pack_attributes,
+    pack_cause,
     pack_event,
     pack_user,
     user_prefix,
@@ -32,8 +34,8 @@ _NUL: Final = b"\\u0000"
 
 class PackedReceipt(NamedTuple):
     """A receipt, ready for its row, and its place in its message. `texts` are those that the row
-    has by their numbers: integration, organization, reason, configuration, and the paths of what
-    it said.
+    has by their numbers: integration, organization, reason, configuration, the paths of what it
+    said, and what went wrong.
     """
 
     receipt: Receipt
@@ -41,7 +43,7 @@ class PackedReceipt(NamedTuple):
     place: int
     event: bytes
     user: bytes | None
-    texts: tuple[str, str, str, str, str]
+    texts: tuple[str, str, str, str, str, str]
     said: str
     xaction: str | None
     life: bytes
@@ -60,20 +62,14 @@ def pack(
     event = pack_event(told.event)
     user = pack_user(told.user)
     paths, said = pack_attributes(told.attributes)
+    cause = pack_cause(told.error, told.code, told.field)
     if user is None and told.user is not None:
         is_told = False
-    return PackedReceipt(
-        told,
-        message_id,
-        place,
-        event,
-        user,
-        (told.integration, told.organization, told.reason, told.config, paths),
-        said,
-        told.xaction,
-        life_key(event, told.updated_at, told.integration, told.delivery),
-        None if is_told else row,
-    )
+    texts = (told.integration, told.organization, told.reason, told.config, paths, cause)
+    life = life_key(event, told.updated_at, told.integration, told.delivery)
+    raw = None if is_told else row
+    values = (told, message_id, place, event, user, texts, said, told.xaction, life, raw)
+    return new_tuple(PackedReceipt, values)
 
 
 def _without_nul(receipt: Receipt) -> Receipt:
@@ -85,6 +81,9 @@ def _without_nul(receipt: Receipt) -> Receipt:
         config=without_nul(receipt.config),
         xaction=None if receipt.xaction is None else without_nul(receipt.xaction),
         attributes={without_nul(path): said for path, said in receipt.attributes.items()},
+        error=None if receipt.error is None else without_nul(receipt.error),
+        code=None if receipt.code is None else without_nul(receipt.code),
+        field=None if receipt.field is None else without_nul(receipt.field),
     )
 
 
@@ -96,15 +95,14 @@ def without_nul(text: str) -> str:
 class ReceiptRows:
     """For the one writer. `forget` is to be called when a transaction was not kept."""
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: Dictionary, groups: LetterGroups) -> None:
         self._dictionary = dictionary
-        self._groups = LetterGroups()
+        self._groups = groups
         self._next_id = 0
 
     def forget(self) -> None:
         """Read everything again."""
         self._next_id = 0
-        self._groups.forget()
 
     def next_id(self, connection: Connection) -> int:
         """The number that the next receipt gets."""
@@ -117,8 +115,11 @@ class ReceiptRows:
         """Write all that these receipts, in the order of the stream, tell."""
         if not packed:
             return
-        texts = {text for one in packed for text in one.texts}
+        kinds = {one.texts for one in packed}  # most come again and again
+        texts = {text for kind in kinds for text in kind}
+        texts |= {one.receipt.error for one in packed if one.receipt.error is not None}
         ids = self._dictionary.ids_of(connection, {*texts, "", NO_PATHS})
+        numbers_of = {kind: tuple([ids[text] for text in kind]) for kind in kinds}
         doubts = self._doubts(connection, packed, ids[""])
         lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
         rows: list[tuple[Any, ...]] = []
@@ -129,9 +130,9 @@ class ReceiptRows:
             before = life
             if one.receipt.integration and (doubt := doubts.get(one.life)) is not None:
                 before = life or lives.take_doubt(doubt)
-            numbers = [ids[text] for text in one.texts]
+            numbers = numbers_of[one.texts]
             rows.append(_row(one, number, numbers, before))
-            newer = self._as_life(connection, one, number, numbers, life)
+            newer = self._as_life(connection, one, number, numbers, ids, life)
             if newer.user is None and before is not None:
                 newer = newer._replace(user=before.user)
             lives.put(one.life, newer if life is None else merged(life, newer))
@@ -165,27 +166,34 @@ class ReceiptRows:
         one: PackedReceipt,
         number: int,
         numbers: Sequence[int],
+        ids: Mapping[str, int],
         life: Life | None,
     ) -> Life:
         receipt = one.receipt
-        integration_id, _, reason_id, config_id, _ = numbers
+        integration_id, _, reason_id, config_id, _, _ = numbers
         outcome = OUTCOME_NUMBERS[receipt.outcome]
         group_id = None
         if outcome == DEAD:
-            # The error of the attempt before it was given up; most reasons tell it themselves.
-            error_id = life.reason_id if life is not None and life.outcome == RETRIED else reason_id
-            group = (integration_id, reason_id, error_id, receipt.status, config_id)
+            if receipt.error is not None:
+                error_id = ids[receipt.error]
+            else:  # of a worker that does not tell it: the attempt before it was given up does
+                is_retried = life is not None and life.outcome == RETRIED
+                error_id = life.reason_id if life is not None and is_retried else reason_id
+            group = Group(
+                integration_id,
+                reason_id,
+                error_id,
+                receipt.status,
+                config_id,
+                receipt.code,
+                receipt.field,
+            )
             group_id = self._groups.id_of(connection, group)
-        return Life(
-            integration_id,
-            user_prefix(one.user),
-            outcome,
-            reason_id,
-            receipt.at,
-            (receipt.due_at or receipt.at) if outcome in WAITING else None,
-            group_id,
-            number,
-        )
+        at = receipt.at
+        due_at = (receipt.due_at or at) if outcome in WAITING else None
+        user = user_prefix(one.user)
+        values = (integration_id, user, outcome, reason_id, at, due_at, group_id, number)
+        return new_tuple(Life, values)
 
 
 def _row(
@@ -193,7 +201,7 @@ def _row(
 ) -> tuple[Any, ...]:
     """In the order of the columns."""
     receipt = one.receipt
-    integration_id, organization_id, reason_id, config_id, paths_id = numbers
+    integration_id, organization_id, reason_id, config_id, paths_id, cause_id = numbers
     return (
         number,
         one.message_id,
@@ -219,4 +227,5 @@ def _row(
         receipt.at,
         one.raw,
         None,
+        cause_id,
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from worker.ledger.letter_schema import LETTERS
 from worker.ledger.schema import CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.stored_receipts import key_of_life, stored
 
@@ -16,7 +17,8 @@ _MINUTE_MS: Final = 60_000
 
 def prune(connection: Connection, before_ms: int) -> int:
     """Delete the oldest messages of before then (ms since 1970), with their receipts and the lives
-    that have no later one; gives how many messages. 0: there is nothing more to delete.
+    that have no later one and no letter in the queue; gives how many messages. 0: there is nothing
+    more to delete.
 
     Balances go on counting what is deleted: they are what there was since the ledger began.
     """
@@ -32,6 +34,10 @@ def prune(connection: Connection, before_ms: int) -> int:
         connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
         connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
         connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
+        is_old = (LIVES.c.last_id == 0) & (LIVES.c.at < before_ms)
+        connection.execute(
+            LIVES.delete().where(is_old, LIVES.c.life.not_in(select(LETTERS.c.life)))
+        )
         return 0
     _delete_receipts(connection, last)
     connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
@@ -55,6 +61,9 @@ def _delete_receipts(connection: Connection, last_message: int) -> None:
     ]
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         theirs = LIVES.c.life.in_(keys[start : start + _KEYS_AT_ONCE])
-        delete = LIVES.delete().where(theirs)
-        connection.execute(delete if end is None else delete.where(LIVES.c.last_id < end))
+        if end is not None:
+            theirs &= LIVES.c.last_id < end
+        lies_there = LIVES.c.life.in_(select(LETTERS.c.life))
+        connection.execute(LIVES.update().where(theirs, lies_there).values(last_id=0))
+        connection.execute(LIVES.delete().where(theirs, ~lies_there))
     connection.execute(RECEIPTS.delete().where(old))

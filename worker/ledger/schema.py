@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 METADATA: Final = MetaData()
-_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 """Where SQLite is to have no second key beside its own number of a row."""
 
 VERSION: Final = Table("version", METADATA, Column("version", Integer, primary_key=True))
@@ -49,14 +49,14 @@ message, `written_at` that message's own time, `alive_at` when a ledger last sai
 NAMES: Final = Table(
     "names",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("text", Text, nullable=False, unique=True),
 )
 
 CHAINS: Final = Table(
     "chains",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("chain", LargeBinary, nullable=False, unique=True),
     Column("worker_id", BigInteger, nullable=False),
     Column("is_worker", Boolean, nullable=False),
@@ -76,7 +76,7 @@ CHAINS: Final = Table(
 MESSAGES: Final = Table(
     "messages",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("generation", Integer, nullable=False),
     Column("stream_offset", BigInteger, nullable=False),
     Column("chain_id", BigInteger, nullable=False),
@@ -93,7 +93,7 @@ message are numbered from `first_receipt_id` on."""
 RECEIPTS: Final = Table(
     "receipts",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("message_id", BigInteger, nullable=False),
     Column("place", Integer, nullable=False),
     Column("before_id", BigInteger),
@@ -117,17 +117,19 @@ RECEIPTS: Final = Table(
     Column("at", BigInteger, nullable=False),
     Column("raw", LargeBinary),
     Column("digest", LargeBinary),
+    Column("cause_id", BigInteger),
     Index("receipts_by_integration", "integration_id", "at"),
 )
 """`before_id` is the receipt before of the same life. `said` has a letter for each path of
-`attributes`. Where the row was blanked `event` is null, `digest` is not, and `raw` is the key of
+`attributes`. `cause_id` is that of a text which has error, code and field, or of the empty one.
+Where the row was blanked `event` is null, `digest` is not, and `raw` is the key of
 its life.
 """
 
 LIVES: Final = Table(
     "lives",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("life", LargeBinary, nullable=False, unique=True),
     Column("integration_id", BigInteger, nullable=False),
     Column("user", LargeBinary),
@@ -138,7 +140,8 @@ LIVES: Final = Table(
     Column("group_id", BigInteger),
     Column("last_id", BigInteger, nullable=False),
 )
-"""What became of each event for each integration, so far: `last_id` is its latest receipt. Rows lie
+"""What became of each event for each integration, so far: `last_id` is its latest receipt, 0 where
+the ledger has none and knows of it by a dead letter in the queue. Rows lie
 in the order in which events came, so what changes soon after lies together, and only the small
 entries of two indexes are written all over the file."""
 Index(
@@ -161,18 +164,12 @@ Index(
     postgresql_where=LIVES.c.group_id.is_not(None),
 )
 
-LETTER_GROUPS: Final = Table(
-    "letter_groups",
-    METADATA,
-    Column("id", _NUMBER, primary_key=True),
-    Column("fingerprint", LargeBinary, nullable=False, unique=True),
-    Column("integration_id", BigInteger, nullable=False),
-    Column("reason_id", BigInteger, nullable=False),
-    Column("error_id", BigInteger, nullable=False),
-    Column("status", BigInteger),
-    Column("config_id", BigInteger, nullable=False),
+Index(
+    "lives_without_receipts",
+    LIVES.c.at,
+    sqlite_where=LIVES.c.last_id == 0,
+    postgresql_where=LIVES.c.last_id == 0,
 )
-"""What dead letters have in common."""
 
 BALANCES: Final = Table(
     "balances",
@@ -201,7 +198,7 @@ MINUTES: Final = Table(
 FINDINGS: Final = Table(
     "findings",
     METADATA,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("chain_id", BigInteger),
     Column("sequence", BigInteger),

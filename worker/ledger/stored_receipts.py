@@ -16,12 +16,17 @@ from worker.ledger.packing import (
     life_key,
     pack_event,
     unpack_attributes,
+    unpack_cause,
     unpack_event,
     unpack_user,
 )
 from worker.ledger.schema import RECEIPTS
 
 _AT_ONCE: Final = 500
+_NUMBERED: Final = (
+    *("integration_id", "organization_id", "reason_id", "config_id", "paths_id", "cause_id"),
+)
+"""Columns with numbers of texts."""
 
 
 class StoredReceipt(NamedTuple):
@@ -65,8 +70,7 @@ def key_of_life(receipt: Receipt) -> bytes:
 
 def stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredReceipt]:
     """The receipts that rows of the table are."""
-    columns = ("integration_id", "organization_id", "reason_id", "config_id", "paths_id")
-    ids = {getattr(row, column) for row in rows for column in columns}
+    ids = {getattr(row, column) for row in rows for column in _NUMBERED} - {None}
     texts = texts_of(connection, ids)
     return [_stored(row, texts) for row in rows]
 
@@ -98,6 +102,7 @@ def lives_back(
 
 
 def _stored(row: Row[Any], texts: dict[int, str]) -> StoredReceipt:
+    error, code, field = unpack_cause(texts.get(row.cause_id, ""))
     receipt = Receipt(
         event="" if row.event is None else unpack_event(row.event),
         updated_at=row.updated_at,
@@ -116,6 +121,9 @@ def _stored(row: Row[Any], texts: dict[int, str]) -> StoredReceipt:
         xaction=row.xaction,
         config=texts.get(row.config_id, ""),
         at=row.at,
+        error=error,
+        code=code,
+        field=field,
     )
     return StoredReceipt(
         row.id, row.message_id, row.place, row.before_id, receipt, row.user, row.raw, row.digest

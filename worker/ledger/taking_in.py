@@ -4,26 +4,24 @@ transaction that writes what stood there.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from worker.evidence.anchors import read_head
-from worker.evidence.bounded_json import Unreadable
-from worker.evidence.findings import FindingCode
-from worker.evidence.heading import Message, line_digest, read_message, row_digest
 from worker.evidence.signing import Keyring
 from worker.ledger.blanking import blank
-from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
+from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.findings import StreamFinding
-from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
+from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.letter_passes import LetterPass
+from worker.ledger.letter_rows import LetterRows, SeenLetter
 from worker.ledger.progress import begin_reading, move_on, read_progress
-from worker.ledger.quick_receipts import quick_receipt
-from worker.ledger.receipt_rows import PackedReceipt, ReceiptRows, pack, without_nul
+from worker.ledger.receipt_rows import ReceiptRows
+from worker.ledger.record_work import RecordWork
 from worker.ledger.records import Progress, Record, Start
 from worker.ledger.schema import MESSAGES
 from worker.ledger.trouble import LedgerTrouble
@@ -38,14 +36,16 @@ class TakingIn:
         self._database = database
         self._keyring = keyring
         self._dictionary = Dictionary()
-        self._receipts = ReceiptRows(self._dictionary)
+        self._groups = LetterGroups()
+        self._receipts = ReceiptRows(self._dictionary, self._groups)
+        self._letters = LetterRows(self._dictionary, self._groups)
         self._chains = ChainRows()
 
     def take(self, records: Sequence[Record], now_ms: int) -> dict[str, int]:
         """Take in records in the order of their offsets. Gives what was found to be wrong, by kind.
         Raises `LedgerTrouble`.
         """
-        with self._kept_or_forgotten() as connection:
+        with _uncollected(), self._kept_or_forgotten() as connection:
             progress = read_progress(connection)
             if progress is None:
                 raise LedgerTrouble("the reading of the stream has not begun")
@@ -61,6 +61,22 @@ class TakingIn:
                 self._chains.found(StreamFinding.TRUNCATED, None, None, start.offset, start.lost)
             return self._chains.write(connection, now_ms)
 
+    def begin_letters(self) -> int:
+        """Begin a pass over the dead letters; gives its number. Raises `LedgerTrouble`, as do the
+        other two."""
+        with self._kept_or_forgotten() as connection:
+            return self._letters.begin(connection)
+
+    def put_letters(self, pass_id: int, seen: Sequence[SeenLetter], now_ms: int) -> int:
+        """Put letters of a pass there; gives how many of them have no receipt."""
+        with self._kept_or_forgotten() as connection:
+            return self._letters.put(connection, pass_id, seen, now_ms)
+
+    def end_letters(self, pass_id: int, run: LetterPass) -> None:
+        """The pass came to its end: what it has not seen is gone."""
+        with self._kept_or_forgotten() as connection:
+            self._letters.end(connection, (pass_id, *run))
+
     @contextmanager
     def _kept_or_forgotten(self) -> Iterator[Connection]:
         try:
@@ -68,6 +84,7 @@ class TakingIn:
                 yield connection
         except BaseException:
             self._dictionary.forget()
+            self._groups.forget()
             self._receipts.forget()
             self._chains.forget()
             raise
@@ -75,7 +92,7 @@ class TakingIn:
     def _take(
         self, connection: Connection, progress: Progress, records: Sequence[Record], now_ms: int
     ) -> dict[str, int]:
-        work = _Work(
+        work = RecordWork(
             connection,
             self._keyring,
             self._chains,
@@ -94,7 +111,7 @@ class TakingIn:
         self._write_receipts(connection, work)
         return self._chains.write(connection, now_ms)
 
-    def _write_receipts(self, connection: Connection, work: _Work) -> None:
+    def _write_receipts(self, connection: Connection, work: RecordWork) -> None:
         """An erasure blanks what stands before it in the stream, and no choice of after it."""
         written = 0
         for upto, erased in work.erasures:
@@ -105,141 +122,15 @@ class TakingIn:
         self._receipts.write(connection, work.packed[written:])
 
 
-class _Work:
-    """What the records of one transaction come to."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        keyring: Keyring,
-        chains: ChainRows,
-        dictionary: Dictionary,
-        progress: Progress,
-        now_ms: int,
-        next_receipt_id: int,
-    ) -> None:
-        self._next_receipt_id = next_receipt_id
-        self._now_ms = now_ms
-        self._connection = connection
-        self._keyring = keyring
-        self._chains = chains
-        self._dictionary = dictionary
-        self.progress = progress
-        self._last: Record | None = None
-        self.messages: list[tuple[Any, ...]] = []
-        self.packed: list[PackedReceipt] = []
-        self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
-        """Of each message that has any: how many receipts there are up to its last one, and users
-        by integration."""
-        self._lines: dict[tuple[int, int], bytes] = {}
-        highest = connection.execute(select(func.max(MESSAGES.c.id))).scalar()
-        self._next_id: int = (highest or 0) + 1
-
-    def read(self, record: Record) -> None:
-        """One record, whatever it is."""
-        self._last = record
-        progress = self.progress
-        if not progress.has_read:
-            progress = progress._replace(first_offset=record.offset, first_digest=record.digest)
-        self.progress = progress._replace(next_offset=record.offset + 1)
-        try:
-            message = read_message(record.body)
-        except Unreadable:
-            self._chains.found(FindingCode.UNREADABLE, None, None, record.offset)
-            return
-        heading = message.heading
-        self.progress = self.progress._replace(written_at=heading.at)
-        row = self._chains.row_of(self._connection, heading.chain)
-        fault = signature_fault(message, self._keyring)
-        if fault is not None:
-            # Not under its chain: who forges would fill the findings of a chain that is none's.
-            self._chains.found(fault, row, heading.sequence, record.offset)
-            return
-        judgement = judge(None if row is None else row.head, heading)
-        if row is None:
-            row = self._begun(message)
-        if judgement.is_passed:
-            judgement = judge_passed(self._line_at(row.id, heading.sequence), message.line)
-        for finding, count in judgement.findings:
-            self._chains.found(finding, row, heading.sequence, record.offset, count)
-        if judgement.takes:
-            self._take(row, message, record.offset)
-
-    @property
-    def reached(self) -> Progress:
-        """How far the stream is read with these."""
-        if self._last is None:
-            return self.progress
-        return self.progress._replace(last_digest=self._last.digest)
-
-    def _begun(self, message: Message) -> ChainRow:
-        worker = without_nul(message.heading.worker)
-        worker_id = self._dictionary.ids_of(self._connection, [worker])[worker]
-        return self._chains.begin(self._connection, message.heading, worker_id)
-
-    def _line_at(self, chain_id: int, sequence: int) -> bytes | None:
-        line = self._lines.get((chain_id, sequence))
-        return line or heading_at(self._connection, chain_id, sequence)
-
-    def _take(self, row: ChainRow, message: Message, offset: int) -> None:
-        """A message that belongs where it stands. Rows that are not those of its heading are passed
-        over; the heading counts, or its chain would have a hole.
-        """
-        heading = message.heading
-        receipts = 0
-        digests = None
-        first_receipt_id = self._next_receipt_id + len(self.packed)
-        if not has_its_rows(message):
-            self._chains.found(FindingCode.CHANGED, row, heading.sequence, offset)
-            message = message._replace(rows=())
-        elif heading.kind == "receipts":
-            receipts = self._take_receipts(row, message, offset)
-        else:
-            digests = b"".join(map(row_digest, message.rows))
-        if heading.kind == "anchor":
-            self._hold_against(message.rows, offset)
-        place = (self.progress.generation, offset, row.id, heading.sequence)
-        at = min(heading.at, self._now_ms)  # one of the future would outlive its retention
-        first = first_receipt_id if receipts else None
-        self.messages.append((self._next_id, *place, at, message.line, digests, first))
-        self._lines[row.id, heading.sequence] = message.line
-        self._next_id += 1
-        self._chains.add(row, message, receipts, self._now_ms)
-
-    def _take_receipts(self, row: ChainRow, message: Message, offset: int) -> int:
-        taken = 0
-        erased: dict[str, set[bytes]] = {}
-        for place, line in enumerate(message.rows):
-            try:
-                receipt, is_told = quick_receipt(line)
-            except Unreadable:
-                sequence = message.heading.sequence
-                self._chains.found(FindingCode.UNREADABLE, row, sequence, offset)
-                continue
-            one = pack(receipt, line, self._next_id, place, is_told=is_told)
-            self.packed.append(one)
-            taken += 1
-            if receipt.outcome == "erased" and one.user is not None:
-                erased.setdefault(one.receipt.integration, set()).add(one.user)
-        if erased:
-            self.erasures.append((len(self.packed), erased))
-        return taken
-
-    def _hold_against(self, rows: Sequence[bytes], offset: int) -> None:
-        """What an anchor has seen, and this ledger has not."""
-        for line in rows:
-            try:
-                head = read_head(line)
-            except Unreadable:
-                self._chains.found(FindingCode.UNREADABLE, None, None, offset)
-                continue
-            row = self._chains.row_of(self._connection, head.chain)
-            if row is None:
-                if self.progress.first_offset == 0:  # else it may be older than the stream
-                    self._chains.found(FindingCode.CUT, None, head.sequence, offset)
-            elif head.sequence > row.sequence:
-                self._chains.found(FindingCode.CUT, row, head.sequence, offset)
-            else:
-                line_there = self._line_at(row.id, head.sequence)
-                if line_there is not None and line_digest(line_there) != head.heading:
-                    self._chains.found(FindingCode.REPLACED, row, head.sequence, offset)
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no circles of objects meanwhile: rows are in none, and to look through all of them
+    again and again takes as long as half of the rest.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from worker.code_kinds import Code, Kind
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
+from worker.remedies import OF_ERRORS, remedy_for
 
 _CODES: Final[Mapping[OutcomeName, Mapping[str, Code]]] = {
     "skipped": {str(one): one for one in SkipReason},
@@ -30,6 +32,7 @@ _TO_DO: Final[Mapping[Kind, str]] = {
     Kind.INTERNAL: "Report it with the log of that time.",
 }
 _DEAD: Final = " Then `consent-worker dead-letters replay`, or `discard`."
+_OF_LETTERS: Final = re.compile("[Rr]eplay|[Dd]iscard")
 BLANKED: Final = "A person's erasure has taken what stood here."
 
 
@@ -53,4 +56,8 @@ def to_do(receipt: Receipt, *, is_last: bool) -> str:
     code = code_of(receipt)
     if code is None:
         return "" if receipt.outcome in _WITHOUT_REASON else "Upgrade this command."
+    if receipt.outcome == "dead" and (remedy := remedy_for(receipt.reason, receipt.error)):
+        return remedy if _OF_LETTERS.search(remedy) else remedy + _DEAD
+    if receipt.outcome == "parked" and (remedy := OF_ERRORS.get(receipt.error or "")):
+        return remedy
     return _TO_DO[code.kind] + (_DEAD if receipt.outcome == "dead" else "")

@@ -20,6 +20,10 @@ class UnusableLedger(WrongUse):
     """No waiting helps: a person must choose another file, version or setting."""
 
 
+class LedgerInUse(UnusableLedger):
+    """Another process writes to it."""
+
+
 _SENTENCES: Final = (
     ("SQLITE_BUSY", "another process keeps it locked; end that one, or try again"),
     ("SQLITE_LOCKED", "another process keeps it locked; end that one, or try again"),

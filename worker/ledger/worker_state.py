@@ -1,4 +1,4 @@
-"""The state that a worker writes of itself every few seconds, and whether it adds up. Pure."""
+"""The state that a worker or a door writes of itself, and whether it adds up. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class LaneState(NamedTuple):
 class WorkerState(NamedTuple):
     """Events taken from the queues since the process began, and where they are. `receipted` counts
     those whose receipts were all handed over, None where a worker does not tell. `unreceipted` are
-    outcomes without a receipt, by integration. Times are in ms since 1970.
+    outcomes without a receipt, by integration. `received` are events that a door has put on the
+    queue, None of a worker. Times are in ms since 1970.
     """
 
     version: str
@@ -47,6 +48,7 @@ class WorkerState(NamedTuple):
     lanes: tuple[LaneState, ...]
     oldest_event_at: int | None
     oldest_withdrawal_at: int | None
+    received: int | None
 
     @property
     def missing(self) -> int:
@@ -82,6 +84,7 @@ def read_state(row: str | bytes) -> WorkerState:
         lanes=tuple(_lane(one) for one in lanes),
         oldest_event_at=optional_number_in(said, "oldest_event_at"),
         oldest_withdrawal_at=optional_number_in(said, "oldest_withdrawal_at"),
+        received=optional_number_in(said, "received"),
     )
 
 

@@ -83,6 +83,14 @@ class Gauges:
             "consent_broker_reconnects_total",
             "Times this worker had to open a new session with the broker.",
         )
+        self.delayed_requests = counter(
+            "consent_delayed_requests_total",
+            "Requests that waited for company because the worker was busy.",
+        )
+        self.delayed_request_seconds = counter(
+            "consent_delayed_request_seconds_total",
+            "Seconds for which they waited at most.",
+        )
         self.replies = Counts(
             "consent_adobe_replies_total",
             "Replies of Adobe by class of HTTP status; none where no reply came.",

@@ -122,7 +122,7 @@ class _Line(asyncio.Protocol):
         self._inner.connection_lost(error)
 
 
-async def listen(lines: BoundedLines, host: str, port: int) -> asyncio.Server:
+async def listen(lines: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
     """Serve at `host` and `port`. Raises OSError when it is taken."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lines, host, port, backlog=ACCEPTED_AT_ONCE)
@@ -176,7 +176,7 @@ class ObservabilityServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            logger=_logger(),
+            logger=quiet_logger(__name__),
             lingering_time=0,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
@@ -229,11 +229,11 @@ async def _close_afterwards(_request: web.Request, response: web.StreamResponse)
     response.headers["Connection"] = "close"
 
 
-def _logger() -> logging.Logger:
-    """The log of the HTTP server, without requests that can't be read: whoever reaches the port
+def quiet_logger(name: str) -> logging.Logger:
+    """The log of an HTTP server, without requests that can't be read: whoever reaches the port
     could fill the log with them.
     """
-    logger = logging.getLogger(__name__)
+    logger = logging.getLogger(name)
     logger.addFilter(_is_own_fault)
     return logger
 

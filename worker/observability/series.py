@@ -57,14 +57,14 @@ class Counts(_Family):
         keys: Iterable[tuple[str, ...]],
         registry: CollectorRegistry,
     ) -> None:
-        self._counts = dict.fromkeys(keys, 0)
+        self._counts: dict[tuple[str, ...], float] = dict.fromkeys(keys, 0)
         super().__init__("counter", name, text, labels, registry)
 
     def add(self, key: tuple[str, ...], by: int = 1) -> None:
         """So many more."""
         self._counts[key] = self._counts.get(key, 0) + by
 
-    def set(self, key: tuple[str, ...], value: int) -> None:
+    def set(self, key: tuple[str, ...], value: float) -> None:
         """Somebody else counts, and has counted so many."""
         self._counts[key] = value
 

@@ -193,10 +193,11 @@ class MemoryStore:
             user.texts = NOTHING
         user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
         given_texts, written = settlement.texts, settlement.written
-        stamps: dict[str, Stamp] = dict(zip(user.paths, user.stamps, strict=True))
-        if not stamps and given_texts is None and UNCLEAR not in written:
-            stamps.update(written)  # the first of a user, as most are
+        stamps: Mapping[str, Stamp]
+        if not user.paths and given_texts is None and UNCLEAR not in written:
+            stamps = written  # the first of a user, as most are
         else:
+            stamps = dict(zip(user.paths, user.stamps, strict=True))
             texts = dict(user.texts) if given_texts is not None else {}
             for path, given in written.items():
                 stamp = moved(given, to_ms(now)) if path == UNCLEAR else given

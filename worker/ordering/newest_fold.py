@@ -143,9 +143,10 @@ def stamps_of(event: Choices) -> dict[str, Stamp]:
     snapshot that of itself.
     """
     other, refusal = pair_of(event)
-    stamps = {
-        path: refusal if is_refusal(value) else other for path, value in event.attributes.items()
-    }
+    stamps: dict[str, Stamp] = {}
+    for path, value in event.attributes.items():  # of most choices is_refusal need not be asked
+        says_no = value is False or (value is not True and is_refusal(value))
+        stamps[path] = refusal if says_no else other
     if event.didomi_user is not None:
         stamps |= dict.fromkeys(newest_of(event.didomi_user), other)
     return stamps

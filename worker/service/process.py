@@ -37,8 +37,9 @@ from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
 from worker.service.told_gauges import refresh
 from worker.service.worker_state import WorkerFacts
-from worker.settings import WorkerSettings, judge_environment, old_names_in_use, unknown_in_use
+from worker.settings import WorkerSettings
 from worker.store_choice import build_store, seals, user_keys
+from worker.told_settings import tell_of_environment
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +52,7 @@ def tell_of_settings(settings: WorkerSettings) -> None:
             detail="a waiting message has one copy on one node and is lost with it; "
             "the plugin is archived since RabbitMQ 4.3",
         )
-    for sentence in old_names_in_use():
-        log.warning("settings.old_name", detail=sentence)
-    judgement = judge_environment()
-    for sentence in unknown_in_use(judgement):
-        log.warning("settings.unknown", detail=sentence)
-    if judgement.links:
-        log.info("settings.service_links", ignored=judgement.links)
+    tell_of_environment()
 
 
 _IN_MEMORY = (

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
-from worker.broker.publishing_connection import PublishingConnection
-from worker.broker.receipts_stream import declare_stream, receipts_queue
-from worker.broker.session_settings import address_of
-from worker.evidence.chain import Chain, process_name
 from worker.ordering.store_protocol import NewestStore
-from worker.receipts.message_line import MessageLine
 from worker.receipts.receipt_writer import Facts, ReceiptWriter
 from worker.receipts.user_hashes import UserHashes
+from worker.receipts.writer_from_settings import build_writer
 from worker.settings import WorkerSettings
 from worker.store_choice import LastingStore
 
@@ -33,23 +28,7 @@ class Receipts:
         keys = store.month_keys if isinstance(store, LastingStore) else None
         self._hashes = UserHashes(keys, settings.receipts_retention_days)
         self._facts = facts
-        queue = receipts_queue(
-            settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
-        )
-        connection = partial(
-            PublishingConnection,
-            address_of(settings),
-            partial(declare_stream, queue=queue),
-            "receipts",
-            0.0,
-        )
-        secret = settings.receipts_secret.get_secret_value().encode()
-        self.writer = ReceiptWriter(
-            lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
-            Chain(process_name(), secret),
-            self._hashes,
-            facts,
-        )
+        self.writer = build_writer(settings, self._hashes, facts)
 
     async def start(self) -> None:
         """Begin the chain; the first key is there when this returns, if the state gives it."""

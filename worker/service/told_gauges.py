@@ -28,6 +28,10 @@ def refresh(gauges: Gauges, parts: Parts) -> None:
         gauges.ordering_available.set(int(parts.gate.is_open))
         gauges.unreadable_values.set((), parts.gate.store.unreadable_values)
         gauges.state_lost.set(int(bool(parts.gate.epochs.problem)))
+    if parts.pipeline is not None:
+        pacer = parts.pipeline.lanes.pacer
+        gauges.delayed_requests.set((), pacer.delayed)
+        gauges.delayed_request_seconds.set((), pacer.delayed_seconds)
     for state, number in parts.registry.counts().items():
         gauges.integrations.labels(state).set(number)
     for status_class, number in parts.replies.by_class.items():

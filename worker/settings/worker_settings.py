@@ -15,6 +15,7 @@ from worker.environment_variables import PREFIX, Judgement, is_link, judge
 from worker.settings.adobe import AdobeSettings
 from worker.settings.broker import BrokerSettings
 from worker.settings.delivery import DeliverySettings
+from worker.settings.door import DoorSettings
 from worker.settings.integrations import IntegrationSettings
 from worker.settings.ledger import LedgerSettings
 from worker.settings.process import ProcessSettings
@@ -60,6 +61,7 @@ def read_old_names() -> dict[str, str]:
 class WorkerSettings(
     ProcessSettings,
     DeliverySettings,
+    DoorSettings,
     LedgerSettings,
     StateSettings,
     AdobeSettings,

@@ -14,9 +14,10 @@ def choice_kind(said: Mapping[str, Any], free: Collection[str], *, is_pending: b
     """
     if is_pending:
         return "other"
-    values: Collection[Any] = said.values()
-    if free:  # where a number may stand, of which 0 equals False
-        values = [value for place, value in said.items() if place not in free]
-    if False in values:
-        return "withdrawn"
-    return "given" if True in values else "other"
+    kind: ChoiceKind = "other"
+    for place, value in said.items():
+        if value is False and place not in free:
+            return "withdrawn"
+        if value is True and place not in free:
+            kind = "given"
+    return kind

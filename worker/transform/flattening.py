@@ -129,7 +129,7 @@ def attributes_of(
     that are too long for their mappings.
     """
     if plan.uses:
-        check_weight(flat, plan.uses)
+        check_weight(flat, plan.uses, plan.light_characters)
     split = flat
     if plan.split:
         split = {one: split_once(flat[one]) for one in plan.split if one in flat}

@@ -26,8 +26,29 @@ class Uses(NamedTuple):
     written: int
 
 
-def check_weight(flat: Mapping[str, Any], uses: Mapping[str, Uses]) -> None:
-    """Raises `UnusableValue`, which names the place of the longest value, for what is too much."""
+def light_characters(uses: Mapping[str, Uses]) -> int:
+    """Texts of so many characters are not too much for these mappings, whatever is in them: their
+    weight need not be worked out.
+    """
+    read = sum(one.read for one in uses.values())
+    written = sum(one.written for one in uses.values())
+    most = min(MOST_READ_BYTES // max(1, read), MOST_WRITTEN_BYTES // max(1, written))
+    return most // (1 + _ENTRY_BYTES)
+
+
+def check_weight(flat: Mapping[str, Any], uses: Mapping[str, Uses], light: int = 0) -> None:
+    """Raises `UnusableValue`, which names the place of the longest value, for what is too much.
+    Texts of `light_characters` are passed over at once.
+    """
+    for value in flat.values():
+        if value is True or value is False:
+            continue
+        if value.__class__ is not str or len(value) > light:
+            _check_each(flat, uses)
+            return
+
+
+def _check_each(flat: Mapping[str, Any], uses: Mapping[str, Uses]) -> None:
     has = read = written = longest = 0
     longest_place = ""
     for place, value in flat.items():

@@ -13,7 +13,7 @@ from worker.integrations.format_steps import CONTAINS
 from worker.integrations.mapping_sources import is_fact, is_preference, kind_of
 from worker.integrations.model import Derived, Integration
 from worker.transform.format_rendering import EMPTIED, Render, finish_of, is_empty, render_of
-from worker.transform.mapped_weight import Uses
+from worker.transform.mapped_weight import Uses, light_characters
 
 _AS_LONG: Final = frozenset({"as-is", "text", "list"})
 """Formats that write about as much as they read."""
@@ -49,7 +49,8 @@ class Plan:
     entries again, and one of the place "" for each constant.
 
     `split`: the places into which mappings look. `uses`: how often each place is read and written,
-    empty where all of them hold choices, which weigh nothing.
+    empty where all of them hold choices, which weigh nothing; `light_characters` of a text at each
+    of them are never too much.
 
     `absent`: what each target becomes when a newer snapshot of the same Didomi user does not name
     it any more; `absent_with_times` are those that are written with the time of the snapshot.
@@ -69,6 +70,7 @@ class Plan:
     may_be_pending: bool
     split: frozenset[str]
     uses: Table[str, Uses]
+    light_characters: int
     by_target: Table[str, Entry]
     absent: Table[str, Any]
     absent_with_times: tuple[tuple[str, Written], ...]
@@ -102,6 +104,7 @@ def _plan(integration: Integration) -> Plan:
     constants = tuple((one.id, one.constant) for one in integration.mappings if not one.value)
     absent = {one.id: _absent(one) for one in integration.mappings}
     timed = {one.id for one in integration.mappings if one.time_path is not None}
+    uses = _uses(mapped) if any(kind_of(place) != "choice" for place in wanted) else {}
     return Plan(
         entries=entries,
         constants=constants,
@@ -118,7 +121,8 @@ def _plan(integration: Integration) -> Plan:
         wants_beyond=wants_beyond,
         may_be_pending=any(one.pending is not None for one in integration.mappings),
         split=frozenset(place for one, place in mapped if _looks_inside(one)),
-        uses=_uses(mapped) if any(kind_of(place) != "choice" for place in wanted) else {},
+        uses=uses,
+        light_characters=light_characters(uses),
         by_target={one.target: one for one in entries}
         | {path: _constant_entry(path, said) for path, said in constants},
         absent={path: said(0) for path, said in absent.items()},

@@ -123,3 +123,4 @@ class ConfirmChannel(Channel):
         for tag, one in self.unconfirmed.items():
             if one.properties.message_id == header.properties.message_id:
                 self._returned.add(tag)
+                break  # each has an id of its own, and returns come in the order of publishing

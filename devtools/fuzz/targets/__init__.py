@@ -8,6 +8,7 @@ from devtools.fuzz.target import Target
 from devtools.fuzz.targets import (
     beside,
     bundles,
+    door,
     environment,
     events,
     files,
@@ -33,4 +34,5 @@ TARGETS: Final[tuple[Target, ...]] = (
     *environment.TARGETS,
     *published.TARGETS,
     *http.TARGETS,
+    *door.TARGETS,
 )

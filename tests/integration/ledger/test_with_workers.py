@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,12 +40,6 @@ async def _find(stack: Stack, event_id: str) -> tuple[str, list[str]]:
     return story["outcome"], [step["meaning"] for step in story["steps"]]
 
 
-def _started(stack: Stack) -> subprocess.Popen[bytes]:
-    log = (stack.path / "ledger.log").open("wb")
-    command = [sys.executable, "-m", "worker", "ledger"]
-    return subprocess.Popen(command, env=stack.env, stdout=log, stderr=log)
-
-
 def _bytes_of(file: Path) -> bytes:
     """Of the file, and of what SQLite keeps beside it."""
     return b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
@@ -61,12 +52,8 @@ async def _with_ledger(
     """A stack with a ledger that reads beside its workers."""
     settings = {"RECEIPTS": "on", "STATE_URL": redis_url, "LEDGER_URL": f"sqlite://{file}"}
     async with Stack(broker_url, namespace, **settings) as stack:
-        ledger = _started(stack)
-        try:
-            yield stack
-        finally:
-            ledger.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(ledger.wait, 20)
+        stack.start_ledger()
+        yield stack
 
 
 @pytest.mark.timeout(240)

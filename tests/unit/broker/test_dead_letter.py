@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
@@ -49,6 +50,16 @@ def test_a_letter_that_the_broker_made_has_a_reason_too(
     earlier = [{"reason": "expired", "queue": "consent.delay.4s", "count": 1}]
     headers = {"x-first-death-reason": "expired", "x-death": deaths + earlier}
     assert _letter(**(headers if broker_says else {})).reason == reason
+
+
+def test_a_letter_that_the_broker_made_is_as_old_as_the_broker_says() -> None:
+    made = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+    deaths = [{"reason": "rejected", "time": made}, {"reason": "expired", "time": "then"}]
+    forged = {"consent-dead-at": NOW_MS - HOUR_MS}
+    assert _letter(**{"x-death": deaths, **forged}).dead_at_ms == NOW_MS
+    for time in (None, 5, datetime(1900, 1, 1, tzinfo=UTC)):
+        found = _letter(**{"x-death": [{"reason": "rejected", "time": time}]})
+        assert found.dead_at_ms is None
 
 
 @pytest.mark.parametrize("deaths", ["delivery_limit", [], [{}], ["delivery_limit"], {"reason": 1}])

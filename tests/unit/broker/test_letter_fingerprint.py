@@ -8,7 +8,8 @@ import pytest
 
 from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import GROUP_ID, Fingerprint, fingerprint_of
+from worker.broker.letter_fingerprint import fingerprint_of
+from worker.evidence.letter_cause import GROUP_ID, Fingerprint
 
 
 def _letter(**said: Any) -> DeadLetter:
@@ -24,6 +25,7 @@ def _letter(**said: Any) -> DeadLetter:
         "dead_at_ms": None,
         "replays": 0,
         "epoch": None,
+        "config": None,
         "body_bytes": 5,
     }
     return DeadLetter(**(letter | said))
@@ -54,6 +56,7 @@ def test_adobes_code_is_the_first_one_of_its_words(detail: str | None, code: str
         ("invalid-event", "the body must be a JSON object", False),
         ("unknown-type", "type: must be one of event.created", True),
         ("retries-exhausted", "timeout: no answer", False),
+        ("invalid-event", f"{'x' * 300}: must be a boolean", False),
     ],
 )
 def test_the_field_is_the_path_that_a_detail_begins_with(
@@ -62,6 +65,22 @@ def test_the_field_is_the_path_that_a_detail_begins_with(
     found = fingerprint_of(_letter(reason=reason, detail=detail)).field
     path = detail.partition(":")[0].replace("[3]", "[]").replace("[0]", "[]")
     assert found == (path if field else None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "field"),
+    [
+        ("ambiguous-mapping", "the event gives different values to consents_a_enabled", True),
+        ("invalid-event", "the value at consents_a_enabled must be a boolean or a string", True),
+        ("invalid-event", "what goes to consents_a_enabled is a list or an object, …", True),
+        ("no-identity", "no usable value for user_identifier email", False),
+    ],
+)
+def test_of_a_mapping_that_can_not_be_written_it_is_the_key(
+    reason: str, detail: str, field: bool
+) -> None:
+    found = fingerprint_of(_letter(reason=reason, detail=detail)).field
+    assert found == ("consents_a_enabled" if field else None)
 
 
 def test_what_differs_in_values_alone_is_one_group() -> None:
@@ -78,13 +97,19 @@ def test_what_differs_in_values_alone_is_one_group() -> None:
 
 
 def test_a_group_has_the_same_id_in_every_version() -> None:
-    known = Fingerprint("retries-exhausted", "timeout", None, None, None, "shop")
+    known = Fingerprint("retries-exhausted", "timeout", None, None, None, "shop", None)
     assert known.group == "b6dd2ca2"
 
 
 @pytest.mark.parametrize(
     "said",
-    [{"reason": "poison"}, {"error": "timeout"}, {"http_status": 422}, {"integration": "press"}],
+    [
+        {"reason": "poison"},
+        {"error": "timeout"},
+        {"http_status": 422},
+        {"integration": "press"},
+        {"config": "0123456789ab"},
+    ],
 )
 def test_another_cause_is_another_group(said: dict[str, Any]) -> None:
     group = fingerprint_of(_letter()).group

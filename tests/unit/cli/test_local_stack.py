@@ -8,6 +8,7 @@ from pathlib import Path
 from devtools import broker, redis_server
 from tests.unit.cli.conftest import CommandLine
 from worker.settings import WorkerSettings
+from worker.settings.door import LEAST_SECRET_CHARACTERS
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -64,13 +65,27 @@ def test_a_stopped_worker_has_the_time_that_its_clean_end_may_take() -> None:
     assert int(seconds) >= WorkerSettings.model_fields["shutdown_timeout_seconds"].default + 20
 
 
+def test_a_stopped_door_has_the_time_that_its_clean_end_may_take() -> None:
+    (seconds,) = re.findall(r"stop_grace_period: (\d+)s", service("door"))
+    assert int(seconds) >= 2 * WorkerSettings.model_fields["door_answer_seconds"].default + 5
+
+
+def test_the_door_is_started_only_when_it_is_asked_for_and_keeps_others_out() -> None:
+    door = service("door")
+    assert "profiles: [door]" in door
+    (secret,) = re.findall(r"DOOR_CLIENT_SECRET:-([^}]*)}", door)
+    assert len(secret) >= LEAST_SECRET_CHARACTERS
+    port = WorkerSettings.model_fields["door_port"].default
+    assert f'ports: ["127.0.0.1:{port}:{port}"]' in door
+
+
 def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run() -> None:
     ports = [
         port
         for row in re.findall(r"ports: \[(.*)\]", COMPOSE)
         for port in re.findall('"(.*?)"', row)
     ]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert 'ports: ["127.0.0.1::8080"]' in service("worker")
 
@@ -78,7 +93,8 @@ def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run()
 def test_no_tag_is_built_twice_and_none_is_pulled_that_is_built_here() -> None:
     assert COMPOSE.count("build:") == 1
     assert "build:" in service("sandbox")
-    assert "pull_policy: never" in service("worker")
+    for one in ("worker", "door"):
+        assert "pull_policy: never" in service(one)
 
 
 def test_compose_has_no_obsolete_version() -> None:
@@ -119,3 +135,13 @@ def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -
 
 def test_the_workers_of_the_local_stack_have_a_key_for_their_digests() -> None:
     assert "CONSENT_WORKER_ORDERING_SECRET: ${ORDERING_SECRET:-local}" in COMPOSE
+
+
+def test_the_ledger_keeps_its_file_on_a_volume_that_its_user_may_write() -> None:
+    (place,) = re.findall(r'volumes: \["ledger:(\S+)"\]', service("ledger"))
+    assert f"CONSENT_WORKER_LEDGER_URL: sqlite://{place}/ledger.sqlite\n" in COMPOSE
+    assert 'CONSENT_WORKER_RECEIPTS: "on"\n' in COMPOSE
+    image = (ROOT / "Dockerfile").read_text()
+    (user,) = re.findall(r"^USER (\d+):", image, re.MULTILINE)
+    assert re.search(rf"^RUN install -d -o {user} .* {place}$", image, re.MULTILINE)
+    assert "pull_policy: never" in service("ledger")

@@ -91,6 +91,10 @@ class Hand:
         return max(1, self.room // self.prefetch)
 
     @property
+    def taken(self) -> int:
+        return self._given
+
+    @property
     def free(self) -> int:
         return (self.prefetch - self.in_hand) * self.events_each
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.delivery.fleet import Fleet
 from tests.unit.delivery.lane_parts import OK, Bench
 from tests.unit.delivery.virtual_time import after, in_virtual_time
@@ -108,6 +110,24 @@ async def test_an_endpoint_that_is_slow_as_usual_hands_nothing_over() -> None:
     assert bench.handed_over == []
     await after(1)
     assert [one.user for one in bench.handed_over] == ["ida"]
+
+
+@pytest.mark.parametrize(("behind", "seconds"), [(1_000, 1), (999, 3)])
+@in_virtual_time
+async def test_who_holds_up_the_acknowledgements_of_many_is_handed_over_sooner(
+    behind: int, seconds: int
+) -> None:
+    bench = Bench()
+    await bench.offer("lena")
+    bench.mark_sent()
+    for _ in range(behind):
+        bench.hand.message()
+    await after(seconds - 0.1)
+    assert bench.handed_over == []
+    await after(0.2)
+    assert [one.user for one in bench.handed_over] == ["lena"]
+    await after(20)
+    assert len(bench.handed_over) == 1, "once"
 
 
 @in_virtual_time

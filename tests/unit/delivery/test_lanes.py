@@ -13,6 +13,7 @@ from worker.adobe.replies import Retryable
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_registry import Lanes
+from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.reasons import ErrorCode
 
 PREFETCH = 640
@@ -27,7 +28,9 @@ class Room:
         self.bench = Bench(**{"messages_per_request": 1, "requests_in_flight": 1, **limits})
         self.bench.hand.prefetch, self.bench.hand.room = bundles, PREFETCH
         self.parked: list[Delivery] = []
-        self.lanes = Lanes(lambda _: self.bench.lane, self._park, self.bench.gate)
+        self.lanes = Lanes(
+            lambda _: self.bench.lane, self._park, self.bench.gate, RequestPacer(lambda: 0.0)
+        )
         self.lane = self.lanes.of(self.bench.integration)
         self._number = 0
 

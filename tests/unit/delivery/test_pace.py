@@ -47,7 +47,11 @@ def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
         return seen
 
     assert max(waits(0.1)) == 0
-    assert min(waits(0.9)[-100:]) > 0
+    assert (pace.delayed, pace.delayed_seconds) == (0, 0.0)
+    busy = waits(0.9)
+    assert min(busy[-100:]) > 0
+    assert pace.delayed == sum(one > 0 for one in busy)
+    assert pace.delayed_seconds == pytest.approx(sum(busy))
     assert max(waits(0.1)[-100:]) == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,7 +14,16 @@ from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.evidence.receipt import ReceiptFields, body_id, encode_fields, read_receipt
+from worker.broker.dead_letter import describe
+from worker.broker.letter_fingerprint import fingerprint_of
+from worker.evidence.letter_cause import Fingerprint, fingerprint_of_receipt
+from worker.evidence.receipt import (
+    Receipt,
+    ReceiptFields,
+    body_id,
+    encode_fields,
+    read_receipt,
+)
 from worker.reasons import ErrorCode
 
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
@@ -161,6 +171,91 @@ async def test_what_adobe_rejects_is_dead_after_its_attempt_and_a_replay_is_anot
     adobe.reply = Accepted("y")
     await worker.take(body("ev-1"), {"consent-integration": "shop", "consent-replays": 1})
     assert [one["delivery"] for one in book.written] == [0, 1]
+
+
+TOO_LATE: dict[str, Any] = {
+    "consent-integration": "shop",
+    "consent-attempts": 6,
+    "consent-first-attempt-at": round(NOON * 1000) - 400_000,
+    "consent-elapsed": 400_000,
+    "consent-error": "adobe-refused",
+    "consent-error-detail": "HTTP 403: 403025: Forbidden",
+    "consent-http-status": 403,
+}
+
+
+def _refused(status: int, detail: str) -> Permanent:
+    return Permanent(ErrorCode.ADOBE_REJECTED, detail, status)
+
+
+@pytest.mark.parametrize(
+    ("reply", "changes", "headers", "told"),
+    [
+        (
+            _refused(400, "HTTP 400: DCVS-1106-400: required key (text 3f9a01c2de)"),
+            {},
+            {},
+            ("adobe-rejected", "adobe-rejected", "DCVS-1106-400", None, 400),
+        ),
+        (_refused(422, "HTTP 422"), {}, {}, ("adobe-rejected", "adobe-rejected", None, None, 422)),
+        (
+            Accepted("x"),
+            {"created_at": "no time"},
+            {},
+            ("invalid-event", "invalid-event", None, "created_at", None),
+        ),
+        (
+            Accepted("x"),
+            {"consents": {"purposes": [{"id": "a"}, {"id": "news", "enabled": "yes"}]}},
+            {},
+            ("invalid-event", "invalid-event", None, "consents.purposes[].enabled", None),
+        ),
+        (Accepted("x"), {"type": "of tomorrow"}, {}, None),
+        (AWAY, {}, TOO_LATE, ("retries-exhausted", "adobe-refused", "403025", None, 403)),
+    ],
+)
+@in_virtual_time
+async def test_a_receipt_and_its_dead_letter_have_one_fingerprint(
+    reply: Any,
+    changes: dict[str, Any],
+    headers: dict[str, Any],
+    told: tuple[str, str, str | None, str | None, int | None] | None,
+) -> None:
+    book, adobe = Book(), Adobe()
+    adobe.reply = reply
+    worker = Worker(adobe, Store(), shop=integration(), receipts=book)
+    await worker.take(orjson.dumps(orjson.loads(body("ev-1")) | changes), headers)
+    receipt = read_receipt(encode_fields(book.written[-1]))
+    assert receipt.outcome == "dead"
+    letter = SimpleNamespace(
+        headers=worker.latest.headers,
+        message_id=worker.latest.properties.message_id,
+        body=worker.latest.body,
+    )
+    mark = fingerprint_of(describe(letter))
+    assert fingerprint_of_receipt(receipt) == mark
+    if told is not None:
+        assert mark == Fingerprint(*told, "shop", worker.shop.version)
+
+
+@in_virtual_time
+async def test_what_is_retried_or_held_says_what_went_wrong_in_codes() -> None:
+    book, adobe = Book(), Adobe()
+    worker = Worker(adobe, Store(), shop=integration(), receipts=book)
+    adobe.reply = Retryable(ErrorCode.ADOBE_THROTTLED, "HTTP 429: 429050: Too Many Requests", 429)
+    await worker.take(body("ev-1"))
+    adobe.reply = Retryable(ErrorCode.ADOBE_REFUSED, "HTTP 403: 403025: Forbidden", 403)
+    await worker.take(body("ev-2", user="other"))
+    await after(GATHERED_SECONDS)
+    told = [(one.outcome, one.reason, one.error, one.code) for one in _read(book)]
+    assert told == [
+        ("retried", "adobe-throttled", None, "429050"),
+        ("parked", "blocked", "adobe-refused", "403025"),
+    ]
+
+
+def _read(book: Book) -> list[Receipt]:
+    return [read_receipt(encode_fields(one)) for one in book.written]
 
 
 @in_virtual_time

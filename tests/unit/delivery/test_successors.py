@@ -94,6 +94,19 @@ async def test_what_is_parked_untried_is_gathered_in_a_bundle() -> None:
     assert bench.hand.acknowledged == [1, 2, 3]
 
 
+@in_virtual_time
+async def test_a_bundle_goes_before_its_first_event_has_held_up_many_acknowledgements() -> None:
+    bench = Bench()
+    room = bench.hand.room
+    for _ in range(2):
+        first = bench.message()
+        bench.successors.follow(first, FRESH, Parked(4, ParkReason.LANE_FULL), first.done)
+        for _ in range(room // 4):
+            bench.message()
+    await quiet()
+    assert [one.headers[names.BUNDLE] for one in bench.published] == [2]
+
+
 @pytest.mark.parametrize(
     ("queue", "attempts"),
     [pytest.param("consent.suspects", 0, id="a suspect"), ("consent.retries", 1)],

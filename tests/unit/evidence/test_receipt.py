@@ -32,6 +32,13 @@ def test_a_receipt_comes_back_as_it_was_with_all_keys_in_their_order() -> None:
     assert b"\n" not in encode_receipt(receipt()._replace(event="a\nb"))
 
 
+def test_what_went_wrong_is_there_only_where_something_did() -> None:
+    said = receipt()._replace(error="adobe-refused", code="403025")
+    row = encode_receipt(said)
+    assert read_receipt(row) == said
+    assert list(orjson.loads(row))[-3:] == ["at", "error", "code"]
+
+
 def test_of_attributes_that_do_not_fit_a_row_the_first_are_there_and_it_says_so() -> None:
     many: dict[str, bool | None] = {
         f"_tenant.{number:04}.{'x' * 30}": True for number in range(900)

@@ -69,3 +69,11 @@ def test_lives_are_counted_by_integration_and_in_all() -> None:
         ("integration shop", 2, 5),
         ("no integration", 1, 6),
     ]
+
+
+def test_what_doors_have_received_is_told_apart_and_held_against_nothing() -> None:
+    worker, door = _tally("a", state(taken=5, settled=5)), _tally("b", state(received=7))
+    said = conserve([worker, door, _tally("c", state(received=2), ended=True)], {}, [], NOW)
+    assert (said.received, said.taken.taken) == (9, 5)
+    assert said.adds_up
+    assert [worker.is_door, door.is_door] == [False, True]

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, select
 
+from devtools.made_receipts import MadeWorker, receipt
+from tests.unit.ledger.ledger_file import ledger_file
 from worker.ledger.database import Database
+from worker.ledger.finding_events import Wanted, find_event
+from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.migrations import STEPS, check_version, upgrade
 from worker.ledger.schema import METADATA, VERSION
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
@@ -54,6 +58,40 @@ def test_an_older_ledger_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(UnusableLedger, match="newer version"):
         check_version(database)
     database.close()
+
+
+_AS_IN_VERSION_1 = (
+    "DROP TABLE letters",
+    "DROP TABLE letter_passes",
+    "DROP INDEX lives_without_receipts",
+    "ALTER TABLE receipts DROP COLUMN cause_id",
+    "ALTER TABLE letter_groups DROP COLUMN code",
+    "ALTER TABLE letter_groups DROP COLUMN field",
+    "UPDATE version SET version = 1",
+)
+
+
+def test_a_ledger_of_the_first_version_goes_on_with_what_it_has(tmp_path: Path) -> None:
+    worker = MadeWorker()
+    gone = {"outcome": "dead", "reason": "no-identity", "status": None}
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(worker.receipts([receipt("ev-1", **gone)]))
+        with ledger.transaction() as connection:
+            for statement in _AS_IN_VERSION_1:
+                connection.exec_driver_sql(statement)
+        upgrade(ledger.database)
+        check_version(ledger.database)
+        ledger.take(worker.receipts([receipt("ev-2", **gone), receipt("ev-3", **gone, field="a")]))
+        with ledger.transaction() as connection:
+            found = inspect(connection)
+            for table in METADATA.tables.values():
+                columns = {one["name"] for one in found.get_columns(table.name)}
+                assert columns == {one.name for one in table.columns}
+                indexes = {one["name"] for one in found.get_indexes(table.name)}
+                assert indexes >= {one.name for one in table.indexes}
+            assert [one.letters for one in letter_groups(connection)] == [2, 1], "the old group too"
+            (story,) = find_event(connection, "ev-1", Wanted()).stories
+            assert story.steps[0].receipt.error is None
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:

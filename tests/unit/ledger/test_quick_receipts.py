@@ -49,8 +49,14 @@ def _check(row: bytes) -> None:
 @given(st.dictionaries(st.sampled_from(Receipt._fields), _VALUES, max_size=3))
 def test_whatever_the_values_are(changes: dict[str, Any]) -> None:
     quick_receipt(encode_receipt(receipt()))
-    document = receipt()._asdict() | changes
+    document = json.loads(encode_receipt(receipt())) | changes
     _check(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def test_one_that_says_what_went_wrong_is_told_the_same() -> None:
+    row = encode_receipt(receipt("ev-1", error="timeout", code="403025", field="a.b"))
+    _check(row)
+    assert quick_receipt(row)[1]
 
 
 @given(st.binary(max_size=99))
@@ -66,6 +72,8 @@ def test_whatever_the_bytes_are(row: bytes) -> None:
         lambda row: row[:-1] + b',"more":1}',
         lambda row: row.replace(b'"at"', b'"\\u0061t"'),
         lambda row: row.replace(b'"delivery":0,', b""),
+        lambda row: row[:-1] + b',"error":null}',
+        lambda row: row[:-1] + b',"code":"403025","error":"timeout"}',
     ],
 )
 def test_what_is_written_otherwise_is_told_so(change: Any) -> None:

@@ -25,8 +25,17 @@ def test_every_reason_has_its_sentence_and_something_to_do(
     one = receipt(outcome=outcome, reason=code.value)
     assert sentence(one) == code.sentence
     assert to_do(one, is_last=True)
-    assert ("replay" in to_do(one, is_last=True)) == (outcome == "dead")
+    said = to_do(one, is_last=True)
+    assert ("replay" in said or "Discard" in said) == (outcome == "dead")
     assert to_do(one, is_last=False) == ""
+
+
+def test_where_the_error_is_known_it_says_what_to_do() -> None:
+    dead = receipt(outcome="dead", reason="retries-exhausted", error="adobe-unavailable")
+    assert "status page" in to_do(dead, is_last=True)
+    assert "dead-letters replay" in to_do(dead, is_last=True)
+    held = receipt(outcome="parked", reason="blocked", error="token-refused")
+    assert "Rotate the secret" in to_do(held, is_last=True)
 
 
 @pytest.mark.parametrize("outcome", ["received", "delivered", "erased"])

@@ -105,6 +105,7 @@ def test_every_series_is_there_before_anything_has_happened() -> None:
         'consent_lateness_seconds_count{kind="retry"} 0.0',
         'consent_repeats_total{result="planned"} 0.0',
         "consent_broker_reconnects_total 0.0",
+        "consent_delayed_requests_total 0.0",
         "consent_delivery_attempts_count 0.0",
         "consent_messages_refused_total 0.0",
         "consent_withdrawal_honour_seconds_count 0.0",

@@ -29,6 +29,10 @@ _GATHER_SECONDS: Final = 0.2
 """Long enough that what one of many customers is sent fills bundles that need not be opened to grow
 (see `returned_bundles`), short against the seconds for which anything is parked."""
 _MOST_BYTES: Final = 256 * 1024
+_BEHIND_SHARE: Final = 4
+"""So many messages after the first of a bundle, one part in four of what their intake has room for,
+the bundle goes: until it is confirmed that first one keeps the acknowledgements of all behind it
+from covering ranges, and an acknowledgement for each costs the broker as much again as an event."""
 
 
 class _Kind(NamedTuple):
@@ -49,6 +53,7 @@ class _Gathered:
     kind: _Kind
     own: dict[str, Any]
     delay_seconds: float
+    taken_before: int
     properties: list[Properties] = field(default_factory=list)
     packed: list[tuple[bytes, bytes]] = field(default_factory=list)
     settles: list[Callable[[], None]] = field(default_factory=list)
@@ -103,7 +108,7 @@ class BundleGathering:
             self._publish(gathered)
             gathered = None
         if gathered is None:
-            gathered = _Gathered(kind, own, outcome.delay_seconds)
+            gathered = _Gathered(kind, own, outcome.delay_seconds, message.source.taken)
             self._gathered[kind] = gathered
             loop = asyncio.get_running_loop()
             loop.call_later(_GATHER_SECONDS, self._publish, gathered)
@@ -112,7 +117,9 @@ class BundleGathering:
         gathered.packed.append((header, message.body))
         gathered.size += size
         gathered.values += values
-        if len(gathered.packed) == MOST_EVENTS:
+        source = message.source
+        is_behind = source.taken - gathered.taken_before >= source.room // _BEHIND_SHARE
+        if is_behind or len(gathered.packed) == MOST_EVENTS:
             self._publish(gathered)
 
     def _publish(self, gathered: _Gathered) -> None:

@@ -28,23 +28,19 @@ class Throughput:
         self._clock = clock
         self._rate = _FIRST_GUESS
         self._horizon = 0.0
-        self._busy_since = self._settled_at = self._turned_at = clock()
+        self._busy_since = self._turned_at = self.quiet_since = clock()
+        """`quiet_since`: when something was settled last, or the lane began to have something."""
         self._last = self._current = 0
-
-    @property
-    def quiet_since(self) -> float:
-        """When something was settled last, or the lane began to have something to do."""
-        return max(self._busy_since, self._settled_at)
 
     def begin(self) -> None:
         """The lane, which had nothing to do, has something."""
-        self._busy_since = self._clock()
+        self._busy_since = self.quiet_since = self._clock()
         self._rate = max(self._rate, _FIRST_GUESS)
 
     def count(self, settled: int) -> None:
         """So many events were settled just now."""
         self._turn()
-        self._settled_at = self._clock()
+        self.quiet_since = self._clock()
         self._current += settled
 
     def recent(self) -> float:
@@ -93,6 +89,8 @@ class EndpointHealth:
         self.throughput = Throughput(clock)
         self.is_throttled = False
         self.resting_until = 0.0
+        self.still_seconds = STILL_SECONDS
+        """How long an endpoint that does well may be without an answer."""
         self._failures = 0
         self._round_trip_seconds = 0.0
 
@@ -104,8 +102,7 @@ class EndpointHealth:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing was answered lately, though there was something to do."""
-        patience = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
-        return self.throughput.quiet_since < self._clock() - patience
+        return self.throughput.quiet_since < self._clock() - self.still_seconds
 
     def hand_over_seconds(self, attempt_seconds: float, *, is_suspect: bool = False) -> float:
         """How long a request may be without an answer before its events are handed over. That of a
@@ -142,6 +139,7 @@ class EndpointHealth:
                 self.is_throttled = False
             weight = _LEARNING if self._round_trip_seconds else 1
             self._round_trip_seconds += weight * (self._clock() - began - self._round_trip_seconds)
+            self.still_seconds = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
             return False
         self._failures = 0 if answered else self._failures + 1
         self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED

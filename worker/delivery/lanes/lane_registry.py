@@ -9,6 +9,7 @@ from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.allowance import SHORT_SHARE, allowance
 from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.integrations.model import Integration
 
@@ -17,14 +18,18 @@ _REBALANCE_SECONDS = 0.25
 
 
 class Lanes:
-    """`make` makes the lane of an integration; `park` gets what a lane has to give up."""
+    """`make` makes the lane of an integration; `park` gets what a lane has to give up. All lanes
+    share `pacer`.
+    """
 
     def __init__(
         self,
         make: Callable[[Integration], Lane],
         park: Callable[[Lane, Delivery], None],
         gate: StoreGate,
+        pacer: RequestPacer,
     ) -> None:
+        self.pacer = pacer
         self._make = make
         self._park = park
         self._gate = gate

@@ -10,7 +10,7 @@ import structlog
 
 from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
-from worker.delivery.lanes.endpoint_health import HAND_OVER_SHARE
+from worker.delivery.lanes.endpoint_health import HAND_OVER_SHARE, EndpointHealth
 from worker.delivery.lanes.events_in_hand import Batch, held_of
 from worker.delivery.lanes.lane_state import LaneActs, LaneState, Results, SharedParts
 from worker.delivery.rounds.gap_lengths import gaps_of
@@ -41,10 +41,7 @@ class LaneRounds:
         epoch = state.window.epoch
         began = self._loop.time()
         is_suspect = batch[0][0].is_suspect
-        seconds = state.health.hand_over_seconds(
-            shared.pauses.attempt_seconds, is_suspect=is_suspect
-        )
-        patience = Patience(seconds, self._lose_patience, batch)
+        answer = _AwaitedAnswer(self, batch, state.health, shared.pauses.attempt_seconds)
         try:
             results = await shared.runner.deliver(state.integration, batch, self.slots)
         except StoreUnavailable as problem:
@@ -57,7 +54,7 @@ class LaneRounds:
             log.exception("lane.unexpected_error", integration=state.integration.id)
             results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
         finally:
-            patience.cancel()
+            answer.cancel()
         if is_suspect and not batch[0][0].is_handed_over:
             shared.suspects.held(state.integration.id, self._loop.time() - began)
         results = self._without_untried(results)
@@ -98,25 +95,59 @@ class LaneRounds:
                 self._state.waiting.put_behind(delivery)
         return [one for one in results if not isinstance(one[1], Untried)]
 
-    def _lose_patience(self, batch: Batch) -> None:
-        """Its endpoint hangs, as it seems: what is in the request can't keep acknowledgements from
-        covering ranges for the rest of its time.
+    def hand_over(self, batch: Batch) -> None:
+        """What is in a request that has no answer is not to keep acknowledgements from covering
+        ranges for the rest of its time.
         """
-        sent = [one for group in batch for one in group if _may_be_handed_over(one)]
+        sent = [one for group in batch for one in group if not one.is_handed_over and _is_sent(one)]
         held_before = held_of(batch)
         self._acts.hand_over(sent)
         self._state.under_way.hand_over(held_before - held_of(batch))
-        if sent and batch[0][0].is_suspect:
+        if self._state.waiting.oldest in sent:
+            self._state.waiting.watch_next()
+
+    def lose_patience(self, batch: Batch) -> None:
+        """Its endpoint hangs, as it seems."""
+        self.hand_over(batch)
+        if not any(_is_sent(one) for group in batch for one in group):
+            return
+        if batch[0][0].is_suspect:
             # It may be slow and living; nobody waits behind it but other suspects.
             seconds = self._shared.pauses.attempt_seconds * HAND_OVER_SHARE
             self._shared.suspects.held(self._state.integration.id, seconds)
-        elif sent:
+        else:
             self._state.health.lost_patience()
-            if self._state.waiting.oldest in sent:
-                self._state.waiting.watch_next()
 
 
-def _may_be_handed_over(delivery: Delivery) -> bool:
+class _AwaitedAnswer:
+    """Waits for the answer of one request, and does what is to be done while there is none."""
+
+    def __init__(
+        self, rounds: LaneRounds, batch: Batch, health: EndpointHealth, attempt_seconds: float
+    ) -> None:
+        self._rounds = rounds
+        self._batch = batch
+        self._source = source = batch[0][0].message.source
+        self._taken_before = source.taken
+        is_suspect = batch[0][0].is_suspect
+        self._seconds = health.hand_over_seconds(attempt_seconds, is_suspect=is_suspect)
+        self._early_seconds = min(health.still_seconds, self._seconds)
+        self._patience = Patience(self._early_seconds, self._look_behind)
+
+    def cancel(self) -> None:
+        """It is there, or none will come."""
+        self._patience.cancel()
+
+    def _look_behind(self) -> None:
+        # Where others come thick and fast, each of them now has an acknowledgement of its own.
+        if self._source.taken - self._taken_before >= self._source.room:
+            self._rounds.hand_over(self._batch)
+        left = self._seconds - self._early_seconds
+        self._patience = Patience(left, self._rounds.lose_patience, self._batch)
+
+
+def _is_sent(delivery: Delivery) -> bool:
+    """Whether it is for the request to say what becomes of it, and it may be handed over."""
     # A suspect, too: what takes its worker down does so long before this.
     # A repeat finds no end by its stamp, as the copy of another event does: it would be sent again.
     return delivery.was_sent and delivery.message.is_ours and not delivery.state.is_repeat

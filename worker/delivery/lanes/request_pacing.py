@@ -64,6 +64,10 @@ class RequestPacer:
         self._judged_at = 0.0
         self._came = 0
         self._used_then = cpu_seconds()
+        self.delayed = 0
+        """How many requests had to wait for company."""
+        self.delayed_seconds = 0.0
+        """For how long all of them together at most: one that fills up meanwhile starts at once."""
 
     def came(self) -> None:
         """One more event is to be sent."""
@@ -75,8 +79,12 @@ class RequestPacer:
             self._judge(now)
         start_at = self._due_at - _BURST * self._interval
         if start_at > now + LONGEST_WAIT_SECONDS:
-            return now + LONGEST_WAIT_SECONDS
-        self._due_at = max(self._due_at, now) + self._interval
+            start_at = now + LONGEST_WAIT_SECONDS
+        else:
+            self._due_at = max(self._due_at, now) + self._interval
+        if start_at > now:
+            self.delayed += 1
+            self.delayed_seconds += start_at - now
         return start_at
 
     def _judge(self, now: float) -> None:

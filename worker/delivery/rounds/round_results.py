@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from worker.adobe.replies import Reply
+from worker.ordering.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +57,16 @@ class Untried:
 
 
 Result = Reply | Superseded | Duplicate | Emptied | NoChoices | Erased | Busy | Crashed | Untried
+
+AT_ONCE: Final[dict[Verdict, Result]] = {
+    Verdict.SUPERSEDED: Superseded(),
+    Verdict.DUPLICATE: Duplicate(),
+    Verdict.SAYS_NOTHING: NoChoices(),
+}
+"""What a verdict means, whatever becomes of the message."""
+ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
+    Verdict.YIELDS: Superseded(),
+    Verdict.FOLLOWS: Duplicate(),
+    Verdict.EMPTIES: Emptied(),
+}
+"""What it means when Adobe has accepted the message."""

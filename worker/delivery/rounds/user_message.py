@@ -12,12 +12,11 @@ from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.repeat_plan import plan_repeats, stamps_for
 from worker.delivery.rounds.round_results import (
+    AT_ONCE,
+    ONCE_ACCEPTED,
     Crashed,
-    Duplicate,
     Emptied,
-    NoChoices,
     Result,
-    Superseded,
     Untried,
 )
 from worker.delivery.rounds.whole_record import whole_record
@@ -78,9 +77,13 @@ class UserMessage:
         self.deliveries = deliveries
         self.lease = lease
         self.known = known
-        choices = [one.choice for one in deliveries]
         stamps = known.stamps
-        if len(deliveries) != 1 or deliveries[0].state.is_repeat:
+        if len(deliveries) == 1:  # as most have
+            choices = [deliveries[0].choice]
+            if deliveries[0].state.is_repeat:
+                stamps = stamps_for(deliveries, choices, stamps)
+        else:
+            choices = [one.choice for one in deliveries]
             stamps = stamps_for(deliveries, choices, stamps)
         if integration.keeps_more:
             replaces = integration.replaces_record
@@ -112,12 +115,14 @@ class UserMessage:
     def encode(self) -> bool:
         """Whether there is a message now. What can't be encoded concerns itself alone."""
         try:
-            choices = [one.choice for one in self.deliveries]
-            newest = choices[0] if len(choices) == 1 else max(choices, key=when)
+            deliveries = self.deliveries
+            newest = deliveries[0].choice
+            if len(deliveries) > 1:
+                newest = max([one.choice for one in deliveries], key=when)
             attributes: Mapping[str, Any] = self.folded.attributes
             if self.integration.replaces_record:
                 attributes = whole_record(self.integration, self.known, attributes)
-            if len(choices) > 1 and written_bytes(attributes.values()) > MAX_REQUEST_BYTES:
+            if len(deliveries) > 1 and written_bytes(attributes.values()) > MAX_REQUEST_BYTES:
                 self.reply = TOO_LARGE
                 return False
             time_ms = newest.event_time_ms
@@ -150,20 +155,23 @@ class UserMessage:
                 is_accepted=isinstance(self.reply, Accepted),
                 replaces=self.integration.replaces_record,
             )
+        deliveries, verdicts = self.deliveries, self.folded.verdicts
+        if len(deliveries) == 1:
+            return [(deliveries[0], self._result(verdicts[0]))]
         return [
             (delivery, self._result(verdict))
-            for delivery, verdict in zip(self.deliveries, self.folded.verdicts, strict=True)
+            for delivery, verdict in zip(deliveries, verdicts, strict=True)
         ]
 
     def _result(self, verdict: Verdict) -> Result:
         if verdict is Verdict.CONTRIBUTES:
             return self.reply or _TIMEOUT
-        if verdict in _AT_ONCE:
-            return _AT_ONCE[verdict]
+        if verdict in AT_ONCE:
+            return AT_ONCE[verdict]
         if verdict is Verdict.EMPTIES and not self.folded.is_sent:
             return Emptied()
-        if isinstance(self.reply, Accepted) and verdict in _ONCE_ACCEPTED:
-            return _ONCE_ACCEPTED[verdict]
+        if isinstance(self.reply, Accepted) and verdict in ONCE_ACCEPTED:
+            return ONCE_ACCEPTED[verdict]
         return self.reply or _TIMEOUT
 
     def accepted(self) -> Known:
@@ -230,16 +238,6 @@ class UserMessage:
 
 
 NOTHING_KNOWN: Final = Known({}, {})
-_AT_ONCE: Final[dict[Verdict, Result]] = {
-    Verdict.SUPERSEDED: Superseded(),
-    Verdict.DUPLICATE: Duplicate(),
-    Verdict.SAYS_NOTHING: NoChoices(),
-}
-_ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
-    Verdict.YIELDS: Superseded(),
-    Verdict.FOLLOWS: Duplicate(),
-    Verdict.EMPTIES: Emptied(),
-}
 
 
 def when(choice: Deliver) -> tuple[int, int]:

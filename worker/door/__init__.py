@@ -1,0 +1,1 @@
+"""The front door: takes Didomi's webhooks over HTTP, and says yes once RabbitMQ has them."""

@@ -1,0 +1,165 @@
+"""The connections of the door: how many there are, how long a request may take to begin, and what
+one may send before it is answered.
+
+They stay open between requests, as proxies like it. Who makes too many displaces connections of the
+same address that have no request under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, cast
+
+from worker.door.answers import PLAIN, AnswerCode
+
+MOST_LINES: Final = 1_000
+SWEEP_SECONDS: Final = 0.5
+ROOM_BYTES: Final = 512 * 1024
+"""Beside a body: for headers, for what is read in one go, and for a next request that is sent
+before this one is answered."""
+_TOO_SLOW_BODY: Final = PLAIN[AnswerCode.TOO_SLOW].body
+_TOO_SLOW: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_TOO_SLOW_BODY), _TOO_SLOW_BODY)
+)
+
+
+class Line(asyncio.Protocol):
+    """One connection; what comes goes to the HTTP server's own protocol."""
+
+    def __init__(self, inner: asyncio.Protocol, lines: Lines) -> None:
+        self.inner = inner
+        self._lines = lines
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._bytes = 0
+        self._is_lingering = False
+        self.receiving_since: float | None = None
+        """When the first byte came of a request that is not handled yet."""
+        self.is_handling = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are not of its classes
+        peer = transport.get_extra_info("peername")
+        self.inner.connection_made(transport)
+        self._lines.opened(self, str(peer[0]) if peer else "")
+
+    def data_received(self, data: bytes) -> None:
+        if self.receiving_since is None and not (self.is_handling or self._is_lingering):
+            self.receiving_since = self._loop.time()
+        self._bytes += len(data)
+        if self._bytes > self._lines.most_bytes and not self._is_lingering:
+            self.abort()
+        else:
+            self.inner.data_received(data)
+
+    def begin(self) -> float:
+        """A request is handled from now on; when its first byte came."""
+        began, self.receiving_since = self.receiving_since, None
+        self.is_handling, self._is_lingering = True, False
+        return self._loop.time() if began is None else began
+
+    def end(self, is_whole: bool) -> None:
+        """It is answered; where its body is not whole, the rest is read for a moment and dropped,
+        so that the answer is not lost with the connection.
+        """
+        self.is_handling, self._is_lingering = False, not is_whole
+        self._bytes = 0
+
+    def give_up(self) -> None:
+        """Close what takes too long to ask."""
+        if self._transport is not None:
+            self._transport.write(_TOO_SLOW)
+            self._transport.close()
+        self.receiving_since = None
+
+    def abort(self) -> None:
+        """Close at once: what was not sent yet is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def eof_received(self) -> bool | None:
+        return self.inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lines.closed(self)
+        self.inner.connection_lost(error)
+
+
+class Lines:
+    """A factory of protocols for `create_server`, around the `factory` of an HTTP server. A request
+    may take `seconds` from its first byte to the end of its headers, and have `most_bytes`.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[[], asyncio.Protocol],
+        seconds: float,
+        most_bytes: int,
+        most: int = MOST_LINES,
+    ) -> None:
+        self._factory = factory
+        self._seconds = seconds
+        self._most = most
+        self.most_bytes = most_bytes
+        self._open: dict[Line, str] = {}  # oldest first
+        self._by_protocol: dict[asyncio.Protocol, Line] = {}
+        self._loop = asyncio.get_running_loop()
+        self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def __call__(self) -> Line:
+        return Line(self._factory(), self)
+
+    def __len__(self) -> int:
+        """Connections that are open now."""
+        return len(self._open)
+
+    @property
+    def under_way(self) -> int:
+        """Those with a request that is not answered."""
+        return sum(one.is_handling for one in self._open)
+
+    def of(self, protocol: asyncio.Protocol) -> Line | None:
+        """The connection that is served by that protocol of the HTTP server; None once it is
+        closed.
+        """
+        return self._by_protocol.get(protocol)
+
+    def opened(self, line: Line, address: str) -> None:
+        """Count a connection; where there are too many, close one that has no request under way:
+        the oldest of the address that holds the most.
+        """
+        self._open[line] = address
+        self._by_protocol[line.inner] = line
+        if len(self._open) > self._most:
+            idle = {one: holder for one, holder in self._open.items() if not one.is_handling}
+            (greediest, _), *_ = Counter(idle.values()).most_common(1)
+            oldest = next(one for one, holder in idle.items() if holder == greediest)
+            self.closed(oldest)  # at once, or the next one too many would displace it again
+            oldest.abort()
+
+    def closed(self, line: Line) -> None:
+        self._open.pop(line, None)
+        self._by_protocol.pop(line.inner, None)
+
+    def stop(self) -> None:
+        """Look after nothing any more, and close what has no request under way."""
+        self._sweeping.cancel()
+        for one in list(self._open):
+            if not one.is_handling and one.receiving_since is None:
+                one.abort()
+
+    def _sweep(self) -> None:
+        self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        too_old = self._loop.time() - self._seconds
+        for one in list(self._open):
+            if one.receiving_since is not None and one.receiving_since <= too_old:
+                one.give_up()

@@ -1,0 +1,121 @@
+"""Which events are not confirmed, or confirmed and not on record, and what each is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+from worker.delivery.event_facts import EventFacts
+from worker.door.answers import AnswerCode
+from worker.wire.confirms import Outgoing
+
+MOST_UNCONFIRMED: Final = 10_000
+MOST_UNCONFIRMED_BYTES: Final = 64 * 1024 * 1024
+"""Of bodies, those included to which Didomi was told to come again."""
+
+
+class Arrival(NamedTuple):
+    """What is kept of an event once it is sent; what was read of its body would be many times as
+    large. `facts` are for its receipt, None where none is written.
+    """
+
+    kind: str
+    facts: EventFacts | None
+
+
+class SentEvent:
+    """One of them; times are those of the loop, in seconds."""
+
+    __slots__ = ("answered", "arrival", "ends_at", "sent_at")
+
+    def __init__(
+        self,
+        arrival: Arrival,
+        answered: asyncio.Future[AnswerCode],
+        ends_at: float,
+        sent_at: float,
+    ) -> None:
+        self.arrival = arrival
+        self.answered = answered
+        self.ends_at = ends_at
+        self.sent_at = sent_at
+
+    def tell(self, code: AnswerCode) -> None:
+        """What is to be answered; the first word counts."""
+        _tell(self.answered, code)
+
+
+def _tell(answered: asyncio.Future[AnswerCode], code: AnswerCode) -> None:
+    if not answered.done():
+        answered.set_result(code)
+
+
+class SentEvents:
+    """Those of one door."""
+
+    def __init__(self) -> None:
+        self._unconfirmed: dict[Outgoing, SentEvent] = {}  # oldest first
+        self._unrecorded: dict[asyncio.Future[AnswerCode], float] = {}
+        """When each is to be told at the latest; its event is not needed any more."""
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._unconfirmed) + len(self._unrecorded)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are not confirmed as may be."""
+        return len(self._unconfirmed) >= MOST_UNCONFIRMED or self._bytes >= MOST_UNCONFIRMED_BYTES
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest was sent that is not confirmed."""
+        oldest = next(iter(self._unconfirmed.values()), None)
+        return None if oldest is None else oldest.sent_at
+
+    def add(self, one: Outgoing, event: SentEvent) -> None:
+        """It is sent as the message `one`."""
+        self._unconfirmed[one] = event
+        self._bytes += len(one.body)
+
+    def take(self, one: Outgoing) -> SentEvent | None:
+        """The broker has said what it does with the message; None where nobody waits for that."""
+        event = self._unconfirmed.pop(one, None)
+        if event is not None:
+            self._bytes -= len(one.body)
+        return event
+
+    def confirmed(self, event: SentEvent) -> None:
+        """It is confirmed, and to be put on record."""
+        self._unrecorded[event.answered] = event.ends_at
+
+    def recorded(self, answered: asyncio.Future[AnswerCode]) -> None:
+        """The event that is answered by this is on record, or knowingly is not."""
+        self._unrecorded.pop(answered, None)
+        _tell(answered, AnswerCode.ACCEPTED)
+
+    def expire(self, now: float) -> None:
+        """Tell those that must be answered now."""
+        for one in self._unconfirmed.values():
+            if one.ends_at <= now:
+                one.tell(AnswerCode.BROKER_LATE)
+        for answered, ends_at in self._unrecorded.items():
+            if ends_at <= now:
+                _tell(answered, AnswerCode.ACCEPTED)
+
+    def blocked(self) -> None:
+        """The broker takes nothing now; what was sent stays on its way."""
+        for one in self._unconfirmed.values():
+            one.tell(AnswerCode.BROKER_BLOCKED)
+
+    def unblocked(self, now: float) -> None:
+        """What lay in the connection is taken in only now."""
+        for one in self._unconfirmed.values():
+            one.sent_at = now
+
+    def lost(self) -> None:
+        """Nobody will hear what became of those that are not confirmed."""
+        for one in self._unconfirmed.values():
+            one.tell(AnswerCode.BROKER_AWAY)
+        self._unconfirmed = {}
+        self._bytes = 0

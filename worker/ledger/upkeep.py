@@ -1,0 +1,106 @@
+"""What a ledger does beside its reading: tells that it runs, writes anchors, counts what is
+missing, takes out what is old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, Final
+
+from worker.ledger.anchoring import ANCHOR_SECONDS, Anchoring, heads_of
+from worker.ledger.overview import overview
+from worker.ledger.progress import read_progress, say_alive
+from worker.ledger.reading_report import ReadingReport
+from worker.ledger.retention import prune
+from worker.ledger.trouble import LedgerTrouble
+from worker.ledger.write_turns import WriteTurns
+from worker.wire.connecting import is_connection_error
+
+_ALIVE_SECONDS: Final = 5.0
+_PRUNE_SECONDS: Final = 3600.0
+_NEAR_MS: Final = 10_000
+
+
+class Upkeep:
+    """`caught_up` is set once the ledger has read what was written up to some seconds ago."""
+
+    def __init__(
+        self,
+        turns: WriteTurns,
+        report: ReadingReport,
+        anchoring: Anchoring | None,
+        retention_seconds: float,
+    ) -> None:
+        self._turns = turns
+        self._report = report
+        self._anchoring = anchoring
+        self._retention_ms = int(retention_seconds * 1000)
+        self._working: asyncio.Task[None] | None = None
+        self.caught_up = asyncio.Event()
+
+    def start(self) -> None:
+        """Do all that regularly, from now on."""
+        self._working = asyncio.create_task(self._work())
+
+    async def stop(self) -> None:
+        """No more of it; the chain of the anchors ends."""
+        if self._working is not None:
+            self._working.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._working
+        if self._anchoring is not None:
+            await self._try(self._anchor(self._anchoring))
+            await self._try(self._anchoring.end(_now_ms()))
+
+    async def _work(self) -> None:
+        minute = pruned = time.monotonic()
+        while True:
+            await asyncio.sleep(_ALIVE_SECONDS)
+            await self._try(self._say_alive())
+            now = time.monotonic()
+            if now - minute >= ANCHOR_SECONDS:
+                minute = now
+                if self._anchoring is not None:
+                    await self._try(self._anchor(self._anchoring))
+                await self._try(self._count_missing())
+            if now - pruned >= _PRUNE_SECONDS:
+                pruned = now
+                await self._try(self._prune())
+
+    async def _try(self, work: Awaitable[Any]) -> None:
+        try:
+            await work
+        except LedgerTrouble as trouble:
+            self._report.cannot_write(str(trouble))
+        except Exception as error:
+            if not is_connection_error(error):
+                raise
+            self._report.cannot_read(error)
+
+    async def _say_alive(self) -> None:
+        now_ms = _now_ms()
+        await self._turns.transact(say_alive, now_ms)
+        self._report.wrote()
+        progress = await self._turns.transact(read_progress)
+        if progress is not None and now_ms - progress.written_at < _NEAR_MS:
+            self.caught_up.set()
+
+    async def _count_missing(self) -> None:
+        said = await self._turns.transact(overview, _now_ms())
+        self._report.counted(sum(one.events for one in said.conservation.missing))
+
+    async def _anchor(self, anchoring: Anchoring) -> None:
+        now_ms = _now_ms()
+        await anchoring.write(await self._turns.transact(heads_of, now_ms), now_ms)
+
+    async def _prune(self) -> None:
+        before_ms = _now_ms() - self._retention_ms
+        while await self._turns.transact(prune, before_ms):
+            pass  # each is a transaction of its own, and the reading has its turn in between
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
