@@ -101,7 +101,7 @@ async def _one_pass(settings: WorkerSettings, database: Database) -> LetterPass:
 def _told(run: LetterPass) -> str:
     left_out = f"; {run.left_out} more are not in the ledger: it takes no more of them"
     return (
-        f"{run.letters} dead letters in the queue, of which {run.unknown} had no receipt"
+        f"{counted(run.letters, 'dead letter')} in the queue, of which {run.unknown} had no receipt"
         f"{left_out * (run.left_out > 0)}"
     )
 

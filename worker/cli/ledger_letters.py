@@ -21,6 +21,7 @@ from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line
 from worker.cli.moments import iso
 from worker.cli.terminal import shown
+from worker.counting import counted
 from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
 from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.packing import event_prefix, pack_event
@@ -50,7 +51,7 @@ def list_kept(chosen: Filter, limit: int | None, as_json: bool) -> None:
         say(told_line(one.letter, now).decode().rstrip())
     for reason in sorted({one.letter.reason for one in found} & set(MEANINGS)):
         say(f"{reason}: {MEANINGS[reason]}")
-    say(f"{len(found)} dead letters, the latest first")
+    say(f"{counted(len(found), 'dead letter')}, the latest first")
     sys.stdout.flush()  # RabbitMQ may be away, and asking it take long
     for sentence in _Unknown(run, known, asyncio.run(_in_queue(settings))).sentences(now):
         say(f"- {sentence}")

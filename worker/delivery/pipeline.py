@@ -140,8 +140,8 @@ class Pipeline:
                 outcome = Dead(reason, Failure(reason, detail))
                 self._untried.end(message, state.integration_id, state, outcome, "", None)
             case Unowned(reason, event_id):
-                state = self._epochs.fresh
-                self._untried.end(message, "", state, Skipped(reason), event_id, None)
+                fresh = self._epochs.fresh
+                self._untried.end(message, "", fresh, Skipped(reason), event_id, None)
 
     def _route(self, event: Event, now_ms: int) -> None:
         """Each integration of the event's organization gets a delivery with a life of its own."""
@@ -179,9 +179,8 @@ class Pipeline:
             and not integration.paused
             and self._inlets.is_unknown(integration)
         ):
-            self._end(
-                event, integration.id, Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
-            )
+            outcome = Parked(asking_seconds(state.parks), ParkReason.UNKNOWN_INLET)
+            self._end(event, integration.id, outcome)
             return
         lane = self.lanes.of(integration)
         if lane.integration is not integration:
@@ -223,10 +222,9 @@ class Pipeline:
         state: RetryState | None = None,
     ) -> None:
         """A delivery ends before it is in a lane."""
-        state = event.state if state is None else state
-        message, envelope = event.message, event.envelope
+        message, own, envelope, _ = event
         facts = self._receipting.facts(envelope, message.body, None)
-        self._untried.end(message, integration_id, state, outcome, envelope.event_id, facts)
+        self._untried.end(message, integration_id, state or own, outcome, envelope.event_id, facts)
 
     def _open_bundle(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         try:
