@@ -23,7 +23,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo test mutants soak chaos fuzz bench bench-full lint types imports check build image release lock audit format clean
+.PHONY: help install demo console test mutants soak chaos fuzz bench bench-full lint types imports check build image release lock audit format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,9 @@ install: $(STAMP) ## Create .venv with everything that is needed
 
 demo: $(STAMP) ## Show the main job end to end on a private broker and the emulator
 	$(BIN)/python -m devtools.demo
+
+console: $(STAMP) ## Keep broker, emulator, worker, traffic with faults and the console up, to look
+	$(BIN)/python -m devtools.live_console
 
 test: $(STAMP) ## Run all tests (COVERAGE=1 measures, and asks for 95 %)
 	@$(BIN)/python -m compileall -q worker devtools # once, not in each of a thousand processes

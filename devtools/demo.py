@@ -272,6 +272,7 @@ def _demonstrate() -> int:
             console.print(f"RabbitMQ ({broker.kind}) is up")
             asyncio.run(show(broker.url))
             console.print("Stopping everything and cleaning up")
+            console.print("To see such a fleet in a browser: [bold]make console[/]")
     except (BrokerUnavailable, AssertionError) as error:
         console.print(f"[red]demo failed:[/] {error}", soft_wrap=True)
         return 1

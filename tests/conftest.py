@@ -13,6 +13,8 @@ import pytest
 import structlog
 
 from devtools.broker import RunningBroker, running_broker
+from devtools.chromium import ChromiumUnavailable
+from devtools.chromium import ensure_installed as ensure_chromium
 from devtools.native_prometheus import PrometheusUnavailable
 from devtools.native_prometheus import ensure_installed as ensure_prometheus
 from devtools.redis_server import running_redis
@@ -49,6 +51,8 @@ def _exit_without_servers() -> None:
         pytest.exit(problem, returncode=1)
     with suppress(PrometheusUnavailable):  # which is said by those tests alone that need it
         ensure_prometheus()
+    with suppress(ChromiumUnavailable):
+        ensure_chromium()
 
 
 def _seconds_allowed(item: pytest.Item) -> float:

@@ -4,7 +4,7 @@
      ├─ WorkFailed      1   it ran, and what was asked for could not be done
      ├─ WrongUse        2   wrong usage, settings or files, or a library that can't be used
      ├─ ServerTrouble   3   the broker can't be reached, or refuses what is asked of it
-     └─ Interrupted     128 and the number of the signal (`cli.interrupt`)
+     └─ Interrupted     128 and the number of the signal (`interrupt`)
 
 The exceptions of the rooms are kinds of these, as `UnusableSetting` is a `WrongUse`.
 """

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.cli.broker_access import BrokerAway, broker_connection
+from worker.broker.broker_access import BrokerAway, broker_connection
 from worker.settings import WorkerSettings
 
 LETTERS = 1_000

@@ -6,13 +6,13 @@ import signal
 
 import pytest
 
+from worker.broker.broker_access import BrokerAway
 from worker.broker.declare_refusals import TopologyConflict
 from worker.cli import main
-from worker.cli.broker_access import BrokerAway
 from worker.cli.event_input import BadInput
-from worker.cli.interrupt import Interrupted
 from worker.errors import EndsCommand
 from worker.integrations.loading import InvalidIntegrations, NoSuchIntegration
+from worker.interrupt import Interrupted
 from worker.settings import UnusableSetting
 from worker.wire.private_parts import UnsupportedLibrary
 

@@ -12,7 +12,8 @@ from worker.reasons import NO_INTEGRATION
 @dataclass(frozen=True, slots=True)
 class Filter:
     """An empty filter means all. Times are in ms since 1970, of the moment at which a letter died,
-    and belong to the span; `event` is Didomi's id of the event, which stands in the body.
+    and belong to the span; `event` is Didomi's id of the event, which stands in the body. `ids` are
+    those of some letters, as `id` is that of one.
     """
 
     integration: str | None = None
@@ -23,6 +24,7 @@ class Filter:
     id: str | None = None
     event: str | None = None
     group: str | None = None
+    ids: frozenset[str] | None = None
 
     def matches(self, letter: DeadLetter) -> bool:
         """Whether `letter` is meant, but for its event; one of unknown age is never matched by
@@ -30,6 +32,7 @@ class Filter:
         """
         return (
             self.id in (None, letter.id)
+            and (self.ids is None or letter.id in self.ids)
             and self.integration in (None, letter.integration or NO_INTEGRATION)
             and self.reason in (None, letter.reason)
             and self.error in (None, letter.error)

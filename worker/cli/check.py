@@ -19,12 +19,12 @@ from worker.adobe.check.report_lines import WORDS, Line, Verdict, unclear, worst
 from worker.adobe.check.test_record import send_probe
 from worker.adobe.http_client import open_session
 from worker.cli.command_support import complain, say
-from worker.cli.interrupt import Stop, stoppable
 from worker.cli.json_output import print_json_list
 from worker.cli.terminal import progress, shown
 from worker.counting import counted
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
+from worker.interrupt import Stop, stoppable
 from worker.service.built_from_settings import build_client
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings

@@ -12,7 +12,6 @@ import typer
 from worker.cli.command_support import print_json, say
 from worker.cli.json_output import JsonListOption, JsonOption
 from worker.cli.letter_groups import tell_groups
-from worker.cli.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Handling
 from worker.cli.letter_listing import export_letters, list_letters, not_there, show_letter
 from worker.cli.letter_options import (
     ErrorOption,
@@ -28,10 +27,11 @@ from worker.cli.letter_options import (
     UntilOption,
     chosen_by,
 )
-from worker.cli.moments import span_seconds
 from worker.cli.streamed_files import check_target, complete_file
 from worker.cli.terminal import shown
 from worker.counting import counted
+from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Handling
+from worker.moments import span_seconds
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 

@@ -10,15 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
+from worker.broker.broker_access import BrokerAway
 from worker.broker.letter_filter import Filter
-from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.json_output import JsonOption
-from worker.cli.letter_events import LetterEvent, OpenedLetter
 from worker.cli.state_ids import learn_state_ids
 from worker.cli.terminal import shown
 from worker.counting import counted
@@ -26,6 +25,7 @@ from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.evidence.erasure import EVERYWHERE
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
+from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry

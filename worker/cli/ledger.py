@@ -11,32 +11,24 @@ from typing import Annotated
 import structlog
 import typer
 
-from worker.broker.chain_writer import ChainWriter
-from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
-from worker.cli.broker_access import BrokerAway, what_happened
-from worker.cli.command_support import say
+from worker.broker.broker_access import BrokerAway, what_happened
+from worker.cli.command_support import complain, say
 from worker.cli.event_loop import run_to_the_end
-from worker.cli.interrupt import Stop, stoppable
-from worker.cli.ledger_access import keyring_of, ledger_url
-from worker.cli.letter_reconciling import LetterReconciling
-from worker.cli.letter_wish import LetterWish, pass_of_the_other
 from worker.counting import counted
 from worker.errors import EndsCommand
-from worker.evidence.chain import Chain, process_name
 from worker.evidence.findings import FindingCode
-from worker.ledger.anchoring import Anchoring
+from worker.interrupt import Stop, stoppable
 from worker.ledger.database import Database
 from worker.ledger.findings import StreamFinding
+from worker.ledger.from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
-from worker.ledger.reading_report import ReadingReport
-from worker.ledger.record_feed import RecordFeed
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerInUse
-from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
+from worker.letters.letter_reconciling import LetterReconciling
+from worker.letters.letter_wish import LetterWish, pass_of_the_other
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
@@ -44,8 +36,6 @@ from worker.settings import WorkerSettings
 from worker.wire.connecting import is_connection_error
 
 log = structlog.get_logger(__name__)
-
-_DAY_SECONDS = 86_400
 
 
 def ledger(
@@ -95,7 +85,9 @@ def _compared(settings: WorkerSettings, url: str) -> LetterPass:
 async def _one_pass(settings: WorkerSettings, database: Database) -> LetterPass:
     taking_in = TakingIn(database, keyring_of(settings))
     with stoppable() as stop:
-        return await LetterReconciling(settings, WriteTurns(database), taking_in, stop).one_pass()
+        return await LetterReconciling(
+            settings, WriteTurns(database), taking_in, stop, complain
+        ).one_pass()
 
 
 def _told(run: LetterPass) -> str:
@@ -107,15 +99,8 @@ def _told(run: LetterPass) -> str:
 
 
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
-    secret = settings.receipts_secret.get_secret_value().encode()
-    address, queue = address_of(settings), Names(settings.namespace).receipts
-    writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))
-    turns, report = WriteTurns(database), ReadingReport()
-    retention_seconds = settings.receipts_retention_days * _DAY_SECONDS
-    upkeep = Upkeep(turns, report, None if once else Anchoring(writer), retention_seconds)
-    taking_in = TakingIn(database, keyring_of(settings))
-    feed = lambda: RecordFeed(address, queue)  # noqa: E731 - one for each connection
-    reading = Reading(turns, taking_in, feed, upkeep, report, once=once)
+    parts = build_ledger(settings, database, once=once)
+    report = parts.report
     kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
     server = ObservabilityServer(
         LedgerMetrics(report, kinds), lambda: report.problems, lambda: [], lambda: None
@@ -125,15 +110,15 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
         log.info("ledger.started", http_port=port)
     try:
         with stoppable() as stop:
-            reconciling = LetterReconciling(settings, turns, taking_in, stop)
+            reconciling = LetterReconciling(settings, parts.turns, parts.taking_in, stop, complain)
             if once:
-                await _until_stopped(reading, stop)
+                await _until_stopped(parts.reading, stop)
                 await reconciling.attempt()
             else:
                 wish = LetterWish(database.path)
-                beside = asyncio.create_task(reconciling.run(upkeep.caught_up, wish))
+                beside = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, wish))
                 try:
-                    await _until_stopped(reading, stop)
+                    await _until_stopped(parts.reading, stop)
                 finally:
                     await _ended(beside, stop)
     finally:

@@ -12,31 +12,14 @@ from typing import Final
 import typer
 
 from worker.cli.event_input import BadInput
-from worker.cli.moments import moment_ms
-from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
+from worker.ledger.from_settings import ledger_url
 from worker.ledger.migrations import check_version
-from worker.settings import UnusableSetting, WorkerSettings
+from worker.moments import moment_ms
+from worker.settings import WorkerSettings
 
 _LONGEST_ID: Final = 1024
 _PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def ledger_url(settings: WorkerSettings) -> str:
-    """Raises `UnusableSetting` where none is set."""
-    url = settings.ledger_url.get_secret_value()
-    if not url:
-        raise UnusableSetting(
-            "setting CONSENT_WORKER_LEDGER_URL: is not set, so there is no ledger to look into; "
-            "set it as for `consent-worker ledger`"
-        )
-    return url
-
-
-def keyring_of(settings: WorkerSettings) -> Keyring:
-    """The secrets by which receipts are, or were, signed."""
-    both = settings.receipts_secret, settings.receipts_secret_previous
-    return Keyring(one.get_secret_value().encode() for one in both if one is not None)
 
 
 @contextmanager

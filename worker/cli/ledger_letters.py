@@ -13,18 +13,18 @@ from typing import Any, Final, NamedTuple
 import typer
 from sqlalchemy import Connection
 
+from worker.broker.broker_access import BrokerAway, broker_connection
 from worker.broker.letter_filter import Filter
 from worker.broker.topology import Names
-from worker.cli.broker_access import BrokerAway, broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line
-from worker.cli.moments import iso
 from worker.cli.terminal import shown
 from worker.counting import counted
 from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
 from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.packing import event_prefix, pack_event
+from worker.moments import iso
 from worker.settings import WorkerSettings
 
 _PAGE: Final = 50

@@ -18,11 +18,11 @@ from worker.cli.command_support import say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.json_output import JsonList, json_line
 from worker.cli.known_integrations import check_integration
-from worker.cli.letter_events import LetterEvent, OpenedLetter
-from worker.cli.moments import iso, told
 from worker.cli.streamed_files import Output
 from worker.cli.terminal import in_column, shown
 from worker.counting import counted
+from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.moments import iso, told
 from worker.reasons import NO_INTEGRATION, DeadReason
 
 _FIELDS: Final = tuple(one.name for one in fields(DeadLetter))

@@ -9,10 +9,10 @@ import typer
 
 from worker.broker.letter_filter import Filter
 from worker.cli.did_you_mean import UnknownName, meant
-from worker.cli.letter_events import ERRORS, REASONS
-from worker.cli.moments import moment_ms, span_seconds
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import GROUP_ID
+from worker.letters.letter_events import ERRORS, REASONS
+from worker.moments import moment_ms, span_seconds
 
 IdOption = Annotated[str, typer.Option("--id", help="Only this one.")]
 IntegrationOption = Annotated[

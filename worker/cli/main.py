@@ -59,6 +59,9 @@ COMMANDS: Final = {
     ),
     "state": Command("state", "Whether the state has lost what it knew of the newest choices."),
     "ledger": Command("ledger", "Read the receipts' stream into the ledger until SIGTERM."),
+    "console": Command(
+        "console", "Show the fleet in a browser, and run the ledger beside it, until SIGTERM."
+    ),
     "status": Command(
         "status",
         "Show workers, delays, what waits, what fails, and whether everything adds up.",

@@ -14,14 +14,14 @@ import typer
 from aio_pika.abc import AbstractExchange
 
 from worker.broker.bounded_tasks import InFlight
+from worker.broker.broker_access import broker_connection, topology_of
 from worker.broker.ensured_topology import ensure
-from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, say
 from worker.cli.event_input import BadInput, EventReader, InputEvent
-from worker.cli.interrupt import Stop, stoppable
 from worker.cli.streamed_files import CHUNK_BYTES, chunks
 from worker.cli.terminal import progress
 from worker.counting import counted
+from worker.interrupt import Stop, stoppable
 
 _AT_ONCE: Final = 500
 _CONFIRM_TIMEOUT_SECONDS: Final = 30.0

@@ -9,26 +9,29 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from worker.broker.broker_access import broker_connection
 from worker.broker.stream_reader import StreamReader
 from worker.broker.topology import Names
-from worker.cli.broker_access import broker_connection
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.cli.interrupt import Stop, stoppable
+from worker.cli.event_input import BadInput
 from worker.cli.json_output import JsonOption, json_line, print_json_list
-from worker.cli.ledger_access import keyring_of
 from worker.cli.receipts_export import export
 from worker.cli.receipts_find import find
 from worker.cli.terminal import in_column, progress, shown
 from worker.counting import counted, verb
 from worker.evidence.bounded_json import Unreadable
+from worker.evidence.exported_file import NoExport, verify_file
 from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 from worker.evidence.verification import Verification
+from worker.interrupt import Stop, stoppable
+from worker.ledger.from_settings import keyring_of
 from worker.settings import WorkerSettings
 
 app = typer.Typer(no_args_is_help=True, help="What became of every event, and its proof.")
@@ -61,9 +64,22 @@ def tail(
 
 
 @app.command("verify")
-def verify(as_json: JsonOption = False) -> None:
-    """Verify all that the stream has; ends with 1 if it finds a manipulation."""
-    if asyncio.run(_verify(as_json)):
+def verify(
+    file: Annotated[
+        str, typer.Argument(help="A file that was exported; without one, the stream itself.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Verify all that the stream or a file has; ends with 1 if it finds a manipulation."""
+    if file:
+        told = _verified_file(Path(file))
+    else:
+        told = asyncio.run(_verified_stream(wants_bar=not as_json))
+    if as_json:
+        print_json(_report(*told))
+    else:
+        _tell(*told)
+    if any(one.code.is_manipulation for one in told[1]):
         raise typer.Exit(1)
 
 
@@ -140,24 +156,27 @@ class _Tail:
         )
 
 
-async def _verify(as_json: bool) -> bool:
-    """Whether a manipulation was found."""
+def _verified_file(path: Path) -> tuple[Verification, list[Finding]]:
+    """Raises `BadInput` and OSError."""
+    with path.open("rb") as stream:
+        try:
+            return verify_file(stream, keyring_of(command_settings()))
+        except NoExport as error:
+            raise BadInput(str(error)) from None
+
+
+async def _verified_stream(*, wants_bar: bool) -> tuple[Verification, list[Finding]]:
     settings = command_settings()
     verification = Verification(keyring_of(settings))
     async with _stream(settings) as (reader, stop):
         last = await reader.last_offset()
-        with progress("verified", None, wanted=not as_json) as advance:
+        with progress("verified", None, wanted=wants_bar) as advance:
             if last is not None:
                 async for message in reader.read("first", last):
                     verification.see(message.offset, message.body)
                     advance()
                     stop.check(f"verified {counted(verification.messages, 'message')}, and not all")
-    findings = verification.conclude(int(time.time() * 1000))
-    if as_json:
-        print_json(_report(verification, findings))
-    else:
-        _tell(verification, findings)
-    return any(one.code.is_manipulation for one in findings)
+    return verification, verification.conclude(int(time.time() * 1000))
 
 
 def _report(verification: Verification, findings: list[Finding]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -16,7 +15,7 @@ from worker.cli.ledger_access import now_ms, opened_ledger, time_in
 from worker.cli.streamed_files import Output, check_target, complete_file
 from worker.counting import counted
 from worker.ledger.database import Database
-from worker.ledger.exporting import HOW_TO_CHECK, Selection, export_lines
+from worker.ledger.exporting import Selection, export_file
 
 
 def export(
@@ -47,27 +46,9 @@ def export(
 async def _export(database: Database, selection: Selection, now: int, stream: BinaryIO) -> int:
     """How many receipts were written in full."""
     output = Output(stream)
-    receipts = messages = 0
-    await output.write(_json(_about(selection, now)))
+    line: dict[str, Any] = {}
     with database.transaction() as connection:
-        for line in export_lines(connection, selection):
-            receipts += sum("row" in one for one in line.get("rows", ()))
-            messages += 1
-            await output.write(_json(line))
-    # The last line, so that a file that was cut short does not look like a whole one.
-    await output.write(_json({"messages": messages, "receipts": receipts}))
+        for line in export_file(connection, selection, now):
+            await output.write(json_line(line).encode() + b"\n")
     await output.flush()
-    return receipts
-
-
-def _about(selection: Selection, now: int) -> dict[str, Any]:
-    return {
-        "what": "receipts of consent-worker",
-        "made_at": datetime.fromtimestamp(now / 1000, UTC).isoformat(),
-        "asked_for": selection._asdict(),
-        "how_to_check": HOW_TO_CHECK,
-    }
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return json_line(document).encode() + b"\n"
+    return int(line["receipts"])

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from worker.broker.dead_letter import DeadLetter
-from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import (
@@ -25,6 +24,7 @@ from worker.cli.ledger_access import (
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
+from worker.known_month_keys import NO_KEYS, known_month_keys
 from worker.ledger.finding_events import (
     MOST_LIVES,
     Found,
@@ -38,20 +38,10 @@ from worker.ledger.persons import users_of
 from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
-from worker.ordering.store_protocol import StoreUnavailable
 from worker.remedies import meaning_of, remedy_for
-from worker.settings import UnusableSetting, WorkerSettings
-from worker.store_choice import lasting_store
+from worker.settings import WorkerSettings
 
 _OUTCOMES: Final[tuple[OutcomeName, ...]] = get_args(OutcomeName)
-_IN_MEMORY: Final = (
-    "the workers' state is in memory (CONSENT_WORKER_STATE_URL), so receipts have no hash of a "
-    "person; find the event's id in Didomi's console, and use --event"
-)
-_NO_KEYS: Final = (
-    "the state keeps no key of any month: no receipt with the hash of a person was written yet, or "
-    "the state was lost"
-)
 
 
 def find(
@@ -108,17 +98,9 @@ def _outcome(text: str) -> OutcomeName | None:
 
 async def _users(settings: WorkerSettings, person: str) -> list[bytes]:
     """The hash of a person in each month whose key is kept."""
-    store = lasting_store(settings, None, is_worker=False)
-    if store is None:
-        raise UnusableSetting(_IN_MEMORY)
-    try:
-        keys = await store.month_keys.known()
-    except StoreUnavailable as problem:
-        raise BrokerAway(f"{problem}; run the command again, it may be repeated") from None
-    finally:
-        await store.close()
+    keys = await known_month_keys(settings)
     if not keys:
-        complain(f"consent-worker: {_NO_KEYS}")
+        complain(f"consent-worker: {NO_KEYS}")
     return users_of(person, keys)
 
 

@@ -9,14 +9,15 @@ import typer
 
 from worker.broker.letter_filter import Filter
 from worker.cli.command_support import complain, print_json, say
-from worker.cli.dead_letter_pass import Pass
+from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.known_integrations import check_integration
-from worker.cli.letter_handling import Handling
 from worker.cli.letter_listing import not_there
-from worker.cli.letter_work import LetterWork
-from worker.cli.lost_state_guard import LostStateGuard
-from worker.cli.moments import told_span
 from worker.cli.terminal import shown
+from worker.letters.letter_handling import Handling
+from worker.letters.letter_pass import Pass
+from worker.letters.letter_work import LetterWork
+from worker.letters.lost_state_guard import LostStateGuard
+from worker.moments import told_span
 from worker.settings import WorkerSettings
 
 
@@ -52,7 +53,8 @@ async def _work(asked: Handling) -> tuple[LetterWork, Pass]:
     if asked.verb == "replayed":
         guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
     work = LetterWork(asked, guard, settings.max_event_bytes)
-    return work, await work.run()
+    async with letter_desk(work.so_far) as desk:
+        return work, await work.run(desk)
 
 
 def _report(asked: Handling, work: LetterWork) -> dict[str, Any]:

@@ -5,13 +5,11 @@ integrations would erase choices at Adobe after it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
-from worker.cli.broker_access import BrokerAway
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.state_ids import learn_state_ids
@@ -21,7 +19,8 @@ from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.integrations.safe_files import printable
 from worker.integrations.told_mode import UnfitMode, in_mode
-from worker.ordering.epoch import Epochs, LastingEpochs
+from worker.letters.state_epochs import epochs_of
+from worker.ordering.epoch import Epochs
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
@@ -169,23 +168,6 @@ def accept(
         )
     else:
         say("nothing to accept")
-
-
-@asynccontextmanager
-async def epochs_of(settings: WorkerSettings) -> AsyncIterator[LastingEpochs | None]:
-    """The epochs of the workers' state, None where that is in memory. Raises `UnusableSetting`, and
-    `BrokerAway` for what goes wrong during the block.
-    """
-    store = lasting_store(settings, None, is_worker=False)
-    if store is None:
-        yield None
-        return
-    try:
-        yield store.epochs
-    except StoreUnavailable as problem:
-        raise BrokerAway(f"{problem}; run the command again, it may be repeated") from None
-    finally:
-        await store.close()
 
 
 async def _read(settings: WorkerSettings) -> Epochs | None:

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import typer
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.broker_access import broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology import Queue, declare
-from worker.cli.broker_access import broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.topology_migrate import migrate

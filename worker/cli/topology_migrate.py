@@ -8,18 +8,18 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
 from worker.broker.topology_state import read_state
-from worker.cli.broker_access import alone, broker_connection, topology_of
 from worker.cli.command_support import command_settings, complain, say
-from worker.cli.interrupt import Stop, stoppable
 from worker.cli.json_output import JsonListOption, print_json_list
-from worker.cli.moments import span_seconds
 from worker.cli.terminal import shown
 from worker.cli.topology_stream import stream_of
 from worker.counting import counted
+from worker.interrupt import Stop, stoppable
+from worker.moments import span_seconds
 from worker.wire.message_tap import TappedTransport
 
 _WAIT: Final = "10m"
@@ -65,7 +65,7 @@ async def _migrate(dry_run: bool, wait_seconds: int, as_json: bool) -> None:
                 if migration.obstacles:
                     raise typer.Exit(1)
                 return
-            async with alone(connection, lock, stop, "the topology"):
+            async with alone(connection, lock, stop, complain, "the topology"):
                 migration = plan_migration(await read_state(connection, topology), topology)
                 _tell(migration, as_json)
                 change = TopologyChange(connection, transport, topology, complain)

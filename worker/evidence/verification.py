@@ -71,12 +71,14 @@ class Verification:
         if is_right and message.heading.kind == "anchor":
             self._hold_against(message.rows, offset, message.heading)
 
-    def take(self, offset: int, heading: Heading, line: bytes, digests: Sequence[bytes]) -> bool:
-        """As `see`, where only the digests of the rows are known; whether the message is as it was
-        written, as far as it tells by itself.
+    def take(
+        self, offset: int, heading: Heading, line: bytes, digests: Sequence[bytes] | None
+    ) -> bool:
+        """As `see`, where only the digests of the rows are known, or not even these (None); whether
+        the message is as it was written, as far as it tells by itself.
         """
         self.messages += 1
-        self.rows += len(digests)
+        self.rows += 0 if digests is None else len(digests)
         if self._first is None:
             self._first = offset, heading.at
         fault = self._fault_of(heading, line, digests)
@@ -105,7 +107,7 @@ class Verification:
         return sorted([*self._found, *endings], key=lambda one: (one.chain, one.sequence))
 
     def _fault_of(
-        self, heading: Heading, line: bytes, digests: Sequence[bytes]
+        self, heading: Heading, line: bytes, digests: Sequence[bytes] | None
     ) -> FindingCode | None:
         """What is wrong with a message by itself."""
         if not heading.key:
@@ -123,9 +125,10 @@ class Verification:
                 return FindingCode.FOREIGN
         else:
             self.unchecked += bool(heading.key)
-        if heading.rows != len(digests) or heading.digest != rows_digest(digests):
-            return FindingCode.CHANGED
-        return None
+        if digests is None:
+            return None
+        is_right = heading.rows == len(digests) and heading.digest == rows_digest(digests)
+        return None if is_right else FindingCode.CHANGED
 
     def _place(self, offset: int, heading: Heading, digest: str) -> None:
         """What is wrong with its place in its chain."""

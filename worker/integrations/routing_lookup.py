@@ -7,6 +7,7 @@ by mistake.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Final
 
 from worker.integrations.lookup_index import Index
@@ -67,6 +68,11 @@ class IntegrationsInForce:
         """The version that is in force, enabled or not; None where there is none."""
         known = self._assignment.in_force.get(integration_id)
         return known.integration if known else None
+
+    def file_of(self, integration_id: str) -> Path | None:
+        """The file of the version that is in force."""
+        known = self._assignment.in_force.get(integration_id)
+        return known.path if known else None
 
     def is_enabled(self, integration_id: str) -> bool:
         """Whether there is such an integration, and it is enabled."""

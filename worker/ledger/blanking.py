@@ -5,14 +5,39 @@ stay, and the chains still verify.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, select
 
 from worker.ledger.dictionary import id_of
+from worker.ledger.letters_gone import note_replays
 from worker.ledger.packing import NO_PATHS, user_prefix
+from worker.ledger.receipt_rows import PackedReceipt, ReceiptRows
 from worker.ledger.schema import LIVES, RECEIPTS
 from worker.ledger.stored_receipts import key_of_life, lives_back
+
+
+def write_and_blank(
+    connection: Connection,
+    rows: ReceiptRows,
+    packed: Sequence[PackedReceipt],
+    erasures: Sequence[tuple[int, Mapping[str, Collection[bytes]]]],
+) -> None:
+    """Write receipts. Of each erasure `erasures` have after how many of these it stands, and users
+    by integration: it blanks what stands before it in the stream, and no choice of after it.
+    """
+    written = 0
+    for upto, erased in erasures:
+        _write(connection, rows, packed[written:upto])
+        written = upto
+        for integration, users in erased.items():
+            blank(connection, users, integration)
+    _write(connection, rows, packed[written:])
+
+
+def _write(connection: Connection, rows: ReceiptRows, packed: Sequence[PackedReceipt]) -> None:
+    rows.write(connection, packed)
+    note_replays(connection, packed)
 
 
 def blank(connection: Connection, users: Collection[bytes], integration: str) -> int:

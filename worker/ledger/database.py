@@ -38,10 +38,18 @@ _PREFIX: Final = "sqlite://"
 class Database:
     """`url` is `sqlite://` and an absolute path. A writer makes the file where it is missing, for
     its owner alone, or `anew` in any case. It is the only one: a second one raises
-    `LedgerInUse`. Readers see what is committed.
+    `LedgerInUse`. Readers see what is committed. Where the file is locked it is waited for
+    `busy_seconds`.
     """
 
-    def __init__(self, url: str, *, writes: bool = False, anew: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        writes: bool = False,
+        anew: bool = False,
+        busy_seconds: float = _BUSY_SECONDS,
+    ) -> None:
         self.path = Path(url.removeprefix(_PREFIX))
         self._lock: int | None = None
         if writes:
@@ -51,7 +59,7 @@ class Database:
                 f"there is no ledger {self.path.name}: let `consent-worker ledger` run, or check "
                 "CONSENT_WORKER_LEDGER_URL"
             )
-        self._engine = _engine(self.path, writes=writes)
+        self._engine = _engine(self.path, busy_seconds, writes=writes)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -99,12 +107,12 @@ class Database:
             self._lock = None
 
 
-def _engine(path: Path, *, writes: bool) -> Engine:
+def _engine(path: Path, busy_seconds: float, *, writes: bool) -> Engine:
     mode = "rw" if writes else "ro"
     url = URL.create(
         "sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}
     )
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     def opened(connection: sqlite3.Connection, _: Any) -> None:

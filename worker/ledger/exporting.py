@@ -8,10 +8,12 @@ those that were blanked, there is the digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
+from worker.evidence.exported_file import WHAT
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
@@ -34,28 +36,89 @@ class Selection(NamedTuple):
     since: int | None
     until: int | None
 
+    def has(self, one: StoredReceipt) -> bool:
+        """Whether a receipt is meant."""
+        return self.integration in (None, one.receipt.integration)
 
-def export_lines(connection: Connection, selection: Selection) -> Iterator[dict[str, Any]]:
+    @property
+    def asked_for(self) -> dict[str, Any]:
+        """As the file says it."""
+        return self._asdict()
+
+
+class LifeSelection(NamedTuple):
+    """The receipts of one life, by their numbers, and what their chains have from the first of them
+    to the last, by the numbers of their messages. `life` is its key."""
+
+    life: str
+    receipts: frozenset[int]
+    first_message: int
+    last_message: int
+    chains: frozenset[int]
+
+    def has(self, one: StoredReceipt) -> bool:
+        """Whether a receipt is meant."""
+        return one.id in self.receipts
+
+    @property
+    def asked_for(self) -> dict[str, Any]:
+        """As the file says it."""
+        return {"life": self.life}
+
+
+def life_selection(
+    connection: Connection, life: bytes, steps: Sequence[StoredReceipt]
+) -> LifeSelection:
+    """That of a life by its key and its steps, of which there is one at least."""
+    messages = {one.message_id for one in steps}
+    chains = select(MESSAGES.c.chain_id).where(MESSAGES.c.id.in_(messages))
+    return LifeSelection(
+        life.hex(),
+        frozenset(one.id for one in steps),
+        min(messages),
+        max(messages),
+        frozenset(connection.execute(chains).scalars()),
+    )
+
+
+def export_file(
+    connection: Connection, selection: Selection | LifeSelection, now_ms: int
+) -> Iterator[dict[str, Any]]:
+    """All lines of the file: what it is, those of `export_lines`, and the totals, without which the
+    file was cut short.
+    """
+    yield {
+        "what": WHAT,
+        "made_at": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(),
+        "asked_for": selection.asked_for,
+        "how_to_check": HOW_TO_CHECK,
+    }
+    messages = receipts = 0
+    for line in export_lines(connection, selection):
+        receipts += sum("row" in one for one in line.get("rows", ()))
+        messages += 1
+        yield line
+    yield {"messages": messages, "receipts": receipts}
+
+
+def export_lines(
+    connection: Connection, selection: Selection | LifeSelection
+) -> Iterator[dict[str, Any]]:
     """The lines, in the order of the stream."""
     for messages in _messages(connection, selection):
         receipts = _receipts_of(connection, messages)
         for message in messages:
             theirs = receipts.get(message.id, [])
-            wanted = [one for one in theirs if _is_wanted(one, selection)]
+            wanted = [one for one in theirs if selection.has(one)]
             yield _line(message, theirs, {one.place for one in wanted})
 
 
-def _is_wanted(one: StoredReceipt, selection: Selection) -> bool:
-    return selection.integration is None or one.receipt.integration == selection.integration
-
-
-def _messages(connection: Connection, selection: Selection) -> Iterator[Sequence[Row[Any]]]:
+def _messages(
+    connection: Connection, selection: Selection | LifeSelection
+) -> Iterator[Sequence[Row[Any]]]:
     """All messages of the time, some at once: of a chain each that is left out is a hole."""
     query = select(MESSAGES, CHAINS.c.chain).join(CHAINS, CHAINS.c.id == MESSAGES.c.chain_id)
-    if selection.since is not None:
-        query = query.where(MESSAGES.c.at >= selection.since)
-    if selection.until is not None:
-        query = query.where(MESSAGES.c.at < selection.until)
+    query = query.where(*_conditions(selection))
     last = 0
     while True:
         some = query.where(MESSAGES.c.id > last).order_by(MESSAGES.c.id).limit(_AT_ONCE)
@@ -64,6 +127,17 @@ def _messages(connection: Connection, selection: Selection) -> Iterator[Sequence
             return
         last = messages[-1].id
         yield messages
+
+
+def _conditions(selection: Selection | LifeSelection) -> Iterator[ColumnElement[bool]]:
+    if isinstance(selection, LifeSelection):
+        yield MESSAGES.c.id.between(selection.first_message, selection.last_message)
+        yield MESSAGES.c.chain_id.in_(selection.chains)
+        return
+    if selection.since is not None:
+        yield MESSAGES.c.at >= selection.since
+    if selection.until is not None:
+        yield MESSAGES.c.at < selection.until
 
 
 def _receipts_of(

@@ -40,7 +40,8 @@ class Wanted(NamedTuple):
 
 class Story(NamedTuple):
     """The life of an event at an integration, its steps in the order of their times. `due_at` is
-    set where it waits. `letter` is its dead letter, where the last pass over the queue saw one.
+    set where it waits; `key` is that of the life. `letter` is its dead letter, where the last pass
+    over the queue saw one.
     """
 
     integration: str
@@ -48,6 +49,7 @@ class Story(NamedTuple):
     at: int
     due_at: int | None
     steps: Sequence[StoredReceipt]
+    key: bytes
     letter: DeadLetter | None = None
 
     @property
@@ -79,6 +81,12 @@ def find_event(connection: Connection, event: str, wanted: Wanted) -> Found:
         if all(step.is_blanked or step.receipt.event == event for step in one.steps)
     ]
     return found._replace(stories=same)
+
+
+def find_life(connection: Connection, key: bytes) -> Story | None:
+    """The life with this key."""
+    stories = _find(connection, LIVES.c.life == key, Wanted()).stories
+    return stories[0] if stories else None
 
 
 def find_users(connection: Connection, users: Collection[bytes], wanted: Wanted) -> Found:
@@ -150,6 +158,7 @@ def _told(connection: Connection, lives: Sequence[Any]) -> list[Story]:
             number = by_id[number].before_id
         steps.sort(key=lambda one: (one.receipt.at, one.id))
         integration = integrations.get(life.integration_id, "")
+        key = bytes(life.life)
         outcome, letter = OUTCOMES[life.outcome], letters.get(life.life)
-        stories.append(Story(integration, outcome, life.at, life.due_at, steps, letter))
+        stories.append(Story(integration, outcome, life.at, life.due_at, steps, key, letter))
     return stories

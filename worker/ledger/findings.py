@@ -34,3 +34,6 @@ SENTENCES: Final[dict[str, str]] = {
     **{one.value: one.sentence for one in StreamFinding},
 }
 """By their codes, as they stand in the ledger."""
+
+MANIPULATIONS: Final = frozenset(one.value for one in FindingCode if one.is_manipulation)
+"""Those that no crash, loss of a connection or retention explains."""

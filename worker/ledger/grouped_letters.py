@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.letter_cause import Fingerprint
-from worker.ledger.dictionary import texts_of
+from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.letter_schema import LETTER_GROUPS
 from worker.ledger.schema import LIVES
 
@@ -25,9 +25,11 @@ class LetterGroup(NamedTuple):
     until: int
 
 
-def letter_groups(connection: Connection, most: int = _MOST_GROUPS) -> list[LetterGroup]:
-    """The groups of dead letters, the one with most of them first."""
-    counted = (
+def letter_groups(
+    connection: Connection, most: int = _MOST_GROUPS, integration: str | None = None
+) -> list[LetterGroup]:
+    """The groups of dead letters, or those of an integration, the one with most of them first."""
+    counts = (
         select(
             LIVES.c.group_id,
             func.count().label("letters"),
@@ -36,10 +38,11 @@ def letter_groups(connection: Connection, most: int = _MOST_GROUPS) -> list[Lett
         )
         .where(LIVES.c.group_id.is_not(None))
         .group_by(LIVES.c.group_id)
-        .order_by(func.count().desc())
-        .limit(most)
-        .subquery()
     )
+    if integration is not None:
+        theirs = LETTER_GROUPS.c.integration_id == id_of(connection, integration)
+        counts = counts.where(LIVES.c.group_id.in_(select(LETTER_GROUPS.c.id).where(theirs)))
+    counted = counts.order_by(func.count().desc()).limit(most).subquery()
     query = (
         select(LETTER_GROUPS, counted.c.letters, counted.c.since, counted.c.until)
         .join(counted, counted.c.group_id == LETTER_GROUPS.c.id)

@@ -43,7 +43,20 @@ def _causes_and_letters(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-STEPS: Final[Sequence[Step]] = (_causes_and_letters,)
+def _add_acts(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        """
+        CREATE TABLE acts (
+            id INTEGER NOT NULL PRIMARY KEY, message_id BIGINT NOT NULL, place INTEGER NOT NULL,
+            act TEXT NOT NULL, name TEXT NOT NULL, stage TEXT NOT NULL, who TEXT NOT NULL,
+            role TEXT NOT NULL, integration TEXT NOT NULL, at BIGINT NOT NULL, row BLOB NOT NULL
+        )
+        """
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_acts_act ON acts (act)")
+
+
+STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts)
 """The first one leads from version 1 to version 2."""
 
 

@@ -14,6 +14,7 @@ from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Message, line_digest, read_message, row_digest
 from worker.evidence.signing import Keyring
+from worker.ledger.act_rows import act_rows
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
@@ -46,6 +47,7 @@ class RecordWork:
         self._last: Record | None = None
         self.messages: list[tuple[Any, ...]] = []
         self.packed: list[PackedReceipt] = []
+        self.acts: list[tuple[Any, ...]] = []
         self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
         """Of each message that has any: how many receipts there are up to its last one, and users
         by integration."""
@@ -116,6 +118,13 @@ class RecordWork:
             digests = b"".join(map(row_digest, message.rows))
         if heading.kind == "anchor":
             self._hold_against(message.rows, offset)
+        elif heading.kind == "trail":
+            acts, unreadable = act_rows(message.rows, self._next_id)
+            self.acts += acts
+            if unreadable:
+                self._chains.found(
+                    FindingCode.UNREADABLE, row, heading.sequence, offset, unreadable
+                )
         place = (self.progress.generation, offset, row.id, heading.sequence)
         at = min(heading.at, self._now_ms)  # one of the future would outlive its retention
         first = first_receipt_id if receipts else None

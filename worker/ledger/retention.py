@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from worker.ledger.letter_schema import LETTERS
-from worker.ledger.schema import CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
+from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.stored_receipts import key_of_life, stored
 
 MESSAGES_AT_ONCE: Final = 100
@@ -40,6 +40,7 @@ def prune(connection: Connection, before_ms: int) -> int:
         )
         return 0
     _delete_receipts(connection, last)
+    connection.execute(ACTS.delete().where(ACTS.c.message_id <= last))
     connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
     return deleted
 

@@ -195,6 +195,23 @@ MINUTES: Final = Table(
 )
 """Receipts by minute since 1970. The lag is from the choice to the outcome, of delivered ones."""
 
+ACTS: Final = Table(
+    "acts",
+    METADATA,
+    Column("id", NUMBER, primary_key=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("act", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("integration", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("row", LargeBinary, nullable=False),
+)
+"""What people did, in the order of the stream: `row` is what stood there, see `evidence.act`."""
+
 FINDINGS: Final = Table(
     "findings",
     METADATA,

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from worker.evidence.signing import Keyring
-from worker.ledger.blanking import blank
+from worker.ledger.act_rows import write_acts
+from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
@@ -108,18 +109,9 @@ class TakingIn:
             work.read(record)
         move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
-        self._write_receipts(connection, work)
+        write_and_blank(connection, self._receipts, work.packed, work.erasures)
+        write_acts(connection, work.acts)
         return self._chains.write(connection, now_ms)
-
-    def _write_receipts(self, connection: Connection, work: RecordWork) -> None:
-        """An erasure blanks what stands before it in the stream, and no choice of after it."""
-        written = 0
-        for upto, erased in work.erasures:
-            self._receipts.write(connection, work.packed[written:upto])
-            written = upto
-            for integration, users in erased.items():
-                blank(connection, users, integration)
-        self._receipts.write(connection, work.packed[written:])
 
 
 @contextmanager

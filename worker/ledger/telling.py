@@ -43,10 +43,15 @@ def code_of(receipt: Receipt) -> Code | None:
 
 def sentence(receipt: Receipt) -> str:
     """What happened, for operators."""
-    code = code_of(receipt)
+    return sentence_for(receipt.outcome, receipt.reason)
+
+
+def sentence_for(outcome: OutcomeName, reason: str) -> str:
+    """The same of all receipts with an outcome and a reason."""
+    code = _CODES.get(outcome, {}).get(reason)
     if code is not None:
         return code.sentence
-    return _WITHOUT_REASON.get(receipt.outcome, "A reason that this version does not know.")
+    return _WITHOUT_REASON.get(outcome, "A reason that this version does not know.")
 
 
 def to_do(receipt: Receipt, *, is_last: bool) -> str:

@@ -19,7 +19,8 @@ _MOST_WORDS: Final = 200
 
 class LaneState(NamedTuple):
     """An integration as one worker sees it. `words` are Adobe's, as far as they may be shown;
-    `since` is in ms since 1970.
+    `since` is in ms since 1970. `allowed` requests may be in flight, and the token lives for
+    `token_seconds`; None where a worker does not tell.
     """
 
     integration: str
@@ -28,13 +29,16 @@ class LaneState(NamedTuple):
     error: str
     words: str
     since: int | None
+    allowed: int | None
+    token_seconds: int | None
 
 
 class WorkerState(NamedTuple):
     """Events taken from the queues since the process began, and where they are. `receipted` counts
     those whose receipts were all handed over, None where a worker does not tell. `unreceipted` are
     outcomes without a receipt, by integration. `received` are events that a door has put on the
-    queue, None of a worker. Times are in ms since 1970.
+    queue, None of a worker. `cpu_percent` is of one core, since the state before, None where a
+    process does not tell. Times are in ms since 1970.
     """
 
     version: str
@@ -49,6 +53,7 @@ class WorkerState(NamedTuple):
     oldest_event_at: int | None
     oldest_withdrawal_at: int | None
     received: int | None
+    cpu_percent: int | None
 
     @property
     def missing(self) -> int:
@@ -85,6 +90,7 @@ def read_state(row: str | bytes) -> WorkerState:
         oldest_event_at=optional_number_in(said, "oldest_event_at"),
         oldest_withdrawal_at=optional_number_in(said, "oldest_withdrawal_at"),
         received=optional_number_in(said, "received"),
+        cpu_percent=optional_number_in(said, "cpu_percent"),
     )
 
 
@@ -98,4 +104,6 @@ def _lane(said: Any) -> LaneState:
         error=text_in(said, "error") if said.get("error") else "",
         words=text_in(said, "words", _MOST_WORDS) if said.get("words") else "",
         since=optional_number_in(said, "since"),
+        allowed=optional_number_in(said, "allowed"),
+        token_seconds=optional_number_in(said, "token_seconds"),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import orjson
 
 from worker.delivery.lanes.lane import Lane
+from worker.integrations.model import Integration
 from worker.redaction import redact
 
 _WORDS_CHARACTERS: Final = 200
@@ -19,9 +20,16 @@ class LaneStates:
     def __init__(self) -> None:
         self._since: dict[str, tuple[str, int]] = {}
 
-    def told(self, lanes: Iterable[Lane], now_ms: int, most_bytes: int) -> list[dict[str, Any]]:
+    def told(
+        self,
+        lanes: Iterable[Lane],
+        now_ms: int,
+        most_bytes: int,
+        token_seconds: Callable[[Integration], float | None] = lambda _: None,
+    ) -> list[dict[str, Any]]:
         """As many lanes as go into so many bytes of JSON; those that do well come last. `since` is
         when a state was told first, in ms since 1970: later than it began by one telling at most.
+        `token_seconds` says for how long the token of an integration lives.
         """
         before, self._since = self._since, {}
         said = []
@@ -31,7 +39,7 @@ class LaneStates:
             if now != state:
                 state, since = now, now_ms
             self._since[lane.integration.id] = (state, since)
-            said.append(_told(lane, state, since))
+            said.append(_told(lane, state, since, token_seconds(lane.integration)))
         said.sort(key=lambda one: one["state"] == "well")
         kept, size = [], 0
         for one in said:
@@ -42,7 +50,7 @@ class LaneStates:
         return kept
 
 
-def _told(lane: Lane, state: str, since_ms: int) -> dict[str, Any]:
+def _told(lane: Lane, state: str, since_ms: int, token_seconds: float | None) -> dict[str, Any]:
     failure = lane.block.failure
     return {
         "integration": lane.integration.id,
@@ -51,6 +59,8 @@ def _told(lane: Lane, state: str, since_ms: int) -> dict[str, Any]:
         "error": failure.error if failure is not None else "",
         "words": redact(failure.detail)[:_WORDS_CHARACTERS] if failure is not None else "",
         "since": since_ms,
+        "allowed": lane.window.size,
+        "token_seconds": None if token_seconds is None else max(0, int(token_seconds)),
     }
 
 

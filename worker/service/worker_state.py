@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from worker.integrations.model import Integration
 from worker.service.lane_states import LaneStates
 from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
@@ -24,6 +25,7 @@ class WorkerFacts:
         self._started_at_ms = self.now_ms()
         self._version = version("consent-worker")
         self._lanes = LaneStates()
+        self._measured = (time.monotonic(), time.process_time())
 
     @staticmethod
     def now_ms() -> int:
@@ -42,10 +44,21 @@ class WorkerFacts:
         oldest = oldest_in_hand(lanes, now_ms)
         said = {"version": self._version, "started_at": self._started_at_ms, **counts}
         said["unreceipted"] = unreceipted
-        said["lanes"] = self._lanes.told(lanes, now_ms, _MOST_BYTES)
+        said["lanes"] = self._lanes.told(lanes, now_ms, _MOST_BYTES, self._token_seconds)
+        said["cpu_percent"] = self._cpu_percent()
         said["oldest_event_at"] = _from_1970(oldest.event_ms)
         said["oldest_withdrawal_at"] = _from_1970(oldest.withdrawal_ms)
         return orjson.dumps(said)
+
+    def _token_seconds(self, integration: Integration) -> float | None:
+        client = self._parts.client
+        return None if client is None else client.token_seconds_left(integration)
+
+    def _cpu_percent(self) -> int:
+        """What the process has used of a core since it was asked last."""
+        before, self._measured = self._measured, (time.monotonic(), time.process_time())
+        passed, used = (now - then for now, then in zip(self._measured, before, strict=True))
+        return round(100 * used / passed) if passed > 0 else 0
 
 
 def _from_1970(at_ms: int | None) -> int | None:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.environment_variables import PREFIX, Judgement, is_link, judge
 from worker.settings.adobe import AdobeSettings
 from worker.settings.broker import BrokerSettings
+from worker.settings.console import ConsoleSettings
 from worker.settings.delivery import DeliverySettings
 from worker.settings.door import DoorSettings
 from worker.settings.integrations import IntegrationSettings
@@ -59,6 +60,7 @@ def read_old_names() -> dict[str, str]:
 
 
 class WorkerSettings(
+    ConsoleSettings,
     ProcessSettings,
     DeliverySettings,
     DoorSettings,

@@ -13,8 +13,8 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
-from worker.cli.broker_access import what_happened
-from worker.cli.moments import moment_ms, span_seconds, told
+from worker.broker.broker_access import what_happened
+from worker.moments import moment_ms, span_seconds, told
 
 
 @pytest.mark.parametrize(

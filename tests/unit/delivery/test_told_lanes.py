@@ -58,3 +58,17 @@ async def test_the_oldest_in_hand_is_never_of_the_future() -> None:
     before = NOON_MS - 60_000
     assert list(oldest_in_hand(worker.pipeline.lanes, before)) == [made[0], before]
     adobe.answers.set()
+
+
+@in_virtual_time
+async def test_requests_that_are_allowed_and_the_token_are_told() -> None:
+    worker, states = Worker(Adobe(), Store()), LaneStates()
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes)
+    (one,) = states.told(lanes, 1, WIDE)
+    assert (one["allowed"], one["token_seconds"]) == (lanes[0].window.size, None)
+    lanes[0].window.overloaded(lanes[0].window.epoch)
+    (one,) = states.told(lanes, 1, WIDE, lambda _: 61.9)
+    assert (one["allowed"], one["token_seconds"]) == (lanes[0].window.size, 61)
+    (one,) = states.told(lanes, 1, WIDE, lambda _: -3.0)
+    assert one["token_seconds"] == 0

@@ -1,0 +1,253 @@
+"""Dead letters in the console: seen, understood, replayed, discarded, revealed, and on record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from devtools.proxy import TcpProxy, through
+from devtools.waiting import wait_until
+from tests.integration.console.letter_parts import (
+    PERSON,
+    LetterStack,
+    are_over,
+    letter_stack,
+)
+from tests.unit.console.console_parts import REVEALER, VIEWER
+from worker.ledger.grouped_letters import letter_groups
+
+PLANTED = (PERSON, "crm-0815-4711", "northwind.example")
+
+
+@pytest.fixture
+async def stack(broker_url: str, namespace: str, tmp_path: Path) -> AsyncIterator[LetterStack]:
+    async with letter_stack(broker_url, namespace, tmp_path) as running:
+        yield running
+
+
+def _group(page: str) -> str:
+    return str(re.findall(r"/dead-letters/groups/([0-9a-f]{8})", page)[0])
+
+
+async def test_a_viewer_sees_groups_and_letters_and_can_do_nothing(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    async with letter_stack(broker_url, namespace, tmp_path, VIEWER) as stack:
+        assert "No dead letters." in await stack.page("/dead-letters")
+        await stack.tell(*(stack.fate(n) for n in range(3)))
+        await stack.bury(0, 1, 2)
+        await stack.bury(7, consent_integration="press", consent_error="adobe-rejected")
+        # What stands there already is fresh enough for a while.
+        stack.console.clock.moved_ms = 60_000
+        page = await stack.page("/dead-letters")
+        assert "4 dead letters in 2 groups" in page
+        assert "1 of them withdraws consent" in page
+        assert "Look at Adobe&#39;s status page." in page
+        group = _group(page)
+        letters = await stack.page(f"/dead-letters/groups/{group}")
+        assert letters.count("/dead-letters/letters/letter-") == 3
+        assert "a replay would be sent" in letters
+        withdrawn = await stack.page(f"/dead-letters/groups/{group}?kind=withdrawn")
+        assert withdrawn.count("/dead-letters/letters/letter-") == 1
+        letter = await stack.page("/dead-letters/letters/letter-1")
+        assert "••••@••••.•• (e-mail)" in letter
+        assert "&#34;id&#34;: &#34;newsletter&#34;" in letter
+        for text in (page, letters, letter):
+            assert not [one for one in PLANTED if one in text]
+            assert "/preview/" not in text, "nothing to click that is refused"
+        for path in (
+            "/dead-letters/preview/replay",
+            f"/dead-letters/preview/discard?group={group}",
+        ):
+            assert (await stack.console.get(path)).status == 403
+        for path in ("/dead-letters/acts", "/dead-letters/letters/letter-1/reveal"):
+            assert (await stack.post(path, {"why": "for a test"})).status == 403
+        assert await stack.depth("dead-letters") == 4
+
+
+async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: LetterStack) -> None:
+    newer = stack.fate(90, "delivered", user=stack.fate(0).user, event_at=stack.at_ms)
+    await stack.tell(*(stack.fate(n) for n in range(6)), newer)
+    await stack.bury(*range(6))
+    await stack.bury(7, consent_integration="press")
+    group = _group(await stack.page("/dead-letters?integration=shop"))
+    preview = f"/dead-letters/preview/replay?group={group}"
+    page = await stack.page(preview)
+    assert "Replay 6 letters?" in page
+    counted = re.findall(r'<td class="num">(\d+)</td><td class="num">(\d+)</td>', page)
+    assert counted == [("4", "2"), ("2", "1"), ("0", "0"), ("0", "0"), ("6", "3")]
+    assert f"consent-worker dead-letters replay --group {group}" in page
+    act = await stack.begin(preview, canaries="2", wait="300", why="incident 4711")
+    await stack.wait_for_depth("retries", 2)
+    page = await stack.wait_for(act, "The canaries are on their way.")
+    assert "0 of 6" not in page
+    # Withdrawals go first, so these are the canaries; receipts say that they have arrived.
+    await stack.tell(*(stack.fate(n, "delivered", delivery=1) for n in (1, 3)))
+    page = await stack.wait_for(act, "Replayed 6 letters.")
+    assert "2 sent, none came back" in page
+    assert await stack.depth("retries") == 6
+    assert await stack.depth("dead-letters") == 1, "another group stays"
+    late = [stack.fate(n, "skipped", delivery=1, reason="superseded") for n in (0, 5)]
+    await stack.tell(*late, *(stack.fate(n, "dead", delivery=1) for n in (2, 4)))
+    page = await stack.wait_for(act, "2 died again")
+    assert "None like these is there any more." in page or "like these" in page
+    (told,) = await stack.trail(1, are_over)
+    assert (told.name, told.why, told.role) == ("replayed", "incident 4711", "operator")
+    assert told.counts["letters"] == told.counts["replayed"] == 6
+    assert told.counts["withdrawals"] == 3
+    stack.console.forget()
+    trail = await stack.page("/trail")
+    assert "incident 4711" in trail
+    assert f"group {group}" in trail
+
+
+async def test_a_form_that_is_sent_twice_and_a_second_operator_do_nothing_more(
+    stack: LetterStack,
+) -> None:
+    await stack.bury(*range(8))
+    preview = "/dead-letters/preview/replay?integration=shop"
+    first, second = await stack.ticket(preview), await stack.ticket(preview)
+    form = {"ticket": first, "rate": "1", "canaries": "0"}
+    begun = await stack.post("/dead-letters/acts", form)
+    again = await stack.post("/dead-letters/acts", form)
+    assert begun.status == again.status == 303
+    assert begun.way == again.way
+    other = await stack.post("/dead-letters/acts", form | {"ticket": second})
+    assert other.status == 409
+    assert "nothing else was begun" in other.text
+    assert (await stack.console.get(preview)).status == 409
+    await wait_until(lambda: _handled(stack, begun.way) > 0, "one is replayed")
+    assert "Replaying" in await stack.page(begun.way)
+    await stack.post(f"{begun.way}/stop")
+    page = await stack.wait_for(begun.way, "Stopped at")
+    left = await stack.depth("dead-letters")
+    assert left + await stack.depth("retries") == 8
+    assert 0 < left < 8
+    assert f"Stopped at {8 - left} of 8" in page
+    # What the other had previewed is good still.
+    assert (await stack.post("/dead-letters/acts", {"ticket": second})).status == 303
+    await stack.wait_for_depth("dead-letters", 0)
+    await stack.trail(2, are_over)
+
+
+async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: LetterStack) -> None:
+    await stack.tell(*(stack.fate(n) for n in range(5)))
+    await stack.bury(*range(5))
+    page = await stack.page("/dead-letters/preview/discard?selection=1")
+    assert "No letter is selected." in page
+    chosen = "/dead-letters/preview/discard?selection=1&id=letter-1&id=letter-3"
+    assert "Discard 2 letters, for good?" in await stack.page(chosen)
+    for typed in ("", "3", "two"):
+        form = {"ticket": await stack.ticket(chosen), "typed": typed}
+        answer = await stack.post("/dead-letters/acts", form)
+        assert (answer.status, "nothing was discarded" in answer.text) == (400, True)
+    act = await stack.begin(chosen, typed="2", why="sent again by the producer")
+    await stack.wait_for(act, "Discarded 2 letters.")
+    assert await stack.depth("dead-letters") == 3
+    assert "No letter is meant any more." in await stack.page(chosen)
+    assert (await stack.console.get("/dead-letters/letters/letter-1")).status == 404
+    (told,) = await stack.trail(1, are_over)
+    assert (told.name, told.counts["discarded"]) == ("discarded", 2)
+    with stack.ledger.transaction() as connection:
+        assert sum(one.letters for one in letter_groups(connection)) == 3, (
+            "the ledger knows it, too"
+        )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"canaries": "-1"},
+        {"canaries": "9999"},
+        {"rate": "0"},
+        {"rate": "nan"},
+        {"wait": "7200"},
+        {"why": "x" * 201},
+    ],
+)
+async def test_an_option_out_of_bounds_begins_nothing(
+    stack: LetterStack, form: dict[str, str]
+) -> None:
+    await stack.bury(1)
+    ticket = await stack.ticket("/dead-letters/preview/replay")
+    answer = await stack.post("/dead-letters/acts", {"ticket": ticket} | form)
+    assert answer.status == 400
+    assert "Nothing was done." in answer.text
+    assert await stack.depth("dead-letters") == 1
+
+
+async def test_a_body_is_revealed_once_for_a_reason_and_leaves_a_line(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    async with letter_stack(broker_url, namespace, tmp_path, REVEALER) as stack:
+        await stack.bury(1)
+        path = "/dead-letters/letters/letter-1"
+        ticket = await stack.ticket(path)
+        unsaid = await stack.post(f"{path}/reveal", {"ticket": ticket, "why": " "})
+        assert (unsaid.status, PERSON in unsaid.text) == (400, False)
+        form = {"ticket": ticket, "why": f"request 118 of {PERSON}"}
+        shown = await stack.post(f"{path}/reveal", form)
+        assert shown.status == 200
+        assert PERSON in shown.text
+        assert shown.headers["Cache-Control"] == "no-store"
+        again = await stack.post(f"{path}/reveal", form)
+        assert (again.status, PERSON in again.text) == (409, False)
+        (told,) = await stack.trail(1, are_over)
+        assert (told.name, told.role, told.about) == ("revealed", "revealer", "letter letter-1")
+        assert told.why == "request 118 of <email>"
+        assert PERSON not in await stack.page("/trail")
+        # Without a line in the trail nothing is shown.
+        ticket = await stack.ticket(path)
+        await stack.delete_stream()
+        refused = await stack.post(f"{path}/reveal", {"ticket": ticket, "why": "request 119"})
+        assert (refused.status, PERSON in refused.text) == (503, False)
+        assert "the trail can&#39;t be written" in refused.text
+        assert await stack.depth("dead-letters") == 1
+
+
+async def test_without_the_trail_nothing_is_replayed(stack: LetterStack) -> None:
+    await stack.bury(1)
+    await stack.delete_stream()
+    act = await stack.begin("/dead-letters/preview/replay")
+    page = await stack.wait_for(act, "The replay has ended at 0 of 1.")
+    assert "there is no stream" in page
+    assert await stack.depth("dead-letters") == 1
+
+
+async def test_a_broker_that_goes_away_shows_how_far_it_came_and_is_gone_on_with(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    url = URL(broker_url)
+    async with (
+        TcpProxy(url.host or "", url.port or 5672) as proxy,
+        letter_stack(
+            broker_url, namespace, tmp_path, by_way_of=through(broker_url, proxy.port)
+        ) as stack,
+    ):
+        await stack.bury(*range(40))
+        act = await stack.begin("/dead-letters/preview/replay", rate="15", canaries="0")
+        await stack.wait_for(act, "Replaying")
+        await wait_until(lambda: _handled(stack, act) > 3, "some are replayed")
+        proxy.cut()
+        page = await stack.wait_for(act, "The broker is away")
+        waits_at = re.search(r"waits at (\d+) of 40", page)
+        assert waits_at is not None
+        assert 3 < int(waits_at[1]) < 40
+        assert (await stack.console.get("/dead-letters")).status == 200, "reading works"
+        proxy.restore()
+        await stack.post(f"{act}/go-on")
+        await stack.wait_for(act, "Replaying")
+        await stack.wait_for(act, "Replayed ")
+        await stack.wait_for_depth("dead-letters", 0)
+        replayed = await stack.depth("retries")
+        assert 40 <= replayed <= 42, "what was in doubt may be there twice, and nothing is lost"
+
+
+def _handled(stack: LetterStack, act: str) -> int:
+    run = stack.console.letters.acts.find(act.rpartition("/")[2])
+    assert run is not None
+    return run.act.handled

@@ -1,0 +1,87 @@
+"""Explain: what each integration would send, and which lines it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.unit.cli.conftest import NOBODY
+from tests.unit.console.console_parts import (
+    SECRET,
+    RunningConsole,
+    fill,
+    running_console,
+    write_integration,
+)
+from tests.unit.ledger.ledger_file import LedgerFile
+
+EVENT: dict[str, Any] = {
+    "id": "ev-0001",
+    "organization_id": "northwind",
+    "created_at": "2026-03-02T08:15:30.120Z",
+    "status": "confirmed",
+    "user": {"id": "7b1d2c34", "organization_user_id": "lena@northwind.example"},
+    "consents": {"purposes": [{"id": "newsletter", "enabled": False}]},
+}
+
+
+@pytest.fixture
+async def console(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningConsole]:
+    """Two integrations of northwind, and one of somebody else."""
+    mapping = {"id": "_northwind.news", "value": "consents_purposes_newsletter_enabled"}
+    write_integration(tmp_path, "shop", mappings=[mapping], payload_mode="upsert")
+    write_integration(tmp_path, "off", enabled=False)
+    write_integration(tmp_path, "other", organization_id="elsewhere")
+    fill(ledger, [])
+    async with running_console(tmp_path, amqp_url=SecretStr(NOBODY)) as running:
+        await running.sign_in()
+        yield running
+
+
+async def _explain(console: RunningConsole, event: str) -> tuple[int, str]:
+    answer = await console.post("/explain", {"event": event, "csrf": await console.csrf()})
+    return answer.status, answer.text
+
+
+async def test_the_lines_are_lit_on_both_sides(console: RunningConsole) -> None:
+    status, page = await _explain(console, json.dumps(EVENT))
+    assert status == 200
+    assert "would send 1 attribute" in page
+    lit = page.count('<li class="lit" data-tag="1">')
+    assert lit == 3, "the id and the choice in the event, and the message"
+    assert page.count('data-tag="C"') >= 2
+    assert "1 integration is of other organizations" in page
+    assert "disabled" in page
+    for secret in ("lena@northwind", "7b1d2c34", SECRET):
+        assert secret not in page, secret
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "words"),
+    [
+        ("", 400, "Paste an event first"),
+        ("{", 400, "This is no JSON (line 1"),
+        ('{"type": "x"}', 400, "It would become a dead letter, unknown-type"),
+        (json.dumps(EVENT | {"organization_id": "nobody"}), 200, "Nobody would send anything"),
+        (json.dumps(EVENT | {"consents": {}}), 200, "nothing-mapped"),
+        (json.dumps(EVENT | {"user": {}}), 200, "guest"),
+        ('"<script>alert(1)</script>"', 400, "dead letter"),
+        (json.dumps(EVENT | {"id": "<script>alert(1)</script>"}), 200, "would send 1"),
+        ("[" * 5000, 400, "no JSON"),
+        (json.dumps(EVENT | {"x" * 200_000: "y" * 200_000}), 200, "would send 1"),
+        ("\u202e{}", 400, "no JSON"),
+    ],
+)
+async def test_whatever_is_pasted_is_answered_and_never_echoed(
+    console: RunningConsole, event: str, status: int, words: str
+) -> None:
+    got, page = await _explain(console, event)
+    assert got == status
+    assert words in page
+    assert "<script>alert" not in page
+    assert len(page) < 60_000

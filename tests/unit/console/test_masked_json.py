@@ -1,0 +1,99 @@
+"""What an event shows on a page, and what it never does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.console.masked_json import MOST_LINES, Line, event_lines, lines_of
+
+PLANTED = ("lena@northwind.example", "crm-0815-4711", "+49 170 1234567", "Lena Meier", "s3cret")
+
+
+def _text(lines: list[Line]) -> str:
+    return "\n".join("".join(part.text for part in line.parts) for line in lines)
+
+
+EVENT: dict[str, Any] = {
+    "type": "event.created",
+    "parameters": {
+        "entity": {
+            "id": "6f1c2f0e-0b6e-4c3d-9a51-2d1f6a3b4c5d",
+            "organization_id": "northwind",
+            "created_at": "2026-11-26T14:02:07.120Z",
+            "status": "confirmed",
+            "regulation": "gdpr",
+            "version": 170123456789,
+            "user": {
+                "id": "crm-0815-4711",
+                "organization_user_id": "lena@northwind.example",
+                "metadata": {"Lena Meier": "s3cret", "email": "lena@northwind.example"},
+                "country": "DE",
+            },
+            "delegate": {"id": "crm-0815-4711", "name": "Lena Meier"},
+            "consents": {
+                "purposes": [
+                    {"id": "newsletter", "enabled": False, "metadata": {"x": "+49 170 1234567"}},
+                    {"id": "lena@northwind.example", "enabled": None},
+                    {"id": "topics", "values": {"choice": {"value": "Lena Meier"}}},
+                ],
+                "vendors": {"enabled": ["google", "+49 170 1234567"], "disabled": []},
+                "tcfcs": "CPfoo",
+            },
+        }
+    },
+}
+
+
+def test_what_is_no_person_s_is_shown_and_nothing_else() -> None:
+    text = _text(event_lines(EVENT))
+    for planted in PLANTED:
+        assert planted not in text, planted
+    for shown in (
+        '"type": "event.created"',
+        '"id": "6f1c2f0e-0b6e-4c3d-9a51-2d1f6a3b4c5d"',
+        '"organization_id": "northwind"',
+        '"created_at": "2026-11-26T14:02:07.120Z"',
+        '"status": "confirmed"',
+        '"id": "newsletter"',
+        '"enabled": false',
+        '"enabled": null',
+        '"google"',
+        '"choice": {',
+        '"disabled": []',
+        '"organization_user_id": "••••@••••.•• (e-mail)"',
+        '"id": "•••• (id)"',
+        '"version": •••• (number)',
+        '"••••": "•••• (text)"',
+    ):
+        assert shown in text, shown
+    assert '"country": "DE"' not in text
+
+
+@pytest.mark.parametrize("key", ["type", "status", "regulation", "created_at", "id"])
+@pytest.mark.parametrize("planted", [*PLANTED[:1], *PLANTED[2:4], 491701234567])
+def test_a_field_that_is_mostly_shown_shows_no_person_either(key: str, planted: object) -> None:
+    for document in ({key: planted}, {"consents": {"purposes": [{key: planted}]}}, [planted]):
+        assert str(planted) not in _text(event_lines(document))
+
+
+def test_each_line_knows_the_place_of_its_value() -> None:
+    lines = event_lines({"consents": {"purposes": [{"id": "a", "enabled": True}]}, "x": []})
+    places = {line.path: line.is_leaf for line in lines}
+    assert places["consents", "purposes", 0, "enabled"] is True
+    assert places["consents", "purposes"] is False
+    assert places[("x",)] is True
+    assert _text(lines).splitlines()[3] == "      {"
+
+
+def test_what_is_long_or_deep_is_cut_and_says_so() -> None:
+    lines = event_lines(list(range(5000)))
+    assert len(lines) == MOST_LINES + 1
+    assert "and more" in _text(lines[-1:])
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    assert "…" in _text(event_lines(deep))
+    everything = lines_of({"ä": "\u202e"}, lambda path, value: True, lambda path, key: True)
+    assert _text(everything) == '{\n  "ä": "\u202e"\n}'

@@ -1,0 +1,231 @@
+"""What pages say of a fleet, by their texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt, state
+from tests.unit.console.console_parts import (
+    OPERATOR,
+    SECRET,
+    RunningConsole,
+    fill,
+    lane,
+    running_console,
+    usual_receipts,
+    write_integration,
+)
+from tests.unit.ledger.ledger_file import LedgerFile
+from worker.console.built_from_settings import note_configs
+from worker.evidence.receipt import Receipt
+
+
+def words_of(page: str) -> str:
+    """What a person reads, in one line."""
+    body = page.partition('<main id="main">')[2].partition("</main>")[0]
+    text = re.sub(r"<[^>]*>", " ", body).replace("\u00a0", " ").replace("&#39;", "'")
+    return re.sub(r"\s+", " ", text)
+
+
+def dead(count: int, **changes: object) -> list[Receipt]:
+    """Dead letters of the shop, all withdrawals."""
+    usual: dict[str, Any] = {
+        "outcome": "dead",
+        "reason": "retries-exhausted",
+        "status": 503,
+        "choice": "withdrawn",
+        "xaction": None,
+    }
+    return [receipt(**(usual | changes)) for _ in range(count)]
+
+
+async def test_a_fleet_that_does_well_is_told_in_a_sentence(console: RunningConsole) -> None:
+    await console.sign_in()
+    page = await console.get("/")
+    said = words_of(page.text)
+    assert said.startswith(" All well.")
+    assert "delivered 20" in said
+    assert "It adds up" in said
+    assert "worker-1:7" in said
+
+
+@pytest.fixture
+async def troubled(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningConsole]:
+    """The shop is failing, travel is blocked, telecom's file is bad, museum is well."""
+    for name in ("shop", "travel", "museum"):
+        write_integration(tmp_path, name)
+    (tmp_path / "integrations/telecom.json").write_text("{}")
+    waits = receipt(
+        outcome="parked",
+        reason="lane-full",
+        choice="withdrawn",
+        integration="travel",
+        event_at=made_now_ms() - 1_329_000,
+        due_at=made_now_ms() + 40_000,
+        status=None,
+        xaction=None,
+    )
+    fill(
+        ledger,
+        [*usual_receipts(5), *dead(7), waits, receipt(integration="museum")],
+        lanes=[
+            lane(),
+            lane("travel", state="blocked", error="token-refused", words="invalid_client"),
+            lane("museum", state="well", error="", words=""),
+        ],
+    )
+    async with running_console(tmp_path) as running:
+        await running.sign_in(OPERATOR)
+        yield running
+
+
+async def test_the_worst_thing_stands_on_top_with_the_way_to_it(troubled: RunningConsole) -> None:
+    page = await troubled.get("/")
+    said = words_of(page.text)
+    assert said.startswith(
+        " shop is failing: Adobe answers 5xx. 2 more things are wrong. Open shop"
+    )
+    assert "Service Unavailable" in said
+    assert "Oldest unhonoured withdrawal 22 min" in said
+    assert "Withdrawals given up 7" in said
+    assert (await troubled.get("/worst")).way == "/integrations/shop"
+    assert "icon-failing" in page.text.partition("data-well")[0]
+
+
+async def test_integrations_are_sorted_by_trouble_and_filtered_by_links(
+    troubled: RunningConsole,
+) -> None:
+    page = await troubled.get("/integrations")
+    assert words_of(page.text).startswith(" 3 of 4 integrations need you.")
+    rows = re.findall(r'<a href="/integrations/([a-z]+)"><bdi>', page.text)
+    assert rows == ["shop", "travel", "telecom", "museum"]
+    for link in ("/integrations?state=blocked", "/integrations?q=TRAV"):
+        only = await troubled.get(link)
+        assert re.findall(r'<a href="/integrations/([a-z]+)"><bdi>', only.text) == ["travel"]
+    nothing = await troubled.get("/integrations?q=nobody")
+    assert "No integration matches" in nothing.text
+
+
+async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole) -> None:
+    said = words_of((await troubled.get("/integrations/travel")).text)
+    assert "travel is blocked: Adobe refuses the client id or its secret." in said
+    assert "Rotate the secret" in said
+    assert "Oldest unhonoured withdrawal 22 min" in said
+    said = words_of((await troubled.get("/integrations/shop")).text)
+    assert "shop is failing: Adobe answers 5xx." in said
+    assert "Look at Adobe's status page" in said
+    assert "retries-exhausted" in said
+    assert "Requests 1 of 8 allowed" in said
+    assert "lives 5 h" in said
+    assert (await troubled.get("/integrations/nobody")).status == 404
+
+
+async def test_the_configuration_is_shown_without_its_secrets_and_with_what_changed(
+    troubled: RunningConsole,
+) -> None:
+    before = await troubled.get("/integrations/shop")
+    assert "this console has seen no other" in before.text
+    home = troubled.context.settings.integrations.parent
+    path = write_integration(home, "shop", limits={"requests_in_flight": 3})
+    changed = json.loads(path.read_text())
+    changed["authentication"]["client_secret"] = "another-secret-of-the-shop"
+    path.write_text(json.dumps(changed))
+    os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 5))
+    assert troubled.context.integrations.refresh()
+    note_configs(troubled.context)
+    page = await troubled.get("/integrations/shop")
+    lines = re.findall(r'<li class="(del|add)"[^>]*>([^<]*)</li>', page.text)
+    assert [kind for kind, text in lines if "client_secret" in text] == ["del", "add"]
+    assert any("requests_in_flight" in text for kind, text in lines if kind == "add")
+    for secret in (SECRET, "another-secret-of-the-shop", "api-key-of-shop"):
+        assert secret not in page.text
+
+
+async def test_a_check_is_asked_for_once_and_told_line_by_line(troubled: RunningConsole) -> None:
+    form = {"csrf": await troubled.csrf()}
+    answer = await troubled.post("/integrations/shop/check", form)
+    assert answer.status == 303
+    said = words_of((await troubled.get("/integrations/shop")).text)
+    assert "1 wrong, 0 not judged" in said
+    assert "has no field `_northwind`" in said
+    unknown = await troubled.post("/integrations/telecom/check", form)
+    assert unknown.status == 404, "there is no valid file to check by"
+
+
+async def test_periods_are_links_and_an_unknown_one_is_an_hour(console: RunningConsole) -> None:
+    await console.sign_in()
+    for period in ("hour", "day", "week", "century", "%00", "x" * 3000):
+        page = await console.get(f"/?period={period}")
+        assert page.status == 200
+        current = re.findall(r'<a [^>]*aria-current="true">([^<]*)</a>', page.text)
+        known = {"day": "last day", "week": "last week"}
+        assert current == [known.get(period, "last hour")]
+        assert "Events a second now" in page.text or "No events now" in page.text
+
+
+async def test_ten_thousand_integrations_are_paged(tmp_path: Path, ledger: LedgerFile) -> None:
+    count = 10_000
+    worker = MadeWorker()
+    ledger.take(worker.begin())
+    for start in range(0, count, 500):
+        some = [receipt(integration=f"c-{n:05d}") for n in range(start, start + 500)]
+        ledger.take(worker.receipts(some))
+    lanes = [lane(f"c-{n:05d}") for n in range(0, 100)]
+    ledger.take(worker.state(state(lanes=lanes)))
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        page = await console.get("/integrations")
+        assert page.status == 200
+        assert len(page.text.encode()) < 150_000
+        rows = re.findall(r'<a href="/integrations/(c-\d+)"><bdi>', page.text)
+        assert rows == [f"c-{n:05d}" for n in range(50)]
+        last = await console.get("/integrations?page=200")
+        rows = re.findall(r'<a href="/integrations/(c-\d+)"><bdi>', last.text)
+        assert rows[-1] == "c-09999"
+        beyond = await console.get("/integrations?page=999999999999999")
+        assert beyond.status == 200
+        overview = await console.get("/")
+        assert len(overview.text.encode()) < 60_000
+
+
+async def test_live_says_at_once_how_the_fleet_does_and_ends_with_the_session(
+    console: RunningConsole,
+) -> None:
+    await console.sign_in()
+    token = await console.csrf()
+    async with console.http.get(console.url + "/live") as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert await response.content.readline() == b"event: beat\n"
+        beat = json.loads((await response.content.readline()).removeprefix(b"data: "))
+        assert beat["sentence"] == "All well."
+        assert beat["is_urgent"] is False
+        await console.post("/logout", {"csrf": token})
+        assert b"All well" not in await response.content.read()
+
+
+async def test_secrets_that_only_the_workers_have_make_no_file_bad(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    credentials = {
+        "client_id": "client",
+        "client_secret": "${SECRET_OF_THE_SHOP}",
+        "api_key": "file:/run/secrets/api-key-of-the-shop",
+    }
+    for name in ("shop", "travel"):
+        write_integration(tmp_path, name, authentication=credentials)
+    fill(ledger, usual_receipts(), lanes=[lane(state="well", error="", words="")])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        said = words_of((await console.get("/")).text)
+        assert "The file of travel is not valid: authentication.client_secret" in said
+        assert "The file of shop" not in said
+        rows = words_of((await console.get("/integrations")).text)
+        assert "travel needs you, of 2 integrations." in rows
+        assert "Check now" not in (await console.get("/integrations/shop")).text

@@ -1,0 +1,51 @@
+"""Who may do what: three roles, each of which may all that the one before may."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+_ROLE: Final = "required_role"
+
+
+class Role(IntEnum):
+    """A viewer reads, an operator acts, a revealer sees what a letter says of a person."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    REVEALER = 3
+
+    @property
+    def word(self) -> str:
+        """As pages and the proxy's header call it."""
+        return self.name.lower()
+
+
+_BY_WORD: Final = {one.word: one for one in Role}
+
+
+def role_named(word: str) -> Role | None:
+    """The role that a word stands for."""
+    return _BY_WORD.get(word)
+
+
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
+
+
+def required(role: Role) -> Callable[[Handler], Handler]:
+    """Marks a handler that needs more than a viewer's right; the guard refuses others."""
+
+    def mark(handler: Handler) -> Handler:
+        setattr(handler, _ROLE, role)
+        return handler
+
+    return mark
+
+
+def required_role(handler: Any) -> Role:
+    """What a handler needs: nothing that is not marked is open to more than looking."""
+    role = getattr(handler, _ROLE, Role.VIEWER)
+    return role if isinstance(role, Role) else Role.REVEALER

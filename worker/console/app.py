@@ -1,0 +1,59 @@
+"""The console as an aiohttp application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from worker.console import static_files
+from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.dead_letters.parts import LETTERS, build_letters, close_letters
+from worker.console.guard import add_headers, let_in, tell_trouble
+from worker.console.pages import (
+    dead_letter,
+    dead_letters,
+    explaining,
+    finding,
+    integration,
+    integrations,
+    keys,
+    letter_acts,
+    live,
+    lives,
+    overview,
+    signing_in,
+    trail,
+)
+
+_MOST_BODY_BYTES: Final = 4 * 2**20
+"""An event has 1 MiB at most, and a form writes most characters that are no letters as three."""
+_PAGES: Final = (
+    signing_in,
+    overview,
+    integrations,
+    integration,
+    keys,
+    live,
+    finding,
+    lives,
+    dead_letters,
+    letter_acts,
+    dead_letter,
+    explaining,
+    trail,
+)
+
+
+def build_app(context: ConsoleContext) -> web.Application:
+    """All pages."""
+    app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[tell_trouble, let_in])
+    app[CONTEXT] = context
+    app[LETTERS] = build_letters(context)
+    app.on_cleanup.append(close_letters)
+    app[live.FOLLOWERS] = set()
+    app.add_routes(static_files.routes())
+    for page in _PAGES:
+        app.add_routes(page.routes(context))
+    app.on_response_prepare.append(add_headers)
+    return app

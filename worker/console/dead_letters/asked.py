@@ -1,0 +1,177 @@
+"""Which letters an operator means, and what is to be done with them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from worker.broker.letter_filter import Filter
+from worker.evidence.letter_cause import GROUP_ID
+from worker.evidence.receipt import ChoiceKind
+from worker.letters.letter_events import REASONS
+from worker.letters.letter_handling import Handling, Verb
+from worker.moments import moment_ms
+
+MOST_IDS: Final = 1_000
+MOST_CANARIES: Final = 1_000
+_MOST_TEXT: Final = 200
+_KINDS: Final[Mapping[str, ChoiceKind]] = {
+    "withdrawn": "withdrawn",
+    "given": "given",
+    "other": "other",
+}
+_SPAN: Final = re.compile(r"[0-9]{1,9}[smhd]")
+
+
+class Unclear(ValueError):
+    """What somebody has asked for can't be understood; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """`since` is how long ago a letter has died at most, such as `1h`. `kind` is that of a choice;
+    `ids` are those of letters, and none means that no letter is named.
+    """
+
+    integration: str = ""
+    reason: str = ""
+    group: str = ""
+    since: str = ""
+    kind: ChoiceKind | None = None
+    ids: frozenset[str] = frozenset()
+
+    def filter(self, now_ms: int) -> Filter:
+        """As the dead-letter queue is asked; `kind` is known by receipts alone."""
+        return Filter(
+            integration=self.integration or None,
+            reason=self.reason or None,
+            since_ms=moment_ms(self.since, now_ms) if self.since else None,
+            group=self.group or None,
+            ids=self.ids or None,
+        )
+
+    def link(self, path: str, **changes: str) -> str:
+        """The page at `path` with this filter and `changes`, so that it can be shared."""
+        said = {"integration": self.integration, "reason": self.reason, "since": self.since}
+        said |= {"kind": self.kind or ""} | changes
+        query = urlencode({name: value for name, value in said.items() if value})
+        return f"{path}?{query}" if query else path
+
+    def full_link(self, path: str) -> str:
+        """The same with group and letters."""
+        pairs = [("group", self.group)] + [("id", one) for one in sorted(self.ids)]
+        more = urlencode([(name, value) for name, value in pairs if value])
+        link = self.link(path)
+        return f"{link}{'&' if '?' in link else '?'}{more}" if more else link
+
+    @property
+    def options(self) -> str:
+        """The same as options of the command, as far as it has them; ids are listed one by one."""
+        said = {
+            "integration": self.integration,
+            "reason": self.reason,
+            "group": self.group,
+            "newer-than": self.since,
+            "id": next(iter(self.ids), "") if len(self.ids) == 1 else "",
+        }
+        return "".join(f" --{name} {value}" for name, value in said.items() if value)
+
+    @property
+    def words(self) -> str:
+        """What is meant, for people and the trail: codes and ids alone."""
+        parts = []
+        if self.ids:
+            one = next(iter(self.ids))
+            parts.append(
+                f"letter {one}" if len(self.ids) == 1 else f"{len(self.ids)} chosen letters"
+            )
+        if self.group:
+            parts.append(f"group {self.group}")
+        if self.reason:
+            parts.append(f"reason {self.reason}")
+        if self.integration:
+            parts.append(f"integration {self.integration}")
+        if self.since:
+            parts.append(f"dead for less than {self.since}")
+        if self.kind is not None:
+            parts.append(f"choices {self.kind}")
+        return ", ".join(parts) or "all dead letters"
+
+    @property
+    def has_command(self) -> bool:
+        """Whether the command can be asked for the same."""
+        words = (self.integration, self.reason, *self.ids)
+        is_plain = all(re.fullmatch(r"[\w.:-]*", one, re.ASCII) for one in words)
+        return self.kind is None and len(self.ids) <= 1 and is_plain
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An act as it was confirmed: `letters` is how many the preview has shown."""
+
+    verb: Verb
+    meant: Meant
+    letters: int
+    withdrawals: int = 0
+    canaries: int = 0
+    wait_seconds: int = 0
+    rate: float | None = None
+    after_state_loss: bool = False
+    why: str = ""
+    chosen_keys: frozenset[bytes] | None = field(default=None, repr=False)
+    """The lives of those that are meant, where a filter asks for what receipts alone know."""
+    first_keys: frozenset[bytes] = field(default=frozenset(), repr=False)
+    """The lives of those that go first: the withdrawals."""
+
+    def handling(self, now_ms: int) -> Handling:
+        """As the work on the letters is told."""
+        return Handling(
+            self.verb,
+            self.meant.filter(now_ms),
+            after_state_loss=self.after_state_loss,
+            canaries=self.canaries,
+            wait_seconds=self.wait_seconds,
+            rate=self.rate,
+        )
+
+    def confirmed(self, **options: Any) -> Asked:
+        """The same with the options that were chosen for it."""
+        return replace(self, **options)
+
+    def without_canaries(self) -> Asked:
+        """The same for those that follow."""
+        return replace(self, canaries=0)
+
+
+def read_meant(said: Mapping[str, str], ids: Sequence[str] = ()) -> Meant:
+    """The filter of a link or a form. Raises `Unclear`."""
+    texts = {name: said.get(name, "") for name in ("integration", "reason", "group", "since")}
+    if any(len(one) > _MOST_TEXT for one in (*texts.values(), *ids)) or len(ids) > MOST_IDS:
+        raise Unclear(f"a filter has texts of {_MOST_TEXT} characters at most")
+    if texts["reason"] and texts["reason"] not in REASONS:
+        raise Unclear("no reason of a dead letter is called so")
+    if texts["group"] and not GROUP_ID.fullmatch(texts["group"]):
+        raise Unclear("a group is called by 8 hexadecimal digits")
+    if texts["since"] and not _SPAN.fullmatch(texts["since"]):
+        raise Unclear("since is an age, such as 90s, 2h or 7d")
+    kind = said.get("kind", "")
+    if kind and kind not in _KINDS:
+        raise Unclear("kind is withdrawn, given or other")
+    return Meant(**texts, kind=_KINDS.get(kind), ids=frozenset(ids))
+
+
+def number_in(said: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+    """A number of a form; None where the field is empty. Raises `Unclear`."""
+    text = said.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise Unclear(f"{name} is a number from {least:g} to {most:g}")
+    return value

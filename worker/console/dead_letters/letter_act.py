@@ -1,0 +1,153 @@
+"""One replay or discard while it runs: where it stands, and how far it came. Told to everybody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from worker.console.dead_letters.asked import Asked
+from worker.evidence.receipt import OutcomeName
+from worker.interrupt import Stop
+from worker.letters.canary import CanaryVerdict
+from worker.letters.letter_events import OpenedLetter
+from worker.letters.letter_key import event_named, key_of
+from worker.letters.letter_work import LetterWork
+
+Stage = Literal["begins", "searches", "canary", "rest", "away", "done", "stopped", "failed"]
+OVER: Final = frozenset({"done", "stopped", "failed"})
+_FINAL: Final = frozenset({"delivered", "skipped", "dead"})
+_MOST_KEYS: Final = 200_000
+"""Whose fate is followed, some 25 MB."""
+
+
+@dataclass(slots=True)
+class Fates:
+    """What became of the events that were replayed, by receipts: by the keys of their new lives."""
+
+    open: set[bytes] = field(default_factory=set)
+    counts: Counter[OutcomeName] = field(default_factory=Counter)
+    unfollowed: int = 0
+    """Events of which nobody can tell, or that are beyond the bound."""
+
+    def follow(self, opened: OpenedLetter) -> None:
+        """The events of a letter that was just replayed."""
+        for event in opened.chosen:
+            if event.letter.integration is None or len(self.open) >= _MOST_KEYS:
+                self.unfollowed += 1  # one without an integration may go to any, and to many
+            else:
+                self.open.add(key_of(event, event_named(event.body), is_next=True))
+
+    def learn(self, outcomes: Mapping[bytes, OutcomeName]) -> None:
+        """How some of the lives stand."""
+        for key, outcome in outcomes.items():
+            if outcome in _FINAL and key in self.open:
+                self.open.discard(key)
+                self.counts[outcome] += 1
+
+    @property
+    def are_clear(self) -> bool:
+        """Whether all have ended, and none as a dead letter."""
+        return not self.open and not self.unfollowed and not self.counts["dead"]
+
+
+@dataclass(slots=True)
+class LetterAct:
+    """`who` is known by name, or by `role` alone. Times are in ms since 1970. `handled_before` are
+    the letters of works that ended; `said` is why it waits or failed, "" otherwise.
+    """
+
+    id: str
+    asked: Asked
+    who: str
+    role: str
+    began_at: int
+    stage: Stage = "begins"
+    stop: Stop = field(default_factory=Stop)
+    fates: Fates = field(default_factory=Fates)
+    work: LetterWork | None = None
+    verdict: CanaryVerdict | None = None
+    handled_before: int = 0
+    kept: int = 0
+    kept_why: list[tuple[str, str]] = field(default_factory=list)
+    held_back: int = 0
+    discarded: list[str] = field(default_factory=list)
+    """The keys of the lives whose letters are gone, in hexadecimal digits."""
+    seen: int = 0
+    total: int = 0
+    away_since: int | None = None
+    tries: int = 0
+    desks: int = 0
+    """How often the letters were taken in hand: once, unless the broker went away."""
+    said: str = ""
+    ended_at: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, however."""
+        return self.stage in OVER
+
+    @property
+    def must_end(self) -> bool:
+        """Whether nothing more may be done: somebody has stopped it, or the canaries failed."""
+        return self.stop.is_asked or (self.verdict is not None and bool(self.verdict.trouble))
+
+    @property
+    def handled(self) -> int:
+        """Events replayed or discarded so far."""
+        return self.handled_before + (0 if self.work is None else self.work.tally.handled)
+
+    @property
+    def to_come(self) -> int:
+        """Those that were shown in the preview and are still to be handled."""
+        return 0 if self.is_over else max(0, self.asked.letters - self.handled)
+
+    @property
+    def canaries(self) -> CanaryVerdict | None:
+        """What became of the canaries; None while nobody knows, and where there are none."""
+        return self.verdict or (None if self.work is None else self.work.tally.verdict)
+
+    @property
+    def result(self) -> str:
+        """What it came to, as a sentence for the trail."""
+        words = {"done": "done", "stopped": "stopped", "failed": "failed"}
+        word = words.get(self.stage, self.stage)
+        return f"{word}: {self.said}" if self.said else word
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether letters are sent on their way, and not taken off for good."""
+        return self.asked.verb == "replayed"
+
+    def note_discarded(self, opened: OpenedLetter) -> None:
+        """The events of a letter that was just discarded."""
+        if len(self.discarded) < _MOST_KEYS:
+            self.discarded += [key_of(one, event_named(one.body)).hex() for one in opened.chosen]
+
+    def finish_work(self) -> None:
+        """What the present work came to is added up."""
+        work = self.work
+        if work is None:
+            return
+        self.handled_before += work.tally.handled
+        self.kept += work.tally.kept_count
+        self.kept_why += work.tally.kept
+        self.held_back += work.guard.held_back
+        self.verdict = self.verdict or work.tally.verdict
+        self.work = None
+
+    def seconds_left(self, now_ms: int) -> float | None:
+        """As it goes by now; None where that can't be told."""
+        took = now_ms - self.began_at
+        if self.stage != "rest" or not self.handled or took <= 0:
+            return None
+        if self.asked.rate:
+            return self.to_come / self.asked.rate
+        return self.to_come * took / 1000 / self.handled
+
+    def counts(self) -> dict[str, int]:
+        """For the trail."""
+        said = {"letters": self.asked.letters, "withdrawals": self.asked.withdrawals}
+        said |= {self.asked.verb: self.handled, "kept": self.kept, "held_back": self.held_back}
+        return said | {name: count for name, count in self.fates.counts.items() if count}

@@ -1,0 +1,75 @@
+"""Replays and discards, one at a time, and the last of them that have ended.
+
+An act belongs to the process and to no browser: who closes the page changes nothing, and everybody
+sees the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from worker.console.context import ConsoleContext
+from worker.console.dead_letters.asked import Asked
+from worker.console.dead_letters.letter_act import LetterAct
+from worker.console.dead_letters.letter_run import LetterRun
+from worker.console.sessions import Session
+from worker.console.trail import Trail
+
+_REMEMBERED: Final = 20
+
+
+class ActRuns(Exception):
+    """Another act runs, and one after the other is enough."""
+
+    def __init__(self, act: LetterAct) -> None:
+        super().__init__(act.id)
+        self.act = act
+
+
+class LetterActs:
+    """`trail` is where each of them is put on record."""
+
+    def __init__(self, context: ConsoleContext, trail: Trail) -> None:
+        self._context = context
+        self._trail = trail
+        self._runs: deque[LetterRun] = deque(maxlen=_REMEMBERED)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> LetterAct | None:
+        """The act that runs now."""
+        return next((one.act for one in self._runs if not one.act.is_over), None)
+
+    @property
+    def past(self) -> list[LetterAct]:
+        """Those that have ended since the console runs, the latest first."""
+        return [one.act for one in self._runs if one.act.is_over]
+
+    def find(self, act_id: str) -> LetterRun | None:
+        """The run of the act with this id, if it is remembered."""
+        return next((one for one in self._runs if one.act.id == act_id), None)
+
+    def check_free(self) -> None:
+        """Raises `ActRuns`."""
+        if (running := self.running) is not None:
+            raise ActRuns(running)
+
+    def begin(self, asked: Asked, session: Session, act_id: str) -> LetterAct:
+        """Start it. Raises `ActRuns`."""
+        self.check_free()
+        now_ms = self._context.now_ms()
+        act = LetterAct(act_id, asked, session.name, session.role.word, now_ms)
+        run = LetterRun(self._context, self._trail, act)
+        self._runs.appendleft(run)
+        self._task = asyncio.create_task(run.run())
+        return act
+
+    async def close(self) -> None:
+        """Stop what runs, and wait until it has ended."""
+        for one in self._runs:
+            if not one.act.is_over:
+                one.stop()
+        if self._task is not None:
+            await self._task

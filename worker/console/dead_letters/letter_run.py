@@ -1,0 +1,198 @@
+"""The run of one replay or discard: put on record before anything is done, and again when it has
+ended. When the broker goes away it waits, and goes on with what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Final
+
+import structlog
+
+from worker.broker.broker_access import BrokerAway
+from worker.console.context import ConsoleContext
+from worker.console.dead_letters.asked import Asked
+from worker.console.dead_letters.letter_act import LetterAct, Stage
+from worker.console.trail import Trail
+from worker.errors import EndsCommand
+from worker.evidence.act import MOST_LIVES, Act, ActName, ActStage
+from worker.interrupt import Interrupted
+from worker.ledger.letter_lives import outcomes_of
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+from worker.letters.letter_events import LetterEvent
+from worker.letters.letter_key import event_named, key_of
+from worker.letters.letter_pass import Advance, open_desk
+from worker.letters.letter_work import LetterWork, Watching
+from worker.letters.lost_state_guard import LostStateGuard
+from worker.letters.state_epochs import AGAIN
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+_LEARN_SECONDS: Final = 1.0
+_NO_SIGNAL: Final = 0
+_NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "discarded"}
+
+
+class LetterRun:
+    """Does what `act` asks for, and tells in it how far it came."""
+
+    def __init__(self, context: ConsoleContext, trail: Trail, act: LetterAct) -> None:
+        self._context = context
+        self._trail = trail
+        self.act = act
+        self._go_on = asyncio.Event()
+        self._learnt_at = 0.0
+
+    def stop(self) -> None:
+        """End it after what is in hand."""
+        self.act.stop.ask(_NO_SIGNAL)
+        self._go_on.set()
+
+    def go_on(self) -> None:
+        """Try the broker again now, and not only after the pause."""
+        self._go_on.set()
+
+    async def learn(self) -> None:
+        """Ask receipts what became of what was replayed; once a second is enough."""
+        fates, now = self.act.fates, asyncio.get_running_loop().time()
+        if not fates.open or now - self._learnt_at < _LEARN_SECONDS:
+            return
+        self._learnt_at = now
+        with suppress(LedgerTrouble, UnusableLedger):
+            fates.learn(await self._context.query(outcomes_of, set(fates.open)))
+
+    async def run(self) -> None:
+        """All of it. Raises nothing: what goes wrong stands in the act."""
+        act = self.act
+        try:
+            await self._trail.write(self._told("begun"))
+            ended = await self._work()
+            self._end(ended, "" if act.verdict is None else act.verdict.trouble)
+        except EndsCommand as trouble:
+            self._end("failed", str(trouble))
+        except Exception as error:
+            log.error("console.act_failed", error=type(error).__name__)
+            self._end("failed", f"a fault of the console ({type(error).__name__})")
+        finally:
+            act.finish_work()
+            self._trail.note(*self._parts(), self._told("ended"))
+
+    async def _work(self) -> Stage:
+        """Withdrawals first, then all others."""
+        act, asked = self.act, self.act.asked
+        if asked.first_keys and act.is_replay:
+            await self._one_work(asked, asked.first_keys)
+            asked = asked.without_canaries()
+        if not act.must_end:
+            await self._one_work(asked, asked.chosen_keys)
+        return "stopped" if act.must_end else "done"
+
+    async def _one_work(self, asked: Asked, keys: frozenset[bytes] | None) -> None:
+        """All that is left of it, however often the broker goes away."""
+        act, pause, work = self.act, _FIRST_PAUSE_SECONDS, None
+        while not act.stop.is_asked:
+            try:
+                if work is None:
+                    work = act.work = await self._new_work(asked, keys)
+                await self._at_desk(work)
+                break
+            except BrokerAway as trouble:
+                self._note_away(str(trouble).removesuffix(AGAIN))
+                await self._rest(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except Interrupted:
+                break
+        act.finish_work()
+
+    async def _new_work(self, asked: Asked, keys: frozenset[bytes] | None) -> LetterWork:
+        act, settings = self.act, self._context.settings
+        guard = LostStateGuard.off()
+        if act.is_replay:
+            guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
+        watching = Watching(
+            lambda event: _is_meant(act, keys, event),
+            act.fates.follow if act.is_replay else act.note_discarded,
+            self._is_clear,
+        )
+        return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
+
+    async def _at_desk(self, work: LetterWork) -> None:
+        act = self.act
+
+        def say(said: str) -> None:
+            act.said = said
+
+        @contextmanager
+        def bar(verb: str, total: int) -> Iterator[Advance]:
+            act.seen, act.total = 0, total
+            act.stage = "canary" if verb == "searched" else "rest"
+
+            def advance() -> None:
+                act.seen += 1
+
+            yield advance
+
+        settings, stopping = self._context.settings, nullcontext(act.stop)
+        async with open_desk(settings, stopping, say, work.so_far, bar) as desk:
+            act.away_since, act.tries, act.said = None, 0, ""
+            act.desks += 1
+            await work.run(desk)
+
+    async def _is_clear(self) -> bool:
+        """Whether receipts say of all canaries that they arrived: then nothing is to be waited
+        for.
+        """
+        await self.learn()
+        return self.act.fates.are_clear
+
+    def _note_away(self, said: str) -> None:
+        act = self.act
+        if act.away_since is None:
+            act.away_since = self._context.now_ms()
+        act.stage, act.said = "away", said
+        act.tries += 1
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._go_on.wait()
+        self._go_on.clear()
+
+    def _end(self, stage: Stage, said: str) -> None:
+        self.act.stage, self.act.said = stage, said
+        self.act.ended_at = self._context.now_ms()
+
+    def _parts(self) -> Iterator[Act]:
+        """What is gone for good, which the ledger can't know otherwise."""
+        keys = self.act.discarded
+        for start in range(0, len(keys), MOST_LIVES):
+            part = self._told("part")
+            yield part._replace(counts={}, lives=keys[start : start + MOST_LIVES])
+
+    def _told(self, stage: ActStage) -> Act:
+        act, asked = self.act, self.act.asked
+        return Act(
+            id=act.id,
+            name=_NAMES[asked.verb],
+            stage=stage,
+            who=act.who,
+            role=act.role,
+            at=self._context.now_ms(),
+            integration=asked.meant.integration,
+            about=asked.meant.words,
+            why=asked.why,
+            result=act.result if stage == "ended" else "",
+            counts=act.counts(),
+        )
+
+
+def _is_meant(act: LetterAct, keys: frozenset[bytes] | None, event: LetterEvent) -> bool:
+    """What died after the beginning is no part of it, where the letters are taken in hand again."""
+    dead_at_ms = event.letter.dead_at_ms
+    if act.desks > 1 and dead_at_ms is not None and dead_at_ms > act.began_at:
+        return False
+    return keys is None or key_of(event, event_named(event.body)) in keys

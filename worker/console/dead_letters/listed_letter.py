@@ -1,0 +1,159 @@
+"""A dead letter as lists show it: by codes and ids, without its body. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from worker.broker.dead_letter import DeadLetter
+from worker.broker.letter_fingerprint import fingerprint_of
+from worker.console.dead_letters.asked import Meant
+from worker.evidence.letter_cause import Fingerprint
+from worker.ledger.letter_lives import LetterLife, Prospect
+from worker.letters.counted_groups import LetterGroup, LetterGroups
+from worker.letters.letter_events import LetterEvent
+from worker.letters.letter_key import event_named, key_of
+from worker.reasons import NO_INTEGRATION
+
+BARS: Final = 24
+"""Of a group's arrivals over the time in which its letters died."""
+NO_LIFE: Final = LetterLife("dead", None, None, "unknown")
+
+
+class ListedLetter(NamedTuple):
+    """`key` is that of the life that ended with it, `event` the id by which receipts call it."""
+
+    letter: DeadLetter
+    group: str
+    event: str
+    key: bytes
+
+
+def listed(event: LetterEvent) -> ListedLetter:
+    """What lists need of a letter's event."""
+    named = event_named(event.body)
+    group = fingerprint_of(event.letter).group
+    return ListedLetter(event.letter, group, named[0], key_of(event, named))
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The letters of one pass over the queue at `at` (ms since 1970), the newest first, and what
+    receipts know of them. Of `total` letters the first were looked at, if there are too many.
+    `ledger_says` is why receipts could not be asked, "" when they could. `groups` are those of all
+    letters, which most pages ask for.
+    """
+
+    at: int
+    total: int
+    letters: Sequence[ListedLetter]
+    lives: Mapping[bytes, LetterLife]
+    ledger_says: str = ""
+    groups: Sequence[ShownGroup] = ()
+
+    def life_of(self, one: ListedLetter) -> LetterLife:
+        """What receipts know of a letter."""
+        return self.lives.get(one.key, NO_LIFE)
+
+    def chosen(self, meant: Meant, now_ms: int) -> Sequence[ListedLetter]:
+        """The letters that are meant, the newest first."""
+        if meant == Meant():
+            return self.letters
+        chosen = replace(meant.filter(now_ms), group=None)
+        return [
+            one
+            for one in self.letters
+            if meant.group in ("", one.group)
+            and chosen.matches(one.letter)
+            and (meant.kind is None or self.life_of(one).choice == meant.kind)
+        ]
+
+    def withdrawals(self, letters: Iterable[ListedLetter]) -> int:
+        """How many of these take a consent back."""
+        return sum(self.life_of(one).choice == "withdrawn" for one in letters)
+
+
+class ShownGroup(NamedTuple):
+    """Letters that are dead of one cause. `arrivals` counts them in equal spans of time."""
+
+    fingerprint: Fingerprint
+    counted: LetterGroup
+    withdrawals: int
+    arrivals: Sequence[int]
+
+    @property
+    def id(self) -> str:
+        """As the commands call it."""
+        return self.fingerprint.group
+
+    @property
+    def integration(self) -> str:
+        """Whose letters these are."""
+        return self.fingerprint.integration or NO_INTEGRATION
+
+
+def inventory_of(
+    at: int,
+    total: int,
+    letters: Sequence[ListedLetter],
+    lives: Mapping[bytes, LetterLife],
+    ledger_says: str = "",
+) -> Inventory:
+    """One with all that is worked out once."""
+    newest_first = sorted(letters, key=lambda one: one.letter.dead_at_ms or 0, reverse=True)
+    made = Inventory(at, total, newest_first, lives, ledger_says)
+    return replace(made, groups=groups_of(made, newest_first))
+
+
+def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence[ShownGroup]:
+    """The groups of some letters, those with the most withdrawals first, then the largest."""
+    if inventory.groups and letters is inventory.letters:
+        return inventory.groups
+    counted = LetterGroups()
+    counted.add(one.letter for one in letters)
+    members: dict[str, list[ListedLetter]] = {}
+    for one in letters:
+        members.setdefault(one.group, []).append(one)
+    shown = []
+    for fingerprint, group in counted.largest_first():
+        theirs = members[fingerprint.group]
+        arrivals = _arrivals(group, theirs)
+        shown.append(ShownGroup(fingerprint, group, inventory.withdrawals(theirs), arrivals))
+    return sorted(shown, key=lambda one: (-one.withdrawals, -one.counted.count, one.id))
+
+
+class Preview(NamedTuple):
+    """What an act would come to, as far as receipts tell: letters and, of these, withdrawals."""
+
+    letters: int
+    withdrawals: int
+    prospects: Mapping[Prospect, tuple[int, int]]
+    held_back: int
+
+
+def preview_of(
+    inventory: Inventory, letters: Sequence[ListedLetter], held_back: int = 0
+) -> Preview:
+    """The preview of an act on these; `held_back` of them stay, since the state was lost."""
+    counts: Counter[tuple[Prospect, bool]] = Counter()
+    for one in letters:
+        life = inventory.life_of(one)
+        counts[life.prospect, life.choice == "withdrawn"] += 1
+    prospects: dict[Prospect, tuple[int, int]] = {}
+    for prospect in ("sent", "superseded", "duplicate", "unknown"):
+        taken_back = counts[prospect, True]
+        prospects[prospect] = (taken_back + counts[prospect, False], taken_back)
+    return Preview(len(letters), inventory.withdrawals(letters), prospects, held_back)
+
+
+def _arrivals(group: LetterGroup, letters: Sequence[ListedLetter]) -> list[int]:
+    bars = [0] * BARS
+    if group.first_ms is None or group.last_ms is None:
+        return bars
+    span = max(1, group.last_ms - group.first_ms + 1)
+    for one in letters:
+        if one.letter.dead_at_ms is not None:
+            bars[(one.letter.dead_at_ms - group.first_ms) * BARS // span] += 1
+    return bars

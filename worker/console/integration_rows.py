@@ -1,0 +1,176 @@
+"""What is known of each integration, in one row: its file, its lanes, its receipts. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from worker.console.rates import rate_now
+from worker.console.verdict import LaneAtAll, sentence_of
+from worker.ledger.conservation import Shares
+from worker.ledger.open_withdrawals import OpenWithdrawals
+from worker.ledger.outcome_series import Slots
+
+STATES: Final = (
+    "failing",
+    "blocked",
+    "invalid",
+    "gone",
+    "slowed",
+    "paused",
+    "silent",
+    "disabled",
+    "well",
+)
+"""The worst first."""
+_NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
+
+
+_SPARK_SLOTS: Final = 30
+
+
+class FileFacts(NamedTuple):
+    """What an integration's file says. `why_invalid` is "" for a good one; of a bad one the last
+    good version may go on. `changed_at` is in ms since 1970. `lacks_secrets`: see `BadFile`.
+    """
+
+    organization: str
+    state: str
+    version: str
+    changed_at: int | None
+    why_invalid: str = ""
+    lacks_secrets: bool = False
+
+
+class IntegrationRow(NamedTuple):
+    """`state` is a status word. `counts` are its receipts, slot by slot; `rate` is a second."""
+
+    id: str
+    state: str
+    file: FileFacts | None
+    lane: LaneAtAll | None
+    why: str
+    shares: Shares
+    withdrawals: OpenWithdrawals
+    counts: Sequence[int]
+    rate: float
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it is more than something to know."""
+        return self.state in _NEED_SOMEBODY
+
+    @property
+    def spark(self) -> Sequence[int]:
+        """The counts in as few slots as a small line can show."""
+        size = -(-len(self.counts) // _SPARK_SLOTS) or 1
+        return [sum(self.counts[at : at + size]) for at in range(0, len(self.counts), size)]
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nothing to say of it."""
+        return self.state in ("well", "silent", "disabled")
+
+
+class Known(NamedTuple):
+    """What the rows are made of at `now_ms` (ms since 1970), by integration each. `counts` are by
+    `slots`, `lately` those of the last hour. `reads_files`: the directory can be read here.
+    """
+
+    files: Mapping[str, FileFacts]
+    lanes: Mapping[str, LaneAtAll]
+    shares: Mapping[str, Shares]
+    withdrawals: Mapping[str, OpenWithdrawals]
+    counts: Mapping[str, Sequence[int]]
+    lately: Mapping[str, Sequence[int]]
+    slots: Slots
+    now_ms: int
+    reads_files: bool
+
+
+def rows_of(known: Known) -> list[IntegrationRow]:
+    """A row for each, the worst first."""
+    ids = {*known.files, *known.lanes, *known.shares} - {""}
+    rows = [row_of(one, known) for one in ids]
+    return sorted(rows, key=_by_trouble)
+
+
+def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, str]:
+    """Where more withdrawals and more events wait is worse."""
+    return STATES.index(row.state), -row.withdrawals.waiting, -row.shares.waiting, row.id
+
+
+def row_of(integration: str, known: Known) -> IntegrationRow:
+    """What is known of one, which may be nothing."""
+    file, lane = known.files.get(integration), known.lanes.get(integration)
+    counts = known.counts.get(integration, ())
+    state = _state(file, lane, any(known.lately.get(integration, ())), known.reads_files)
+    return IntegrationRow(
+        integration,
+        state,
+        file,
+        lane,
+        _why(state, file, lane),
+        known.shares.get(integration, Shares()),
+        known.withdrawals.get(integration, OpenWithdrawals()),
+        counts,
+        rate_now(counts, known.slots, known.now_ms),
+    )
+
+
+def _state(
+    file: FileFacts | None, lane: LaneAtAll | None, has_traffic: bool, reads_files: bool
+) -> str:
+    if lane is not None and lane.state in ("failing", "blocked"):
+        return lane.state
+    if file is None:
+        return "gone" if reads_files else "well" if has_traffic else "silent"
+    if file.why_invalid and not (file.lacks_secrets and lane is not None):
+        return "invalid"
+    if file.state != "enabled":
+        return file.state
+    if lane is not None and lane.state != "well":
+        return lane.state
+    return "well" if has_traffic else "silent"
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "gone": "There is no file of it any more.",
+    "paused": "Its file says so; its events are parked until that is taken back.",
+    "silent": "No event came for it within the last hour.",
+    "disabled": "Its file says so; events of its organization are skipped for it.",
+    "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
+    "failing": "Its endpoint gave no good answer lately; one event at a time tries it.",
+    "blocked": "Its set-up is at fault; its events are parked, and one at a time tries again.",
+}
+
+
+def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None) -> str:
+    if state == "invalid" and file is not None:
+        return file.why_invalid
+    if lane is not None and lane.state == state and (said := sentence_of(lane.error)):
+        return said
+    return _WHY.get(state, "")
+
+
+def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
+    """How many are in which state, the worst first; states of none are left out."""
+    counts = Counter(one.state for one in rows)
+    return [(one, counts[one]) for one in STATES if counts[one]]
+
+
+def headline(rows: Sequence[IntegrationRow]) -> str:
+    """One sentence for the page."""
+    urgent = [one for one in rows if one.needs_somebody]
+    if not rows:
+        return "No integration is configured."
+    if not urgent:
+        return (
+            f"None of {len(rows):,} integrations needs you."
+            if len(rows) > 1
+            else (f"{rows[0].id} does not need you.")
+        )
+    if len(urgent) == 1:
+        return f"{urgent[0].id} needs you, of {len(rows):,} integrations."
+    return f"{len(urgent):,} of {len(rows):,} integrations need you."

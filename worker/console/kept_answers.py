@@ -1,0 +1,53 @@
+"""An answer that many ask for at once is worked out once, and kept for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class KeptAnswer(Generic[Answer]):
+    """What `ask` gives, which is asked again when the answer is `seconds` old. What it raises goes
+    to all who wait, and is not kept.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[Answer]],
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._clock = clock
+        self._asking: asyncio.Task[Answer] | None = None
+        self._kept: tuple[float, Answer] | None = None
+
+    async def get(self) -> Answer:
+        """The answer, at most so old."""
+        if self._kept is not None and self._clock() - self._kept[0] < self._seconds:
+            return self._kept[1]
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._work())
+            self._asking.add_done_callback(self._done)
+        # A browser that hangs up cancels its own waiting alone.
+        return await asyncio.shield(self._asking)
+
+    def forget(self) -> None:
+        """Ask again at the next time."""
+        self._kept = None
+
+    async def _work(self) -> Answer:
+        began = self._clock()
+        answer = await self._ask()
+        self._kept = (began, answer)
+        return answer
+
+    def _done(self, task: asyncio.Task[Answer]) -> None:
+        self._asking = None
+        if not task.cancelled():
+            task.exception()  # it was told to who waits, if anybody does

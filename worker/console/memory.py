@@ -1,0 +1,113 @@
+"""What the console itself remembers, in a file beside the ledger: the key of its sessions, and the
+configurations that it has seen, masked.
+
+Without the right to write there it forgets both when it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import Final, NamedTuple
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_MOST_VERSIONS: Final = 5
+"""Of an integration."""
+_OWNER_ONLY: Final = 0o600
+_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB)",
+    "CREATE TABLE IF NOT EXISTS configs (integration TEXT, digest TEXT, text TEXT, version TEXT, "
+    "seen_at INTEGER, PRIMARY KEY (integration, digest))",
+)
+
+
+class SeenConfig(NamedTuple):
+    """A version of an integration's configuration, masked. `seen_at` is when its file had that
+    first, as far as this console knows, in ms since 1970.
+    """
+
+    integration: str
+    version: str
+    text: str
+    seen_at: int
+
+    @property
+    def digest(self) -> str:
+        """What tells two versions apart, a changed secret included."""
+        return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+class ConsoleMemory:
+    """Kept at `path`, None for nowhere."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = Lock()
+        self._connection = _opened(path)
+
+    def secret(self) -> bytes:
+        """32 random bytes, the same as long as the file is there."""
+        with self._lock, self._connection as connection:
+            new = secrets.token_bytes(32)
+            connection.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (new,))
+            (found,) = connection.execute("SELECT value FROM secret").fetchone()
+            return bytes(found)
+
+    def note(self, configs: Iterable[SeenConfig]) -> None:
+        """Remember those that are new, and forget the oldest of each integration."""
+        with self._lock, self._connection as connection:
+            for one in configs:
+                put = connection.execute(
+                    "INSERT INTO configs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (one.integration, one.digest, one.text, one.version, one.seen_at),
+                )
+                if put.rowcount:
+                    connection.execute(
+                        "DELETE FROM configs WHERE integration = ? AND digest NOT IN (SELECT "
+                        "digest FROM configs WHERE integration = ? ORDER BY seen_at DESC LIMIT ?)",
+                        (one.integration, one.integration, _MOST_VERSIONS),
+                    )
+
+    def versions(self, integration: str) -> list[SeenConfig]:
+        """The latest first."""
+        with self._lock, self._connection as connection:
+            rows = connection.execute(
+                "SELECT integration, version, text, seen_at FROM configs WHERE integration = ? "
+                "ORDER BY seen_at DESC, rowid DESC",
+                (integration,),
+            ).fetchall()
+        return [SeenConfig(*row) for row in rows]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
+            return _with_tables(str(path))
+        except (OSError, sqlite3.Error) as error:
+            log.warning("console.forgets", error=type(error).__name__)
+    return _with_tables(":memory:")
+
+
+def _with_tables(database: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=5.0, check_same_thread=False)
+    try:
+        with connection:
+            for table in _TABLES:
+                connection.execute(table)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

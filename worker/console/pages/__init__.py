@@ -1,0 +1,1 @@
+"""The pages, each in a module with a function `routes`."""

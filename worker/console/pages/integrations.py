@@ -1,0 +1,68 @@
+"""Which customer is failing, and what does Adobe say?"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.integration_rows import STATES, counts_by_state, headline
+from worker.console.periods import PERIODS, period_of
+from worker.console.rendering import BEAT, render
+
+ROWS: Final = 50
+"""On one page."""
+_MOST_CHARACTERS: Final = 100
+
+
+def routes(_: ConsoleContext) -> list[web.RouteDef]:
+    """The list."""
+    return [web.get("/integrations", show)]
+
+
+async def show(request: web.Request) -> web.Response:
+    """Sorted by trouble; filters are links."""
+    context, beat, period = request.app[CONTEXT], request[BEAT], period_of(request)
+    rows = await context.fleet.rows(beat, period)
+    state = request.query.get("state", "")
+    part = request.query.get("q", "")[:_MOST_CHARACTERS].strip()
+    chosen = [
+        one
+        for one in rows
+        if (state not in STATES or one.state == state) and part.lower() in one.id.lower()
+    ]
+    page = page_of(request)
+    start = (page - 1) * ROWS
+    return render(
+        request,
+        "integrations.html",
+        rows=chosen[start : start + ROWS],
+        headline=headline(rows),
+        all_rows=len(rows),
+        chosen=len(chosen),
+        counts=counts_by_state(rows),
+        state=state,
+        part=part,
+        page=page,
+        more=len(chosen) > start + ROWS,
+        link=_link(state, part, period.name) + "&page=",
+        state_link=lambda one: _link(one, part, period.name),
+        period=period,
+        periods=PERIODS,
+        period_path=_link(state, part, ""),
+        has_directory=len(context.integrations) > 0 or bool(context.integrations.invalid),
+        directory_trouble=context.integrations.notes[:1],
+    )
+
+
+def page_of(request: web.Request) -> int:
+    """The number of the page that the link asks for, from 1 on."""
+    text = request.query.get("page", "1")
+    return max(1, min(int(text), 1_000_000)) if text.isascii() and text.isdigit() else 1
+
+
+def _link(state: str, part: str, period: str) -> str:
+    said = {"state": state, "q": part, "period": period}
+    return f"/integrations?{urlencode({name: one for name, one in said.items() if one})}"

@@ -1,0 +1,225 @@
+"""Replay and discard: what it would come to, the word to begin, how far it came, and what came of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from worker.console.access import Role, required
+from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.dead_letters.asked import (
+    MOST_CANARIES,
+    Asked,
+    Unclear,
+    number_in,
+)
+from worker.console.dead_letters.letter_acts import ActRuns
+from worker.console.dead_letters.letter_run import LetterRun
+from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, preview_of
+from worker.console.dead_letters.parts import LETTERS
+from worker.console.dead_letters.tickets import Spent
+from worker.console.pages.dead_letters import PATH, meant_of
+from worker.console.rendering import BEAT, SESSION, render
+from worker.errors import ServerTrouble
+from worker.evidence.act import new_act_id
+from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
+from worker.moments import span_seconds
+
+_LOOK_SECONDS: Final = 25.0
+_VERBS: Final[Mapping[str, Verb]] = {"replay": "replayed", "discard": "discarded"}
+_MOST_RATE: Final = 100_000
+_LEAST_RATE: Final = 0.01
+_USUAL_CANARIES: Final = 20
+_MOST_WHY: Final = 200
+
+
+def routes(_: ConsoleContext) -> list[web.RouteDef]:
+    """From the preview to the result."""
+    return [
+        web.get(f"{PATH}/preview/{{verb}}", preview),
+        web.post(f"{PATH}/acts", begin),
+        web.get(f"{PATH}/acts/{{act}}", show),
+        web.post(f"{PATH}/acts/{{act}}/stop", stop),
+        web.post(f"{PATH}/acts/{{act}}/go-on", go_on),
+    ]
+
+
+@required(Role.OPERATOR)
+async def preview(request: web.Request) -> web.Response:
+    """What an act would come to. Nothing is done."""
+    verb = _VERBS.get(request.match_info["verb"])
+    if verb is None:
+        raise web.HTTPNotFound
+    meant = meant_of(request)
+    if "selection" in request.query and not meant.ids:
+        return render(request, "dead_letters_none.html", is_selection=True)  # it does not mean all
+    parts = request.app[LETTERS]
+    try:
+        parts.acts.check_free()
+    except ActRuns as other:
+        return _tell_of_other(request, other)
+    looked = await parts.inventory.look(_LOOK_SECONDS, anew=True)
+    inventory = looked.inventory
+    if inventory is None or looked.trouble:
+        raise ServerTrouble(looked.trouble or "the dead letters could not be looked at in time")
+    letters = inventory.chosen(meant, request.app[CONTEXT].now_ms())
+    if not letters:
+        return render(request, "dead_letters_none.html", is_selection=False)
+    asked = _asked(verb, inventory, letters, request)
+    ticket = parts.previews.issue(asked, request[SESSION].id)
+    return _show_preview(request, inventory, letters, asked, ticket)
+
+
+@required(Role.OPERATOR)
+async def begin(request: web.Request) -> web.StreamResponse:
+    """Start what was previewed. A form that is sent twice starts one act, and leads to it."""
+    said = {name: one for name, one in (await request.post()).items() if isinstance(one, str)}
+    parts, session = request.app[LETTERS], request[SESSION]
+    ticket = said.get("ticket", "")
+    try:
+        previewed = parts.previews.look(ticket, session.id)
+        asked = _confirmed(previewed, said)
+        parts.acts.check_free()
+        act_id = new_act_id()
+        parts.previews.spend(ticket, session.id, act_id)
+    except Spent as spent:
+        if spent.act:
+            raise web.HTTPSeeOther(f"{PATH}/acts/{spent.act}") from None
+        return render(request, "act_expired.html", 409)
+    except Unclear as mistake:
+        return render(
+            request, "act_unclear.html", 400, mistake=str(mistake), back=_preview_link(previewed)
+        )
+    except ActRuns as other:
+        return _tell_of_other(request, other)
+    parts.acts.begin(asked, session, act_id)
+    parts.inventory.forget()
+    raise web.HTTPSeeOther(f"{PATH}/acts/{act_id}")
+
+
+async def show(request: web.Request) -> web.Response:
+    """How far an act came, for everybody."""
+    act_id = request.match_info["act"]
+    run = request.app[LETTERS].acts.find(act_id)
+    if run is None:
+        return render(request, "act_unknown.html", 404)
+    await run.learn()
+    act, now_ms = run.act, request.app[CONTEXT].now_ms()
+    joined = None
+    if act.is_over:
+        looked = await request.app[LETTERS].inventory.look(0.5)
+        if looked.inventory is not None and looked.inventory.at >= (act.ended_at or 0):
+            joined = len(looked.inventory.chosen(act.asked.meant, now_ms))
+    return render(
+        request,
+        "act.html",
+        act=act,
+        meant=act.asked.meant,
+        fates=act.fates,
+        seconds_left=act.seconds_left(now_ms),
+        joined=joined,
+    )
+
+
+@required(Role.OPERATOR)
+async def stop(request: web.Request) -> web.StreamResponse:
+    """End an act after what is in hand."""
+    run = _run(request)
+    if not run.act.is_over:
+        run.stop()
+    raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")
+
+
+@required(Role.OPERATOR)
+async def go_on(request: web.Request) -> web.StreamResponse:
+    """Try the broker again now."""
+    run = _run(request)
+    run.go_on()
+    raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")
+
+
+def _run(request: web.Request) -> LetterRun:
+    run = request.app[LETTERS].acts.find(request.match_info["act"])
+    if run is None:
+        raise web.HTTPNotFound
+    return run
+
+
+def _asked(
+    verb: Verb, inventory: Inventory, letters: Sequence[ListedLetter], request: web.Request
+) -> Asked:
+    meant = meant_of(request)
+    withdrawn = {one.key for one in letters if inventory.life_of(one).choice == "withdrawn"}
+    goes_first = frozenset() if len(withdrawn) == len(letters) else frozenset(withdrawn)
+    chosen = None if meant.kind is None else frozenset(one.key for one in letters)
+    return Asked(
+        verb,
+        meant,
+        len(letters),
+        withdrawals=inventory.withdrawals(letters),
+        chosen_keys=chosen,
+        first_keys=goes_first,
+    )
+
+
+def _confirmed(previewed: Asked, said: Mapping[str, str]) -> Asked:
+    """What was previewed, with the options of the form. Raises `Unclear`."""
+    why = " ".join(said.get("why", "").split())
+    if len(why) > _MOST_WHY:
+        raise Unclear(f"the reason has {_MOST_WHY} characters at most")
+    if previewed.verb == "discarded":
+        typed = said.get("typed", "").replace(",", "").strip()
+        if typed != str(previewed.letters):
+            raise Unclear(f"type {previewed.letters} to discard as many; nothing was discarded")
+        return previewed.confirmed(why=why)
+    canaries = number_in(said, "canaries", 0, MOST_CANARIES)
+    wait = number_in(said, "wait", 1, LONGEST_WAIT_SECONDS)
+    return previewed.confirmed(
+        why=why,
+        canaries=int(canaries or 0),
+        wait_seconds=int(wait or span_seconds(CANARY_WAIT)),
+        rate=number_in(said, "rate", _LEAST_RATE, _MOST_RATE),
+        after_state_loss=said.get("after_state_loss") == "yes",
+    )
+
+
+def _show_preview(
+    request: web.Request,
+    inventory: Inventory,
+    letters: Sequence[ListedLetter],
+    asked: Asked,
+    ticket: str,
+) -> web.Response:
+    named = {one.letter.integration for one in letters}
+    beat = request[BEAT]
+    failing = [] if beat.told is None else [one.lane for one in beat.told.failing]
+    workers = None if beat.told is None else len(beat.told.live)
+    values: dict[str, Any] = {
+        "asked": asked,
+        "meant": asked.meant,
+        "ticket": ticket,
+        "inventory": inventory,
+        "preview": preview_of(inventory, letters),
+        "integrations": sorted(one for one in named if one is not None),
+        "troubled": [one for one in failing if one.integration in named],
+        "workers": workers,
+        "canaries": min(_USUAL_CANARIES, max(1, len(letters) // 10)) if len(letters) > 1 else 0,
+        "wait_seconds": span_seconds(CANARY_WAIT),
+        "most_wait": LONGEST_WAIT_SECONDS,
+        "most_canaries": MOST_CANARIES,
+    }
+    name = "preview_replay.html" if asked.verb == "replayed" else "preview_discard.html"
+    return render(request, name, **values)
+
+
+def _preview_link(asked: Asked) -> str:
+    verb = "replay" if asked.verb == "replayed" else "discard"
+    return asked.meant.full_link(f"{PATH}/preview/{verb}")
+
+
+def _tell_of_other(request: web.Request, other: ActRuns) -> web.Response:
+    return render(request, "act_other.html", 409, act=other.act)

@@ -1,0 +1,59 @@
+"""Server-sent events that say how the fleet does, once in a while and when that changes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.pulse import Beat
+from worker.console.rendering import SESSION
+
+_LOOK_SECONDS: Final = 1.0
+_SAY_AGAIN_LOOKS: Final = 5
+_MOST: Final = 128
+"""Open connections of this kind."""
+FOLLOWERS: Final = web.AppKey("followers", set[object])
+_HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+
+
+def routes(_: ConsoleContext) -> list[web.RouteDef]:
+    """The stream."""
+    return [web.get("/live", follow)]
+
+
+async def follow(request: web.Request) -> web.StreamResponse:
+    """Until the browser goes, the session ends, or the console does."""
+    followers = request.app[FOLLOWERS]
+    if len(followers) >= _MOST:
+        raise web.HTTPServiceUnavailable
+    context = request.app[CONTEXT]
+    response = web.StreamResponse(headers=_HEADERS)
+    await response.prepare(request)
+    mine = object()
+    followers.add(mine)
+    said: object = None
+    looks = 0
+    with suppress(ConnectionError, asyncio.CancelledError):
+        try:
+            while context.identity.of(request) == request[SESSION]:
+                beat = await context.pulse.beat()
+                if looks % _SAY_AGAIN_LOOKS == 0 or beat.verdict != said:
+                    said = beat.verdict
+                    await response.write(b"event: beat\ndata: " + _told(beat) + b"\n\n")
+                looks += 1
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            followers.discard(mine)
+    return response
+
+
+def _told(beat: Beat) -> bytes:
+    sign = {"failing": "\u25b2 ", "missing": "\u25b2 ", "away": "\u25b2 ", "blocked": "\u2298 "}
+    sentence = beat.verdict.sentence
+    title = f"{sign.get(beat.verdict.state, '')}{sentence[:80]} \u00b7 consent-worker"
+    return orjson.dumps({"sentence": sentence, "title": title, "is_urgent": beat.urgent > 0})

@@ -1,0 +1,106 @@
+"""The life of one event at one integration, and its proof."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+import orjson
+from aiohttp import web
+from sqlalchemy import Connection
+
+from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
+from worker.console.dead_letters.parts import LETTERS
+from worker.console.rendering import SESSION, render
+from worker.console.told_life import tell_life
+from worker.ledger.exporting import export_file, life_selection
+from worker.ledger.finding_events import Story, find_life
+from worker.ledger.life_places import ChainPlace, life_places
+
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
+_LINES_AT_ONCE: Final = 200
+
+
+def routes(_: ConsoleContext) -> list[web.RouteDef]:
+    """A life, and the file for an auditor."""
+    return [
+        web.get("/lives/{life}", show),
+        web.get("/lives/{life}/receipts.jsonl", export),
+    ]
+
+
+async def show(request: web.Request) -> web.Response:
+    """Step by step, with what to do and where it is proved."""
+    context = request.app[CONTEXT]
+    key = _key(request)
+    found = await context.query(_life_and_places, key)
+    if found is None:
+        return render(request, "life_unknown.html", 404)
+    story, places = found
+    looked = await request.app[LETTERS].inventory.look(0)
+    return render(
+        request,
+        "life.html",
+        story=story,
+        life=tell_life(story, context.now_ms()),
+        key=key.hex(),
+        places=places,
+        letter=_letter(looked.inventory, key),
+        receipts=len(story.steps),
+    )
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """The receipts of this life with their places in the chains, and how to check them."""
+    context = request.app[CONTEXT]
+    key = _key(request)
+    lines = await context.query(_export, key, context.now_ms())
+    if lines is None:
+        raise web.HTTPNotFound
+    trail = request.app[LETTERS].trail
+    trail.note(trail.act_of(request[SESSION], "exported", about=f"the receipts of {key.hex()}"))
+    response = web.StreamResponse()
+    response.content_type = "application/x-ndjson"
+    name = f"consent-receipts-{key.hex()[:12]}.jsonl"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    await response.prepare(request)
+    async for part in _joined(lines):
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+def _key(request: web.Request) -> bytes:
+    text = request.match_info["life"]
+    if not _KEY.fullmatch(text):
+        raise web.HTTPNotFound
+    return bytes.fromhex(text)
+
+
+def _life_and_places(connection: Connection, key: bytes) -> tuple[Story, list[ChainPlace]] | None:
+    story = find_life(connection, key)
+    if story is None:
+        return None
+    return story, life_places(connection, story.steps)
+
+
+def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | None:
+    story = find_life(connection, key)
+    if story is None or not story.steps:
+        return None
+    selection = life_selection(connection, key, story.steps)
+    return [orjson.dumps(line) for line in export_file(connection, selection, now_ms)]
+
+
+async def _joined(lines: list[bytes]) -> AsyncIterator[bytes]:
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        yield b"\n".join(lines[start : start + _LINES_AT_ONCE]) + b"\n"
+
+
+def _letter(inventory: Inventory | None, key: bytes) -> ListedLetter | None:
+    """The dead letter that this life has ended as, if it is in the queue by what is known."""
+    if inventory is None:
+        return None
+    return next((one for one in inventory.letters if one.key == key), None)

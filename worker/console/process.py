@@ -1,0 +1,101 @@
+"""The console's process: runs until it is to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from worker.adobe.check.check_integration import check_integration
+from worker.adobe.check.report_lines import Line
+from worker.adobe.http_client import open_session
+from worker.console.app import build_app
+from worker.console.built_from_settings import build_context, note_configs
+from worker.console.running_ledger import RunningLedger
+from worker.integrations.change_summary import Change
+from worker.integrations.loading import InvalidIntegrations
+from worker.integrations.model import Integration
+from worker.interrupt import Stop
+from worker.ledger.database import Database
+from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
+from worker.letters.letter_reconciling import LetterReconciling
+from worker.letters.letter_wish import LetterWish
+from worker.service.built_from_settings import build_client
+from worker.service.registry_from_settings import endpoint_policy
+from worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+_STOP_SECONDS: Final = 2.0
+
+
+class Console:
+    """Serves until `stop`. `runs_ledger` says whether it reads the stream into the ledger, too.
+    Raises `UnusableSetting`.
+    """
+
+    def __init__(self, settings: WorkerSettings, *, runs_ledger: bool) -> None:
+        self._settings = settings
+        self._context = build_context(settings, self._check)
+        self._runner = web.AppRunner(
+            build_app(self._context), access_log=None, shutdown_timeout=_STOP_SECONDS
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runs_ledger = runs_ledger
+
+    async def start(self) -> int:
+        """Listen and return the port. Raises OSError when it is taken."""
+        settings, integrations = self._settings, self._context.integrations
+        try:
+            await asyncio.to_thread(integrations.load)
+        except InvalidIntegrations as trouble:
+            log.warning("console.no_integrations", detail=str(trouble))
+        await asyncio.to_thread(note_configs, self._context)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, settings.console_host, settings.console_port)
+        await site.start()
+        watching = integrations.watch(settings.reload_seconds, self._note_change)
+        self._tasks.append(asyncio.create_task(watching))
+        if self._runs_ledger:
+            ledger = RunningLedger(
+                lambda: Database(ledger_url(settings), writes=True),
+                lambda database: build_ledger(settings, database),
+                self._compare,
+            )
+            self._tasks.append(asyncio.create_task(ledger.run()))
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        await self._runner.cleanup()
+        await self._context.checks.stop()
+        for one in self._tasks:
+            one.cancel()
+        for one in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await one
+        self._context.ledger.close()
+        self._context.memory.close()
+
+    async def _compare(self, parts: LedgerParts, path: Path, stop: Stop) -> None:
+        """Hold the ledger against the queue of dead letters, as `consent-worker ledger` does."""
+        reconciling = LetterReconciling(
+            self._settings, parts.turns, parts.taking_in, stop, lambda _: None
+        )
+        await reconciling.run(parts.upkeep.caught_up, LetterWish(path))
+
+    async def _check(self, integration: Integration) -> list[Line]:
+        settings = self._settings
+        policy = endpoint_policy(settings)
+        async with open_session(policy, settings.longest_attempt_seconds) as session:
+            return await check_integration(build_client(settings, session), integration)
+
+    def _note_change(self, change: Change) -> None:
+        log.info(
+            "console.integrations_changed", loaded=len(change.loaded), removed=len(change.removed)
+        )
+        note_configs(self._context)

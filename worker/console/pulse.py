@@ -1,0 +1,82 @@
+"""How the fleet does now: asked once for all pages and live connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from worker.console.bad_files import bad_files
+from worker.console.banners import Banner, banner_of_away, banners_of
+from worker.console.kept_answers import KeptAnswer
+from worker.console.ledger_reader import LedgerReader
+from worker.console.verdict import Trouble, Verdict, troubles_of, verdict_of
+from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ledger.overview import Overview, overview
+from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+
+_SECONDS: Final = 1.0
+
+
+class Beat(NamedTuple):
+    """`told` is None while the ledger can't be read."""
+
+    told: Overview | None
+    verdict: Verdict
+    troubles: Sequence[Trouble]
+    banners: Sequence[Banner]
+
+    @property
+    def letters(self) -> int:
+        """Dead letters that the ledger knows of."""
+        return 0 if self.told is None else sum(one.letters for one in self.told.groups)
+
+    @property
+    def urgent(self) -> int:
+        """Integrations that need somebody."""
+        return sum(one.needs_somebody and bool(one.link) for one in self.troubles)
+
+    @property
+    def lag_ms(self) -> int | None:
+        """How old the last message was when the ledger read it; None where nobody reads."""
+        if self.told is None or self.told.progress is None or not self.told.runs:
+            return None
+        return max(0, self.told.progress.read_at - self.told.progress.written_at)
+
+
+_AWAY: Final = Verdict(
+    "away",
+    "The ledger can\u2019t be read.",
+    "Delivery isn\u2019t touched by this, and dead letters can still be listed from their queue.",
+)
+
+
+class Pulse:
+    """`beat` is at most a second old."""
+
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        integrations: IntegrationRegistry,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._integrations = integrations
+        self._now_ms = now_ms
+        self._kept = KeptAnswer(self._ask, _SECONDS)
+
+    async def beat(self) -> Beat:
+        """How the fleet does. Raises nothing for a ledger that is away."""
+        return await self._kept.get()
+
+    def forget(self) -> None:
+        """Ask anew for the next beat: something has changed."""
+        self._kept.forget()
+
+    async def _ask(self) -> Beat:
+        now = self._now_ms()
+        try:
+            told = await self._ledger.query(overview, now)
+        except (LedgerTrouble, UnusableLedger) as trouble:
+            return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
+        troubles = troubles_of(told, bad_files(self._integrations))
+        return Beat(told, verdict_of(told, troubles), troubles, banners_of(told))

@@ -1,0 +1,89 @@
+"""The ledger that the console runs beside its pages, while no other process does."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from worker.errors import EndsCommand
+from worker.interrupt import Stop
+from worker.ledger.database import Database
+from worker.ledger.from_settings import LedgerParts
+from worker.ledger.migrations import upgrade
+from worker.ledger.reading_report import ReadingReport
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_SECONDS: Final = 5.0
+
+
+class RunningLedger:
+    """Opens the ledger for writing and reads until it is cancelled. Where that is not possible,
+    most often since another process does so already, it tries again for as long as it runs.
+    `compare` works beside the reading until it is to stop: it holds the ledger against the dead
+    letters in the queue.
+    """
+
+    def __init__(
+        self,
+        open_database: Callable[[], Database],
+        build: Callable[[Database], LedgerParts],
+        compare: Callable[[LedgerParts, Path, Stop], Coroutine[None, None, None]],
+    ) -> None:
+        self._open = open_database
+        self._build = build
+        self._compare = compare
+        self._parts: LedgerParts | None = None
+        self._why = ""
+
+    @property
+    def report(self) -> ReadingReport | None:
+        """What the reading tells of itself; None while another process reads."""
+        return None if self._parts is None else self._parts.report
+
+    async def run(self) -> None:
+        """For ever. Cancelled, it ends its chain of anchors and lets go of the file."""
+        while True:
+            try:
+                database = await asyncio.to_thread(self._open)
+            except EndsCommand as trouble:
+                self._tell(str(trouble))
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            try:
+                await self._read(database)
+            finally:
+                database.close()
+
+    async def _read(self, database: Database) -> None:
+        try:
+            await asyncio.to_thread(upgrade, database)
+        except EndsCommand as trouble:
+            self._tell(str(trouble))
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return
+        self._why = ""
+        parts = self._parts = self._build(database)
+        stop = Stop()
+        work = asyncio.create_task(parts.reading.run())
+        beside = asyncio.create_task(self._compare(parts, database.path, stop))
+        try:
+            await asyncio.shield(work)
+        finally:
+            stop.ask(signal.SIGTERM)
+            parts.reading.stop()
+            for one in (work, beside):
+                with suppress(asyncio.CancelledError):
+                    await one
+            self._parts = None
+
+    def _tell(self, why: str) -> None:
+        if self._why != why:
+            self._why = why
+            log.warning("console.ledger_not_run", detail=why)

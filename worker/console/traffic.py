@@ -1,0 +1,84 @@
+"""What came of the events of a period: asked once for all who look, and kept for a moment."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
+
+from worker.console.kept_answers import KeptAnswer
+from worker.console.ledger_reader import LedgerReader
+from worker.console.periods import Period
+from worker.ledger.honour_times import HonourTimes, honour_times
+from worker.ledger.open_withdrawals import AllOpenWithdrawals, open_withdrawals
+from worker.ledger.outcome_series import (
+    OutcomeSeries,
+    ReasonCount,
+    all_series,
+    outcome_series,
+    reason_counts,
+)
+
+_MOST_KEPT: Final = 64
+_OPEN_SECONDS: Final = 2.0
+
+
+class Traffic(NamedTuple):
+    """Of all integrations, or of one, of which `reasons` tells, too."""
+
+    series: OutcomeSeries
+    times: HonourTimes
+    reasons: list[ReasonCount]
+
+
+class KeptTraffic:
+    """`now_ms` is the time in ms since 1970."""
+
+    def __init__(self, ledger: LedgerReader, now_ms: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._now_ms = now_ms
+        self._kept: OrderedDict[tuple[str, str | None], KeptAnswer[Traffic]] = OrderedDict()
+        self._rates: dict[str, KeptAnswer[dict[str, list[int]]]] = {}
+        self._open = KeptAnswer(lambda: ledger.query(open_withdrawals), _OPEN_SECONDS)
+
+    async def of(self, period: Period, integration: str | None = None) -> Traffic:
+        """That of all, or of an integration. Raises `LedgerTrouble` and `UnusableLedger`."""
+        key = (period.name, integration)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = KeptAnswer(lambda: self._ask(period, integration), period.kept_seconds)
+            self._kept[key] = kept
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return await kept.get()
+
+    async def rates(self, period: Period) -> dict[str, list[int]]:
+        """The receipts of each integration, slot by slot. Raises as `of` does."""
+        kept = self._rates.get(period.name)
+        if kept is None:
+            kept = KeptAnswer(lambda: self._ask_rates(period), 2 * period.kept_seconds)
+            self._rates[period.name] = kept
+        return await kept.get()
+
+    async def open_withdrawals(self) -> AllOpenWithdrawals:
+        """Those that Adobe does not have now. Raises as `of` does."""
+        return await self._open.get()
+
+    async def _ask(self, period: Period, integration: str | None) -> Traffic:
+        now = self._now_ms()
+
+        def ask(connection: Connection) -> Traffic:
+            slots = period.slots(now)
+            return Traffic(
+                outcome_series(connection, slots, integration),
+                honour_times(connection, period.honour_slots(now), integration),
+                [] if integration is None else reason_counts(connection, slots, integration),
+            )
+
+        return await self._ledger.query(ask)
+
+    async def _ask_rates(self, period: Period) -> dict[str, list[int]]:
+        return await self._ledger.query(all_series, period.slots(self._now_ms()))

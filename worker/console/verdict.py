@@ -1,0 +1,227 @@
+"""What is wrong with the fleet, the worst first, and the one sentence that says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from worker.console.bad_files import BadFile
+from worker.console.formats import integration_page, number
+from worker.ledger.conservation import Shares
+from worker.ledger.overview import Overview
+from worker.ledger.worker_state import LaneState
+from worker.reasons import ErrorCode
+
+LANE_STATES: Final = ("failing", "blocked", "slowed", "paused", "well")
+"""The worst first."""
+_RANKS: Final[Mapping[str, int]] = {
+    one: rank
+    for rank, one in enumerate(
+        ("missing", "away", "failing", "blocked", "invalid", "slowed", "paused")
+    )
+}
+_SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong. `who` is an integration where `link` leads to its page; `why` is our
+    sentence, `words` are Adobe's. `since` is in ms since 1970.
+    """
+
+    state: str
+    who: str
+    why: str
+    words: str = ""
+    since: int | None = None
+    effect: str = ""
+    link: str = ""
+    link_text: str = ""
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return _RANKS[self.state]
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it is more than something to know."""
+        return self.state not in ("slowed", "paused")
+
+
+class LaneAtAll(NamedTuple):
+    """An integration as all live workers see it together: the worst state, what they hold, how many
+    requests may be in flight, and how long the first of their tokens lives.
+    """
+
+    integration: str
+    state: str
+    error: str
+    words: str
+    since: int | None
+    held: int
+    workers: int
+    allowed: int | None
+    token_seconds: int | None
+
+
+class Verdict(NamedTuple):
+    """`state` is a status word, `sentence` and `because` stand on top of the page."""
+
+    state: str
+    sentence: str
+    because: str
+    link: str = ""
+    link_text: str = ""
+
+
+def lanes_of(told: Overview) -> dict[str, LaneAtAll]:
+    """The integrations that live workers tell of."""
+    by_integration: dict[str, list[LaneState]] = {}
+    for worker in told.live:
+        for lane in worker.state.lanes if worker.state is not None else ():
+            by_integration.setdefault(lane.integration, []).append(lane)
+    return {one: _together(one, lanes) for one, lanes in by_integration.items()}
+
+
+def _together(integration: str, lanes: Sequence[LaneState]) -> LaneAtAll:
+    worst = min(lanes, key=lambda one: (_rank_of_lane(one.state), one.since or 0))
+    same = [one for one in lanes if one.state == worst.state]
+    return LaneAtAll(
+        integration,
+        worst.state if worst.state in LANE_STATES else "well",
+        next((one.error for one in same if one.error), ""),
+        next((one.words for one in same if one.words), ""),
+        min((one.since for one in same if one.since is not None), default=None),
+        sum(one.held for one in lanes),
+        len(lanes),
+        None if None in (allowed := [one.allowed for one in lanes]) else sum(filter(None, allowed)),
+        min((one.token_seconds for one in lanes if one.token_seconds is not None), default=None),
+    )
+
+
+def _rank_of_lane(state: str) -> int:
+    return LANE_STATES.index(state) if state in LANE_STATES else len(LANE_STATES)
+
+
+def sentence_of(error: str) -> str:
+    """Our sentence for the code of an error; "" for one that this version does not know."""
+    return _SENTENCES.get(error, "")
+
+
+def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]:
+    """All that is wrong, the worst first; `invalid` are the files that are not valid."""
+    found = [
+        Trouble(
+            "missing",
+            one.where,
+            one.why,
+            since=one.since,
+            effect=f"{number(one.events)} events",
+        )
+        for one in told.conservation.missing
+    ]
+    if told.runs and not told.live:
+        why = "No worker tells that it runs, so nothing is delivered; what comes waits in RabbitMQ."
+        found.append(Trouble("away", "no worker", why, since=_last_word(told)))
+    lanes = lanes_of(told)
+    for lane in lanes.values():
+        if lane.state != "well":
+            found.append(_of_lane(lane, told.conservation.shares.get(lane.integration, Shares())))
+    found += [
+        Trouble("invalid", one, bad.why, link=integration_page(one), link_text="see why")
+        for one, bad in sorted(invalid.items())
+        if not (bad.lacks_secrets and one in lanes)  # a worker has them
+    ]
+    return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
+
+
+def _last_word(told: Overview) -> int | None:
+    return max((one.last_at for one in told.workers), default=None)
+
+
+def _of_lane(lane: LaneAtAll, shares: Shares) -> Trouble:
+    counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": shares.dead}
+    effect = ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
+    why = sentence_of(lane.error) or _WHY.get(lane.state, "")
+    return Trouble(
+        lane.state,
+        lane.integration,
+        why,
+        lane.words,
+        lane.since,
+        effect or "none so far",
+        integration_page(lane.integration),
+        "open",
+    )
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "failing": "Its endpoint gave no good answer lately; one event at a time tries it.",
+    "blocked": "Its set-up is at fault; its events are parked, and one at a time tries again.",
+    "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
+    "paused": "Its file says that it is paused; its events are parked until that is taken back.",
+}
+_HEADLINES: Final[Mapping[str, str]] = {
+    "failing": "{who} is failing",
+    "blocked": "{who} is blocked",
+    "invalid": "The file of {who} is not valid",
+    "slowed": "{who} is slowed",
+    "paused": "{who} is paused",
+}
+
+
+def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
+    """The one sentence."""
+    if told.progress is None or not told.progress.written_at:
+        return Verdict(
+            "silent",
+            "No receipt has been read yet.",
+            "The console shows what workers write into the receipts\u2019 stream: switch it on by "
+            "CONSENT_WORKER_RECEIPTS=on, and let some traffic come.",
+        )
+    if not told.runs:
+        return Verdict(
+            "away",
+            "Nobody reads the receipts now.",
+            "What stands below was so when a ledger ran last.",
+        )
+    urgent = [one for one in troubles if one.needs_somebody]
+    if urgent:
+        worst = urgent[0]
+        return Verdict(
+            worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
+        )
+    if troubles:
+        worst = troubles[0]
+        also = _beside(len(troubles) - 1)
+        return Verdict(
+            worst.state,
+            "Nothing needs you.",
+            f"{_headline(worst)} {also}".strip(),
+            worst.link,
+            _open_text(worst),
+        )
+    return Verdict(
+        "well",
+        "All well.",
+        "Every choice that workers took is accounted for, and each integration keeps up.",
+    )
+
+
+def _headline(one: Trouble) -> str:
+    if one.state == "missing":
+        return f"{one.effect} of {one.who} do not add up.".replace("1 events", "1 event")
+    if one.state == "away":
+        return "No worker is running."
+    said = _HEADLINES[one.state].format(who=one.who)
+    return f"{said}: {one.why}" if one.why else f"{said}."
+
+
+def _open_text(one: Trouble) -> str:
+    return f"Open {one.who}" if one.link else ""
+
+
+def _beside(others: int) -> str:
+    if not others:
+        return ""
+    return "One more thing is wrong." if others == 1 else f"{number(others)} more things are wrong."

@@ -1,0 +1,86 @@
+"""Verifies a file that was exported for an auditor, by itself: no stream and no ledger is asked.
+
+A file begins and ends in the middle of chains, so that a chain has no beginning or no end in it is
+no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from worker.evidence.bounded_json import Unreadable, number_in, object_of, text_in
+from worker.evidence.findings import Finding, FindingCode
+from worker.evidence.heading import MOST_HEADING_BYTES, read_heading, row_digest
+from worker.evidence.signing import Keyring
+from worker.evidence.verification import Verification
+
+WHAT: Final = "receipts of consent-worker"
+_DIGEST_DIGITS: Final = 64
+_OF_A_WHOLE_STREAM: Final = frozenset({FindingCode.HEADLESS, FindingCode.ENDED_WITHOUT_END})
+
+
+class NoExport(ValueError):
+    """The file is none that was exported, or was cut short; the text says which line and why."""
+
+
+def verify_file(lines: Iterable[bytes], keyring: Keyring) -> tuple[Verification, list[Finding]]:
+    """The findings about an exported file, by its lines. Raises `NoExport`."""
+    verification = Verification(keyring)
+    receipts = number = 0
+    totals: dict[str, Any] | None = None
+    for number, line in enumerate(lines, 1):
+        try:
+            said = object_of(line)
+            if totals is not None:
+                raise Unreadable("there is more after the totals")
+            if number == 1:
+                _check_first(said)
+            elif "heading" in said:
+                receipts += _see(verification, said)
+            else:
+                totals = said
+        except Unreadable as error:
+            raise NoExport(f"line {number}: {error}") from None
+    if totals is None:
+        raise NoExport(f"it ends at line {number} without its totals: the file was cut short")
+    told = totals.get("messages"), totals.get("receipts")
+    if told != (verification.messages, receipts):
+        raise NoExport(f"line {number}: its totals are not those of the file: lines were taken out")
+    found = verification.conclude(0)
+    return verification, [one for one in found if one.code not in _OF_A_WHOLE_STREAM]
+
+
+def _check_first(said: dict[str, Any]) -> None:
+    if said.get("what") != WHAT:
+        raise Unreadable("this is no file that `receipts export` or the console has written")
+
+
+def _see(verification: Verification, said: dict[str, Any]) -> int:
+    """One message; how many receipts of it are there in full."""
+    line = text_in(said, "heading", MOST_HEADING_BYTES).encode()
+    heading = read_heading(line)
+    rows = said.get("rows")
+    digests = None if rows is None and heading.rows else _digests(rows or [])
+    verification.take(number_in(said, "offset"), heading, line, digests)
+    return 0 if rows is None else sum(isinstance(one, dict) and "row" in one for one in rows)
+
+
+def _digests(rows: Any) -> Sequence[bytes]:
+    if not isinstance(rows, list):
+        raise Unreadable("rows is not a list")
+    return [_digest(one) for one in rows]
+
+
+def _digest(one: Any) -> bytes:
+    if not isinstance(one, dict):
+        raise Unreadable("a row is not an object")
+    if isinstance(one.get("row"), str):
+        return row_digest(one["row"].encode(errors="surrogatepass"))
+    digest = one.get("row_digest")
+    if not isinstance(digest, str) or len(digest) != _DIGEST_DIGITS:
+        raise Unreadable("a row has neither its text nor its digest")
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        raise Unreadable("a row has neither its text nor its digest") from None

@@ -1,0 +1,104 @@
+"""Who did what, when, and what came of it, as the trail in the stream tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from worker.evidence.act import Act, read_act
+from worker.ledger.schema import ACTS, CHAINS, MESSAGES
+
+ACTS_AT_ONCE: Final = 50
+_MOST_NAMES: Final = 20
+
+
+class ActsWanted(NamedTuple):
+    """ "" for any. `before` is the number of an act that is shown already."""
+
+    name: str = ""
+    who: str = ""
+    integration: str = ""
+    before: int | None = None
+
+
+class ToldAct(NamedTuple):
+    """`ended` is what came of it, None where nobody knows yet. `number` is that of its first row in
+    the ledger, `chain` and `sequence` tell where that stands in the stream.
+    """
+
+    number: int
+    begun: Act
+    ended: Act | None
+    chain: str
+    sequence: int
+
+
+class ToldActs(NamedTuple):
+    """The latest first; `more` says whether there are older ones."""
+
+    acts: Sequence[ToldAct]
+    more: bool
+
+
+class ActCounts(NamedTuple):
+    """How many acts there are in all, by name, and by who did them."""
+
+    total: int
+    names: Sequence[tuple[str, int]]
+    persons: Sequence[tuple[str, int]]
+
+
+def told_acts(connection: Connection, wanted: ActsWanted) -> ToldActs:
+    """Those that are asked for, some at once."""
+    firsts = (
+        select(func.min(ACTS.c.id).label("first"), func.max(ACTS.c.id).label("last"))
+        .where(*_conditions(wanted))
+        .group_by(ACTS.c.act)
+        .subquery()
+    )
+    query = select(firsts).order_by(firsts.c.first.desc()).limit(ACTS_AT_ONCE + 1)
+    if wanted.before is not None:
+        query = query.where(firsts.c.first < wanted.before)
+    spans = connection.execute(query).all()
+    rows = _rows(connection, {number for span in spans for number in span})
+    told = [_told(rows[span.first], rows[span.last]) for span in spans[:ACTS_AT_ONCE]]
+    return ToldActs(told, more=len(spans) > ACTS_AT_ONCE)
+
+
+def act_counts(connection: Connection) -> ActCounts:
+    """Of all that the ledger has."""
+    acts = func.count(ACTS.c.act.distinct())
+
+    def by(column: ColumnElement[str]) -> list[tuple[str, int]]:
+        query = select(column, acts).group_by(column).order_by(acts.desc()).limit(_MOST_NAMES)
+        return [(text, count) for text, count in connection.execute(query)]
+
+    total = connection.execute(select(acts)).scalar_one()
+    return ActCounts(total, by(ACTS.c.name), by(ACTS.c.who))
+
+
+def _conditions(wanted: ActsWanted) -> Iterator[ColumnElement[bool]]:
+    if wanted.name:
+        yield ACTS.c.name == wanted.name
+    if wanted.who:
+        yield ACTS.c.who == wanted.who
+    if wanted.integration:
+        yield ACTS.c.integration == wanted.integration
+
+
+def _rows(connection: Connection, numbers: set[int]) -> dict[int, Any]:
+    query = (
+        select(ACTS, MESSAGES.c.sequence, CHAINS.c.chain)
+        .join(MESSAGES, MESSAGES.c.id == ACTS.c.message_id)
+        .join(CHAINS, CHAINS.c.id == MESSAGES.c.chain_id)
+        .where(ACTS.c.id.in_(numbers))
+    )
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _told(first: Any, last: Any) -> ToldAct:
+    act, latest = read_act(first.row), read_act(last.row)
+    ended = latest if latest.stage == "ended" else None
+    return ToldAct(first.id, act, ended, first.chain.hex(), first.sequence)

@@ -1,0 +1,47 @@
+"""Lets dead letters out of their groups that are none any more: replayed, or discarded.
+
+That a letter was replayed shows by the next life of its event. What was discarded, only who did it
+can tell, see `evidence.act`. The lives themselves stay dead, and are counted as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from worker.ledger.database import rows_with
+from worker.ledger.packing import life_key
+from worker.ledger.receipt_rows import PackedReceipt
+from worker.ledger.schema import LIVES
+
+_AT_ONCE: Final = 500
+
+
+def note_replays(connection: Connection, packed: Iterable[PackedReceipt]) -> None:
+    """Of receipts that are written: whichever of two lives is heard of first."""
+    before: set[bytes] = set()
+    by_next: dict[bytes, bytes] = {}
+    for one in packed:
+        if one.receipt.delivery > 0:
+            before.add(_beside(one, -1))
+        if one.receipt.outcome == "dead":
+            by_next[_beside(one, 1)] = one.life
+    for row in rows_with(connection, LIVES.c.life, sorted(by_next)):
+        before.add(by_next[bytes(row[1])])
+    let_go(connection, before)
+
+
+def let_go(connection: Connection, lives: Collection[bytes]) -> None:
+    """The letters of these lives are in the queue no longer."""
+    wanted: Sequence[bytes] = sorted(lives)
+    for start in range(0, len(wanted), _AT_ONCE):
+        theirs = LIVES.c.life.in_(wanted[start : start + _AT_ONCE])
+        grouped = LIVES.c.group_id.is_not(None)
+        connection.execute(LIVES.update().where(theirs, grouped).values(group_id=None))
+
+
+def _beside(one: PackedReceipt, step: int) -> bytes:
+    receipt = one.receipt
+    return life_key(one.event, receipt.updated_at, receipt.integration, receipt.delivery + step)

@@ -1,0 +1,132 @@
+"""How many receipts there were with which outcome, slot of time by slot of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from worker.evidence.receipt import OutcomeName
+from worker.ledger.dictionary import id_of, texts_of
+from worker.ledger.packing import CHOICE_NUMBERS, OUTCOMES
+from worker.ledger.schema import MINUTES
+
+_MINUTE_MS: Final = 60_000
+_WITHDRAWN: Final = CHOICE_NUMBERS["withdrawn"]
+
+
+class Slots(NamedTuple):
+    """`number` slots of `minutes` each; the last one has the present minute. `first` is the first
+    one's minute since 1970.
+    """
+
+    first: int
+    minutes: int
+    number: int
+
+    @classmethod
+    def until(cls, now_ms: int, minutes: int, number: int) -> Slots:
+        """The slots that end with the minute of `now_ms`."""
+        return cls(now_ms // _MINUTE_MS - minutes * number + 1, minutes, number)
+
+    @property
+    def since_ms(self) -> int:
+        """When the first one begins, in ms since 1970."""
+        return self.first * _MINUTE_MS
+
+    @property
+    def ms(self) -> int:
+        """How long each is."""
+        return self.minutes * _MINUTE_MS
+
+
+class OutcomeSeries(NamedTuple):
+    """Receipts in each slot by outcome, and how many of all of them were of withdrawals."""
+
+    slots: Slots
+    receipts: Mapping[OutcomeName, Sequence[int]]
+    withdrawn: Mapping[OutcomeName, int]
+
+    def total(self, *outcomes: OutcomeName) -> int:
+        """All receipts with one of these."""
+        return sum(sum(self.receipts[one]) for one in outcomes)
+
+
+def outcome_series(
+    connection: Connection, slots: Slots, integration: str | None = None
+) -> OutcomeSeries:
+    """Those of an integration, or of all."""
+    slot = (MINUTES.c.minute - slots.first) // slots.minutes
+    query = (
+        select(slot, MINUTES.c.outcome, MINUTES.c.choice, func.sum(MINUTES.c.receipts))
+        .where(*_within(slots))
+        .group_by(slot, MINUTES.c.outcome, MINUTES.c.choice)
+    )
+    if integration is not None:
+        query = query.where(MINUTES.c.integration_id == id_of(connection, integration))
+    receipts: dict[OutcomeName, list[int]] = {one: [0] * slots.number for one in OUTCOMES}
+    withdrawn: dict[OutcomeName, int] = dict.fromkeys(OUTCOMES, 0)
+    for place, outcome, choice, count in connection.execute(query):
+        receipts[OUTCOMES[outcome]][int(place)] += count
+        if choice == _WITHDRAWN:
+            withdrawn[OUTCOMES[outcome]] += count
+    return OutcomeSeries(slots, receipts, withdrawn)
+
+
+def all_series(connection: Connection, slots: Slots) -> dict[str, list[int]]:
+    """The receipts of each integration in each slot, whatever their outcome."""
+    slot = (MINUTES.c.minute - slots.first) // slots.minutes
+    query = (
+        select(MINUTES.c.integration_id, slot, func.sum(MINUTES.c.receipts))
+        .where(*_within(slots))
+        .group_by(MINUTES.c.integration_id, slot)
+    )
+    found: dict[int, list[int]] = {}
+    for integration_id, place, count in connection.execute(query):
+        found.setdefault(integration_id, [0] * slots.number)[int(place)] += count
+    names = texts_of(connection, list(found))
+    return {names.get(one, ""): counts for one, counts in found.items()}
+
+
+class ReasonCount(NamedTuple):
+    """How often an outcome had a reason, and between which minutes (ms since 1970)."""
+
+    outcome: OutcomeName
+    reason: str
+    receipts: int
+    first_at: int
+    last_at: int
+
+
+def reason_counts(connection: Connection, slots: Slots, integration: str) -> list[ReasonCount]:
+    """Those of an integration, the latest first."""
+    query = (
+        select(
+            MINUTES.c.outcome,
+            MINUTES.c.reason_id,
+            func.sum(MINUTES.c.receipts),
+            func.min(MINUTES.c.minute),
+            func.max(MINUTES.c.minute),
+        )
+        .where(*_within(slots), MINUTES.c.integration_id == id_of(connection, integration))
+        .group_by(MINUTES.c.outcome, MINUTES.c.reason_id)
+    )
+    rows = connection.execute(query).all()
+    names = texts_of(connection, [row[1] for row in rows])
+    found = [
+        ReasonCount(
+            OUTCOMES[outcome],
+            names.get(reason, ""),
+            count,
+            first * _MINUTE_MS,
+            last * _MINUTE_MS,
+        )
+        for outcome, reason, count, first, last in rows
+    ]
+    return sorted(found, key=lambda one: -one.last_at)
+
+
+def _within(slots: Slots) -> tuple[ColumnElement[bool], ...]:
+    end = slots.first + slots.minutes * slots.number
+    return MINUTES.c.minute >= slots.first, MINUTES.c.minute < end

@@ -1,0 +1,185 @@
+"""Replaying and discarding, in as many passes over the letters as it needs: canaries first, if
+there are any, and then every chosen event, those of a lost state not unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from worker.broker.bounded_tasks import InFlight
+from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
+from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_handling import Handling
+from worker.letters.letter_pass import LetterDesk, Pass
+from worker.letters.lost_state_guard import LostStateGuard
+from worker.letters.replay_pace import ReplayPace
+from worker.wire.connecting import is_connection_error
+
+_AT_ONCE: Final = 100
+_NAMED_AT_MOST: Final = 20
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of those that were chosen; `kept` names some of those not handled, and why."""
+
+    matched: int = 0
+    handled: int = 0
+    kept_count: int = 0
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    verdict: CanaryVerdict | None = None
+
+    def keep(self, opened: OpenedLetter, reason: str) -> None:
+        """One that was not handled."""
+        self.kept_count += len(opened.chosen)
+        for event in opened.chosen[: _NAMED_AT_MOST - len(self.kept)]:
+            self.kept.append((event.letter.id, reason))
+
+    def begin_pass(self) -> None:
+        """What was matched before and not handled is met again."""
+        self.matched = self.handled
+        self.kept_count = 0
+        self.kept.clear()
+
+
+async def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
+    of each letter that was replayed or discarded, and `is_clear` says of the canaries that they
+    need not be waited for any longer.
+    """
+
+    is_meant: Callable[[LetterEvent], bool] = lambda event: True
+    handled: Callable[[OpenedLetter], None] = lambda opened: None
+    is_clear: Callable[[], Awaitable[bool]] = _never
+
+
+class LetterWork:
+    """One replay or discard. `guard` counts letters of a lost state, which stay. After the broker
+    was lost it may be run again, and goes on.
+    """
+
+    def __init__(
+        self,
+        asked: Handling,
+        guard: LostStateGuard,
+        max_event_bytes: int,
+        watching: Watching | None = None,
+    ) -> None:
+        self.tally = Tally()
+        self._watching = watching or Watching()
+        self.guard = guard
+        self._asked = asked
+        self._max_event_bytes = max_event_bytes
+        self._pace = ReplayPace(asked.rate)
+        self._settled = 0
+
+    async def run(self, desk: LetterDesk) -> Pass:
+        """Do it; gives the last pass."""
+        if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
+            run = await self._send_canaries(desk)
+            verdict = self.tally.verdict
+            if run.stop.is_asked or (verdict is not None and verdict.trouble):
+                return run
+        left = None
+        while True:
+            run, left = await self._one_pass(desk, left)
+            if not left:
+                return run
+
+    async def _send_canaries(self, desk: LetterDesk) -> Pass:
+        first: list[OpenedLetter] = []
+        found = 0
+
+        def take(opened: OpenedLetter) -> OpenedLetter | None:
+            nonlocal found
+            if found >= self._asked.canaries:
+                return None
+            free = self._free(opened)
+            found += len(free.chosen)
+            return free if free.chosen else None
+
+        async with desk.one_pass("searched") as run:
+            async for opened in run.meant(self._is_meant, take):
+                first.append(opened)
+            if first and not run.stop.is_asked:
+                canaries = Canaries(run.letters, first)
+                verdict = await canaries.judge(
+                    lambda opened: self._handle_one(run.letters, opened),
+                    self._asked.wait_seconds,
+                    run.stop,
+                    self._watching.is_clear,
+                )
+                self.tally.verdict = verdict
+                self.tally.begin_pass()
+        self.guard.held_back = 0
+        return run
+
+    async def _one_pass(self, desk: LetterDesk, most: int | None) -> tuple[Pass, int]:
+        """A pass over the first `most` letters, and how many of these another one has to see."""
+        self.tally.begin_pass()
+        self.guard.held_back = 0
+        self._pace.begin_pass()
+        in_flight = InFlight(_AT_ONCE)
+        settled_before = self._settled
+        is_over = True
+        async with desk.one_pass(self._asked.verb, most=most) as run:
+            try:
+                async for opened in run.meant(self._is_meant, lambda opened: opened):
+                    if self._pace.is_to_give_back:
+                        is_over = False
+                        break
+                    self.tally.matched += len(opened.chosen)
+                    free = self._free(opened)
+                    if not free.chosen or self._asked.dry_run:
+                        continue
+                    if not await self._pace.turn(len(free.chosen), run.stop):
+                        break
+                    await in_flight.add(self._handled(run.letters, free))
+            finally:
+                await in_flight.drain()
+        return run, 0 if is_over else run.total - (self._settled - settled_before)
+
+    def _is_meant(self, event: LetterEvent) -> bool:
+        return event.is_meant_by(self._asked.chosen) and self._watching.is_meant(event)
+
+    def _free(self, opened: OpenedLetter) -> OpenedLetter:
+        """`opened` with those alone chosen that are of no lost state."""
+        return opened.only_of_chosen(lambda event: not self.guard.holds_back(event.letter))
+
+    async def _handled(self, letters: DeadLetters, opened: OpenedLetter) -> None:
+        if problem := await self._handle_one(letters, opened):
+            self.tally.keep(opened, problem)
+
+    async def _handle_one(self, letters: DeadLetters, opened: OpenedLetter) -> str:
+        """Why the letter stays; "" when it was replayed or discarded. Raises what the broker
+        answers.
+        """
+        try:
+            if self._asked.verb == "replayed":
+                await opened.replay(letters, self._max_event_bytes, self.guard.epoch)
+            else:
+                await opened.discard(letters)
+        except NotReplayed as error:
+            return str(error)
+        except Exception as error:  # of one letter, unless it is the broker's
+            if is_connection_error(error):
+                raise
+            return f"{type(error).__name__}; export it, and report this"
+        self._settled += 1
+        self.tally.handled += len(opened.chosen)
+        self._watching.handled(opened)
+        return ""
+
+    def so_far(self) -> str:
+        """What was done by now, where anything could have been."""
+        if self._asked.dry_run:
+            return ""
+        return f"{self._asked.verb} {self.tally.handled}, and the rest stays in the dead letters"

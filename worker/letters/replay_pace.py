@@ -1,0 +1,44 @@
+"""How fast letters are replayed, where somebody has asked for a rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Final
+
+from worker.interrupt import Stop
+
+_LONGEST_PASS_SECONDS: Final = 600.0
+"""Then the letters are given back and taken anew: the broker takes back what is held for 30 minutes
+(RabbitMQ documentation, "Consumers: Delivery Acknowledgement Timeout")."""
+
+
+class ReplayPace:
+    """So many letters a second; None for as many as can be."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._next_at = 0.0
+        self._ends_at = 0.0
+
+    def begin_pass(self) -> None:
+        """Letters are taken from now on."""
+        self._ends_at = time.monotonic() + _LONGEST_PASS_SECONDS
+
+    @property
+    def is_to_give_back(self) -> bool:
+        """Whether the letters are held for long enough."""
+        return self._rate is not None and time.monotonic() >= self._ends_at
+
+    async def turn(self, letters: int, stop: Stop) -> bool:
+        """Wait until so many may go; False when the command is asked to stop."""
+        if self._rate is None:
+            return True
+        now = time.monotonic()
+        if self._next_at > now:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._next_at - now):
+                    await stop.asked.wait()
+        self._next_at = max(now, self._next_at) + letters / self._rate
+        return not stop.is_asked
