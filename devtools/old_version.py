@@ -11,6 +11,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 V0_2_0: Final = "337f6a46865af6f8db3c3759a19295002b01659b"
 """The commit of 0.2.0."""
+V0_1_0: Final = "88d4ca7"
+"""The last commit of the day of 0.1.0, with its topology."""
 
 
 class NoSuchVersion(Exception):

@@ -31,6 +31,8 @@ class Named(NamedTuple):
 
 HTTP: Final = Named("CONSENT_WORKER_HTTP_HOST", "CONSENT_WORKER_HTTP_PORT")
 """Those of health and metrics, in every process."""
+CONSOLE: Final = Named("CONSENT_WORKER_CONSOLE_HOST", "CONSENT_WORKER_CONSOLE_PORT")
+DOOR: Final = Named("CONSENT_WORKER_DOOR_HOST", "CONSENT_WORKER_DOOR_PORT")
 
 
 @contextmanager

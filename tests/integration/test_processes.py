@@ -235,5 +235,5 @@ async def test_an_emulator_on_a_taken_port_says_so(stack: Stack) -> None:
     async with _emulator("--port", stack.sandbox.url.rpartition(":")[2]) as process:
         _, err = await process.communicate()
         assert process.returncode == 1
-    assert b"in use" in err
+    assert b"another process listens there" in err
     assert b"Traceback" not in err

@@ -7,12 +7,14 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
+from devtools.old_version import V0_1_0, NoSuchVersion, unpack_version
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -153,3 +155,27 @@ async def test_the_delay_of_another_version_runs_empty_first(stack: Stack) -> No
     assert await stack.depth("retries") == 1, "it came out of the delay"
     assert (await _steps(stack, "--dry-run"))[1] == []
     await channel.close()
+
+
+async def test_the_topology_of_0_1_0_becomes_this_one(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    try:
+        unpack_version(V0_1_0, tmp_path)
+    except NoSuchVersion as problem:
+        pytest.skip(f"THE TOPOLOGY OF 0.1.0 IS NOT TESTED: {problem}")
+    async with Stack(broker_url, namespace) as old:
+        old.add_integration("shop")
+        code, _, err = await old.command("topology", "declare", directory=tmp_path)
+        assert code == 0, err
+        await old.publish(_bodies(count=20))
+        code, _, err = await old.command("run")
+        assert code == 3
+        assert "`consent-worker topology migrate --dry-run` says how it is changed" in err
+        code, steps, err = await _steps(old)
+        assert code == 0, err
+        assert "replace" in {one["action"] for one in steps}
+        assert (await _steps(old, "--dry-run"))[1] == []
+        old.sandbox.state.faults.inject(target="collection", kind="status", status=503, times=1)
+        old.start_worker()
+        await wait_until(lambda: len(old.delivered("shop")) == 20, "all, some by the new delay", 60)

@@ -35,9 +35,7 @@ from worker.letters.letter_handling import CANARY_WAIT, Handling
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
 
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
-]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 @app.command("list")

@@ -138,7 +138,7 @@ def _group(group: LetterGroup, now: int) -> str:
     told = [f"{name}{in_column(str(part))}" for name, part in causes if part is not None]
     return (
         f"group {mark.group}: {counted(group.letters, 'event')} of integration "
-        f"{in_column(mark.integration or NO_INTEGRATION)} dead-lettered: "
+        f"{in_column(mark.integration or NO_INTEGRATION)} ended as dead letters: "
         f"{', '.join([in_column(mark.reason), *told])}, last {shown_at(group.until, now)}"
     )
 

@@ -24,6 +24,7 @@ from worker.ledger.database import Database
 from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
 from worker.letters.letter_reconciling import LetterReconciling
 from worker.letters.letter_wish import LetterWish
+from worker.listening_ports import CONSOLE, listening
 from worker.service.built_from_settings import build_client
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
@@ -48,7 +49,7 @@ class Console:
         self._runs_ledger = runs_ledger
 
     async def start(self) -> int:
-        """Listen and return the port. Raises OSError when it is taken."""
+        """Listen and return the port. Raises `PortUnusable`."""
         settings, integrations = self._settings, self._context.integrations
         try:
             await asyncio.to_thread(integrations.load)
@@ -56,8 +57,9 @@ class Console:
             log.warning("console.no_integrations", detail=str(trouble))
         await asyncio.to_thread(note_configs, self._context)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.console_host, settings.console_port)
-        await site.start()
+        host, port = settings.console_host, settings.console_port
+        with listening(host, port, CONSOLE):
+            await web.TCPSite(self._runner, host, port).start()
         watching = integrations.watch(settings.reload_seconds, self._note_change)
         self._tasks.append(asyncio.create_task(watching))
         if self._runs_ledger:

@@ -21,8 +21,8 @@ from worker.door.http_protocol import DoorProtocol
 from worker.door.lines import ROOM_BYTES, Lines
 from worker.door.received_events import DoorFacts, ReceivedEvents
 from worker.door.webhook_requests import WebhookRequests
-from worker.errors import WorkFailed
 from worker.file_limit import raise_limit
+from worker.listening_ports import DOOR, listening
 from worker.observability.http_server import ObservabilityServer, listen
 from worker.observability.receipt_metrics import ReceiptMetrics
 from worker.receipts.receipt_writer import ReceiptWriter
@@ -80,8 +80,8 @@ class Door:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Take webhooks until `stop`. Raises `TopologyConflict`, `WorkFailed` where it can't listen
-        for webhooks, and OSError for a taken port of health.
+        """Take webhooks until `stop`. Raises `TopologyConflict`, and `PortUnusable` for each of
+        its ports.
         """
         settings = self._settings
         raise_limit()
@@ -106,13 +106,8 @@ class Door:
 
     async def _listen(self) -> asyncio.Server:
         host, port = self._settings.door_host, self._settings.door_port
-        try:
+        with listening(host, port, DOOR):
             return await listen(self._lines, host, port)
-        except OSError as error:
-            raise WorkFailed(
-                f"the door can't listen at {host}, port {port}: {error.strerror}; see "
-                "CONSENT_WORKER_DOOR_HOST and CONSENT_WORKER_DOOR_PORT"
-            ) from None
 
     async def _finish(
         self, listener: asyncio.Server | None, publishing: asyncio.Task[None]

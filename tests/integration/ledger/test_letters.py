@@ -87,7 +87,7 @@ async def test_the_ledger_that_runs_makes_the_pass_that_is_asked_for(stack: Stac
     await stack.publish([json.dumps(event("org-shop", "no address", event_id="ev-3")).encode()])
     await stack.wait_for_depth("dead-letters", 1)
     code, out, err = await stack.command("ledger", "--letters")
-    assert (code, out) == (0, "1 dead letters in the queue, of which 0 had no receipt\n"), err
+    assert (code, out) == (0, "1 dead letter in the queue, of which 0 had no receipt\n"), err
     listed = await _ledger_letters(stack)
     assert [one["reason"] for one in listed["letters"]] == ["no-identity"]
     code, out, _ = await stack.command("dead-letters", "list", "--from-ledger")

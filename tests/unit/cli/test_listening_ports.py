@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from tests.unit.cli.conftest import CommandLine
-from worker.listening_ports import HTTP, PortUnusable, listening
+from worker.listening_ports import CONSOLE, DOOR, HTTP, Named, PortUnusable, listening
+from worker.settings import WorkerSettings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,12 @@ def test_the_setting_is_named(error: OSError, said: str) -> None:
         raise error
     assert said in str(raised.value)
     assert str(raised.value).endswith("set CONSENT_WORKER_HTTP_PORT or CONSENT_WORKER_HTTP_HOST")
+
+
+@pytest.mark.parametrize("named", [HTTP, CONSOLE, DOOR])
+def test_what_is_named_are_settings(named: Named) -> None:
+    settings = {f"CONSENT_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
+    assert set(named) <= settings
 
 
 def test_the_emulator_names_its_option(cli: CommandLine) -> None:

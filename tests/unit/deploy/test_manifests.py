@@ -14,7 +14,6 @@ import pytest
 from kubernetes_validate.utils import all_versions, major_minor
 from pydantic import SecretStr
 
-from tests.unit import settings_of_other_processes as others
 from tests.unit.deploy.kustomize import (
     Manifest,
     build,
@@ -104,7 +103,7 @@ def test_every_setting_is_one_of_the_program() -> None:
     text = "".join(path.read_text() for path in KUBERNETES.rglob("*") if path.is_file())
     used = set(re.findall(r"CONSENT_WORKER_[A-Z_]+[A-Z]", text))
     assert used
-    assert used <= KNOWN | others.SETTINGS
+    assert used <= KNOWN
 
 
 @pytest.mark.parametrize("container", [one for _, one in _own()], ids=lambda one: one["name"])
@@ -133,7 +132,7 @@ def test_the_urls_of_the_secrets_are_ones_that_the_program_takes() -> None:
 @pytest.mark.parametrize("container", [one for _, one in _own()], ids=lambda one: one["name"])
 def test_the_command_exists(container: dict[str, Any]) -> None:
     (command,) = container["args"]
-    assert command in set(COMMANDS) | others.COMMANDS
+    assert command in COMMANDS
 
 
 def test_ports_are_those_that_the_settings_say() -> None:

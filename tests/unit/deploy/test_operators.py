@@ -116,14 +116,15 @@ def test_rabbitmq_has_what_the_local_stack_has_and_the_rights_of_the_docs() -> N
     assert cluster["spec"]["rabbitmq"]["advancedConfig"].splitlines() == said
     conf = (ROOT / "deploy/rabbitmq/20-consent-worker.conf").read_text().splitlines()[-1]
     assert conf in cluster["spec"]["rabbitmq"]["additionalConfig"].splitlines()
-    page = (ROOT / "docs/running-a-fleet.md").read_text()
+    page = "".join((ROOT / "docs" / name).read_text() for name in ("running-a-fleet.md", "door.md"))
+    # Of the door the later line, with receipts.
     rights = {
         user: list(patterns)
         for user, *patterns in re.findall(
             r"set_permissions (\w+) (?:\\\n\s+)?'([^']*)' '([^']*)' '([^']*)'", page
         )
     }
-    assert len(rights) == 4
+    assert len(rights) == 5
     given = {
         one["spec"]["userReference"]["name"]: [
             one["spec"]["permissions"][kind] for kind in ("configure", "write", "read")
