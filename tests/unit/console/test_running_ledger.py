@@ -31,8 +31,10 @@ async def test_another_one_takes_over_when_the_file_is_free(
     @asynccontextmanager
     async def beside(_: ReadingReport) -> AsyncIterator[None]:
         beside_it.append("begins")
-        yield
-        beside_it.append("ends")
+        try:
+            yield
+        finally:
+            beside_it.append("ends")
 
     first = Database(ledger_url(settings), writes=True)
     running = RunningLedger(
