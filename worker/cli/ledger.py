@@ -13,16 +13,13 @@ from worker.broker.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import say
 from worker.cli.event_loop import run_to_the_end
 from worker.errors import EndsCommand
-from worker.evidence.findings import FindingCode
 from worker.interrupt import stoppable
 from worker.ledger.database import Database
-from worker.ledger.findings import StreamFinding
 from worker.ledger.from_settings import build_reading, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
-from worker.observability.http_server import ObservabilityServer
-from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
+from worker.service.ledger_server import ledger_server
 from worker.settings import WorkerSettings
 from worker.wire.connecting import is_connection_error
 
@@ -52,13 +49,7 @@ def ledger(
 
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
     reading = build_reading(settings, database, once=once)
-    kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
-    server = ObservabilityServer(
-        LedgerMetrics(reading.report, kinds),
-        lambda: reading.report.problems,
-        lambda: [],
-        lambda: None,
-    )
+    server = ledger_server(reading.report)
     if not once:
         port = await server.start(settings.http_host, settings.http_port)
         log.info("ledger.started", http_port=port)

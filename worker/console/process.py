@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -20,7 +21,9 @@ from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.ledger.database import Database
 from worker.ledger.from_settings import build_reading, ledger_url
+from worker.ledger.reading_report import ReadingReport
 from worker.service.built_from_settings import build_client
+from worker.service.ledger_server import ledger_server
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 
@@ -60,6 +63,7 @@ class Console:
             ledger = RunningLedger(
                 lambda: Database(ledger_url(settings), writes=True),
                 lambda database: build_reading(settings, database),
+                self._metered,
             )
             self._tasks.append(asyncio.create_task(ledger.run()))
         return int(self._runner.addresses[0][1])
@@ -75,6 +79,20 @@ class Console:
                 await one
         self._context.ledger.close()
         self._context.memory.close()
+
+    @asynccontextmanager
+    async def _metered(self, report: ReadingReport) -> AsyncIterator[None]:
+        """The ledger's own port beside the reading. A worker on this machine may have it."""
+        server = ledger_server(report)
+        try:
+            port = await server.start(self._settings.http_host, self._settings.http_port)
+            log.info("ledger.started", http_port=port)
+        except OSError as error:
+            log.warning("console.ledger_unmetered", detail=error.strerror)
+        try:
+            yield
+        finally:
+            await server.stop()
 
     async def _check(self, integration: Integration) -> list[Line]:
         settings = self._settings

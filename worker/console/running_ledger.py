@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import structlog
@@ -23,11 +23,18 @@ _AGAIN_SECONDS: Final = 5.0
 class RunningLedger:
     """Opens the ledger for writing and reads until it is cancelled. Where that is not possible,
     most often since another process does so already, it tries again for as long as it runs.
+    `around` is what goes on while it reads.
     """
 
-    def __init__(self, open_database: Callable[[], Database], build: Callable[[Database], Reading]):
+    def __init__(
+        self,
+        open_database: Callable[[], Database],
+        build: Callable[[Database], Reading],
+        around: Callable[[ReadingReport], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._open = open_database
         self._build = build
+        self._around = around
         self._reading: Reading | None = None
         self._why = ""
 
@@ -61,7 +68,8 @@ class RunningLedger:
         reading = self._reading = self._build(database)
         work = asyncio.create_task(reading.run())
         try:
-            await asyncio.shield(work)
+            async with self._around(reading.report):
+                await asyncio.shield(work)
         finally:
             reading.stop()
             with suppress(asyncio.CancelledError):

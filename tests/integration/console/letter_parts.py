@@ -17,12 +17,13 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 from pydantic import SecretStr
 
-from devtools.made_receipts import MadeWorker, receipt
+from devtools.made_receipts import MadeWorker, receipt, state
 from devtools.waiting import wait_until
 from tests.unit.console.console_parts import (
     OPERATOR,
     Answer,
     RunningConsole,
+    lane,
     running_console,
     write_integration,
 )
@@ -97,15 +98,23 @@ class LetterStack:
 
     async def tell(self, *receipts: Receipt) -> None:
         """A worker writes these, and the ledger has read them."""
+        first = [] if self._told else [self._worker.begin()]
+        await self._write([*first, self._worker.receipts(receipts)])
+        self._told += len(receipts)
+        await wait_until(lambda: self.ledger.count(RECEIPTS) >= self._told, "receipts are read")
+
+    async def live(self) -> None:
+        """The worker says that it does well, now."""
+        lanes = [lane("shop", state="well", error="", words="", held=0)]
+        await self._write([self._worker.state(state(lanes=lanes))])
+
+    async def _write(self, bodies: Sequence[bytes]) -> None:
         channel = await self._connection.channel(publisher_confirms=True)
-        bodies = [] if self._told else [self._worker.begin()]
-        for body in [*bodies, self._worker.receipts(receipts)]:
+        for body in bodies:
             await channel.default_exchange.publish(
                 aio_pika.Message(body, delivery_mode=2), f"{self.namespace}.receipts"
             )
         await channel.close()
-        self._told += len(receipts)
-        await wait_until(lambda: self.ledger.count(RECEIPTS) >= self._told, "receipts are read")
 
     async def depth(self, queue: str) -> int:
         """Messages that wait in a queue."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from worker.console import running_ledger
 from worker.console.running_ledger import RunningLedger
 from worker.ledger.database import Database
 from worker.ledger.from_settings import build_reading, ledger_url
+from worker.ledger.reading_report import ReadingReport
 
 
 async def test_another_one_takes_over_when_the_file_is_free(
@@ -24,11 +26,23 @@ async def test_another_one_takes_over_when_the_file_is_free(
     monkeypatch.setattr(running_ledger, "_AGAIN_SECONDS", 0.02)
     url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     settings = settings_of(tmp_path, amqp_url=url)
+    beside_it: list[str] = []
+
+    @asynccontextmanager
+    async def beside(_: ReadingReport) -> AsyncIterator[None]:
+        beside_it.append("begins")
+        try:
+            yield
+        finally:
+            beside_it.append("ends")
+
     first = Database(ledger_url(settings), writes=True)
     running = RunningLedger(
         lambda: Database(ledger_url(settings), writes=True),
         lambda database: build_reading(settings, database),
+        beside,
     )
+
     task = asyncio.create_task(running.run())
     told = ""
 
@@ -45,4 +59,5 @@ async def test_another_one_takes_over_when_the_file_is_free(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    assert beside_it == ["begins", "ends"]
     Database(ledger_url(settings), writes=True).close()  # the file is free again
