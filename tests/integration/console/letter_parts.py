@@ -65,8 +65,10 @@ class LetterStack:
         }
         return json.dumps(event).encode()
 
-    async def bury(self, *numbers: int, **changes: Any) -> None:
-        """Dead letters of the shop, and `changes` to their headers."""
+    async def bury(self, *numbers: int, body: bytes | None = None, **changes: Any) -> None:
+        """Dead letters of the shop, with bodies of their own or this one, and `changes` to their
+        headers.
+        """
         channel = await self._connection.channel(publisher_confirms=True)
         for number in numbers:
             headers: Any = {
@@ -78,7 +80,10 @@ class LetterStack:
                 "consent-dead-at": self.at_ms + number,
             } | {name.replace("_", "-"): value for name, value in changes.items()}
             message = aio_pika.Message(
-                self.body(number), delivery_mode=2, message_id=f"letter-{number}", headers=headers
+                self.body(number) if body is None else body,
+                delivery_mode=2,
+                message_id=f"letter-{number}",
+                headers=headers,
             )
             await channel.default_exchange.publish(message, f"{self.namespace}.dead-letters")
         await channel.close()
