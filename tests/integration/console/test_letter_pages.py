@@ -159,6 +159,21 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
         )
 
 
+async def test_letters_of_a_lost_state_stay_unless_somebody_says_otherwise(
+    stack: LetterStack,
+) -> None:
+    await stack.bury(1, consent_epoch="a" * 16)
+    await stack.bury(2)
+    preview = "/dead-letters/preview/replay"
+    assert "1 of them is of before the state was lost" in await stack.page(preview)
+    page = await stack.wait_for(await stack.begin(preview), "Replayed 1 letter.")
+    assert "1 of before the state was lost" in page
+    assert await stack.depth("dead-letters") == 1
+    act = await stack.begin(preview, after_state_loss="yes")
+    await stack.wait_for(act, "Replayed 1 letter.")
+    assert await stack.depth("dead-letters") == 0
+
+
 _SCRIPT = "<script>alert(1)</script>"
 
 
