@@ -8,21 +8,26 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.browser.test_console import PHONE, findings, opened
+from tests.browser.test_console import PHONE, SHOTS, findings, opened
 from tests.integration.console.letter_parts import ANNA, PERSON, LetterStack, letter_stack
 from tests.unit.console.console_parts import OPERATOR, REVEALER
 from worker.ledger.stored_receipts import key_of_life
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SHOTS: Final = Path(os.environ.get("CONSOLE_SHOTS", ""))
 LETTERS: Final = 40
+PICTURES: Final = frozenset({"dead-letters", "letter", "preview", "life", "explained", "found"})
+LOOKS: Final[dict[str, dict[str, Any]]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": PHONE,
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,14 +81,20 @@ async def _find(page: Page, stack: LetterStack) -> None:
     await page.get_by_role("button", name="Find").click()
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+async def _picture(page: Page, name: str, look: str) -> None:
+    """For the docs, where they are asked for, see `test_console`."""
+    if "CONSOLE_SHOTS" in os.environ:
+        await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
+
+
+@pytest.mark.parametrize("look", LOOKS)
 async def test_axe_finds_nothing(browser: Browser, stack: LetterStack, look: str) -> None:
-    options = PHONE if look == "phone" else {"color_scheme": look}
-    async with opened(browser, stack.console, REVEALER, **options) as page:
+    await stack.live()
+    async with opened(browser, stack.console, REVEALER, **LOOKS[look]) as page:
 
         async def judge(name: str) -> None:
-            if "CONSOLE_SHOTS" in os.environ:
-                await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
+            if name in PICTURES:
+                await _picture(page, name, look)
             assert await findings(page) == [], name
             width = await page.evaluate("document.documentElement.scrollWidth")
             assert look != "phone" or width <= 390, name
@@ -139,5 +150,12 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         assert await findings(page) == []
         all_of_them = re.compile(rf"delivered\s*{len(withdrawn)}$")
         await page.locator(".prog .ends li", has_text=all_of_them).wait_for(timeout=20_000)
+        act = page.url
         await page.goto(f"{stack.console.url}/trail")
         await page.get_by_text("incident 4711").first.wait_for()
+    for look, options in LOOKS.items() if "CONSOLE_SHOTS" in os.environ else ():
+        await stack.live()
+        async with opened(browser, stack.console, OPERATOR, **options) as page:
+            for name, way in (("act", act), ("trail", f"{stack.console.url}/trail")):
+                await page.goto(way)
+                await _picture(page, name, look)

@@ -73,5 +73,6 @@ async def test_an_outage_is_seen_within_five_seconds_and_a_mended_customer_is_we
             live.mend_secret("travel")
             well = "travel</bdi> is well"
             await says("/integrations/travel", lambda text: well in text, "the mended customer")
+        assert '"ledger.started"' in live.log, "its metrics are served"
         for secret in PLANTED:
             assert secret not in live.log

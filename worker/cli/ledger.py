@@ -16,10 +16,8 @@ from worker.cli.command_support import complain, say
 from worker.cli.event_loop import run_to_the_end
 from worker.counting import counted
 from worker.errors import EndsCommand
-from worker.evidence.findings import FindingCode
 from worker.interrupt import Stop, stoppable
 from worker.ledger.database import Database
-from worker.ledger.findings import StreamFinding
 from worker.ledger.from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.migrations import upgrade
@@ -29,9 +27,8 @@ from worker.ledger.trouble import LedgerInUse
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.letter_reconciling import LetterReconciling
 from worker.letters.letter_wish import LetterWish, pass_of_the_other
-from worker.observability.http_server import ObservabilityServer
-from worker.observability.ledger_metrics import LedgerMetrics
 from worker.observability.logging import configure_logging
+from worker.service.ledger_server import ledger_server
 from worker.settings import WorkerSettings
 from worker.wire.connecting import is_connection_error
 
@@ -101,10 +98,7 @@ def _told(run: LetterPass) -> str:
 async def _read(settings: WorkerSettings, database: Database, once: bool) -> None:
     parts = build_ledger(settings, database, once=once)
     report = parts.report
-    kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
-    server = ObservabilityServer(
-        LedgerMetrics(report, kinds), lambda: report.problems, lambda: [], lambda: None
-    )
+    server = ledger_server(report)
     if not once:
         port = await server.start(settings.http_host, settings.http_port)
         log.info("ledger.started", http_port=port)

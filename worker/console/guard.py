@@ -58,7 +58,9 @@ async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResp
             raise
         return _page(request, error.status)
     except EndsCommand as trouble:
-        return _page(request, 503, str(trouble))
+        beat = request.get(BEAT)
+        is_told = beat is not None and beat.told is None  # by the banner above the page
+        return _page(request, 503, "" if is_told else str(trouble))
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +26,9 @@ from worker.ledger.database import Database
 from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
 from worker.letters.letter_reconciling import LetterReconciling
 from worker.letters.letter_wish import LetterWish
-from worker.listening_ports import CONSOLE, listening
+from worker.listening_ports import CONSOLE, PortUnusable, listening
 from worker.service.built_from_settings import build_client
+from worker.service.ledger_server import ledger_server
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 
@@ -66,7 +69,7 @@ class Console:
             ledger = RunningLedger(
                 lambda: Database(ledger_url(settings), writes=True),
                 lambda database: build_ledger(settings, database),
-                self._compare,
+                self._around_ledger,
             )
             self._tasks.append(asyncio.create_task(ledger.run()))
         return int(self._runner.addresses[0][1])
@@ -83,12 +86,27 @@ class Console:
         self._context.ledger.close()
         self._context.memory.close()
 
-    async def _compare(self, parts: LedgerParts, path: Path, stop: Stop) -> None:
-        """Hold the ledger against the queue of dead letters, as `consent-worker ledger` does."""
+    @asynccontextmanager
+    async def _around_ledger(self, parts: LedgerParts, path: Path) -> AsyncIterator[None]:
+        """As with `consent-worker ledger`, its own port, which a worker on this machine may have,
+        and passes over the dead letters in the queue.
+        """
+        server, stop = ledger_server(parts.report), Stop()
         reconciling = LetterReconciling(
             self._settings, parts.turns, parts.taking_in, stop, lambda _: None
         )
-        await reconciling.run(parts.upkeep.caught_up, LetterWish(path))
+        comparing = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, LetterWish(path)))
+        try:
+            port = await server.start(self._settings.http_host, self._settings.http_port)
+            log.info("ledger.started", http_port=port)
+        except PortUnusable as trouble:
+            log.warning("console.ledger_unmetered", detail=str(trouble))
+        try:
+            yield
+        finally:
+            stop.ask(signal.SIGTERM)
+            await comparing
+            await server.stop()
 
     async def _check(self, integration: Integration) -> list[Line]:
         settings = self._settings

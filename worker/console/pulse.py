@@ -38,9 +38,10 @@ class Beat(NamedTuple):
     @property
     def lag_ms(self) -> int | None:
         """How old the last message was when the ledger read it; None where nobody reads."""
-        if self.told is None or self.told.progress is None or not self.told.runs:
+        progress = None if self.told is None or not self.told.runs else self.told.progress
+        if progress is None or not progress.written_at:
             return None
-        return max(0, self.told.progress.read_at - self.told.progress.written_at)
+        return max(0, progress.read_at - progress.written_at)
 
 
 _AWAY: Final = Verdict(

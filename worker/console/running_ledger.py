@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from worker.errors import EndsCommand
-from worker.interrupt import Stop
 from worker.ledger.database import Database
 from worker.ledger.from_settings import LedgerParts
 from worker.ledger.migrations import upgrade
@@ -26,19 +24,18 @@ _AGAIN_SECONDS: Final = 5.0
 class RunningLedger:
     """Opens the ledger for writing and reads until it is cancelled. Where that is not possible,
     most often since another process does so already, it tries again for as long as it runs.
-    `compare` works beside the reading until it is to stop: it holds the ledger against the dead
-    letters in the queue.
+    `around` is what goes on while it reads, beside the file of that path.
     """
 
     def __init__(
         self,
         open_database: Callable[[], Database],
         build: Callable[[Database], LedgerParts],
-        compare: Callable[[LedgerParts, Path, Stop], Coroutine[None, None, None]],
+        around: Callable[[LedgerParts, Path], AbstractAsyncContextManager[None]],
     ) -> None:
         self._open = open_database
         self._build = build
-        self._compare = compare
+        self._around = around
         self._parts: LedgerParts | None = None
         self._why = ""
 
@@ -70,17 +67,14 @@ class RunningLedger:
             return
         self._why = ""
         parts = self._parts = self._build(database)
-        stop = Stop()
         work = asyncio.create_task(parts.reading.run())
-        beside = asyncio.create_task(self._compare(parts, database.path, stop))
         try:
-            await asyncio.shield(work)
+            async with self._around(parts, database.path):
+                await asyncio.shield(work)
         finally:
-            stop.ask(signal.SIGTERM)
             parts.reading.stop()
-            for one in (work, beside):
-                with suppress(asyncio.CancelledError):
-                    await one
+            with suppress(asyncio.CancelledError):
+                await work
             self._parts = None
 
     def _tell(self, why: str) -> None:

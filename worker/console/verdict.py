@@ -120,7 +120,8 @@ def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]
         )
         for one in told.conservation.missing
     ]
-    if told.runs and not told.live:
+    has_read = told.progress is not None and told.progress.written_at > 0
+    if told.runs and has_read and not told.live:
         why = "No worker tells that it runs, so nothing is delivered; what comes waits in RabbitMQ."
         found.append(Trouble("away", "no worker", why, since=_last_word(told)))
     lanes = lanes_of(told)

@@ -17,12 +17,13 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 from pydantic import SecretStr
 
-from devtools.made_receipts import MadeWorker, receipt
+from devtools.made_receipts import MadeWorker, receipt, state
 from devtools.waiting import wait_until
 from tests.unit.console.console_parts import (
     OPERATOR,
     Answer,
     RunningConsole,
+    lane,
     running_console,
     write_integration,
 )
@@ -64,8 +65,10 @@ class LetterStack:
         }
         return json.dumps(event).encode()
 
-    async def bury(self, *numbers: int, **changes: Any) -> None:
-        """Dead letters of the shop, and `changes` to their headers."""
+    async def bury(self, *numbers: int, body: bytes | None = None, **changes: Any) -> None:
+        """Dead letters of the shop, with bodies of their own or this one, and `changes` to their
+        headers.
+        """
         channel = await self._connection.channel(publisher_confirms=True)
         for number in numbers:
             headers: Any = {
@@ -77,7 +80,10 @@ class LetterStack:
                 "consent-dead-at": self.at_ms + number,
             } | {name.replace("_", "-"): value for name, value in changes.items()}
             message = aio_pika.Message(
-                self.body(number), delivery_mode=2, message_id=f"letter-{number}", headers=headers
+                self.body(number) if body is None else body,
+                delivery_mode=2,
+                message_id=f"letter-{number}",
+                headers=headers,
             )
             await channel.default_exchange.publish(message, f"{self.namespace}.dead-letters")
         await channel.close()
@@ -97,15 +103,23 @@ class LetterStack:
 
     async def tell(self, *receipts: Receipt) -> None:
         """A worker writes these, and the ledger has read them."""
+        first = [] if self._told else [self._worker.begin()]
+        await self._write([*first, self._worker.receipts(receipts)])
+        self._told += len(receipts)
+        await wait_until(lambda: self.ledger.count(RECEIPTS) >= self._told, "receipts are read")
+
+    async def live(self) -> None:
+        """The worker says that it does well, now."""
+        lanes = [lane("shop", state="well", error="", words="", held=0)]
+        await self._write([self._worker.state(state(lanes=lanes))])
+
+    async def _write(self, bodies: Sequence[bytes]) -> None:
         channel = await self._connection.channel(publisher_confirms=True)
-        bodies = [] if self._told else [self._worker.begin()]
-        for body in [*bodies, self._worker.receipts(receipts)]:
+        for body in bodies:
             await channel.default_exchange.publish(
                 aio_pika.Message(body, delivery_mode=2), f"{self.namespace}.receipts"
             )
         await channel.close()
-        self._told += len(receipts)
-        await wait_until(lambda: self.ledger.count(RECEIPTS) >= self._told, "receipts are read")
 
     async def depth(self, queue: str) -> int:
         """Messages that wait in a queue."""

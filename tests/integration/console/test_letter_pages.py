@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -156,6 +157,54 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
         assert sum(one.letters for one in letter_groups(connection)) == 3, (
             "the ledger knows it, too"
         )
+
+
+async def test_letters_of_a_lost_state_stay_unless_somebody_says_otherwise(
+    stack: LetterStack,
+) -> None:
+    await stack.bury(1, consent_epoch="a" * 16)
+    await stack.bury(2)
+    preview = "/dead-letters/preview/replay"
+    assert "1 of them is of before the state was lost" in await stack.page(preview)
+    page = await stack.wait_for(await stack.begin(preview), "Replayed 1 letter.")
+    assert "1 of before the state was lost" in page
+    assert await stack.depth("dead-letters") == 1
+    act = await stack.begin(preview, after_state_loss="yes")
+    await stack.wait_for(act, "Replayed 1 letter.")
+    assert await stack.depth("dead-letters") == 0
+
+
+_SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"no json at all", {}),
+        (b"", {"consent-dead-reason": "x" * 60_000}),
+        (b'{"' + b"x" * 200_000 + b'": "' + b"y" * 200_000 + b'"}', {}),
+        (b"[" * 900 + b"]" * 900, {}),
+        (_SCRIPT.encode(), {"consent-integration": _SCRIPT, "consent-error": _SCRIPT}),
+        (b'{"type": "\\u202e' + _SCRIPT.encode() + b'"}', {"consent-error-detail": _SCRIPT}),
+        (b"\xff\xfe", {"consent-attempts": "many", "consent-dead-at": -1}),
+        (b"{}", {"consent-dead-at": 2**62, "consent-replays": 2**40, "consent-bundle": 3}),
+    ],
+)
+async def test_whatever_a_letter_is_made_of_it_is_shown_as_text_and_can_be_discarded(
+    stack: LetterStack, body: bytes, headers: dict[str, Any]
+) -> None:
+    await stack.bury(1, body=body, **headers)
+    pages = [await stack.page("/dead-letters"), await stack.page("/dead-letters/letters")]
+    (way,) = set(re.findall('/dead-letters/letters/[^"?]+', pages[1]))
+    pages += [await stack.page(way), await stack.page(f"/dead-letters/groups/{_group(pages[0])}")]
+    for page in pages:
+        assert "<script>alert" not in page
+        assert "\u202e" not in page
+        assert len(page) < 30_000
+    preview = f"/dead-letters/preview/discard?id={way.rpartition('/')[2]}"
+    act = await stack.begin(preview, typed="1")
+    await stack.wait_for(act, "Discarded 1 letter.")
+    assert await stack.depth("dead-letters") == 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,8 @@ from devtools.waiting import wait_until
 from tests.unit.console.console_parts import settings_of
 from worker.console import running_ledger
 from worker.console.running_ledger import RunningLedger
-from worker.interrupt import Stop
 from worker.ledger.database import Database
 from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
-
-
-async def _compares_nothing(parts: LedgerParts, path: Path, stop: Stop) -> None:
-    await stop.asked.wait()
 
 
 async def test_another_one_takes_over_when_the_file_is_free(
@@ -29,12 +25,23 @@ async def test_another_one_takes_over_when_the_file_is_free(
     monkeypatch.setattr(running_ledger, "_AGAIN_SECONDS", 0.02)
     url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     settings = settings_of(tmp_path, amqp_url=url)
+    beside_it: list[str] = []
+
+    @asynccontextmanager
+    async def beside(_: LedgerParts, __: Path) -> AsyncIterator[None]:
+        beside_it.append("begins")
+        try:
+            yield
+        finally:
+            beside_it.append("ends")
+
     first = Database(ledger_url(settings), writes=True)
     running = RunningLedger(
         lambda: Database(ledger_url(settings), writes=True),
         lambda database: build_ledger(settings, database),
-        _compares_nothing,
+        beside,
     )
+
     task = asyncio.create_task(running.run())
     told = ""
 
@@ -51,4 +58,5 @@ async def test_another_one_takes_over_when_the_file_is_free(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    assert beside_it == ["begins", "ends"]
     Database(ledger_url(settings), writes=True).close()  # the file is free again

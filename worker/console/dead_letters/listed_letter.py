@@ -125,18 +125,20 @@ def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence
 
 
 class Preview(NamedTuple):
-    """What an act would come to, as far as receipts tell: letters and, of these, withdrawals."""
+    """What an act would come to, as far as receipts tell: letters and, of these, withdrawals.
+    `held_back` letters stay, since the state was lost; None where the state can't be asked.
+    """
 
     letters: int
     withdrawals: int
     prospects: Mapping[Prospect, tuple[int, int]]
-    held_back: int
+    held_back: int | None
 
 
 def preview_of(
-    inventory: Inventory, letters: Sequence[ListedLetter], held_back: int = 0
+    inventory: Inventory, letters: Sequence[ListedLetter], held_back: int | None
 ) -> Preview:
-    """The preview of an act on these; `held_back` of them stay, since the state was lost."""
+    """The preview of an act on these."""
     counts: Counter[tuple[Prospect, bool]] = Counter()
     for one in letters:
         life = inventory.life_of(one)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from worker.broker.broker_access import BrokerAway
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.asked import (
@@ -19,7 +20,12 @@ from worker.console.dead_letters.asked import (
 )
 from worker.console.dead_letters.letter_acts import ActRuns
 from worker.console.dead_letters.letter_run import LetterRun
-from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, preview_of
+from worker.console.dead_letters.listed_letter import (
+    Inventory,
+    ListedLetter,
+    Preview,
+    preview_of,
+)
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.dead_letters.tickets import Spent
 from worker.console.pages.dead_letters import PATH, meant_of
@@ -27,6 +33,7 @@ from worker.console.rendering import BEAT, SESSION, render
 from worker.errors import ServerTrouble
 from worker.evidence.act import new_act_id
 from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
+from worker.letters.lost_state_guard import LostStateGuard
 from worker.moments import span_seconds
 
 _LOOK_SECONDS: Final = 25.0
@@ -70,8 +77,10 @@ async def preview(request: web.Request) -> web.Response:
     if not letters:
         return render(request, "dead_letters_none.html", is_selection=False)
     asked = _asked(verb, inventory, letters, request)
+    held_back = await _held_back(request, letters) if asked.verb == "replayed" else 0
     ticket = parts.previews.issue(asked, request[SESSION].id)
-    return _show_preview(request, inventory, letters, asked, ticket)
+    told = preview_of(inventory, letters, held_back)
+    return _show_preview(request, inventory, letters, asked, told, ticket)
 
 
 @required(Role.OPERATOR)
@@ -149,6 +158,15 @@ def _run(request: web.Request) -> LetterRun:
     return run
 
 
+async def _held_back(request: web.Request, letters: Sequence[ListedLetter]) -> int | None:
+    """How many stay, since the state was lost after they died; None where it can't be asked."""
+    try:
+        guard = await LostStateGuard.of(request.app[CONTEXT].settings, is_off=False)
+    except BrokerAway:
+        return None
+    return sum(guard.holds_back(one.letter) for one in letters)
+
+
 def _asked(
     verb: Verb, inventory: Inventory, letters: Sequence[ListedLetter], request: web.Request
 ) -> Asked:
@@ -192,6 +210,7 @@ def _show_preview(
     inventory: Inventory,
     letters: Sequence[ListedLetter],
     asked: Asked,
+    told: Preview,
     ticket: str,
 ) -> web.Response:
     named = {one.letter.integration for one in letters}
@@ -203,7 +222,7 @@ def _show_preview(
         "meant": asked.meant,
         "ticket": ticket,
         "inventory": inventory,
-        "preview": preview_of(inventory, letters),
+        "preview": told,
         "integrations": sorted(one for one in named if one is not None),
         "troubled": [one for one in failing if one.integration in named],
         "workers": workers,
