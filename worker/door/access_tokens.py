@@ -6,7 +6,6 @@ ends its tokens.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Sequence
@@ -50,4 +49,4 @@ class AccessTokens:
 
 
 def _signature(key: bytes, until: int) -> str:
-    return hmac.new(key, b"%d" % until, hashlib.sha256).hexdigest()
+    return hmac.digest(key, b"%d" % until, "sha256").hex()
