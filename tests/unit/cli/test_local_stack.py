@@ -72,7 +72,7 @@ def test_a_stopped_door_has_the_time_that_its_clean_end_may_take() -> None:
 
 def test_the_door_is_started_only_when_it_is_asked_for_and_keeps_others_out() -> None:
     door = service("door")
-    assert "profiles: [door]" in door
+    assert "profiles: [door, all]" in door
     (secret,) = re.findall(r"DOOR_CLIENT_SECRET:-([^}]*)}", door)
     assert len(secret) >= LEAST_SECRET_CHARACTERS
     port = WorkerSettings.model_fields["door_port"].default
