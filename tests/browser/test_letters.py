@@ -134,10 +134,10 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         await page.get_by_label("Canary", exact=True).fill("2")
         await page.get_by_label("Why").fill("incident 4711")
         await page.get_by_role("button", name="Replay the canaries").click()
+        await page.wait_for_url("**/dead-letters/acts/*")
         await page.evaluate("window.sameDocument = true")
         heading = page.get_by_role("heading", level=1)
         await page.get_by_text("The canaries are on their way.").wait_for(timeout=20_000)
-        assert await findings(page) == []
         await stack.wait_for_depth("retries", 2)
         # Which of the withdrawals are the canaries, the queue decides.
         withdrawn = range(1, LETTERS, 2)
