@@ -15,6 +15,10 @@ _LATE_SECONDS: Final = 0.05
 """Of a timer: the loop was kept from running."""
 
 
+def _nothing() -> None:
+    """Of who waits no more."""
+
+
 class Patience:
     """Calls `call` with `arguments` after `seconds` in which the loop ran: who finds its time over
     late waits on for as long as it was late, and at most as long as at first.
@@ -28,8 +32,9 @@ class Patience:
         self._wait(seconds)
 
     def cancel(self) -> None:
-        """Wait no more."""
+        """Wait no more, and let go of what was to be called, which may hold this."""
         self._timer.cancel()
+        self._call, self._arguments = _nothing, ()
 
     def _wait(self, seconds: float) -> None:
         self._end = self._loop.time() + seconds
