@@ -95,28 +95,22 @@ class LaneRounds:
                 self._state.waiting.put_behind(delivery)
         return [one for one in results if not isinstance(one[1], Untried)]
 
-    def hand_over(self, batch: Batch) -> None:
-        """What is in a request that has no answer is not to keep acknowledgements from covering
-        ranges for the rest of its time.
+    def lose_patience(self, batch: Batch) -> None:
+        """Its endpoint hangs, as it seems: what is in the request is not to keep acknowledgements
+        from covering ranges for the rest of its time.
         """
-        sent = [one for group in batch for one in group if not one.is_handed_over and _is_sent(one)]
+        sent = [one for group in batch for one in group if _may_be_handed_over(one)]
         held_before = held_of(batch)
         self._acts.hand_over(sent)
         self._state.under_way.hand_over(held_before - held_of(batch))
-        if self._state.waiting.oldest in sent:
-            self._state.waiting.watch_next()
-
-    def lose_patience(self, batch: Batch) -> None:
-        """Its endpoint hangs, as it seems."""
-        self.hand_over(batch)
-        if not any(_is_sent(one) for group in batch for one in group):
-            return
-        if batch[0][0].is_suspect:
+        if sent and batch[0][0].is_suspect:
             # It may be slow and living; nobody waits behind it but other suspects.
             seconds = self._shared.pauses.attempt_seconds * HAND_OVER_SHARE
             self._shared.suspects.held(self._state.integration.id, seconds)
-        else:
+        elif sent:
             self._state.health.lost_patience()
+            if self._state.waiting.oldest in sent:
+                self._state.waiting.watch_next()
 
 
 class _AwaitedAnswer:
@@ -141,13 +135,13 @@ class _AwaitedAnswer:
     def _look_behind(self) -> None:
         # Where others come thick and fast, each of them now has an acknowledgement of its own.
         if self._source.taken - self._taken_before >= self._source.room:
-            self._rounds.hand_over(self._batch)
-        left = self._seconds - self._early_seconds
-        self._patience = Patience(left, self._rounds.lose_patience, self._batch)
+            self._rounds.lose_patience(self._batch)
+        else:
+            left = self._seconds - self._early_seconds
+            self._patience = Patience(left, self._rounds.lose_patience, self._batch)
 
 
-def _is_sent(delivery: Delivery) -> bool:
-    """Whether it is for the request to say what becomes of it, and it may be handed over."""
+def _may_be_handed_over(delivery: Delivery) -> bool:
     # A suspect, too: what takes its worker down does so long before this.
     # A repeat finds no end by its stamp, as the copy of another event does: it would be sent again.
     return delivery.was_sent and delivery.message.is_ours and not delivery.state.is_repeat
