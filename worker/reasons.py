@@ -215,7 +215,7 @@ class DeadReason(Code):
     RETRIES_EXHAUSTED = (
         "retries-exhausted",
         Kind.TRANSIENT,
-        "Five or more retries failed; error names the cause.",
+        "Five or more retries failed; the error names the cause.",
     )
     SETUP_FAILURE = (
         "setup-failure",

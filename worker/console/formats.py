@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 NO_BREAK: Final = "\u00a0"
 _PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _MOST_TEXT: Final = 20_000
@@ -108,3 +110,10 @@ def _seen(character: str) -> str:
     ):
         return f"\\u{ord(character):04x}"
     return character
+
+
+def with_code(sentence: str) -> Markup:
+    """A sentence of ours, in which commands and settings stand between backticks."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(sentence.split("`"))
+    return Markup("").join(code.format(part) if n % 2 else escape(part) for n, part in parts)

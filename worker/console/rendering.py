@@ -42,6 +42,7 @@ def _environment() -> Environment:
         "span": formats.span,
         "rough_span": formats.rough_span,
         "plain": formats.plain,
+        "with_code": formats.with_code,
         "moment": formats.moment,
         "machine_moment": formats.machine_moment,
         "clock": formats.clock,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from worker.console.formats import moment, number, plain, relative, rough_span, span
+from worker.console.formats import (
+    moment,
+    number,
+    plain,
+    relative,
+    rough_span,
+    span,
+    with_code,
+)
 
 NBSP = "\u00a0"
 
@@ -64,3 +72,8 @@ def test_foreign_text_is_one_line_that_shows_what_is_in_it() -> None:
     assert plain("\u00e4\u4e2d\U0001f600") == "\u00e4\u4e2d\U0001f600"
     cut = plain("x" * 200_000)
     assert cut == "x" * 20_000 + "\u2026 (180,000 characters more)"
+
+
+def test_commands_in_a_sentence_are_shown_as_code_and_nothing_in_it_is_markup() -> None:
+    said = with_code("Then `consent-worker <b>` & see.")
+    assert str(said) == "Then <code>consent-worker &lt;b&gt;</code> &amp; see."
