@@ -77,7 +77,7 @@ def build_context(
         settings=settings,
         ledger=ledger,
         integrations=integrations,
-        identity=Identity(settings, Sessions(secret, now_ms), now_ms),
+        identity=Identity(settings, Sessions(secret, now_ms, memory), now_ms),
         tries=LoginTries(time.monotonic),
         pulse=Pulse(ledger, integrations, now_ms),
         traffic=traffic,

@@ -75,6 +75,7 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses who may not: nothing is open that is not named here."""
     if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
         _check_origin(request)
+        await _read_form(request)
         return await handler(request)
     context = request.app[CONTEXT]
     try:
@@ -110,8 +111,19 @@ def _check_origin(request: web.Request) -> None:
         raise web.HTTPForbidden
 
 
+async def _read_form(request: web.Request) -> None:
+    """Read what was sent, once for all who ask for it. A sender of what is no form gets 400."""
+    if request.method in _SAFE:
+        return
+    try:
+        await request.post()
+    except (ValueError, LookupError, AssertionError):
+        raise web.HTTPBadRequest from None
+
+
 async def _check_form(request: web.Request, session: Session, secret: bytes) -> None:
     _check_origin(request)
+    await _read_form(request)
     token = request.headers.get(csrf.HEADER)
     if token is None:
         said = (await request.post()).get(csrf.FIELD)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from worker.events import EVENT_KINDS
 from worker.redaction import shown_id, shown_name
 
 Path = tuple[str | int, ...]
@@ -94,8 +95,49 @@ ShowsKey = Callable[[Path, str], bool]
 
 
 def event_lines(document: Any) -> list[Line]:
-    """An event, as it came."""
-    return lines_of(document, shows_of_event, shows_key_of_event)
+    """An event, as it came. The id of an entity is shown where it is that of an event: of `user.*`,
+    and of what is nothing known, it is a person's at Didomi. Nor is it shown where somebody in the
+    event is called the same.
+    """
+    is_event = _is_of_event(document)
+    persons = frozenset(_persons(document))
+
+    def shows(path: Path, value: Any) -> bool:
+        if path[-1] == "id" and "consents" not in path and (not is_event or value in persons):
+            return False
+        return shows_of_event(path, value)
+
+    return lines_of(document, shows, shows_key_of_event)
+
+
+def _is_of_event(document: Any) -> bool:
+    """Whether it is a webhook of `event.*`, or a consent event by itself."""
+    if not isinstance(document, dict):
+        return False
+    if "type" not in document:
+        return "user" in document and "consents" in document
+    kind = document["type"]
+    return (
+        isinstance(kind, str) and kind.lower() in EVENT_KINDS and kind.lower().startswith("event.")
+    )
+
+
+def _persons(value: Any, depth: int = 0) -> Iterator[str]:
+    """What persons are called in a document."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _persons(one, depth + 1) if depth < _MOST_DEPTH else ()
+    if not isinstance(value, dict) or depth >= _MOST_DEPTH:
+        return
+    user = value.get("user")
+    for called in (
+        value.get("organization_user_id"),
+        user.get("id") if isinstance(user, dict) else 0,
+    ):
+        if isinstance(called, str):
+            yield called
+    for one in value.values():
+        yield from _persons(one, depth + 1)
 
 
 def lines_of(document: Any, shows: Shows, shows_key: ShowsKey) -> list[Line]:

@@ -1,7 +1,7 @@
-"""What the console itself remembers, in a file beside the ledger: the key of its sessions, and the
-configurations that it has seen, masked.
+"""What the console itself remembers, in a file beside the ledger: the key of its sessions, which of
+them have ended, and the configurations that it has seen, masked.
 
-Without the right to write there it forgets both when it ends.
+Without the right to write there it forgets all of that when it ends.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB)",
     "CREATE TABLE IF NOT EXISTS configs (integration TEXT, digest TEXT, text TEXT, version TEXT, "
     "seen_at INTEGER, PRIMARY KEY (integration, digest))",
+    "CREATE TABLE IF NOT EXISTS ended_sessions (id TEXT PRIMARY KEY, issued_at INTEGER)",
 )
 
 
@@ -59,6 +60,22 @@ class ConsoleMemory:
             connection.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (new,))
             (found,) = connection.execute("SELECT value FROM secret").fetchone()
             return bytes(found)
+
+    def end_session(self, session_id: str, issued_ms: int, oldest_ms: int) -> None:
+        """For all consoles beside this ledger. Those that began before `oldest_ms` are forgotten:
+        they have run out.
+        """
+        with self._lock, self._connection as connection:
+            connection.execute("DELETE FROM ended_sessions WHERE issued_at < ?", (oldest_ms,))
+            connection.execute(
+                "INSERT OR IGNORE INTO ended_sessions VALUES (?, ?)", (session_id, issued_ms)
+            )
+
+    def is_ended(self, session_id: str) -> bool:
+        """Whether its holder has signed out, at whichever console."""
+        with self._lock, self._connection as connection:
+            asked = "SELECT 1 FROM ended_sessions WHERE id = ?"
+            return connection.execute(asked, (session_id,)).fetchone() is not None
 
     def note(self, configs: Iterable[SeenConfig]) -> None:
         """Remember those that are new, and forget the oldest of each integration."""

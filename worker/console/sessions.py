@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -16,7 +16,6 @@ SESSION_SECONDS: Final = 8 * 3600
 _LEAD_MS: Final = 60_000
 """A session of further ahead was made by a clock that is off, and counts for nothing."""
 _MOST_COOKIE_CHARACTERS: Final = 1024
-_MOST_ENDED: Final = 10_000
 
 
 class Session(NamedTuple):
@@ -35,15 +34,22 @@ class Session(NamedTuple):
         return f"{self.name}, {self.role.word}" if self.name else self.role.word
 
 
+class EndedSessions(Protocol):
+    """Where it is kept who has signed out; see `ConsoleMemory`."""
+
+    def end_session(self, session_id: str, issued_ms: int, oldest_ms: int) -> None: ...
+    def is_ended(self, session_id: str) -> bool: ...
+
+
 class Sessions:
     """Makes and reads cookies. With another `secret` none of before is valid."""
 
-    def __init__(self, secret: bytes, now_ms: Callable[[], int]) -> None:
+    def __init__(self, secret: bytes, now_ms: Callable[[], int], ended: EndedSessions) -> None:
         self._serializer = URLSafeSerializer(
             secret, salt="consent-console-session", signer_kwargs={"digest_method": sha256}
         )
         self._now_ms = now_ms
-        self._ended: dict[str, int] = {}
+        self._ended = ended
 
     def begin(self, role: Role) -> tuple[Session, str]:
         """A new session, and the cookie for it."""
@@ -61,16 +67,13 @@ class Sessions:
             return None
         role = role_named(said["role"])
         age_ms = self._now_ms() - said["at"]
-        if role is None or said["id"] in self._ended:
+        if role is None or self._ended.is_ended(said["id"]):
             return None
         if not -_LEAD_MS <= age_ms <= SESSION_SECONDS * 1000:
             return None
         return Session(role, "", said["id"], said["at"])
 
     def end(self, session: Session) -> None:
-        """A copy of its cookie is worth nothing from now on, as long as this process lives."""
+        """A copy of its cookie is worth nothing from now on."""
         oldest = self._now_ms() - SESSION_SECONDS * 1000
-        self._ended = {one: at for one, at in self._ended.items() if at >= oldest}
-        if len(self._ended) >= _MOST_ENDED:
-            self._ended.pop(next(iter(self._ended)))
-        self._ended[session.id] = session.issued_ms
+        self._ended.end_session(session.id, session.issued_ms, oldest)

@@ -28,6 +28,7 @@ from worker.wire.connecting import PublishError, is_connection_error, why_unreac
 log = structlog.get_logger(__name__)
 
 _MOST_WAITING: Final = 1_000
+_AGAIN_SECONDS: Final = 5.0
 """Acts that are kept while the broker is away."""
 
 
@@ -47,6 +48,7 @@ class Trail:
         self._now_ms = now_ms
         self._waiting: deque[ChainWriter] = deque(maxlen=_MOST_WAITING)
         self._sending = asyncio.Lock()
+        self._is_sending = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -89,22 +91,37 @@ class Trail:
     def note(self, *acts: Act) -> None:
         """Put acts on record soon, one after the other in one message."""
         self._waiting.append(self._writer_of(*acts))
-        task = asyncio.create_task(self._send_soon())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if not self._is_sending:
+            self._is_sending = True
+            task = asyncio.create_task(self._send_soon())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Try once more what waits."""
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._waiting:
-            await self._send_soon()
+            await self._try_once()
 
     async def _send_soon(self) -> None:
+        """Until it is on record: what has ended would have no end in the trail."""
+        try:
+            while self._waiting:
+                if not await self._try_once():
+                    await asyncio.sleep(_AGAIN_SECONDS)
+        finally:
+            self._is_sending = False
+
+    async def _try_once(self) -> bool:
         async with self._sending:
             try:
                 await self._send_waiting()
             except TrailAway as trouble:
                 log.warning("console.trail_away", detail=str(trouble), waiting=self.waiting)
+                return False
+            return True
 
     async def _send_waiting(self) -> None:
         while self._waiting:

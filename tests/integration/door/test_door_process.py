@@ -178,7 +178,7 @@ async def test_a_kill_loses_nothing_and_a_stop_not_even_an_answer(
                      "CONSENT_WORKER_DOOR_HEADER_SECRET: must have 32 characters", id="short"),
         pytest.param({"DOOR_CLIENT_ID": "didomi"}, 2,
                      "CONSENT_WORKER_DOOR_CLIENT_SECRET: is not set", id="half a client"),
-        pytest.param({"DOOR_HOST": "192.0.2.1"}, 1, "see CONSENT_WORKER_DOOR_HOST", id="address"),
+        pytest.param({"DOOR_HOST": "192.0.2.1"}, 1, "or CONSENT_WORKER_DOOR_HOST", id="address"),
     ],
 )  # fmt: skip
 async def test_a_door_that_can_not_be_safe_or_heard_does_not_begin(

@@ -117,7 +117,9 @@ async def test_a_cookie_that_is_forged_cut_or_of_another_console_is_none(
     await console.sign_in(VIEWER)
     value = _cookie_of(console)
     assert await _with_cookie(console, value) == 200
-    _, other = Sessions(b"another secret", console.clock).begin(Role.REVEALER)
+    _, other = Sessions(b"another secret", console.clock, console.context.memory).begin(
+        Role.REVEALER
+    )
     head, _, signature = value.rpartition(".")
     for forged in (
         value[:-1],
@@ -318,3 +320,26 @@ async def test_another_key_ends_the_sessions_that_were(console: RunningConsole) 
         home, console_viewer_key=SecretStr("another-key-0123456789")
     ) as other:
         assert await _with_cookie(other, value) == 303
+
+
+async def test_who_has_signed_out_is_out_at_each_console_and_after_a_restart(
+    console: RunningConsole, tmp_path: Path
+) -> None:
+    await console.sign_in(OPERATOR)
+    value = _cookie_of(console)
+    async with running_console(tmp_path) as beside:
+        assert await _with_cookie(beside, value) == 200
+        await console.post("/logout", {"csrf": await console.csrf()})
+        assert await _with_cookie(beside, value) == 303
+    async with running_console(tmp_path) as later:
+        assert await _with_cookie(later, value) == 303
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "application/x-www-form-urlencoded; charset=x"]
+)
+async def test_what_is_no_form_is_not_understood(console: RunningConsole, kind: str) -> None:
+    async with console.http.post(
+        f"{console.url}/login", data=b"key=1", headers={"Content-Type": kind}
+    ) as answer:
+        assert answer.status == 400

@@ -97,3 +97,24 @@ def test_what_is_long_or_deep_is_cut_and_says_so() -> None:
     assert "…" in _text(event_lines(deep))
     everything = lines_of({"ä": "\u202e"}, lambda path, value: True, lambda path, key: True)
     assert _text(everything) == '{\n  "ä": "\u202e"\n}'
+
+
+@pytest.mark.parametrize("kind", ["user.created", "User.Updated", "user.merged", "", None, 7])
+@pytest.mark.parametrize("key", ["entity", "new_entity", "old_entity"])
+def test_the_id_of_an_entity_that_may_be_a_person_s_is_masked(kind: object, key: str) -> None:
+    planted = "7b1d2c34-1111-4222-8333-944455556666"
+    for document in (
+        {"type": kind, "parameters": {key: {"id": planted}}},
+        {"type": kind, key: {"id": planted}},
+    ):
+        assert planted not in _text(event_lines(document))
+    assert planted in _text(
+        event_lines({"type": "event.created", "parameters": {key: {"id": planted}}})
+    )
+
+
+def test_an_event_that_is_called_as_its_person_is_masked() -> None:
+    planted = "7b1d2c34-1111-4222-8333-944455556666"
+    for user in ({"id": planted}, {"organization_user_id": planted}):
+        document = {"id": planted, "user": user, "consents": {}}
+        assert planted not in _text(event_lines(document))

@@ -22,6 +22,7 @@ from worker.console.rendering import SESSION, render
 from worker.ledger.letter_lives import letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
+from worker.redaction import redact
 from worker.remedies import meaning_of, remedy_for
 
 _LETTER: Final = f"{PATH}/letters/{{letter}}"
@@ -72,7 +73,7 @@ async def reveal(request: web.Request) -> web.Response:
     """The body as it is, once. The line in the trail is on record before anything is shown."""
     letter_id = _id(request)
     said = {name: one for name, one in (await request.post()).items() if isinstance(one, str)}
-    why = " ".join(said.get("why", "").split())
+    why = redact(" ".join(said.get("why", "").split()))
     if not _LEAST_WHY <= len(why) <= _MOST_WHY:
         return render(request, "reveal_unclear.html", 400, id=letter_id, most=_MOST_WHY)
     parts, session = request.app[LETTERS], request[SESSION]

@@ -35,6 +35,7 @@ from worker.evidence.act import new_act_id
 from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.moments import span_seconds
+from worker.redaction import redact
 
 _LOOK_SECONDS: Final = 25.0
 _VERBS: Final[Mapping[str, Verb]] = {"replay": "replayed", "discard": "discarded"}
@@ -186,7 +187,7 @@ def _asked(
 
 def _confirmed(previewed: Asked, said: Mapping[str, str]) -> Asked:
     """What was previewed, with the options of the form. Raises `Unclear`."""
-    why = " ".join(said.get("why", "").split())
+    why = redact(" ".join(said.get("why", "").split()))
     if len(why) > _MOST_WHY:
         raise Unclear(f"the reason has {_MOST_WHY} characters at most")
     if previewed.verb == "discarded":
