@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from yarl import URL
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from worker.broker.broker_access import BrokerAway, broker_connection
+from worker.settings import WorkerSettings
 
 
 @pytest.fixture
@@ -183,3 +186,17 @@ async def test_a_changed_integration_is_used_without_a_restart(stack: Stack) -> 
     await wait_until(lambda: "integrations.reloaded" in stack.log_text(), "the reload")
     await stack.publish([json.dumps(event("org-late", "lena@a.example")).encode()])
     await wait_until(lambda: stack.delivered("late"), "a delivery for the new integration")
+
+
+async def _open_a_channel_of_what_has_ended(settings: WorkerSettings) -> None:
+    async with broker_connection(settings, "test") as connection:
+        await connection.close()
+        await connection.channel()
+
+
+async def test_who_opens_a_channel_when_the_connection_has_ended_hears_that(
+    broker_url: str, namespace: str
+) -> None:
+    settings = WorkerSettings(amqp_url=SecretStr(broker_url), namespace=namespace)
+    with pytest.raises(BrokerAway, match="the connection to RabbitMQ was lost"):
+        await _open_a_channel_of_what_has_ended(settings)

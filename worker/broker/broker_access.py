@@ -68,6 +68,11 @@ async def broker_connection(
         raise BrokerAway("; ".join(filter(None, (lost, so_far())))) from None
     except (AMQPError, ChannelInvalidStateError, ConnectionError, TimeoutError) as error:
         raise BrokerAway("; ".join(filter(None, (what_happened(error), so_far())))) from None
+    except RuntimeError:  # aio-pika's word to who opens a channel of a connection that has ended
+        if not connection.is_closed:
+            raise
+        lost = what_happened(ConnectionError())
+        raise BrokerAway("; ".join(filter(None, (lost, so_far())))) from None
     finally:
         await at_most(CLOSE_TIMEOUT_SECONDS, connection.close())
 

@@ -28,6 +28,8 @@ class Bodies:
         """The body, by `ends_at` (seconds of the loop's time), or why there is none."""
         if "Content-Encoding" in request.headers:
             return AnswerCode.ENCODED
+        if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+            return AnswerCode.ENCODED  # aiohttp reads the chunks and leaves them packed
         if (request.content_length or 0) > most_bytes:
             return AnswerCode.TOO_LARGE
         if self._held + (request.content_length or 0) > self._most_together:

@@ -275,6 +275,8 @@ def _head(length: int | str, *more: str) -> bytes:
         pytest.param((_head(10_000_000_000), b"{"), 413, id="a length of ten gigabytes"),
         pytest.param((_head(0), b"2000\r\n" + b"x" * 8192 + b"\r\n"), 413, id="chunks without end"),
         pytest.param((_head(0), b"zz\r\n"), 400, id="chunks that are none"),
+        pytest.param((_head(0).replace(b": chunked", b": gzip, chunked"), b"0\r\n\r\n"), 415,
+                     id="chunks of something packed"),
         pytest.param((_head("1\r\nContent-Length: 2"), b"{}"), 400, id="two lengths"),
         pytest.param((_head(5, "X: " + "y" * 10_000),), 400, id="a header without end"),
         pytest.param((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",), 400, id="TLS"),
