@@ -135,6 +135,21 @@ def test_rabbitmq_has_what_the_local_stack_has_and_the_rights_of_the_docs() -> N
     assert {one["metadata"]["name"] for one in of_kind(RABBITMQ, "User")} == set(rights)
 
 
+def test_the_pods_of_rabbitmq_keep_the_standard_of_their_namespace() -> None:
+    (cluster,) = of_kind(RABBITMQ, "RabbitmqCluster")
+    namespace = find(ALL, "Namespace", cluster["metadata"]["namespace"])
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    pod = cluster["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    named = [*pod["initContainers"], *pod["containers"]]
+    assert [one["name"] for one in named] == ["setup-container", "rabbitmq"]
+    for one in named:
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 def test_no_policy_bounds_a_queue() -> None:
     (policy,) = of_kind(RABBITMQ, "Policy")
     assert set(policy["spec"]["definition"]) == {"queue-leader-locator"}
