@@ -290,7 +290,7 @@ def test_what_the_docs_ask_kubernetes_for_is_there() -> None:
         labels |= {f"{key}={value}" for key, value in of_pod.items()}
     text = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
     text = re.sub(r"\s+", " ", text)
-    selectors = re.findall(r"kubectl [^`]*?-l (\S+)", text)
+    selectors = re.findall(r"kubectl [^`]*?-l ([^\s`]+)", text)
     assert selectors
     assert set(selectors) <= labels
     executed = re.findall(r"kubectl -n consent exec (\S+) (?:-c (\S+) )?-- consent-worker", text)
