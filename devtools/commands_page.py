@@ -79,7 +79,8 @@ def _meaning(parameter: Any) -> str:
         most = f" to {parameter.max:g}" if parameter.max is not None else " or more"
         said.append(f"{parameter.min:g}{most}.")
     default = parameter.default
-    if default not in (None, "", False) and not parameter.required and not callable(default):
+    is_said = default not in (None, "") and default is not False
+    if is_said and not parameter.required and not callable(default):
         said.append(f"By default `{default}`.")
     return " ".join(said)
 

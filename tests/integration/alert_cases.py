@@ -81,7 +81,31 @@ _OF_RABBITMQ: Final[Series] = {
     "rabbitmq_global_messages_dead_lettered_delivery_limit_total": f"0x{LONG}",
     "rabbitmq_global_messages_dead_lettered_rejected_total": f"0x{LONG}",
 }
-NORMAL: Final[Series] = _of_worker(_W1, 600) | _of_worker(_W2, 400) | _OF_RABBITMQ
+_D1: Final = 'job="consent-worker-door",instance="d1"'
+_D2: Final = 'job="consent-worker-door",instance="d2"'
+
+
+def _answers(door: str, answer: str) -> str:
+    return f'consent_door_answers_total{{{door},answer="{answer}"}}'
+
+
+def _of_door(door: str) -> Series:
+    """One of which a restart of RabbitMQ, and somebody's few guesses, are told."""
+    return {
+        f"up{{{door}}}": f"1x{LONG}",
+        f"consent_door_ready{{{door}}}": f"1x600 0 1x{LONG}",
+        _answers(door, "accepted"): f"0+600x{LONG}",
+        _answers(door, "token-expired"): f"0+2x{LONG}",
+        _answers(door, "broker-away"): f"0x600 90x{LONG}",
+        _answers(door, "busy"): f"0x{LONG}",
+        _answers(door, "credentials-wrong"): f"0x650 8x{LONG}",
+        _answers(door, "credentials-missing"): f"0x{LONG}",
+    }
+
+
+NORMAL: Final[Series] = (
+    _of_worker(_W1, 600) | _of_worker(_W2, 400) | _of_door(_D1) | _of_door(_D2) | _OF_RABBITMQ
+)
 NOTHING: Final[Series] = {}
 
 
@@ -285,5 +309,26 @@ FAULTS: Final = {
         },
         40,
         "ConsentConfigurationDiffers",
+    ),
+    "no door is ready": _fault(
+        {f"consent_door_ready{{{one}}}": "1x10 0x30" for one in (_D1, _D2)},
+        14,
+        "ConsentDoorNotReady",
+    ),
+    "one door is not ready": _fault({f"consent_door_ready{{{_D1}}}": "1x10 0x30"}, 14),
+    "all doors are down": _fault(
+        {f"up{{{one}}}": f"1x10 0x{LONG}" for one in (_D1, _D2)},
+        40,
+        "ConsentDoorNotReady",
+        gone="consent_door",
+    ),
+    "there is no door": _fault(
+        {f"up{{{one}}}": "_" for one in (_D1, _D2)}, 40, gone="consent_door"
+    ),
+    "RabbitMQ does not confirm what a door sends": _fault(
+        {_answers(_D1, "busy"): "0x10 0+40x30"}, 20, "ConsentDoorAnswers503"
+    ),
+    "Didomi has another secret": _fault(
+        {_answers(_D2, "credentials-wrong"): "0x10 0+5x60"}, 30, "ConsentDoorRefusesCredentials"
     ),
 }

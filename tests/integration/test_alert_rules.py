@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.integration.alert_cases import FAULTS, LONG, NORMAL, Fault, Series
+from worker.door.answers import AnswerCode
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy/prometheus/rules.yml"
@@ -109,3 +110,9 @@ def test_every_rule_has_a_runbook_of_its_own_that_begins_with_a_command() -> Non
 def test_every_runbook_of_an_alert_names_it() -> None:
     for rule in _rules():
         assert f"`{rule['alert']}`" in (ROOT / rule["annotations"]["runbook"]).read_text()
+
+
+def test_what_counts_as_503_of_a_door_is_all_that_is_answered_so() -> None:
+    (expression,) = (one["expr"] for one in _rules() if one["alert"] == "ConsentDoorAnswers503")
+    (answers,) = re.findall(r'answer=~"([^"]+)"', expression)
+    assert set(answers.split("|")) == {one.value for one in AnswerCode if one.status == 503}

@@ -18,6 +18,7 @@ from devtools.native_prometheus import NativePrometheus
 from devtools.native_rabbitmq import NativeRabbitMQ
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from tests.integration.door.door_parts import running_door
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 RULES: Final = DEPLOY / "prometheus/rules.yml"
@@ -43,8 +44,13 @@ async def stack(broker: NativeRabbitMQ) -> AsyncIterator[Stack]:
         yield running
 
 
+def _of_doors(port: int) -> dict[str, Any]:
+    targets = [f"127.0.0.1:{port}"]
+    return {"job_name": "consent-worker-door", "static_configs": [{"targets": targets}]}
+
+
 def _jobs(port: int, broker: NativeRabbitMQ) -> list[dict[str, Any]]:
-    """As docs/metrics.md shows them."""
+    """As docs/metrics.md shows them, without doors."""
     of_broker = [{"targets": [f"127.0.0.1:{broker.metrics_port}"]}]
     return [
         {"job_name": "consent-worker", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
@@ -93,12 +99,19 @@ async def test_every_metric_that_a_rule_or_the_dashboard_names_exists(
     await stack.wait_until_consuming()
     await stack.publish([json.dumps(event("org-shop", "lena@a.example")).encode()])
     await wait_until(lambda: stack.delivered("shop"), "the event")
-    with NativePrometheus(_jobs(_http_port(stack), broker), RULES) as prometheus:
+    jobs = _jobs(_http_port(stack), broker)
+    async with running_door(broker.url, "consent") as one:
+        jobs.append(_of_doors(one.door.http_port))
+        await _all_exist(jobs)
+
+
+async def _all_exist(jobs: list[dict[str, Any]]) -> None:
+    with NativePrometheus(jobs, RULES) as prometheus:
 
         def is_scraped() -> bool:
-            return len(prometheus.query("up == 1")) == 3
+            return len(prometheus.query("up == 1")) == len(jobs)
 
-        await wait_until(lambda: asyncio.to_thread(is_scraped), "all three targets to be scraped")
+        await wait_until(lambda: asyncio.to_thread(is_scraped), "all targets to be scraped")
         selectors = _selectors(_expressions_of_rules()) | _selectors(_expressions_of_dashboard())
         assert len(selectors) > 30
         missing = {one for one in selectors if not await asyncio.to_thread(prometheus.query, one)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator, Set
 from dataclasses import fields
 from enum import StrEnum
@@ -12,11 +13,13 @@ from typing import Final, NamedTuple, get_args
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from devtools import broker, native_rabbitmq, redis_server
 from worker.adobe.check.report_lines import CheckName
 from worker.broker.headers import OWN_HEADERS
 from worker.cli.check import EXIT_CODES
+from worker.cli.main import COMMANDS, build_app
 from worker.code_kinds import Code
 from worker.delivery.outcome import Outcome
 from worker.integrations.attribute_mapping import Mapping
@@ -303,3 +306,28 @@ def test_every_page_is_linked() -> None:
         for target in re.findall(r"\]\(([^)#:]+)", path.read_text())
     }
     assert {page for page in PAGES[:-2] if page not in linked} == set()
+
+
+def test_the_readme_is_short() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 120
+    assert [one for one in lines if len(one) > 100 and not one.startswith(("|", "!["))] == []
+
+
+def test_what_the_readme_prints_for_the_example_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(
+        r"```\n([^`]*consent-worker integrations validate[^`]*)```",
+        (ROOT / "README.md").read_text(),
+    )
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    for words in commands:
+        if words[0] == "export":
+            for name, value in (one.split("=", 1) for one in words[1:]):
+                if name != "PATH":
+                    monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    run = [words[1:] for words in commands if words[0] == "consent-worker"]
+    assert [words[0] for words in run] == ["integrations", "explain", "publish"]
+    for words in run[:2]:  # the third needs a broker
+        done = CliRunner().invoke(build_app(*COMMANDS), words)
+        assert done.exit_code == 0, done.output

@@ -272,6 +272,43 @@ def test_nothing_that_is_missing_is_passed_over() -> None:
     assert used == {name: set(said) for name, said in secrets.items()}
 
 
+def test_every_process_has_the_secret_by_which_events_and_persons_are_called() -> None:
+    for _, container in _own():
+        assert "CONSENT_WORKER_ORDERING_SECRET" in _settings_of(container), container["name"]
+
+
+def test_what_the_docs_ask_kubernetes_for_is_there() -> None:
+    pods = {}
+    labels = set()
+    for workload in workloads(ALL):
+        kind, name = workload["kind"].lower(), workload["metadata"]["name"]
+        containers = [one["name"] for one in pod_of(workload)["containers"]]
+        pods[f"{name}-0" if kind == "statefulset" else f"{kind.removesuffix('ment')}/{name}"] = (
+            containers
+        )
+        of_pod = workload["spec"]["template"]["metadata"]["labels"]
+        labels |= {f"{key}={value}" for key, value in of_pod.items()}
+    text = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    text = re.sub(r"\s+", " ", text)
+    selectors = re.findall(r"kubectl [^`]*?-l ([^\s`]+)", text)
+    assert selectors
+    assert set(selectors) <= labels
+    executed = re.findall(r"kubectl -n consent exec (\S+) (?:-c (\S+) )?-- consent-worker", text)
+    assert executed
+    for pod, container in executed:
+        assert pod in pods, pod
+        assert not container or container in pods[pod]
+        assert container or len(pods[pod]) == 1, f"{pod}: which of {pods[pod]}?"
+
+
+def test_the_console_has_what_commands_read_that_the_workers_have_not() -> None:
+    (console,) = (one for _, one in _own() if one["name"] == "console")
+    assert set(_settings_of(console)) >= {
+        f"CONSENT_WORKER_{one}"
+        for one in ("AMQP_URL", "LEDGER_URL", "ORDERING_SECRET", "RECEIPTS_SECRET", "STATE_URL")
+    }
+
+
 def test_what_is_renewed_while_a_pod_runs_is_mounted_as_a_whole() -> None:
     for _, container in _own():
         for one in container["volumeMounts"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -133,6 +134,39 @@ def test_rabbitmq_has_what_the_local_stack_has_and_the_rights_of_the_docs() -> N
     }
     assert given == rights
     assert {one["metadata"]["name"] for one in of_kind(RABBITMQ, "User")} == set(rights)
+    assert given["ledger"] == given["operator"], "both make passes over the dead letters"
+
+
+def test_each_user_of_rabbitmq_has_a_secret_and_is_in_a_url_of_another() -> None:
+    secrets = {one["metadata"]["name"]: one["stringData"] for one in of_kind(RABBITMQ, "Secret")}
+    names = set()
+    for user in of_kind(RABBITMQ, "User"):
+        said = secrets.pop(user["spec"]["importCredentialsSecret"]["name"])
+        assert set(said) == {"username", "password"}
+        names.add(said["username"])
+        assert said["username"] == user["metadata"]["name"]
+    assert secrets == {}, "nobody's"
+    used = {
+        urlsplit(one["stringData"]["CONSENT_WORKER_AMQP_URL"]).username
+        for one in documents_in(KUBERNETES / "examples" / "secrets.yaml")
+        if "CONSENT_WORKER_AMQP_URL" in one["stringData"]
+    }
+    assert used == names - {"producer"}
+
+
+def test_the_pods_of_rabbitmq_keep_the_standard_of_their_namespace() -> None:
+    (cluster,) = of_kind(RABBITMQ, "RabbitmqCluster")
+    namespace = find(ALL, "Namespace", cluster["metadata"]["namespace"])
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    pod = cluster["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    named = [*pod["initContainers"], *pod["containers"]]
+    assert [one["name"] for one in named] == ["setup-container", "rabbitmq"]
+    for one in named:
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_no_policy_bounds_a_queue() -> None:
