@@ -229,3 +229,13 @@ async def test_secrets_that_only_the_workers_have_make_no_file_bad(
         rows = words_of((await console.get("/integrations")).text)
         assert "travel needs you, of 2 integrations." in rows
         assert "Check now" not in (await console.get("/integrations/shop")).text
+
+
+async def test_the_links_of_periods_keep_the_filter(console: RunningConsole) -> None:
+    await console.sign_in()
+    for path in ("/integrations", "/integrations?state=well", "/", "/integrations/shop"):
+        page = (await console.get(path)).text
+        links = re.findall(r'<a href="([^"]*)" data-key="2"', page)
+        said = f"{path}{'&amp;' if '?' in path else '?'}period=day"
+        assert links == [said]
+        assert (await console.get(said.replace("&amp;", "&"))).status == 200
