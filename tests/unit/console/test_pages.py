@@ -239,3 +239,22 @@ async def test_the_links_of_periods_keep_the_filter(console: RunningConsole) -> 
         said = f"{path}{'&amp;' if '?' in path else '?'}period=day"
         assert links == [said]
         assert (await console.get(said.replace("&amp;", "&"))).status == 200
+
+
+async def test_a_letter_that_was_replayed_is_counted_as_none(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    write_integration(tmp_path, "shop")
+    again = receipt("ev-1", delivery=1, choice="withdrawn")
+    first = dead(1)[0]._replace(event="ev-1", updated_at=again.updated_at)
+    fill(ledger, [first, *dead(2), again], lanes=[lane()])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        said = words_of((await console.get("/")).text)
+        assert "12 in hand, 2 dead" in said
+        assert "ended dead, replayed ones too 3" in said
+        assert "Dead letters 2 2 of them withdrawals" in words_of(
+            (await console.get("/integrations/shop")).text
+        )
+        row = (await console.get("/integrations")).text
+        assert '<a href="/dead-letters?integration=shop">2</a>' in row
