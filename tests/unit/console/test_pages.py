@@ -252,7 +252,7 @@ async def test_a_letter_that_was_replayed_is_counted_as_none(
         await console.sign_in()
         said = words_of((await console.get("/")).text)
         assert "12 in hand, 2 dead" in said
-        assert "ended dead, replayed ones too 3" in said
+        assert "lives that ended dead 3" in said
         assert "Dead letters 2 2 of them withdrawals" in words_of(
             (await console.get("/integrations/shop")).text
         )
