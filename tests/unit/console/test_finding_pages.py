@@ -20,6 +20,7 @@ from tests.unit.console.console_parts import (
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
+from worker.evidence.act import Act
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
@@ -194,3 +195,16 @@ async def test_a_life_that_was_replayed_leads_to_its_replay(
         assert found.count("dead, then replayed") == 2
         assert "replay 1" in found
         assert "replay 2" in found
+
+
+@pytest.mark.parametrize(
+    ("typed", "about"),
+    [(ANNA, "by a person\u2019s id"), ("ev-99", "by an id that is no known event\u2019s")],
+)
+async def test_the_trail_calls_a_mistyped_event_no_person(
+    console: RunningConsole, monkeypatch: pytest.MonkeyPatch, typed: str, about: str
+) -> None:
+    noted: list[Act] = []
+    monkeypatch.setattr(console.letters.trail, "note", noted.append)
+    await _find(console, typed)
+    assert [one.about for one in noted] == [about]

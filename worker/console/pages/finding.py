@@ -80,8 +80,9 @@ async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, 
     if users:
         count = len(found.stories)
         result = f"{count} choices" if count != 1 else "1 choice"
+        about = "by a person\u2019s id" if count else "by an id that is no known event\u2019s"
         trail = request.app[LETTERS].trail
-        trail.note(trail.act_of(session, "found", about="by a person\u2019s id", result=result))
+        trail.note(trail.act_of(session, "found", about=about, result=result))
     latest = unpack_user(max(users)) if users and found.stories else ""
     return found, {"what": "person", "user": latest or "", "notes": notes}
 
