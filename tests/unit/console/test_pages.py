@@ -120,7 +120,7 @@ async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole)
     assert "Oldest unhonoured withdrawal 22 min" in said
     said = words_of((await troubled.get("/integrations/shop")).text)
     assert "shop is failing: Adobe answers 5xx." in said
-    assert "Look at Adobe's status page" in said
+    assert "What to do. Look at Adobe's status page" in said
     assert "retries-exhausted" in said
     assert "Requests 1 of 8 allowed" in said
     assert "lives 5 h" in said
