@@ -57,7 +57,9 @@ OF_ERRORS: Final[Mapping[str, str]] = {
     ),
     ErrorCode.TIMEOUT: "Check the endpoint; see CONSENT_WORKER_ATTEMPT_TIMEOUT_SECONDS.",
     ErrorCode.TOKEN_UNAVAILABLE: "Check CONSENT_WORKER_IMS_URL and the network.",
-    ErrorCode.TOKEN_REFUSED: "Rotate the secret; integrations check.",
+    ErrorCode.TOKEN_REFUSED: (
+        "Rotate the secret in its file; see by `consent-worker integrations check`."
+    ),
     ErrorCode.LOOKUP_REFUSED: "Grant it, or set upsert_mode to true.",
     ErrorCode.LOOKUP_REJECTED: "Check merge_policy_id, namespace and sandbox_name.",
     ErrorCode.INLET_MISMATCH: "The detail says what to set; integrations check.",

@@ -90,6 +90,28 @@ async def test_a_phone_has_no_sideways_scrolling_and_large_targets(
         assert await page.locator(".nav a").first.evaluate("one => one.offsetHeight") >= 44
 
 
+_CROSSING: Final = """[...document.querySelectorAll(".fig, .check li > span")].filter(one =>
+    [one, ...one.querySelectorAll("*:not(.vh)")].some(part =>
+        part.getBoundingClientRect().right > one.getBoundingClientRect().right + 1
+        || part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0
+    )).map(one => one.innerText)"""
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+async def test_no_figure_and_no_line_of_a_check_crosses_its_edge(
+    browser: Browser, console: RunningConsole, width: int
+) -> None:
+    viewport = {"width": width, "height": 900}
+    async with opened(browser, console, OPERATOR, viewport=viewport) as page:
+        for path in ("/", "/integrations/shop", "/integrations/travel"):
+            await page.goto(console.url + path)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert await page.evaluate(_CROSSING) == [], path
+        await page.get_by_role("button", name="Check now").click()
+        await expect(page.locator(".check li").first).to_be_visible()
+        assert await page.evaluate(_CROSSING) == []
+
+
 async def test_the_three_clicks_from_trouble_to_its_cause(
     browser: Browser, console: RunningConsole
 ) -> None:

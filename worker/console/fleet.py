@@ -53,6 +53,7 @@ class Fleet:
             files=await self._files.get(),
             lanes={} if told is None else lanes_of(told),
             shares={} if told is None else told.conservation.shares,
+            letters={} if told is None else told.dead_letters,
             withdrawals=withdrawals.by_integration,
             counts=await self._traffic.rates(period),
             lately=await self._traffic.rates(PERIODS[0]),

@@ -44,7 +44,9 @@ class FileFacts(NamedTuple):
 
 
 class IntegrationRow(NamedTuple):
-    """`state` is a status word. `counts` are its receipts, slot by slot; `rate` is a second."""
+    """`state` is a status word. `letters` are its dead letters that are there now. `counts` are its
+    receipts, slot by slot; `rate` is a second.
+    """
 
     id: str
     state: str
@@ -52,6 +54,7 @@ class IntegrationRow(NamedTuple):
     lane: LaneAtAll | None
     why: str
     shares: Shares
+    letters: int
     withdrawals: OpenWithdrawals
     counts: Sequence[int]
     rate: float
@@ -81,6 +84,7 @@ class Known(NamedTuple):
     files: Mapping[str, FileFacts]
     lanes: Mapping[str, LaneAtAll]
     shares: Mapping[str, Shares]
+    letters: Mapping[str, int]
     withdrawals: Mapping[str, OpenWithdrawals]
     counts: Mapping[str, Sequence[int]]
     lately: Mapping[str, Sequence[int]]
@@ -113,6 +117,7 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
         lane,
         _why(state, file, lane),
         known.shares.get(integration, Shares()),
+        known.letters.get(integration, 0),
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
         rate_now(counts, known.slots, known.now_ms),

@@ -58,7 +58,9 @@ class Span(NamedTuple):
 
 
 class ToldLife(NamedTuple):
-    """`took_ms` is from the choice to its end, or so far. `choice_at` is when it was made."""
+    """`took_ms` is from the choice to its end, or so far. `choice_at` is when it was made. `state`
+    is "replayed" for a dead letter whose replay is on record.
+    """
 
     state: str
     sentence: str
@@ -70,29 +72,40 @@ class ToldLife(NamedTuple):
     ruler: Sequence[Span]
 
 
-def tell_life(story: Story, now_ms: int) -> ToldLife:
-    """The life, as it stands at `now_ms` (ms since 1970)."""
+def tell_life(story: Story, now_ms: int, replays: Sequence[Story] = ()) -> ToldLife:
+    """The life, as it stands at `now_ms` (ms since 1970); `replays` are the lives that came of its
+    letter, the latest last.
+    """
+    is_replayed = story.outcome == "dead" and bool(replays)
     receipts = [one.receipt for one in story.steps]
     choice_at = next((one.event_at for one in receipts if one.event_at is not None), None)
     attributes = next((one.attributes for one in reversed(receipts) if one.attributes), {})
     end = now_ms if story.is_waiting else story.at
     took_ms = None if choice_at is None else max(0, end - choice_at)
     return ToldLife(
-        state=_state(story),
-        sentence=_sentence(story, took_ms),
+        state="replayed" if is_replayed else story.outcome,
+        sentence=_replayed(replays[-1]) if is_replayed else _sentence(story, took_ms),
         because=_because(story),
         choice_at=choice_at,
         took_ms=took_ms,
         attributes=attributes,
-        steps=list(_steps(story)),
+        steps=[one._replace(todo="") if is_replayed else one for one in _steps(story)],
         ruler=_ruler(receipts, choice_at, end),
     )
 
 
-def _state(story: Story) -> str:
-    if story.outcome == "dead":
-        return "dead"
-    return "delivered" if story.outcome == "delivered" else story.outcome
+def _replayed(latest: Story) -> str:
+    match latest.outcome:
+        case "delivered":
+            return "Replayed: Adobe has accepted the replay."
+        case "skipped":
+            return "Replayed: the replay was skipped, as nothing was to be sent."
+        case "dead":
+            return "Replayed: the replay is a dead letter again."
+        case "erased":
+            return "Replayed; then the person was erased."
+        case _:
+            return "Replayed: the replay is on its way."
 
 
 def _tries(story: Story) -> int:

@@ -127,7 +127,7 @@ def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]
     lanes = lanes_of(told)
     for lane in lanes.values():
         if lane.state != "well":
-            found.append(_of_lane(lane, told.conservation.shares.get(lane.integration, Shares())))
+            found.append(_of_lane(lane, told))
     found += [
         Trouble("invalid", one, bad.why, link=integration_page(one), link_text="see why")
         for one, bad in sorted(invalid.items())
@@ -140,8 +140,10 @@ def _last_word(told: Overview) -> int | None:
     return max((one.last_at for one in told.workers), default=None)
 
 
-def _of_lane(lane: LaneAtAll, shares: Shares) -> Trouble:
-    counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": shares.dead}
+def _of_lane(lane: LaneAtAll, told: Overview) -> Trouble:
+    shares = told.conservation.shares.get(lane.integration, Shares())
+    letters = told.dead_letters.get(lane.integration, 0)
+    counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": letters}
     effect = ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
     why = sentence_of(lane.error) or _WHY.get(lane.state, "")
     return Trouble(

@@ -25,6 +25,20 @@ class LetterGroup(NamedTuple):
     until: int
 
 
+def letters_by_integration(connection: Connection) -> dict[str, int]:
+    """How many dead letters each integration has that were neither replayed nor discarded, "" for
+    none.
+    """
+    query = (
+        select(LETTER_GROUPS.c.integration_id, func.count())
+        .join(LIVES, LIVES.c.group_id == LETTER_GROUPS.c.id)
+        .group_by(LETTER_GROUPS.c.integration_id)
+    )
+    counts = [(row[0], row[1]) for row in connection.execute(query)]
+    names = texts_of(connection, [one for one, _ in counts])
+    return {names.get(one, ""): count for one, count in counts}
+
+
 def letter_groups(
     connection: Connection, most: int = _MOST_GROUPS, integration: str | None = None
 ) -> list[LetterGroup]:

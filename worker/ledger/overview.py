@@ -18,7 +18,7 @@ from worker.ledger.conservation import (
     shares_of,
 )
 from worker.ledger.dictionary import texts_of
-from worker.ledger.grouped_letters import LetterGroup, letter_groups
+from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
 from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
@@ -43,7 +43,8 @@ class Failing(NamedTuple):
 
 class Overview(NamedTuple):
     """`waiting` are events by when they are due, in the order of `WAITING_NAMES`; `letters` is None
-    before the first pass over the dead letters.
+    before the first pass over the dead letters. `dead_letters` are those that are there now, by
+    integration, while `conservation` counts lives that ended so.
     """
 
     now: int
@@ -56,6 +57,7 @@ class Overview(NamedTuple):
     letters: LetterPass | None
     findings: Sequence[ToldFinding]
     conservation: Conservation
+    dead_letters: Mapping[str, int]
 
     @property
     def live(self) -> Sequence[Tally]:
@@ -112,6 +114,7 @@ def overview(connection: Connection, now_ms: int) -> Overview:
         letters=last_pass(connection),
         findings=told_findings(connection),
         conservation=conserve(tallies, shares, overdue, now_ms),
+        dead_letters=letters_by_integration(connection),
     )
 
 

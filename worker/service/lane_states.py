@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import orjson
 
+from worker.adobe.replies import Retryable
 from worker.delivery.lanes.lane import Lane
+from worker.delivery.outcome import Failure
 from worker.integrations.model import Integration
 from worker.redaction import redact
 
@@ -51,17 +53,24 @@ class LaneStates:
 
 
 def _told(lane: Lane, state: str, since_ms: int, token_seconds: float | None) -> dict[str, Any]:
-    failure = lane.block.failure
+    failure = lane.block.failure or (lane.health.trouble if state == "failing" else None)
     return {
         "integration": lane.integration.id,
         "state": state,
         "held": lane.held,
         "error": failure.error if failure is not None else "",
-        "words": redact(failure.detail)[:_WORDS_CHARACTERS] if failure is not None else "",
+        "words": "" if failure is None else redact(_words_of(failure))[:_WORDS_CHARACTERS],
         "since": since_ms,
         "allowed": lane.window.size,
         "token_seconds": None if token_seconds is None else max(0, int(token_seconds)),
     }
+
+
+def _words_of(failure: Failure | Retryable) -> str:
+    """Adobe's, of an answer; where it has none, its status."""
+    if isinstance(failure, Retryable) and failure.http_status is None:
+        return ""  # there was no answer, and the words are ours
+    return failure.detail or f"HTTP {failure.http_status}"
 
 
 def _state_of(lane: Lane) -> str:

@@ -20,6 +20,7 @@ from tests.unit.console.console_parts import (
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
+from worker.evidence.act import Act
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
@@ -160,3 +161,50 @@ async def test_a_person_is_in_no_log(
     said = caplog.text + "".join(capfd.readouterr())
     assert ANNA not in said
     assert "northwind" not in said
+
+
+async def test_a_life_that_was_replayed_leads_to_its_replay(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    usual = {"choice": "withdrawn", "event_at": AT, "attributes": {"_shop.newsletter": False}}
+    gone = {"outcome": "dead", "reason": "adobe-rejected", **usual}
+    lives = [
+        receipt("ev-9", at=AT + 9, **gone),
+        receipt("ev-9", at=AT + 90, delivery=1, **gone),
+        receipt("ev-9", at=AT + 900, delivery=2, **usual),
+        receipt("ev-8", at=AT + 9, **gone),
+    ]
+    fill(ledger, lives)
+    async with running_console(tmp_path, amqp_url=SecretStr(NOBODY)) as console:
+        await console.sign_in()
+        first, second, third, other = (f"/lives/{key_of_life(one).hex()}" for one in lives)
+        page = (await console.get(first)).text
+        assert "Replayed: Adobe has accepted the replay." in page
+        assert second in page
+        assert third in page
+        for alarm in ("Not honoured", "What to do.", "Unhonoured"):
+            assert alarm not in page
+            assert alarm in (await console.get(other)).text
+        assert "Adobe has accepted it" in (await console.get(third)).text
+        for path in (first, third):
+            file = await console.get(f"{path}/receipts.jsonl")
+            lines = map(orjson.loads, file.text.splitlines())
+            rows = [row for line in lines for row in line.get("rows", ()) if "row" in row]
+            assert len(rows) == 3, "all deliveries, and nobody else's"
+        found = await _find(console, "ev-9")
+        assert found.count("dead, then replayed") == 2
+        assert "replay 1" in found
+        assert "replay 2" in found
+
+
+@pytest.mark.parametrize(
+    ("typed", "about"),
+    [(ANNA, "by a person\u2019s id"), ("ev-99", "by an id that is no known event\u2019s")],
+)
+async def test_the_trail_calls_a_mistyped_event_no_person(
+    console: RunningConsole, monkeypatch: pytest.MonkeyPatch, typed: str, about: str
+) -> None:
+    noted: list[Act] = []
+    monkeypatch.setattr(console.letters.trail, "note", noted.append)
+    await _find(console, typed)
+    assert [one.about for one in noted] == [about]

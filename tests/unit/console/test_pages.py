@@ -120,7 +120,7 @@ async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole)
     assert "Oldest unhonoured withdrawal 22 min" in said
     said = words_of((await troubled.get("/integrations/shop")).text)
     assert "shop is failing: Adobe answers 5xx." in said
-    assert "Look at Adobe's status page" in said
+    assert "What to do. Look at Adobe's status page" in said
     assert "retries-exhausted" in said
     assert "Requests 1 of 8 allowed" in said
     assert "lives 5 h" in said
@@ -229,3 +229,32 @@ async def test_secrets_that_only_the_workers_have_make_no_file_bad(
         rows = words_of((await console.get("/integrations")).text)
         assert "travel needs you, of 2 integrations." in rows
         assert "Check now" not in (await console.get("/integrations/shop")).text
+
+
+async def test_the_links_of_periods_keep_the_filter(console: RunningConsole) -> None:
+    await console.sign_in()
+    for path in ("/integrations", "/integrations?state=well", "/", "/integrations/shop"):
+        page = (await console.get(path)).text
+        links = re.findall(r'<a href="([^"]*)" data-key="2"', page)
+        said = f"{path}{'&amp;' if '?' in path else '?'}period=day"
+        assert links == [said]
+        assert (await console.get(said.replace("&amp;", "&"))).status == 200
+
+
+async def test_a_letter_that_was_replayed_is_counted_as_none(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    write_integration(tmp_path, "shop")
+    again = receipt("ev-1", delivery=1, choice="withdrawn")
+    first = dead(1)[0]._replace(event="ev-1", updated_at=again.updated_at)
+    fill(ledger, [first, *dead(2), again], lanes=[lane()])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        said = words_of((await console.get("/")).text)
+        assert "12 in hand, 2 dead" in said
+        assert "lives that ended dead 3" in said
+        assert "Dead letters 2 2 of them withdrawals" in words_of(
+            (await console.get("/integrations/shop")).text
+        )
+        row = (await console.get("/integrations")).text
+        assert '<a href="/dead-letters?integration=shop">2</a>' in row

@@ -27,7 +27,7 @@ def _told(*workers: list[dict[str, Any]], alive_ago: int = 0, **changes: Any) ->
         Tally(f"worker-{n}", "c" * 32, read_state(state(lanes=lanes)), NOW, False, 5, None)
         for n, lanes in enumerate(workers)
     ]
-    shares = {"shop": Shares(delivered=5, dead=3, waiting=2)}
+    shares = {"shop": Shares(delivered=5, dead=9, waiting=2)}
     usual = Overview(
         now=NOW,
         progress=Progress(1, 0, b"x", 9, b"y", NOW, NOW, NOW - alive_ago),
@@ -39,6 +39,7 @@ def _told(*workers: list[dict[str, Any]], alive_ago: int = 0, **changes: Any) ->
         letters=None,
         findings=[],
         conservation=conserve(tallies, shares, [], NOW),
+        dead_letters={"shop": 3},
     )
     return usual._replace(**changes)
 

@@ -7,6 +7,8 @@ import orjson
 from tests.unit.delivery.parts import Store
 from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import in_virtual_time
+from worker.adobe.replies import Accepted, Retryable
+from worker.delivery.lanes.endpoint_health import FAILS_AFTER
 from worker.delivery.outcome import Failure
 from worker.reasons import ErrorCode
 from worker.service.lane_states import LaneStates
@@ -33,6 +35,22 @@ async def test_since_is_when_a_state_was_told_first() -> None:
     assert told(5) == ("well", 5)
     assert states.told([], 6, WIDE) == []
     assert told(7) == ("well", 7), "a lane that was gone is another one"
+
+
+@in_virtual_time
+async def test_a_failing_lane_says_what_its_endpoint_answers() -> None:
+    worker, states = Worker(Adobe(), Store()), LaneStates()
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes)
+    trouble = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "Service Unavailable", 503)
+    for _ in range(FAILS_AFTER):
+        lanes[0].health.learn([("ev-1", trouble)], 0.0, 60.0)
+    (one,) = states.told(lanes, 1, WIDE)
+    assert (one["state"], one["error"]) == ("failing", "adobe-unavailable")
+    assert one["words"] == "Service Unavailable"
+    lanes[0].health.learn([("ev-1", Accepted(None))], 0.0, 60.0)
+    (one,) = states.told(lanes, 1, WIDE)
+    assert (one["state"], one["error"], one["words"]) == ("well", "", "")
 
 
 @in_virtual_time

@@ -125,6 +125,8 @@ class Asked:
     """The lives of those that are meant, where a filter asks for what receipts alone know."""
     first_keys: frozenset[bytes] = field(default=frozenset(), repr=False)
     """The lives of those that go first: the withdrawals."""
+    canary_keys: Sequence[bytes] = field(default=(), repr=False)
+    """The lives of those that may be canaries, the best first: Adobe is likely to get them."""
 
     def handling(self, now_ms: int) -> Handling:
         """As the work on the letters is told."""
@@ -140,6 +142,11 @@ class Asked:
     def confirmed(self, **options: Any) -> Asked:
         """The same with the options that were chosen for it."""
         return replace(self, **options)
+
+    @property
+    def chosen_canaries(self) -> frozenset[bytes]:
+        """The lives of the letters that are replayed before all others."""
+        return frozenset(self.canary_keys[: self.canaries])
 
     def without_canaries(self) -> Asked:
         """The same for those that follow."""

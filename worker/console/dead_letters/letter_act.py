@@ -48,8 +48,11 @@ class Fates:
 
     @property
     def are_clear(self) -> bool:
-        """Whether all have ended, and none as a dead letter."""
-        return not self.open and not self.unfollowed and not self.counts["dead"]
+        """Whether all have ended, none as a dead letter, and one at least was delivered: one that
+        is skipped does not show that Adobe takes any.
+        """
+        is_known = not self.open and not self.unfollowed
+        return is_known and not self.counts["dead"] and self.counts["delivered"] > 0
 
 
 @dataclass(slots=True)
@@ -114,7 +117,9 @@ class LetterAct:
         """What it came to, as a sentence for the trail."""
         words = {"done": "done", "stopped": "stopped", "failed": "failed"}
         word = words.get(self.stage, self.stage)
-        return f"{word}: {self.said}" if self.said else word
+        said = f"{word}: {self.said}" if self.said else word
+        dead = self.fates.counts["dead"]
+        return f"{said}; {dead} died again" if dead else said
 
     @property
     def is_replay(self) -> bool:

@@ -35,7 +35,7 @@ class LetterActs:
         self._context = context
         self._trail = trail
         self._runs: deque[LetterRun] = deque(maxlen=_REMEMBERED)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def running(self) -> LetterAct | None:
@@ -64,13 +64,13 @@ class LetterActs:
         act = LetterAct(act_id, asked, session.name, session.role.word, now_ms, keys)
         run = LetterRun(self._context, self._trail, act)
         self._runs.appendleft(run)
-        self._task = asyncio.create_task(run.run())
+        task = asyncio.create_task(run.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return act
 
     async def close(self) -> None:
         """Stop what runs, and wait until it has ended."""
         for one in self._runs:
-            if not one.act.is_over:
-                one.stop()
-        if self._task is not None:
-            await self._task
+            one.close()
+        await asyncio.gather(*self._tasks)

@@ -13,11 +13,11 @@ import structlog
 
 from worker.broker.broker_access import BrokerAway
 from worker.console.context import ConsoleContext
+from worker.console.dead_letters.act_record import parts_of, told_act
 from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct, Stage
 from worker.console.trail import Trail
 from worker.errors import EndsCommand
-from worker.evidence.act import MOST_LIVES, Act, ActName, ActStage
 from worker.interrupt import Interrupted
 from worker.ledger.letter_lives import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 _LEARN_SECONDS: Final = 1.0
+_FOLLOW_SECONDS: Final = 900.0
+"""After the end: five retries take up to 300 s, and there may be many letters."""
 _NO_SIGNAL: Final = 0
-_NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "discarded"}
 
 
 class LetterRun:
@@ -44,12 +45,19 @@ class LetterRun:
         self._trail = trail
         self.act = act
         self._go_on = asyncio.Event()
+        self._closing = asyncio.Event()
         self._learnt_at = 0.0
 
     def stop(self) -> None:
         """End it after what is in hand."""
         self.act.stop.ask(_NO_SIGNAL)
         self._go_on.set()
+
+    def close(self) -> None:
+        """End it as `stop` does, and follow nothing any longer."""
+        if not self.act.is_over:
+            self.stop()
+        self._closing.set()
 
     def go_on(self) -> None:
         """Try the broker again now, and not only after the pause."""
@@ -68,7 +76,7 @@ class LetterRun:
         """All of it. Raises nothing: what goes wrong stands in the act."""
         act = self.act
         try:
-            await self._trail.write(self._told("begun"))
+            await self._trail.write(told_act(act, "begun", self._context.now_ms()))
             ended = await self._work()
             self._end(ended, "" if act.verdict is None else act.verdict.trouble)
         except EndsCommand as trouble:
@@ -78,12 +86,29 @@ class LetterRun:
             self._end("failed", f"a fault of the console ({type(error).__name__})")
         finally:
             act.finish_work()
-            self._trail.note(*self._parts(), self._told("ended"))
+            now_ms = self._context.now_ms()
+            self._trail.note(*parts_of(act, now_ms), told_act(act, "ended", now_ms))
+        await self._follow()
+
+    async def _follow(self) -> None:
+        """Put on record again how it ended, once it is known what became of the events."""
+        before = self.act.counts()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FOLLOW_SECONDS):
+                while self.act.fates.open and not self._closing.is_set():
+                    await self.learn()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._closing.wait(), _LEARN_SECONDS)
+        if self.act.counts() != before:
+            self._trail.note(told_act(self.act, "ended", self._context.now_ms()))
 
     async def _work(self) -> Stage:
-        """Withdrawals first, then all others."""
+        """Canaries first, then withdrawals, then all others."""
         act, asked = self.act, self.act.asked
-        if asked.first_keys and act.is_replay:
+        if asked.chosen_canaries and act.is_replay:
+            await self._one_work(asked, asked.chosen_canaries)
+            asked = asked if act.verdict is None else asked.without_canaries()
+        if asked.first_keys and act.is_replay and not act.must_end:
             await self._one_work(asked, asked.first_keys)
             asked = asked.without_canaries()
         if not act.must_end:
@@ -142,7 +167,7 @@ class LetterRun:
             await work.run(desk)
 
     async def _is_clear(self) -> bool:
-        """Whether receipts say of all canaries that they arrived: then nothing is to be waited
+        """Whether receipts say of the canaries that all is well: then nothing is to be waited
         for.
         """
         await self.learn()
@@ -164,29 +189,6 @@ class LetterRun:
     def _end(self, stage: Stage, said: str) -> None:
         self.act.stage, self.act.said = stage, said
         self.act.ended_at = self._context.now_ms()
-
-    def _parts(self) -> Iterator[Act]:
-        """What is gone for good, which the ledger can't know otherwise."""
-        keys = self.act.discarded
-        for start in range(0, len(keys), MOST_LIVES):
-            part = self._told("part")
-            yield part._replace(counts={}, lives=keys[start : start + MOST_LIVES])
-
-    def _told(self, stage: ActStage) -> Act:
-        act, asked = self.act, self.act.asked
-        return Act(
-            id=act.id,
-            name=_NAMES[asked.verb],
-            stage=stage,
-            who=act.who,
-            role=act.role,
-            at=self._context.now_ms(),
-            integration=asked.meant.integration,
-            about=asked.meant.words,
-            why=asked.why,
-            result=act.result if stage == "ended" else "",
-            counts=act.counts(),
-        )
 
 
 def _is_meant(act: LetterAct, keys: frozenset[bytes] | None, event: LetterEvent) -> bool:

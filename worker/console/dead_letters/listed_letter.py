@@ -124,6 +124,18 @@ def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence
     return sorted(shown, key=lambda one: (-one.withdrawals, -one.counted.count, one.id))
 
 
+def canaries_among(inventory: Inventory, letters: Iterable[ListedLetter]) -> Sequence[bytes]:
+    """The lives of those that tell whether Adobe takes such letters, the best first: one that is
+    likely skipped tells nothing. Withdrawals come before others.
+    """
+    ranks: dict[bytes, tuple[bool, bool]] = {}
+    for one in letters:
+        life = inventory.life_of(one)
+        if life.prospect in ("sent", "unknown"):
+            ranks.setdefault(one.key, (life.prospect != "sent", life.choice != "withdrawn"))
+    return sorted(ranks, key=lambda key: ranks[key])
+
+
 class Preview(NamedTuple):
     """What an act would come to, as far as receipts tell: letters and, of these, withdrawals.
     `held_back` letters stay, since the state was lost; None where the state can't be asked.

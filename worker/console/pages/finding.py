@@ -4,6 +4,7 @@ stands nowhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from worker.console.dead_letters.parts import LETTERS
 from worker.console.formats import moment
 from worker.console.rendering import SESSION, render
 from worker.known_month_keys import NO_KEYS, known_month_keys
+from worker.ledger.deliveries import next_key
 from worker.ledger.finding_events import Story, Wanted, find_event, find_users
 from worker.ledger.packing import unpack_user
 from worker.ledger.persons import users_of
@@ -56,6 +58,7 @@ async def find(request: web.Request) -> web.Response:
         request,
         "find.html",
         found=stories[:AT_MOST],
+        replayed=_replayed(stories),
         more=found.more or len(stories) > AT_MOST,
         mistake="",
         **values,
@@ -77,10 +80,17 @@ async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, 
     if users:
         count = len(found.stories)
         result = f"{count} choices" if count != 1 else "1 choice"
+        about = "by a person\u2019s id" if count else "by an id that is no known event\u2019s"
         trail = request.app[LETTERS].trail
-        trail.note(trail.act_of(session, "found", about="by a person\u2019s id", result=result))
+        trail.note(trail.act_of(session, "found", about=about, result=result))
     latest = unpack_user(max(users)) if users and found.stories else ""
     return found, {"what": "person", "user": latest or "", "notes": notes}
+
+
+def _replayed(stories: Sequence[Story]) -> set[bytes]:
+    """The keys of those whose dead letter has another life among these."""
+    keys = {one.key for one in stories}
+    return {one.key for one in stories if one.outcome == "dead" and next_key(one) in keys}
 
 
 def _chosen_at(story: Story) -> int:

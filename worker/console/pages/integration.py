@@ -31,6 +31,7 @@ _TO_DO: Final = {
     "gone": "Put the file back, or discard what waits for it.",
     "disabled": "Set `enabled` to true in its file, if it is to have events.",
 }
+_PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at the network."
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
@@ -59,7 +60,8 @@ async def show(request: web.Request) -> web.Response:
         "integration.html",
         row=row,
         to_do=_TO_DO.get(row.state)
-        or OF_ERRORS.get("" if row.lane is None else row.lane.error, ""),
+        or OF_ERRORS.get("" if row.lane is None else row.lane.error)
+        or (_PASSES if row.state == "failing" else ""),
         model=model,
         traffic=traffic,
         reasons=traffic.reasons,

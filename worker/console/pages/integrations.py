@@ -65,4 +65,5 @@ def page_of(request: web.Request) -> int:
 
 def _link(state: str, part: str, period: str) -> str:
     said = {"state": state, "q": part, "period": period}
-    return f"/integrations?{urlencode({name: one for name, one in said.items() if one})}"
+    query = urlencode({name: one for name, one in said.items() if one})
+    return f"/integrations?{query}" if query else "/integrations"

@@ -24,6 +24,7 @@ from worker.console.dead_letters.listed_letter import (
     Inventory,
     ListedLetter,
     Preview,
+    canaries_among,
     preview_of,
 )
 from worker.console.dead_letters.parts import LETTERS
@@ -182,6 +183,7 @@ def _asked(
         withdrawals=inventory.withdrawals(letters),
         chosen_keys=chosen,
         first_keys=goes_first,
+        canary_keys=canaries_among(inventory, letters),
     )
 
 

@@ -15,6 +15,7 @@ from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.rendering import SESSION, render
 from worker.console.told_life import tell_life
+from worker.ledger.deliveries import all_deliveries, lives_after
 from worker.ledger.exporting import export_file, life_selection
 from worker.ledger.finding_events import Story, find_life
 from worker.ledger.life_places import ChainPlace, life_places
@@ -38,13 +39,15 @@ async def show(request: web.Request) -> web.Response:
     found = await context.query(_life_and_places, key)
     if found is None:
         return render(request, "life_unknown.html", 404)
-    story, places = found
+    story, places, replays = found
     looked = await request.app[LETTERS].inventory.look(0)
     return render(
         request,
         "life.html",
         story=story,
-        life=tell_life(story, context.now_ms()),
+        life=tell_life(story, context.now_ms(), replays),
+        next_life=replays[0] if replays else None,
+        latest_life=replays[-1] if replays else None,
         key=key.hex(),
         places=places,
         letter=_letter(looked.inventory, key),
@@ -53,7 +56,9 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def export(request: web.Request) -> web.StreamResponse:
-    """The receipts of this life with their places in the chains, and how to check them."""
+    """The receipts of this life, of the deliveries before it and of its replays, with their places
+    in the chains, and how to check them.
+    """
     context = request.app[CONTEXT]
     key = _key(request)
     lines = await context.query(_export, key, context.now_ms())
@@ -79,18 +84,21 @@ def _key(request: web.Request) -> bytes:
     return bytes.fromhex(text)
 
 
-def _life_and_places(connection: Connection, key: bytes) -> tuple[Story, list[ChainPlace]] | None:
+def _life_and_places(
+    connection: Connection, key: bytes
+) -> tuple[Story, list[ChainPlace], list[Story]] | None:
     story = find_life(connection, key)
     if story is None:
         return None
-    return story, life_places(connection, story.steps)
+    return story, life_places(connection, story.steps), lives_after(connection, story)
 
 
 def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | None:
     story = find_life(connection, key)
     if story is None or not story.steps:
         return None
-    selection = life_selection(connection, key, story.steps)
+    steps = [step for one in all_deliveries(connection, story) for step in one.steps]
+    selection = life_selection(connection, key, steps)
     return [orjson.dumps(line) for line in export_file(connection, selection, now_ms)]
 
 

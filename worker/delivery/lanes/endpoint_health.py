@@ -91,6 +91,8 @@ class EndpointHealth:
         self.resting_until = 0.0
         self.still_seconds = STILL_SECONDS
         """How long an endpoint that does well may be without an answer."""
+        self.trouble: Retryable | None = None
+        """What the endpoint has answered last, where that was of its trouble."""
         self._failures = 0
         self._round_trip_seconds = 0.0
 
@@ -136,11 +138,13 @@ class EndpointHealth:
         if overload is None:
             if has_results:
                 self._failures = 0
+                self.trouble = None
                 self.is_throttled = False
             weight = _LEARNING if self._round_trip_seconds else 1
             self._round_trip_seconds += weight * (self._clock() - began - self._round_trip_seconds)
             self.still_seconds = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
             return False
+        self.trouble = overload
         self._failures = 0 if answered else self._failures + 1
         self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
         if overload.retry_after_seconds:
