@@ -25,6 +25,7 @@ KEYS: Final = {
     "revealer": "local-revealer-key",
 }
 _CUSTOMERS: Final = ("shop", "press", "travel", "museum")
+_NEW_SECRET: Final = "another one"
 _BUDGET_SECONDS: Final = 20
 """Of retries, so that an outage of half a minute ends in dead letters."""
 _OUTAGE_SECONDS: Final = 40.0
@@ -84,7 +85,7 @@ class LiveConsole:
 
     def refuse_secret(self, integration: str) -> None:
         """From now on Adobe knows another secret of that customer."""
-        self.stack.sandbox.state.credentials[f"client-{integration}"] = ["another one"]
+        self.stack.sandbox.state.credentials[f"client-{integration}"] = [_NEW_SECRET]
 
     def mend_secret(self, integration: str) -> None:
         """The customer's secret is right again."""
@@ -112,7 +113,9 @@ async def show(broker_url: str) -> None:
         for role, key in KEYS.items():
             console.print(f"   {role:9} {key}")
         console.print(
-            "Adobe is out for shop now and then, and refuses travel's secret. Ctrl-C ends."
+            "Adobe is out for shop now and then, and refuses travel's secret. To mend that, write "
+            f"[bold]{_NEW_SECRET}[/] as client_secret into "
+            f"{live.stack.integrations / 'travel.json'}. Ctrl-C ends."
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_publish(live.stack))

@@ -12,6 +12,7 @@ from worker.evidence.receipt import OutcomeName, Receipt
 from worker.ledger.finding_events import Story
 from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.telling import BLANKED, sentence, to_do
+from worker.reasons import ParkReason
 
 Mark = Literal["try", "wait", "done"]
 _HEADS: Final[Mapping[OutcomeName, str]] = {
@@ -127,8 +128,16 @@ def _sentence(story: Story, took_ms: int | None) -> str:
             return "Skipped: nothing was to be sent."
         case "erased":
             return "The person was erased."
+        case "parked" if _parked_for(story) == ParkReason.BLOCKED:
+            return f"Held up until somebody mends its integration; {counted} so far."
+        case "parked" if _parked_for(story) == ParkReason.PAUSED:
+            return f"Held up until its integration is paused no longer; {counted} so far."
         case _:
             return f"On its way: {counted} so far, and it comes back by itself."
+
+
+def _parked_for(story: Story) -> str:
+    return story.steps[-1].receipt.reason if story.steps else ""
 
 
 def _because(story: Story) -> str:

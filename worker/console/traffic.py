@@ -13,13 +13,8 @@ from worker.console.ledger_reader import LedgerReader
 from worker.console.periods import Period
 from worker.ledger.honour_times import HonourTimes, honour_times
 from worker.ledger.open_withdrawals import AllOpenWithdrawals, open_withdrawals
-from worker.ledger.outcome_series import (
-    OutcomeSeries,
-    ReasonCount,
-    all_series,
-    outcome_series,
-    reason_counts,
-)
+from worker.ledger.outcome_series import OutcomeSeries, all_series, outcome_series
+from worker.ledger.reason_counts import ReasonCount, reason_counts
 
 _MOST_KEPT: Final = 64
 _OPEN_SECONDS: Final = 2.0

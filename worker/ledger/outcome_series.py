@@ -12,7 +12,7 @@ from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.packing import CHOICE_NUMBERS, OUTCOMES
 from worker.ledger.schema import MINUTES
 
-_MINUTE_MS: Final = 60_000
+MINUTE_MS: Final = 60_000
 _WITHDRAWN: Final = CHOICE_NUMBERS["withdrawn"]
 
 
@@ -28,17 +28,17 @@ class Slots(NamedTuple):
     @classmethod
     def until(cls, now_ms: int, minutes: int, number: int) -> Slots:
         """The slots that end with the minute of `now_ms`."""
-        return cls(now_ms // _MINUTE_MS - minutes * number + 1, minutes, number)
+        return cls(now_ms // MINUTE_MS - minutes * number + 1, minutes, number)
 
     @property
     def since_ms(self) -> int:
         """When the first one begins, in ms since 1970."""
-        return self.first * _MINUTE_MS
+        return self.first * MINUTE_MS
 
     @property
     def ms(self) -> int:
         """How long each is."""
-        return self.minutes * _MINUTE_MS
+        return self.minutes * MINUTE_MS
 
 
 class OutcomeSeries(NamedTuple):
@@ -60,7 +60,7 @@ def outcome_series(
     slot = (MINUTES.c.minute - slots.first) // slots.minutes
     query = (
         select(slot, MINUTES.c.outcome, MINUTES.c.choice, func.sum(MINUTES.c.receipts))
-        .where(*_within(slots))
+        .where(*within(slots))
         .group_by(slot, MINUTES.c.outcome, MINUTES.c.choice)
     )
     if integration is not None:
@@ -79,7 +79,7 @@ def all_series(connection: Connection, slots: Slots) -> dict[str, list[int]]:
     slot = (MINUTES.c.minute - slots.first) // slots.minutes
     query = (
         select(MINUTES.c.integration_id, slot, func.sum(MINUTES.c.receipts))
-        .where(*_within(slots))
+        .where(*within(slots))
         .group_by(MINUTES.c.integration_id, slot)
     )
     found: dict[int, list[int]] = {}
@@ -89,44 +89,7 @@ def all_series(connection: Connection, slots: Slots) -> dict[str, list[int]]:
     return {names.get(one, ""): counts for one, counts in found.items()}
 
 
-class ReasonCount(NamedTuple):
-    """How often an outcome had a reason, and between which minutes (ms since 1970)."""
-
-    outcome: OutcomeName
-    reason: str
-    receipts: int
-    first_at: int
-    last_at: int
-
-
-def reason_counts(connection: Connection, slots: Slots, integration: str) -> list[ReasonCount]:
-    """Those of an integration, the latest first."""
-    query = (
-        select(
-            MINUTES.c.outcome,
-            MINUTES.c.reason_id,
-            func.sum(MINUTES.c.receipts),
-            func.min(MINUTES.c.minute),
-            func.max(MINUTES.c.minute),
-        )
-        .where(*_within(slots), MINUTES.c.integration_id == id_of(connection, integration))
-        .group_by(MINUTES.c.outcome, MINUTES.c.reason_id)
-    )
-    rows = connection.execute(query).all()
-    names = texts_of(connection, [row[1] for row in rows])
-    found = [
-        ReasonCount(
-            OUTCOMES[outcome],
-            names.get(reason, ""),
-            count,
-            first * _MINUTE_MS,
-            last * _MINUTE_MS,
-        )
-        for outcome, reason, count, first, last in rows
-    ]
-    return sorted(found, key=lambda one: -one.last_at)
-
-
-def _within(slots: Slots) -> tuple[ColumnElement[bool], ...]:
+def within(slots: Slots) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of rows of `minutes` in these slots."""
     end = slots.first + slots.minutes * slots.number
     return MINUTES.c.minute >= slots.first, MINUTES.c.minute < end

@@ -85,3 +85,11 @@ async def test_whatever_is_pasted_is_answered_and_never_echoed(
     assert words in page
     assert "<script>alert" not in page
     assert len(page) < 60_000
+
+
+async def test_an_event_of_nobody_says_whose_integrations_are_here(console: RunningConsole) -> None:
+    _, page = await _explain(console, json.dumps(EVENT | {"organization_id": "nobody"}))
+    assert "The event is of organization <code><bdi>nobody</bdi></code>" in page
+    assert "<code><bdi>elsewhere</bdi></code>, <code><bdi>northwind</bdi></code>" in page
+    _, page = await _explain(console, json.dumps(EVENT))
+    assert "Integrations here are of" not in page

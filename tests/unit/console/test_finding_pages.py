@@ -16,6 +16,7 @@ from tests.unit.cli.conftest import NOBODY
 from tests.unit.console.console_parts import (
     RunningConsole,
     fill,
+    lane,
     running_console,
     write_integration,
 )
@@ -208,3 +209,23 @@ async def test_the_trail_calls_a_mistyped_event_no_person(
     monkeypatch.setattr(console.letters.trail, "note", noted.append)
     await _find(console, typed)
     assert [one.about for one in noted] == [about]
+
+
+async def test_a_superseded_life_names_the_newer_choice_and_a_blocked_one_adobes_words(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    usual = {"user": "202611:" + "a" * 32, "attributes": {"_shop.newsletter": False}}
+    old = receipt("ev-1", outcome="skipped", reason="superseded", event_at=AT, **usual)
+    new = receipt("ev-2", event_at=AT + 5_000, **usual)
+    elsewhere = receipt("ev-3", event_at=AT + 9_000, **(usual | {"attributes": {"_shop.b": True}}))
+    held = receipt("ev-4", outcome="parked", reason="blocked", event_at=AT, due_at=AT + 900_000)
+    words = {"state": "blocked", "error": "token-refused", "words": "invalid_client"}
+    fill(ledger, [old, new, elsewhere, held], lanes=[lane("shop", **words)])
+    async with running_console(tmp_path, amqp_url=SecretStr(NOBODY)) as console:
+        await console.sign_in()
+        page = (await console.get(f"/lives/{key_of_life(old).hex()}")).text
+        assert f'<a href="/lives/{key_of_life(new).hex()}">The newer choice</a>' in page
+        page = (await console.get(f"/lives/{key_of_life(held).hex()}")).text
+        assert "Held up until somebody mends its integration" in page
+        assert "by itself" not in page
+        assert "invalid_client" in page

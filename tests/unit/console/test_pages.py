@@ -93,7 +93,8 @@ async def test_the_worst_thing_stands_on_top_with_the_way_to_it(troubled: Runnin
         " shop is failing: Adobe answers 5xx. 2 more things are wrong. Open shop"
     )
     assert "Service Unavailable" in said
-    assert "Oldest unhonoured withdrawal 22 min" in said
+    assert re.search(r"Oldest unhonoured withdrawal 22 min.* travel, which is blocked", said)
+    assert "5xx. For 11 min ." in said
     assert "Withdrawals given up 7" in said
     assert (await troubled.get("/worst")).way == "/integrations/shop"
     assert "icon-failing" in page.text.partition("data-well")[0]

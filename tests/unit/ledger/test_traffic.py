@@ -18,7 +18,8 @@ from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.honour_times import honour_times
 from worker.ledger.latest_receipts import latest_receipts
 from worker.ledger.open_withdrawals import AllOpenWithdrawals, OpenWithdrawals, open_withdrawals
-from worker.ledger.outcome_series import Slots, all_series, outcome_series, reason_counts
+from worker.ledger.outcome_series import Slots, all_series, outcome_series
+from worker.ledger.reason_counts import reason_counts
 
 NOW = made_now_ms()
 MINUTE = 60_000
@@ -85,7 +86,17 @@ def test_reasons_are_counted_with_their_first_and_last_minute(connection: Connec
         ("retried", "timeout", 1),
         ("dead", "adobe-rejected", 1),
     ]
-    assert all(one.first_at == one.last_at for one in counts)
+    times = {one.at for one in RECEIPTS}
+    assert all(one.first_at == one.last_at and one.last_at in times for one in counts)
+
+
+def test_what_adobe_answered_last_is_told_with_each_reason(connection: Connection) -> None:
+    counts = reason_counts(connection, Slots.until(NOW, 1, 60), "travel")
+    said = {one.reason: one.status for one in RECEIPTS if one.integration == "travel"}
+    for one in counts:
+        status = said[one.reason]
+        assert one.statuses == (() if status is None else (status,))
+    assert counts[-1].statuses == (400,)
 
 
 def test_times_to_honour_are_of_what_was_delivered(connection: Connection) -> None:

@@ -73,7 +73,14 @@ async def answer(request: web.Request) -> web.Response:
         return render(request, "explain_paste.html", 400, most_bytes=_most(request), mistake=told)
     lines, explained, others = told
     return render(
-        request, "explain.html", lines=lines, explained=explained, others=others, bytes=len(body)
+        request,
+        "explain.html",
+        lines=lines,
+        explained=explained,
+        others=others,
+        bytes=len(body),
+        organization=_organization_in(orjson.loads(body)),
+        organizations=sorted({one.organization_id for one in integrations})[:_MOST_SHOWN],
     )
 
 

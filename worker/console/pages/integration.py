@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -17,7 +16,7 @@ from worker.console.periods import PERIODS, period_of
 from worker.console.rendering import BEAT, render
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.latest_receipts import latest_receipts
-from worker.ledger.stored_receipts import StoredReceipt, key_of_life
+from worker.ledger.stored_receipts import key_of_life
 from worker.ledger.telling import sentence_for
 from worker.remedies import OF_ERRORS
 
@@ -66,7 +65,6 @@ async def show(request: web.Request) -> web.Response:
         traffic=traffic,
         reasons=traffic.reasons,
         meaning=sentence_for,
-        statuses=statuses_in(receipts),
         outcomes=outcome_chart(traffic.series, now),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         receipts=receipts,
@@ -91,12 +89,3 @@ async def check(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     await context.checks.run(integration, _PATIENCE_SECONDS)
     raise web.HTTPSeeOther(f"/integrations/{integration.id}#check")
-
-
-def statuses_in(receipts: Sequence[StoredReceipt]) -> dict[str, int]:
-    """Adobe's last HTTP status with each reason, as far as these receipts tell. Pure."""
-    found: dict[str, int] = {}
-    for one in receipts:
-        if one.receipt.status is not None:
-            found.setdefault(one.receipt.reason, one.receipt.status)
-    return found

@@ -13,12 +13,14 @@ from sqlalchemy import Connection
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
-from worker.console.rendering import SESSION, render
+from worker.console.rendering import BEAT, SESSION, render
 from worker.console.told_life import tell_life
+from worker.console.verdict import LaneAtAll, lanes_of
 from worker.ledger.deliveries import all_deliveries, lives_after
 from worker.ledger.exporting import export_file, life_selection
 from worker.ledger.finding_events import Story, find_life
 from worker.ledger.life_places import ChainPlace, life_places
+from worker.ledger.newer_choice import newer_choice
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _LINES_AT_ONCE: Final = 200
@@ -39,7 +41,7 @@ async def show(request: web.Request) -> web.Response:
     found = await context.query(_life_and_places, key)
     if found is None:
         return render(request, "life_unknown.html", 404)
-    story, places, replays = found
+    story, places, replays, newer = found
     looked = await request.app[LETTERS].inventory.look(0)
     return render(
         request,
@@ -50,6 +52,8 @@ async def show(request: web.Request) -> web.Response:
         latest_life=replays[-1] if replays else None,
         key=key.hex(),
         places=places,
+        newer=newer,
+        lane=_lane_in_trouble(request, story),
         letter=_letter(looked.inventory, key),
         receipts=len(story.steps),
     )
@@ -86,11 +90,12 @@ def _key(request: web.Request) -> bytes:
 
 def _life_and_places(
     connection: Connection, key: bytes
-) -> tuple[Story, list[ChainPlace], list[Story]] | None:
+) -> tuple[Story, list[ChainPlace], list[Story], Story | None] | None:
     story = find_life(connection, key)
     if story is None:
         return None
-    return story, life_places(connection, story.steps), lives_after(connection, story)
+    places = life_places(connection, story.steps)
+    return story, places, lives_after(connection, story), newer_choice(connection, story)
 
 
 def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | None:
@@ -105,6 +110,13 @@ def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | No
 async def _joined(lines: list[bytes]) -> AsyncIterator[bytes]:
     for start in range(0, len(lines), _LINES_AT_ONCE):
         yield b"\n".join(lines[start : start + _LINES_AT_ONCE]) + b"\n"
+
+
+def _lane_in_trouble(request: web.Request, story: Story) -> LaneAtAll | None:
+    """That of a life that waits, where its integration is in trouble now."""
+    told = request[BEAT].told
+    lane = None if told is None or not story.is_waiting else lanes_of(told).get(story.integration)
+    return lane if lane is not None and lane.state in ("blocked", "failing") else None
 
 
 def _letter(inventory: Inventory | None, key: bytes) -> ListedLetter | None:

@@ -13,6 +13,7 @@ from worker.console.periods import PERIODS, period_of
 from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
 from worker.console.traffic import Traffic
+from worker.console.verdict import lanes_of
 from worker.ledger.open_withdrawals import AllOpenWithdrawals
 from worker.ledger.overview import WAITING_NAMES, Overview
 
@@ -74,7 +75,12 @@ def oldest_of(told: Overview, withdrawals: AllOpenWithdrawals) -> Oldest | None:
     if (in_hand := told.oldest_withdrawal_at) is not None:
         found.append(Oldest(in_hand, "in the hands of a worker"))
     if (waiting := withdrawals.oldest) is not None:
-        found.append(Oldest(waiting[1], f"{waiting[0] or 'no integration'}, waiting for its turn"))
+        lane = lanes_of(told).get(waiting[0])
+        is_held_up = lane is not None and lane.state in ("blocked", "failing", "paused")
+        why = (
+            f"which is {lane.state}" if lane is not None and is_held_up else "waiting for its turn"
+        )
+        found.append(Oldest(waiting[1], f"{waiting[0] or 'no integration'}, {why}"))
     return min(found, default=None)
 
 
