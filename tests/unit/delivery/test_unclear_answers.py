@@ -142,6 +142,31 @@ async def test_what_was_written_twice_is_unclear_though_it_was_accepted() -> Non
     assert set(settlement.written) == {"_acme.news", UNCLEAR}
 
 
+def _written_twice(reply: Any) -> Any:
+    def answer() -> Any:
+        being_watched().was_repeated = True
+        return reply
+
+    return answer
+
+
+@in_virtual_time
+async def test_what_was_written_twice_is_unclear_though_it_was_refused_and_taken_apart() -> None:
+    bench = Bench(_written_twice(REFUSED), REFUSED, REFUSED)
+    older, newer = bench.event("lena", 5, news=True), bench.event("lena", 9, offers=False)
+    marks = await bench.deliver([older, newer])
+    assert _time(marks["lena"]) == older.choice.event_time_ms
+
+
+@in_virtual_time
+async def test_a_batch_that_was_written_twice_is_unclear_though_it_was_halved() -> None:
+    bench = Bench(_written_twice(REFUSED), REFUSED, [OK])
+    one, other = bench.event("lena", 5), bench.event("ole", 6)
+    marks = await bench.deliver([one], [other])
+    assert _time(marks["lena"]) == one.choice.event_time_ms
+    assert _time(marks["ole"]) == other.choice.event_time_ms
+
+
 @in_virtual_time
 async def test_a_newer_mark_keeps_what_an_older_one_speaks_of() -> None:
     bench = Bench(GATEWAY, GATEWAY)

@@ -189,9 +189,10 @@ def _asked(
 
 def _confirmed(previewed: Asked, said: Mapping[str, str]) -> Asked:
     """What was previewed, with the options of the form. Raises `Unclear`."""
-    why = redact(" ".join(said.get("why", "").split()))
-    if len(why) > _MOST_WHY:
+    typed_why = " ".join(said.get("why", "").split())
+    if len(typed_why) > _MOST_WHY:
         raise Unclear(f"the reason has {_MOST_WHY} characters at most")
+    why = redact(typed_why)
     if previewed.verb == "discarded":
         typed = said.get("typed", "").replace(",", "").strip()
         if typed != str(previewed.letters):

@@ -170,6 +170,9 @@ class Round:
             replies, was_repeated = await self._request(messages, bodies)
             if replies is None:
                 return
+        if was_repeated:  # the first one may be carried out yet, whatever became of the second
+            for message in messages:
+                message.is_unclear = True
         if len(messages) > 1 and _is_messages_fault(replies):
             middle = len(messages) // 2
             await self._send(messages[:middle])
@@ -178,8 +181,7 @@ class Round:
         each = replies if isinstance(replies, list) else [replies] * len(messages)
         for message, reply in zip(messages, each, strict=True):
             message.reply = reply
-            is_unclear = isinstance(reply, Retryable) and reply.is_unclear
-            message.is_unclear = is_unclear or was_repeated
+            message.is_unclear |= isinstance(reply, Retryable) and reply.is_unclear
 
     async def _request(
         self, messages: list[UserMessage], bodies: list[OutgoingMessage]
@@ -199,7 +201,7 @@ class Round:
             except TimeoutError:
                 for message in messages:
                     message.reply = message.late()
-                    message.is_unclear = writing.awaits_answer
+                    message.is_unclear |= writing.awaits_answer
                 return None, False
         return replies, writing.was_repeated
 

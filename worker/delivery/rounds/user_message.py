@@ -201,20 +201,18 @@ class UserMessage:
 
     def unclear(self) -> list[Deliver]:
         """The choices that Adobe may have got, or get later, without an answer."""
-        if self.parts:
-            return [one for part in self.parts for one in part.unclear()]
-        if not self.is_unclear:
-            return []
-        pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
-        return [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+        unclear = [one for part in self.parts for one in part.unclear()]
+        if self.is_unclear:  # by itself, before it was taken apart
+            pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
+            unclear += [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+        return unclear
 
     def _maybe_said(self) -> Known:
         """What a request without an answer may have set; a whole record needs no list of it."""
-        if self.parts:
-            return merged_known([part._maybe_said() for part in self.parts])
-        if self.integration.replaces_record or not self.is_unclear:
-            return NOTHING_KNOWN
-        return maybe_said(self.folded, self.known)
+        maybe = [part._maybe_said() for part in self.parts]
+        if self.is_unclear and not self.integration.replaces_record:
+            maybe.append(maybe_said(self.folded, self.known))
+        return merged_known(maybe) if maybe else NOTHING_KNOWN
 
     def settlement(self, accepted: Known, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the lease; `accepted` is what stands now that did not before."""
