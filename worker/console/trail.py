@@ -28,8 +28,8 @@ from worker.wire.connecting import PublishError, is_connection_error, why_unreac
 log = structlog.get_logger(__name__)
 
 _MOST_WAITING: Final = 1_000
-_AGAIN_SECONDS: Final = 5.0
 """Acts that are kept while the broker is away."""
+_AGAIN_SECONDS: Final = 5.0
 
 
 class TrailAway(ServerTrouble):
@@ -48,8 +48,7 @@ class Trail:
         self._now_ms = now_ms
         self._waiting: deque[ChainWriter] = deque(maxlen=_MOST_WAITING)
         self._sending = asyncio.Lock()
-        self._is_sending = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending_soon: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -91,17 +90,14 @@ class Trail:
     def note(self, *acts: Act) -> None:
         """Put acts on record soon, one after the other in one message."""
         self._waiting.append(self._writer_of(*acts))
-        if not self._is_sending:
-            self._is_sending = True
-            task = asyncio.create_task(self._send_soon())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._sending_soon is None:
+            self._sending_soon = asyncio.create_task(self._send_soon())
 
     async def close(self) -> None:
         """Try once more what waits."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sending_soon is not None:
+            self._sending_soon.cancel()
+            await asyncio.gather(self._sending_soon, return_exceptions=True)
         if self._waiting:
             await self._try_once()
 
@@ -112,7 +108,7 @@ class Trail:
                 if not await self._try_once():
                     await asyncio.sleep(_AGAIN_SECONDS)
         finally:
-            self._is_sending = False
+            self._sending_soon = None
 
     async def _try_once(self) -> bool:
         async with self._sending:
