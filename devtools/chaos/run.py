@@ -21,6 +21,7 @@ from devtools.chaos.outages import fail, outages
 from devtools.chaos.producer import Producer
 from devtools.chaos.scene import NAMESPACE, WORKERS, Scene
 from devtools.chaos.story import Story
+from worker.counting import counted
 from worker.ordering.user_digests import UserKeys
 
 _SETTLE_SECONDS: Final = 420.0
@@ -33,21 +34,23 @@ _PUBLISHING_SHARE: Final = 0.85
 
 @dataclass(frozen=True)
 class Options:
-    """How many `seconds` of trouble, and how many `events` in all."""
+    """How many `seconds` of trouble, how many `events` in all, and by how many `queues`."""
 
     seed: int
     seconds: int
     events: int
+    queues: int
 
 
 async def run(options: Options, story: Story) -> None:
     """Broken promises are told to the story, and so is what keeps the run from its end. Raises what
     servers raise that can't be had.
     """
-    async with Scene(story) as scene:
+    async with Scene(story, options.queues) as scene:
         story.say(
             f"RabbitMQ {scene.cluster.version()}, {NODES} nodes; {WORKERS} workers; "
-            f"{options.events} events for {len(CUSTOMERS)} integrations; "
+            f"{options.events} events for {len(CUSTOMERS)} integrations by "
+            f"{counted(options.queues, 'queue')}; "
             f"{options.seconds} s of trouble"
         )
         try:
@@ -73,7 +76,7 @@ class _Run:
         }
         self._producer = Producer(
             scene.settings,
-            f"{NAMESPACE}.events",
+            scene.topology.names.event_queues,
             in_order_of_publishing(options.seed, self._drawn),
             options.seconds * _PUBLISHING_SHARE,
             story.tell,

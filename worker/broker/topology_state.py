@@ -33,15 +33,18 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class TopologyState:
     """All that was asked for. `aside` are the names of queues whose messages an interrupted
-    migration has put aside.
+    migration has put aside; `dropped` are queues that are to be gone.
     """
 
     exchanges: Sequence[Found]
     queues: Sequence[Found]
     aside: frozenset[str] = frozenset()
+    dropped: Sequence[Found] = ()
 
 
-async def read_state(connection: AbstractConnection, topology: Topology) -> TopologyState:
+async def read_state(
+    connection: AbstractConnection, topology: Topology, dropped: Sequence[str] = ()
+) -> TopologyState:
     """Raises what the broker answers, but for what is missing or has other arguments."""
     exchanges = [await _exchange(connection, one) for one in topology.exchanges]
     queues = [await find_queue(connection, one) for one in topology.queues]
@@ -50,7 +53,8 @@ async def read_state(connection: AbstractConnection, topology: Topology) -> Topo
         for one in topology.queues
         if (await find_queue(connection, Queue(one.name + ASIDE))).state != "missing"
     ]
-    return TopologyState(exchanges, queues, frozenset(aside))
+    gone = [await find_queue(connection, Queue(one)) for one in dropped]
+    return TopologyState(exchanges, queues, frozenset(aside), gone)
 
 
 async def _exchange(connection: AbstractConnection, wanted: Exchange) -> Found:

@@ -20,6 +20,7 @@ from worker.cli.topology_stream import stream_of
 from worker.counting import counted
 from worker.interrupt import Stop, stoppable
 from worker.moments import span_seconds
+from worker.settings import WorkerSettings, event_queue_problem
 from worker.wire.message_tap import TappedTransport
 
 _WAIT: Final = "10m"
@@ -33,6 +34,14 @@ def migrate(
     wait: Annotated[
         str, typer.Option(help="How long messages may take to leave queues of the delay.")
     ] = _WAIT,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An event queue that is in no list any more, such as events.3: its messages go to "
+            "the queue events, and it is deleted. May be repeated; workers that do not name it may "
+            "go on.",
+        ),
+    ] = None,
     as_json: JsonListOption = False,
 ) -> None:
     """Make the broker's exchanges and queues those of this version, and lose no message.
@@ -42,7 +51,7 @@ def migrate(
     producers that publish to a queue by its name; those that publish to the exchange may go on.
     Interrupted, it goes on when it is run again.
     """
-    asyncio.run(_migrate(dry_run, _seconds(wait), as_json))
+    asyncio.run(_migrate(dry_run, _seconds(wait), drop or [], as_json))
 
 
 def _seconds(text: str) -> int:
@@ -52,21 +61,41 @@ def _seconds(text: str) -> int:
         raise typer.BadParameter(f"--wait {error}") from None
 
 
-async def _migrate(dry_run: bool, wait_seconds: int, as_json: bool) -> None:
+def _dropped(names: list[str], settings: WorkerSettings) -> list[str]:
+    """The full names of queues that are to be gone."""
+    for one in names:
+        if one in settings.event_queues:
+            raise typer.BadParameter(
+                f"--drop {shown(one)} is in CONSENT_WORKER_EVENT_QUEUES: take it out there first"
+            )
+        if (problem := event_queue_problem(one)) is not None:
+            raise typer.BadParameter(f"--drop {problem}")
+    return [f"{settings.namespace}.{one}" for one in dict.fromkeys(names)]
+
+
+async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: bool) -> None:
     settings = command_settings()
-    topology = topology_of(settings)
+    topology, dropped = topology_of(settings), _dropped(drop, settings)
     lock = f"{topology.names.namespace}.topology.lock"
     transport = TappedTransport()
+
+    async def plan() -> Migration:
+        return plan_migration(await read_state(connection, topology, dropped), topology)
+
     async with broker_connection(settings, "topology", transport=transport) as connection:
         with stoppable() as stop:
             if dry_run:
-                migration = plan_migration(await read_state(connection, topology), topology)
+                migration = plan_migration(
+                    await read_state(connection, topology, dropped), topology
+                )
                 _tell(migration, as_json)
                 if migration.obstacles:
                     raise typer.Exit(1)
                 return
             async with alone(connection, lock, stop, complain, "the topology"):
-                migration = plan_migration(await read_state(connection, topology), topology)
+                migration = plan_migration(
+                    await read_state(connection, topology, dropped), topology
+                )
                 _tell(migration, as_json)
                 change = TopologyChange(connection, transport, topology, complain)
                 await _until_stopped(change.run(migration, wait_seconds), stop)

@@ -15,8 +15,8 @@ import structlog
 
 from worker.broker.broker_access import what_happened
 from worker.broker.chain_writer import ChainWriter
+from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
 from worker.console.sessions import Session
 from worker.errors import ServerTrouble
 from worker.evidence.act import Act, ActName, encode_act, new_act_id
