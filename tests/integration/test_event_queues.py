@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+import aio_pika
 import pytest
 
 from devtools.stack import Stack, event
@@ -130,6 +131,40 @@ async def test_a_customer_that_hangs_fills_no_queue_for_others(stack: Stack) -> 
         await stack.publish(_bodies(number * 20, 20), queue)
     await wait_until(lambda: len(stack.delivered("shop")) == 60, "everybody else's", 60)
     assert stack.delivered("hangs") == set()
+
+
+async def test_a_queue_that_is_deleted_is_declared_again_by_the_next_session(
+    stack: Stack,
+) -> None:
+    stack.start_worker()
+    await stack.wait_until_consuming()
+    connection = await aio_pika.connect(stack.amqp_url)
+    async with connection:
+        channel = await connection.channel()
+        await channel.queue_delete(f"{stack.namespace}.events.2")
+        await wait_until(lambda: stack.log_text().count("broker.connected") == 2, "a session", 30)
+        exchange = await channel.get_exchange(f"{stack.namespace}.event-queues")
+        for number, queue in enumerate(QUEUES):
+            (body,) = _bodies(number, 1)
+            message = aio_pika.Message(body, delivery_mode=2)
+            await exchange.publish(message, f"{stack.namespace}.{queue}")
+    await wait_until(lambda: len(stack.delivered("shop")) == 3, "one of each queue")
+
+
+async def test_more_queues_need_no_stop(stack: Stack) -> None:
+    """What is there stays as it is, so workers of the shorter list may run."""
+    stack.override("EVENT_QUEUES", "events")
+    stack.start_worker()
+    await stack.wait_until_consuming()
+    stack.override("EVENT_QUEUES", "events,events.2")
+    code, out, err = await stack.command("topology", "migrate")
+    assert code == 0, err
+    assert [line.split() for line in out.splitlines()] == [
+        ["create", "exchange", f"{stack.namespace}.event-queues"],
+        ["create", "queue", f"{stack.namespace}.events.2"],
+    ]
+    await stack.publish(_bodies(0, 1))
+    await wait_until(lambda: stack.delivered("shop"), "the event")
 
 
 async def test_publish_takes_the_queues_in_turn(stack: Stack) -> None:

@@ -102,9 +102,8 @@ class EventPublishing:
         refusing = self._queues.refusing
         if not refusing or self._queues.all_refuse:
             return ""
-        return (
-            f"no event is taken by {', '.join(refusing)}: full, or not there; others have its turns"
-        )
+        queues = ", ".join(refusing)
+        return f"no event is taken by {queues}: it is full, or not there, and others have its turns"
 
     @property
     def in_hand(self) -> int:

@@ -7,6 +7,7 @@ import pytest
 from worker.broker.intake import shares
 from worker.broker.queue_names import Names
 from worker.broker.topology import Binding, build_topology
+from worker.service.readiness import event_queue_notes
 from worker.settings.broker import OTHER_QUEUES
 
 ONE = build_topology("n", "native", 20)
@@ -60,3 +61,21 @@ def test_all_together_have_no_more_in_hand_than_one(
     prefetch: int, queues: int, parts: list[int]
 ) -> None:
     assert shares(prefetch, queues) == parts
+
+
+@pytest.mark.parametrize(
+    ("consumers", "noted"),
+    [
+        pytest.param({}, [], id="nothing is known yet"),
+        pytest.param({"n.events": 3, "n.events.2": 3, "n.events.eu": 3}, [], id="all alike"),
+        pytest.param({"n.events": 3, "n.events.2": 3, "n.events.eu": 1}, ["1 of 3"], id="fewer"),
+        pytest.param({"n.events": 2, "n.events.2": 3, "n.events.eu": 3}, [], id="more"),
+    ],
+)
+def test_a_queue_from_which_not_all_take_is_noted(
+    consumers: dict[str, int], noted: list[str]
+) -> None:
+    notes = event_queue_notes(THREE.names, consumers)
+    assert len(notes) == len(noted)
+    for note, said in zip(notes, noted, strict=True):
+        assert note.startswith(f"{said} workers take events from n.events.eu")
