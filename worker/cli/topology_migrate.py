@@ -12,7 +12,7 @@ from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
-from worker.broker.topology_state import read_state
+from worker.broker.topology_state import Found, read_state, read_unlisted
 from worker.cli.command_support import command_settings, complain, say
 from worker.cli.json_output import JsonListOption, print_json_list
 from worker.cli.terminal import shown
@@ -80,6 +80,9 @@ async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: b
     transport = TappedTransport()
 
     async def plan() -> Migration:
+        for one in await read_unlisted(connection, topology):
+            if one.name not in dropped:
+                complain(_unlisted(one, settings.namespace))
         return plan_migration(await read_state(connection, topology, dropped), topology)
 
     async with broker_connection(settings, "topology", transport=transport) as connection:
@@ -104,6 +107,15 @@ async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: b
                 await declare_stream(connection, stream)
             except StreamUnusable as problem:
                 complain(f"no receipts will be written: {problem}")
+
+
+def _unlisted(found: Found, namespace: str) -> str:
+    name = found.name.removeprefix(f"{namespace}.")
+    return (
+        f"queue {found.name} has {counted(found.messages, 'message')}, and "
+        f"CONSENT_WORKER_EVENT_QUEUES does not name it; if no worker's does, --drop {name} moves "
+        "them and deletes it"
+    )
 
 
 async def _until_stopped(work: Any, stop: Stop) -> None:
