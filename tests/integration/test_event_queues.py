@@ -210,6 +210,7 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
     stack.override("EVENT_QUEUES", "events,events.2")
     stack.override("PREFETCH_EVENTS", 4)
     stack.override("SHUTDOWN_TIMEOUT_SECONDS", 1)
+    stack.override("HEARTBEAT_SECONDS", 60)
     await _declare(stack)
     name = f"{stack.namespace}.events.2"
     stack.sandbox.state.faults.inject(target="collection", kind="hang")
@@ -225,6 +226,7 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
 
     await _until(lambda: stack.log_text().count("broker.connected") == 2, "the older one")
     await _until(is_noted, "the different lists")
+    older.send_signal(signal.SIGSTOP)  # or it would have parked all of them before its end
     await stack.publish(_bodies(0, 40), "events.2")
     stack.override("EVENT_QUEUES", "events")
     drop = ("topology", "migrate", "--drop", "events.2")
@@ -232,11 +234,12 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
     assert code == 1
     assert f"queue {name} has 1 consumer: stop the workers that name it" in err
     older.send_signal(signal.SIGTERM)
+    older.send_signal(signal.SIGCONT)
     assert await asyncio.to_thread(older.wait, 60) == 0
     (told,) = (one for one in stack.log_entries() if one["event"] == "queue.left")
     assert (told["queue"], told["level"]) == (name, "warning")
     left = await stack.depth("events.2")
-    assert told["messages"] == left > 0
+    assert 0 < told["messages"] <= left, "what it had in hand is given back a moment later"
     code, out, err = await stack.command("topology", "migrate", "--dry-run")
     assert (code, out) == (0, "nothing is to be changed\n")
     assert f"queue {name} has {left} messages, and CONSENT_WORKER_EVENT_QUEUES does not" in err

@@ -88,17 +88,13 @@ async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: b
     async with broker_connection(settings, "topology", transport=transport) as connection:
         with stoppable() as stop:
             if dry_run:
-                migration = plan_migration(
-                    await read_state(connection, topology, dropped), topology
-                )
+                migration = await plan()
                 _tell(migration, as_json)
                 if migration.obstacles:
                     raise typer.Exit(1)
                 return
             async with alone(connection, lock, stop, complain, "the topology"):
-                migration = plan_migration(
-                    await read_state(connection, topology, dropped), topology
-                )
+                migration = await plan()
                 _tell(migration, as_json)
                 change = TopologyChange(connection, transport, topology, complain)
                 await _until_stopped(change.run(migration, wait_seconds), stop)
