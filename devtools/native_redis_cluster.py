@@ -39,7 +39,7 @@ class NativeRedisCluster:
 
     def master_of(self, key: str) -> NativeRedis:
         """The one that has the slot of a key."""
-        slot = self.ask(self.masters[0], "CLUSTER", "KEYSLOT", key)
+        slot: int = self.ask(self.masters[0], "CLUSTER", "KEYSLOT", key)
         return self.masters[slot * MASTERS // _SLOTS]
 
     def ask(self, node: NativeRedis, *words: str | int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,6 +64,14 @@ def choices(stack: Stack, shop: str) -> dict[str, Any]:
     }
 
 
+def has_all(stack: Stack, shop: str) -> bool:
+    return len(choices(stack, shop)) == 61
+
+
+def has_emil(stack: Stack, shop: str) -> bool:
+    return "emil@a.example" in choices(stack, shop)
+
+
 async def readiness(stack: Stack) -> tuple[int, dict[str, Any]]:
     status, text = await stack.get("/readyz")
     return status, json.loads(text)
@@ -85,7 +94,7 @@ async def test_one_master_is_away_and_the_others_integrations_go_on(
     await stack.wait_until_consuming(60)
     await stack.publish([body(shop, "lena@a.example", 10) for shop in SHOPS])
     for shop in SHOPS:
-        await wait_until(lambda shop=shop: choices(stack, shop), f"the first of {shop}", 60)
+        await wait_until(partial(choices, stack, shop), f"the first of {shop}", 60)
     await wait_until(stack.is_ready, "readiness", 30)
     assert await gauge(stack, "consent_ordering_available") == 1
 
@@ -99,7 +108,7 @@ async def test_one_master_is_away_and_the_others_integrations_go_on(
         await stack.publish([body(shop, "lena@a.example", 5)])
     await stack.publish([body(shop, user, 20) for user in users for shop in others])
     for shop in others:
-        await wait_until(lambda shop=shop: len(choices(stack, shop)) == 61, f"all of {shop}", 90)
+        await wait_until(partial(has_all, stack, shop), f"all of {shop}", 90)
         assert choices(stack, shop)["lena@a.example"] is False
     for shop in theirs:
         assert choices(stack, shop) == {"lena@a.example": True}, "held, and not sent unguarded"
@@ -118,12 +127,30 @@ async def test_one_master_is_away_and_the_others_integrations_go_on(
 
     master.start()
     for shop in theirs:
-        await wait_until(lambda shop=shop: len(choices(stack, shop)) == 61, f"all of {shop}", 90)
+        await wait_until(partial(has_all, stack, shop), f"all of {shop}", 90)
         assert choices(stack, shop)["lena@a.example"] is False, "the newest has won"
     for queue in ("events", "retries", "parked"):
         await stack.wait_for_depth(queue, 0)
     await stack.wait_for_depth("dead-letters", 0)
     await wait_until(lambda: _is_available(stack), "an end of the alarm", 30)
+
+
+@pytest.mark.timeout(300)
+async def test_a_worker_that_starts_while_a_master_is_away_works_for_the_others(
+    stack: Stack, redis_cluster: NativeRedisCluster, master: NativeRedis
+) -> None:
+    theirs, others = split(redis_cluster, master)
+    master.kill()
+    stack.start_worker()
+    await stack.wait_until_consuming(60)
+    await stack.publish([body(shop, "lena@a.example", 10) for shop in SHOPS])
+    for shop in others:
+        await wait_until(partial(choices, stack, shop), f"the first of {shop}", 60)
+    await wait_until(stack.is_ready, "readiness", 30)
+    assert not any(choices(stack, shop) for shop in theirs)
+    master.start()
+    for shop in theirs:
+        await wait_until(partial(choices, stack, shop), f"the first of {shop}", 60)
 
 
 async def _is_available(stack: Stack) -> bool:
@@ -166,14 +193,14 @@ async def test_a_person_is_erased_on_a_cluster_and_older_choices_are_skipped(
     await stack.wait_until_consuming(60)
     await stack.publish([body(shop, "lena@a.example", 10) for shop in SHOPS])
     for shop in SHOPS:
-        await wait_until(lambda shop=shop: choices(stack, shop), f"the first of {shop}", 60)
+        await wait_until(partial(choices, stack, shop), f"the first of {shop}", 60)
     code, out, said = await stack.command("erase", stdin=b"lena@a.example\n")
     assert code == 0, out + said
     before = {shop: len(stack.messages(shop)) for shop in SHOPS}
     await stack.publish([body(shop, "lena@a.example", 9) for shop in SHOPS])
     await stack.publish([body(shop, "emil@a.example", 9) for shop in SHOPS])
     for shop in SHOPS:
-        await wait_until(lambda shop=shop: "emil@a.example" in choices(stack, shop), shop, 60)
+        await wait_until(partial(has_emil, stack, shop), shop, 60)
         assert len(stack.messages(shop)) == before[shop] + 1
 
 

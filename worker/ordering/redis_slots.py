@@ -69,7 +69,7 @@ def slot_map(ranges: Sequence[Any], asked_host: str) -> SlotMap:
         for first, last, master, *_ in ranges:
             owner = address_of(master[0], master[1], asked_host)
             owners[first : last + 1] = [owner] * (last + 1 - first)
-    except (TypeError, IndexError, AttributeError, UnicodeDecodeError):
+    except (TypeError, ValueError, IndexError, AttributeError):
         raise ValueError("no slots") from None
     if len(owners) != SLOTS:
         raise ValueError("no slots")

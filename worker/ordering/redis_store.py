@@ -233,7 +233,10 @@ class RedisStore:
 
 def _servers(url: str, timeout_seconds: float, most: int) -> OneServer | ClusterServers:
     """Those of `url`, with `most` connections to each."""
-    urls = redis_urls(url)
+    try:
+        urls = redis_urls(url)
+    except ValueError as mistake:
+        raise ValueError(f"the URL of Redis {mistake}") from None
     if urls.is_cluster:
         return ClusterServers(urls, timeout_seconds, most)
     return OneServer(RedisServer(url, timeout_seconds, most))

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,8 +47,8 @@ async def open_store(redis_cluster: NativeRedisCluster, namespace: str) -> Async
 
     def make(**options: Any) -> RedisStore:
         url = options.pop("url", redis_cluster.url)
-        options = {"namespace": namespace, "timeout_seconds": TIMEOUT} | options
-        made.append(RedisStore(url, TIMING, **options))
+        ours: dict[str, Any] = {"namespace": namespace, "timeout_seconds": TIMEOUT}
+        made.append(RedisStore(url, TIMING, **(ours | options)))
         return made[-1]
 
     yield make
@@ -166,7 +167,7 @@ async def test_a_master_that_has_lost_its_data_is_noticed_once_also_by_those_who
     redis_cluster.wait_until_whole(redis_cluster.masters)
     workers.append(open_store())
     for worker in workers:
-        await wait_until(lambda worker=worker: is_there(worker, address(lost)), "it", 30)
+        await wait_until(partial(is_there, worker, address(lost)), "it", 30)
     after = [await worker.epochs.look([before.present]) for worker in workers]
     assert after[0] == after[1] == after[2]
     assert after[0].present != before.present
