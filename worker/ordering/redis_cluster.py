@@ -2,7 +2,7 @@
 
 What redis-py has for it, `RedisCluster`, begins anew with all nodes when one is away or says
 CLUSTERDOWN: calls of the others wait meanwhile, or lose their connection. Here a master that is
-away concerns its own slots alone (docs/decisions/0022).
+away concerns its own slots alone (docs/decisions/0023).
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from redis.exceptions import AskError, MovedError, RedisError, TryAgainError
+from redis.exceptions import AskError, MovedError, TryAgainError
 
-from worker.ordering.redis_server import Execute, RedisServer, Work
-from worker.ordering.redis_servers import WrongKindOfRedis
+from worker.ordering.redis_nodes import RedisNodes, host_of
+from worker.ordering.redis_server import Work
 from worker.ordering.redis_slots import (
     UNSERVED,
     SlotMap,
     address_of,
-    slot_map,
     slot_of,
     tag_of,
 )
@@ -36,10 +35,6 @@ _LOOK_AGAIN_SECONDS: Final = 0.2
 """The map of the slots is not asked for more often, unless somebody waits for it."""
 SHARED_TAG: Final = "~"
 """No state id: so what all integrations share is in one slot."""
-_IS_NO_CLUSTER: Final = (
-    "Redis is no cluster: write redis:// (or rediss://) and its address into "
-    "CONSENT_WORKER_STATE_URL"
-)
 
 
 class ClusterServers:
@@ -51,18 +46,11 @@ class ClusterServers:
     """
 
     def __init__(self, urls: RedisUrls, timeout_seconds: float, max_connections: int) -> None:
-        self._urls = urls
-        self._timeout_seconds = timeout_seconds
-        self._max_connections = max_connections
-        self._servers: dict[str, RedisServer] = {}
-        self._failing: set[str] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._nodes = RedisNodes(urls, timeout_seconds, max_connections)
         self._slots = SlotMap()
         self._moving: dict[int, str] = {}
         self._looking: asyncio.Task[StoreUnavailable | None] | None = None
         self._looked_at = -_LOOK_AGAIN_SECONDS
-        for address in urls.addresses:
-            self._server_at(address)
 
     @property
     def parts(self) -> Sequence[str]:
@@ -90,7 +78,7 @@ class ClusterServers:
 
     def is_failing(self, tag: str) -> bool:
         """Whether the last call of the master with this hash tag has failed."""
-        return self.part_of(tag) in self._failing
+        return self.part_of(tag) in self._nodes.failing
 
     @property
     def shared_part(self) -> str:
@@ -126,23 +114,23 @@ class ClusterServers:
                 raise StoreUnavailable(
                     f"no master of the Redis Cluster has slot {slot}: `redis-cli --cluster check`"
                 )
-            server = self._server_at(address)
+            server = self._nodes.at(address)
             try:
                 answer = await (server.call_asking(work) if asked else server.call(work))
             except MovedError as moved:
                 asked = UNSERVED
-                self._slots.move(slot, address_of(moved.host, moved.port, _host_of(address)))
+                self._slots.move(slot, address_of(moved.host, moved.port, host_of(address)))
                 self._look_soon()
             except AskError as ask:
-                asked = address_of(ask.host, ask.port, _host_of(address))
+                asked = address_of(ask.host, ask.port, host_of(address))
             except TryAgainError:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
             except StoreUnavailable:
-                self._failing.add(address)
+                self._nodes.failing.add(address)
                 self._look_soon()
                 raise
             else:
-                self._failing.discard(address)
+                self._nodes.failing.discard(address)
                 self._moving.pop(slot, None)
                 return answer
         self._moving[slot] = f"slot {slot}"
@@ -152,25 +140,13 @@ class ClusterServers:
         """See `Servers`."""
         await self.look_again()
         addresses = [one for one in self._slots.masters if one != UNSERVED]
-        return [await self._server_at(one).call(work) for one in addresses]
+        return [await self._nodes.at(one).call(work) for one in addresses]
 
     async def close(self) -> None:
         """See `Servers`."""
         if self._looking is not None:
             self._looking.cancel()
-        for server in self._servers.values():
-            await server.close()
-
-    def _server_at(self, address: str) -> RedisServer:
-        server = self._servers.get(address)
-        if server is None:
-            server = self._servers[address] = RedisServer(
-                self._urls.at(address),
-                self._timeout_seconds,
-                self._max_connections,
-                f"Redis at {address}",
-            )
-        return server
+        await self._nodes.close()
 
     def _look_soon(self) -> None:
         """In the background: whose master answers is not to wait for that."""
@@ -179,53 +155,10 @@ class ClusterServers:
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> StoreUnavailable | None:
-        """Ask one node after the other for the slots, those that failed at last; the problem of the
-        last one, None where one has answered.
-        """
-        problem: StoreUnavailable | None = None
-        known = dict.fromkeys((*self._servers, *self._urls.addresses))
         try:
-            for address in sorted(known, key=lambda one: one in self._failing):
-                try:
-                    self._learn(await self._server_at(address).call(_ask_slots), address)
-                except StoreUnavailable as trouble:
-                    self._failing.add(address)
-                    problem = trouble
-                else:
-                    return None
+            self._slots = await self._nodes.slots()
+        except StoreUnavailable as problem:
             return problem
         finally:
             self._looked_at = time.monotonic()
-
-    def _learn(self, answer: Any, address: str) -> None:
-        """Raises `StoreUnavailable` for what is no map of the slots."""
-        self._failing.discard(address)
-        if answer is None:
-            raise WrongKindOfRedis(_IS_NO_CLUSTER)
-        try:
-            found = slot_map(answer, _host_of(address))
-        except ValueError:
-            raise StoreUnavailable(f"Redis at {address} does not tell its slots") from None
-        if not found.is_known:
-            raise StoreUnavailable(f"Redis at {address} is in no cluster yet, or forgotten by it")
-        self._slots = found
-        needed = {*found.masters, *self._urls.addresses}
-        self._failing &= needed
-        for gone in self._servers.keys() - needed:
-            closing = asyncio.create_task(self._servers.pop(gone).close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-
-
-async def _ask_slots(execute: Execute) -> Any:
-    """What CLUSTER SLOTS answers, None of a server that is in no cluster."""
-    try:
-        return await execute("CLUSTER", "SLOTS")
-    except RedisError as refusal:
-        if "cluster support disabled" in str(refusal):
-            return None
-        raise
-
-
-def _host_of(address: str) -> str:
-    return address.rpartition(":")[0]
+        return None

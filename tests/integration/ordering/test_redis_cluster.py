@@ -301,6 +301,25 @@ async def test_a_slot_is_moved_in_the_midst_of_work(
     assert await known(store, shop) == STAMP
 
 
+async def test_a_round_costs_one_call_of_the_master_of_its_integration(
+    open_store: Open, redis_cluster: NativeRedisCluster
+) -> None:
+    store = open_store()
+    await is_granted(store, "shop-1")
+
+    def scripts_of_all() -> int:
+        counts = 0
+        for node in redis_cluster.masters:
+            with Redis.from_url(node.url) as client:
+                told = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})
+                counts += told["calls"]
+        return counts
+
+    before = scripts_of_all()
+    assert all(await asyncio.gather(*(is_granted(store, "shop-1") for _ in range(20))))
+    assert scripts_of_all() - before == 20
+
+
 async def test_two_workers_contend_for_a_user_on_a_cluster(open_store: Open) -> None:
     one, other = open_store(), open_store()
     (granted,) = await one.begin("shop-1", [Claim("lena", ["news"])])

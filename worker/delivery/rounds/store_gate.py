@@ -110,7 +110,12 @@ class StoreGate:
         """Ask the store, part by part, unless that is being done: one that is away is to be known
         before an event needs it.
         """
-        await asyncio.gather(*(self._check(part) for part in self.store.parts))
+        for part in self.store.parts:
+            if part not in self._closed:
+                try:
+                    await self.store.ping(part)
+                except StoreUnavailable as problem:
+                    self._close(part, problem)
         if self.store.shared_part not in self._closed:
             await self._look()
 
@@ -150,24 +155,15 @@ class StoreGate:
                 await self.epochs.look()
         await self.store.close()
 
-    def _gate(self, part: str) -> PartGate:
+    def _close(self, part: str, problem: StoreUnavailable) -> asyncio.Task[None] | None:
+        """Close the gate of a part; what ends when it is open again."""
         gate = self._gates.get(part)
         if gate is None:
             ask, opened = partial(self._ask, part), partial(self._opened, part)
             gate = self._gates[part] = PartGate(part, ask, opened)
-        return gate
-
-    def _close(self, part: str, problem: StoreUnavailable) -> asyncio.Task[None] | None:
-        gate = self._closed[part] = self._gate(part)
+        self._closed[part] = gate
         gate.close(problem)
         return gate.opening
-
-    async def _check(self, part: str) -> None:
-        if part not in self._closed:
-            try:
-                await self.store.ping(part)
-            except StoreUnavailable as problem:
-                self._close(part, problem)
 
     async def _ask(self, part: str) -> None:
         """Whether a part can be used, and whether it is still the same. Raises
