@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from tests.unit.delivery.parts import Store
+from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
+from worker.broker.retry_state import RetryState, write_retry_state
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.store_protocol import StoreUnavailable
 
@@ -83,3 +88,40 @@ async def test_a_part_that_is_none_any_more_keeps_nobody_waiting() -> None:
     store.part_of = lambda state_id: "a"  # type: ignore[method-assign]
     assert open_for(gate) == ["a1", "b1", "b2", "c1"]
     await gate.stop()
+
+
+RETRY = write_retry_state(RetryState("shop", 2, round(NOON * 1000), 1000))
+
+
+@pytest.mark.parametrize("headers", [{}, RETRY], ids=["fresh", "a retry"])
+@in_virtual_time
+async def test_what_comes_for_a_part_that_is_away_is_parked_and_takes_no_room(
+    headers: dict[str, Any],
+) -> None:
+    store = Spread()
+    store.gone = {"s"}
+    store.parts = ("a", "s")
+    worker = Worker(Adobe(), store)
+    worker.gate.close(AWAY, "shop")
+    for number in range(3):
+        await worker.take(body(f"e{number}"), dict(headers))
+    await after(1)
+    assert worker.told == ["parked"] * 3
+    await worker.gate.stop()
+
+
+@pytest.mark.parametrize("headers", [{}, RETRY], ids=["fresh", "a retry"])
+@in_virtual_time
+async def test_what_comes_while_all_parts_are_away_is_held(headers: dict[str, Any]) -> None:
+    store = Spread()
+    store.gone = {"a", "s"}
+    store.parts = ("a", "s")
+    worker = Worker(Adobe(), store)
+    await worker.gate.check()
+    await worker.take(body("e1"), dict(headers))
+    await after(1)
+    assert worker.told == []
+    store.gone = set()
+    await after(2)
+    assert worker.told == ["delivered"]
+    await worker.gate.stop()
