@@ -63,8 +63,6 @@ class RedisCalls:
 
     async def admit_or_wait(self) -> None:
         """Before each call, since Redis may be away at the start."""
-        if self._is_admitted and self._is_checked:
-            return
         try:
             await self.admit()
         except SecretRefused as refused:
@@ -77,7 +75,8 @@ class RedisCalls:
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """What the script answers. All `keys` are in one slot."""
-        await self.admit_or_wait()
+        if not (self._is_admitted and self._is_checked):
+            await self.admit_or_wait()
 
         async def run(execute: Execute) -> Any:
             rest = (len(keys), *keys, *arguments)

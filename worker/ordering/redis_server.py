@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -76,19 +77,20 @@ class RedisServer:
         self._client = _client(url, timeout_seconds, max_connections)
         self._name = name
         self._timeout_seconds = timeout_seconds
+        self._no_answer = f"{name} did not answer within {timeout_seconds:g} s"
         self._free = asyncio.Semaphore(max_connections)
         self._failures = 0
 
-    async def call(self, work: Work) -> Any:
+    def call(self, work: Work) -> Coroutine[Any, Any, Any]:
         """What comes of `work`. Its time begins when there is a connection for it: that many calls
         wait for others of ours is no fault of Redis. When one has had no answer, those that waited
         behind it have none, too.
 
         Raises `StoreUnavailable`, and the `REDIRECTIONS`.
         """
-        return await self._bounded(lambda: work(self._client.execute_command))
+        return self._bounded(partial(work, self._client.execute_command))
 
-    async def call_asking(self, work: Work) -> Any:
+    def call_asking(self, work: Work) -> Coroutine[Any, Any, Any]:
         """The same where another node has said so of a slot that is under way to this one."""
 
         async def execute(*words: Any) -> Any:
@@ -97,7 +99,7 @@ class RedisServer:
                 both.execute_command(*words)
                 return (await both.execute())[1]
 
-        return await self._bounded(lambda: work(execute))
+        return self._bounded(partial(work, execute))
 
     async def close(self) -> None:
         """Close all connections; trouble while closing is no trouble any more."""
@@ -107,24 +109,21 @@ class RedisServer:
             return
 
     async def _bounded(self, work: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        no_answer = f"{self._name} did not answer within {self._timeout_seconds:g} s"
+        no_answer = self._no_answer
         failures = self._failures
         async with self._free:
             if self._failures != failures:
                 raise StoreUnavailable(no_answer)
-            return await self._in_time(work, no_answer)
-
-    async def _in_time(self, work: Callable[[], Awaitable[_Answer]], no_answer: str) -> _Answer:
-        try:
-            async with in_time(self._timeout_seconds):
-                return await work()
-        except (TimeoutError, RedisTimeoutError):
-            self._failures += 1
-            raise StoreUnavailable(no_answer) from None
-        except REDIRECTIONS:
-            raise
-        except _TROUBLE as error:
-            raise StoreUnavailable(f"{self._name} {_problem(error)}") from None
+            try:
+                async with in_time(self._timeout_seconds):
+                    return await work()
+            except (TimeoutError, RedisTimeoutError):
+                self._failures += 1
+                raise StoreUnavailable(no_answer) from None
+            except REDIRECTIONS:
+                raise
+            except _TROUBLE as error:
+                raise StoreUnavailable(f"{self._name} {_problem(error)}") from None
 
 
 def _client(url: str, timeout_seconds: float, max_connections: int) -> Redis:
