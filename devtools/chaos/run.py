@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devtools.chaos import check
@@ -34,23 +34,27 @@ _PUBLISHING_SHARE: Final = 0.85
 
 @dataclass(frozen=True)
 class Options:
-    """How many `seconds` of trouble, how many `events` in all, and by how many `queues`."""
+    """How many `seconds` of trouble, how many `events` in all, and by how many `queues` they come;
+    and whether Redis is a cluster of three masters, of which one is struck at a time.
+    """
 
     seed: int
     seconds: int
     events: int
     queues: int
+    redis_cluster: bool
 
 
 async def run(options: Options, story: Story) -> None:
     """Broken promises are told to the story, and so is what keeps the run from its end. Raises what
     servers raise that can't be had.
     """
-    async with Scene(story, options.queues) as scene:
+    async with Scene(story, options.queues, redis_cluster=options.redis_cluster) as scene:
         story.say(
             f"RabbitMQ {scene.cluster.version()}, {NODES} nodes; {WORKERS} workers; "
             f"{options.events} events for {len(CUSTOMERS)} integrations by "
             f"{counted(options.queues, 'queue')}; "
+            f"Redis on {counted(len(scene.redis_servers), 'server')}; "
             f"{options.seconds} s of trouble"
         )
         try:
@@ -107,7 +111,7 @@ class _Run:
                 kind.name: group.create_task(
                     strike(targets[kind.name], blows(seed, kind), kind.name, until, tell)
                 )
-                for kind in KINDS
+                for kind in (replace(one, targets=len(targets[one.name])) for one in KINDS)
             }
             failed = [
                 group.create_task(fail(state, one.id, outages(seed, one.id), until, tell))
@@ -125,7 +129,7 @@ class _Run:
         self._story.say(f"Waiting until nobody holds anything {when}")
         found = await nothing_held(
             self._scene.cluster,
-            self._scene.redis.url,
+            [server.url for server in self._scene.redis_servers],
             NAMESPACE,
             _SETTLE_SECONDS,
             self._story.tell,
