@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.unit.cli.conftest import CommandLine, cli
+from worker.cli.command_act import RECEIPTS_OFF
 from worker.cli.state import FOLLOWS
 
 __all__ = ["cli"]
@@ -61,7 +62,7 @@ def test_a_loss_is_shown_and_accepted(
     assert shown.out.splitlines() == lines
     assert server.get(f"{namespace}:epoch") == STATE.encode(), "to show changes nothing"
     ran = cli.run("state", "accept")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, f"{RECEIPTS_OFF}\n")
     assert ran.out.splitlines()[:6] == [*lines, *(f"- {one}" for one in FOLLOWS)]
     assert "within 5 s (CONSENT_WORKER_WATCH_SECONDS)" in ran.out
     assert "docs/runbooks/state-lost.md" in ran.out
