@@ -9,7 +9,7 @@ from worker.broker.letter_filter import Filter
 from worker.letters.letter_handling import Handling
 
 ALL: Final = "all dead letters"
-OF_LOST_STATE: Final = "those of before the state was lost, too"
+OF_LOST_STATE: Final = "also those of before the state was lost"
 
 
 def words_of(chosen: Filter) -> list[str]:

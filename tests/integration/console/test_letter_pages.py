@@ -19,7 +19,9 @@ from tests.integration.console.letter_parts import (
     letter_stack,
 )
 from tests.unit.console.console_parts import REVEALER, VIEWER
+from worker.evidence.act import read_act
 from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.schema import ACTS
 
 PLANTED = (PERSON, "crm-0815-4711", "northwind.example")
 
@@ -154,6 +156,9 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
     assert (await stack.console.get("/dead-letters/letters/letter-1")).status == 404
     (told,) = await stack.trail(1, are_over)
     assert (told.name, told.counts["discarded"]) == ("discarded", 2)
+    rows = [read_act(row.row) for row in stack.ledger.rows(ACTS)]
+    assert [one.stage for one in rows] == ["begun", "going", "part", "ended"]
+    assert set(rows[1].lives) == set(rows[2].lives), "named before they go, and when they are gone"
     with stack.ledger.transaction() as connection:
         assert sum(one.letters for one in letter_groups(connection)) == 3, (
             "the ledger knows it, too"
