@@ -133,6 +133,7 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
     async with opened(browser, stack.console, OPERATOR) as page:
         await page.goto(f"{stack.console.url}/dead-letters")
         await page.get_by_role("link", name="Inspect").first.click()
+        await page.wait_for_url("**/dead-letters/groups/*")
         await page.keyboard.press("r")
         await page.get_by_label("Canary", exact=True).fill("2")
         await page.get_by_label("Why").fill("incident 4711")

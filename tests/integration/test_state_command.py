@@ -89,3 +89,18 @@ def test_both_print_json(cli: CommandLine, server: redis.Redis, namespace: str) 
     accepted = cli.run("state", "accept", "--json").document
     assert accepted == shown | {"newly_accepted": [LOST]}
     assert cli.run("state", "accept", "--json").document["newly_accepted"] == []
+
+
+def test_where_it_can_not_be_put_on_record_nothing_is_accepted(
+    cli: CommandLine, server: redis.Redis, namespace: str
+) -> None:
+    server.set(f"{namespace}:epoch", STATE)
+    cli.set("RECEIPTS", "on")
+    ran = cli.run("state", "accept")
+    assert (ran.code, ran.out) == (3, "")
+    assert "the trail can't be written: no connection to RabbitMQ" in ran.err
+    assert "nothing was done. --unrecorded does it without a record" in ran.err
+    assert server.get(f"{namespace}:epoch") == STATE.encode()
+    ran = cli.run("state", "accept", "--unrecorded")
+    assert (ran.code, "this is not on record: the trail" in ran.err) == (0, True)
+    assert cli.run("state", "show", "--json").document["lost"][1]["accepted"] is not None
