@@ -57,7 +57,9 @@ class ActWriter:
         except Exception as error:
             if not is_connection_error(error):
                 raise
-            why = why_unreachable(error) if isinstance(error, OSError) else what_happened(error)
+            why = what_happened(error)
+            if isinstance(error, OSError):
+                why = f"no connection to RabbitMQ: {why_unreachable(error)}"
             raise TrailAway(f"the trail can't be written: {why}") from None
 
     async def write(self, *acts: Act) -> None:
