@@ -60,13 +60,16 @@ async def test_the_page_says_what_does_not_verify(
 ) -> None:
     await console.sign_in()
     with ledger.transaction() as connection:
-        row = connection.execute(ACTS.select().where(ACTS.c.who == "dora").limit(1)).one()
+        query = ACTS.select().where(ACTS.c.who == "dora", ACTS.c.stage == "ended")
+        row = connection.execute(query).one()
         other = bytes(row.row).replace(b"dora", b"carl")
         connection.execute(ACTS.update().where(ACTS.c.id == row.id).values(row=other))
-    said = words_of((await console.get("/trail")).text)
+    page = (await console.get("/trail")).text
+    said = words_of(page)
     assert "1 chain of those shown here does not verify." in said
     assert "signed, whole" not in said
-    assert " changed " in said
+    marked = [row for row in page.split("<tr>") if "</svg> changed</span>" in row]
+    assert ["dora" in row for row in marked] == [True], "the act is marked, and no other"
 
 
 async def test_an_operator_gets_a_file_that_verifies_and_that_is_on_record(
