@@ -27,7 +27,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[list[Fleet], dict[str
     parser.add_argument("--queues", type=_count, default=1, help="event queues")
     parser.add_argument("--masters", type=_count, default=1, help="of Redis, or of its cluster")
     parser.add_argument("--largest-share", type=_share, help="of all events, of one customer")
-    parser.add_argument("--receipts", action="store_true", help="with receipts and a ledger")
+    parser.add_argument("--no-receipts", action="store_true", help="with receipts off")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--figure",
@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[list[Fleet], dict[str
             given.queues,
             given.masters,
             given.largest_share,
-            given.receipts,
+            not given.no_receipts,
             given.seed,
         )
         for workers in given.workers

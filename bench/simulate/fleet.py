@@ -16,8 +16,9 @@ WORKERS: Final = "workers' cores"
 QUEUES: Final = "event queues"
 REDIS: Final = "Redis"
 ADOBE: Final = "Adobe's rate"
-LEDGER: Final = "ledger"
 _BROKER_CONNECTIONS: Final = 2
+_RECEIPTS_OF_AN_EVENT: Final = 2
+"""The door's and the worker's."""
 _REDIS_CONNECTIONS: Final = 8
 _EASE_SHARE: Final = 0.5
 """Of the bound: where the latency is told, since at the bound itself the backlog grows."""
@@ -38,7 +39,7 @@ class Fleet:
     queues: int = 1
     masters: int = 1
     largest_share: float | None = None
-    has_receipts: bool = False
+    has_receipts: bool = True
     seed: int = 1
 
 
@@ -64,6 +65,7 @@ class Prediction:
     broker_connections: int
     redis_connections: int
     door_cores: float
+    receipts_per_second: float
 
     @property
     def first_bound(self) -> str:
@@ -109,8 +111,6 @@ def predict(figures: Mapping[str, Figure], fleet: Fleet) -> Prediction:
         QUEUES: fleet.queues * value["queue_per_second"],
         ADOBE: value["adobe_per_second"] / (fleet.largest_share or 1 / fleet.customers),
     }
-    if fleet.has_receipts:
-        bounds[LEDGER] = value["ledger_per_second"]
 
     def redis_cores(rate: float) -> float:
         per_event = value["redis_event_us"]
@@ -137,6 +137,7 @@ def predict(figures: Mapping[str, Figure], fleet: Fleet) -> Prediction:
         broker_connections=fleet.workers * (_BROKER_CONNECTIONS + fleet.has_receipts),
         redis_connections=fleet.workers * _REDIS_CONNECTIONS * fleet.masters,
         door_cores=rate * value["door_us"] / 1e6,
+        receipts_per_second=rate * _RECEIPTS_OF_AN_EVENT * fleet.has_receipts,
     )
 
 

@@ -49,6 +49,7 @@ def lines(predictions: Sequence[Prediction]) -> list[list[str]]:
     row("connections to Redis, at most", _counts(predictions, "redis_connections"))
     row("cores of Redis that are busy", [one.redis_cores for one in predictions])
     row("cores of doors", [one.door_cores for one in predictions])
+    row("receipts/s", [one.receipts_per_second for one in predictions])
     return rows
 
 
