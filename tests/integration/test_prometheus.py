@@ -45,13 +45,24 @@ async def stack(broker: NativeRabbitMQ) -> AsyncIterator[Stack]:
         yield running
 
 
+def _ledger_ports(stack: Stack) -> list[str]:
+    log = "".join(one.read_text() for one in stack.path.glob("ledger-*.log"))
+    return re.findall(r'"http_port": ?(\d+)', log)
+
+
+def _of_ledger(stack: Stack) -> dict[str, Any]:
+    (port,) = _ledger_ports(stack)
+    targets = [f"127.0.0.1:{port}"]
+    return {"job_name": "consent-worker-ledger", "static_configs": [{"targets": targets}]}
+
+
 def _of_doors(port: int) -> dict[str, Any]:
     targets = [f"127.0.0.1:{port}"]
     return {"job_name": "consent-worker-door", "static_configs": [{"targets": targets}]}
 
 
 def _jobs(port: int, broker: NativeRabbitMQ) -> list[dict[str, Any]]:
-    """As docs/metrics.md shows them, without doors."""
+    """As docs/metrics.md shows them, without doors and ledger."""
     of_broker = [{"targets": [f"127.0.0.1:{broker.metrics_port}"]}]
     return [
         {"job_name": "consent-worker", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
@@ -96,11 +107,14 @@ def _selectors(expressions: dict[str, str]) -> set[str]:
 async def test_every_metric_that_a_rule_or_the_dashboard_names_exists(
     stack: Stack, broker: NativeRabbitMQ
 ) -> None:
+    stack.override("LEDGER_URL", f"sqlite://{stack.path}/ledger.sqlite")
     stack.start_worker()
+    stack.start_ledger()
     await stack.wait_until_consuming()
     await stack.publish([json.dumps(event("org-shop", "lena@a.example")).encode()])
     await wait_until(lambda: stack.delivered("shop"), "the event")
-    jobs = _jobs(_http_port(stack), broker)
+    await wait_until(lambda: _ledger_ports(stack), "the ledger")
+    jobs = [*_jobs(_http_port(stack), broker), _of_ledger(stack)]
     async with running_door(broker.url, "consent") as one:
         jobs.append(_of_doors(one.door.http_port))
         await _all_exist(jobs)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
+from aio_pika.abc import AbstractConnection
 
 from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
 from worker.broker.topology_state import Found, read_state, read_unlisted
+from worker.cli.act_options import (
+    ActOptions,
+    AsOption,
+    UnrecordedOption,
+    WhyOption,
+    act_options,
+)
+from worker.cli.command_act import CommandAct
 from worker.cli.command_support import command_settings, complain, say
 from worker.cli.json_output import JsonListOption, print_json_list
 from worker.cli.terminal import shown
@@ -42,6 +52,9 @@ def migrate(
             "go on.",
         ),
     ] = None,
+    as_name: AsOption = "",
+    why: WhyOption = "",
+    unrecorded: UnrecordedOption = False,
     as_json: JsonListOption = False,
 ) -> None:
     """Make the broker's exchanges and queues those of this version, and lose no message.
@@ -51,7 +64,10 @@ def migrate(
     producers that publish to a queue by its name; those that publish to the exchange may go on.
     Interrupted, it goes on when it is run again.
     """
-    asyncio.run(_migrate(dry_run, _seconds(wait), drop or [], as_json))
+    settings = command_settings()
+    dropped = _dropped(drop or [], settings)
+    said = act_options(settings, as_name, why, may_be_unrecorded=unrecorded)
+    asyncio.run(_migrate(dry_run, _seconds(wait), dropped, said, as_json))
 
 
 def _seconds(text: str) -> int:
@@ -73,9 +89,11 @@ def _dropped(names: list[str], settings: WorkerSettings) -> list[str]:
     return [f"{settings.namespace}.{one}" for one in dict.fromkeys(names)]
 
 
-async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: bool) -> None:
-    settings = command_settings()
-    topology, dropped = topology_of(settings), _dropped(drop, settings)
+async def _migrate(
+    dry_run: bool, wait_seconds: int, dropped: list[str], said: ActOptions, as_json: bool
+) -> None:
+    settings = WorkerSettings()
+    topology = topology_of(settings)
     lock = f"{topology.names.namespace}.topology.lock"
     transport = TappedTransport()
 
@@ -96,13 +114,31 @@ async def _migrate(dry_run: bool, wait_seconds: int, drop: list[str], as_json: b
             async with alone(connection, lock, stop, complain, "the topology"):
                 migration = await plan()
                 _tell(migration, as_json)
+                if not migration.obstacles:  # first, since what is changed is put on record there
+                    await _declare_stream(settings, connection)
                 change = TopologyChange(connection, transport, topology, complain)
-                await _until_stopped(change.run(migration, wait_seconds), stop)
-        if (stream := stream_of(settings)) is not None:
-            try:
-                await declare_stream(connection, stream)
-            except StreamUnusable as problem:
-                complain(f"no receipts will be written: {problem}")
+                async with _on_record(settings, said, migration):
+                    await _until_stopped(change.run(migration, wait_seconds), stop)
+
+
+def _on_record(
+    settings: WorkerSettings, said: ActOptions, migration: Migration
+) -> AbstractAsyncContextManager[None]:
+    """Of what is to be changed, if anything."""
+    steps = migration.steps
+    if migration.obstacles or not steps:
+        return nullcontext()
+    told = ", ".join(f"{one.action} {one.name}" for one in steps)
+    about = f"the topology in {counted(len(steps), 'step')}: {told}"
+    return CommandAct(settings, said, "migrated", about).on_record()
+
+
+async def _declare_stream(settings: WorkerSettings, connection: AbstractConnection) -> None:
+    if (stream := stream_of(settings)) is not None:
+        try:
+            await declare_stream(connection, stream)
+        except StreamUnusable as problem:
+            complain(f"no receipts will be written: {problem}")
 
 
 def _unlisted(found: Found, namespace: str) -> str:
