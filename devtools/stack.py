@@ -181,8 +181,8 @@ class Stack:
         out, err = await process.communicate(stdin)
         return process.returncode or 0, out.decode(), err.decode()
 
-    async def publish(self, bodies: list[bytes], **properties: Any) -> None:
-        """Publish as a foreign producer does: to the queue, by the default exchange."""
+    async def publish(self, bodies: list[bytes], queue: str = "events", **properties: Any) -> None:
+        """Publish as a foreign producer does: to a queue, by the default exchange."""
         connection = await aio_pika.connect(self.amqp_url)
         async with connection:
             channel = await connection.channel(publisher_confirms=True)
@@ -190,7 +190,7 @@ class Stack:
                 *(
                     channel.default_exchange.publish(
                         aio_pika.Message(body, delivery_mode=2, **properties),
-                        f"{self.namespace}.events",
+                        f"{self.namespace}.{queue}",
                     )
                     for body in bodies
                 )

@@ -1,8 +1,8 @@
 """`python -m devtools.chaos`: 0 when all promises were kept, 1 when one was broken.
 
-Variables: `CHAOS_SEED` (else drawn), `CHAOS_SECONDS` of trouble, `CHAOS_EVENTS`, and
-`CHAOS_REDIS=cluster` for a Redis Cluster. RabbitMQ and Redis are native ones, also where containers
-can be had: they are stopped and stalled by signals.
+Variables: `CHAOS_SEED` (else drawn), `CHAOS_SECONDS` of trouble, `CHAOS_EVENTS`, `CHAOS_QUEUES` of
+events, and `CHAOS_REDIS=cluster` for a Redis Cluster. RabbitMQ and Redis are native ones, also
+where containers can be had: they are stopped and stalled by signals.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ from devtools.interrupt import to_its_end
 from devtools.native_rabbitmq import BrokerUnavailable
 from devtools.native_redis import RedisUnavailable
 from worker.observability.quiet_libraries import silence_libraries
+from worker.settings import MOST_EVENT_QUEUES
 
 
 def options_in_environment() -> Options:
     """Raises ValueError, whose text names the variable."""
 
-    def number(name: str, default: int, least: int) -> int:
+    def number(name: str, default: int, least: int, most: int = sys.maxsize) -> int:
         text = os.environ.get(name) or str(default)
-        if not text.isdecimal() or int(text) < least:
-            raise ValueError(f"{name} must be a whole number, {least} or more")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            bounds = f"{least} or more" if most == sys.maxsize else f"{least} to {most}"
+            raise ValueError(f"{name} must be a whole number, {bounds}")
         return int(text)
 
     return Options(
         seed=number("CHAOS_SEED", secrets.randbelow(1_000_000), 0),
         seconds=number("CHAOS_SECONDS", 180, 10),
         events=number("CHAOS_EVENTS", 5000, 100),
+        queues=number("CHAOS_QUEUES", 1, 1, MOST_EVENT_QUEUES),
         redis_cluster=_is_cluster(os.environ.get("CHAOS_REDIS", "")),
     )
 
@@ -68,7 +71,7 @@ def _run() -> int:
         "each worker said of an event, requests.jsonl what came to the endpoints, node-*/ and "
         "redis-*.txt what the servers said.",
         f"Again: CHAOS_SEED={options.seed} CHAOS_SECONDS={options.seconds} "
-        f"CHAOS_EVENTS={options.events} "
+        f"CHAOS_EVENTS={options.events} CHAOS_QUEUES={options.queues} "
         f"CHAOS_REDIS={'cluster' if options.redis_cluster else 'single'} make chaos",
         sep="\n",
     )

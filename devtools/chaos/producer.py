@@ -27,13 +27,13 @@ class Producer:
     def __init__(
         self,
         settings: WorkerSettings,
-        queue: str,
+        queues: Sequence[str],
         events: Sequence[tuple[Customer, Event]],
         seconds: float,
         tell: Callable[[str], None],
     ) -> None:
         self._settings = settings
-        self._queue = queue
+        self._queues = queues
         self._events = events
         self._seconds = seconds
         self._tell = tell
@@ -53,11 +53,12 @@ class Producer:
     async def _publish_some(
         self, rest: Iterator[tuple[int, tuple[Customer, Event]]], began: float
     ) -> None:
-        line = _Line(self._settings, self._queue)
+        line = _Line(self._settings)
         for number, (customer, event) in rest:
             due = began + number / len(self._events) * self._seconds
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            while not await line.is_published(customer.body(event)):
+            queue = self._queues[number % len(self._queues)]  # so a person's are on all of them
+            while not await line.is_published(customer.body(event), queue):
                 self._tell(f"producer: publishes {event.id} again")
                 await asyncio.sleep(_PAUSE_SECONDS)
             self.confirmed[customer.id, event.id] += 1
@@ -67,15 +68,14 @@ class Producer:
 class _Line:
     """One connection after the other."""
 
-    def __init__(self, settings: WorkerSettings, queue: str) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._queue = queue
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
 
-    async def is_published(self, body: bytes) -> bool:
+    async def is_published(self, body: bytes, queue: str) -> bool:
         """Whether the broker has confirmed it; if not, it may be there all the same."""
-        publishing = asyncio.ensure_future(self._publish(body))
+        publishing = asyncio.ensure_future(self._publish(body, queue))
         await asyncio.wait({publishing}, timeout=_CONFIRM_SECONDS)
         if not publishing.done():
             # Not awaited: on a stalled line a cancelled call waits for the broker.
@@ -90,12 +90,12 @@ class _Line:
         await self.close()
         return False
 
-    async def _publish(self, body: bytes) -> None:
+    async def _publish(self, body: bytes, queue: str) -> None:
         if self._channel is None:
             self._connection = await connect(address_of(self._settings), "producer")
             self._channel = await self._connection.channel(publisher_confirms=True)
         message = aio_pika.Message(body, delivery_mode=2)
-        await self._channel.default_exchange.publish(message, self._queue)
+        await self._channel.default_exchange.publish(message, queue)
 
     async def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None

@@ -34,13 +34,14 @@ _PUBLISHING_SHARE: Final = 0.85
 
 @dataclass(frozen=True)
 class Options:
-    """How many `seconds` of trouble, and how many `events` in all; and whether Redis is a cluster
-    of three masters, of which one is struck at a time.
+    """How many `seconds` of trouble, how many `events` in all, and by how many `queues` they come;
+    and whether Redis is a cluster of three masters, of which one is struck at a time.
     """
 
     seed: int
     seconds: int
     events: int
+    queues: int
     redis_cluster: bool
 
 
@@ -48,10 +49,11 @@ async def run(options: Options, story: Story) -> None:
     """Broken promises are told to the story, and so is what keeps the run from its end. Raises what
     servers raise that can't be had.
     """
-    async with Scene(story, redis_cluster=options.redis_cluster) as scene:
+    async with Scene(story, options.queues, redis_cluster=options.redis_cluster) as scene:
         story.say(
             f"RabbitMQ {scene.cluster.version()}, {NODES} nodes; {WORKERS} workers; "
-            f"{options.events} events for {len(CUSTOMERS)} integrations; "
+            f"{options.events} events for {len(CUSTOMERS)} integrations by "
+            f"{counted(options.queues, 'queue')}; "
             f"Redis on {counted(len(scene.redis_servers), 'server')}; "
             f"{options.seconds} s of trouble"
         )
@@ -78,7 +80,7 @@ class _Run:
         }
         self._producer = Producer(
             scene.settings,
-            f"{NAMESPACE}.events",
+            scene.topology.names.event_queues,
             in_order_of_publishing(options.seed, self._drawn),
             options.seconds * _PUBLISHING_SHARE,
             story.tell,

@@ -23,8 +23,9 @@ from devtools.choices import Event, mappings
 from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.stack import Stack
+from worker.broker.broker_access import topology_of
 from worker.broker.session_settings import address_of
-from worker.broker.topology import build_topology, declare
+from worker.broker.topology import Topology, declare
 from worker.sandbox.emulator_state import Profile
 from worker.settings import WorkerSettings
 from worker.wire.connecting import connect
@@ -41,8 +42,9 @@ _REDIS_OPTIONS: Final = ("--appendfsync", "always")
 class Scene:
     """An async context manager. Raises what servers raise that can't be had."""
 
-    def __init__(self, story: Story, *, redis_cluster: bool) -> None:
+    def __init__(self, story: Story, queues: int, *, redis_cluster: bool) -> None:
         self._story = story
+        self._event_queues = ("events", *(f"events.{one}" for one in range(2, queues + 1)))
         self._exit = AsyncExitStack()
         self.cluster = Cluster()
         self.redis: NativeRedis | NativeRedisCluster = (
@@ -57,7 +59,14 @@ class Scene:
     def settings(self) -> WorkerSettings:
         """Of whoever speaks to the broker by the balancer."""
         url = self.cluster.url(self.balancer.port)
-        return WorkerSettings(amqp_url=SecretStr(url), namespace=NAMESPACE)
+        return WorkerSettings(
+            amqp_url=SecretStr(url), namespace=NAMESPACE, event_queues=self._event_queues
+        )
+
+    @property
+    def topology(self) -> Topology:
+        """What is on the broker."""
+        return topology_of(self.settings)
 
     @property
     def targets(self) -> dict[str, Sequence[Target]]:
@@ -91,6 +100,7 @@ class Scene:
         self.stack = Stack(
             self.settings.amqp_url.get_secret_value(),
             NAMESPACE,
+            EVENT_QUEUES=",".join(self._event_queues),
             STATE_URL=self.redis.url,
             RETRY_BUDGET_SECONDS=BUDGET_SECONDS,
             UNCLEAR_SECONDS=UNCLEAR_SECONDS,
@@ -108,9 +118,8 @@ class Scene:
 
     async def _declare(self) -> None:
         """Before a worker does, to see that all queues have a copy on each node."""
-        topology = build_topology(NAMESPACE, "native", self.settings.delivery_limit)
         async with await connect(address_of(self.settings), "chaos") as connection:
-            await declare(connection, topology)
+            await declare(connection, self.topology)
         members = await asyncio.to_thread(self.cluster.members)
         if few := {name: count for name, count in members.items() if count != NODES}:
             raise RuntimeError(f"these queues have too few copies: {few}")

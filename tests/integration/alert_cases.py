@@ -74,6 +74,9 @@ def _of_worker(worker: str, traffic: int) -> Series:
 
 
 _OF_RABBITMQ: Final[Series] = {
+    # One more queue of events, of which a worker has some in hand when others wait.
+    f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events.2"}}': f"0 9 700 0x{LONG}",
+    f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"consent.events.2"}}': f"0 5 9 0x{LONG}",
     f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events"}}': f"0 9 1200 0x{LONG}",
     f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.dead-letters"}}': f"0x{LONG}",
     f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': f"0x90 1 1 0x{LONG}",
@@ -132,6 +135,10 @@ class Fault(NamedTuple):
 
 def _fault(changes: Series, minute: int, *fires: str, gone: str = "") -> Fault:
     return Fault(changes, minute, frozenset(fires), gone)
+
+
+def _unacked(queue: str) -> str:
+    return f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"{queue}"}}'
 
 
 def _ready(queue: str) -> str:
@@ -205,6 +212,21 @@ FAULTS: Final = {
     ),
     "the backlog grows": _fault(
         {_ready("consent.events"): "0x20 900+300x90"}, 40, "ConsentBacklog"
+    ),
+    "the backlog is spread over queues": _fault(
+        {
+            _ready("consent.events"): "0x20 600x90",
+            _ready("consent.events.2"): "0x20 600x90",
+            _unacked("consent.events.2"): "0x20 9x90",
+        },
+        40,
+        "ConsentBacklog",
+    ),
+    "a queue of events is in no list any more": _fault(
+        {_ready("consent.events.2"): "0x20 3x90"}, 40, "ConsentEventsLeft"
+    ),
+    "a worker has all that waits in hand": _fault(
+        {_ready("consent.events.2"): "0x20 3x90", _unacked("consent.events.2"): "0x20 9x90"}, 40
     ),
     "events wait and none is delivered": _fault(
         {

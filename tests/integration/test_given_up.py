@@ -18,8 +18,9 @@ from devtools.waiting import wait_until
 from worker.broker.dead_letter import describe
 from worker.broker.delay import NativeDelay
 from worker.broker.headers import BUNDLE, INTEGRATION
+from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Names, build_topology, declare
+from worker.broker.topology import build_topology, declare
 from worker.delivery.bundles.bundle_format import pack
 from worker.settings import WorkerSettings
 from worker.wire.connecting import connect

@@ -38,7 +38,8 @@ def broker(promtool: str) -> Iterator[NativeRabbitMQ]:
 
 @pytest.fixture
 async def stack(broker: NativeRabbitMQ) -> AsyncIterator[Stack]:
-    async with Stack(broker.url, "consent", RECEIPTS="on") as running:
+    settings = {"RECEIPTS": "on", "EVENT_QUEUES": "events,events.2"}
+    async with Stack(broker.url, "consent", **settings) as running:
         for name in ("shop", "press"):
             running.add_integration(name)
         yield running

@@ -47,6 +47,17 @@ async def test_a_door_before_the_first_worker_waits_and_a_ledger_reads_the_dead_
             assert code == 0, err
             await wait_until(door.is_ready, "the door to find the exchange")
             assert await door.code(webhook_bytes()) == (202, AnswerCode.ACCEPTED.value)
+        more = ("events", "events.2")
+        async with running_door(url, "consent", waits=False, event_queues=more) as door:
+            assert await door.code(webhook_bytes()) == (503, AnswerCode.BROKER_AWAY.value)
+            stack.override("EVENT_QUEUES", ",".join(more))
+            code, _, err = await stack.command("topology", "declare")
+            assert code == 0, err
+            await wait_until(door.is_ready, "the door to find the other queue")
+            for _ in range(4):
+                assert await door.code(webhook_bytes()) == (202, AnswerCode.ACCEPTED.value)
+            await stack.wait_for_depth("events", 3)
+            await stack.wait_for_depth("events.2", 2)
 
         async with await aio_pika.connect(own_broker.url) as connection:
             channel = await connection.channel(publisher_confirms=True)

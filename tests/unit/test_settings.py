@@ -285,3 +285,60 @@ def test_a_database_of_redis_is_a_number(monkeypatch: pytest.MonkeyPatch, path: 
 def test_an_empty_directory_of_integrations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="is empty; name a directory"):
         _settings(monkeypatch, INTEGRATIONS="")
+
+
+@pytest.mark.parametrize(
+    ("text", "queues"),
+    [
+        pytest.param("events", ("events",), id="the default"),
+        pytest.param(" events , events.2,events.eu-west_1", None, id="several"),
+        pytest.param("events.2,events", ("events.2", "events"), id="in any order"),
+    ],
+)
+def test_event_queues(
+    monkeypatch: pytest.MonkeyPatch, text: str, queues: tuple[str, ...] | None
+) -> None:
+    expected = queues or ("events", "events.2", "events.eu-west_1")
+    assert _settings(monkeypatch, EVENT_QUEUES=text).event_queues == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", "name 1 must be events, or events.", id="nothing"),
+        pytest.param("events,", "name 2 must be events, or events.", id="a comma too many"),
+        pytest.param("events,events.2,events.2", "names 2 and 3 are the same", id="twice"),
+        pytest.param("events,consent.events.2", "name 2 begins with the namespace", id="full name"),
+        pytest.param("events,amq.topic", "name 2 must be events, or events.", id="the broker's"),
+        pytest.param("events,hush", "name 2 must be events, or events.", id="another word"),
+        pytest.param("events,events.a.b", "name 2 must be events, or events.", id="more dots"),
+        pytest.param(f"events,events.{'n' * 65}", "1 to 64 letters", id="too long"),
+        pytest.param("events,events.retries", "name 2 ends as another queue does", id="retries"),
+        pytest.param("events,events.migrating", "ends as another queue does", id="put aside"),
+        pytest.param("events.2,events.3", "must have events beside the others", id="no first"),
+        pytest.param(
+            ",".join(["events", *(f"events.{one}" for one in range(16))]),
+            "must have 16 names at most",
+            id="too many",
+        ),
+    ],
+)
+def test_a_wrong_list_of_event_queues_is_told(
+    monkeypatch: pytest.MonkeyPatch, text: str, problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(problem)) as refused:
+        _settings(monkeypatch, EVENT_QUEUES=text)
+    assert "hush" not in str(refused.value)
+
+
+def test_each_event_queue_has_a_part_of_the_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match="must not have more names than"):
+        _settings(monkeypatch, EVENT_QUEUES="events,events.2,events.3", PREFETCH_EVENTS="2")
+    assert len(_settings(monkeypatch, PREFETCH_EVENTS="3").event_queues) == 3
+
+
+def test_a_namespace_that_is_called_events_has_more_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = _settings(monkeypatch, NAMESPACE="events", EVENT_QUEUES="events,events.2")
+    assert settings.event_queues == ("events", "events.2")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from worker.broker.broker_access import what_happened
 from worker.broker.chain_writer import ChainWriter
+from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
 from worker.errors import ServerTrouble
 from worker.evidence.act import Act, encode_act
 from worker.evidence.chain import Chain, process_name

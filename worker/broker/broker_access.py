@@ -119,7 +119,9 @@ def what_happened(error: Exception) -> str:
 
 def topology_of(settings: WorkerSettings) -> Topology:
     """The topology that the settings ask for."""
-    return build_topology(settings.namespace, settings.delay, settings.delivery_limit)
+    return build_topology(
+        settings.namespace, settings.delay, settings.delivery_limit, settings.event_queues
+    )
 
 
 _ASK_AGAIN_SECONDS: Final = 0.25

@@ -17,8 +17,8 @@ from worker.broker import headers as names
 from worker.broker.dead_letter import describe, whole_number
 from worker.broker.held_letters import HeldLetter
 from worker.broker.letter_reading import LetterReading
+from worker.broker.queue_names import Names
 from worker.broker.republished import successor_of
-from worker.broker.topology import Names
 from worker.wire.message_tap import TappedTransport
 
 T = TypeVar("T")

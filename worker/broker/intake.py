@@ -8,7 +8,7 @@ not given out again when a node of RabbitMQ dies, until the queue has another le
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,9 +36,18 @@ class IntakeLimits:
     room: int = 0
 
 
+def shares(prefetch: int, queues: int) -> list[int]:
+    """What each of so many queues has of `prefetch`, which is not exceeded by all together: quorum
+    queues know no prefetch that consumers share (RabbitMQ documentation, "Quorum Queues"). A queue
+    in which nothing goes on leaves the others theirs.
+    """
+    each, left = divmod(prefetch, queues)
+    return [each + 1] * left + [each] * (queues - left)
+
+
 class Intake:
     """Gives each message to `handle`, which must not block or raise, and calls `became_empty` when
-    none is in hand any more. While messages come by `first`, it takes its own more slowly.
+    none is in hand any more. While messages come by one of `first`, it takes its own more slowly.
     """
 
     def __init__(
@@ -48,7 +57,7 @@ class Intake:
         life: SessionLife,
         handle: Callable[[Incoming], None],
         became_empty: Callable[[], None],
-        first: Intake | None = None,
+        first: Sequence[Intake] = (),
     ) -> None:
         self.host = host
         self.queue = limits.queue
@@ -84,9 +93,10 @@ class Intake:
 
     def gives_way(self) -> bool:
         """Whether another intake goes first now."""
-        if self._first is None:
+        if not self._first:
             return False
-        return time.monotonic() - self._first.last_delivery_at < _GOES_FIRST_SECONDS
+        after = time.monotonic() - _GOES_FIRST_SECONDS
+        return any(one.last_delivery_at > after for one in self._first)
 
     def receive(self, message: Incoming) -> None:
         """A message has come."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
@@ -14,6 +15,7 @@ from worker.broker.session_life import SessionLife
 from worker.broker.topology import Topology, assert_bindings
 from worker.wire.connecting import (
     CONNECT_TIMEOUT_SECONDS,
+    AMQPError,
     ChannelAccessRefused,
     is_connection_error,
 )
@@ -24,8 +26,9 @@ _BIND_AGAIN_CHECKS: Final = 12
 
 class Watch:
     """Ends a session that lies, of which `life` and `intakes` are, or that misses a queue or an
-    exchange: the next session declares them. `depths` are ready messages by queue. `may_consume` is
-    asked each time. Bindings are declared again at times, and at each check where it `rebinds`.
+    exchange: the next session declares them. `depths` are ready messages by queue, and `consumers`
+    how many take from it, of all workers. `may_consume` is asked each time. Bindings are declared
+    again at times, and at each check where it `rebinds`.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Watch:
         self._checking: asyncio.Task[None] | None = None
         self._checks = 0
         self.depths: dict[str, int] = {}
+        self.consumers: dict[str, int] = {}
 
     async def start(self, connection: AbstractConnection) -> None:
         """Open the channel to ask by. Raises what the broker answers."""
@@ -68,20 +72,37 @@ class Watch:
         if not self._checking.done() and self._life.last_heard_at < began:
             self._life.end("the broker did not answer a check in time")
 
+    async def left_behind(self) -> dict[str, int]:
+        """Messages by event queue from which nobody takes, though others go on with the rest: they
+        have another list. To be asked when this worker has stopped taking.
+        """
+        names = self._topology.names
+        left: dict[str, int] = {}
+        with suppress(AMQPError, OSError, RuntimeError):
+            others = await self._ask(names.events)
+            for name in names.event_queues if others else ():
+                if not await self._ask(name) and self.depths[name]:
+                    left[name] = self.depths[name]
+        return left
+
+    async def _ask(self, name: str) -> int:
+        """How many take from a queue. Raises what the broker answers."""
+        queue = await self._channel.declare_queue(name, passive=True)
+        self._heard()
+        self.depths[name] = queue.declaration_result.message_count or 0
+        self.consumers[name] = queue.declaration_result.consumer_count or 0
+        return self.consumers[name]
+
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
             if not await self._may_consume():
                 self._life.end("another worker without a shared store consumes")
                 return
             for name in [queue.name for queue in self._topology.queues]:
-                queue = await self._channel.declare_queue(name, passive=True)
-                self._heard()
-                ready = queue.declaration_result.message_count or 0
-                consumers_there = queue.declaration_result.consumer_count or 0
-                self.depths[name] = ready
+                consumers_there = await self._ask(name)
                 for intake in self._intakes:
                     if intake.queue == name:
-                        self._judge(intake, ready, consumers_there, idle_limit_seconds)
+                        self._judge(intake, self.depths[name], consumers_there, idle_limit_seconds)
             for exchange in self._topology.exchanges:
                 await self._channel.declare_exchange(exchange.name, passive=True)
                 self._heard()

@@ -10,7 +10,8 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
-from worker.broker.topology import Names, Queue
+from worker.broker.queue_names import Names
+from worker.broker.topology import Queue
 from worker.errors import ServerTrouble
 from worker.redaction import redact
 from worker.wire.connecting import (

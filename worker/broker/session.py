@@ -14,15 +14,16 @@ hand stays in hand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
+import structlog
 from aio_pika.abc import AbstractConnection
 
 from worker.broker.headers import most_body_bytes
-from worker.broker.intake import Intake, IntakeLimits
+from worker.broker.intake import Intake, IntakeLimits, shares
 from worker.broker.message import Handler
 from worker.broker.publisher import Publisher
 from worker.broker.publishing_connection import PublishingConnection
@@ -36,8 +37,14 @@ from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, AMQPError, at_most, co
 from worker.wire.message_tap import TappedTransport
 from worker.wire.property_reader import Properties
 
+log = structlog.get_logger(__name__)
+
 PARKED_PREFETCH: Final = 50
 """Messages of parked events, most of them bundles, in hand at once."""
+_LEFT: Final = (
+    "no worker takes from it any more, as CONSENT_WORKER_EVENT_QUEUES of the others does not name "
+    "it: name it again, or see `consent-worker topology migrate --drop`"
+)
 
 
 class Session:
@@ -57,7 +64,7 @@ class Session:
         self._idle = asyncio.Event()
         self._transport = TappedTransport()
         self.intakes: list[Intake] = []
-        self._watch = Watch(
+        self.watch = Watch(
             topology, self._life, self.intakes, self.may_consume, rebinds=settings.rebinds
         )
         self.lost = self._life.lost
@@ -97,7 +104,7 @@ class Session:
             self._life.end,
         )
         await self._publisher.start()
-        await self._watch.start(connection)
+        await self.watch.start(connection)
         for one in self._new_intakes():
             await one.start(connection, self._transport.splitter)
             self.intakes.append(one)
@@ -121,7 +128,7 @@ class Session:
 
     async def check(self, idle_limit_seconds: float) -> None:
         """See `Watch.check`."""
-        await self._watch.check(idle_limit_seconds)
+        await self.watch.check(idle_limit_seconds)
 
     async def drain(self, deadline_seconds: float) -> None:
         """Stop intake, then wait for what is in hand, `deadline_seconds` at the most."""
@@ -141,6 +148,8 @@ class Session:
         # closing the connection at once would overtake those that are still in the write queue.
         for intake in self.intakes:
             await at_most(CLOSE_TIMEOUT_SECONDS, intake.close())
+        if len(self._topology.names.event_queues) > 1 and not self.lost.is_set():
+            await at_most(CLOSE_TIMEOUT_SECONDS, self._tell_of_left())
 
     async def close(self) -> None:
         """Abandon what is still in hand (the broker delivers it again), close both connections."""
@@ -163,11 +172,6 @@ class Session:
         return self._publisher.trouble if self._publisher else ""
 
     @property
-    def depths(self) -> dict[str, int]:
-        """Ready messages of each queue, as the broker said last."""
-        return self._watch.depths
-
-    @property
     def refused(self) -> int:
         """Messages that the broker was told to make dead letters of, unread."""
         return self._life.refused
@@ -179,19 +183,27 @@ class Session:
 
     def _new_intakes(self) -> tuple[Intake, ...]:
         """Of fresh events, due retries, parked events and suspects; fresh events go first."""
-        names = self._topology.names
-        prefetch = self._settings.prefetch_events
-        most = most_body_bytes(self._settings.max_event_bytes)
+        names, settings = self._topology.names, self._settings
+        most = most_body_bytes(settings.max_event_bytes)
 
-        def intake(limits: IntakeLimits, first: Intake | None = None) -> Intake:
+        def intake(limits: IntakeLimits, first: Sequence[Intake] = ()) -> Intake:
             return Intake(limits, self, self._life, self._handler.handle, self._note_idle, first)
 
-        events = intake(IntakeLimits(names.events, prefetch, most))
-        retries = intake(IntakeLimits(names.retries, self._settings.prefetch_retries, most), events)
+        parts = shares(settings.prefetch_events, len(names.event_queues))
+        events = [
+            intake(IntakeLimits(queue, part, most))
+            for queue, part in zip(names.event_queues, parts, strict=True)
+        ]
+        retries = intake(IntakeLimits(names.retries, settings.prefetch_retries, most), events)
         # A message of parked events has many, so few of these fill as much room as all fresh ones.
-        parked = intake(IntakeLimits(names.parked, PARKED_PREFETCH, most, room=prefetch), events)
+        room = settings.prefetch_events
+        parked = intake(IntakeLimits(names.parked, PARKED_PREFETCH, most, room=room), events)
         suspects = intake(IntakeLimits(names.suspects, 1, most))
-        return events, retries, parked, suspects
+        return *events, retries, parked, suspects
+
+    async def _tell_of_left(self) -> None:
+        for queue, messages in (await self.watch.left_behind()).items():
+            log.warning("queue.left", queue=queue, messages=messages, detail=_LEFT)
 
     def _note_idle(self) -> None:
         """An intake has nothing in hand any more."""

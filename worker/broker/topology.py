@@ -27,7 +27,8 @@ from worker.broker.delay import (
     level_word,
     plugin_exchange,
 )
-from worker.settings import DelayKind
+from worker.broker.queue_names import Names
+from worker.settings import DEFAULT_EVENT_QUEUES, DelayKind
 
 # The dead letters must never be dropped for having been looked at often: RabbitMQ 4 has a default
 # limit of 20 deliveries, 3.x has none, and this number is accepted by both.
@@ -58,58 +59,6 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The names of one namespace."""
-
-    namespace: str
-
-    @property
-    def events(self) -> str:
-        """Exchange and queue of fresh events."""
-        return f"{self.namespace}.events"
-
-    @property
-    def retry(self) -> str:
-        """The exchange that a delay ends in."""
-        return f"{self.namespace}.retry"
-
-    @property
-    def retries(self) -> str:
-        """The queue of deliveries that are due again."""
-        return f"{self.namespace}.retries"
-
-    @property
-    def parked(self) -> str:
-        """Exchange and queue of what was parked and is due again."""
-        return f"{self.namespace}.parked"
-
-    @property
-    def suspects(self) -> str:
-        """The queue of messages that were returned often, to be handled one at a time."""
-        return f"{self.namespace}.suspects"
-
-    @property
-    def dead_letters(self) -> str:
-        """Exchange and queue of the dead letters."""
-        return f"{self.namespace}.dead-letters"
-
-    @property
-    def receipts(self) -> str:
-        """The stream of the receipts."""
-        return f"{self.namespace}.receipts"
-
-    @property
-    def single_worker(self) -> str:
-        """The lock of the worker that keeps the state of newest-wins for itself."""
-        return f"{self.namespace}.single-worker"
-
-    @property
-    def dead_letters_lock(self) -> str:
-        """The lock of the command that works on the dead letters."""
-        return f"{self.namespace}.dead-letters.lock"
-
-
-@dataclass(frozen=True, slots=True)
 class Topology:
     """All that the worker needs on the broker."""
 
@@ -119,9 +68,16 @@ class Topology:
     bindings: tuple[Binding, ...]
 
 
-def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Topology:
-    """The topology of `namespace` with one kind of delay. Pure."""
-    names = Names(namespace)
+def build_topology(
+    namespace: str,
+    delay: DelayKind,
+    delivery_limit: int,
+    event_queues: tuple[str, ...] = DEFAULT_EVENT_QUEUES,
+) -> Topology:
+    """The topology of `namespace` with one kind of delay, and these queues of fresh events, by
+    their names without the namespace. Pure.
+    """
+    names = Names(namespace, event_queues)
     exchanges = [
         Exchange(names.dead_letters, "fanout"),
         _with_alternate_exchange(names.events, "topic", names),
@@ -134,7 +90,7 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
             names.dead_letters,
             {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES},
         ),
-        Queue(names.events, work),
+        *(Queue(one, work) for one in names.event_queues),
         Queue(names.retries, work),
         Queue(names.parked, work),
         Queue(names.suspects, work),
@@ -145,6 +101,9 @@ def build_topology(namespace: str, delay: DelayKind, delivery_limit: int) -> Top
         Binding(names.retry, names.retries, ""),
         Binding(names.parked, names.parked, ""),
     ]
+    if len(names.event_queues) > 1:
+        exchanges.append(_with_alternate_exchange(names.event_exchange, "direct", names))
+        bindings += (Binding(names.event_exchange, one, one) for one in names.event_queues)
     if delay == "native":
         _add_chain(names, exchanges, queues, bindings)
     else:

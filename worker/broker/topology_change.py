@@ -72,6 +72,8 @@ class TopologyChange:
         await declare(self._connection, self._topology)
         for name in aside:
             await self._put_back(name)
+        for name in migration.of("queue", "drop"):
+            await self._drop(name)
 
     async def _wait(self, names: list[str], wait_seconds: float) -> None:
         """Until none of these queues has a message."""
@@ -107,9 +109,23 @@ class TopologyChange:
             await bind(channel, Binding(one.source, aside.name, one.routing_key))
         await channel.close()
         await self._unbind(name)
+        await self._empty_and_delete(name, aside.name, "aside")
+
+    async def _drop(self, name: str) -> None:
+        """An event queue that no list has any more."""
+        names = self._topology.names
+        channel = await self._connection.channel(publisher_confirms=False)
+        there = await channel.get_queue(name, ensure=False)
+        await there.unbind(names.event_exchange, name)
+        await channel.close()
+        await self._empty_and_delete(name, names.events, f"to queue {names.events}")
+        self._told(f"deleted queue {name}")
+
+    async def _empty_and_delete(self, name: str, target: str, where: str) -> None:
+        """Move all messages of a queue to another one that is there, and delete it."""
         for _ in range(_TRIES):
-            moved = await self._moving.move(name, aside.name, keeps_reasons=self._is_letters(name))
-            self._told(f"moved {counted(moved, 'message')} of queue {name} aside")
+            moved = await self._moving.move(name, target, keeps_reasons=self._is_letters(name))
+            self._told(f"moved {counted(moved, 'message')} of queue {name} {where}")
             if await self._is_deleted(name):
                 return
         raise NotMigrated(

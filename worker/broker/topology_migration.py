@@ -18,14 +18,15 @@ from worker.counting import counted
 
 _TTL: Final = "x-message-ttl"
 
-Action = Literal["create", "replace", "move", "finish"]
+Action = Literal["create", "replace", "move", "finish", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """To be done for an exchange or a queue: `create` what is missing; `replace` what has other
     arguments, for a queue of the delay when its `messages` have left; `move` the messages of a
-    queue aside, make it anew and move them back; `finish` what was interrupted. `detail` tells why.
+    queue aside, make it anew and move them back; `finish` what was interrupted; `drop` an event
+    queue, whose messages go to the first one. `detail` tells why.
     """
 
     action: Action
@@ -67,6 +68,15 @@ def plan_migration(state: TopologyState, topology: Topology) -> Migration:
     wanted = [one for one in steps if one is not None]
     changes = any(one.action != "create" for one in wanted)
     obstacles = [_in_use(one) for one in state.queues if one.consumers] if changes else []
+    for one in state.dropped:
+        if one.state != "missing":
+            detail = f"its messages go to {topology.names.events}" if one.messages else ""
+            wanted.append(Step("drop", "queue", one.name, detail, one.messages))
+        if one.consumers:
+            obstacles.append(
+                f"queue {one.name} has {counted(one.consumers, 'consumer')}: stop the workers that "
+                "name it in CONSENT_WORKER_EVENT_QUEUES"
+            )
     return Migration(wanted, obstacles)
 
 

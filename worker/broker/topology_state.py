@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractConnection
 
 from worker.broker.declare_refusals import TopologyConflict
 from worker.broker.topology import Exchange, Queue, Topology, declare_exchange, declare_queue
+from worker.settings import MOST_EVENT_QUEUES
 from worker.wire.connecting import ChannelNotFoundEntity
 
 ASIDE: Final = ".migrating"
@@ -33,15 +34,18 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class TopologyState:
     """All that was asked for. `aside` are the names of queues whose messages an interrupted
-    migration has put aside.
+    migration has put aside; `dropped` are queues that are to be gone.
     """
 
     exchanges: Sequence[Found]
     queues: Sequence[Found]
     aside: frozenset[str] = frozenset()
+    dropped: Sequence[Found] = ()
 
 
-async def read_state(connection: AbstractConnection, topology: Topology) -> TopologyState:
+async def read_state(
+    connection: AbstractConnection, topology: Topology, dropped: Sequence[str] = ()
+) -> TopologyState:
     """Raises what the broker answers, but for what is missing or has other arguments."""
     exchanges = [await _exchange(connection, one) for one in topology.exchanges]
     queues = [await find_queue(connection, one) for one in topology.queues]
@@ -50,7 +54,19 @@ async def read_state(connection: AbstractConnection, topology: Topology) -> Topo
         for one in topology.queues
         if (await find_queue(connection, Queue(one.name + ASIDE))).state != "missing"
     ]
-    return TopologyState(exchanges, queues, frozenset(aside))
+    gone = [await find_queue(connection, Queue(one)) for one in dropped]
+    return TopologyState(exchanges, queues, frozenset(aside), gone)
+
+
+async def read_unlisted(connection: AbstractConnection, topology: Topology) -> list[Found]:
+    """Event queues that are there and that the list does not name. Nobody can ask which queues
+    there are, so this finds those with numbers, from events.1 on. Raises what the broker answers.
+    """
+    names = topology.names
+    numbered = [f"{names.events}.{number}" for number in range(1, MOST_EVENT_QUEUES + 1)]
+    unlisted = [one for one in numbered if one not in names.event_queues]
+    found = [await find_queue(connection, Queue(one)) for one in unlisted]
+    return [one for one in found if one.state != "missing"]
 
 
 async def _exchange(connection: AbstractConnection, wanted: Exchange) -> Found:

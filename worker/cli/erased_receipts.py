@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from worker.broker.broker_access import what_happened
 from worker.broker.chain_writer import ChainWriter
+from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.erasure import erased_rows
 from worker.settings import WorkerSettings

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from worker.broker.broker_access import BrokerAway, broker_connection
 from worker.broker.letter_filter import Filter
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -77,14 +78,19 @@ class _Publishing:
         async with broker_connection(settings, "publish", self._so_far) as connection:
             await ensure(connection, topology)
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            exchange = await channel.get_exchange(topology.names.events, ensure=False)
+            targets = cycle(
+                [
+                    (await channel.get_exchange(exchange, ensure=False), routing_key)
+                    for exchange, routing_key in topology.names.event_targets
+                ]
+            )
             in_flight = InFlight(_AT_ONCE)
             with stoppable() as stop, progress("published", total) as advance:
                 try:
                     async for event in self._events(descriptor, stop):
                         self._unconfirmed[event.number] = None
                         self._next = event.number + 1
-                        await in_flight.add(self._publish(exchange, event))
+                        await in_flight.add(self._publish(*next(targets), event))
                         advance()
                 except BadInput as error:
                     await in_flight.drain()
@@ -104,14 +110,16 @@ class _Publishing:
             if event.number >= first and not stop.is_asked:
                 yield event
 
-    async def _publish(self, exchange: AbstractExchange, event: InputEvent) -> None:
+    async def _publish(
+        self, exchange: AbstractExchange, routing_key: str, event: InputEvent
+    ) -> None:
         message = aio_pika.Message(
             event.body,
             content_type="application/json",
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             message_id=uuid.uuid4().hex,
         )
-        await exchange.publish(message, "", timeout=_CONFIRM_TIMEOUT_SECONDS)
+        await exchange.publish(message, routing_key, timeout=_CONFIRM_TIMEOUT_SECONDS)
         del self._unconfirmed[event.number]
         self.confirmed += 1
 

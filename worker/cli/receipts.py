@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.broker.broker_access import broker_connection
+from worker.broker.queue_names import Names
 from worker.broker.stream_reader import StreamReader
-from worker.broker.topology import Names
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.event_input import BadInput
 from worker.cli.json_output import JsonOption, json_line, print_json_list

@@ -14,7 +14,7 @@ from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
-from worker.broker.topology_state import read_state
+from worker.broker.topology_state import Found, read_state, read_unlisted
 from worker.cli.act_options import (
     ActOptions,
     AsOption,
@@ -30,7 +30,7 @@ from worker.cli.topology_stream import stream_of
 from worker.counting import counted
 from worker.interrupt import Stop, stoppable
 from worker.moments import span_seconds
-from worker.settings import WorkerSettings
+from worker.settings import WorkerSettings, event_queue_problem
 from worker.wire.message_tap import TappedTransport
 
 _WAIT: Final = "10m"
@@ -44,6 +44,14 @@ def migrate(
     wait: Annotated[
         str, typer.Option(help="How long messages may take to leave queues of the delay.")
     ] = _WAIT,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An event queue that is in no list any more, such as events.3: its messages go to "
+            "the queue events, and it is deleted. May be repeated; workers that do not name it may "
+            "go on.",
+        ),
+    ] = None,
     as_name: AsOption = "",
     why: WhyOption = "",
     unrecorded: UnrecordedOption = False,
@@ -56,8 +64,10 @@ def migrate(
     producers that publish to a queue by its name; those that publish to the exchange may go on.
     Interrupted, it goes on when it is run again.
     """
-    said = act_options(command_settings(), as_name, why, may_be_unrecorded=unrecorded)
-    asyncio.run(_migrate(dry_run, _seconds(wait), said, as_json))
+    settings = command_settings()
+    dropped = _dropped(drop or [], settings)
+    said = act_options(settings, as_name, why, may_be_unrecorded=unrecorded)
+    asyncio.run(_migrate(dry_run, _seconds(wait), dropped, said, as_json))
 
 
 def _seconds(text: str) -> int:
@@ -67,21 +77,42 @@ def _seconds(text: str) -> int:
         raise typer.BadParameter(f"--wait {error}") from None
 
 
-async def _migrate(dry_run: bool, wait_seconds: int, said: ActOptions, as_json: bool) -> None:
+def _dropped(names: list[str], settings: WorkerSettings) -> list[str]:
+    """The full names of queues that are to be gone."""
+    for one in names:
+        if one in settings.event_queues:
+            raise typer.BadParameter(
+                f"--drop {shown(one)} is in CONSENT_WORKER_EVENT_QUEUES: take it out there first"
+            )
+        if (problem := event_queue_problem(one)) is not None:
+            raise typer.BadParameter(f"--drop {problem}")
+    return [f"{settings.namespace}.{one}" for one in dict.fromkeys(names)]
+
+
+async def _migrate(
+    dry_run: bool, wait_seconds: int, dropped: list[str], said: ActOptions, as_json: bool
+) -> None:
     settings = WorkerSettings()
     topology = topology_of(settings)
     lock = f"{topology.names.namespace}.topology.lock"
     transport = TappedTransport()
+
+    async def plan() -> Migration:
+        for one in await read_unlisted(connection, topology):
+            if one.name not in dropped:
+                complain(_unlisted(one, settings.namespace))
+        return plan_migration(await read_state(connection, topology, dropped), topology)
+
     async with broker_connection(settings, "topology", transport=transport) as connection:
         with stoppable() as stop:
             if dry_run:
-                migration = plan_migration(await read_state(connection, topology), topology)
+                migration = await plan()
                 _tell(migration, as_json)
                 if migration.obstacles:
                     raise typer.Exit(1)
                 return
             async with alone(connection, lock, stop, complain, "the topology"):
-                migration = plan_migration(await read_state(connection, topology), topology)
+                migration = await plan()
                 _tell(migration, as_json)
                 if not migration.obstacles:  # first, since what is changed is put on record there
                     await _declare_stream(settings, connection)
@@ -108,6 +139,15 @@ async def _declare_stream(settings: WorkerSettings, connection: AbstractConnecti
             await declare_stream(connection, stream)
         except StreamUnusable as problem:
             complain(f"no receipts will be written: {problem}")
+
+
+def _unlisted(found: Found, namespace: str) -> str:
+    name = found.name.removeprefix(f"{namespace}.")
+    return (
+        f"queue {found.name} has {counted(found.messages, 'message')}, and "
+        f"CONSENT_WORKER_EVENT_QUEUES does not name it; if no worker's does, --drop {name} moves "
+        "them and deletes it"
+    )
 
 
 async def _until_stopped(work: Any, stop: Stop) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from worker.broker.delay import DelayKindTargets
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.delivery.adoption import Adoption
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings

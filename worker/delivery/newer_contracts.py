@@ -9,7 +9,7 @@ import structlog
 
 from worker.broker.headers import CONTRACT_VERSION, events_of_bundle, newer_contract_in
 from worker.broker.message import Incoming
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.delivery.outcome import Observer, Parked
 from worker.delivery.successors import Successors
 from worker.reasons import ParkReason
@@ -26,17 +26,17 @@ class NewerContracts:
     """Sets them aside as they are: what is not known must be neither guessed at nor given up."""
 
     def __init__(self, queues: Names, successors: Successors, observer: Observer) -> None:
-        self._events = queues.events
+        self._event_queues = frozenset(queues.event_queues)
         self._successors = successors
         self._observer = observer
         self._told_at = -_TELL_SECONDS
 
     def set_aside(self, message: Incoming) -> bool:
         """Whether the message is one, and is parked. A producer knows of no contract, so what comes
-        by the queue of events is none.
+        by a queue of events is none.
         """
         contract = newer_contract_in(message.headers)
-        if contract is None or message.queue == self._events:
+        if contract is None or message.queue in self._event_queues:
             return False
         self._observer.parked_again(
             "", ParkReason.NEWER_CONTRACT, events_of_bundle(message.headers) or 1

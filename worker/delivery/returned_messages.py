@@ -15,7 +15,7 @@ from collections.abc import Callable
 from worker.broker import headers as names
 from worker.broker.headers import epoch_in, lateness_seconds
 from worker.broker.message import Incoming
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer, ReturnKind
 from worker.delivery.rounds.epoch_watch import EpochWatch
@@ -36,7 +36,7 @@ class ReturnedMessages:
     ) -> None:
         self.set_aside = newer.set_aside
         """Whether it was written by a newer version, and waits for such a one."""
-        self._events = queues.events
+        self._event_queues = frozenset(queues.event_queues)
         self._kinds: dict[str, ReturnKind] = {queues.retries: "retry", queues.parked: "parked"}
         self._epochs = epochs
         self._observer = observer
@@ -58,7 +58,7 @@ class ReturnedMessages:
         """What comes back tells whether the state is still that under which it was published. A
         producer knows nothing of the state.
         """
-        if message.queue == self._events:
+        if message.queue in self._event_queues:
             message.headers = {
                 name: value for name, value in message.headers.items() if name != names.EPOCH
             }

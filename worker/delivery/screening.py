@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from worker.broker import headers as names
 from worker.broker.headers import epoch_in, integration_id_in
 from worker.broker.message import Incoming
+from worker.broker.queue_names import Names
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
-from worker.broker.topology import Names
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.events import Envelope, UndecodableEvent, open_envelope
 from worker.fast_tuples import new_tuple

@@ -13,9 +13,9 @@ from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
 from worker.broker.headers import last_failure_in, own_headers_of
 from worker.broker.message import Incoming
+from worker.broker.queue_names import Names
 from worker.broker.republished import successor_of
 from worker.broker.retry_state import RetryState, write_retry_state
-from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Outcome, Parked, Retried
 from worker.delivery.rounds.epoch_watch import EpochWatch

@@ -19,6 +19,7 @@ from worker.broker.publisher import of_alarm
 from worker.broker.publishing_connection import Connections, PublishingConnection
 from worker.broker.republished import new_message_id
 from worker.door.answers import AnswerCode
+from worker.door.event_queues import EventQueues
 from worker.door.sent_events import Arrival, SentEvent, SentEvents
 from worker.events import Envelope
 from worker.wire.confirms import REFUSED, Outgoing
@@ -54,15 +55,18 @@ class Record(Protocol):
 
 
 class EventPublishing:
-    """Publishes to `exchange` on the connections that `new_connection` makes; `run` keeps one up.
+    """Publishes to `queues` on the connections that `new_connection` makes; `run` keeps one up.
     Times are those of the loop, in seconds.
     """
 
     def __init__(
-        self, new_connection: Callable[[], PublishingConnection], exchange: str, record: Record
+        self,
+        new_connection: Callable[[], PublishingConnection],
+        queues: EventQueues,
+        record: Record,
     ) -> None:
         self._connections = Connections(new_connection)
-        self._exchange = exchange
+        self._queues = queues
         self._record = record
         self._loop = asyncio.get_running_loop()
         self._connection: PublishingConnection | None = None
@@ -70,7 +74,6 @@ class EventPublishing:
         self._away = "not connected yet"
         self._alarm = ""
         self._sent = SentEvents()
-        self._refused_since: float | None = None
         self._looking: asyncio.TimerHandle | None = None
 
     @property
@@ -89,9 +92,18 @@ class EventPublishing:
             return self._away
         if self._alarm:
             return of_alarm(self._alarm)
-        if self._refused_since is not None:
+        if self._queues.all_refuse:
             return "the queue takes no event: it is full, or not there"
         return "" if self.refusal is None else "too many events are not confirmed"
+
+    @property
+    def note(self) -> str:
+        """What operators should look at though events are taken; "" where there is nothing."""
+        refusing = self._queues.refusing
+        if not refusing or self._queues.all_refuse:
+            return ""
+        queues = ", ".join(refusing)
+        return f"no event is taken by {queues}: it is full, or not there, and others have its turns"
 
     @property
     def in_hand(self) -> int:
@@ -110,7 +122,8 @@ class EventPublishing:
             delivery_mode=_PERSISTENT,
             message_id=new_message_id(),
         )
-        one = Outgoing(self._exchange, "", properties, body, True, _nothing)
+        exchange, routing_key = self._queues.next(self._loop.time())
+        one = Outgoing(exchange, routing_key, properties, body, True, _nothing)
         arrival = self._record.arrival_of(event, body)
         self._sent.add(one, SentEvent(arrival, answered, ends_at, self._loop.time()))
         connection.channel.send(one)
@@ -164,7 +177,8 @@ class EventPublishing:
         oldest_at = self._sent.oldest_at
         if oldest_at is not None and not self._alarm and now - oldest_at >= STALLED_SECONDS:
             self._break(f"no confirm in {STALLED_SECONDS:g} s")
-        if self._refused_since is not None and now - self._refused_since >= REFUSED_SECONDS:
+        refusing_since = self._queues.refusing_since
+        if refusing_since is not None and now - refusing_since >= REFUSED_SECONDS:
             self._break("the broker refuses what it may take on another connection")
 
     def _answered(self, one: Outgoing, problem: str) -> None:
@@ -172,12 +186,11 @@ class EventPublishing:
         if event is None:
             return
         if problem:
-            if self._refused_since is None:
-                self._refused_since = self._loop.time()
+            self._queues.refused(one.routing_key, self._loop.time())
             is_full = problem == REFUSED
             event.tell(AnswerCode.QUEUE_FULL if is_full else AnswerCode.NO_QUEUE)
             return
-        self._refused_since = None
+        self._queues.accepted(one.routing_key)
         self._sent.confirmed(event)
         is_late = event.answered.done()
         recorded = partial(self._sent.recorded, event.answered)
@@ -209,7 +222,7 @@ class EventPublishing:
         connection.channel.answered = lambda one, problem: None
         connection.alarm_changed = _nothing
         self._alarm = ""
-        self._refused_since = None
+        self._queues.forget()
         self._sent.lost()
         self._connections.close_soon(connection)
 

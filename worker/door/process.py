@@ -17,6 +17,7 @@ from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import GATHER_SECONDS, EventPublishing
+from worker.door.event_queues import EventQueues
 from worker.door.http_protocol import DoorProtocol
 from worker.door.lines import ROOM_BYTES, Lines
 from worker.door.received_events import DoorFacts, ReceivedEvents
@@ -41,7 +42,9 @@ class Door:
         self._settings = settings
         self._metrics = DoorMetrics()
         self._stopping = asyncio.Event()
-        topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
+        topology = build_topology(
+            settings.namespace, settings.delay, settings.delivery_limit, settings.event_queues
+        )
         self._received = ReceivedEvents(self._metrics, user_keys(settings))
         self._publishing = EventPublishing(
             partial(
@@ -51,7 +54,7 @@ class Door:
                 "door",
                 GATHER_SECONDS,
             ),
-            topology.names.events,
+            EventQueues(topology.names.event_targets),
             self._received,
         )
         self._requests = WebhookRequests(
@@ -143,8 +146,11 @@ class Door:
         return problems
 
     def _notes(self) -> list[str]:
-        trouble = "" if self._receipts is None else self._receipts.trouble
-        return [f"receipts are away, and events are taken without: {trouble}"] if trouble else []
+        notes = [self._publishing.note] if self._publishing.note else []
+        if self._receipts is not None and self._receipts.trouble:
+            trouble = self._receipts.trouble
+            notes.append(f"receipts are away, and events are taken without: {trouble}")
+        return notes
 
     def _refresh(self) -> None:
         self._metrics.ready.set(int(not self._problems()))

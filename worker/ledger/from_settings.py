@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from worker.broker.chain_writer import ChainWriter
+from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
-from worker.broker.topology import Names
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.signing import Keyring
 from worker.ledger.anchoring import Anchoring

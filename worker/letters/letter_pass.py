@@ -11,7 +11,7 @@ from worker.broker.broker_access import alone, broker_connection
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.held_letters import HeldLetter
 from worker.broker.letter_filter import Filter
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.interrupt import Stop
 from worker.letters.letter_events import LetterEvent, OpenedLetter, open_letter
 from worker.settings import WorkerSettings

@@ -40,7 +40,8 @@ def pipeline_limits(settings: WorkerSettings) -> PipelineLimits:
         settings.poison_after,
         settings.block_probe_seconds,
         settings.block_patience_seconds,
-        max(1, settings.prefetch_events // 2),
+        # Of what one queue of events has of the prefetch: a lane must not fill that with requests.
+        max(1, settings.prefetch_events // len(settings.event_queues) // 2),
         settings.prefetch_retries,
         settings.unclear_seconds,
     )

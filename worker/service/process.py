@@ -67,7 +67,9 @@ class Service:
     def __init__(self, settings: WorkerSettings, registry: IntegrationRegistry) -> None:
         self._metrics = Metrics()
         self._metrics.know(registry.known_ids)
-        topology = build_topology(settings.namespace, settings.delay, settings.delivery_limit)
+        topology = build_topology(
+            settings.namespace, settings.delay, settings.delivery_limit, settings.event_queues
+        )
         self._parts = Parts(settings, registry, topology)
         self._may_begin = asyncio.Event()
         self._server = ObservabilityServer(

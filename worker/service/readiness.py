@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from worker.broker.queue_names import Names
 from worker.integrations.coherence import DEVICES
 from worker.integrations.model import Integration
 from worker.ordering.redis_secret import GUESSABLE
@@ -52,6 +54,11 @@ def notes(parts: Parts) -> list[str]:
             f"stands by and consumes nothing: another worker holds the queue {lock}; more than "
             "one at work needs Redis (CONSENT_WORKER_STATE_URL)"
         )
+    if session := parts.broker.session if parts.broker is not None else None:
+        notes += first(
+            event_queue_notes(parts.topology.names, session.watch.consumers),
+            "more queues of which the same is true",
+        )
     forgetful = (
         f"integration {one.id}: {DEVICES}"
         for one in _sent_by(parts)
@@ -77,6 +84,17 @@ def notes(parts: Parts) -> list[str]:
             "by the replies of Adobe"
         )
     return notes
+
+
+def event_queue_notes(names: Names, consumers: Mapping[str, int]) -> list[str]:
+    """Of each event queue from which not all workers take: they have other lists."""
+    every = consumers.get(names.events, 0)
+    return [
+        f"{consumers[one]} of {every} workers take events from {one}: the others have another "
+        "CONSENT_WORKER_EVENT_QUEUES, and before the last of these is gone, it must be empty"
+        for one in names.event_queues
+        if consumers.get(one, every) < every
+    ]
 
 
 def _waiting_for_state(parts: Parts) -> list[str]:

@@ -22,7 +22,7 @@ def refresh(gauges: Gauges, parts: Parts) -> None:
         gauges.refused.set((), broker.refused)
         if broker.session is not None:
             gauges.in_flight.set(broker.session.in_hand)
-            for queue, depth in broker.session.depths.items():
+            for queue, depth in broker.session.watch.depths.items():
                 gauges.queue_messages.labels(queue).set(depth)
     if parts.gate is not None:
         gauges.ordering_available.set(int(not parts.gate.problems))

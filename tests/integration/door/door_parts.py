@@ -120,17 +120,21 @@ async def running_door(
             await running
 
 
-async def bodies_on_the_queue(amqp_url: str, namespace: str) -> list[bytes]:
-    """All bodies that are on the queue of fresh events now; takes them off."""
-    return [one.body for one in await messages_on_the_queue(amqp_url, namespace)]
+async def bodies_on_the_queue(
+    amqp_url: str, namespace: str, queue_name: str = "events"
+) -> list[bytes]:
+    """All bodies that are on a queue of fresh events now; takes them off."""
+    return [one.body for one in await messages_on_the_queue(amqp_url, namespace, queue_name)]
 
 
-async def messages_on_the_queue(amqp_url: str, namespace: str) -> list[AbstractIncomingMessage]:
+async def messages_on_the_queue(
+    amqp_url: str, namespace: str, queue_name: str = "events"
+) -> list[AbstractIncomingMessage]:
     """The same as whole messages."""
     found: list[AbstractIncomingMessage] = []
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
-        queue = await channel.declare_queue(f"{namespace}.events", passive=True)
+        queue = await channel.declare_queue(f"{namespace}.{queue_name}", passive=True)
         count = queue.declaration_result.message_count or 0
 
         async def take(message: AbstractIncomingMessage) -> None:

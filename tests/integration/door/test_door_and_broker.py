@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 
 import aio_pika
 import aiohttp
@@ -22,7 +23,7 @@ from tests.integration.door.door_parts import (
     running_door,
     webhook_bytes,
 )
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 
 POSTERS = 20
 FEW_SECONDS = 3.0
@@ -141,6 +142,50 @@ async def test_a_full_queue_is_told_and_the_event_is_not_accepted(
         finally:
             await asyncio.to_thread(lone_broker.ctl, "clear_policy", "bound")
         assert ids_in(await bodies_on_the_queue(lone_broker.url, namespace)) == accepted
+
+
+QUEUES = ("events", "events.2", "events.3")
+
+
+async def test_events_are_spread_over_the_queues(broker_url: str, namespace: str) -> None:
+    async with running_door(broker_url, namespace, event_queues=QUEUES) as door:
+        ids = [f"ev-{number}" for number in range(9)]
+        codes = [await door.code(webhook_bytes(one)) for one in ids]
+        assert set(codes) == {(202, "accepted")}
+        found = [ids_in(await bodies_on_the_queue(broker_url, namespace, one)) for one in QUEUES]
+    assert [len(one) for one in found] == [3, 3, 3]
+    assert set.union(*found) == set(ids)
+
+
+@pytest.mark.timeout(240)
+async def test_a_queue_that_is_full_leaves_its_turns_to_the_others(
+    lone_broker: RunningBroker, namespace: str
+) -> None:
+    policy = ("bound", f"^{namespace}[.]events[.]2$", '{"max-length": 2}')
+    async with running_door(lone_broker.url, namespace, event_queues=QUEUES) as door:
+        await asyncio.to_thread(lone_broker.ctl, "set_policy", "--apply-to", "queues", *policy)
+        try:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            codes = [await door.code(webhook_bytes(f"ev-{number}")) for number in range(120)]
+            seconds = loop.time() - began
+            assert set(codes) == {(202, "accepted"), (503, "queue-full")}
+            assert codes.count((503, "queue-full")) <= seconds + 2, "one a second, not a third"
+            status, said = await door.get("/readyz")
+            assert status == 200
+            assert f"no event is taken by {namespace}.events.2: it is full" in said
+        finally:
+            await asyncio.to_thread(lone_broker.ctl, "clear_policy", "bound")
+        accepted = codes.count((202, "accepted"))
+        found = [await bodies_on_the_queue(lone_broker.url, namespace, one) for one in QUEUES]
+        assert sum(map(len, found)) == accepted
+        # It has its turns again: RabbitMQ 3.10 goes on refusing until the door connects anew.
+        await wait_until(partial(_is_taken_by_all, door), "all to take events", 90)
+
+
+async def _is_taken_by_all(door: RunningDoor) -> bool:
+    codes = [await door.code(webhook_bytes()) for _ in QUEUES]
+    return set(codes) == {(202, "accepted")} and "no event" not in (await door.get("/readyz"))[1]
 
 
 async def test_an_event_that_fits_no_queue_is_not_accepted(broker_url: str, namespace: str) -> None:

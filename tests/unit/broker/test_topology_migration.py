@@ -14,7 +14,9 @@ from worker.broker.topology_state import Found, TopologyState
 TOPOLOGY = build_topology("acme", "native", 20)
 
 
-def _plan(*different: Found, aside: frozenset[str] = frozenset()) -> Migration:
+def _plan(
+    *different: Found, aside: frozenset[str] = frozenset(), dropped: tuple[Found, ...] = ()
+) -> Migration:
     """Where all is as it is wanted but for these."""
     by_name = {(one.kind, one.name): one for one in different}
     exchanges = [Found("exchange", one.name, "wanted") for one in TOPOLOGY.exchanges]
@@ -23,6 +25,7 @@ def _plan(*different: Found, aside: frozenset[str] = frozenset()) -> Migration:
         [by_name.pop(("exchange", one.name), one) for one in exchanges],
         [by_name.pop(("queue", one.name), one) for one in queues],
         aside,
+        dropped,
     )
     assert not by_name
     return plan_migration(state, TOPOLOGY)
@@ -89,3 +92,31 @@ def test_nothing_is_changed_while_a_queue_is_consumed() -> None:
     assert _plan(consumed, EVENTS).obstacles == [
         "queue acme.retries has 2 consumers: stop all workers"
     ]
+
+
+NAME = "acme.events.3"
+
+
+@pytest.mark.parametrize(
+    ("state", "messages", "steps"),
+    [
+        ("wanted", 3, [Step("drop", "queue", NAME, "its messages go to acme.events", 3)]),
+        ("wanted", 0, [Step("drop", "queue", NAME)]),
+        ("missing", 0, []),
+    ],
+)
+def test_a_dropped_queue_goes_while_workers_run(
+    state: Literal["wanted", "missing"], messages: int, steps: list[Step]
+) -> None:
+    in_use = Found("queue", "acme.events", "wanted", consumers=2)
+    dropped = Found("queue", NAME, state, messages=messages)
+    assert _plan(in_use, dropped=(dropped,)) == Migration(steps, [])
+
+
+def test_a_dropped_queue_that_somebody_takes_from_stays() -> None:
+    dropped = Found("queue", "acme.events.3", "wanted", consumers=1)
+    (obstacle,) = _plan(dropped=(dropped,)).obstacles
+    assert obstacle == (
+        "queue acme.events.3 has 1 consumer: stop the workers that name it in "
+        "CONSENT_WORKER_EVENT_QUEUES"
+    )

@@ -15,7 +15,7 @@ EVENTS = in_order_of_publishing(1, draw(1, 100))
 
 
 def producer() -> Producer:
-    return Producer(WorkerSettings(), "consent.events", EVENTS, 0, print)
+    return Producer(WorkerSettings(), ("consent.events", "consent.events.2"), EVENTS, 0, print)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,11 @@ async def test_what_was_not_confirmed_is_published_again(
     end: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[bytes] = []
+    queues: set[str] = set()
 
-    async def publish(_: object, body: bytes) -> None:
+    async def publish(_: object, body: bytes, queue: str) -> None:
         tried.append(body)
+        queues.add(queue)
         if len(tried) <= 10:
             raise end
 
@@ -38,12 +40,13 @@ async def test_what_was_not_confirmed_is_published_again(
     run = producer()
     await run.run()
     assert run.confirmed.total() == len(EVENTS) == len(tried) - 10
+    assert queues == {"consent.events", "consent.events.2"}
     assert set(run.confirmed) == {(customer.id, event.id) for customer, event in EVENTS}
 
 
 async def test_a_mistake_of_ours_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def publish(_: object, body: bytes) -> None:
-        raise KeyError(body)
+    async def publish(_: object, body: bytes, queue: str) -> None:
+        raise KeyError(body, queue)
 
     monkeypatch.setattr(module._Line, "_publish", publish)
     with pytest.raises(ExceptionGroup):

@@ -15,7 +15,7 @@ from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.delivery import Delivery
 from worker.delivery.inlets.known_inlets import KnownInlets
@@ -85,7 +85,7 @@ class Worker:
             users=UserKeys(),
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
-            queues=Names("consent"),
+            queues=Names("consent", ("events", "events.2")),
             limits=PipelineLimits(
                 100_000, 5, block_probe_seconds=15, block_patience_seconds=86_400
             ),

@@ -36,7 +36,8 @@ class Fleet:
         self.adobe = Adobe()
         self.worker = Worker(self.adobe, self.store, **changes)
         self.hands = {
-            name: Hand(f"consent.{name}") for name in ("events", "retries", "parked", "suspects")
+            name: Hand(f"consent.{name}")
+            for name in ("events", "events.2", "retries", "parked", "suspects")
         }
         for hand in self.hands.values():
             hand.host = self.worker.hand.host
@@ -260,13 +261,14 @@ async def test_a_stop_outlives_a_store_that_is_away() -> None:
 # What a lie can do
 
 
+@pytest.mark.parametrize("queue", ["events", "events.2"])
 @pytest.mark.parametrize("returns", [0, 2])
 @in_virtual_time
-async def test_an_epoch_that_a_producer_writes_counts_for_nothing(returns: int) -> None:
+async def test_an_epoch_that_a_producer_writes_counts_for_nothing(returns: int, queue: str) -> None:
     shop = await fleet()
     shop.adobe.reply = AWAY
     headers = {EPOCH: FORGED, "traceparent": "x"} | ({RETURNS: returns} if returns else {})
-    await shop.take("events", body("e1"), headers)
+    await shop.take(queue, body("e1"), headers)
     assert shop.headers.get(EPOCH) in (FIRST, None)
     assert shop.headers["traceparent"] == "x"
     await shop.take("suspects" if returns else "retries", body("e1"), shop.headers)

@@ -55,9 +55,10 @@ async def test_what_this_version_can_read_goes_its_way(said: Any) -> None:
     assert worker.told == ["delivered"]
 
 
+@pytest.mark.parametrize("queue", ["consent.events", "consent.events.2"])
 @in_virtual_time
-async def test_a_producer_knows_of_no_contract() -> None:
-    worker, _ = await _given("consent.events", {CONTRACT: CONTRACT_VERSION + 1})
+async def test_a_producer_knows_of_no_contract(queue: str) -> None:
+    worker, _ = await _given(queue, {CONTRACT: CONTRACT_VERSION + 1})
     assert worker.told == ["delivered"]
 
 

@@ -9,8 +9,8 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from worker.broker import headers as names
 from worker.broker.delay import NativeDelay
 from worker.broker.message import Incoming
+from worker.broker.queue_names import Names
 from worker.broker.retry_state import FRESH, RetryState
-from worker.broker.topology import Names
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.outcome import NO_ANSWER_YET, Dead, Failure, Parked, Retried
 from worker.delivery.rounds.epoch_watch import EpochWatch

@@ -11,7 +11,7 @@ import pytest
 
 from devtools import broker, redis_server
 from tests.unit.deploy.kustomize import build, documents_in, find, of_kind, pod_of
-from worker.broker.topology import Names
+from worker.broker.queue_names import Names
 from worker.observability.metrics import Metrics
 from worker.reasons import ParkReason
 

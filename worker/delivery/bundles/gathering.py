@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.message import Host, Incoming
+from worker.broker.message import Host, Incoming, Source
 from worker.broker.republished import part_of_bundle, successor_of
 from worker.broker.retry_state import RetryState
 from worker.delivery.bundles.bundle_format import MOST_EVENTS, MOST_VALUES, pack
@@ -30,9 +30,10 @@ _GATHER_SECONDS: Final = 0.2
 (see `returned_bundles`), short against the seconds for which anything is parked."""
 _MOST_BYTES: Final = 256 * 1024
 _BEHIND_SHARE: Final = 4
-"""So many messages after the first of a bundle, one part in four of what their intake has room for,
-the bundle goes: until it is confirmed that first one keeps the acknowledgements of all behind it
-from covering ranges, and an acknowledgement for each costs the broker as much again as an event."""
+"""So many messages after the first of a bundle that came by their intake, one part in four of what
+that has room for, the bundle goes: until it is confirmed that first one keeps the acknowledgements
+of all behind it from covering ranges, and an acknowledgement for each costs the broker as much
+again as an event."""
 
 
 class _Kind(NamedTuple):
@@ -48,12 +49,14 @@ class _Kind(NamedTuple):
 
 @dataclass(slots=True)
 class _Gathered:
-    """Events of one kind that go together, for the delay and with the headers of the first."""
+    """Events of one kind that go together, for the delay and with the headers of the first.
+    `taken_before` is what each intake had taken when the first of its events was parked.
+    """
 
     kind: _Kind
     own: dict[str, Any]
     delay_seconds: float
-    taken_before: int
+    taken_before: dict[Source, int] = field(default_factory=dict)
     properties: list[Properties] = field(default_factory=list)
     packed: list[tuple[bytes, bytes]] = field(default_factory=list)
     settles: list[Callable[[], None]] = field(default_factory=list)
@@ -63,6 +66,11 @@ class _Gathered:
     def has_room(self, size: int, values: int) -> bool:
         """For one event more, of so many bytes and values of headers."""
         return self.size + size <= _MOST_BYTES and self.values + values <= MOST_VALUES
+
+    def is_behind(self, source: Source) -> bool:
+        """Whether many messages have come by an intake since one of its events was parked."""
+        before = self.taken_before.setdefault(source, source.taken)
+        return source.taken - before >= source.room // _BEHIND_SHARE
 
     def settle(self) -> None:
         for settle in self.settles:
@@ -108,7 +116,7 @@ class BundleGathering:
             self._publish(gathered)
             gathered = None
         if gathered is None:
-            gathered = _Gathered(kind, own, outcome.delay_seconds, message.source.taken)
+            gathered = _Gathered(kind, own, outcome.delay_seconds)
             self._gathered[kind] = gathered
             loop = asyncio.get_running_loop()
             loop.call_later(_GATHER_SECONDS, self._publish, gathered)
@@ -117,9 +125,7 @@ class BundleGathering:
         gathered.packed.append((header, message.body))
         gathered.size += size
         gathered.values += values
-        source = message.source
-        is_behind = source.taken - gathered.taken_before >= source.room // _BEHIND_SHARE
-        if is_behind or len(gathered.packed) == MOST_EVENTS:
+        if gathered.is_behind(message.source) or len(gathered.packed) == MOST_EVENTS:
             self._publish(gathered)
 
     def _publish(self, gathered: _Gathered) -> None:

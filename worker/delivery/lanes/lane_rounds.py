@@ -121,8 +121,8 @@ class _AwaitedAnswer:
     ) -> None:
         self._rounds = rounds
         self._batch = batch
-        self._source = source = batch[0][0].message.source
-        self._taken_before = source.taken
+        sources = {one.message.source for group in batch for one in group}
+        self._taken_before = [(one, one.taken) for one in sources]
         is_suspect = batch[0][0].is_suspect
         self._seconds = health.hand_over_seconds(attempt_seconds, is_suspect=is_suspect)
         self._early_seconds = min(health.still_seconds, self._seconds)
@@ -134,7 +134,7 @@ class _AwaitedAnswer:
 
     def _look_behind(self) -> None:
         # Where others come thick and fast, each of them now has an acknowledgement of its own.
-        if self._source.taken - self._taken_before >= self._source.room:
+        if any(one.taken - before >= one.room for one, before in self._taken_before):
             self._rounds.lose_patience(self._batch)
         else:
             left = self._seconds - self._early_seconds
