@@ -85,7 +85,7 @@ def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run()
         for row in re.findall(r"ports: \[(.*)\]", COMPOSE)
         for port in re.findall('"(.*?)"', row)
     ]
-    assert len(ports) == 6
+    assert len(ports) == 8
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert 'ports: ["127.0.0.1::8080"]' in service("worker")
 
