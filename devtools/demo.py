@@ -83,7 +83,7 @@ class _Narrator:
             more = f" and {len(named) - SHOWN_IDS} more" if len(named) > SHOWN_IDS else ""
             which = ", ".join(named[:SHOWN_IDS]) + more
             why = f"{reason}, {after}" if after else reason
-            line = f"   {integration:8}{outcome:11}{which}{': ' if why else ''}{why}"
+            line = f"   {integration:8}{outcome:10} {which}{': ' if why else ''}{why}"
             console.print(line, soft_wrap=True, markup=False)
 
 
