@@ -133,6 +133,7 @@ class Ours(Contestant):
     state: Literal["memory", "sqlite", "redis"] = "memory"
     integrations: int = 1
     paused: int = 0
+    has_receipts: bool = False
     settings: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -183,6 +184,7 @@ class Ours(Contestant):
             "ALLOWED_HOSTS": "127.0.0.1",
             "ALLOW_INSECURE": "true",
             "HTTP_PORT": "0",
+            "RECEIPTS": "on" if self.has_receipts else "off",
         } | self.settings
         if self.state != "memory":
             in_file = f"sqlite://{self._file(arena)}"
@@ -265,5 +267,9 @@ FRAMEWORKS: Final = (
     ),
 )
 OURS: Final = Ours()
+OURS_RECEIPTS: Final = Ours("ours-receipts", "consent-worker, receipts", has_receipts=True)
 OURS_REDIS: Final = Ours("ours-redis", "consent-worker, Redis", state="redis")
-ALL: Final[tuple[Contestant, ...]] = (FLOOR, AIORMQ, BARE, *FRAMEWORKS, OURS, OURS_REDIS)
+ALL: Final[tuple[Contestant, ...]] = (
+    *(FLOOR, AIORMQ, BARE, *FRAMEWORKS),
+    *(OURS, OURS_RECEIPTS, OURS_REDIS),
+)

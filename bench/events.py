@@ -15,6 +15,8 @@ from typing import Any, Final
 
 MARK: Final = re.compile(rb"([tr])(\d{16})n(\d{8})@")
 MARK_PLACE: Final = "t0000000000000000n00000000"
+ID_PLACE: Final = "eeeeeeee"
+"""The beginning of the event's id, a UUID as Didomi's are: a publisher puts a number there."""
 ORGANIZATION_PLACE: Final = "org-0000"
 MAPPINGS: Final = [
     {"id": "_acme.consents.emailMarketing", "value": "consents_purposes_email_marketing_enabled"},
@@ -37,7 +39,7 @@ def event_body() -> bytes:
     """A consent event of ordinary size, with the two places that a publisher fills in."""
     made_at = datetime.now(UTC).isoformat()
     event: dict[str, Any] = {
-        "id": f"ev-{MARK_PLACE}",
+        "id": f"{ID_PLACE}-1111-4222-8333-944455556666",
         "organization_id": ORGANIZATION_PLACE,
         "created_at": made_at,
         "updated_at": made_at,

@@ -21,7 +21,7 @@ from typing import Any, Final
 from pamqp import base, body, commands, frame, header
 from yarl import URL
 
-from bench.events import MARK_PLACE, ORGANIZATION_PLACE, now_us, organization
+from bench.events import ID_PLACE, MARK_PLACE, ORGANIZATION_PLACE, now_us, organization
 
 _CHANNEL: Final = 1
 _MOST_UNCONFIRMED: Final = 4000
@@ -174,6 +174,7 @@ def messages(job: Job, template: bytes) -> Iterator[tuple[int, bytes]]:
     form = (
         template.replace(b"%", b"%%")
         .replace(MARK_PLACE.encode(), b"%(mark)b")
+        .replace(ID_PLACE.encode(), b"%(number)08d")
         .replace(ORGANIZATION_PLACE.encode(), b"%(organization)b")
     )
     names = [organization(job.first_organization + i).encode() for i in range(job.organizations)]
@@ -182,7 +183,8 @@ def messages(job: Job, template: bytes) -> Iterator[tuple[int, bytes]]:
     for i in range(job.count):
         due = round(due + intervals.expovariate(job.rate) * 1e6) if job.rate else now_us()
         mark = f"{job.kind}{due:016}n{job.first_number + i:08}".encode()
-        yield due, form % {b"mark": mark, b"organization": names[i // job.in_a_row % len(names)]}
+        filled = {b"mark": mark, b"number": job.first_number + i}
+        yield due, form % (filled | {b"organization": names[i // job.in_a_row % len(names)]})
 
 
 def publish(job: Job, line: Line) -> Report:

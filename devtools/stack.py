@@ -68,6 +68,7 @@ class Stack:
             "ALLOWED_HOSTS": "127.0.0.1",
             "ALLOW_INSECURE": "true",
             "ORDERING_SECRET": "of-this-stack",
+            "RECEIPTS": "off",  # who tests them turns them on
             "HTTP_PORT": "0",
             "HTTP_HOST": "127.0.0.1",
             "LOG_FORMAT": "json",

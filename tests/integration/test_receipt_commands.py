@@ -31,7 +31,7 @@ async def _write(stack: Stack, said: list[bytes]) -> None:
     """Write these messages to a new stream, as anybody may who may publish."""
     async with await aio_pika.connect(stack.amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True)
-        queue = receipts_queue(stack.namespace, 400, 50_000_000_000)
+        queue = receipts_queue(stack.namespace, 400, 5_000_000_000)
         await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
         for body in said:
             await channel.default_exchange.publish(aio_pika.Message(body), queue.name)

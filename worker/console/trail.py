@@ -137,8 +137,8 @@ class Trail:
             await writer.send()
         except PublishError:
             raise TrailAway(
-                f"the trail can't be written: there is no stream {self._queue}; a worker with "
-                "CONSENT_WORKER_RECEIPTS=on makes it"
+                f"the trail can't be written: there is no stream {self._queue}; a worker makes "
+                "it, unless CONSENT_WORKER_RECEIPTS=off"
             ) from None
         except Exception as error:
             if not is_connection_error(error):

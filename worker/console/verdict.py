@@ -180,7 +180,7 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
             "silent",
             "No receipt has been read yet.",
             "The console shows what workers write into the receipts\u2019 stream: switch it on by "
-            "CONSENT_WORKER_RECEIPTS=on, and let some traffic come.",
+            "CONSENT_WORKER_RECEIPTS=on, as it is by default, and let some traffic come.",
         )
     if not told.runs:
         return Verdict(

@@ -18,7 +18,7 @@ from worker.wire.connecting import (
 log = structlog.get_logger(__name__)
 
 _NO_STREAM: Final = (
-    "there is no stream of receipts yet; a worker makes it where CONSENT_WORKER_RECEIPTS is on, or "
+    "there is no stream of receipts yet; a worker makes it, unless CONSENT_WORKER_RECEIPTS=off, or "
     "check CONSENT_WORKER_NAMESPACE"
 )
 

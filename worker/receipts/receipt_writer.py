@@ -38,6 +38,8 @@ _MOST_BYTES: Final = 1024 * 1024
 """Of a message: while it is made, nobody else is served."""
 
 Done = Callable[[], None]
+_Unsent = tuple[bytes, str, Done | None]
+"""A row, whose integration's it is, and what is to be called when it is on record."""
 
 
 class Facts(Protocol):
@@ -77,8 +79,8 @@ class ReceiptWriter:
         self.written = 0
         """Receipts that are on record."""
         self._loop = asyncio.get_running_loop()
-        self._unsent: deque[tuple[ReceiptFields, Done | None]] = deque()
-        self._in_flight: list[tuple[ReceiptFields, Done | None]] = []
+        self._unsent: deque[_Unsent] = deque()
+        self._in_flight: list[_Unsent] = []
         self._flushing: asyncio.Handle | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -99,14 +101,16 @@ class ReceiptWriter:
 
     def write(self, receipt: ReceiptFields, then: Done) -> None:
         """See `ReceiptBook`."""
-        if len(self._unsent) >= MOST_UNSENT:
-            self.unreceipted.add(receipt["integration"])
+        integration_id = receipt["integration"]
+        row = _row_of(receipt) if len(self._unsent) < MOST_UNSENT else None
+        if row is None:
+            self.unreceipted.add(integration_id)
             then()
             return
         if self.away_since is None:
-            self._unsent.append((receipt, then))
+            self._unsent.append((row, integration_id, then))
         else:
-            self._unsent.append((receipt, None))
+            self._unsent.append((row, integration_id, None))
             then()
         if self._flushing is None and not self._line.is_busy:
             self._flushing = self._loop.call_soon(self._consider)
@@ -127,8 +131,8 @@ class ReceiptWriter:
         try:
             await asyncio.wait_for(ended.wait(), END_SECONDS)
         except TimeoutError:
-            for receipt, _ in (*self._in_flight, *self._unsent):
-                self.unreceipted.add(receipt["integration"])
+            for _, integration_id, _ in (*self._in_flight, *self._unsent):
+                self.unreceipted.add(integration_id)
             log.warning("receipts.not_ended", unreceipted=self.waiting, detail=self._line.trouble)
         for timer in (self._flushing, self._bound):
             if timer is not None:
@@ -164,15 +168,8 @@ class ReceiptWriter:
         size = 0
         while self._unsent and len(rows) < _MOST_RECEIPTS and size < _MOST_BYTES:
             one = self._unsent.popleft()
-            try:
-                row = encode_fields(one[0])
-            except TypeError:  # a text that is none in UTF-8, which no event should wait for
-                self.unreceipted.add(one[0]["integration"])
-                if one[1] is not None:
-                    one[1]()
-                continue
-            rows.append(row)
-            size += len(row)
+            rows.append(one[0])
+            size += len(one[0])
             self._in_flight.append(one)
         return rows
 
@@ -207,7 +204,7 @@ class ReceiptWriter:
                 waiting=self.waiting,
                 unreceipted=self.unreceipted.total,
             )
-        for _, then in settled:
+        for _, _, then in settled:
             if then is not None:
                 then()
         if self._ended is not None:
@@ -225,8 +222,16 @@ class ReceiptWriter:
         self.away_since = self._loop.time()
         log.error("receipts.away", detail=self.trouble, waiting=self.waiting)
         settled = [*self._in_flight, *self._unsent]
-        self._in_flight = [(receipt, None) for receipt, _ in self._in_flight]
-        self._unsent = deque((receipt, None) for receipt, _ in self._unsent)
-        for _, then in settled:
+        self._in_flight = [(*one[:2], None) for one in self._in_flight]
+        self._unsent = deque((*one[:2], None) for one in self._unsent)
+        for _, _, then in settled:
             if then is not None:
                 then()
+
+
+def _row_of(receipt: ReceiptFields) -> bytes | None:
+    """None where a text is none in UTF-8, for which no event should wait."""
+    try:
+        return encode_fields(receipt)
+    except TypeError:
+        return None

@@ -6,8 +6,8 @@ there: from then on nobody can tell whose a receipt of that month was.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Final
 
 import structlog
@@ -33,7 +33,7 @@ class UserHashes:
         self._known: dict[str, bytes] = {}
         self._from_ms = self._until_ms = 0
         self._prefix = ""
-        self._keyed: hashlib.blake2b | None = None
+        self._key: bytes | None = None
 
     async def learn(self, now_ms: int) -> None:
         """Get the key of this month, and near its end that of the next; what can't be had now is
@@ -56,12 +56,12 @@ class UserHashes:
         """The hash of a trimmed id in receipts of `at_ms` (ms since 1970); None without a key."""
         if not self._from_ms <= at_ms < self._until_ms:
             self._turn_to(at_ms)
-        keyed = self._keyed
-        if keyed is None or not organization_user_id:
+        key = self._key
+        if key is None or not organization_user_id:
             return None
-        digest = keyed.copy()
-        digest.update(organization_user_id.encode(errors="surrogatepass"))
-        return self._prefix + digest.hexdigest()
+        said = organization_user_id.encode(errors="surrogatepass")
+        # In one call, which takes half as long as to copy one that has its key already.
+        return self._prefix + blake2b(said, key=key, digest_size=HASH_BYTES).hexdigest()
 
     def _turn_to(self, at_ms: int) -> None:
         first = datetime.fromtimestamp(at_ms / 1000, UTC).replace(
@@ -73,6 +73,5 @@ class UserHashes:
             round(after.timestamp() * 1000),
         )
         month = month_of(at_ms)
-        key = self._known.get(month)
         self._prefix = f"{month}:"
-        self._keyed = None if key is None else hashlib.blake2b(key=key, digest_size=HASH_BYTES)
+        self._key = self._known.get(month)

@@ -15,9 +15,9 @@ class ReceiptSettings(BaseModel):
         Field(
             description="Whether a receipt of each outcome is written to the stream "
             "`NAMESPACE.receipts` before its event is acknowledged; see docs/receipts.md for its "
-            "cost."
+            "cost. Where there is no stream and none can be made, delivery goes on and says so."
         ),
-    ] = "off"
+    ] = "on"
     receipts_secret: Annotated[
         SecretStr,
         Field(
@@ -47,4 +47,4 @@ class ReceiptSettings(BaseModel):
             ge=10_000_000,
             description="Bytes of the stream above which its oldest receipts are dropped.",
         ),
-    ] = 50_000_000_000
+    ] = 5_000_000_000
