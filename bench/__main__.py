@@ -25,6 +25,7 @@ from bench.report import number, show
 from bench.results import summarise
 from bench.scale import FULL, SHORT, Scale
 from bench.scenarios import SCENARIOS
+from bench.simulate import page as predictions
 
 RESULTS: Final = Path("bench/results")
 _BUSY_LOAD: Final = 0.7
@@ -143,6 +144,7 @@ def _write(results: dict[str, Any], console: Console, *, is_kept: bool) -> None:
     if is_kept:
         for document in DOCUMENTS:
             document.write_text(with_results(document.read_text(), results))
+        predictions.write()
     console.print(f"{RESULTS / names[-1][0]}, after {results['seconds']} s")
 
 

@@ -24,7 +24,13 @@ KEYS: Final = {
     "operator": "local-operator-key",
     "revealer": "local-revealer-key",
 }
-_CUSTOMERS: Final = ("shop", "press", "travel", "museum")
+CUSTOMERS: Final = {
+    "shop": "northwind",
+    "press": "org-press",
+    "travel": "org-travel",
+    "museum": "org-museum",
+}
+"""With their organizations: `examples/event.json` is of the shop's."""
 _NEW_SECRET: Final = "another one"
 _BUDGET_SECONDS: Final = 20
 """Of retries, so that an outage of half a minute ends in dead letters."""
@@ -102,8 +108,8 @@ async def show(broker_url: str) -> None:
     """Until Ctrl-C."""
     settings = {"RETRY_BUDGET_SECONDS": _BUDGET_SECONDS, "BLOCK_PROBE_SECONDS": 5}
     async with LiveConsole(broker_url, "local", 8090, **settings) as live:
-        for name in _CUSTOMERS:
-            live.stack.add_integration(name)
+        for name, organization in CUSTOMERS.items():
+            live.stack.add_integration(name, organization_id=organization)
         live.refuse_secret("travel")
         console.print("Starting the emulator of Adobe, a worker and the console")
         live.stack.start_worker()
@@ -115,7 +121,8 @@ async def show(broker_url: str) -> None:
         console.print(
             "Adobe is out for shop now and then, and refuses travel's secret. To mend that, write "
             f"[bold]{_NEW_SECRET}[/] as client_secret into "
-            f"{live.stack.integrations / 'travel.json'}. Ctrl-C ends."
+            f"{live.stack.integrations / 'travel.json'}. examples/event.json is an event of shop, "
+            "to be pasted at Explain. Ctrl-C ends."
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_publish(live.stack))
@@ -127,9 +134,9 @@ async def _publish(stack: Stack) -> None:
     while True:
         bodies = []
         for _ in range(_EVENTS_AT_ONCE):
-            customer = chance.choice(_CUSTOMERS)
+            customer = chance.choice([*CUSTOMERS])
             user = f"person-{chance.randrange(500)}@{customer}.example"
-            said = event(f"org-{customer}", user, enabled=chance.random() < 0.8)
+            said = event(CUSTOMERS[customer], user, enabled=chance.random() < 0.8)
             bodies.append(json.dumps(said).encode())
         bodies += [b"not json"] * (chance.random() < 0.02)
         await stack.publish(bodies)

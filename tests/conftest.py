@@ -17,11 +17,12 @@ from devtools.chromium import ChromiumUnavailable
 from devtools.chromium import ensure_installed as ensure_chromium
 from devtools.native_prometheus import PrometheusUnavailable
 from devtools.native_prometheus import ensure_installed as ensure_prometheus
+from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.redis_server import running_redis
 from devtools.servers import missing_servers
 from devtools.sharing import shared
 
-_SERVER_FIXTURES = {"broker_url", "own_broker", "redis_url"}
+_SERVER_FIXTURES = {"broker_url", "own_broker", "redis_cluster", "redis_url"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,6 +91,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real Redis; a test keeps to keys of its own `namespace` in it."""
     with shared(_directory(tmp_path_factory), "redis", running_redis) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def redis_cluster() -> Iterator[NativeRedisCluster]:
+    """A Redis Cluster whose masters may be killed and emptied; each test brings them back."""
+    with NativeRedisCluster() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,9 @@ _MODES: Final[tuple[tuple[str, dict[str, Any], int], ...]] = (
 
 
 def customers(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
-    """CPU microseconds an event, by mode."""
+    """CPU microseconds an event, by mode; and the peak of the memory in MB."""
     figures: dict[str, float] = {"few": _FEW, "many": scale.many_integrations}
+    peaks: dict[str, list[float]] = defaultdict(list)
     for mode, limits, in_a_row in _MODES:
         runs: dict[str, list[float]] = defaultdict(list)
         for _ in range(scale.repetitions):
@@ -38,7 +39,9 @@ def customers(arena: Arena, scale: Scale, capacity: float) -> dict[str, float]:
                     arena, worker, scale.drain_seconds, organizations=count, in_a_row=in_a_row
                 )
                 runs[name].append(drained.cpu_us_per_event)
+                peaks[name].append(drained.peak_memory_mb)
         for name, values in runs.items():
             figures[f"{mode}_{name}_us"] = statistics.median(values)
         figures[f"{mode}_ratio"] = median_ratio(runs["many"], runs["few"])
+    figures |= {f"{name}_mb": max(values) for name, values in peaks.items()}
     return figures

@@ -1,7 +1,8 @@
 """`python -m devtools.chaos`: 0 when all promises were kept, 1 when one was broken.
 
-Variables: `CHAOS_SEED` (else drawn), `CHAOS_SECONDS` of trouble, `CHAOS_EVENTS`. RabbitMQ and Redis
-are native ones, also where containers can be had: they are stopped and stalled by signals.
+Variables: `CHAOS_SEED` (else drawn), `CHAOS_SECONDS` of trouble, `CHAOS_EVENTS`, and
+`CHAOS_REDIS=cluster` for a Redis Cluster. RabbitMQ and Redis are native ones, also where containers
+can be had: they are stopped and stalled by signals.
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ def options_in_environment() -> Options:
         seed=number("CHAOS_SEED", secrets.randbelow(1_000_000), 0),
         seconds=number("CHAOS_SECONDS", 180, 10),
         events=number("CHAOS_EVENTS", 5000, 100),
+        redis_cluster=_is_cluster(os.environ.get("CHAOS_REDIS", "")),
     )
+
+
+def _is_cluster(text: str) -> bool:
+    if text not in ("", "single", "cluster"):
+        raise ValueError("CHAOS_REDIS must be single or cluster")
+    return text == "cluster"
 
 
 def _run() -> int:
@@ -58,9 +66,10 @@ def _run() -> int:
     print(
         f"Look at {kept}: story.txt tells what happened and all that is wrong, worker-*.log what "
         "each worker said of an event, requests.jsonl what came to the endpoints, node-*/ and "
-        "redis.txt what the servers said.",
+        "redis-*.txt what the servers said.",
         f"Again: CHAOS_SEED={options.seed} CHAOS_SECONDS={options.seconds} "
-        f"CHAOS_EVENTS={options.events} make chaos",
+        f"CHAOS_EVENTS={options.events} "
+        f"CHAOS_REDIS={'cluster' if options.redis_cluster else 'single'} make chaos",
         sep="\n",
     )
     return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -17,7 +17,7 @@ _LOOKS: Final = 3
 """What is handed on from queue to queue may be in none for a moment."""
 
 
-async def held(cluster: Cluster, redis_url: str, namespace: str) -> list[str]:
+async def held(cluster: Cluster, redis_urls: Sequence[str], namespace: str) -> list[str]:
     """Dead letters may lie in their queue, but in nobody's hands."""
     found = []
     for queue in await asyncio.to_thread(cluster.queues):
@@ -28,16 +28,17 @@ async def held(cluster: Cluster, redis_url: str, namespace: str) -> list[str]:
             found.append(f"the queue {name} should not be there")
         if unacknowledged or (ready and not is_letters):
             found.append(f"{name} has {ready} ready and {unacknowledged} unacknowledged")
-    async with Redis.from_url(redis_url) as redis:
-        async for key in redis.scan_iter(f"{namespace}:*:busy"):
-            if await redis.get(key):  # empty is a gap after a message, and no lease
-                found.append(f"a lease is left in Redis: {key.decode()}")
+    for url in redis_urls:
+        async with Redis.from_url(url) as redis:
+            async for key in redis.scan_iter(f"{namespace}:*:busy"):
+                if await redis.get(key):  # empty is a gap after a message, and no lease
+                    found.append(f"a lease is left in Redis: {key.decode()}")
     return found
 
 
 async def nothing_held(
     cluster: Cluster,
-    redis_url: str,
+    redis_urls: Sequence[str],
     namespace: str,
     within_seconds: float,
     tell: Callable[[str], None],
@@ -48,7 +49,7 @@ async def nothing_held(
     before: list[str] = []
     while True:
         try:
-            found = await held(cluster, redis_url, namespace)
+            found = await held(cluster, redis_urls, namespace)
         except BrokerUnavailable as error:
             found = [f"the broker did not say what is held: {error}"]
         quiet = 0 if found else quiet + 1

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devtools.chaos import check
@@ -21,6 +21,7 @@ from devtools.chaos.outages import fail, outages
 from devtools.chaos.producer import Producer
 from devtools.chaos.scene import NAMESPACE, WORKERS, Scene
 from devtools.chaos.story import Story
+from worker.counting import counted
 from worker.ordering.user_digests import UserKeys
 
 _SETTLE_SECONDS: Final = 420.0
@@ -33,21 +34,25 @@ _PUBLISHING_SHARE: Final = 0.85
 
 @dataclass(frozen=True)
 class Options:
-    """How many `seconds` of trouble, and how many `events` in all."""
+    """How many `seconds` of trouble, and how many `events` in all; and whether Redis is a cluster
+    of three masters, of which one is struck at a time.
+    """
 
     seed: int
     seconds: int
     events: int
+    redis_cluster: bool
 
 
 async def run(options: Options, story: Story) -> None:
     """Broken promises are told to the story, and so is what keeps the run from its end. Raises what
     servers raise that can't be had.
     """
-    async with Scene(story) as scene:
+    async with Scene(story, redis_cluster=options.redis_cluster) as scene:
         story.say(
             f"RabbitMQ {scene.cluster.version()}, {NODES} nodes; {WORKERS} workers; "
             f"{options.events} events for {len(CUSTOMERS)} integrations; "
+            f"Redis on {counted(len(scene.redis_servers), 'server')}; "
             f"{options.seconds} s of trouble"
         )
         try:
@@ -104,7 +109,7 @@ class _Run:
                 kind.name: group.create_task(
                     strike(targets[kind.name], blows(seed, kind), kind.name, until, tell)
                 )
-                for kind in KINDS
+                for kind in (replace(one, targets=len(targets[one.name])) for one in KINDS)
             }
             failed = [
                 group.create_task(fail(state, one.id, outages(seed, one.id), until, tell))
@@ -122,7 +127,7 @@ class _Run:
         self._story.say(f"Waiting until nobody holds anything {when}")
         found = await nothing_held(
             self._scene.cluster,
-            self._scene.redis.url,
+            [server.url for server in self._scene.redis_servers],
             NAMESPACE,
             _SETTLE_SECONDS,
             self._story.tell,

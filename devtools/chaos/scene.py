@@ -21,6 +21,7 @@ from devtools.chaos.fleet import Worker
 from devtools.chaos.story import Story
 from devtools.choices import Event, mappings
 from devtools.native_redis import NativeRedis
+from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.stack import Stack
 from worker.broker.session_settings import address_of
 from worker.broker.topology import build_topology, declare
@@ -34,16 +35,21 @@ BUDGET_SECONDS: Final = 60
 UNCLEAR_SECONDS: Final = 20
 """Longer than the endpoints of the table take to carry out what they have not answered."""
 _CONSUMING_SECONDS: Final = 120.0
+_REDIS_OPTIONS: Final = ("--appendfsync", "always")
 
 
 class Scene:
     """An async context manager. Raises what servers raise that can't be had."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Story, *, redis_cluster: bool) -> None:
         self._story = story
         self._exit = AsyncExitStack()
         self.cluster = Cluster()
-        self.redis = NativeRedis(options=("--appendfsync", "always"))
+        self.redis: NativeRedis | NativeRedisCluster = (
+            NativeRedisCluster(_REDIS_OPTIONS)
+            if redis_cluster
+            else NativeRedis(options=_REDIS_OPTIONS)
+        )
         self.balancer = Balancer([node.port for node in self.cluster.nodes])
         self.workers: list[Worker] = []
 
@@ -56,7 +62,12 @@ class Scene:
     @property
     def targets(self) -> dict[str, Sequence[Target]]:
         """What can be struck, by its kind."""
-        return {"node": self.cluster.nodes, "worker": self.workers, "redis": [self.redis]}
+        return {"node": self.cluster.nodes, "worker": self.workers, "redis": self.redis_servers}
+
+    @property
+    def redis_servers(self) -> list[NativeRedis]:
+        """The one, or the masters of a cluster."""
+        return [self.redis] if isinstance(self.redis, NativeRedis) else self.redis.masters
 
     async def __aenter__(self) -> Self:
         try:
@@ -133,7 +144,8 @@ class Scene:
         for number, node in enumerate(self.cluster.nodes, 1):
             if (node.home / "log").exists():
                 shutil.copytree(node.home / "log", kept / f"node-{number}")
-        shutil.copy(self.redis.home / "output", kept / "redis.txt")
+        for number, server in enumerate(self.redis_servers, 1):
+            shutil.copy(server.home / "output", kept / f"redis-{number}.txt")
         for log in self.stack.path.glob("worker-*.log"):
             shutil.copy(log, kept)
         with (kept / "requests.jsonl").open("w") as journal:

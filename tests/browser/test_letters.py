@@ -16,7 +16,10 @@ from playwright.async_api import Browser, Page
 
 from tests.browser.test_console import PHONE, SHOTS, findings, opened
 from tests.integration.console.letter_parts import ANNA, PERSON, LetterStack, letter_stack
-from tests.unit.console.console_parts import OPERATOR, REVEALER
+from tests.unit.console.console_parts import OPERATOR, REVEALER, write_integration
+from worker.console.built_from_settings import note_configs
+from worker.evidence.exported_file import verify_file
+from worker.evidence.signing import Keyring
 from worker.ledger.stored_receipts import key_of_life
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -130,6 +133,7 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
     async with opened(browser, stack.console, OPERATOR) as page:
         await page.goto(f"{stack.console.url}/dead-letters")
         await page.get_by_role("link", name="Inspect").first.click()
+        await page.wait_for_url("**/dead-letters/groups/*")
         await page.keyboard.press("r")
         await page.get_by_label("Canary", exact=True).fill("2")
         await page.get_by_label("Why").fill("incident 4711")
@@ -159,3 +163,46 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
             for name, way in (("act", act), ("trail", f"{stack.console.url}/trail")):
                 await page.goto(way)
                 await _picture(page, name, look)
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+async def test_the_file_of_acts_is_taken_and_verifies(
+    browser: Browser, stack: LetterStack, has_script: bool
+) -> None:
+    async with opened(browser, stack.console, OPERATOR, java_script_enabled=has_script) as page:
+        await page.goto(f"{stack.console.url}/trail")
+        await page.get_by_text("Those shown here verify now").wait_for()
+        await page.get_by_label("First day").fill("2026-01-01")
+        async with page.expect_download() as started:
+            await page.get_by_role("button", name="File for the auditor").click()
+        download = await started.value
+        assert download.suggested_filename == "consent-acts-2026-01-01.jsonl"
+        text = (await download.path()).read_text()
+        assert verify_file(text.encode().splitlines(), Keyring())[1] == []
+        assert "incident 4711" in text
+        assert PERSON not in text
+
+
+async def test_an_event_is_explained_by_the_version_before(
+    browser: Browser, stack: LetterStack
+) -> None:
+    context = stack.console.context
+    path = context.settings.integrations / "shop.json"
+    at = path.stat().st_mtime + 60
+    mapping = {"id": "_northwind.other", "value": "consents_purposes_newsletter_enabled"}
+    write_integration(path.parent.parent, "shop", mappings=[mapping])
+    os.utime(path, (at, at))
+    context.integrations.load()
+    note_configs(context)
+    for options in LOOKS.values():
+        async with opened(browser, stack.console, OPERATOR, **options) as page:
+            await page.goto(f"{stack.console.url}/integrations/shop")
+            await page.get_by_role("link", name="Explain an event by the version before").click()
+            await page.get_by_label("By which configuration").select_option(index=1)
+            assert await findings(page) == []
+            event = json.loads(stack.body(1)) | {"organization_id": "northwind"}
+            await page.get_by_label(re.compile("An event")).fill(json.dumps(event))
+            await page.get_by_role("button", name="Explain").click()
+            await page.get_by_text("What is in force now would do something else").wait_for()
+            assert await findings(page) == []
+            assert PERSON not in await page.content()

@@ -103,8 +103,18 @@ def _of_door(door: str) -> Series:
     }
 
 
+_OVERTAKEN: Final = 'consent_ledger_overtaken_events{job="consent-worker-ledger",instance="l1"}'
+_OF_LEDGER: Final[Series] = {
+    # A letter of RabbitMQ's own, which a look at the letters finds a few minutes later.
+    _OVERTAKEN: f"0x800 1x5 0x{LONG}",
+}
 NORMAL: Final[Series] = (
-    _of_worker(_W1, 600) | _of_worker(_W2, 400) | _of_door(_D1) | _of_door(_D2) | _OF_RABBITMQ
+    _of_worker(_W1, 600)
+    | _of_worker(_W2, 400)
+    | _of_door(_D1)
+    | _of_door(_D2)
+    | _OF_LEDGER
+    | _OF_RABBITMQ
 )
 NOTHING: Final[Series] = {}
 
@@ -330,5 +340,22 @@ FAULTS: Final = {
     ),
     "Didomi has another secret": _fault(
         {_answers(_D2, "credentials-wrong"): "0x10 0+5x60"}, 30, "ConsentDoorRefusesCredentials"
+    ),
+    "events that a door received have no outcome": _fault(
+        {_OVERTAKEN: "0x10 2x60"}, 25, "ConsentReceivedNoOutcome"
+    ),
+    "one of two event queues lags behind": _fault(
+        {
+            _OVERTAKEN: "0x10 500x60",
+            f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events.2"}}': "0x10 9000x60",
+        },
+        40,
+    ),
+    "nobody can say whether a queue lags": _fault(
+        {_OVERTAKEN: "0x10 2x60"},
+        30,
+        "ConsentReceivedNoOutcome",
+        "ConsentQueuesUnwatched",
+        gone="rabbitmq_",
     ),
 }

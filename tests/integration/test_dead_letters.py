@@ -23,6 +23,7 @@ from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 from worker.broker.broker_access import BrokerAway, broker_connection
+from worker.cli.command_act import RECEIPTS_OFF
 from worker.settings import WorkerSettings
 
 LETTERS = 1_000
@@ -197,7 +198,10 @@ async def test_an_interrupted_replay_finishes_what_is_in_hand_and_says_so(
     replayed = await depth("retries")
     assert code == exit_code
     assert out == f"replayed {replayed}\n"
-    assert err == ("consent-worker: interrupted: what was not handled stays in the dead letters\n")
+    assert err.splitlines() == [
+        RECEIPTS_OFF,
+        "consent-worker: interrupted: what was not handled stays in the dead letters",
+    ]
     assert await depth("dead-letters") == LETTERS - replayed
     both = await _take_all(stack, "dead-letters") + await _take_all(stack, "retries")
     assert sorted(both) == sorted(bodies), "nothing is lost, and nothing is there twice"

@@ -62,6 +62,11 @@ def _jobs(broker: NativeRabbitMQ, **ports: int) -> list[dict[str, Any]]:
     return found
 
 
+def _ledger_ports(stack: Stack) -> list[str]:
+    log = "".join(one.read_text() for one in stack.path.glob("ledger-*.log"))
+    return re.findall(r'"http_port": ?(\d+)', log)
+
+
 def _http_port(stack: Stack) -> int:
     ports = [one["http_port"] for one in stack.log_entries() if one["event"] == "worker.started"]
     return int(ports[-1])
@@ -93,13 +98,22 @@ def _selectors(expressions: dict[str, str]) -> set[str]:
 async def test_every_metric_that_a_rule_or_the_dashboard_names_exists(
     stack: Stack, broker: NativeRabbitMQ
 ) -> None:
+    stack.override("LEDGER_URL", f"sqlite://{stack.path}/ledger.sqlite")
     stack.start_worker()
+    stack.start_ledger()
     await stack.wait_until_consuming()
     await stack.publish([json.dumps(event("org-shop", "lena@a.example")).encode()])
     await wait_until(lambda: stack.delivered("shop"), "the event")
+    await wait_until(lambda: _ledger_ports(stack), "the ledger")
+    (ledger_port,) = map(int, _ledger_ports(stack))
     async with running_door(broker.url, "consent") as one:
-        ports = {"consent_worker": _http_port(stack), "consent_worker_door": one.door.http_port}
-        await _all_exist(_jobs(broker, **ports))
+        jobs = _jobs(
+            broker,
+            consent_worker=_http_port(stack),
+            consent_worker_door=one.door.http_port,
+            consent_worker_ledger=ledger_port,
+        )
+        await _all_exist(jobs)
 
 
 async def _all_exist(jobs: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.unit.cli.conftest import CommandLine, cli
+from worker.cli.command_act import RECEIPTS_OFF
 from worker.cli.state import FOLLOWS
 
 __all__ = ["cli"]
@@ -61,7 +62,7 @@ def test_a_loss_is_shown_and_accepted(
     assert shown.out.splitlines() == lines
     assert server.get(f"{namespace}:epoch") == STATE.encode(), "to show changes nothing"
     ran = cli.run("state", "accept")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, f"{RECEIPTS_OFF}\n")
     assert ran.out.splitlines()[:6] == [*lines, *(f"- {one}" for one in FOLLOWS)]
     assert "within 5 s (CONSENT_WORKER_WATCH_SECONDS)" in ran.out
     assert "docs/runbooks/state-lost.md" in ran.out
@@ -88,3 +89,18 @@ def test_both_print_json(cli: CommandLine, server: redis.Redis, namespace: str) 
     accepted = cli.run("state", "accept", "--json").document
     assert accepted == shown | {"newly_accepted": [LOST]}
     assert cli.run("state", "accept", "--json").document["newly_accepted"] == []
+
+
+def test_where_it_can_not_be_put_on_record_nothing_is_accepted(
+    cli: CommandLine, server: redis.Redis, namespace: str
+) -> None:
+    server.set(f"{namespace}:epoch", STATE)
+    cli.set("RECEIPTS", "on")
+    ran = cli.run("state", "accept")
+    assert (ran.code, ran.out) == (3, "")
+    assert "the trail can't be written: no connection to RabbitMQ" in ran.err
+    assert "nothing was done. --unrecorded does it without a record" in ran.err
+    assert server.get(f"{namespace}:epoch") == STATE.encode()
+    ran = cli.run("state", "accept", "--unrecorded")
+    assert (ran.code, "this is not on record: the trail" in ran.err) == (0, True)
+    assert cli.run("state", "show", "--json").document["lost"][1]["accepted"] is not None

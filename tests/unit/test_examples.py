@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.live_console import CUSTOMERS
 from tests.unit.examples import NOW_MS
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.check_integration import check_integration
@@ -46,6 +47,11 @@ def test_there_are_the_three_that_the_docs_name() -> None:
     assert NAMES == ["adobe-consents", "iab-tcf", "own-booleans"]
     page = (EXAMPLES.parent / "docs" / "mappings.md").read_text()
     assert all(f"examples/{name}/" in page for name in NAMES)
+
+
+def test_the_event_is_of_a_customer_of_the_console_to_look_at() -> None:
+    envelope = open_envelope((EXAMPLES / "event.json").read_bytes())
+    assert envelope.organization_id == CUSTOMERS["shop"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,6 +16,7 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
+from worker.settings.redis_urls import redis_urls
 
 
 def _settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> WorkerSettings:
@@ -149,6 +150,8 @@ def test_two_names_of_a_setting_that_say_different_things_are_refused(
         pytest.param("memory:", "memory", id="memory"),
         pytest.param("sqlite:///var/lib/state", "sqlite", id="file"),
         pytest.param("rediss://u:p@h/1", "redis", id="redis"),
+        pytest.param("redis+cluster://u:p@a:7001,b,[::1]:7002/0?x=1", "redis", id="cluster"),
+        pytest.param("rediss+cluster://a", "redis", id="cluster by TLS"),
     ],
 )
 def test_what_keeps_the_state(monkeypatch: pytest.MonkeyPatch, url: str, kind: str) -> None:
@@ -159,6 +162,33 @@ def test_what_keeps_the_state(monkeypatch: pytest.MonkeyPatch, url: str, kind: s
 def test_a_file_is_named_by_its_absolute_path(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     with pytest.raises(ValidationError, match="the absolute path of a file"):
         _settings(monkeypatch, STATE_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        pytest.param("redis://hush@a,b/0", r"are redis\+cluster://", id="several servers"),
+        pytest.param("redis+cluster://:hush@a,b/1", "has 0 alone", id="database"),
+        pytest.param("redis+cluster://:hush@a,,b", "a URL with a host", id="no host"),
+        pytest.param("redis+cluster://", "a URL with a host", id="none at all"),
+        pytest.param("redis+cluster://u:h#ush@a", "percent-encoded", id="password not encoded"),
+        pytest.param("redis+cluster://a:port,b", "a URL with a host", id="port of text"),
+        pytest.param("cluster+redis://hush", r"or redis\+cluster:// or", id="other scheme"),
+    ],
+)
+def test_a_wrong_url_of_redis_is_told_without_its_words(
+    monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told) as refused:
+        _settings(monkeypatch, STATE_URL=url)
+    assert "hush" not in str(refused.value.errors()[0]["msg"])
+
+
+def test_the_nodes_of_a_cluster_share_credentials_and_options() -> None:
+    found = redis_urls("rediss+cluster://u:p%40w@a:7001,b,[::1]/?ssl_ca_certs=/x")
+    assert found.is_cluster
+    assert found.addresses == ("a:7001", "b:6379", "[::1]:6379")
+    assert found.at("c:1") == "rediss://u:p%40w@c:1/?ssl_ca_certs=/x"
 
 
 def test_nothing_is_said_where_no_old_name_is_in_use() -> None:

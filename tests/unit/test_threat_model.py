@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROWS = [f"A{number}" for number in range(1, 40)] + [f"B{number}" for number in range(1, 19)]
+ROWS = [f"A{number}" for number in range(1, 40)] + [f"B{number}" for number in range(1, 20)]
 
 
 def test_every_row_names_what_shows_it_and_that_is_there() -> None:

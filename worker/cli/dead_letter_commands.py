@@ -18,7 +18,6 @@ from worker.cli.letter_options import (
     EventOption,
     FromLedgerOption,
     GroupOption,
-    IdOption,
     IntegrationOption,
     NewerOption,
     OlderOption,
@@ -26,16 +25,13 @@ from worker.cli.letter_options import (
     SinceOption,
     UntilOption,
     chosen_by,
-    wait_seconds,
 )
+from worker.cli.replay_commands import discard, replay
 from worker.cli.streamed_files import check_target, complete_file
 from worker.cli.terminal import shown
 from worker.counting import counted
-from worker.letters.letter_handling import CANARY_WAIT, Handling
 
 app = typer.Typer(no_args_is_help=True, help="Inspect, replay and discard dead letters.")
-
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 @app.command("list")
@@ -111,88 +107,8 @@ def show(
     return None if asyncio.run(show_letter(letter_id, tell)) else not_there(letter_id)
 
 
-@app.command("replay")
-def replay(
-    letter_id: IdOption = "",
-    integration: IntegrationOption = "",
-    reason: ReasonOption = "",
-    error: ErrorOption = "",
-    event: EventOption = "",
-    group: GroupOption = "",
-    since: SinceOption = "",
-    until: UntilOption = "",
-    older_than: OlderOption = "",
-    newer_than: NewerOption = "",
-    canary: Annotated[
-        int, typer.Option(min=0, max=1000, help="Replay so many first, and see whether they fail.")
-    ] = 0,
-    wait: Annotated[
-        str, typer.Option(help="How long no canary may come back, such as 330s; 20m at most.")
-    ] = CANARY_WAIT,
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Replay so many a second at most.")
-    ] = None,
-    after_state_loss: Annotated[
-        bool,
-        typer.Option(
-            "--after-state-loss",
-            help="Also those of before the state was lost: they can replace newer choices.",
-        ),
-    ] = False,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Send dead letters on their way again, each with a fresh retry budget."""
-    chosen = chosen_by(
-        integration=integration,
-        reason=reason,
-        error=error,
-        since=since,
-        until=until,
-        older_than=older_than,
-        newer_than=newer_than,
-        letter_id=letter_id,
-        event=event,
-        group=group,
-    )
-    asked = Handling(
-        "replayed", chosen, dry_run, after_state_loss, canary, wait_seconds(wait), rate
-    )
-    _handle(asked, as_json)
-
-
-@app.command("discard")
-def discard(
-    letter_id: IdOption = "",
-    integration: IntegrationOption = "",
-    reason: ReasonOption = "",
-    error: ErrorOption = "",
-    event: EventOption = "",
-    group: GroupOption = "",
-    since: SinceOption = "",
-    until: UntilOption = "",
-    older_than: OlderOption = "",
-    newer_than: NewerOption = "",
-    dry_run: DryRunOption = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Take dead letters off the queue for good."""
-    chosen = chosen_by(
-        integration=integration,
-        reason=reason,
-        error=error,
-        since=since,
-        until=until,
-        older_than=older_than,
-        newer_than=newer_than,
-        letter_id=letter_id,
-        event=event,
-        group=group,
-    )
-    if not dry_run and not yes:
-        typer.confirm("Discarded consents are lost for good. Go on?", abort=True, err=True)
-    _handle(Handling("discarded", chosen, dry_run), as_json)
+app.command("replay")(replay)
+app.command("discard")(discard)
 
 
 @app.command("export")
@@ -231,10 +147,3 @@ def export(
         exported = asyncio.run(export_letters(chosen, stream, bar=True))
         check_target(path, force)  # someone else may have written it meanwhile
     say(f"exported {counted(exported, 'dead letter')}")
-
-
-def _handle(asked: Handling, as_json: bool) -> None:
-    # Later: it asks the workers' state, whose libraries take longer to import than a list takes.
-    from worker.cli.replay_and_discard import handle  # noqa: PLC0415
-
-    handle(asked, as_json)

@@ -12,14 +12,16 @@ import typer
 
 from worker.broker.broker_access import BrokerAway
 from worker.broker.letter_filter import Filter
-from worker.cli.command_support import complain, print_json, say
+from worker.cli.act_options import ActOptions, AsOption, WhyOption, act_options
+from worker.cli.command_act import CommandAct
+from worker.cli.command_support import complain
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
+from worker.cli.erasure_report import OUT_OF_REACH, sentence_of, tell_erasure
 from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.json_output import JsonOption
 from worker.cli.state_ids import learn_state_ids
-from worker.cli.terminal import shown
 from worker.counting import counted
 from worker.delivery.erasure import Concern, Person, erase_from_state
 from worker.evidence.erasure import EVERYWHERE
@@ -34,22 +36,6 @@ from worker.store_choice import lasting_store, user_keys
 
 _MOST_IDS: Final = 100
 _LONGEST_ID: Final = 1024
-_NAMED_AT_MOST: Final = 20
-_IN_MEMORY: Final = (
-    "not erased in the state: without CONSENT_WORKER_STATE_URL a worker keeps it in memory, which "
-    "no command reaches. A restart forgets it; what still waits for the person is "
-    "delivered"
-)
-OUT_OF_REACH: Final = (
-    "events that wait in queues: each is skipped as `erased` when it comes, until then it is there",
-    "Adobe: delete the profile there",
-    "Didomi, and the producer of the events",
-    "logs, backups of the broker and of Redis, and exports of dead letters",
-    "the stream of the receipts, which keeps its copies until their retention ends, as do exports "
-    "of ledgers; a ledger blanks what it has when it reads that the person was erased",
-    "other namespaces, and integrations whose file is gone",
-    "other ids and spellings of the person: give each of them, one a line",
-)
 
 
 def erase(
@@ -61,16 +47,20 @@ def erase(
         bool,
         typer.Option("--dry-run", help="Say what dead letters would be removed, and do nothing."),
     ] = False,
+    as_name: AsOption = "",
+    why: WhyOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Forget a person, whose id is asked for or read from standard input, one id a line."""
     settings = WorkerSettings()
+    # What somebody may ask for by law does not wait for the trail.
+    said = act_options(settings, as_name, why, may_be_unrecorded=True)
     registry = build_registry(settings)
     registry.load()
     chosen = [find_integration(registry, one) for one in integration or ()]
     person = Person(_ids(), chosen or registry.integrations, everywhere=not chosen)
-    report = asyncio.run(_erase(settings, person, registry, chosen, dry_run))
-    _tell(report, as_json)
+    report = asyncio.run(_erase(settings, person, registry, chosen, dry_run, said))
+    tell_erasure(report, as_json)
     for sentence in registry.problems:
         complain(f"consent-worker: not erased there: {sentence}")
     is_left = report["kept"] or report["receipts_to_repeat"] or registry.problems
@@ -100,6 +90,26 @@ def _ids() -> list[str]:
 
 
 async def _erase(
+    settings: WorkerSettings,
+    person: Person,
+    registry: IntegrationRegistry,
+    chosen: list[Integration],
+    dry_run: bool,
+    said: ActOptions,
+) -> dict[str, object]:
+    """Both, on record."""
+    if dry_run:
+        return await _erased(settings, person, registry, chosen, dry_run)
+    places = ", ".join(one.id for one in chosen) or "all integrations"
+    integration = chosen[0].id if len(chosen) == 1 else ""
+    act = CommandAct(settings, said, "erased", f"a person at {places}", integration)
+    async with act.on_record():
+        report = await _erased(settings, person, registry, chosen, dry_run)
+        act.result = sentence_of(report)
+        return report
+
+
+async def _erased(
     settings: WorkerSettings,
     person: Person,
     registry: IntegrationRegistry,
@@ -190,51 +200,3 @@ async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]
             removed += len(theirs.chosen)
     run.stop.check(so_far())
     return removed, kept
-
-
-def _tell(report: dict[str, object], as_json: bool) -> None:
-    if as_json:
-        print_json(report)
-        if report["receipts_to_repeat"]:
-            complain(str(report["receipts_note"]))
-        return
-    kept = report["kept"]
-    removed = counted(int(str(report["dead_letters_removed"])), "dead letter")
-    if report["dry_run"]:
-        say(f"would remove {removed}")
-    else:
-        if report["erased_before"]:
-            integrations = counted(int(str(report["integrations"])), "integration")
-            days = float(str(report["kept_for_seconds"])) / 86_400
-            say(
-                f"erased at {integrations}: what is older than "
-                f"{report['erased_before']} and comes back is skipped, for {days:.3g} days"
-            )
-        else:
-            complain(_IN_MEMORY)
-        say(f"removed {removed}")
-        _tell_of_receipts(report)
-    if isinstance(kept, list):
-        for one in kept[:_NAMED_AT_MOST]:
-            complain(
-                f"kept, since it speaks of others or is no event: {shown(one)}; look at it by "
-                "`dead-letters show`, then replay it, which skips what is erased, or discard it"
-            )
-        if len(kept) > _NAMED_AT_MOST:
-            complain(f"kept likewise: {len(kept) - _NAMED_AT_MOST} more")
-    say("Out of reach of this command:")
-    for one in OUT_OF_REACH:
-        say(f"- {one}")
-
-
-def _tell_of_receipts(report: dict[str, object]) -> None:
-    if report["receipts_to_repeat"]:
-        complain(str(report["receipts_note"]))
-    elif report["receipts_note"]:
-        say(str(report["receipts_note"]))
-    else:
-        written = counted(int(str(report["receipts_written"])), "receipt")
-        say(
-            f"wrote {written} of the erasure to the stream: a ledger that reads "
-            "that blanks what it has of the person"
-        )

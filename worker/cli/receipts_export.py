@@ -16,20 +16,27 @@ from worker.cli.streamed_files import Output, check_target, complete_file
 from worker.counting import counted
 from worker.ledger.database import Database
 from worker.ledger.exporting import Selection, export_file
+from worker.ledger.exporting_acts import ActSelection, export_acts
 
 
 def export(
     file: Annotated[str, typer.Argument(help="File for JSON lines; - writes standard output.")],
-    integration: Annotated[str, typer.Option(help="Only receipts of this integration.")] = "",
+    acts: Annotated[
+        bool, typer.Option("--acts", help="What people did, in place of receipts.")
+    ] = False,
+    integration: Annotated[str, typer.Option(help="Only those of this integration.")] = "",
     since: Annotated[str, typer.Option(help="Only of after then: 2h, 7d or a time.")] = "",
     until: Annotated[str, typer.Option(help="Only of before then.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write receipts with their places in the chains, and how to check them."""
+    """Write receipts, or acts, with their places in the chains, and how to check them."""
     now = now_ms()
-    selection = Selection(
-        integration or None, time_in(since, "--since", now), time_in(until, "--until", now)
+    asked_for = (
+        integration or None,
+        time_in(since, "--since", now),
+        time_in(until, "--until", now),
     )
+    selection = ActSelection(*asked_for) if acts else Selection(*asked_for)
     with opened_ledger(command_settings()) as database:
         if file == "-":
             asyncio.run(_export(database, selection, now, sys.stdout.buffer))
@@ -38,17 +45,23 @@ def export(
         for one in (Path(file), path):
             check_target(one, force)
         with complete_file(path) as stream:
-            receipts = asyncio.run(_export(database, selection, now, stream))
+            exported = asyncio.run(_export(database, selection, now, stream))
             check_target(path, force)
-    say(f"exported {counted(receipts, 'receipt')}")
+    say(f"exported {counted(exported, 'act' if acts else 'receipt')}")
 
 
-async def _export(database: Database, selection: Selection, now: int, stream: BinaryIO) -> int:
-    """How many receipts were written in full."""
+async def _export(
+    database: Database, selection: Selection | ActSelection, now: int, stream: BinaryIO
+) -> int:
+    """How many receipts, or acts, were written."""
     output = Output(stream)
     line: dict[str, Any] = {}
     with database.transaction() as connection:
-        for line in export_file(connection, selection, now):
+        if isinstance(selection, ActSelection):
+            lines = export_acts(connection, selection, now)
+        else:
+            lines = export_file(connection, selection, now)
+        for line in lines:
             await output.write(json_line(line).encode() + b"\n")
     await output.flush()
-    return int(line["receipts"])
+    return int(line["acts" if isinstance(selection, ActSelection) else "receipts"])

@@ -8,24 +8,30 @@ from typing import Any
 import typer
 
 from worker.broker.letter_filter import Filter
+from worker.cli.act_options import ActOptions
+from worker.cli.command_act import CommandAct
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.known_integrations import check_integration
 from worker.cli.letter_listing import not_there
 from worker.cli.terminal import shown
 from worker.letters.letter_handling import Handling
+from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_pass import Pass
-from worker.letters.letter_work import LetterWork
+from worker.letters.letter_words import words_of_work
+from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
+from worker.letters.named_letters import NamedLetters
 from worker.moments import told_span
 from worker.settings import WorkerSettings
+from worker.store_choice import user_keys
 
 
-def handle(asked: Handling, as_json: bool) -> None:
+def handle(asked: Handling, said: ActOptions, as_json: bool) -> None:
     """Replay or discard what is chosen, and say what became of it. Raises `typer.Exit` where
     something was kept or is not there.
     """
-    work, run = asyncio.run(_work(asked))
+    work, run = asyncio.run(_work(asked, said))
     tally, held_back = work.tally, work.guard.held_back
     if as_json:
         print_json(_report(asked, work))
@@ -47,14 +53,41 @@ def handle(asked: Handling, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-async def _work(asked: Handling) -> tuple[LetterWork, Pass]:
+async def _work(asked: Handling, said: ActOptions) -> tuple[LetterWork, Pass]:
     settings = WorkerSettings()
     guard = LostStateGuard.off()
     if asked.verb == "replayed":
         guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
-    work = LetterWork(asked, guard, settings.max_event_bytes)
-    async with letter_desk(work.so_far) as desk:
-        return work, await work.run(desk)
+    if asked.dry_run:
+        work = LetterWork(asked, guard, settings.max_event_bytes)
+        async with letter_desk(work.so_far) as desk:
+            return work, await work.run(desk)
+    about, integration = words_of_work(asked), asked.chosen.integration or ""
+    act = CommandAct(settings, said, asked.verb, about, integration, lambda: _counts(asked, work))
+    watching = Watching()
+    if asked.verb == "discarded" and act.is_wanted:
+        named = NamedLetters(LetterKeys(user_keys(settings)), act.at, act.write)
+        watching = Watching(handled=named.note_gone, go_next=named.go_next)
+        act.parts = named.parts
+    work = LetterWork(asked, guard, settings.max_event_bytes, watching)
+    async with letter_desk(work.so_far) as desk, act.on_record():
+        run = await work.run(desk)
+        act.result = _result(work, run)
+        return work, run
+
+
+def _counts(asked: Handling, work: LetterWork) -> dict[str, int]:
+    tally, held_back = work.tally, work.guard.held_back
+    said = {"letters": tally.matched, asked.verb: tally.handled}
+    return said | {"kept": tally.kept_count, "held_back": held_back}
+
+
+def _result(work: LetterWork, run: Pass) -> str:
+    """What it came to, as a sentence for the trail."""
+    trouble = "" if work.tally.verdict is None else work.tally.verdict.trouble
+    if run.stop.is_asked or trouble:
+        return f"stopped: {trouble}" if trouble else "stopped"
+    return "done"
 
 
 def _report(asked: Handling, work: LetterWork) -> dict[str, Any]:

@@ -10,9 +10,18 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from worker.cli.act_options import (
+    ActOptions,
+    AsOption,
+    UnrecordedOption,
+    WhyOption,
+    act_options,
+)
+from worker.cli.command_act import CommandAct
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.state_ids import learn_state_ids
+from worker.counting import counted
 from worker.delivery.inlets.inlet_answer import Answer
 from worker.delivery.rounds.epoch_watch import shown_time
 from worker.integrations.loading import InvalidIntegrations
@@ -143,9 +152,13 @@ def accept(
             "what it has lost.",
         ),
     ] = False,
+    as_name: AsOption = "",
+    why: WhyOption = "",
+    unrecorded: UnrecordedOption = False,
 ) -> None:
     """Say what was lost and what follows, and end the alarm of the whole fleet."""
     settings = command_settings()
+    said = act_options(settings, as_name, why, may_be_unrecorded=unrecorded)
     erasing = asyncio.run(erasing_integrations(settings))
     if erasing:
         for one in erasing:
@@ -153,7 +166,7 @@ def accept(
         if not may_erase:
             complain(f"consent-worker: nothing is accepted; {HOW_TO_GO_ON}")
             raise typer.Exit(1)
-    epochs = asyncio.run(_accept(settings)) or _unused(settings)
+    epochs = asyncio.run(_accept(settings, said, len(erasing))) or _unused(settings)
     accepted = [one.epoch for one in epochs.open_losses]
     if as_json:
         print_json(_document(epochs) | {"newly_accepted": accepted})
@@ -177,14 +190,19 @@ async def _read(settings: WorkerSettings) -> Epochs | None:
         return await epochs.read()
 
 
-async def _accept(settings: WorkerSettings) -> Epochs | None:
+async def _accept(settings: WorkerSettings, said: ActOptions, erasing: int) -> Epochs | None:
     """The epochs as they were before: exactly these losses are accepted."""
     async with epochs_of(settings) as epochs:
         if epochs is None:
             raise UnusableSetting(_IN_MEMORY)
         found = await epochs.read()
-        if found is not None:
-            await epochs.accept([one.epoch for one in found.open_losses])
+        lost = [] if found is None else [one.epoch for one in found.open_losses]
+        if lost:
+            about = f"the loss of the state, of epoch {', '.join(lost)}"
+            if erasing:
+                about += f", though choices may be erased ({counted(erasing, 'sentence')} told so)"
+            async with CommandAct(settings, said, "accepted", about).on_record():
+                await epochs.accept(lost)
         return found
 
 

@@ -157,7 +157,7 @@ def _about_letters(letters: LetterPass | None, now: int) -> Iterator[str]:
 def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
     taken, total = said.taken, said.total
     if said.received:
-        yield f"received by doors: {said.received}"
+        yield f"received by doors: {said.received}, no outcome yet of {said.awaited.events}"
     yield (
         f"taken {taken.taken} = settled {taken.settled} + in hand {taken.in_hand} + "
         f"returned {taken.returned}"
@@ -175,6 +175,9 @@ def _about_conservation(said: Conservation, now: int) -> Iterator[str]:
             f"MISSING: {counted(one.events, 'event')} of {shown(one.where)}, since "
             f"{shown_at(one.since, now)}: {one.why}"
         )
+    for lost in said.awaited.overtaken:
+        ids = ", ".join(map(in_column, lost.first_ones))
+        yield f"  the first ones of organization {in_column(lost.organization or '-')}: {ids}"
 
 
 def _document(told: Overview) -> dict[str, Any]:
@@ -204,6 +207,10 @@ def _document(told: Overview) -> dict[str, Any]:
         "conservation": {
             "adds_up": said.adds_up,
             "received": said.received,
+            "awaited": {
+                "events": said.awaited.events,
+                "overtaken": [one._asdict() for one in said.awaited.overtaken],
+            },
             "taken": said.taken._asdict(),
             "total": said.total._asdict(),
             "integrations": {name: one._asdict() for name, one in said.shares.items()},

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
+from aio_pika.abc import AbstractConnection
 
 from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
 from worker.broker.topology_state import read_state
+from worker.cli.act_options import (
+    ActOptions,
+    AsOption,
+    UnrecordedOption,
+    WhyOption,
+    act_options,
+)
+from worker.cli.command_act import CommandAct
 from worker.cli.command_support import command_settings, complain, say
 from worker.cli.json_output import JsonListOption, print_json_list
 from worker.cli.terminal import shown
@@ -20,6 +30,7 @@ from worker.cli.topology_stream import stream_of
 from worker.counting import counted
 from worker.interrupt import Stop, stoppable
 from worker.moments import span_seconds
+from worker.settings import WorkerSettings
 from worker.wire.message_tap import TappedTransport
 
 _WAIT: Final = "10m"
@@ -33,6 +44,9 @@ def migrate(
     wait: Annotated[
         str, typer.Option(help="How long messages may take to leave queues of the delay.")
     ] = _WAIT,
+    as_name: AsOption = "",
+    why: WhyOption = "",
+    unrecorded: UnrecordedOption = False,
     as_json: JsonListOption = False,
 ) -> None:
     """Make the broker's exchanges and queues those of this version, and lose no message.
@@ -42,7 +56,8 @@ def migrate(
     producers that publish to a queue by its name; those that publish to the exchange may go on.
     Interrupted, it goes on when it is run again.
     """
-    asyncio.run(_migrate(dry_run, _seconds(wait), as_json))
+    said = act_options(command_settings(), as_name, why, may_be_unrecorded=unrecorded)
+    asyncio.run(_migrate(dry_run, _seconds(wait), said, as_json))
 
 
 def _seconds(text: str) -> int:
@@ -52,8 +67,8 @@ def _seconds(text: str) -> int:
         raise typer.BadParameter(f"--wait {error}") from None
 
 
-async def _migrate(dry_run: bool, wait_seconds: int, as_json: bool) -> None:
-    settings = command_settings()
+async def _migrate(dry_run: bool, wait_seconds: int, said: ActOptions, as_json: bool) -> None:
+    settings = WorkerSettings()
     topology = topology_of(settings)
     lock = f"{topology.names.namespace}.topology.lock"
     transport = TappedTransport()
@@ -68,13 +83,31 @@ async def _migrate(dry_run: bool, wait_seconds: int, as_json: bool) -> None:
             async with alone(connection, lock, stop, complain, "the topology"):
                 migration = plan_migration(await read_state(connection, topology), topology)
                 _tell(migration, as_json)
+                if not migration.obstacles:  # first, since what is changed is put on record there
+                    await _declare_stream(settings, connection)
                 change = TopologyChange(connection, transport, topology, complain)
-                await _until_stopped(change.run(migration, wait_seconds), stop)
-        if (stream := stream_of(settings)) is not None:
-            try:
-                await declare_stream(connection, stream)
-            except StreamUnusable as problem:
-                complain(f"no receipts will be written: {problem}")
+                async with _on_record(settings, said, migration):
+                    await _until_stopped(change.run(migration, wait_seconds), stop)
+
+
+def _on_record(
+    settings: WorkerSettings, said: ActOptions, migration: Migration
+) -> AbstractAsyncContextManager[None]:
+    """Of what is to be changed, if anything."""
+    steps = migration.steps
+    if migration.obstacles or not steps:
+        return nullcontext()
+    told = ", ".join(f"{one.action} {one.name}" for one in steps)
+    about = f"the topology in {counted(len(steps), 'step')}: {told}"
+    return CommandAct(settings, said, "migrated", about).on_record()
+
+
+async def _declare_stream(settings: WorkerSettings, connection: AbstractConnection) -> None:
+    if (stream := stream_of(settings)) is not None:
+        try:
+            await declare_stream(connection, stream)
+        except StreamUnusable as problem:
+            complain(f"no receipts will be written: {problem}")
 
 
 async def _until_stopped(work: Any, stop: Stop) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from worker.integrations.model import Integration
 
 MASK: Final = "\u2022\u2022\u2022\u2022"
-_SHOWN: Final = ("scopes",)
+SHOWN: Final = ("scopes",)
 """Of `authentication`."""
 _CONTEXT: Final = 2
 
@@ -26,7 +26,7 @@ def masked_text(integration: Integration, key: bytes) -> str:
     document = integration.model_dump(mode="json", exclude_unset=True, exclude={"authentication"})
     said = integration.authentication.model_dump(exclude_unset=True)
     document["authentication"] = {
-        name: value if name in _SHOWN else _masked(value, key) for name, value in said.items()
+        name: value if name in SHOWN else _masked(value, key) for name, value in said.items()
     }
     properties = document.get("properties", {})
     endpoint = str(properties.get("dataflow_endpoint", ""))

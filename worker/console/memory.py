@@ -46,6 +46,18 @@ class SeenConfig(NamedTuple):
         return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
+class KnownVersion(NamedTuple):
+    """A version that is remembered, without its text. It was in force from `seen_at` to `until` (ms
+    since 1970), or is the last one that was seen, where that is None.
+    """
+
+    integration: str
+    version: str
+    digest: str
+    seen_at: int
+    until: int | None
+
+
 class ConsoleMemory:
     """Kept at `path`, None for nowhere."""
 
@@ -101,6 +113,21 @@ class ConsoleMemory:
                 (integration,),
             ).fetchall()
         return [SeenConfig(*row) for row in rows]
+
+    def known_versions(self, integration: str, most: int) -> list[KnownVersion]:
+        """Of an integration, or of all where that is "", the ones in force last come first."""
+        with self._lock, self._connection as connection:
+            rows = connection.execute(
+                "SELECT * FROM (SELECT integration, version, digest, seen_at, LEAD(seen_at) OVER "
+                "(PARTITION BY integration ORDER BY seen_at, rowid) AS until FROM configs "
+                "WHERE ? IN ('', integration)) ORDER BY COALESCE(until, seen_at) DESC LIMIT ?",
+                (integration, most),
+            ).fetchall()
+        return [KnownVersion(*row) for row in rows]
+
+    def version(self, integration: str, digest: str) -> SeenConfig | None:
+        """One by its digest, None where it is forgotten."""
+        return next((one for one in self.versions(integration) if one.digest == digest), None)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -191,9 +191,9 @@ class Pipeline:
         # A suspect of a failing or slow lane has done no harm so far, and would hold the one place
         # that all suspects share. What finds no room is undecided, or that would be done again.
         if is_suspect:
-            has_room = lane.takes_suspects and self.lanes.may_send
+            has_room = lane.takes_suspects and self.lanes.may_send(lane)
         else:
-            goes_on = lane.block.is_on or state.attempts_made > 0
+            goes_on = lane.block.is_on or (state.attempts_made and self.lanes.may_send(lane))
             has_room = goes_on or self.lanes.has_room_for_one_of(message.source, lane)
         if not has_room:
             facts = self._receipting.facts(envelope, message.body, None)

@@ -1,8 +1,9 @@
 """An act of a person, as the trail keeps it: who did what, when, and what came of it. Pure.
 
 It is one row of a message of kind `trail`, a JSON object whose `kind` is `act`. What takes a while
-has several rows with one `id`: one before anything is done, parts that name what is gone, and one
-with what came of it. Reading is for rows that anybody may have written, so everything has a bound.
+has several rows with one `id`: one before anything is done, some that name what goes next, parts
+that name what is gone, and one with what came of it. Reading is for rows that anybody may have
+written, so everything has a bound.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import orjson
 
 from worker.evidence.bounded_json import Unreadable, hex_in, number_in, object_of, text_in
 
-ActName = Literal["replayed", "discarded", "revealed", "found", "exported"]
-ActStage = Literal["begun", "part", "ended"]
+ActName = Literal[
+    "replayed", "discarded", "revealed", "found", "exported", "erased", "accepted", "migrated"
+]
+ActStage = Literal["begun", "going", "part", "ended"]
 
 _NAMES: Final[dict[str, ActName]] = {one: one for one in get_args(ActName)}
 _STAGES: Final[dict[str, ActStage]] = {one: one for one in get_args(ActStage)}
@@ -29,11 +32,12 @@ _MOST_TEXT: Final = 300
 
 
 class Act(NamedTuple):
-    """`who` is the name by which the console knows a person, "" where it knows the role alone.
-    `about` says what it was done to, `why` is the person's reason, `result` a sentence of what came
-    of it; none of them tells of a person whose choices these are. `counts` are of letters, by what
-    became of them. `lives` are the keys of those whose letters were discarded. `at` is in ms since
-    1970.
+    """`who` is the name by which console or command know a person, "" where the role alone is
+    known. The role of who gives a command is `command`. `about` says what it was done to, `why` is
+    the person's reason, `result` a sentence of what came of it; none of them tells of a person
+    whose choices these are. `counts` are of letters, by what became of them. `lives` are the keys
+    of those whose letters are discarded: of a part they are gone, before that they may be. `at` is
+    in ms since 1970.
     """
 
     id: str

@@ -7,7 +7,7 @@ no finding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from worker.evidence.bounded_json import Unreadable, number_in, object_of, text_in
 from worker.evidence.findings import Finding, FindingCode
@@ -15,9 +15,22 @@ from worker.evidence.heading import MOST_HEADING_BYTES, read_heading, row_digest
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 
-WHAT: Final = "receipts of consent-worker"
+
+class FileKind(NamedTuple):
+    """`what` it says of itself in its first line, and the `noun` by which its last one counts the
+    rows that it has in full.
+    """
+
+    what: str
+    noun: str
+
+
+RECEIPTS_FILE: Final = FileKind("receipts of consent-worker", "receipts")
+ACTS_FILE: Final = FileKind("acts of consent-worker", "rows")
+_KINDS: Final = {one.what: one for one in (RECEIPTS_FILE, ACTS_FILE)}
 _DIGEST_DIGITS: Final = 64
-_OF_A_WHOLE_STREAM: Final = frozenset({FindingCode.HEADLESS, FindingCode.ENDED_WITHOUT_END})
+OF_A_WHOLE_STREAM: Final = frozenset({FindingCode.HEADLESS, FindingCode.ENDED_WITHOUT_END})
+"""Findings that are none where only a part of the stream is there."""
 
 
 class NoExport(ValueError):
@@ -27,7 +40,8 @@ class NoExport(ValueError):
 def verify_file(lines: Iterable[bytes], keyring: Keyring) -> tuple[Verification, list[Finding]]:
     """The findings about an exported file, by its lines. Raises `NoExport`."""
     verification = Verification(keyring)
-    receipts = number = 0
+    rows = number = 0
+    kind = RECEIPTS_FILE
     totals: dict[str, Any] | None = None
     for number, line in enumerate(lines, 1):
         try:
@@ -35,29 +49,32 @@ def verify_file(lines: Iterable[bytes], keyring: Keyring) -> tuple[Verification,
             if totals is not None:
                 raise Unreadable("there is more after the totals")
             if number == 1:
-                _check_first(said)
+                kind = _kind_of(said)
             elif "heading" in said:
-                receipts += _see(verification, said)
+                rows += _see(verification, said)
             else:
                 totals = said
         except Unreadable as error:
             raise NoExport(f"line {number}: {error}") from None
     if totals is None:
         raise NoExport(f"it ends at line {number} without its totals: the file was cut short")
-    told = totals.get("messages"), totals.get("receipts")
-    if told != (verification.messages, receipts):
+    told = totals.get("messages"), totals.get(kind.noun)
+    if told != (verification.messages, rows):
         raise NoExport(f"line {number}: its totals are not those of the file: lines were taken out")
     found = verification.conclude(0)
-    return verification, [one for one in found if one.code not in _OF_A_WHOLE_STREAM]
+    return verification, [one for one in found if one.code not in OF_A_WHOLE_STREAM]
 
 
-def _check_first(said: dict[str, Any]) -> None:
-    if said.get("what") != WHAT:
+def _kind_of(said: dict[str, Any]) -> FileKind:
+    what = said.get("what")
+    kind = _KINDS.get(what) if isinstance(what, str) else None
+    if kind is None:
         raise Unreadable("this is no file that `receipts export` or the console has written")
+    return kind
 
 
 def _see(verification: Verification, said: dict[str, Any]) -> int:
-    """One message; how many receipts of it are there in full."""
+    """One message; how many rows of it are there in full."""
     line = text_in(said, "heading", MOST_HEADING_BYTES).encode()
     heading = read_heading(line)
     rows = said.get("rows")

@@ -24,15 +24,20 @@ class ActsWanted(NamedTuple):
 
 
 class ToldAct(NamedTuple):
-    """`ended` is what came of it, None where nobody knows yet. `number` is that of its first row in
-    the ledger, `chain` and `sequence` tell where that stands in the stream.
+    """`latest` is the last that is known of it. `number` is that of its first row in the ledger,
+    `chain` and `sequence` tell where that stands in the stream.
     """
 
     number: int
     begun: Act
-    ended: Act | None
+    latest: Act
     chain: str
     sequence: int
+
+    @property
+    def ended(self) -> Act | None:
+        """What came of it, None where nobody knows yet."""
+        return self.latest if self.latest.stage == "ended" else None
 
 
 class ToldActs(NamedTuple):
@@ -99,6 +104,6 @@ def _rows(connection: Connection, numbers: set[int]) -> dict[int, Any]:
 
 
 def _told(first: Any, last: Any) -> ToldAct:
-    act, latest = read_act(first.row), read_act(last.row)
-    ended = latest if latest.stage == "ended" else None
-    return ToldAct(first.id, act, ended, first.chain.hex(), first.sequence)
+    return ToldAct(
+        first.id, read_act(first.row), read_act(last.row), first.chain.hex(), first.sequence
+    )

@@ -2,7 +2,8 @@
 
 What workers say of themselves (events taken from the queues) is counted apart from what receipts
 say (the lives of events at integrations), so that neither covers up for the other. What doors say
-that they have put on the queue is told beside both: there may be other producers.
+that they have put on the queue is told beside both: there may be other producers. Of each event
+that a door has put on record an outcome is awaited.
 """
 
 from __future__ import annotations
@@ -79,13 +80,36 @@ class Shares(NamedTuple):
         return self.delivered + self.skipped + self.dead + self.waiting
 
 
+class Overtaken(NamedTuple):
+    """Events of an organization that a door received, and that have no outcome though later ones
+    have; `since` is when the first of them came (ms since 1970), and `first_ones` are the ids of
+    some that came first.
+    """
+
+    organization: str
+    events: int
+    since: int
+    first_ones: Sequence[str] = ()
+
+
+class Awaited(NamedTuple):
+    """How many events a door has put on record that have no outcome yet, most of which wait on the
+    queue, and those that were overtaken.
+    """
+
+    events: int = 0
+    overtaken: Sequence[Overtaken] = ()
+
+
 class Conservation(NamedTuple):
-    """`received` are events that doors have put on the queue. `shares` are by integration, "" for
-    none. `unreceipted` are outcomes without a receipt, by integration: known losses of evidence,
-    and none of events.
+    """`received` are events that doors have put on the queue, and `awaited` those on record without
+    an outcome; its overtaken ones are given where they count as missing. `shares` are by
+    integration, "" for none. `unreceipted` are outcomes without a receipt, by integration: known
+    losses of evidence, and none of events.
     """
 
     received: int
+    awaited: Awaited
     taken: Taken
     total: Shares
     shares: Mapping[str, Shares]
@@ -104,6 +128,10 @@ class Overdue(NamedTuple):
     integration: str
     events: int
     since: int
+
+
+_NONE_AWAITED: Final = Awaited()
+_WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later ones have theirs"
 
 
 def shares_of(
@@ -127,21 +155,27 @@ def shares_of(
 
 
 def conserve(
-    tallies: Iterable[Tally], shares: Mapping[str, Shares], overdue: Sequence[Overdue], now_ms: int
+    tallies: Iterable[Tally],
+    shares: Mapping[str, Shares],
+    overdue: Sequence[Overdue],
+    now_ms: int,
+    awaited: Awaited = _NONE_AWAITED,
 ) -> Conservation:
     """What adds up, at `now_ms`.
 
     Of a process that ended without end, what it took is what it has receipts for, and what it had
     in hand counts as returned: the broker has it again. What it had acknowledged without a receipt
-    by then stays lost.
+    by then stays lost. Overtaken events are missing where they are more than the outcomes that
+    workers told to have no receipt of.
     """
-    received, taken = 0, Taken()
+    received, silenced, taken = 0, 0, Taken()
     missing: list[Missing] = []
     unreceipted: dict[str, int] = {}
     for one in tallies:
         if one.state is None:
             continue
         received += one.state.received or 0
+        silenced += 0 if one.is_door else sum(one.state.unreceipted.values())
         taken = _added(taken, one, now_ms)
         for integration, count in one.state.unreceipted.items():
             unreceipted[integration] = unreceipted.get(integration, 0) + count
@@ -153,8 +187,13 @@ def conserve(
     for late in overdue:
         where = f"integration {late.integration}" if late.integration else "no integration"
         missing.append(Missing(late.events, where, late.since, "waiting past the time it was due"))
+    if sum(one.events for one in awaited.overtaken) <= silenced:
+        awaited = awaited._replace(overtaken=())
+    for lost in awaited.overtaken:
+        where = f"organization {lost.organization}" if lost.organization else "no organization"
+        missing.append(Missing(lost.events, where, lost.since, _WHY_OVERTAKEN))
     total = Shares(*(sum(parts) for parts in zip(*shares.values(), strict=True)) if shares else ())
-    return Conservation(received, taken, total, shares, unreceipted, missing)
+    return Conservation(received, awaited, taken, total, shares, unreceipted, missing)
 
 
 def _added(taken: Taken, one: Tally, now_ms: int) -> Taken:

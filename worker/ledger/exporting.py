@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from worker.evidence.exported_file import WHAT
+from worker.evidence.exported_file import RECEIPTS_FILE, FileKind
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
@@ -87,18 +87,34 @@ def export_file(
     """All lines of the file: what it is, those of `export_lines`, and the totals, without which the
     file was cut short.
     """
-    yield {
-        "what": WHAT,
-        "made_at": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(),
-        "asked_for": selection.asked_for,
-        "how_to_check": HOW_TO_CHECK,
-    }
+    yield first_line(RECEIPTS_FILE, selection.asked_for, now_ms)
     messages = receipts = 0
     for line in export_lines(connection, selection):
         receipts += sum("row" in one for one in line.get("rows", ()))
         messages += 1
         yield line
-    yield {"messages": messages, "receipts": receipts}
+    yield {"messages": messages, RECEIPTS_FILE.noun: receipts}
+
+
+def first_line(kind: FileKind, asked_for: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """What a file is, and how to check it."""
+    return {
+        "what": kind.what,
+        "made_at": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(),
+        "asked_for": asked_for,
+        "how_to_check": HOW_TO_CHECK,
+    }
+
+
+def message_line(message: Row[Any]) -> dict[str, Any]:
+    """A message of `messages` with its chain, without its rows."""
+    return {
+        "offset": message.stream_offset,
+        "generation": message.generation,
+        "chain": message.chain.hex(),
+        "sequence": message.sequence,
+        "heading": message.heading.decode(),
+    }
 
 
 def export_lines(
@@ -158,13 +174,7 @@ def _receipts_of(
 
 
 def _line(message: Row[Any], receipts: Sequence[StoredReceipt], wanted: set[int]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "offset": message.stream_offset,
-        "generation": message.generation,
-        "chain": message.chain.hex(),
-        "sequence": message.sequence,
-        "heading": message.heading.decode(),
-    }
+    told = message_line(message)
     if wanted:
         told["rows"] = [_told(one, is_wanted=one.place in wanted) for one in receipts]
     return told

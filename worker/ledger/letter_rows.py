@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_fingerprint import fingerprint_of
+from worker.ledger.awaited_outcomes import conclude
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
@@ -65,6 +66,7 @@ class LetterRows:
             key = self._put_life(connection, lives, one, ids, now_ms)
             rows.append((number, pass_id, one.letter.id, key, *_columns(one.letter, ids)))
         lives.write()
+        conclude(connection, {key for one in seen for key in one.lives})
         insert_all(connection, LETTERS, rows)
         return unknown
 

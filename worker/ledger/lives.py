@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.ledger.packing import OUTCOME_NUMBERS
 
-_RECEIVED: Final = OUTCOME_NUMBERS["received"]
+RECEIVED: Final = OUTCOME_NUMBERS["received"]
 RETRIED: Final = OUTCOME_NUMBERS["retried"]
 PARKED: Final = OUTCOME_NUMBERS["parked"]
 DELIVERED: Final = OUTCOME_NUMBERS["delivered"]

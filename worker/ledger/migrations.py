@@ -13,8 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select
 
 from worker.ledger.database import Database
-from worker.ledger.letter_schema import METADATA
-from worker.ledger.schema import VERSION
+from worker.ledger.schema import METADATA, VERSION
 from worker.ledger.trouble import UnusableLedger
 
 Step = Callable[[Connection], None]
@@ -56,7 +55,19 @@ def _add_acts(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_acts_act ON acts (act)")
 
 
-STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts)
+def _add_awaited(connection: Connection) -> None:
+    """What doors receive is awaited from then on, and what they had received before is not."""
+    for statement in (
+        "CREATE TABLE awaited (life BLOB NOT NULL PRIMARY KEY, organization_id BIGINT NOT NULL,"
+        " at BIGINT NOT NULL, receipt_id BIGINT NOT NULL, is_checked BOOLEAN NOT NULL)"
+        " WITHOUT ROWID",
+        "CREATE INDEX awaited_by_time ON awaited (at)",
+        "CREATE TABLE latest_concluded (id INTEGER NOT NULL PRIMARY KEY, at BIGINT NOT NULL)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts, _add_awaited)
 """The first one leads from version 1 to version 2."""
 
 

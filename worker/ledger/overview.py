@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.bounded_json import Unreadable
+from worker.ledger.awaited_outcomes import awaited
 from worker.ledger.conservation import (
     OVERDUE_MS,
     Conservation,
@@ -113,7 +114,7 @@ def overview(connection: Connection, now_ms: int) -> Overview:
         groups=letter_groups(connection),
         letters=last_pass(connection),
         findings=told_findings(connection),
-        conservation=conserve(tallies, shares, overdue, now_ms),
+        conservation=conserve(tallies, shares, overdue, now_ms, awaited(connection, now_ms)),
         dead_letters=letters_by_integration(connection),
     )
 

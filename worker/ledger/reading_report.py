@@ -25,7 +25,8 @@ _NO_STREAM: Final = (
 
 class ReadingReport:
     """`unwritten` and `away` say why the file can't be written and the stream can't be read now,
-    "" while they can. `missing` are events that do not add up, as they were counted last.
+    "" while they can. `missing` are events that do not add up, as they were counted last, and
+    `overtaken` those of them that a door received and that have no outcome.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class ReadingReport:
         self.unwritten = ""
         self.away = ""
         self.missing = 0
+        self.overtaken = 0
 
     def took(self, records: list[Record], findings: dict[str, int]) -> None:
         """These were taken in, and that was wrong with them."""
@@ -70,8 +72,10 @@ class ReadingReport:
         self.away = ""
         log.info("ledger.reading", offset=offset)
 
-    def counted(self, missing: int) -> None:
-        """So many events do not add up now; logged when that changes."""
+    def counted(self, missing: int, overtaken: int) -> None:
+        """So many events do not add up now, the overtaken ones among them; logged when that
+        changes."""
+        self.overtaken = overtaken
         if missing != self.missing:
             self.missing = missing
             log.error("ledger.missing", events=missing)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from worker.evidence.receipt import Receipt
 from worker.fast_tuples import new_tuple
+from worker.ledger.awaited_outcomes import Received, are_awaited, await_outcomes
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
@@ -124,6 +125,9 @@ class ReceiptRows:
         lives = LifeRows(connection, {one.life for one in packed} | set(doubts.values()))
         rows: list[tuple[Any, ...]] = []
         minutes: dict[tuple[int, ...], list[int]] = {}
+        received: dict[bytes, Received] = {}
+        concluded: set[bytes] = set()
+        is_awaited = are_awaited(connection) or any(_is_received(one) for one in packed)
         number = self.next_id(connection)
         for one in packed:
             life = lives.get(one.life)
@@ -137,11 +141,17 @@ class ReceiptRows:
                 newer = newer._replace(user=before.user)
             lives.put(one.life, newer if life is None else merged(life, newer))
             count_minute(minutes, one.receipt, newer)
+            if _is_received(one) and life is None:
+                received[one.life] = Received(numbers[1], one.receipt.at, number)
+            elif is_awaited and one.receipt.outcome not in ("received", "erased"):
+                concluded.add(life_key(one.event, one.receipt.updated_at, "", 0))
             number += 1
         self._next_id = number
         insert_all(connection, RECEIPTS, rows)
         lives.write()
         write_minutes(connection, minutes)
+        if is_awaited:
+            await_outcomes(connection, received, concluded)
 
     def _doubts(
         self, connection: Connection, packed: Sequence[PackedReceipt], nobody_id: int
@@ -194,6 +204,10 @@ class ReceiptRows:
         user = user_prefix(one.user)
         values = (integration_id, user, outcome, reason_id, at, due_at, group_id, number)
         return new_tuple(Life, values)
+
+
+def _is_received(one: PackedReceipt) -> bool:
+    return one.receipt.outcome == "received"
 
 
 def _row(

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from worker.ledger.anchoring import ANCHOR_SECONDS, Anchoring, heads_of
+from worker.ledger.awaited_outcomes import check_awaited
 from worker.ledger.overview import overview
 from worker.ledger.progress import read_progress, say_alive
 from worker.ledger.reading_report import ReadingReport
@@ -89,8 +90,12 @@ class Upkeep:
             self.caught_up.set()
 
     async def _count_missing(self) -> None:
-        said = await self._turns.transact(overview, _now_ms())
-        self._report.counted(sum(one.events for one in said.conservation.missing))
+        now_ms = _now_ms()
+        while await self._turns.transact(check_awaited, now_ms - _NEAR_MS):
+            pass  # as below
+        said = (await self._turns.transact(overview, now_ms)).conservation
+        overtaken = sum(one.events for one in said.awaited.overtaken)
+        self._report.counted(sum(one.events for one in said.missing), overtaken)
 
     async def _anchor(self, anchoring: Anchoring) -> None:
         now_ms = _now_ms()

@@ -4,12 +4,13 @@ there are any, and then every chosen event, those of a lost state not unasked.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
+from worker.evidence.act import MOST_LIVES
 from worker.letters.canary import Canaries, CanaryVerdict
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_handling import Handling
@@ -19,6 +20,8 @@ from worker.letters.replay_pace import ReplayPace
 from worker.wire.connecting import is_connection_error
 
 _AT_ONCE: Final = 100
+_NAMED_TOGETHER: Final = MOST_LIVES
+"""Events that are named before any of them goes: what a killed discard leaves in doubt."""
 _NAMED_AT_MOST: Final = 20
 
 
@@ -53,12 +56,14 @@ async def _never() -> bool:
 class Watching:
     """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
     of each letter that was replayed or discarded, and `is_clear` says of the canaries that they
-    need not be waited for any longer.
+    need not be waited for any longer. `go_next` is told of some letters before any of them is
+    touched; what it raises keeps them.
     """
 
     is_meant: Callable[[LetterEvent], bool] = lambda event: True
     handled: Callable[[OpenedLetter], None] = lambda opened: None
     is_clear: Callable[[], Awaitable[bool]] = _never
+    go_next: Callable[[Sequence[OpenedLetter]], Awaitable[None]] | None = None
 
 
 class LetterWork:
@@ -80,6 +85,7 @@ class LetterWork:
         self._max_event_bytes = max_event_bytes
         self._pace = ReplayPace(asked.rate)
         self._settled = 0
+        self._to_name: list[OpenedLetter] = []
 
     async def run(self, desk: LetterDesk) -> Pass:
         """Do it; gives the last pass."""
@@ -142,10 +148,29 @@ class LetterWork:
                         continue
                     if not await self._pace.turn(len(free.chosen), run.stop):
                         break
-                    await in_flight.add(self._handled(run.letters, free))
+                    await self._take(run, in_flight, free)
+                if not run.stop.is_asked:
+                    await self._take_named(run, in_flight)
             finally:
+                self._to_name.clear()
                 await in_flight.drain()
         return run, 0 if is_over else run.total - (self._settled - settled_before)
+
+    async def _take(self, run: Pass, in_flight: InFlight, opened: OpenedLetter) -> None:
+        if self._watching.go_next is None:
+            await in_flight.add(self._handled(run.letters, opened))
+            return
+        self._to_name.append(opened)
+        if sum(len(one.chosen) for one in self._to_name) >= _NAMED_TOGETHER:
+            await self._take_named(run, in_flight)
+
+    async def _take_named(self, run: Pass, in_flight: InFlight) -> None:
+        """Name what was gathered, and handle it then."""
+        named, self._to_name = self._to_name, []
+        if named and self._watching.go_next is not None:
+            await self._watching.go_next(named)
+        for opened in named:
+            await in_flight.add(self._handled(run.letters, opened))
 
     def _is_meant(self, event: LetterEvent) -> bool:
         return event.is_meant_by(self._asked.chosen) and self._watching.is_meant(event)

@@ -65,7 +65,7 @@ class Gauges:
             ("version",),
         )
         self.ordering_available = gauge(
-            "consent_ordering_available", "1 while the state of newest-wins can be used."
+            "consent_ordering_available", "1 while all of the state of newest-wins can be used."
         )
         self.state_lost = gauge(
             "consent_ordering_state_lost",

@@ -17,6 +17,7 @@ class Report(Protocol):
     unwritten: str
     away: str
     missing: int
+    overtaken: int
 
     @property
     def findings(self) -> Mapping[str, int]:
@@ -63,4 +64,9 @@ class LedgerMetrics(Collector):
             "consent_ledger_missing_events",
             "Events that do not add up, counted once a minute.",
             value=report.missing,
+        )
+        yield GaugeMetricFamily(
+            "consent_ledger_overtaken_events",
+            "Those of them that a door received and that have no outcome, though later ones have.",
+            value=report.overtaken,
         )

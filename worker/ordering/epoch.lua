@@ -8,6 +8,10 @@
 --       look: make an epoch if there is none; of the epochs, which were met, note those that are lost.
 --       read: change nothing.
 --       accept: the loss of the epochs.
+--       witness: instead of epochs the change of witnesses, see redis_witnesses.py, each as its tag, what
+--                it said before (empty for a new one) and what it says now; KEYS[2] is the hash of what
+--                each said. Where one says another thing than before, the present epoch is lost, and
+--                another one begins.
 -- Answer: the text, or nil where there is none. What can't be read, or is of another type, is replaced.
 --
 -- Only so many are kept: whoever may publish to the queues of the workers can name any epoch.
@@ -100,9 +104,30 @@ local function forget_oldest_accepted(losses)
   end
 end
 
+-- What differs from `before` in the hash was told by somebody else meanwhile.
+local function note_witnesses()
+  local table_key, is_lost = KEYS[2], false
+  if redis.call('TYPE', table_key).ok ~= 'hash' then
+    redis.call('DEL', table_key)
+  end
+  for i = FIRST_EPOCH, #ARGV, 3 do
+    local before = redis.call('HMGET', table_key, ARGV[i])[1] or ''
+    if before == ARGV[i + 1] then
+      redis.call('HSET', table_key, ARGV[i], ARGV[i + 2])
+      is_lost = is_lost or before ~= ''
+    end
+  end
+  return is_lost
+end
+
 local before = stored()
 local state = read(before)
-if not state and task == 'look' then
+if task == 'witness' and note_witnesses() and state then
+  local lost = state.epoch
+  state = {epoch = ARGV[2], began = now_ms(), losses = state.losses}
+  note(state, lost)
+end
+if not state and (task == 'look' or task == 'witness') then
   state = {epoch = ARGV[2], began = now_ms(), losses = {}}
 end
 if not state then

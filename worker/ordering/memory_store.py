@@ -24,6 +24,7 @@ from worker.ordering.store_protocol import (
     Claim,
     Contended,
     Granted,
+    OnePart,
     Settlement,
     Timing,
     to_ms,
@@ -55,7 +56,7 @@ class _User:
         self.texts: Mapping[str, str] = NOTHING
 
 
-class MemoryStore:
+class MemoryStore(OnePart):
     """Keeps at most `max_users` users; the one unused for longest is forgotten for a new one.
 
     A user with a live lease is never forgotten, so leases may keep it above the limit meanwhile.
@@ -181,7 +182,7 @@ class MemoryStore:
         self._integrations = {one: end for one, end in self._integrations.items() if end > now}
         return set(self._integrations)
 
-    async def ping(self) -> None:
+    async def ping(self, part: str = "") -> None:
         """Memory is always there."""
 
     async def close(self) -> None:

@@ -18,12 +18,12 @@ Run = Callable[[Script, Sequence[str], Sequence[str | int]], Awaitable[Any]]
 
 class RedisMonthKeys:
     """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here.
+    method here. `key` is where they are kept.
     """
 
-    def __init__(self, run: Run, namespace: str) -> None:
+    def __init__(self, run: Run, key: str) -> None:
         self._run = run
-        self._key = f"{namespace}:month-keys"
+        self._key = key
 
     async def key_of(self, month: str, life_seconds: float) -> bytes:
         """See `MonthKeys`."""

@@ -21,12 +21,12 @@ Run = Callable[[Script, Sequence[str], Sequence[str | int]], Awaitable[Any]]
 
 class RedisEpochs:
     """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here.
+    method here. `key` is where it is kept.
     """
 
-    def __init__(self, run: Run, namespace: str) -> None:
+    def __init__(self, run: Run, key: str) -> None:
         self._run = run
-        self._key = f"{namespace}:epoch"
+        self._key = key
 
     async def look(self, met: Collection[str]) -> Epochs:
         """See `EpochKeeper`."""
@@ -41,8 +41,8 @@ class RedisEpochs:
         """An operator has accepted the loss of these."""
         await self._call("accept", "", lost)
 
-    async def _call(self, task: str, new: str, epochs: Collection[str]) -> Any:
-        return await self._run(_EPOCH_SCRIPT, [self._key], (task, new, *epochs))
+    async def _call(self, task: str, new: str, words: Collection[str], *more_keys: str) -> Any:
+        return await self._run(_EPOCH_SCRIPT, [self._key, *more_keys], (task, new, *words))
 
 
 def _read(answer: Any) -> Epochs:
@@ -68,12 +68,12 @@ _AT_ONCE: Final = 500
 
 class RedisInlets:
     """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here.
+    method here. `key` is where it is kept.
     """
 
-    def __init__(self, run: Run, namespace: str) -> None:
+    def __init__(self, run: Run, key: str) -> None:
         self._run = run
-        self._key = f"{namespace}:inlets"
+        self._key = key
 
     async def keep(self, state_id: str, text: str) -> None:
         """See `InletKeeper`."""
@@ -99,12 +99,12 @@ _NUMBER: Final = re.compile("[0-9]{1,15}")
 
 class RedisStateIds:
     """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here.
+    method here. `key` is where it is kept.
     """
 
-    def __init__(self, run: Run, namespace: str) -> None:
+    def __init__(self, run: Run, key: str) -> None:
         self._run = run
-        self._key = f"{namespace}:states"
+        self._key = key
 
     async def read(self) -> tuple[Mapping[str, str], int]:
         """See `StateIdKeeper`."""

@@ -6,11 +6,12 @@ another secret would find none of the stamps, and let older choices win.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from worker.ordering.redis_server import Execute
+from worker.ordering.redis_servers import Servers
 from worker.ordering.user_digests import Marks
 
 _SCANS: Final = 200
@@ -40,28 +41,33 @@ class SecretRefused(ValueError):
 _PAST_AT_MOST: Final = 16
 
 
-async def admit(client: Redis, namespace: str, marks: Marks) -> None:
-    """Remember the secret of `marks` as that of the namespace. Raises `SecretRefused`, and whatever
-    Redis does.
+async def admit(servers: Servers, namespace: str, marks: Marks) -> None:
+    """Remember the secret of `marks` as that of the namespace. Raises `SecretRefused`, and
+    `StoreUnavailable`.
     """
-    key = f"{namespace}:digests"
-    known = await client.get(key)
+    key = servers.shared_key(namespace, "digests")
+    known = await _ask(servers, "GET", key)
     if known is None:
-        if not marks.is_keyed and not await _is_in_use(client, namespace):
+        if not marks.is_keyed and not await _is_in_use(servers, namespace):
             raise SecretRefused(_NEW_WITHOUT)
-        await client.set(key, marks.present, nx=True)  # another worker may have been first
-        known = await client.get(key)
+        await restore(servers, namespace, marks)  # another worker may have been first
+        known = await _ask(servers, "GET", key)
     told = known.decode(errors="replace") if isinstance(known, bytes) else str(known)
     after = mark_after(told, marks)
     if after != told:
-        await client.set(key, after)
+        await _ask(servers, "SET", key, after)
 
 
-async def restore(client: Redis, namespace: str, marks: Marks) -> None:
+async def restore(servers: Servers, namespace: str, marks: Marks) -> None:
     """Write the mark again where it is gone, though this worker was admitted: whoever came with
-    another secret would be taken for the first. Raises whatever Redis does.
+    another secret would be taken for the first. Raises `StoreUnavailable`.
     """
-    await client.set(f"{namespace}:digests", marks.present, nx=True)
+    key = servers.shared_key(namespace, "digests")
+    await _ask(servers, "SET", key, marks.present, "NX")
+
+
+async def _ask(servers: Servers, command: str, key: str, *words: str) -> Any:
+    return await servers.run(key, lambda execute: execute(command, key, *words))
 
 
 def mark_after(told: str | None, marks: Marks) -> str:
@@ -80,17 +86,23 @@ def mark_after(told: str | None, marks: Marks) -> str:
     return " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1]))
 
 
-async def _is_in_use(client: Redis, namespace: str) -> bool:
+async def _is_in_use(servers: Servers, namespace: str) -> bool:
     """Whether there are keys of the namespace, as far as we may look."""
     for name in ("integrations", "organizations"):  # the second is of workers before 0.2
-        if await client.type(f"{namespace}:{name}") != b"none":
+        if await _ask(servers, "TYPE", servers.shared_key(namespace, name)) != b"none":
             return True
-    cursor = 0
-    try:
-        for _ in range(_SCANS):
-            cursor, found = await client.scan(cursor, f"{namespace}:{{*", _KEYS_A_SCAN)
-            if found or not cursor:
-                return bool(found)
-    except NoPermissionError:  # of a user from before `+scan` was among the rights
+
+    async def scan(execute: Execute) -> bool:
+        cursor = 0
+        try:
+            for _ in range(_SCANS):
+                cursor, found = await execute(
+                    "SCAN", cursor, "MATCH", f"{namespace}:{{*", "COUNT", _KEYS_A_SCAN
+                )
+                if found or not cursor:
+                    return bool(found)
+        except NoPermissionError:  # of a user from before `+scan` was among the rights
+            return False
         return False
-    return False
+
+    return any(await servers.run_everywhere(scan))

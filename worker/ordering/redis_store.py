@@ -16,13 +16,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Final
 
 from worker.ordering.local_holds import Holds
 from worker.ordering.redis_calls import RedisCalls, Script
+from worker.ordering.redis_cluster import ClusterServers
 from worker.ordering.redis_month_keys import RedisMonthKeys
 from worker.ordering.redis_namespace import RedisEpochs, RedisInlets, RedisStateIds
+from worker.ordering.redis_server import RedisServer
+from worker.ordering.redis_servers import OneServer
 from worker.ordering.redis_values import RedisValues, as_text, latest_ms
+from worker.ordering.redis_witnesses import ClusterEpochs
 from worker.ordering.store_protocol import (
     ERASED,
     REMEMBERED_AT_MOST,
@@ -37,6 +42,7 @@ from worker.ordering.store_protocol import (
     tombstone,
 )
 from worker.ordering.user_digests import Marks, both_digests
+from worker.settings.redis_urls import redis_urls
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BEGIN: Final = Script("begin.lua"), Script("begin.lua", rotating=True)
@@ -53,7 +59,8 @@ class RedisStore:
     """One of these is one owner of leases; every worker of the fleet has its own.
 
     `url` is redis:// or rediss:// (TLS) with its credentials; redis-py's options may follow as a
-    query, such as `?ssl_ca_certs=/path`. `timeout_seconds` bounds each call as a whole, connecting
+    query, such as `?ssl_ca_certs=/path`. A cluster is redis+cluster:// or rediss+cluster://, with
+    some of its nodes. `timeout_seconds` bounds each call as a whole, connecting
     included. `clock` is monotonic and only times what this process itself holds. `marks` are those
     of the secrets by which users are called, to be looked at before all else; None looks at none.
 
@@ -78,11 +85,29 @@ class RedisStore:
         self._owner = secrets.token_hex(8)
         self._held = Holds(timing.lease_seconds, clock)
         self._values = RedisValues(clock)
-        self._calls = RedisCalls(url, namespace, timeout_seconds, max_connections, marks)
-        self.epochs = RedisEpochs(self._calls.run, namespace)
-        self.inlets = RedisInlets(self._calls.run, namespace)
-        self.state_ids = RedisStateIds(self._calls.run, namespace)
-        self.month_keys = RedisMonthKeys(self._calls.run, namespace)
+        self._servers = servers = _servers(url, timeout_seconds, max_connections)
+        self._calls = RedisCalls(servers, namespace, marks)
+        run, shared_key = self._calls.run, partial(servers.shared_key, namespace)
+        self.epochs: RedisEpochs = (
+            ClusterEpochs(run, servers, namespace)
+            if isinstance(servers, ClusterServers)
+            else RedisEpochs(run, shared_key("epoch"))
+        )
+        self.inlets = RedisInlets(run, shared_key("inlets"))
+        self.state_ids = RedisStateIds(run, shared_key("states"))
+        self.month_keys = RedisMonthKeys(run, shared_key("month-keys"))
+        self._integrations_key = shared_key("integrations")
+        self.part_of = servers.part_of
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """See `NewestStore`."""
+        return self._servers.parts
+
+    @property
+    def shared_part(self) -> str:
+        """See `NewestStore`."""
+        return self._servers.shared_part
 
     @property
     def unreadable_values(self) -> int:
@@ -155,15 +180,15 @@ class RedisStore:
         found = await self._calls.run(_INTEGRATIONS, [self._integrations_key], (0, 0))
         return {as_text(one) for one in found}
 
-    @property
-    def _integrations_key(self) -> str:
-        return f"{self._namespace}:integrations"
-
-    async def ping(self) -> None:
+    async def ping(self, part: str = "") -> None:
         """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
         await self._calls.admit_or_wait()
-        await self._calls.keep_mark()
-        await self._calls.run(_PING, [f"{self._namespace}:ping"], (self._owner, _PING_MS))
+        key = self._servers.key_in(part, self._namespace, "ping")
+        if key is None:
+            return  # its slots are another master's now
+        if part == self.shared_part:
+            await self._calls.keep_mark()
+        await self._calls.run(_PING, [key], (self._owner, _PING_MS))
 
     async def admit(self) -> None:
         """Find out whether the secret may be used with this namespace; until then nothing is
@@ -173,7 +198,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """See `NewestStore`."""
-        await self._calls.close()
+        await self._servers.close()
 
     async def _ask(
         self, state_id: str, lease: int, claims: Sequence[Claim]
@@ -204,6 +229,17 @@ class RedisStore:
                 key = f"{self._namespace}:{{{state_id}}}:{digest}"
                 keys += (key, f"{key}:busy")
         return keys, is_rotating
+
+
+def _servers(url: str, timeout_seconds: float, most: int) -> OneServer | ClusterServers:
+    """Those of `url`, with `most` connections to each."""
+    try:
+        urls = redis_urls(url)
+    except ValueError as mistake:
+        raise ValueError(f"the URL of Redis {mistake}") from None
+    if urls.is_cluster:
+        return ClusterServers(urls, timeout_seconds, most)
+    return OneServer(RedisServer(url, timeout_seconds, most))
 
 
 def _contended(wait_ms: int, is_held: int) -> Contended:

@@ -42,6 +42,7 @@ from worker.ordering.store_protocol import (
     Claim,
     Contended,
     Granted,
+    OnePart,
     Settlement,
     StoreUnavailable,
     Timing,
@@ -56,7 +57,7 @@ _SWEEP_EVERY: Final = 200
 """Commits between two looks at some hundred users, whether their time is over."""
 
 
-class SqliteStore:
+class SqliteStore(OnePart):
     """`path` is the file, whose directory must be there. `clock` is monotonic and times leases;
     `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of the secrets by
     which users are called. `is_worker`: whether it is for a worker, of which a file has one, or for
@@ -177,7 +178,7 @@ class SqliteStore:
         names: set[str] = await self._commits.read(lambda file: remembered(file, self._now_ms()))
         return names
 
-    async def ping(self) -> None:
+    async def ping(self, part: str = "") -> None:
         """See `NewestStore`."""
         await self._admit_or_refuse()
         at = str(self._now_ms())

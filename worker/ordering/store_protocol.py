@@ -126,11 +126,38 @@ def tombstone(before_ms: int) -> Stamp:
     return Stamp(before_ms, 0, False, "erased")
 
 
+class OnePart:
+    """A store that is there as a whole, or away as a whole; see `NewestStore`."""
+
+    parts: Sequence[str] = ("",)
+    shared_part = ""
+
+    def part_of(self, state_id: str) -> str:
+        """See `NewestStore`."""
+        return ""
+
+
 class NewestStore(Protocol):
     """The state of newest-wins. Every method may raise `StoreUnavailable` and nothing else.
 
     `state_id` says whose state: mostly the id of the integration, see `state_ids`.
     """
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """What may be away one by one, such as the masters of a cluster, each by a name for people;
+        one without a name where the store is of one piece. They may change.
+        """
+        ...
+
+    @property
+    def shared_part(self) -> str:
+        """The part that has what is of all integrations: `epochs`, `inlets`, `state_ids`."""
+        ...
+
+    def part_of(self, state_id: str) -> str:
+        """The part that has the state of an integration."""
+        ...
 
     @property
     def unreadable_values(self) -> int:
@@ -194,8 +221,10 @@ class NewestStore(Protocol):
         """Those for which that time is not over."""
         ...
 
-    async def ping(self) -> None:
-        """Return if the store can be written now, which it finds out by a write."""
+    async def ping(self, part: str = "") -> None:
+        """Return if `part` can be written now, which it finds out by a write; also if it is none
+        any more.
+        """
         ...
 
     async def close(self) -> None:

@@ -31,7 +31,7 @@ def problems(parts: Parts) -> list[str]:
     elif session.publish_trouble:
         problems.append(f"broker: {session.publish_trouble}")
     if parts.gate is not None and not parts.gate.is_open:
-        problems.append(f"ordering: {parts.gate.problem}")
+        problems += [f"ordering: {one}" for one in parts.gate.problems]
     return problems
 
 
@@ -63,6 +63,7 @@ def notes(parts: Parts) -> list[str]:
     store = parts.gate.store if parts.gate is not None else None
     if isinstance(store, LastingStore) and store.digests_are_guessable:
         notes.append(GUESSABLE)
+    notes += _waiting_for_state(parts)
     if parts.gate is not None and parts.gate.epochs.problem:
         notes.append(parts.gate.epochs.problem)
     if parts.receipts is not None and parts.receipts.trouble:
@@ -76,6 +77,20 @@ def notes(parts: Parts) -> list[str]:
             "by the replies of Adobe"
         )
     return notes
+
+
+def _waiting_for_state(parts: Parts) -> list[str]:
+    """Of which integrations a part of the state is away, while that of others is there."""
+    gate = parts.gate
+    if gate is None or not gate.problems or not gate.is_open:
+        return []
+    waiting = (
+        f"integration {one.id} waits: its state is away"
+        for one in parts.registry.integrations
+        if not gate.is_open_for(one.state_id)
+    )
+    told = first(waiting, "more integrations that wait for their state")
+    return [f"ordering: {one}" for one in gate.problems] + told
 
 
 def _sent_by(parts: Parts) -> list[Integration]:

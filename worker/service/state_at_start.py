@@ -14,6 +14,7 @@ from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.state_id_needs import Standing
 from worker.ordering.redis_secret import SecretRefused
+from worker.ordering.redis_servers import WrongKindOfRedis
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.state_takeover import take_over
 from worker.ordering.store_protocol import StoreUnavailable
@@ -31,8 +32,9 @@ RECALL_SECONDS: Final = 0.5
 
 
 async def check_secret(gate: StoreGate) -> None:
-    """Raises `UnusableSetting` for a secret that does not fit what is in the state. While it is
-    away nothing is sent, and the same is asked when it is back.
+    """Raises `UnusableSetting` for a secret that does not fit what is in the state, and for a URL
+    that does not fit the kind of Redis. While it is away nothing is sent, and the same is asked
+    when it is back.
     """
     if isinstance(gate.store, LastingStore):
         try:
@@ -40,6 +42,9 @@ async def check_secret(gate: StoreGate) -> None:
         except SecretRefused as refused:
             await gate.stop()
             raise UnusableSetting(f"setting CONSENT_WORKER_ORDERING_SECRET: {refused}") from None
+        except WrongKindOfRedis as wrong:
+            await gate.stop()
+            raise UnusableSetting(f"setting CONSENT_WORKER_STATE_URL: {wrong}") from None
         except StoreUnavailable as problem:
             gate.close(problem)
 

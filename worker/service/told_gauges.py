@@ -25,7 +25,7 @@ def refresh(gauges: Gauges, parts: Parts) -> None:
             for queue, depth in broker.session.depths.items():
                 gauges.queue_messages.labels(queue).set(depth)
     if parts.gate is not None:
-        gauges.ordering_available.set(int(parts.gate.is_open))
+        gauges.ordering_available.set(int(not parts.gate.problems))
         gauges.unreadable_values.set((), parts.gate.store.unreadable_values)
         gauges.state_lost.set(int(bool(parts.gate.epochs.problem)))
     if parts.pipeline is not None:

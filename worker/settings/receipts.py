@@ -41,6 +41,14 @@ class ReceiptSettings(BaseModel):
             "users is destroyed with the last of its receipts.",
         ),
     ] = 400
+    operator_name: Annotated[
+        str,
+        Field(
+            description="Name under which acts of commands are put on record, as by `--as`: "
+            "letters, digits, dots, hyphens and underscores. Empty: that of the user of the "
+            "operating system."
+        ),
+    ] = ""
     receipts_max_bytes: Annotated[
         int,
         Field(

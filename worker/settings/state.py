@@ -6,11 +6,10 @@ import re
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
-from yarl import URL
 
-from worker.settings.value_bounds import LONGEST_SECONDS, check_url
+from worker.settings.redis_urls import SCHEMES, redis_urls
+from worker.settings.value_bounds import LONGEST_SECONDS, check_scheme
 
-_REDIS_PATH: Final = re.compile(r"/?[0-9]{0,5}")
 _SQLITE_URL: Final = re.compile(r"sqlite:///[^?#\x00]+[^/?#\x00]")
 
 
@@ -21,8 +20,9 @@ class StateSettings(BaseModel):
         SecretStr,
         Field(
             description="Where the state of newest-wins is kept: `redis://` or `rediss://` for a "
-            "fleet; `sqlite:///PATH`, a file for one worker; `memory:`, for one worker that may "
-            "forget it at each start."
+            "fleet; `redis+cluster://` or `rediss+cluster://` with some nodes of a Redis Cluster, "
+            "commas between them; `sqlite:///PATH`, a file for one worker; `memory:`, for one "
+            "worker that may forget it at each start."
         ),
     ] = SecretStr("memory:")
     ordering_retention_seconds: Annotated[
@@ -63,9 +63,8 @@ class StateSettings(BaseModel):
                     "sqlite:///var/lib/consent-worker/state.sqlite"
                 )
         elif text != "memory:":
-            check_url(text, "redis", "rediss", others=("sqlite:///", "memory:"))
-            if not _REDIS_PATH.fullmatch(URL(text).path):
-                raise ValueError("must have the number of a database or nothing for a path")
+            check_scheme(text, *SCHEMES, others=("sqlite:///", "memory:"))
+            redis_urls(text)
         return value
 
     @property

@@ -17,13 +17,20 @@ LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
 """Of any duration: ten years."""
 
 
-def check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
-    """Raises ValueError for what is no URL of one of `schemes` that names a host; `others` might
-    have been meant, too.
+def check_scheme(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
+    """Raises ValueError for what does not begin like a URL of one of `schemes`; `others` might have
+    been meant, too.
     """
     starts = [f"{scheme}://" for scheme in schemes]
     if not text.startswith(tuple(starts)):
         raise ValueError(f"must start with {' or '.join((*starts, *others))}")
+
+
+def check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
+    """Raises ValueError for what is no URL of one of `schemes` that names a host; `others` might
+    have been meant, too.
+    """
+    check_scheme(text, *schemes, others=others)
     try:
         host = URL(text).host
     except ValueError:

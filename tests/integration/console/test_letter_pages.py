@@ -19,7 +19,9 @@ from tests.integration.console.letter_parts import (
     letter_stack,
 )
 from tests.unit.console.console_parts import REVEALER, VIEWER
+from worker.evidence.act import read_act
 from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.schema import ACTS
 
 PLANTED = (PERSON, "crm-0815-4711", "northwind.example")
 
@@ -67,7 +69,7 @@ async def test_a_viewer_sees_groups_and_letters_and_can_do_nothing(
             assert (await stack.console.get(path)).status == 403
         for path in ("/dead-letters/acts", "/dead-letters/letters/letter-1/reveal"):
             assert (await stack.post(path, {"why": "for a test"})).status == 403
-        assert await stack.depth("dead-letters") == 4
+        await stack.wait_for_depth("dead-letters", 4)
 
 
 async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: LetterStack) -> None:
@@ -91,7 +93,7 @@ async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: Lette
     page = await stack.wait_for(act, "Replayed 6 letters.")
     assert "2 sent, none came back" in page
     assert await stack.depth("retries") == 6
-    assert await stack.depth("dead-letters") == 1, "another group stays"
+    await stack.wait_for_depth("dead-letters", 1)  # another group stays
     late = [stack.fate(n, "skipped", delivery=1, reason="superseded") for n in (0, 1)]
     await stack.tell(*late, *(stack.fate(n, "dead", delivery=1) for n in (2, 4)))
     page = await stack.wait_for(act, "2 died again")
@@ -149,11 +151,14 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
         assert (answer.status, "nothing was discarded" in answer.text) == (400, True)
     act = await stack.begin(chosen, typed="2", why="sent again by the producer")
     await stack.wait_for(act, "Discarded 2 letters.")
-    assert await stack.depth("dead-letters") == 3
+    await stack.wait_for_depth("dead-letters", 3)
     assert "No letter is meant any more." in await stack.page(chosen)
     assert (await stack.console.get("/dead-letters/letters/letter-1")).status == 404
     (told,) = await stack.trail(1, are_over)
     assert (told.name, told.counts["discarded"]) == ("discarded", 2)
+    rows = [read_act(row.row) for row in stack.ledger.rows(ACTS)]
+    assert [one.stage for one in rows] == ["begun", "going", "part", "ended"]
+    assert set(rows[1].lives) == set(rows[2].lives), "named before they go, and when they are gone"
     with stack.ledger.transaction() as connection:
         assert sum(one.letters for one in letter_groups(connection)) == 3, (
             "the ledger knows it, too"
@@ -169,10 +174,10 @@ async def test_letters_of_a_lost_state_stay_unless_somebody_says_otherwise(
     assert "1 of them is of before the state was lost" in await stack.page(preview)
     page = await stack.wait_for(await stack.begin(preview), "Replayed 1 letter.")
     assert "1 of before the state was lost" in page
-    assert await stack.depth("dead-letters") == 1
+    await stack.wait_for_depth("dead-letters", 1)
     act = await stack.begin(preview, after_state_loss="yes")
     await stack.wait_for(act, "Replayed 1 letter.")
-    assert await stack.depth("dead-letters") == 0
+    await stack.wait_for_depth("dead-letters", 0)
 
 
 _SCRIPT = "<script>alert(1)</script>"
@@ -205,7 +210,7 @@ async def test_whatever_a_letter_is_made_of_it_is_shown_as_text_and_can_be_disca
     preview = f"/dead-letters/preview/discard?id={way.rpartition('/')[2]}"
     act = await stack.begin(preview, typed="1")
     await stack.wait_for(act, "Discarded 1 letter.")
-    assert await stack.depth("dead-letters") == 0
+    await stack.wait_for_depth("dead-letters", 0)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ async def test_an_option_out_of_bounds_begins_nothing(
     answer = await stack.post("/dead-letters/acts", {"ticket": ticket} | form)
     assert answer.status == 400
     assert "Nothing was done." in answer.text
-    assert await stack.depth("dead-letters") == 1
+    await stack.wait_for_depth("dead-letters", 1)
 
 
 async def test_a_body_is_revealed_once_for_a_reason_and_leaves_a_line(
@@ -256,7 +261,7 @@ async def test_a_body_is_revealed_once_for_a_reason_and_leaves_a_line(
         refused = await stack.post(f"{path}/reveal", {"ticket": ticket, "why": "request 119"})
         assert (refused.status, PERSON in refused.text) == (503, False)
         assert "the trail can&#39;t be written" in refused.text
-        assert await stack.depth("dead-letters") == 1
+        await stack.wait_for_depth("dead-letters", 1)
 
 
 async def test_without_the_trail_nothing_is_replayed(stack: LetterStack) -> None:
@@ -265,7 +270,7 @@ async def test_without_the_trail_nothing_is_replayed(stack: LetterStack) -> None
     act = await stack.begin("/dead-letters/preview/replay")
     page = await stack.wait_for(act, "The replay has ended at 0 of 1.")
     assert "there is no stream" in page
-    assert await stack.depth("dead-letters") == 1
+    await stack.wait_for_depth("dead-letters", 1)
 
 
 async def test_a_broker_that_goes_away_shows_how_far_it_came_and_is_gone_on_with(

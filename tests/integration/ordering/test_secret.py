@@ -40,6 +40,7 @@ class Worker:
     def __init__(
         self, url: str, namespace: str, secret: bytes, previous: bytes | None = None
     ) -> None:
+        self.url = url
         self.keys = UserKeys(secret, previous)
         self.user = self.keys.user_key(*LENA)
         self.store = RedisStore(url, TIMING, namespace=namespace, marks=self.keys.marks)
@@ -194,7 +195,8 @@ async def test_who_knows_both_secrets_excludes_who_knows_one(worker: MakeWorker)
 
 async def _free(one: Worker) -> None:
     keys, _ = one.store._keys("shop", [one.user])
-    await one.store._calls.client.delete(*keys)
+    async with redis.asyncio.Redis.from_url(one.url) as client:
+        await client.delete(*keys)
 
 
 @pytest.mark.parametrize("former", [FORMER, b""])

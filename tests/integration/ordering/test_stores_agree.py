@@ -20,7 +20,9 @@ import pytest
 import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from redis.cluster import RedisCluster
 
+from devtools.native_redis_cluster import NativeRedisCluster
 from tests.integration.ordering.conftest import play
 from worker.ordering.memory_store import MemoryStore
 from worker.ordering.redis_store import RedisStore
@@ -39,6 +41,7 @@ from worker.ordering.store_protocol import (
     tombstone,
 )
 
+Inspector = redis.Redis | RedisCluster
 LEASE, GAP, RETENTION = 105.0, 45.0, 1005.0
 KEPT = 2005.0
 # Three attributes, the newest snapshot of a Didomi user, and the newest time that was sent.
@@ -107,12 +110,13 @@ class Lease:
 
 
 class Stores(RuleBasedStateMachine):
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, inspector: Inspector, shared: str = "") -> None:
         super().__init__()
         self.now = 0.0
         self.url = url
         self.namespace = f"t{uuid4().hex[:8]}"
-        self.inspector = redis.Redis.from_url(url)
+        self.integrations_key = f"{self.namespace}:{shared}integrations"
+        self.inspector = inspector
         self.runner = asyncio.Runner()
         self.model: dict[str, User] = {"lena": User(), "emil": User()}
         self.leases: list[Lease] = []
@@ -144,7 +148,6 @@ class Stores(RuleBasedStateMachine):
         self.runner.close()
         if keys := self.inspector.keys(f"{self.namespace}:*"):
             self.inspector.delete(*keys)
-        self.inspector.close()
 
     @rule(worker=st.integers(0, 1), batch=st.lists(claims, min_size=1, max_size=3))
     def begin(self, worker: int, batch: list[Claim]) -> None:
@@ -268,10 +271,9 @@ class Stores(RuleBasedStateMachine):
                 stamp = Stamp.decode(mark.decode())
                 earlier = stamp._replace(time_ms=stamp.time_ms - seconds * 1000)
                 self.inspector.hset(key, UNCLEAR, earlier.encode())
-        integrations = f"{self.namespace}:integrations"
-        for one in self.inspector.zrange(integrations, 0, -1):
+        for one in self.inspector.zrange(self.integrations_key, 0, -1):
             assert isinstance(one, bytes)
-            self.inspector.zincrby(integrations, -seconds, one)
+            self.inspector.zincrby(self.integrations_key, -seconds, one)
 
 
 def _moved(stamps: dict[str, Stamp], seconds: float) -> dict[str, Stamp]:
@@ -292,4 +294,12 @@ def _without_ms_of_mark(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
 
 @pytest.mark.timeout(400)  # a failure is made smaller before it is shown
 def test_memory_and_a_file_and_redis_and_the_model_agree(redis_url: str) -> None:
-    play(partial(Stores, redis_url), 80)
+    with redis.Redis.from_url(redis_url) as inspector:
+        play(partial(Stores, redis_url, inspector), 80)
+
+
+@pytest.mark.timeout(400)
+def test_a_cluster_agrees_with_them(redis_cluster: NativeRedisCluster) -> None:
+    node = redis_cluster.masters[0].url
+    with RedisCluster.from_url(node.removesuffix("/0")) as inspector:
+        play(partial(Stores, redis_cluster.url, inspector, "{~}:"), 20)

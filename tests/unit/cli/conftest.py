@@ -42,6 +42,7 @@ class CommandLine:
         self._captured = captured
         self.set("INTEGRATIONS", self.integrations)
         self.set("AMQP_URL", NOBODY)
+        self.set("RECEIPTS", "off")  # who tests them turns them on
 
     def set(self, name: str, value: object) -> None:
         self._monkeypatch.setenv(f"CONSENT_WORKER_{name}", str(value))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from tests.unit.console.console_parts import (
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
+from worker.console.built_from_settings import note_configs
+from worker.console.memory import SeenConfig
 
 EVENT: dict[str, Any] = {
     "id": "ev-0001",
@@ -93,3 +97,87 @@ async def test_an_event_of_nobody_says_whose_integrations_are_here(console: Runn
     assert "<code><bdi>elsewhere</bdi></code>, <code><bdi>northwind</bdi></code>" in page
     _, page = await _explain(console, json.dumps(EVENT))
     assert "Integrations here are of" not in page
+
+
+NEWS = {"id": "_northwind.news", "value": "consents_purposes_newsletter_enabled"}
+OTHER = {"id": "_northwind.other", "value": "consents_purposes_newsletter_enabled"}
+
+
+def _rewrite(console: RunningConsole, path: Path, **changes: Any) -> None:
+    """Another version of a file is in force, and the console has seen it."""
+    before = path.stat().st_mtime
+    write_integration(path.parent.parent, path.stem, payload_mode="upsert", **changes)
+    os.utime(path, (before + 60, before + 60))
+    console.context.integrations.load()
+    note_configs(console.context)
+
+
+def _offered(page: str) -> list[str]:
+    return re.findall('<option value="([^"]+)"', page)
+
+
+async def _by(console: RunningConsole, config: str) -> tuple[int, str]:
+    form = {"event": json.dumps(EVENT), "config": config, "csrf": await console.csrf()}
+    answer = await console.post("/explain", form)
+    return answer.status, answer.text
+
+
+async def test_an_event_is_explained_by_the_version_before(
+    console: RunningConsole, tmp_path: Path
+) -> None:
+    path = tmp_path / "integrations/shop.json"
+    assert _offered((await console.get("/explain")).text) == []
+    before = console.context.integrations.get("shop")
+    assert before is not None
+    _rewrite(console, path, mappings=[OTHER])
+    page = (await console.get("/explain?integration=shop")).text
+    (config,) = _offered(page)
+    assert f"version {before.version}" in page
+    status, page = await _by(console, config)
+    assert status == 200
+    assert "What is in force now would do something else" in page
+    assert f"shop, version {before.version}" in page
+    assert page.index("_northwind.news") < page.index("_northwind.other")
+    assert page.count('<li class="lit" data-tag="1">') == 6, "both are lit"
+    for secret in ("lena@northwind", "7b1d2c34", SECRET, "api-key-of-shop"):
+        assert secret not in page, secret
+    integration = (await console.get("/integrations/shop")).text
+    assert "/explain?integration=shop" in integration
+    assert (
+        "This console has seen no other version"
+        in (await console.get("/explain?integration=other")).text
+    )
+
+
+async def test_what_would_do_the_same_is_told_and_a_changed_secret_is_no_other_version(
+    console: RunningConsole, tmp_path: Path
+) -> None:
+    path = tmp_path / "integrations/shop.json"
+    credentials = {"client_id": "client", "client_secret": "another", "api_key": "another-key"}
+    _rewrite(console, path, mappings=[NEWS], authentication=credentials)
+    assert _offered((await console.get("/explain")).text) == []
+    _rewrite(console, path, mappings=[NEWS], limits={"requests_in_flight": 2})
+    config = _offered((await console.get("/explain")).text)[0]
+    _, page = await _by(console, config)
+    assert "What is in force now would do the same" in page
+
+
+async def test_of_an_integration_that_is_gone_the_last_version_explains(
+    console: RunningConsole,
+) -> None:
+    (seen,) = console.context.memory.versions("shop")
+    text = seen.text.replace('"id": "shop"', '"id": "press"')
+    console.context.memory.note([SeenConfig("press", "0123456789ab", text, 5)])
+    (config,) = _offered((await console.get("/explain")).text)
+    _, page = await _by(console, config)
+    assert "No version of it is in force now." in page
+    assert "press, version 0123456789ab would send 1 attribute" in re.sub("<[^>]*>", "", page)
+
+
+async def test_a_version_that_is_forgotten_or_unreadable_is_told(console: RunningConsole) -> None:
+    status, page = await _by(console, "0123456789abcdef shop")
+    assert (status, "not remembered any more" in page) == (400, True)
+    seen = SeenConfig("shop", "v0", '{"mappings": 7}', 5)
+    console.context.memory.note([seen])
+    status, page = await _by(console, f"{seen.digest} shop")
+    assert (status, "can\u2019t be read any more" in page) == (400, True)

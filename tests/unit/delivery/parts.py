@@ -178,7 +178,7 @@ class Store(MemoryStore):
         self.settlements += settlements
         await super().settle(state_id, settlements, gap_seconds)
 
-    async def ping(self) -> None:
+    async def ping(self, part: str = "") -> None:
         self.pings += 1
         self._answer("ping")
 

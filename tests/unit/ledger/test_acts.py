@@ -8,6 +8,7 @@ from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.act import Act, ActName, ActStage, encode_act
 from worker.ledger.acts import ACTS_AT_ONCE, ActsWanted, act_counts, told_acts
+from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.exporting import Selection, export_lines
 from worker.ledger.migrations import STEPS, check_version, upgrade
 from worker.ledger.retention import prune
@@ -93,7 +94,8 @@ def test_what_is_old_goes_and_nobody_gets_it_by_an_export_of_receipts(tmp_path: 
 def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     with ledger_file(tmp_path) as ledger:
         with ledger.transaction() as connection:
-            ACTS.drop(connection)
+            for table in (ACTS, AWAITED, LATEST_CONCLUDED):
+                table.drop(connection)
             connection.execute(VERSION.update().values(version=2))
         upgrade(ledger.database)
         check_version(ledger.database)

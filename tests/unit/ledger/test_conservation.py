@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from devtools.made_receipts import state
-from worker.ledger.conservation import SILENT_MS, Overdue, Shares, Taken, Tally, conserve, shares_of
+from worker.ledger.conservation import (
+    SILENT_MS,
+    Awaited,
+    Overdue,
+    Overtaken,
+    Shares,
+    Taken,
+    Tally,
+    conserve,
+    shares_of,
+)
 from worker.ledger.lives import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
 from worker.ledger.worker_state import read_state
 
@@ -77,3 +87,25 @@ def test_what_doors_have_received_is_told_apart_and_held_against_nothing() -> No
     assert (said.received, said.taken.taken) == (9, 5)
     assert said.adds_up
     assert [worker.is_door, door.is_door] == [False, True]
+
+
+def test_overtaken_events_are_missing_by_organization() -> None:
+    awaited = Awaited(9, [Overtaken("acme", 2, 5), Overtaken("", 1, 6)])
+    said = conserve([], {}, [], NOW, awaited)
+    assert [(one.where, one.events, one.since) for one in said.missing] == [
+        ("organization acme", 2, 5),
+        ("no organization", 1, 6),
+    ]
+    assert said.awaited == awaited
+    waiting = conserve([], {}, [], NOW, Awaited(9))
+    assert (waiting.adds_up, waiting.awaited.events) == (True, 9)
+
+
+def test_overtaken_events_may_be_those_of_which_workers_have_no_receipt() -> None:
+    awaited = Awaited(9, [Overtaken("acme", 2, 5)])
+    door = _tally("d", state(received=3, unreceipted={"": 7}))
+    for without, adds_up in ((1, False), (2, True)):
+        worker = _tally("a", state(taken=5, settled=5, unreceipted={"shop": without}))
+        said = conserve([door, worker], {}, [], NOW, awaited)
+        assert said.adds_up is adds_up
+        assert bool(said.awaited.overtaken) is not adds_up

@@ -62,6 +62,8 @@ def test_an_older_ledger_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
 
 _AS_IN_VERSION_1 = (
     "DROP TABLE acts",
+    "DROP TABLE awaited",
+    "DROP TABLE latest_concluded",
     "DROP TABLE letters",
     "DROP TABLE letter_passes",
     "DROP INDEX lives_without_receipts",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from worker.console.dead_letters.letter_act import LetterAct
-from worker.evidence.act import MOST_LIVES, Act, ActName, ActStage
+from worker.evidence.act import Act, ActName, ActStage
+from worker.letters.letter_words import OF_LOST_STATE
 
 _NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "discarded"}
 
@@ -14,6 +14,7 @@ _NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "disca
 def told_act(act: LetterAct, stage: ActStage, now_ms: int) -> Act:
     """How it stands at `now_ms` (ms since 1970)."""
     asked = act.asked
+    beyond = f", {OF_LOST_STATE}" if act.is_replay and asked.after_state_loss else ""
     return Act(
         id=act.id,
         name=_NAMES[asked.verb],
@@ -22,16 +23,8 @@ def told_act(act: LetterAct, stage: ActStage, now_ms: int) -> Act:
         role=act.role,
         at=now_ms,
         integration=asked.meant.integration,
-        about=asked.meant.words,
+        about=f"{asked.meant.words}{beyond}",
         why=asked.why,
         result=act.result if stage == "ended" else "",
         counts=act.counts(),
     )
-
-
-def parts_of(act: LetterAct, now_ms: int) -> Iterator[Act]:
-    """What is gone for good, which the ledger can't know otherwise."""
-    keys = act.discarded
-    for start in range(0, len(keys), MOST_LIVES):
-        part = told_act(act, "part", now_ms)
-        yield part._replace(counts={}, lives=keys[start : start + MOST_LIVES])

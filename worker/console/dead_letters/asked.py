@@ -13,6 +13,7 @@ from worker.evidence.letter_cause import GROUP_ID
 from worker.evidence.receipt import ChoiceKind
 from worker.letters.letter_events import REASONS
 from worker.letters.letter_handling import Handling, Verb
+from worker.letters.letter_words import ALL, words_of
 from worker.moments import moment_ms
 
 MOST_IDS: Final = 1_000
@@ -82,23 +83,12 @@ class Meant:
     @property
     def words(self) -> str:
         """What is meant, for people and the trail: codes and ids alone."""
-        parts = []
-        if self.ids:
-            one = next(iter(self.ids))
-            parts.append(
-                f"letter {one}" if len(self.ids) == 1 else f"{len(self.ids)} chosen letters"
-            )
-        if self.group:
-            parts.append(f"group {self.group}")
-        if self.reason:
-            parts.append(f"reason {self.reason}")
-        if self.integration:
-            parts.append(f"integration {self.integration}")
+        parts = words_of(replace(self, since="").filter(0))
         if self.since:
             parts.append(f"dead for less than {self.since}")
         if self.kind is not None:
             parts.append(f"choices {self.kind}")
-        return ", ".join(parts) or "all dead letters"
+        return ", ".join(parts) or ALL
 
     @property
     def has_command(self) -> bool:

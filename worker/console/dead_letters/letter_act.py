@@ -76,8 +76,6 @@ class LetterAct:
     kept: int = 0
     kept_why: list[tuple[str, str]] = field(default_factory=list)
     held_back: int = 0
-    discarded: list[str] = field(default_factory=list)
-    """The keys of the lives whose letters are gone, in hexadecimal digits."""
     seen: int = 0
     total: int = 0
     away_since: int | None = None
@@ -129,11 +127,6 @@ class LetterAct:
     def note_replayed(self, opened: OpenedLetter) -> None:
         """A letter was just replayed: what becomes of its events is followed."""
         self.fates.follow(opened, self.keys)
-
-    def note_discarded(self, opened: OpenedLetter) -> None:
-        """The events of a letter that was just discarded."""
-        if len(self.discarded) < _MOST_KEYS:
-            self.discarded += [self.keys.key_of(one).hex() for one in opened.chosen]
 
     def finish_work(self) -> None:
         """What the present work came to is added up."""

@@ -5,19 +5,21 @@ ended. When the broker goes away it waits, and goes on with what is left.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Final
 
 import structlog
 
+from worker.broker.act_writer import TrailAway
 from worker.broker.broker_access import BrokerAway
 from worker.console.context import ConsoleContext
-from worker.console.dead_letters.act_record import parts_of, told_act
+from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct, Stage
 from worker.console.trail import Trail
 from worker.errors import EndsCommand
+from worker.evidence.act import Act, ActStage
 from worker.interrupt import Interrupted
 from worker.ledger.letter_lives import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
@@ -25,6 +27,7 @@ from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_pass import Advance, open_desk
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
+from worker.letters.named_letters import NamedLetters
 from worker.letters.state_epochs import AGAIN
 
 log = structlog.get_logger(__name__)
@@ -44,6 +47,10 @@ class LetterRun:
         self._context = context
         self._trail = trail
         self.act = act
+        self._act_at: Callable[[ActStage], Act] = lambda stage: told_act(
+            act, stage, context.now_ms()
+        )
+        self._named = NamedLetters(act.keys, self._act_at, trail.write)
         self._go_on = asyncio.Event()
         self._closing = asyncio.Event()
         self._learnt_at = 0.0
@@ -76,7 +83,7 @@ class LetterRun:
         """All of it. Raises nothing: what goes wrong stands in the act."""
         act = self.act
         try:
-            await self._trail.write(told_act(act, "begun", self._context.now_ms()))
+            await self._trail.write(self._act_at("begun"))
             ended = await self._work()
             self._end(ended, "" if act.verdict is None else act.verdict.trouble)
         except EndsCommand as trouble:
@@ -86,8 +93,7 @@ class LetterRun:
             self._end("failed", f"a fault of the console ({type(error).__name__})")
         finally:
             act.finish_work()
-            now_ms = self._context.now_ms()
-            self._trail.note(*parts_of(act, now_ms), told_act(act, "ended", now_ms))
+            self._trail.note(*self._named.parts(), self._act_at("ended"))
         await self._follow()
 
     async def _follow(self) -> None:
@@ -100,7 +106,7 @@ class LetterRun:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._closing.wait(), _LEARN_SECONDS)
         if self.act.counts() != before:
-            self._trail.note(told_act(self.act, "ended", self._context.now_ms()))
+            self._trail.note(self._act_at("ended"))
 
     async def _work(self) -> Stage:
         """Canaries first, then withdrawals, then all others."""
@@ -124,7 +130,7 @@ class LetterRun:
                     work = act.work = await self._new_work(asked, keys)
                 await self._at_desk(work)
                 break
-            except BrokerAway as trouble:
+            except (BrokerAway, TrailAway) as trouble:
                 self._note_away(str(trouble).removesuffix(AGAIN))
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -139,8 +145,9 @@ class LetterRun:
             guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
         watching = Watching(
             lambda event: _is_meant(act, keys, event),
-            act.note_replayed if act.is_replay else act.note_discarded,
+            act.note_replayed if act.is_replay else self._named.note_gone,
             self._is_clear,
+            None if act.is_replay else self._named.go_next,
         )
         return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
 

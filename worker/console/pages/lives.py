@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Final
 
 import orjson
@@ -14,6 +13,7 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.rendering import BEAT, SESSION, render
+from worker.console.sent_files import send_lines
 from worker.console.told_life import tell_life
 from worker.console.verdict import LaneAtAll, lanes_of
 from worker.ledger.deliveries import all_deliveries, lives_after
@@ -23,7 +23,6 @@ from worker.ledger.life_places import ChainPlace, life_places
 from worker.ledger.newer_choice import newer_choice
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
-_LINES_AT_ONCE: Final = 200
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
@@ -70,15 +69,7 @@ async def export(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     trail = request.app[LETTERS].trail
     trail.note(trail.act_of(request[SESSION], "exported", about=f"the receipts of {key.hex()}"))
-    response = web.StreamResponse()
-    response.content_type = "application/x-ndjson"
-    name = f"consent-receipts-{key.hex()[:12]}.jsonl"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    await response.prepare(request)
-    async for part in _joined(lines):
-        await response.write(part)
-    await response.write_eof()
-    return response
+    return await send_lines(request, f"consent-receipts-{key.hex()[:12]}.jsonl", lines)
 
 
 def _key(request: web.Request) -> bytes:
@@ -105,11 +96,6 @@ def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | No
     steps = [step for one in all_deliveries(connection, story) for step in one.steps]
     selection = life_selection(connection, key, steps)
     return [orjson.dumps(line) for line in export_file(connection, selection, now_ms)]
-
-
-async def _joined(lines: list[bytes]) -> AsyncIterator[bytes]:
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        yield b"\n".join(lines[start : start + _LINES_AT_ONCE]) + b"\n"
 
 
 def _lane_in_trouble(request: web.Request, story: Story) -> LaneAtAll | None:

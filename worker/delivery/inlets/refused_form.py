@@ -108,7 +108,7 @@ class Trials:
         try:
             result = await self._result(whole, delivery)
         except StoreUnavailable as problem:
-            self._gate.close(problem)
+            self._gate.close(problem, whole.state_id)
             result = None
         except Exception as error:  # a fault of ours becomes a dead letter, as in a round
             result = Crashed(type(error).__name__)

@@ -52,7 +52,7 @@ class Lane:
         self.window = RequestWindow(integration.limits.requests_in_flight)
         self._waiting = Waiting()
         self._under_way = UnderWay()
-        self._pacer, self._suspects = shared.pacer, shared.suspects
+        self._pacer, self._suspects, self.gate = shared.pacer, shared.suspects, shared.gate
         self._state = state = LaneState(
             integration, self._waiting, self._under_way, self.confirming, self.health, self.window
         )
@@ -107,8 +107,10 @@ class Lane:
 
     def stands_still(self) -> bool:
         """Whether its requests have had no answer lately, though nothing asked it to wait, or it
-        begins nothing but probes, and has one.
+        begins nothing but probes, and has one; or its state is away, that of others is not.
         """
+        if not self.gate.is_open_for(self.integration.state_id):
+            return True
         health = self.health
         if not health.is_quiet:  # nearly always, and asked for each event
             return False

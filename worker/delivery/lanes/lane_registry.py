@@ -51,10 +51,9 @@ class Lanes:
                 self._drop_idle()
         return lane
 
-    @property
-    def may_send(self) -> bool:
+    def may_send(self, lane: Lane) -> bool:
         """Whether the state of newest-wins is there, without which nothing is sent."""
-        return self._gate.is_open
+        return self._gate.is_open_for(lane.integration.state_id)
 
     def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
         """Whether a lane may hold one more of `intake`."""

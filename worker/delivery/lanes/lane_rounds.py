@@ -46,7 +46,7 @@ class LaneRounds:
             results = await shared.runner.deliver(state.integration, batch, self.slots)
         except StoreUnavailable as problem:
             state.under_way.end(batch)
-            shared.gate.close(problem)
+            shared.gate.close(problem, state.integration.state_id)
             state.waiting.put_back(batch)
             state.drop_returned()
             return

@@ -66,7 +66,7 @@ class LaneRequests:
         next_gap = self._waiting.end_gaps(now)
         if next_gap is not None:
             self._alarm.set(next_gap)
-        if not self._shared.gate.is_open:
+        if not self._shared.gate.is_open_for(self._state.integration.state_id):
             return
         while self._waiting.due and self._may_start_due(now):
             most = messages_per_request(self._state.integration)

@@ -5,15 +5,16 @@ nothing is sent unguarded.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
 
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.epoch_watch import EpochWatch
+from worker.delivery.rounds.part_gate import PartGate
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.stamp import NEWEST_SENT, WHOLE_RECORD, newest_of
@@ -59,54 +60,64 @@ def _beside_paths(integration: Integration, group: list[Delivery]) -> set[str]:
 
 log = structlog.get_logger(__name__)
 
-_PING_SECONDS = 0.5
-_LONGEST_PING_SECONDS = 8.0
-_STEADY_SECONDS = 10.0
-"""A store that answers pings, and not what it is for, closes the gate again at once: it is asked
-less and less often then, until the gate has been open for so long."""
-
 
 class StoreGate:
-    """`store`, and whether it can be used. Intake pauses by itself while the gate is closed: held
-    messages are not given up, so the prefetch is soon used up.
+    """`store`, and which parts of it can be used. Of a single server there is one part: while its
+    gate is closed intake pauses by itself, for held messages are not given up, so the prefetch is
+    soon used up. While some parts of a cluster are away, those lanes stand still whose state they
+    have.
     """
 
     def __init__(self, store: NewestStore) -> None:
         self.store = store
         self.epochs = EpochWatch(store.epochs)
-        self.problem = ""
         self._on_open: list[Callable[[], None]] = []
-        self._opening: asyncio.Task[None] | None = None
-        self._opened_at = -_STEADY_SECONDS
-        self._pause_seconds = _PING_SECONDS
+        self._gates: dict[str, PartGate] = {}
+        self._closed: dict[str, PartGate] = {}
 
     @property
     def is_open(self) -> bool:
-        return not self.problem
+        """Whether any part can be used."""
+        closed = self._closed
+        return not closed or any(one not in closed for one in self.store.parts)
+
+    def is_open_for(self, state_id: str) -> bool:
+        """Whether the part with the state of this integration can be used."""
+        return not self._closed or self.store.part_of(state_id) not in self._closed
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with each part that is away."""
+        return [gate.problem for gate in self._closed.values()]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a part that is away, or empty."""
+        return next(iter(self.problems), "")
 
     def when_open(self, callback: Callable[[], None]) -> None:
-        """Call `callback` each time the state is back."""
+        """Call `callback` each time a part is back."""
         self._on_open.append(callback)
 
-    def close(self, problem: StoreUnavailable) -> None:
-        """The state is away: ask for it until it answers."""
-        if self._opening is None or self._opening.done():
-            log.error("ordering.unavailable", detail=str(problem))
-            self.problem = str(problem)
-            is_steady = time.monotonic() - self._opened_at >= _STEADY_SECONDS
-            doubled = min(self._pause_seconds * 2, _LONGEST_PING_SECONDS)
-            self._pause_seconds = _PING_SECONDS if is_steady else doubled
-            self._opening = asyncio.create_task(self._reopen())
+    def close(self, problem: StoreUnavailable, state_id: str | None = None) -> None:
+        """The part with the state of this integration is away, or, without one, that with what is
+        of all: ask for it until it answers.
+        """
+        store = self.store
+        self._close(store.shared_part if state_id is None else store.part_of(state_id), problem)
 
     async def check(self) -> None:
-        """Ask the store, unless that is being done: one that is away is to be known before an event
-        needs it.
+        """Ask the store, part by part, unless that is being done: one that is away is to be known
+        before an event needs it.
         """
-        if self.is_open:
-            try:
-                await self._ask()
-            except StoreUnavailable as problem:
-                self.close(problem)
+        for part in self.store.parts:
+            if part not in self._closed:
+                try:
+                    await self.store.ping(part)
+                except StoreUnavailable as problem:
+                    self._close(part, problem)
+        if self.store.shared_part not in self._closed:
+            await self._look()
 
     async def watch(self, every_seconds: float) -> None:
         """Check so often, for ever."""
@@ -129,39 +140,48 @@ class StoreGate:
                 if not isinstance(error, StoreUnavailable):
                     log.exception("ordering.unexpected_error", error=type(error).__name__)
                     error = StoreUnavailable(f"stamps can't be written ({type(error).__name__})")
-                self.close(error)
-                if self._opening is not None:
-                    await asyncio.shield(self._opening)
+                opening = self._close(self.store.part_of(state_id), error)
+                if opening is not None:
+                    await asyncio.shield(opening)
             else:
                 return
 
     async def stop(self) -> None:
         """Ask no more, and let go of the store."""
-        if self._opening is not None:
-            self._opening.cancel()
-        if self.is_open and self.epochs.has_news:
+        for gate in self._gates.values():
+            gate.stop()
+        if not self._closed and self.epochs.has_news:
             with suppress(StoreUnavailable):
                 await self.epochs.look()
         await self.store.close()
 
-    async def _ask(self) -> None:
-        """Whether the store can be used, and whether it is still the same. Raises
+    def _close(self, part: str, problem: StoreUnavailable) -> asyncio.Task[None] | None:
+        """Close the gate of a part; what ends when it is open again."""
+        gate = self._gates.get(part)
+        if gate is None:
+            ask, opened = partial(self._ask, part), partial(self._opened, part)
+            gate = self._gates[part] = PartGate(part, ask, opened)
+        self._closed[part] = gate
+        gate.close(problem)
+        return gate.opening
+
+    async def _ask(self, part: str) -> None:
+        """Whether a part can be used, and whether it is still the same. Raises
         `StoreUnavailable`.
         """
-        await self.store.ping()
-        await self.epochs.look()
+        await self.store.ping(part)
+        if part == self.store.shared_part:
+            await self.epochs.look()
+        else:
+            await self._look()
 
-    async def _reopen(self) -> None:
-        while True:
-            await asyncio.sleep(self._pause_seconds)
-            try:
-                await self._ask()
-            except StoreUnavailable as problem:
-                self.problem = str(problem)
-            else:
-                break
-        log.info("ordering.available")
-        self.problem = ""
-        self._opened_at = time.monotonic()
+    async def _look(self) -> None:
+        try:
+            await self.epochs.look()
+        except StoreUnavailable as problem:
+            self._close(self.store.shared_part, problem)
+
+    def _opened(self, part: str) -> None:
+        self._closed.pop(part, None)
         for callback in self._on_open:
             callback()

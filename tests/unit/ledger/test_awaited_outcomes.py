@@ -1,0 +1,200 @@
+"""Of each event that a door has received an outcome is awaited, and missed once overtaken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt
+from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from worker.broker.dead_letter import DeadLetter
+from worker.evidence.receipt import Receipt
+from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_awaited
+from worker.ledger.awaited_schema import AWAITED
+from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
+from worker.ledger.letter_rows import SeenLetter
+from worker.ledger.packing import life_key, pack_event
+from worker.ledger.retention import prune
+
+NOW: Final = made_now_ms()
+LONG_AGO: Final = NOW - 2 * OVERDUE_MS
+
+
+def _received(event: str, at: int = LONG_AGO, **changes: Any) -> Receipt:
+    usual: dict[str, Any] = {
+        "outcome": "received",
+        "integration": "",
+        "attributes": {},
+        "choice": None,
+    }
+    return receipt(event, at=at, **(usual | changes))
+
+
+class _Fleet:
+    """A door, a worker and the ledger that reads both."""
+
+    def __init__(self, ledger: LedgerFile) -> None:
+        self.ledger = ledger
+        self._door, self._worker = MadeWorker("door:1"), MadeWorker()
+
+    def came(self, *receipts: Receipt) -> None:
+        self.ledger.take(self._door.receipts(receipts))
+
+    def ended(self, *receipts: Receipt) -> None:
+        self.ledger.take(self._worker.receipts(receipts))
+
+    def later_ones_end(self) -> None:
+        """An event of this moment has come, and was delivered."""
+        self.came(_received("later", NOW))
+        self.ended(receipt("later", at=NOW))
+
+    @property
+    def awaited(self) -> Awaited:
+        with self.ledger.transaction() as connection:
+            return awaited(connection, made_now_ms())
+
+    def check(self) -> int:
+        with self.ledger.transaction() as connection:
+            return check_awaited(connection, NOW + 1)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[_Fleet]:
+    with ledger_file(tmp_path) as ledger:
+        yield _Fleet(ledger)
+
+
+def test_an_event_is_awaited_until_a_worker_tells_of_it(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"), _received("ev-2"))
+    assert fleet.awaited == Awaited(2)
+    fleet.ended(receipt("ev-1"))
+    assert fleet.awaited == Awaited(1)
+    fleet.ended(receipt("ev-2"))
+    assert fleet.awaited == Awaited()
+    assert fleet.ledger.count(AWAITED) == 0
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"outcome": "skipped", "reason": "no-integration", "integration": ""},
+        {"outcome": "skipped", "reason": "guest"},
+        {"outcome": "parked", "reason": "paused", "due_at": NOW},
+        {"outcome": "parked", "reason": "in-doubt", "due_at": NOW, "integration": ""},
+        {"outcome": "retried", "reason": "timeout", "due_at": NOW},
+        {"outcome": "dead", "reason": "no-identity"},
+    ],
+    ids=lambda one: f"{one['outcome']} {one['reason']}",
+)
+def test_whatever_became_of_it_is_an_outcome(fleet: _Fleet, outcome: dict[str, Any]) -> None:
+    fleet.came(_received("ev-1"))
+    fleet.ended(receipt("ev-1", **outcome))
+    fleet.later_ones_end()
+    assert fleet.awaited == Awaited()
+
+
+def test_what_waits_on_the_queue_is_not_overtaken_however_long_it_waits(fleet: _Fleet) -> None:
+    fleet.came(*(_received(f"ev-{number}", LONG_AGO + number) for number in range(9)))
+    assert fleet.awaited == Awaited(9)
+    fleet.ended(receipt("ev-0", at=NOW))
+    assert fleet.awaited == Awaited(8), "the next ones came a moment later"
+
+
+def test_what_later_ones_have_overtaken_is_told_by_organization(fleet: _Fleet) -> None:
+    fleet.came(
+        _received("ev-1", organization="acme"),
+        _received("ev-2", LONG_AGO - 5, organization="acme"),
+        _received("ev-3", organization="bank"),
+        _received("ev-4", NOW - 9, organization="bank"),
+    )
+    fleet.later_ones_end()
+    overtaken = (
+        Overtaken("acme", 2, LONG_AGO - 5, ("ev-1", "ev-2")),
+        Overtaken("bank", 1, LONG_AGO, ("ev-3",)),
+    )
+    assert fleet.awaited == Awaited(4, overtaken)
+    fleet.ended(receipt("ev-1"), receipt("ev-2"))
+    assert fleet.awaited == Awaited(2, overtaken[1:]), "an outcome may come late"
+
+
+def test_one_outcome_at_any_of_several_integrations_is_enough(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    fleet.ended(receipt("ev-1", integration="press"), receipt("ev-1", integration="shop"))
+    fleet.later_ones_end()
+    assert fleet.awaited == Awaited()
+
+
+@pytest.mark.parametrize("is_checked", [True, False], ids=["checked", "not checked yet"])
+def test_an_outcome_that_is_read_before_the_receipt_of_the_door_counts(
+    fleet: _Fleet, is_checked: bool
+) -> None:
+    fleet.ended(receipt("ev-1", updated_at=7), receipt("ev-2", updated_at=7, delivery=1))
+    fleet.came(*(_received(f"ev-{number}", updated_at=7) for number in (1, 2, 3)))
+    fleet.later_ones_end()
+    if is_checked:
+        assert fleet.check() == 3
+        assert fleet.check() == 0
+        assert fleet.ledger.count(AWAITED) == 1
+    assert fleet.awaited == Awaited(1, (Overtaken("org-shop", 1, LONG_AGO, ("ev-3",)),))
+
+
+def test_an_outcome_of_another_update_of_the_event_is_none_of_this(fleet: _Fleet) -> None:
+    fleet.ended(receipt("ev-1", updated_at=7))
+    fleet.came(_received("ev-1", updated_at=8))
+    fleet.ended(receipt("ev-1", updated_at=9))
+    fleet.later_ones_end()
+    fleet.check()
+    assert fleet.awaited.overtaken == (Overtaken("org-shop", 1, LONG_AGO, ("ev-1",)),)
+
+
+def test_an_event_that_comes_twice_is_awaited_once(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"), _received("ev-1"))
+    fleet.came(_received("ev-1"))
+    assert fleet.awaited.events == 1
+    fleet.ended(receipt("ev-1"))
+    fleet.came(_received("ev-1"))
+    fleet.ended(receipt("ev-1", outcome="skipped", reason="duplicate"))
+    fleet.later_ones_end()
+    assert fleet.awaited == Awaited()
+
+
+def test_door_and_worker_may_be_read_at_once_in_either_order(fleet: _Fleet) -> None:
+    door, worker = MadeWorker("door:2"), MadeWorker("host:2")
+    fleet.ledger.take(
+        worker.receipts([receipt("ev-1")]),
+        door.receipts([_received("ev-1"), _received("ev-2")]),
+        worker.receipts([receipt("ev-2")]),
+    )
+    assert fleet.ledger.count(AWAITED) == 0
+
+
+def test_a_dead_letter_without_a_receipt_is_an_outcome(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    fleet.later_ones_end()
+    assert fleet.awaited.overtaken
+    letter = DeadLetter(
+        "l", "delivery_limit", None, None, None, None, 0, None, NOW, 0, None, None, 9
+    )
+    key = life_key(pack_event("ev-1"), None, "", 0)
+    taking_in = fleet.ledger.taking_in
+    taking_in.put_letters(taking_in.begin_letters(), [SeenLetter(letter, [key])], NOW)
+    assert fleet.awaited == Awaited()
+
+
+def test_more_than_one_look_takes_are_all_looked_at(fleet: _Fleet) -> None:
+    events = [f"ev-{number}" for number in range(CHECKED_AT_ONCE + 5)]
+    fleet.ended(*(receipt(one) for one in events))
+    fleet.came(*(_received(one) for one in events))
+    assert [fleet.check(), fleet.check(), fleet.check()] == [CHECKED_AT_ONCE, 5, 0]
+    assert fleet.awaited == Awaited()
+
+
+def test_nothing_is_awaited_beyond_the_retention(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    with fleet.ledger.transaction() as connection:
+        while prune(connection, NOW):
+            pass
+    assert fleet.awaited == Awaited()

@@ -1,0 +1,72 @@
+"""Puts on record who did what: into the stream of the receipts, chained as all there is. Console
+and commands write alike.
+
+What is written at once is in a chain of its own, with a beginning and an end. So a process that
+sleeps for days leaves no chain whose beginning falls with the stream's retention, and one that is
+killed leaves none without an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.broker.broker_access import what_happened
+from worker.broker.chain_writer import ChainWriter
+from worker.broker.session_settings import address_of
+from worker.broker.topology import Names
+from worker.errors import ServerTrouble
+from worker.evidence.act import Act, encode_act
+from worker.evidence.chain import Chain, process_name
+from worker.redaction import redact
+from worker.settings import WorkerSettings
+from worker.wire.connecting import PublishError, is_connection_error, why_unreachable
+
+
+class TrailAway(ServerTrouble):
+    """An act can't be put on record now; the text says why and what to do."""
+
+
+class ActWriter:
+    """`purpose` names the connections, `now_ms` is the time in ms since 1970."""
+
+    def __init__(self, settings: WorkerSettings, purpose: str, now_ms: Callable[[], int]) -> None:
+        self._address = address_of(settings)
+        self._purpose = purpose
+        self._queue = Names(settings.namespace).receipts
+        self._secret = settings.receipts_secret.get_secret_value().encode()
+        self._now_ms = now_ms
+
+    def prepared(self, *acts: Act) -> ChainWriter:
+        """The messages that put these on record, one after the other, for `send`."""
+        now_ms = self._now_ms()
+        chain = Chain(process_name(), self._secret)
+        writer = ChainWriter(self._address, self._purpose, self._queue, chain)
+        writer.add("trail", [encode_act(_masked(one)) for one in acts], now_ms)
+        writer.end(now_ms)
+        return writer
+
+    async def send(self, writer: ChainWriter) -> None:
+        """Wait until what was prepared is on record. Raises `TrailAway`; it may be sent again."""
+        try:
+            await writer.send()
+        except PublishError:
+            raise TrailAway(
+                f"the trail can't be written: there is no stream {self._queue}; a worker makes "
+                "it, unless CONSENT_WORKER_RECEIPTS=off"
+            ) from None
+        except Exception as error:
+            if not is_connection_error(error):
+                raise
+            why = what_happened(error)
+            if isinstance(error, OSError):
+                why = f"no connection to RabbitMQ: {why_unreachable(error)}"
+            raise TrailAway(f"the trail can't be written: {why}") from None
+
+    async def write(self, *acts: Act) -> None:
+        """Both of these."""
+        await self.send(self.prepared(*acts))
+
+
+def _masked(act: Act) -> Act:
+    """What a person has typed may have an address or a secret in it."""
+    return act._replace(about=redact(act.about), why=redact(act.why), result=redact(act.result))

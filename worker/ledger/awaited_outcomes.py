@@ -1,0 +1,152 @@
+"""Events that doors have received, as long as nobody has told an outcome of them.
+
+A door's receipt names no integration, and the first receipt of the same event from a worker, at
+whichever integration, or its dead letter, ends the waiting: it is in somebody's hands then, and its
+life there is followed. A queue gives out its events in order, so one whose outcome is awaited while
+later ones have theirs was *overtaken*: it was lost, or its outcome is not on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+
+from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
+from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
+from worker.ledger.database import insert_all, put_all, rows_with
+from worker.ledger.dictionary import texts_of
+from worker.ledger.lives import RECEIVED
+from worker.ledger.packing import after, event_prefix, life_key, pack_event
+from worker.ledger.schema import LIVES
+from worker.ledger.stored_receipts import StoredReceipt, receipts_with
+
+CHECKED_AT_ONCE: Final = 500
+_AT_ONCE: Final = 500
+_DELIVERIES: Final = 4
+"""Replays of an event that are looked for, beside its first life."""
+_FIRST_ONES: Final = 3
+_ID: Final = 1
+
+
+class Received(NamedTuple):
+    """An event that came in: of which organization (its number), when (ms since 1970), and by which
+    receipt."""
+
+    organization_id: int
+    at: int
+    receipt_id: int
+
+
+def are_awaited(connection: Connection) -> bool:
+    """Whether there is any such event."""
+    return connection.execute(select(AWAITED.c.at).limit(1)).first() is not None
+
+
+def await_outcomes(
+    connection: Connection, received: Mapping[bytes, Received], concluded: Collection[bytes]
+) -> None:
+    """Await the outcomes of those `received` for the first time, by the keys of their lives at no
+    integration. Of the `concluded` ones there is an outcome.
+    """
+    rows = [(key, *one, False) for key, one in sorted(received.items()) if key not in concluded]
+    insert_all(connection, AWAITED, rows)
+    at = [one.at for key, one in received.items() if key in concluded]
+    conclude(connection, [key for key in concluded if key not in received], at)
+
+
+def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = ()) -> None:
+    """There is an outcome of the events with these `keys`, and of others that were received `at`
+    these times (ms since 1970)."""
+    ended = list(rows_with(connection, AWAITED.c.life, sorted(keys)))
+    for start in range(0, len(ended), _AT_ONCE):
+        some = AWAITED.c.life.in_([bytes(row[0]) for row in ended[start : start + _AT_ONCE]])
+        connection.execute(AWAITED.delete().where(some))
+    latest = max([*(row[2] for row in ended), *at], default=0)
+    if latest > _latest_concluded(connection):
+        put_all(connection, LATEST_CONCLUDED, [(_ID, latest)])
+
+
+def check_awaited(connection: Connection, before_ms: int) -> int:
+    """Look once whether outcomes are there that were read before the receipt of the door, of some
+    events that were received before then (ms since 1970). Gives how many were looked at: 0 when
+    there are no more.
+    """
+    rows = connection.execute(_unchecked(before_ms)).all()
+    if not rows:
+        return 0
+    ended = _with_outcome(connection, rows)
+    connection.execute(
+        AWAITED.update().where(AWAITED.c.life.in_([row.life for row in rows])), {"is_checked": True}
+    )
+    conclude(connection, ended)
+    return len(rows)
+
+
+def awaited(connection: Connection, now_ms: int) -> Awaited:
+    """What is awaited at `now_ms` (ms since 1970); it is overtaken where events that were received
+    ten minutes later have an outcome.
+    """
+    events = connection.execute(select(func.count()).select_from(AWAITED)).scalar_one()
+    if not events:
+        return Awaited()
+    before_ms = min(now_ms, _latest_concluded(connection)) - OVERDUE_MS
+    # As long as no ledger has looked for outcomes that were read before, a reader does.
+    ended = _with_outcome(connection, connection.execute(_unchecked(before_ms)).all())
+    still = (AWAITED.c.at < before_ms) & AWAITED.c.life.not_in(ended)
+    counts = connection.execute(
+        select(AWAITED.c.organization_id, func.count(), func.min(AWAITED.c.at))
+        .where(still)
+        .group_by(AWAITED.c.organization_id)
+    ).all()
+    names = texts_of(connection, [row[0] for row in counts])
+    overtaken = [
+        Overtaken(names.get(one, ""), count, since, _first_ones(connection, one, still))
+        for one, count, since in counts
+    ]
+    return Awaited(events - len(ended), tuple(sorted(overtaken)))
+
+
+def _first_ones(
+    connection: Connection, organization_id: int, still: ColumnElement[bool]
+) -> tuple[str, ...]:
+    """The ids of some events of an organization that are awaited still."""
+    theirs = still & (AWAITED.c.organization_id == organization_id)
+    query = select(AWAITED.c.receipt_id).where(theirs).order_by(AWAITED.c.at).limit(_FIRST_ONES)
+    found = receipts_with(connection, connection.execute(query).scalars().all())
+    return tuple(one.receipt.event for one in found)
+
+
+def _unchecked(before_ms: int) -> Select[Any]:
+    is_old = (AWAITED.c.at < before_ms) & AWAITED.c.is_checked.is_(False)
+    return select(AWAITED).where(is_old).order_by(AWAITED.c.at).limit(CHECKED_AT_ONCE)
+
+
+def _with_outcome(connection: Connection, rows: Sequence[Row[Any]]) -> set[bytes]:
+    """Those of the rows whose event has an outcome, by their keys."""
+    receipts = {one.id: one for one in receipts_with(connection, [row.receipt_id for row in rows])}
+    return {
+        row.life
+        for row in rows
+        if row.receipt_id not in receipts or _has_outcome(connection, receipts[row.receipt_id])
+    }
+
+
+def _has_outcome(connection: Connection, received: StoredReceipt) -> bool:
+    receipt = received.receipt
+    event = pack_event(receipt.event)
+    prefix = event_prefix(event)
+    theirs = (LIVES.c.life >= prefix) & (LIVES.c.life < after(prefix))
+    query = select(LIVES.c.life, LIVES.c.integration_id).where(theirs, LIVES.c.outcome != RECEIVED)
+    lives = connection.execute(query).all()
+    names = texts_of(connection, {life.integration_id for life in lives})
+    return any(
+        life.life == life_key(event, receipt.updated_at, names.get(life.integration_id, ""), number)
+        for life in lives
+        for number in range(_DELIVERIES)
+    )
+
+
+def _latest_concluded(connection: Connection) -> int:
+    return connection.execute(select(LATEST_CONCLUDED.c.at)).scalar() or 0

@@ -1,0 +1,53 @@
+"""What somebody asks to be done with dead letters, in words for people and the trail. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from worker.broker.letter_filter import Filter
+from worker.letters.letter_handling import Handling
+
+ALL: Final = "all dead letters"
+OF_LOST_STATE: Final = "also those of before the state was lost"
+
+
+def words_of(chosen: Filter) -> list[str]:
+    """What narrows the letters down: codes and ids of letters alone. The id of an event is left
+    out, since that of a snapshot is a user's.
+    """
+    words = []
+    if chosen.id is not None:
+        words.append(f"letter {chosen.id}")
+    if chosen.ids is not None:
+        one = next(iter(chosen.ids), "")
+        several = f"{len(chosen.ids)} chosen letters"
+        words.append(f"letter {one}" if len(chosen.ids) == 1 else several)
+    if chosen.event is not None:
+        words.append("letters of one event")
+    for name in ("group", "reason", "error", "integration"):
+        if (said := getattr(chosen, name)) is not None:
+            words.append(f"{name} {said}")
+    if chosen.since_ms is not None:
+        words.append(f"dead since {_time(chosen.since_ms)}")
+    if chosen.until_ms is not None:
+        words.append(f"dead until {_time(chosen.until_ms)}")
+    return words
+
+
+def words_of_work(asked: Handling) -> str:
+    """What is to be done with which letters."""
+    words = words_of(asked.chosen) or [ALL]
+    if asked.verb == "replayed":
+        if asked.after_state_loss:
+            words.append(OF_LOST_STATE)
+        if asked.canaries:
+            words.append(f"{asked.canaries} as canaries")
+    return ", ".join(words)
+
+
+def _time(at_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"

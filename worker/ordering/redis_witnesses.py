@@ -1,0 +1,81 @@
+"""The epoch of a Redis Cluster, where one master may lose its data, and the others keep theirs.
+
+Each master has a *witness*: a random text in a slot of its own. Beside the epoch it is kept what
+each witness has said. One that is gone, and so says another thing, has gone with all the data of
+its master: then the epoch of the whole state is lost, and another one begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from worker.ordering.epoch import Epochs, new_epoch
+from worker.ordering.redis_calls import Script
+from worker.ordering.redis_cluster import SHARED_TAG, ClusterServers
+from worker.ordering.redis_namespace import RedisEpochs, Run
+from worker.ordering.store_protocol import StoreUnavailable
+
+_WITNESS: Final = Script("witness.lua")
+_WITNESSES: Final = Script("witnesses.lua")
+_MOST_WITNESSES: Final = 256
+"""Those of slots that were the first of a master once are looked at, too, up to so many."""
+
+
+class ClusterEpochs(RedisEpochs):
+    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`."""
+
+    def __init__(self, run: Run, servers: ClusterServers, namespace: str) -> None:
+        super().__init__(run, servers.shared_key(namespace, "epoch"))
+        self._table = servers.shared_key(namespace, "witnesses")
+        self._servers = servers
+        self._namespace = namespace
+        self._last: Epochs | None = None
+        self._said: Mapping[str, str] = {}
+
+    async def look(self, met: Collection[str]) -> Epochs:
+        """See `EpochKeeper`. What a master that is away has is looked at when it is back. While
+        that with the epoch is away, it is the last known one for as long as no witness has changed.
+        """
+        if self._servers.is_failing(SHARED_TAG):
+            return await self._look_without(met)
+        told = [one.decode() for one in await self._run(_WITNESSES, [self._table], ())]
+        before = dict(zip(told[::2], told[1::2], strict=True))
+        changes = await self._changes(before)
+        if changes:
+            words = [word for change in changes for word in change]
+            await self._call("witness", new_epoch(), words, self._table)
+        self._last = await super().look(met)
+        self._said = before | {tag: now for tag, _, now in changes}
+        return self._last
+
+    async def _look_without(self, met: Collection[str]) -> Epochs:
+        last = self._last
+        if last is not None and await self._changes(self._said) == []:
+            known = {last.present, *(one.epoch for one in last.losses)}
+            if known.issuperset(met):
+                return last
+        raise StoreUnavailable("the master of the Redis Cluster that has the epoch is away")
+
+    async def _changes(self, before: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """The tag of each witness that says another thing than before: that, and what it says."""
+        tags = set(self._servers.tags)
+        if len(before) <= _MOST_WITNESSES:
+            tags |= before.keys()
+        asked = [one for one in tags if not self._servers.is_failing(one)]
+        said = await asyncio.gather(*map(self._ask, asked))
+        return [
+            (tag, before.get(tag, ""), now)
+            for tag, now in zip(asked, said, strict=True)
+            if now is not None and now != before.get(tag)
+        ]
+
+    async def _ask(self, tag: str) -> str | None:
+        """What a witness says; None while its master is away."""
+        key = f"{self._namespace}:{{{tag}}}:witness"
+        try:
+            said = await self._run(_WITNESS, [key], (new_epoch(),))
+        except StoreUnavailable:
+            return None
+        return said.decode() if isinstance(said, bytes) else None
