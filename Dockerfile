@@ -38,7 +38,6 @@ COPY --from=build /app /app
 # A new volume there belongs to the user that writes the ledger.
 RUN install -d -o 10001 -g 10001 -m 700 /var/lib/consent-worker
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN mkdir /ledger && chown 10001:10001 /ledger
 USER 10001:10001
 EXPOSE 8080 8090
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=6 \

@@ -56,6 +56,13 @@ _CALLED: dict[str, str] = {}
 """What the story calls an event, by its id: a worker shows only ids that tell of nobody."""
 
 
+def told(integration: str, outcome: str, ids: Sequence[str], why: str) -> str:
+    """The line for events that have met the same fate."""
+    more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
+    which = ", ".join(ids[:SHOWN_IDS]) + more
+    return f"   {integration:7} {outcome:10} {which}{': ' if why else ''}{why}"
+
+
 class _Narrator:
     """Tells outcomes as they come."""
 
@@ -77,13 +84,11 @@ class _Narrator:
         for entry in entries:
             after = f"again in {entry['delay_seconds']:.1f} s" if "delay_seconds" in entry else ""
             event_id = entry["event_id"]
-            told = _CALLED.get(event_id, event_id) or "(no id)"
-            ids.setdefault((_outcome(entry), after), []).append(told)
+            name = _CALLED.get(event_id, event_id) or "(no id)"
+            ids.setdefault((_outcome(entry), after), []).append(name)
         for ((integration, outcome, reason), after), named in ids.items():
-            more = f" and {len(named) - SHOWN_IDS} more" if len(named) > SHOWN_IDS else ""
-            which = ", ".join(named[:SHOWN_IDS]) + more
             why = f"{reason}, {after}" if after else reason
-            line = f"   {integration:8}{outcome:11}{which}{': ' if why else ''}{why}"
+            line = told(integration, outcome, named, why)
             console.print(line, soft_wrap=True, markup=False)
 
 

@@ -116,3 +116,14 @@ def test_what_counts_as_503_of_a_door_is_all_that_is_answered_so() -> None:
     (expression,) = (one["expr"] for one in _rules() if one["alert"] == "ConsentDoorAnswers503")
     (answers,) = re.findall(r'answer=~"([^"]+)"', expression)
     assert set(answers.split("|")) == {one.value for one in AnswerCode if one.status == 503}
+
+
+def test_prometheus_takes_the_configuration_of_the_local_stack(promtool: str) -> None:
+    done = subprocess.run(
+        [promtool, "check", "config", str(RULES.with_name("prometheus.yml"))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 rule files found" in done.stdout

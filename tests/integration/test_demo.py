@@ -90,3 +90,12 @@ async def test_the_demo_shows_every_fate_and_why_a_choice_is_missing(
         assert expected
         assert {_alike(line) for line in expected} - found == set(), answers[command]
     assert "everything adds up" in answers["consent-worker status"]
+
+
+def test_a_line_of_the_demo_has_its_words_apart_however_long_they_are() -> None:
+    long = demo.told("a-long-customer", "accepted_late", ["a", "b", "c", "d", "e", "f"], "timeout")
+    assert long.split() == [
+        *("a-long-customer", "accepted_late"),
+        *("a,", "b,", "c,", "d", "and", "2", "more:", "timeout"),
+    ]
+    assert demo.told("shop", "dead", ["late"], "") == "   shop    dead       late"

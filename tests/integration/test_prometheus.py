@@ -22,6 +22,7 @@ from tests.integration.door.door_parts import running_door
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 RULES: Final = DEPLOY / "prometheus/rules.yml"
+CONFIGURATION: Final = DEPLOY / "prometheus/prometheus.yml"
 DASHBOARD: Final = DEPLOY / "grafana/consent-worker.json"
 _TOO_LARGE: Final = 2_000_000
 _SELECTOR: Final = re.compile(
@@ -45,35 +46,26 @@ async def stack(broker: NativeRabbitMQ) -> AsyncIterator[Stack]:
         yield running
 
 
+def _jobs(broker: NativeRabbitMQ, **ports: int) -> list[dict[str, Any]]:
+    """Those of the local stack, by names with `_` for `-`, at other addresses: what is not named is
+    left out, as where it was not started.
+    """
+    of_broker = broker.metrics_port
+    assert of_broker is not None
+    ports |= {"rabbitmq": of_broker, "rabbitmq_queues": of_broker}
+    found = []
+    for job in yaml.safe_load(CONFIGURATION.read_text())["scrape_configs"]:
+        port = ports.pop(job["job_name"].replace("-", "_"), None)
+        if port is not None:
+            job.pop("dns_sd_configs", None)
+            found.append(job | {"static_configs": [{"targets": [f"127.0.0.1:{port}"]}]})
+    assert not ports
+    return found
+
+
 def _ledger_ports(stack: Stack) -> list[str]:
     log = "".join(one.read_text() for one in stack.path.glob("ledger-*.log"))
     return re.findall(r'"http_port": ?(\d+)', log)
-
-
-def _of_ledger(stack: Stack) -> dict[str, Any]:
-    (port,) = _ledger_ports(stack)
-    targets = [f"127.0.0.1:{port}"]
-    return {"job_name": "consent-worker-ledger", "static_configs": [{"targets": targets}]}
-
-
-def _of_doors(port: int) -> dict[str, Any]:
-    targets = [f"127.0.0.1:{port}"]
-    return {"job_name": "consent-worker-door", "static_configs": [{"targets": targets}]}
-
-
-def _jobs(port: int, broker: NativeRabbitMQ) -> list[dict[str, Any]]:
-    """As docs/metrics.md shows them, without doors and ledger."""
-    of_broker = [{"targets": [f"127.0.0.1:{broker.metrics_port}"]}]
-    return [
-        {"job_name": "consent-worker", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
-        {"job_name": "rabbitmq", "static_configs": of_broker},
-        {
-            "job_name": "rabbitmq-queues",
-            "metrics_path": "/metrics/detailed",
-            "params": {"family": ["queue_coarse_metrics"]},
-            "static_configs": of_broker,
-        },
-    ]
 
 
 def _http_port(stack: Stack) -> int:
@@ -114,9 +106,14 @@ async def test_every_metric_that_a_rule_or_the_dashboard_names_exists(
     await stack.publish([json.dumps(event("org-shop", "lena@a.example")).encode()])
     await wait_until(lambda: stack.delivered("shop"), "the event")
     await wait_until(lambda: _ledger_ports(stack), "the ledger")
-    jobs = [*_jobs(_http_port(stack), broker), _of_ledger(stack)]
+    (ledger_port,) = map(int, _ledger_ports(stack))
     async with running_door(broker.url, "consent") as one:
-        jobs.append(_of_doors(one.door.http_port))
+        jobs = _jobs(
+            broker,
+            consent_worker=_http_port(stack),
+            consent_worker_door=one.door.http_port,
+            consent_worker_ledger=ledger_port,
+        )
         await _all_exist(jobs)
 
 
@@ -151,7 +148,8 @@ async def test_the_first_letters_of_a_worker_and_of_the_broker_and_faults_of_a_s
 ) -> None:
     stack.start_worker()
     await stack.wait_until_consuming()
-    with NativePrometheus(_jobs(_http_port(stack), broker), RULES) as prometheus:
+    jobs = _jobs(broker, consent_worker=_http_port(stack))
+    with NativePrometheus(jobs, RULES) as prometheus:
 
         async def fires(name: str) -> bool:
             return name in await asyncio.to_thread(_firing, prometheus)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from devtools import broker, redis_server
 from tests.unit.cli.conftest import CommandLine
 from worker.settings import WorkerSettings
@@ -70,6 +72,21 @@ def test_a_stopped_door_has_the_time_that_its_clean_end_may_take() -> None:
     assert int(seconds) >= 2 * WorkerSettings.model_fields["door_answer_seconds"].default + 5
 
 
+@pytest.mark.parametrize("name", ["ledger", "console"])
+def test_what_reads_the_stream_has_the_time_that_its_clean_end_may_take(name: str) -> None:
+    """The same as in Kubernetes: the default of ten seconds is too short for a stalled line."""
+    (seconds,) = re.findall(r"stop_grace_period: (\d+)s", service(name))
+    of_pod = (ROOT / "deploy/kubernetes/components/ledger/ledger.yaml").read_text()
+    assert re.findall(r"terminationGracePeriodSeconds: (\d+)", of_pod) == [seconds]
+
+
+def test_receipts_are_signed_and_the_readme_has_them_verified() -> None:
+    assert "CONSENT_WORKER_RECEIPTS_SECRET: ${RECEIPTS_SECRET:-" in COMPOSE
+    screen = (ROOT / "README.md").read_text().split("## Local stack")[1].split("```")[1]
+    for command in ("oauth2/token", "webhooks/didomi", "admin/profiles", "find", "verify", "down"):
+        assert command in screen
+
+
 def test_the_door_is_started_only_when_it_is_asked_for_and_keeps_others_out() -> None:
     door = service("door")
     assert "profiles: [door, all]" in door
@@ -85,7 +102,7 @@ def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run()
         for row in re.findall(r"ports: \[(.*)\]", COMPOSE)
         for port in re.findall('"(.*?)"', row)
     ]
-    assert len(ports) == 6
+    assert len(ports) == 8
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert 'ports: ["127.0.0.1::8080"]' in service("worker")
 

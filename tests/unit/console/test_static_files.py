@@ -13,14 +13,18 @@ from tests.unit.console.console_parts import RunningConsole
 from worker.console.static_files import static_link
 
 ROOT = Path(__file__).parents[3]
-VENDORED = (ROOT / "worker/console/static/vendor", ROOT / "tests/browser/vendor")
+VENDORED = (
+    ROOT / "worker/console/static/vendor",
+    ROOT / "tests/browser/vendor",
+    ROOT / "tests/unit/deploy/vendor",
+)
 
 
-@pytest.mark.parametrize("directory", VENDORED, ids=["console", "tests"])
+@pytest.mark.parametrize("directory", VENDORED, ids=["console", "browser", "compose"])
 def test_vendored_files_have_the_digests_that_are_written_down(directory: Path) -> None:
     said = (directory / "VENDORED.md").read_text()
     digests = set(re.findall(r"[0-9a-f]{64}", said))
-    files = [one for one in directory.iterdir() if one.suffix in (".js", ".css")]
+    files = [one for one in directory.iterdir() if one.suffix in (".js", ".css", ".json")]
     assert {hashlib.sha256(one.read_bytes()).hexdigest() for one in files} == digests
     assert len(files) == len(digests)
     for one in files:
