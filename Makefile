@@ -23,7 +23,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 PEERS := 'faststream[rabbit]' taskiq taskiq-aio-pika 'dramatiq[rabbitmq]' celery \
   aio-pika aiohttp urllib3 uvloop
 
-.PHONY: help install demo console test mutants soak chaos fuzz bench bench-full lint types imports check build image release lock audit format clean
+.PHONY: help install demo console test test-failed mutants soak chaos fuzz bench bench-full lint types imports check build image release lock audit format clean
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -52,6 +52,9 @@ ifdef COVERAGE
 else
 	@$(ON_SERVERS) $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1
 endif
+
+test-failed: $(STAMP) ## Run what failed in the last `make test`, one test after the other
+	@$(ON_SERVERS) $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 soak: $(STAMP) ## Play thousands of random histories through failing fleets (SOAK_HISTORIES=5000 SOAK_SEED=7)
 	@SOAK_HISTORIES=$(SOAK_HISTORIES) SOAK_SEED=$(SOAK_SEED) \
