@@ -17,7 +17,9 @@ from playwright.async_api import Browser, Page
 from tests.browser.test_console import PHONE, SHOTS, findings, opened
 from tests.integration.console.letter_parts import ANNA, PERSON, LetterStack, letter_stack
 from tests.unit.console.console_parts import OPERATOR, REVEALER, write_integration
+from worker.broker.act_writer import ActWriter
 from worker.console.built_from_settings import note_configs
+from worker.evidence.act import Act, new_act_id
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring
 from worker.ledger.stored_receipts import key_of_life
@@ -169,6 +171,10 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
 async def test_the_file_of_acts_is_taken_and_verifies(
     browser: Browser, stack: LetterStack, has_script: bool
 ) -> None:
+    why = f"incident {'4712' if has_script else '4713'}"
+    writer = ActWriter(stack.console.context.settings, "test", lambda: stack.at_ms)
+    await writer.write(Act(new_act_id(), "erased", "ended", "", "command", stack.at_ms, why=why))
+    await stack.wait_for("/trail", why)
     async with opened(browser, stack.console, OPERATOR, java_script_enabled=has_script) as page:
         await page.goto(f"{stack.console.url}/trail")
         await page.get_by_text("Those shown here verify now").wait_for()
@@ -179,7 +185,7 @@ async def test_the_file_of_acts_is_taken_and_verifies(
         assert download.suggested_filename == "consent-acts-2026-01-01.jsonl"
         text = (await download.path()).read_text()
         assert verify_file(text.encode().splitlines(), Keyring())[1] == []
-        assert "incident 4711" in text
+        assert why in text
         assert PERSON not in text
 
 
