@@ -136,6 +136,8 @@ class Watch:
     ) -> None:
         idle_seconds = time.monotonic() - intake.last_delivery_at
         has_room = intake.in_hand < intake.prefetch
-        is_silent = ready > 0 and has_room and idle_seconds > idle_limit_seconds
-        if not self._life.is_draining and (consumers_there == 0 or is_silent):
+        is_silent = has_room and idle_seconds > idle_limit_seconds
+        # RabbitMQ says of a queue whose leader does not answer that it has neither messages nor
+        # consumers. A session that ended then would return the events of all other queues, too.
+        if not self._life.is_draining and ready > 0 and (consumers_there == 0 or is_silent):
             self._life.end(f"the consumer of {intake.queue} is silently gone")
