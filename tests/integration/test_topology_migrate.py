@@ -104,7 +104,7 @@ async def test_nothing_is_changed_while_a_worker_runs(stack: Stack) -> None:
     for options in (("--dry-run",), ()):
         code, steps, err = await _steps(stack, *options)
         assert code == 1
-        assert {one["action"] for one in steps} == {"replace"}
+        assert {one["action"] for one in steps} == {"move", "replace"}
         assert "consumer" in err
         assert "stop all workers" in err
 
