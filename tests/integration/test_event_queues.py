@@ -281,6 +281,7 @@ async def test_a_leader_that_does_not_answer_for_a_moment_ends_no_session(
         await wait_until(partial(is_counted, False), "a check", 90)
         await lead("suspend")
         await wait_until(partial(is_counted, True), "a check that was answered wrongly", 90)
+        assert "take events from" not in str(await _notes(stack)), "no word of another list"
         stack.sandbox.state.faults.clear()
         await stack.publish(_bodies(100, 5))
         await _until(lambda: len(stack.delivered("shop")) >= 5, "those of the other queue")

@@ -90,8 +90,11 @@ class Watch:
         queue = await self._channel.declare_queue(name, passive=True)
         self._heard()
         self.depths[name] = queue.declaration_result.message_count or 0
-        self.consumers[name] = queue.declaration_result.consumer_count or 0
-        return self.consumers[name]
+        consumers = queue.declaration_result.consumer_count or 0
+        is_ours = any(intake.queue == name for intake in self._intakes)
+        if consumers or self.depths[name] or not is_ours:  # else see `_judge`
+            self.consumers[name] = consumers
+        return consumers
 
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
