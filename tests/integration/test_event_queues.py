@@ -13,6 +13,7 @@ from typing import Any, Final
 import aio_pika
 import pytest
 
+from devtools.broker import RunningBroker
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
@@ -253,3 +254,37 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
     await _until(lambda: len(stack.delivered("shop")) == 40, "each event")
     code, out, err = await stack.command(*drop)
     assert (code, out) == (0, "nothing is to be changed\n"), err
+
+
+async def test_a_leader_that_does_not_answer_for_a_moment_ends_no_session(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    """The broker then says of the queue that it has neither messages nor consumers."""
+    settings = {"EVENT_QUEUES": "events,events.2", "PREFETCH_EVENTS": 4, "LOG_LEVEL": "debug"}
+    async with Stack(own_broker.url, namespace, **settings) as stack:
+        stack.add_integration("shop")
+        await _declare(stack)
+        await stack.publish(_bodies(0, 40), "events.2")
+        stack.sandbox.state.faults.inject(target="collection", kind="hang")
+        stack.start_worker()
+        await stack.wait_until_consuming(90)
+
+        async def is_counted(is_empty: bool) -> bool:
+            metrics = (await stack.get("/metrics"))[1]
+            line = f'consent_queue_messages{{queue="{namespace}.events.2"}} '
+            return line in metrics and (f"{line}0.0" in metrics) == is_empty
+
+        async def lead(order: str) -> None:
+            call = f"sys:{order}('%2F_{namespace}.events.2')."
+            await asyncio.to_thread(own_broker.ctl, "eval", call)
+
+        await wait_until(partial(is_counted, False), "a check", 90)
+        await lead("suspend")
+        await wait_until(partial(is_counted, True), "a check that was answered wrongly", 90)
+        assert "take events from" not in str(await _notes(stack)), "no word of another list"
+        stack.sandbox.state.faults.clear()
+        await stack.publish(_bodies(100, 5))
+        await _until(lambda: len(stack.delivered("shop")) >= 5, "those of the other queue")
+        await lead("resume")
+        await _until(lambda: len(stack.delivered("shop")) == 45, "all events")
+        assert stack.log_text().count("broker.connected") == 1

@@ -90,8 +90,11 @@ class Watch:
         queue = await self._channel.declare_queue(name, passive=True)
         self._heard()
         self.depths[name] = queue.declaration_result.message_count or 0
-        self.consumers[name] = queue.declaration_result.consumer_count or 0
-        return self.consumers[name]
+        consumers = queue.declaration_result.consumer_count or 0
+        is_ours = any(intake.queue == name for intake in self._intakes)
+        if consumers or self.depths[name] or not is_ours:  # else see `_judge`
+            self.consumers[name] = consumers
+        return consumers
 
     async def _compare(self, idle_limit_seconds: float) -> None:
         try:
@@ -136,6 +139,8 @@ class Watch:
     ) -> None:
         idle_seconds = time.monotonic() - intake.last_delivery_at
         has_room = intake.in_hand < intake.prefetch
-        is_silent = ready > 0 and has_room and idle_seconds > idle_limit_seconds
-        if not self._life.is_draining and (consumers_there == 0 or is_silent):
+        is_silent = has_room and idle_seconds > idle_limit_seconds
+        # RabbitMQ says of a queue whose leader does not answer that it has neither messages nor
+        # consumers. A session that ended then would return the events of all other queues, too.
+        if not self._life.is_draining and ready > 0 and (consumers_there == 0 or is_silent):
             self._life.end(f"the consumer of {intake.queue} is silently gone")

@@ -14,13 +14,13 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.queue_bindings import QueueBindings
+from worker.broker.queue_deletion import QueueDeletion
 from worker.broker.queue_moving import QueueMoving
 from worker.broker.topology import (
     UNLIMITED_DELIVERIES,
-    Binding,
     Queue,
     Topology,
-    bind,
     declare,
     declare_exchange,
     declare_queue,
@@ -33,6 +33,10 @@ from worker.wire.message_tap import TappedTransport
 
 _LOOK_SECONDS: Final = 0.5
 _TRIES: Final = 5
+_QUIET_SECONDS: Final = 0.5
+"""So long a queue gets nothing before it is deleted: what was routed before is on its way."""
+_QUIET_EVENTS_SECONDS: Final = 3.0
+"""The same of an event queue, to which a producer may publish past the exchanges of ours."""
 
 
 class NotMigrated(WorkFailed):
@@ -51,15 +55,18 @@ class TopologyChange:
     ) -> None:
         self._connection = connection
         self._topology = topology
+        self._bindings = QueueBindings(connection, topology)
         self._moving = QueueMoving(connection, transport)
+        self._deletion = QueueDeletion(connection, transport)
         self._told = told
 
     async def run(self, migration: Migration, wait_seconds: float) -> None:
         """Do its steps. The messages of the delay may take `wait_seconds` to leave. Raises
-        `NotMigrated`, and what the broker answers.
+        `NotMigrated`, `LeaderAway`, and what the broker answers.
         """
         if migration.obstacles:
             raise NotMigrated("; ".join(migration.obstacles))
+        await self._bindings.find_older()
         await self._wait([one.name for one in migration.steps if one.waits], wait_seconds)
         await self._create_exchanges(migration.of("exchange", "create"))
         aside = migration.of("queue", "move", "finish")
@@ -71,6 +78,7 @@ class TopologyChange:
             await self._delete_exchange(name)
         await declare(self._connection, self._topology)
         for name in aside:
+            await self._bindings.lead_to(name, name)
             await self._put_back(name)
         for name in migration.of("queue", "drop"):
             await self._drop(name)
@@ -80,7 +88,7 @@ class TopologyChange:
         if names:
             self._told(f"waiting until these are empty: {', '.join(names)}")
         ends_at = time.monotonic() + wait_seconds
-        while full := [one for one in names if await self._messages(one)]:
+        while full := [one for one in names if not await self._is_empty(one)]:
             if time.monotonic() >= ends_at:
                 raise NotMigrated(
                     f"nothing was changed: {', '.join(full)} still has messages, which leave by "
@@ -88,8 +96,10 @@ class TopologyChange:
                 )
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _messages(self, name: str) -> int:
-        return (await find_queue(self._connection, Queue(name))).messages
+    async def _is_empty(self, name: str) -> bool:
+        # Asked for proof only then: that takes a message into its hand for a moment.
+        found = await find_queue(self._connection, Queue(name))
+        return not found.messages and await self._deletion.is_empty(name)
 
     async def _create_exchanges(self, names: list[str]) -> None:
         """Those that queues aside are to be bound to, too."""
@@ -105,19 +115,15 @@ class TopologyChange:
         )
         channel = await self._connection.channel(publisher_confirms=False)
         await declare_queue(channel, aside)
-        for one in self._bindings_of(name):
-            await bind(channel, Binding(one.source, aside.name, one.routing_key))
         await channel.close()
-        await self._unbind(name)
+        await self._bindings.lead_to(aside.name, name)
+        await self._bindings.end(name, name)
         await self._empty_and_delete(name, aside.name, "aside")
 
     async def _drop(self, name: str) -> None:
-        """An event queue that no list has any more."""
+        """An event queue that no list has any more, or what was put aside of it."""
         names = self._topology.names
-        channel = await self._connection.channel(publisher_confirms=False)
-        there = await channel.get_queue(name, ensure=False)
-        await there.unbind(names.event_exchange, name)
-        await channel.close()
+        await self._bindings.end_dropped(name, name.removesuffix(ASIDE))
         await self._empty_and_delete(name, names.events, f"to queue {names.events}")
         self._told(f"deleted queue {name}")
 
@@ -129,25 +135,18 @@ class TopologyChange:
             if await self._is_deleted(name):
                 return
         raise NotMigrated(
-            f"somebody publishes to queue {name} by its name; stop that, and run the command again"
+            f"queue {name} does not stay empty: somebody publishes to it by its name or by an "
+            "exchange of their own, or takes from it; stop that, and run the command again"
         )
 
     async def _put_back(self, name: str) -> None:
         """`name` is there anew, and bound."""
         aside = name + ASIDE
-        await self._unbind(name, aside)
+        await self._bindings.end(aside, name)
         moved = await self._moving.move(aside, name, keeps_reasons=self._is_letters(name))
         self._told(f"moved {counted(moved, 'message')} back to queue {name}")
         if not await self._is_deleted(aside):
             raise NotMigrated(f"queue {aside} is not empty yet; run the command again")
-
-    async def _unbind(self, name: str, queue: str = "") -> None:
-        """Let nothing go to `queue` any more that the bindings of `name` bring."""
-        channel = await self._connection.channel(publisher_confirms=False)
-        there = await channel.get_queue(queue or name, ensure=False)
-        for one in self._bindings_of(name):
-            await there.unbind(one.source, one.routing_key)
-        await channel.close()
 
     async def _delete(self, name: str) -> None:
         if not await self._is_deleted(name):
@@ -155,31 +154,15 @@ class TopologyChange:
         self._told(f"deleted queue {name}")
 
     async def _is_deleted(self, name: str) -> bool:
-        """Delete a queue, unless it has messages or consumers; whether it is gone.
-
-        The broker can't be told to look at that itself: for quorum queues 3.10 has not implemented
-        it. So nobody may publish to the queue by its name now.
-        """
-        found = await find_queue(self._connection, Queue(name))
-        if found.messages or found.consumers:
-            return False
-        channel = await self._connection.channel(publisher_confirms=False)
-        await channel.queue_delete(name)
-        await channel.close()
-        return True
+        is_for_events = name.startswith(self._topology.names.events)
+        quiet_seconds = _QUIET_EVENTS_SECONDS if is_for_events else _QUIET_SECONDS
+        return await self._deletion.delete_if_empty(name, quiet_seconds)
 
     async def _delete_exchange(self, name: str) -> None:
         channel = await self._connection.channel(publisher_confirms=False)
         await channel.exchange_delete(name)
         await channel.close()
         self._told(f"deleted exchange {name}")
-
-    def _bindings_of(self, name: str) -> list[Binding]:
-        return [
-            one
-            for one in self._topology.bindings
-            if one.destination == name and not one.to_exchange
-        ]
 
     def _is_letters(self, name: str) -> bool:
         return name == self._topology.names.dead_letters

@@ -1,8 +1,8 @@
 """What has to be done so that the broker has the topology of this version. Pure: it only says so.
 
 An argument of a queue can't be changed, so a queue with other arguments is made anew. Its messages
-are put aside meanwhile, but for those of the delay: these leave by themselves when their time has
-come, and would wait for all of it again.
+are put aside meanwhile, and so are those that come, also where there are none yet. But for those of
+the delay: these leave by themselves when their time has come, and would wait for all of it again.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Migration:
 def plan_migration(state: TopologyState, topology: Topology) -> Migration:
     """What makes `topology` of what there is."""
     delayed = {one.name for one in topology.queues if _TTL in one.arguments}
+    fed = {one.destination for one in topology.bindings if not one.to_exchange}
     is_other_delay = any(one.state == "other" and one.name in delayed for one in state.queues)
     prefix = entry(topology.names.namespace)
     steps = [
@@ -63,7 +64,10 @@ def plan_migration(state: TopologyState, topology: Topology) -> Migration:
             _for_exchange(one, is_other_delay and one.name.startswith(prefix))
             for one in state.exchanges
         ),
-        *(_for_queue(one, one.name in delayed, one.name in state.aside) for one in state.queues),
+        *(
+            _for_queue(one, one.name in delayed, one.name in fed, one.name in state.aside)
+            for one in state.queues
+        ),
     ]
     wanted = [one for one in steps if one is not None]
     changes = any(one.action != "create" for one in wanted)
@@ -91,7 +95,8 @@ def _for_exchange(found: Found, is_of_other_delay: bool) -> Step | None:
     return None
 
 
-def _for_queue(found: Found, is_delay: bool, is_aside: bool) -> Step | None:
+def _for_queue(found: Found, is_delay: bool, is_fed: bool, is_aside: bool) -> Step | None:
+    """`is_fed` where messages may come at any moment, since an exchange leads to it."""
     if is_aside:
         action: Action = "move" if found.state == "other" else "finish"
         return Step(action, "queue", found.name, "a migration was interrupted", found.messages)
@@ -99,7 +104,7 @@ def _for_queue(found: Found, is_delay: bool, is_aside: bool) -> Step | None:
         return Step("create", "queue", found.name)
     if found.state == "wanted":
         return None
-    action = "replace" if is_delay or not found.messages else "move"
+    action = "move" if not is_delay and (is_fed or found.messages) else "replace"
     return Step(action, "queue", found.name, found.detail, found.messages)
 
 

@@ -34,7 +34,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class TopologyState:
     """All that was asked for. `aside` are the names of queues whose messages an interrupted
-    migration has put aside; `dropped` are queues that are to be gone.
+    migration has put aside; `dropped` are queues that are to be gone, and what was put aside of
+    these.
     """
 
     exchanges: Sequence[Found]
@@ -54,19 +55,35 @@ async def read_state(
         for one in topology.queues
         if (await find_queue(connection, Queue(one.name + ASIDE))).state != "missing"
     ]
-    gone = [await find_queue(connection, Queue(one)) for one in dropped]
+    both = [name for one in dropped for name in (one, one + ASIDE)]
+    gone = [await find_queue(connection, Queue(one)) for one in both]
     return TopologyState(exchanges, queues, frozenset(aside), gone)
 
 
 async def read_unlisted(connection: AbstractConnection, topology: Topology) -> list[Found]:
-    """Event queues that are there and that the list does not name. Nobody can ask which queues
-    there are, so this finds those with numbers, from events.1 on. Raises what the broker answers.
+    """Event queues that are there and that the list does not name, and what was put aside of such.
+    Nobody can ask which queues there are, so this finds those with numbers, from events.1 on.
+    Raises what the broker answers.
     """
     names = topology.names
     numbered = [f"{names.events}.{number}" for number in range(1, MOST_EVENT_QUEUES + 1)]
     unlisted = [one for one in numbered if one not in names.event_queues]
-    found = [await find_queue(connection, Queue(one)) for one in unlisted]
+    both = [name for one in unlisted for name in (one, one + ASIDE)]
+    found = [await find_queue(connection, Queue(one)) for one in both]
     return [one for one in found if one.state != "missing"]
+
+
+async def has_exchange(connection: AbstractConnection, name: str) -> bool:
+    """Whether an exchange is there, however it is."""
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        await channel.declare_exchange(name, passive=True)
+    except ChannelNotFoundEntity:
+        return False
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+    return True
 
 
 async def _exchange(connection: AbstractConnection, wanted: Exchange) -> Found:

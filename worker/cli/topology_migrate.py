@@ -14,7 +14,7 @@ from worker.broker.broker_access import alone, broker_connection, topology_of
 from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
-from worker.broker.topology_state import Found, read_state, read_unlisted
+from worker.broker.topology_state import ASIDE, Found, read_state, read_unlisted
 from worker.cli.act_options import (
     ActOptions,
     AsOption,
@@ -48,8 +48,8 @@ def migrate(
         list[str] | None,
         typer.Option(
             help="An event queue that is in no list any more, such as events.3: its messages go to "
-            "the queue events, and it is deleted. May be repeated; workers that do not name it may "
-            "go on.",
+            "the queue events, and it is deleted. Unbind it from exchanges of your own before. May "
+            "be repeated; workers that do not name it may go on.",
         ),
     ] = None,
     as_name: AsOption = "",
@@ -61,8 +61,8 @@ def migrate(
 
     What is missing is declared. A queue with other arguments is made anew: its messages are put
     aside meanwhile, and those of the delay are waited for. All workers must be stopped then, and
-    producers that publish to a queue by its name; those that publish to the exchange may go on.
-    Interrupted, it goes on when it is run again.
+    producers that publish to a queue by its name or by an exchange of their own; those that publish
+    to the worker's exchanges may go on. Interrupted, it goes on when it is run again.
     """
     settings = command_settings()
     dropped = _dropped(drop or [], settings)
@@ -99,7 +99,7 @@ async def _migrate(
 
     async def plan() -> Migration:
         for one in await read_unlisted(connection, topology):
-            if one.name not in dropped:
+            if one.name.removesuffix(ASIDE) not in dropped:
                 complain(_unlisted(one, settings.namespace))
         return plan_migration(await read_state(connection, topology, dropped), topology)
 
@@ -142,7 +142,7 @@ async def _declare_stream(settings: WorkerSettings, connection: AbstractConnecti
 
 
 def _unlisted(found: Found, namespace: str) -> str:
-    name = found.name.removeprefix(f"{namespace}.")
+    name = found.name.removeprefix(f"{namespace}.").removesuffix(ASIDE)
     return (
         f"queue {found.name} has {counted(found.messages, 'message')}, and "
         f"CONSENT_WORKER_EVENT_QUEUES does not name it; if no worker's does, --drop {name} moves "

@@ -53,7 +53,12 @@ def test_on_an_empty_broker_all_is_created() -> None:
     ("found", "step"),
     [
         (EVENTS, Step("move", "queue", "acme.events", "another limit", 3)),
-        (replace(EVENTS, messages=0), Step("replace", "queue", "acme.events", "another limit")),
+        # Empty now, but an exchange leads to it: what is published meanwhile is put aside.
+        (replace(EVENTS, messages=0), Step("move", "queue", "acme.events", "another limit")),
+        (
+            Found("queue", "acme.suspects", "other", "another limit"),
+            Step("replace", "queue", "acme.suspects", "another limit"),
+        ),
         (
             Found("exchange", "acme.events", "other", "another type"),
             Step("replace", "exchange", "acme.events", "another type"),
@@ -111,6 +116,13 @@ def test_a_dropped_queue_goes_while_workers_run(
     in_use = Found("queue", "acme.events", "wanted", consumers=2)
     dropped = Found("queue", NAME, state, messages=messages)
     assert _plan(in_use, dropped=(dropped,)) == Migration(steps, [])
+
+
+def test_what_was_put_aside_of_a_dropped_queue_goes_too() -> None:
+    dropped = Found("queue", NAME, "missing")
+    aside = Found("queue", f"{NAME}.migrating", "wanted", messages=2)
+    step = Step("drop", "queue", f"{NAME}.migrating", "its messages go to acme.events", 2)
+    assert _plan(dropped=(dropped, aside)) == Migration([step], [])
 
 
 def test_a_dropped_queue_that_somebody_takes_from_stays() -> None:
