@@ -18,7 +18,9 @@ from redis import Redis
 from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.waiting import wait_until
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.redis_servers import WrongKindOfRedis
+from worker.ordering.redis_slots import slot_of
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
@@ -299,6 +301,82 @@ async def test_a_slot_is_moved_in_the_midst_of_work(
     end(target, source)
     assert await known(open_store(), shop) == STAMP
     assert await known(store, shop) == STAMP
+
+
+class UnderWay:
+    """Slots of the first master that are under way to `target`."""
+
+    def __init__(self, cluster: NativeRedisCluster) -> None:
+        self._cluster = cluster
+        self.source, _, self.target = cluster.masters
+        self._slots: list[int] = []
+
+    def begin(self, slot: int) -> None:
+        ids = [self._ask(one, "MYID").decode() for one in (self.source, self.target)]
+        self._ask(self.target, "SETSLOT", slot, "IMPORTING", ids[0])
+        self._ask(self.source, "SETSLOT", slot, "MIGRATING", ids[1])
+        self._slots.append(slot)
+
+    def end(self) -> None:
+        for slot in self._slots:
+            for one in (self.source, self.target):
+                self._ask(one, "SETSLOT", slot, "STABLE")
+
+    def _ask(self, node: NativeRedis, *words: str | int) -> Any:
+        return self._cluster.ask(node, "CLUSTER", *words)
+
+
+@pytest.fixture
+def under_way(redis_cluster: NativeRedisCluster) -> Iterator[UnderWay]:
+    """A test may do anything with the target; all of it is mended after the test."""
+    slots = UnderWay(redis_cluster)
+    yield slots
+    slots.target.go_on()
+    if slots.target._process is None:
+        slots.target.start()
+    slots.end()
+    redis_cluster.wait_until_whole(redis_cluster.masters)
+
+
+@pytest.mark.parametrize("blow", ["kill", "stall"])
+async def test_a_slot_that_moves_to_a_master_that_is_away_concerns_its_integrations_alone(
+    open_store: Open, under_way: UnderWay, blow: str
+) -> None:
+    store, away = open_store(), under_way.target
+    for shop in SHOPS:
+        await remember(store, shop)
+    shop, *neighbours = [one for one in SHOPS if store.part_of(one) == address(under_way.source)]
+    slot = slot_of(f"{{{shop}}}")
+    under_way.begin(slot)
+    getattr(away, blow)()
+    gate = StoreGate(store)
+    with pytest.raises(StoreUnavailable, match=f"Redis at {address(away)} ") as failed:
+        await store.begin(shop, [Claim("somebody new", ["news"])])
+    gate.close(failed.value, shop)
+    assert neighbours
+    assert all(gate.is_open_for(one) for one in neighbours)
+    assert all([await is_granted(store, one) for one in neighbours])
+    assert not gate.is_open_for(shop)
+    assert store.part_of(shop) == f"slot {slot}"
+    assert not await is_there(store, f"slot {slot}")
+    away.go_on() if blow == "stall" else away.start()
+    await wait_until(lambda: gate.is_open_for(shop), "the slot", 30)
+    await gate.stop()
+
+
+async def test_a_master_is_there_whose_first_slot_moves_to_one_that_is_away(
+    open_store: Open, redis_cluster: NativeRedisCluster, under_way: UnderWay
+) -> None:
+    store = open_store()
+    epochs = await store.epochs.look([])
+    under_way.begin(0)
+    under_way.target.kill()
+    assert await is_there(store, address(under_way.source))
+    assert "slot 0" in store.parts
+    assert not await is_there(store, "slot 0")
+    assert await store.epochs.look([]) == epochs, "its witness is asked in another slot"
+    redis_cluster.ask(under_way.source, "FLUSHALL")
+    assert await store.epochs.look([]) != epochs
 
 
 async def test_a_round_costs_one_call_of_the_master_of_its_integration(
