@@ -20,7 +20,7 @@ from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.redis_servers import WrongKindOfRedis
-from worker.ordering.redis_slots import slot_of
+from worker.ordering.redis_slots import SLOTS, slot_of
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
@@ -417,6 +417,31 @@ async def test_the_url_of_one_server_that_leads_to_a_node_is_refused_at_once(
     for shop in SHOPS:
         with pytest.raises(StoreUnavailable, match="node of a Redis Cluster"):
             await store.begin(shop, [Claim("lena", ["news"])])
+
+
+def give_all_slots(cluster: NativeRedisCluster, numbers: range, taker: NativeRedis) -> None:
+    name = cluster.ask(taker, "CLUSTER", "MYID").decode()
+    for node in sorted(cluster.masters, key=lambda one: one is not taker):
+        with Redis.from_url(node.url) as client, client.pipeline(transaction=False) as commands:
+            for slot in numbers:
+                commands.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+            commands.execute()
+
+
+async def test_a_node_with_both_ends_of_the_slots_is_refused_as_well(
+    open_store: Open, redis_cluster: NativeRedisCluster
+) -> None:
+    first, _, last = redis_cluster.masters
+    slots = range(SLOTS // len(redis_cluster.masters) - 1)  # without any it would be no master
+    redis_cluster.ask(first, "FLUSHALL")
+    give_all_slots(redis_cluster, slots, last)
+    try:
+        with pytest.raises(WrongKindOfRedis, match=r"write redis\+cluster://"):
+            await open_store(url=last.url).admit()
+    finally:
+        redis_cluster.ask(last, "FLUSHALL")
+        give_all_slots(redis_cluster, slots, first)
+        redis_cluster.wait_until_whole(redis_cluster.masters)
 
 
 async def test_the_url_of_a_cluster_that_leads_to_one_server_is_refused(
