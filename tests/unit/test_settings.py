@@ -172,6 +172,18 @@ def test_a_file_is_named_by_its_absolute_path(monkeypatch: pytest.MonkeyPatch, u
         pytest.param("redis+cluster://:hush@a,,b", "a URL with a host", id="no host"),
         pytest.param("redis+cluster://", "a URL with a host", id="none at all"),
         pytest.param("redis+cluster://u:h#ush@a", "percent-encoded", id="password not encoded"),
+        *(
+            pytest.param(f"{scheme}://{rest}", "percent-encoded", id=f"{scheme} {rest}")
+            for scheme in ("redis", "redis+cluster")
+            for rest in (
+                "hush:1234#abc@h",
+                "hush:1234?abc@h",
+                "u:12@34#hush@h",
+                "u:12@34?hush@h",
+                "hush:1234#",
+            )
+        ),
+        pytest.param("redis://hush:1234/1@h", "percent-encoded", id="password with a slash"),
         pytest.param("redis+cluster://a:port,b", "a URL with a host", id="port of text"),
         pytest.param("cluster+redis://hush", r"or redis\+cluster:// or", id="other scheme"),
     ],
@@ -182,6 +194,16 @@ def test_a_wrong_url_of_redis_is_told_without_its_words(
     with pytest.raises(ValidationError, match=told) as refused:
         _settings(monkeypatch, STATE_URL=url)
     assert "hush" not in str(refused.value.errors()[0]["msg"])
+
+
+@pytest.mark.parametrize("rest", ["hush:1234#a@h", "hush:1234?a@h", "hush:1234/a@h", "hush:12#"])
+def test_a_password_of_the_broker_that_is_not_encoded_is_not_taken_for_its_address(
+    monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    with pytest.raises(ValidationError, match="percent-encoded") as refused:
+        _settings(monkeypatch, AMQP_URL=f"amqp://{rest}")
+    assert "hush" not in str(refused.value.errors()[0]["msg"])
+    assert _settings(monkeypatch, AMQP_URL="amqp://u:p%23@h/a@b").amqp_url
 
 
 def test_the_nodes_of_a_cluster_share_credentials_and_options() -> None:

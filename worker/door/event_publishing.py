@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -20,7 +20,8 @@ from worker.broker.publishing_connection import Connections, PublishingConnectio
 from worker.broker.republished import new_message_id
 from worker.door.answers import AnswerCode
 from worker.door.event_queues import EventQueues
-from worker.door.sent_events import Arrival, SentEvent, SentEvents
+from worker.door.retired_connection import RetiredConnection
+from worker.door.sent_events import Record, SentEvent, SentEvents
 from worker.events import Envelope
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.connecting import is_connection_error, why_unreachable
@@ -33,25 +34,11 @@ GATHER_SECONDS: Final = 0.005
 STALLED_SECONDS: Final = 10.0
 """Without a confirm for so long, and without an alarm, the connection counts as stalled."""
 REFUSED_SECONDS: Final = 30.0
-"""After refusals for so long another connection is opened: RabbitMQ 3.10 goes on refusing on the
-channel that it refused on while a queue was full."""
+"""After refusals for so long another connection is opened, and then takes the place of this one:
+RabbitMQ 3.10 goes on refusing on the channel that it refused on while a queue was full."""
 _LOOK_SECONDS: Final = 0.1
 _PROBE_SECONDS: Final = 1.0
 _PERSISTENT: Final = 2
-
-
-class Record(Protocol):
-    """Is told of every event that RabbitMQ has confirmed."""
-
-    def arrival_of(self, event: Envelope, body: bytes) -> Arrival:
-        """What is to be known of an event when it is confirmed."""
-        ...
-
-    def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
-        """Call `then` once that is on record, or knowingly is not. It `is_late` where Didomi was
-        told to send the event again.
-        """
-        ...
 
 
 class EventPublishing:
@@ -75,6 +62,8 @@ class EventPublishing:
         self._alarm = ""
         self._sent = SentEvents()
         self._looking: asyncio.TimerHandle | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._retired: RetiredConnection | None = None
 
     @property
     def refusal(self) -> AnswerCode | None:
@@ -99,11 +88,7 @@ class EventPublishing:
     @property
     def note(self) -> str:
         """What operators should look at though events are taken; "" where there is nothing."""
-        refusing = self._queues.refusing
-        if not refusing or self._queues.all_refuse:
-            return ""
-        queues = ", ".join(refusing)
-        return f"no event is taken by {queues}: it is full, or not there, and others have its turns"
+        return self._queues.note
 
     @property
     def in_hand(self) -> int:
@@ -139,7 +124,10 @@ class EventPublishing:
                 try:
                     connection = await self._connections.opened(self._lost)
                     is_told = False
-                    await self._serve(connection)
+                    log.info("door.broker_there")
+                    self._is_broken.clear()
+                    self._use(connection)
+                    await self._is_broken.wait()
                 except TopologyConflict:
                     raise
                 except Exception as error:
@@ -155,31 +143,54 @@ class EventPublishing:
         finally:
             if self._looking is not None:
                 self._looking.cancel()
+            if self._renewing is not None:
+                await asyncio.wait([self._renewing])
             await self._connections.all_closed()
 
-    async def _serve(self, connection: PublishingConnection) -> None:
-        """Use a connection until it is broken."""
-        self._is_broken.clear()
+    def _use(self, connection: PublishingConnection) -> None:
         connection.channel.answered = self._answered
         connection.alarm_changed = self._alarm_changed
         self._connection = connection
-        log.info("door.broker_there")
         self._alarm_changed()
         if connection.channel.is_closed:
             self._break("the connection was closed")  # before anybody listened
-        await self._is_broken.wait()
+
+    async def _renew(self) -> None:
+        """Use another connection. Events are taken by the one in use until that is there, and it
+        is kept for their confirms: most queues may be well.
+        """
+        former = self._connection
+        try:
+            connection = await self._connections.opened(self._lost)
+        except Exception as error:
+            if not isinstance(error, TopologyConflict) and not is_connection_error(error):
+                log.exception("door.unexpected_error", error=type(error).__name__)
+            await asyncio.sleep(_PROBE_SECONDS)
+            return
+        now = self._loop.time()
+        self._queues.renewed(now)
+        if former is not None:
+            self._retired = RetiredConnection(former, self._sent, now + STALLED_SECONDS)
+        self._use(connection)
 
     def _look(self) -> None:
         """Tell those whose time is over, and find out whether the connection is of any use."""
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
         now = self._loop.time()
         self._sent.expire(now)
-        oldest_at = self._sent.oldest_at
-        if oldest_at is not None and not self._alarm and now - oldest_at >= STALLED_SECONDS:
+        if self._retired is not None and self._retired.is_over(now):
+            self._retired.let_go(self._connections.close_soon)
+            self._retired = None
+        if self._connection is None or self._retired is not None or self._alarm:
+            return
+        if self._queues.silent_for(self._sent.oldest_at(), now) >= STALLED_SECONDS:
             self._break(f"no confirm in {STALLED_SECONDS:g} s")
         refusing_since = self._queues.refusing_since
-        if refusing_since is not None and now - refusing_since >= REFUSED_SECONDS:
-            self._break("the broker refuses what it may take on another connection")
+        is_refused = refusing_since is not None and now - refusing_since >= REFUSED_SECONDS
+        has_no_room = self._sent.is_full and self._queues.has_silent
+        is_under_way = self._renewing is not None and not self._renewing.done()
+        if (is_refused or has_no_room) and not is_under_way:
+            self._renewing = asyncio.create_task(self._renew())
 
     def _answered(self, one: Outgoing, problem: str) -> None:
         event = self._sent.take(one)
@@ -190,7 +201,7 @@ class EventPublishing:
             is_full = problem == REFUSED
             event.tell(AnswerCode.QUEUE_FULL if is_full else AnswerCode.NO_QUEUE)
             return
-        self._queues.accepted(one.routing_key)
+        self._queues.accepted(one.routing_key, self._loop.time())
         self._sent.confirmed(event)
         is_late = event.answered.done()
         recorded = partial(self._sent.recorded, event.answered)
@@ -219,11 +230,16 @@ class EventPublishing:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        if self._renewing is not None:
+            self._renewing.cancel()
+        if self._retired is not None:
+            self._retired.let_go(self._connections.close_soon)
+            self._retired = None
         connection.channel.answered = lambda one, problem: None
         connection.alarm_changed = _nothing
         self._alarm = ""
         self._queues.forget()
-        self._sent.lost()
+        self._sent.lost(self._sent.unconfirmed)
         self._connections.close_soon(connection)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
 
 from worker.delivery.event_facts import EventFacts
 from worker.door.answers import AnswerCode
+from worker.events import Envelope
 from worker.wire.confirms import Outgoing
 
 MOST_UNCONFIRMED: Final = 10_000
@@ -21,6 +23,20 @@ class Arrival(NamedTuple):
 
     kind: str
     facts: EventFacts | None
+
+
+class Record(Protocol):
+    """Is told of every event that RabbitMQ has confirmed."""
+
+    def arrival_of(self, event: Envelope, body: bytes) -> Arrival:
+        """What is to be known of an event when it is confirmed."""
+        ...
+
+    def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
+        """Call `then` once that is on record, or knowingly is not. It `is_late` where Didomi was
+        told to send the event again.
+        """
+        ...
 
 
 class SentEvent:
@@ -68,10 +84,20 @@ class SentEvents:
         return len(self._unconfirmed) >= MOST_UNCONFIRMED or self._bytes >= MOST_UNCONFIRMED_BYTES
 
     @property
-    def oldest_at(self) -> float | None:
-        """When the oldest was sent that is not confirmed."""
-        oldest = next(iter(self._unconfirmed.values()), None)
-        return None if oldest is None else oldest.sent_at
+    def unconfirmed(self) -> list[Outgoing]:
+        """The messages that are not confirmed, the oldest first."""
+        return list(self._unconfirmed)
+
+    def has(self, one: Outgoing) -> bool:
+        """Whether a message is not confirmed."""
+        return one in self._unconfirmed
+
+    def oldest_at(self) -> dict[str, float]:
+        """When the oldest was sent that is not confirmed, by its routing key."""
+        found: dict[str, float] = {}
+        for one, event in self._unconfirmed.items():
+            found.setdefault(one.routing_key, event.sent_at)
+        return found
 
     def add(self, one: Outgoing, event: SentEvent) -> None:
         """It is sent as the message `one`."""
@@ -113,9 +139,9 @@ class SentEvents:
         for one in self._unconfirmed.values():
             one.sent_at = now
 
-    def lost(self) -> None:
-        """Nobody will hear what became of those that are not confirmed."""
-        for one in self._unconfirmed.values():
-            one.tell(AnswerCode.BROKER_AWAY)
-        self._unconfirmed = {}
-        self._bytes = 0
+    def lost(self, messages: Iterable[Outgoing]) -> None:
+        """Nobody will hear what became of those of them that are not confirmed."""
+        for one in messages:
+            event = self.take(one)
+            if event is not None:
+                event.tell(AnswerCode.BROKER_AWAY)

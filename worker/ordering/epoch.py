@@ -33,12 +33,14 @@ class Loss(NamedTuple):
 
 class Epochs(NamedTuple):
     """The `present` epoch of a store, which knows nothing of before `began_ms` (ms since 1970), and
-    the lost ones in the order in which they were noticed.
+    the lost ones in the order in which they were noticed. Of the parts `unasked` it is not known
+    now whether they still have their data.
     """
 
     present: str
     began_ms: int
     losses: tuple[Loss, ...]
+    unasked: frozenset[str] = frozenset()
 
     @property
     def open_losses(self) -> tuple[Loss, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import NoScriptError
@@ -29,6 +29,11 @@ class Script:
         if rotating:
             self.text = self.text.replace("local STRIDE = 2", "local STRIDE = 4")
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_PING: Final = Script("ping.lua")
+_PING_MS: Final = 60_000
+_PING_TRIES: Final = 3
 
 
 class RedisCalls:
@@ -86,3 +91,30 @@ class RedisCalls:
                 return await execute("EVAL", script.text, *rest)
 
         return await self.servers.run(keys[0], run)
+
+    async def ping(self, part: str, value: str) -> None:
+        """Whether a part takes writes. Nothing to do where it is no part any more.
+
+        A slot that is under way to a master that is away shows by the failure itself, and is not of
+        this part any more: then the part is asked by another slot.
+        """
+        await self.admit_or_wait()
+        for tries_left in reversed(range(_PING_TRIES)):
+            asked = self._asked_of(part)
+            key, is_shared = asked
+            if key is None:
+                return
+            try:
+                if is_shared:
+                    await self.keep_mark()
+                await self.run(_PING, [key], (value, _PING_MS))
+            except StoreUnavailable:
+                if not tries_left or self._asked_of(part) == asked:
+                    raise
+            else:
+                return
+
+    def _asked_of(self, part: str) -> tuple[str | None, bool]:
+        """The key by which a part is asked, and whether it has what all integrations share."""
+        servers = self.servers
+        return servers.key_in(part, self._namespace, "ping"), part == servers.shared_part

@@ -64,7 +64,7 @@ class ClusterServers:
 
     def key_in(self, part: str, namespace: str, name: str) -> str | None:
         """See `Servers`."""
-        slot = self._slots.first_of(part)
+        slot = self._slots.first_of(part, self._moving)
         if slot is None:
             slot = next((one for one, moving in self._moving.items() if moving == part), None)
         return None if slot is None else f"{namespace}:{{{tag_of(slot)}}}:{name}"
@@ -73,12 +73,15 @@ class ClusterServers:
     def tags(self) -> list[str]:
         """A hash tag for each master."""
         masters = self._slots.masters
-        firsts = (self._slots.first_of(one) for one in masters if one != UNSERVED)
+        known = (one for one in masters if one != UNSERVED)
+        firsts = (self._slots.first_of(one, self._moving) for one in known)
         return [tag_of(one) for one in firsts if one is not None]
 
     def is_failing(self, tag: str) -> bool:
-        """Whether the last call of the master with this hash tag has failed."""
-        return self.part_of(tag) in self._nodes.failing
+        """Whether the last call of the master with this hash tag has failed, or of the slot where
+        that is under way.
+        """
+        return slot_of(tag) in self._moving or self.part_of(tag) in self._nodes.failing
 
     @property
     def shared_part(self) -> str:
@@ -126,6 +129,8 @@ class ClusterServers:
             except TryAgainError:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
             except StoreUnavailable:
+                if asked:  # the master that has the slot until then has answered: nobody else waits
+                    self._moving[slot] = _under_way(slot)
                 self._nodes.failing.add(address)
                 self._look_soon()
                 raise
@@ -133,7 +138,7 @@ class ClusterServers:
                 self._nodes.failing.discard(address)
                 self._moving.pop(slot, None)
                 return answer
-        self._moving[slot] = f"slot {slot}"
+        self._moving[slot] = _under_way(slot)
         raise StoreUnavailable(f"the Redis Cluster moves slot {slot} to another master now")
 
     async def run_everywhere(self, work: Work) -> list[Any]:
@@ -162,3 +167,8 @@ class ClusterServers:
         finally:
             self._looked_at = time.monotonic()
         return None
+
+
+def _under_way(slot: int) -> str:
+    """The part of a slot alone, while it is being moved."""
+    return f"slot {slot}"

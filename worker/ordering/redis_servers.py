@@ -15,6 +15,12 @@ _IS_OF_CLUSTER: Final = (
 )
 
 
+_PROBES: Final = 8
+_PROBED: Final = tuple(number * (SLOTS - 1) // (_PROBES - 1) for number in range(_PROBES))
+"""Slots that are spread evenly, both ends among them: a node that has taken over the slots of
+another one has both ends, too, and lacks some between."""
+
+
 class WrongKindOfRedis(StoreUnavailable):
     """Redis is a cluster where the URL says that it is one server, or the other way round. The text
     says what to write.
@@ -92,8 +98,8 @@ class OneServer:
         return f"{namespace}:{name}"
 
     async def check(self, namespace: str) -> None:
-        """See `Servers`. A node of a cluster has not both ends of the slots, unless it is alone."""
-        keys = [f"{namespace}:{{{tag_of(slot)}}}:probe" for slot in (0, SLOTS - 1)]
+        """See `Servers`. A node of a cluster has not all of these slots, unless it is alone."""
+        keys = [f"{namespace}:{{{tag_of(slot)}}}:probe" for slot in _PROBED]
 
         async def look(execute: Execute) -> None:
             for key in keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any, Final
@@ -49,9 +49,13 @@ class SlotMap:
         """Who has the slot."""
         return self._owners[slot]
 
-    def first_of(self, master: str) -> int | None:
-        """The least slot that a master has; None if it has none."""
-        return self._first.get(master)
+    def first_of(self, master: str, without: Collection[int] = ()) -> int | None:
+        """The least slot that a master has, `without` some; None if it has none."""
+        first = self._first.get(master)
+        if first is None or first not in without:
+            return first
+        own = (slot for slot in range(first, SLOTS) if self._owners[slot] == master)
+        return next((slot for slot in own if slot not in without), None)
 
     def move(self, slot: int, master: str) -> None:
         """A slot is another master's now."""

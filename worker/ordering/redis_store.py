@@ -49,8 +49,6 @@ _BEGIN: Final = Script("begin.lua"), Script("begin.lua", rotating=True)
 _SETTLE: Final = Script("settle.lua"), Script("settle.lua", rotating=True)
 _ERASE: Final = Script("erase.lua")
 _INTEGRATIONS: Final = Script("integrations.lua")
-_PING: Final = Script("ping.lua")
-_PING_MS: Final = 60_000
 _SENT, _LASTS, _HAS_TEXTS = 1, 2, 4
 """Flags of a settlement, see settle.lua."""
 
@@ -182,13 +180,7 @@ class RedisStore:
 
     async def ping(self, part: str = "") -> None:
         """See `NewestStore`. By a script, as all else here, so the rights are looked at as well."""
-        await self._calls.admit_or_wait()
-        key = self._servers.key_in(part, self._namespace, "ping")
-        if key is None:
-            return  # its slots are another master's now
-        if part == self.shared_part:
-            await self._calls.keep_mark()
-        await self._calls.run(_PING, [key], (self._owner, _PING_MS))
+        await self._calls.ping(part, self._owner)
 
     async def admit(self) -> None:
         """Find out whether the secret may be used with this namespace; until then nothing is

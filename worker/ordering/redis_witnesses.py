@@ -35,41 +35,49 @@ class ClusterEpochs(RedisEpochs):
         self._said: Mapping[str, str] = {}
 
     async def look(self, met: Collection[str]) -> Epochs:
-        """See `EpochKeeper`. What a master that is away has is looked at when it is back. While
+        """See `EpochKeeper`. What a master that is away has is `unasked`, until it is back. While
         that with the epoch is away, it is the last known one for as long as no witness has changed.
         """
         if self._servers.is_failing(SHARED_TAG):
             return await self._look_without(met)
         told = [one.decode() for one in await self._run(_WITNESSES, [self._table], ())]
         before = dict(zip(told[::2], told[1::2], strict=True))
-        changes = await self._changes(before)
+        changes, unasked = await self._changes(before)
         if changes:
             words = [word for change in changes for word in change]
             await self._call("witness", new_epoch(), words, self._table)
         self._last = await super().look(met)
         self._said = before | {tag: now for tag, _, now in changes}
-        return self._last
+        return self._last._replace(unasked=unasked)
 
     async def _look_without(self, met: Collection[str]) -> Epochs:
         last = self._last
-        if last is not None and await self._changes(self._said) == []:
+        if last is not None:
+            changes, unasked = await self._changes(self._said)
             known = {last.present, *(one.epoch for one in last.losses)}
-            if known.issuperset(met):
-                return last
+            if not changes and known.issuperset(met):
+                return last._replace(unasked=unasked)
         raise StoreUnavailable("the master of the Redis Cluster that has the epoch is away")
 
-    async def _changes(self, before: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """The tag of each witness that says another thing than before: that, and what it says."""
+    async def _changes(
+        self, before: Mapping[str, str]
+    ) -> tuple[list[tuple[str, str, str]], frozenset[str]]:
+        """The tag of each witness that says another thing than before: that, and what it says; and
+        the parts of which a witness could not be asked.
+        """
         tags = set(self._servers.tags)
         if len(before) <= _MOST_WITNESSES:
             tags |= before.keys()
         asked = [one for one in tags if not self._servers.is_failing(one)]
         said = await asyncio.gather(*map(self._ask, asked))
-        return [
+        told = dict(zip(asked, said, strict=True))
+        changes = [
             (tag, before.get(tag, ""), now)
-            for tag, now in zip(asked, said, strict=True)
+            for tag, now in told.items()
             if now is not None and now != before.get(tag)
         ]
+        unasked = {self._servers.part_of(tag) for tag in tags if told.get(tag) is None}
+        return changes, frozenset(unasked)
 
     async def _ask(self, tag: str) -> str | None:
         """What a witness says; None while its master is away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from yarl import URL
@@ -35,8 +36,18 @@ def check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
         host = URL(text).host
     except ValueError:
         host = None
-    if not host:
+    if not host or _is_cut_in_a_password(text):
         raise ValueError(
             "must be a URL with a host; characters such as #, / and @ in a password are "
             "written percent-encoded"
         )
+
+
+def _is_cut_in_a_password(url: str) -> bool:
+    """Whether what is read as the host may be a part of the credentials, which a character of a
+    password has ended: a host is told in the log.
+    """
+    rest = url.partition("://")[2]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    path, _, query = rest.removeprefix(authority).partition("?")
+    return "#" in rest or "@" in query or ("@" in path and "@" not in authority)

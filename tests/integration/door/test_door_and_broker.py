@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import aio_pika
 import aiohttp
@@ -24,6 +25,7 @@ from tests.integration.door.door_parts import (
     webhook_bytes,
 )
 from worker.broker.queue_names import Names
+from worker.door import event_publishing
 
 POSTERS = 20
 FEW_SECONDS = 3.0
@@ -181,6 +183,68 @@ async def test_a_queue_that_is_full_leaves_its_turns_to_the_others(
         assert sum(map(len, found)) == accepted
         # It has its turns again: RabbitMQ 3.10 goes on refusing until the door connects anew.
         await wait_until(partial(_is_taken_by_all, door), "all to take events", 90)
+
+
+@pytest.mark.timeout(240)
+async def test_another_connection_for_a_queue_that_is_full_costs_the_others_no_event(
+    lone_broker: RunningBroker, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_publishing, "REFUSED_SECONDS", 1.0)
+    policy = ("bound", f"^{namespace}[.]events[.]2$", '{"max-length": 2}')
+    address = URL(lone_broker.url)
+    async with TcpProxy(address.host or "", address.port or 0) as line:
+        url = through(lone_broker.url, line.port)
+        async with running_door(url, namespace, event_queues=QUEUES) as door:
+            await asyncio.to_thread(lone_broker.ctl, "set_policy", "--apply-to", "queues", *policy)
+            try:
+                async with Load(door) as load:
+                    for _ in range(3):
+                        before = {*line._lines}
+                        ended = partial(_has_ended_one, line, before)
+                        await wait_until(ended, "the end of the connection that refuses", 60)
+                assert set(load.refused) == {"queue-full"}
+                assert (await door.get("/readyz"))[0] == 200
+            finally:
+                await asyncio.to_thread(lone_broker.ctl, "clear_policy", "bound")
+            await wait_until(partial(_is_taken_by_all, door), "all to take events", 90)
+            assert load.accepted
+
+
+@pytest.mark.timeout(240)
+async def test_a_queue_that_confirms_nothing_leaves_its_turns_to_the_others(
+    lone_broker: RunningBroker, namespace: str
+) -> None:
+    leader = f'whereis(list_to_atom("%2F_{namespace}.events.2"))'
+    answer_seconds = 3.0
+    async with running_door(
+        lone_broker.url, namespace, event_queues=QUEUES, door_answer_seconds=answer_seconds
+    ) as door:
+        async with Load(door) as load:
+            await load.more()
+            await asyncio.to_thread(lone_broker.ctl, "eval", f"sys:suspend({leader}).")
+            try:
+                await wait_until(partial(_notes, door, "confirmed by"), "the silence", 30)
+                loop = asyncio.get_running_loop()
+                ends_at = loop.time() + answer_seconds + event_publishing.STALLED_SECONDS + 2
+                while loop.time() < ends_at:
+                    await load.more()
+                assert set(load.refused) <= {"broker-late"}
+                assert len(load.refused) <= POSTERS + 1, "one of each, and one that tries it"
+                assert (await door.get("/readyz"))[0] == 200
+            finally:
+                await asyncio.to_thread(lone_broker.ctl, "eval", f"sys:resume({leader}).")
+            await wait_until(partial(_is_taken_by_all, door), "all to take events", 90)
+        assert set(load.refused) <= {"broker-late"}
+        found = [await bodies_on_the_queue(lone_broker.url, namespace, one) for one in QUEUES]
+        assert load.accepted <= set.union(*map(ids_in, found))
+
+
+def _has_ended_one(line: TcpProxy, connections: set[Any]) -> bool:
+    return not connections.issubset(line._lines)
+
+
+async def _notes(door: RunningDoor, text: str) -> bool:
+    return text in (await door.get("/readyz"))[1]
 
 
 async def _is_taken_by_all(door: RunningDoor) -> bool:

@@ -18,7 +18,9 @@ from redis import Redis
 from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.waiting import wait_until
+from worker.delivery.rounds.store_gate import StoreGate
 from worker.ordering.redis_servers import WrongKindOfRedis
+from worker.ordering.redis_slots import SLOTS, slot_of
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
@@ -161,7 +163,9 @@ async def test_a_master_that_has_lost_its_data_is_noticed_once_also_by_those_who
     assert before.losses == ()
     lost.kill()
     assert not await is_there(workers[0], address(lost))
-    assert await workers[0].epochs.look([]) == before, "nothing shows it yet"
+    unasked = frozenset((address(lost),))
+    nothing_new = before._replace(unasked=unasked)
+    assert await workers[0].epochs.look([]) == nothing_new, "nothing shows it yet"
     shutil.rmtree(lost.home / "appendonlydir")
     lost.start()
     redis_cluster.wait_until_whole(redis_cluster.masters)
@@ -207,7 +211,8 @@ async def test_while_the_master_with_the_epoch_is_away_the_last_known_one_stands
     shared.kill()
     try:
         assert not await is_there(store, address(shared))
-        assert await store.epochs.look([before.present]) == before
+        unasked = frozenset((address(shared),))
+        assert await store.epochs.look([before.present]) == before._replace(unasked=unasked)
         with pytest.raises(StoreUnavailable):
             await store.epochs.look(["0123456789abcdef"])
         redis_cluster.ask(other, "FLUSHALL")
@@ -301,6 +306,84 @@ async def test_a_slot_is_moved_in_the_midst_of_work(
     assert await known(store, shop) == STAMP
 
 
+class UnderWay:
+    """Slots of the first master that are under way to `target`."""
+
+    def __init__(self, cluster: NativeRedisCluster) -> None:
+        self._cluster = cluster
+        self.source, _, self.target = cluster.masters
+        self._slots: list[int] = []
+
+    def begin(self, slot: int) -> None:
+        ids = [self._ask(one, "MYID").decode() for one in (self.source, self.target)]
+        self._ask(self.target, "SETSLOT", slot, "IMPORTING", ids[0])
+        self._ask(self.source, "SETSLOT", slot, "MIGRATING", ids[1])
+        self._slots.append(slot)
+
+    def end(self) -> None:
+        for slot in self._slots:
+            for one in (self.source, self.target):
+                self._ask(one, "SETSLOT", slot, "STABLE")
+
+    def _ask(self, node: NativeRedis, *words: str | int) -> Any:
+        return self._cluster.ask(node, "CLUSTER", *words)
+
+
+@pytest.fixture
+def under_way(redis_cluster: NativeRedisCluster) -> Iterator[UnderWay]:
+    """A test may do anything with the target; all of it is mended after the test."""
+    slots = UnderWay(redis_cluster)
+    yield slots
+    slots.target.go_on()
+    if slots.target._process is None:
+        slots.target.start()
+    slots.end()
+    redis_cluster.wait_until_whole(redis_cluster.masters)
+
+
+@pytest.mark.parametrize("blow", ["kill", "stall"])
+async def test_a_slot_that_moves_to_a_master_that_is_away_concerns_its_integrations_alone(
+    open_store: Open, under_way: UnderWay, blow: str
+) -> None:
+    store, away = open_store(), under_way.target
+    for shop in SHOPS:
+        await remember(store, shop)
+    shop, *neighbours = [one for one in SHOPS if store.part_of(one) == address(under_way.source)]
+    slot = slot_of(f"{{{shop}}}")
+    under_way.begin(slot)
+    getattr(away, blow)()
+    gate = StoreGate(store)
+    with pytest.raises(StoreUnavailable, match=f"Redis at {address(away)} ") as failed:
+        await store.begin(shop, [Claim("somebody new", ["news"])])
+    gate.close(failed.value, shop)
+    assert neighbours
+    assert all(gate.is_open_for(one) for one in neighbours)
+    assert all([await is_granted(store, one) for one in neighbours])
+    assert not gate.is_open_for(shop)
+    assert store.part_of(shop) == f"slot {slot}"
+    assert not await is_there(store, f"slot {slot}")
+    away.go_on() if blow == "stall" else away.start()
+    await wait_until(lambda: gate.is_open_for(shop), "the slot", 30)
+    await gate.stop()
+
+
+async def test_a_master_is_there_whose_first_slot_moves_to_one_that_is_away(
+    open_store: Open, redis_cluster: NativeRedisCluster, under_way: UnderWay
+) -> None:
+    store = open_store()
+    epochs = await store.epochs.look([])
+    under_way.begin(0)
+    under_way.target.kill()
+    assert await is_there(store, address(under_way.source))
+    assert "slot 0" in store.parts
+    assert not await is_there(store, "slot 0")
+    after = await store.epochs.look([])
+    assert after.losses == epochs.losses
+    assert address(under_way.source) not in after.unasked, "its witness is asked in another slot"
+    redis_cluster.ask(under_way.source, "FLUSHALL")
+    assert (await store.epochs.look([])).losses != epochs.losses
+
+
 async def test_a_round_costs_one_call_of_the_master_of_its_integration(
     open_store: Open, redis_cluster: NativeRedisCluster
 ) -> None:
@@ -339,6 +422,32 @@ async def test_the_url_of_one_server_that_leads_to_a_node_is_refused_at_once(
     for shop in SHOPS:
         with pytest.raises(StoreUnavailable, match="node of a Redis Cluster"):
             await store.begin(shop, [Claim("lena", ["news"])])
+
+
+def give_all_slots(cluster: NativeRedisCluster, numbers: range, taker: NativeRedis) -> None:
+    name = cluster.ask(taker, "CLUSTER", "MYID").decode()
+    cluster.ask(taker, "CLUSTER", "BUMPEPOCH")  # what another one said before counts less
+    for node in sorted(cluster.masters, key=lambda one: one is not taker):
+        with Redis.from_url(node.url) as client, client.pipeline(transaction=False) as commands:
+            for slot in numbers:
+                commands.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+            commands.execute()
+
+
+async def test_a_node_with_both_ends_of_the_slots_is_refused_as_well(
+    open_store: Open, redis_cluster: NativeRedisCluster
+) -> None:
+    first, _, last = redis_cluster.masters
+    slots = range(SLOTS // len(redis_cluster.masters) - 1)  # without any it would be no master
+    redis_cluster.ask(first, "FLUSHALL")
+    give_all_slots(redis_cluster, slots, last)
+    try:
+        with pytest.raises(WrongKindOfRedis, match=r"write redis\+cluster://"):
+            await open_store(url=last.url).admit()
+    finally:
+        redis_cluster.ask(last, "FLUSHALL")
+        give_all_slots(redis_cluster, slots, first)
+        redis_cluster.wait_until_whole(redis_cluster.masters)
 
 
 async def test_the_url_of_a_cluster_that_leads_to_one_server_is_refused(

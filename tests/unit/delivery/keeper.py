@@ -11,7 +11,9 @@ MOST_OPEN, MOST_ACCEPTED = 16, 64
 
 
 class Keeper:
-    """`now_ms` is its clock, `told` what each look has brought; while `away`, no look succeeds."""
+    """`now_ms` is its clock, `told` what each look has brought; while `away`, no look succeeds, and
+    none tells of the parts `unasked`.
+    """
 
     def __init__(self, first: str = "1" * 16) -> None:
         self.next_epoch = first
@@ -19,6 +21,7 @@ class Keeper:
         self.now_ms = 1_800_000_000_000
         self.told: list[set[str]] = []
         self.away = False
+        self.unasked: frozenset[str] = frozenset()
 
     async def look(self, met: Collection[str]) -> Epochs:
         """See `EpochKeeper`."""
@@ -32,7 +35,7 @@ class Keeper:
             if epoch not in known and len(self.epochs.open_losses) < MOST_OPEN:
                 losses = (*self.epochs.losses, Loss(epoch, self.now_ms, 0))
                 self.epochs = self.epochs._replace(losses=losses)
-        return self.epochs
+        return self.epochs._replace(unasked=self.unasked)
 
     def lose(self, next_epoch: str) -> None:
         """All data are gone; the next one who looks makes this epoch."""

@@ -210,6 +210,18 @@ async def test_nothing_is_sent_while_nobody_can_tell_of_a_loss() -> None:
     assert await worker.take(choice(10, news=True)) == [OK]
 
 
+async def test_nothing_is_sent_while_nobody_can_tell_of_a_loss_of_its_part() -> None:
+    store = Lost()
+    worker = Worker(store, completed())
+    store.keeper.unasked = frozenset(("another part",))
+    assert await worker.take(choice(10, news=True)) == [OK]
+    store._users.clear()
+    store.keeper.unasked = frozenset(store.parts)
+    assert await worker.take(choice(20, news=True)) == [Untried()]
+    await store.keeper.look(["2" * 16])
+    assert await worker.take(choice(20, news=True)) == [OK], "looked up after a loss, as ever"
+
+
 async def test_the_time_of_a_choice_that_was_found_goes_along(store: MemoryStore) -> None:
     mappings = [
         {

@@ -156,9 +156,9 @@ async def test_each_event_is_told_once_and_in_time() -> None:
     assert sent.events.take(second) is late
     sent.events.recorded(late.answered)
     assert late.answered.result() is AnswerCode.BROKER_LATE, "the first word counts"
-    sent.events.lost()
+    sent.events.lost(sent.events.unconfirmed)
     assert lost.answered.result() is AnswerCode.BROKER_AWAY
-    assert (len(sent.events), sent.events.oldest_at) == (0, None)
+    assert (len(sent.events), sent.events.oldest_at()) == (0, {})
 
 
 async def test_what_is_blocked_stays_on_its_way_and_counts_anew_afterwards() -> None:
@@ -166,9 +166,9 @@ async def test_what_is_blocked_stays_on_its_way_and_counts_anew_afterwards() -> 
     one, blocked = sent.send(5.0)
     sent.events.blocked()
     assert blocked.answered.result() is AnswerCode.BROKER_BLOCKED
-    assert sent.events.oldest_at == 0.0
+    assert sent.events.oldest_at() == {"": 0.0}
     sent.events.unblocked(7.0)
-    assert sent.events.oldest_at == 7.0
+    assert sent.events.oldest_at() == {"": 7.0}
     assert sent.events.take(one) is blocked
     assert sent.events.take(one) is None
 

@@ -48,6 +48,8 @@ def test_masters_are_known_by_their_slots() -> None:
     assert [known.first_of(one) for one in known.masters] == [0, 5461, 10923]
     known.move(0, "other:1")
     assert (known.first_of("other:1"), known.first_of("10.0.0.1:6379")) == (0, 1)
+    assert known.first_of("10.0.0.1:6379", {0, 1, 2, 4}) == 3
+    assert known.first_of("other:1", {0}) is None
 
 
 def test_what_nobody_has_is_a_part_of_its_own() -> None:

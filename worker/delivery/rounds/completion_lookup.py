@@ -70,7 +70,7 @@ class Completion:
         needs = {id(one): _need(integration, one) for one in messages if one.folded.is_sent}
         has_lost: bool | None = None
         if "after a loss" in needs.values():
-            has_lost = await self._has_lost()
+            has_lost = await self._has_lost(integration.state_id)
 
         async def one(message: UserMessage) -> UserMessage:
             need = needs.get(id(message), "none")
@@ -82,15 +82,18 @@ class Completion:
 
         return list(await asyncio.gather(*(one(message) for message in messages)))
 
-    async def _has_lost(self) -> bool | None:
+    async def _has_lost(self, state_id: str) -> bool | None:
         """Asked of the store now, since the watch would notice it only in a moment; None while that
-        is away.
+        is away, or its part with the state of this integration.
         """
+        epochs, store = self._gate.epochs, self._gate.store
         try:
-            await self._gate.epochs.look()
+            await epochs.look()
         except StoreUnavailable:
             return None
-        return bool(self._gate.epochs.problem)
+        if epochs.problem:
+            return True
+        return False if epochs.is_sure_of(store.part_of(state_id)) else None
 
     async def _looked_up(
         self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float

@@ -68,6 +68,10 @@ class EpochWatch:
         """Whether an epoch was met of which the store has not been told."""
         return bool(self._met)
 
+    def is_sure_of(self, part: str) -> bool:
+        """Whether the last look has told of this part of the store, too, if its data is lost."""
+        return self._seen is None or part not in self._seen.unasked
+
     def meet(self, epoch: str) -> None:
         """A message has come back that names this epoch."""
         if epoch not in self._known and len(self._met) < _MET_AT_MOST:
