@@ -86,15 +86,18 @@ def check_awaited(connection: Connection, before_ms: int) -> int:
 
 def awaited(connection: Connection, now_ms: int) -> Awaited:
     """What is awaited at `now_ms` (ms since 1970); it is overtaken where events that were received
-    ten minutes later have an outcome.
+    ten minutes later have an outcome, and somebody has looked for one that was read before.
     """
     events = connection.execute(select(func.count()).select_from(AWAITED)).scalar_one()
     if not events:
         return Awaited()
     before_ms = min(now_ms, _latest_concluded(connection)) - OVERDUE_MS
-    # As long as no ledger has looked for outcomes that were read before, a reader does.
-    ended = _with_outcome(connection, connection.execute(_unchecked(before_ms)).all())
-    still = (AWAITED.c.at < before_ms) & AWAITED.c.life.not_in(ended)
+    # As long as no ledger has looked for outcomes that were read before, a reader does. Of what
+    # neither has looked at nobody knows that it has none.
+    looked_at = connection.execute(_unchecked(before_ms)).all()
+    ended = _with_outcome(connection, looked_at)
+    without = {row.life for row in looked_at} - ended
+    still = (AWAITED.c.at < before_ms) & (AWAITED.c.is_checked | AWAITED.c.life.in_(without))
     counts = connection.execute(
         select(AWAITED.c.organization_id, func.count(), func.min(AWAITED.c.at))
         .where(still)

@@ -192,6 +192,17 @@ def test_more_than_one_look_takes_are_all_looked_at(fleet: _Fleet) -> None:
     assert fleet.awaited == Awaited()
 
 
+def test_what_nobody_has_looked_at_is_not_named(fleet: _Fleet) -> None:
+    events = [f"ev-{number}" for number in range(CHECKED_AT_ONCE + 200)]
+    fleet.ended(*(receipt(one) for one in events))
+    fleet.came(*(_received(one) for one in events), _received("lost", LONG_AGO + 1))
+    fleet.later_ones_end()
+    assert fleet.awaited.overtaken == ()
+    while fleet.check():
+        pass
+    assert fleet.awaited == Awaited(1, (Overtaken("org-shop", 1, LONG_AGO + 1, ("lost",)),))
+
+
 def test_nothing_is_awaited_beyond_the_retention(fleet: _Fleet) -> None:
     fleet.came(_received("ev-1"))
     with fleet.ledger.transaction() as connection:
