@@ -68,6 +68,12 @@ def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = 
         put_all(connection, LATEST_CONCLUDED, [(_ID, latest)])
 
 
+def await_no_more(connection: Connection) -> None:
+    """Await nothing of what was received so far; what was overtaken by now stays so."""
+    overtaken_until = _latest_concluded(connection) - OVERDUE_MS
+    connection.execute(AWAITED.delete().where(AWAITED.c.at >= overtaken_until))
+
+
 def check_awaited(connection: Connection, before_ms: int) -> int:
     """Look once whether outcomes are there that were read before the receipt of the door, of some
     events that were received before then (ms since 1970). Gives how many were looked at: 0 when

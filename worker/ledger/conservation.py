@@ -131,7 +131,7 @@ class Overdue(NamedTuple):
 
 
 _NONE_AWAITED: Final = Awaited()
-_WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later ones have theirs"
+WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later ones have theirs"
 
 
 def shares_of(
@@ -191,7 +191,7 @@ def conserve(
         awaited = awaited._replace(overtaken=())
     for lost in awaited.overtaken:
         where = f"organization {lost.organization}" if lost.organization else "no organization"
-        missing.append(Missing(lost.events, where, lost.since, _WHY_OVERTAKEN))
+        missing.append(Missing(lost.events, where, lost.since, WHY_OVERTAKEN))
     total = Shares(*(sum(parts) for parts in zip(*shares.values(), strict=True)) if shares else ())
     return Conservation(received, awaited, taken, total, shares, unreceipted, missing)
 

@@ -14,9 +14,17 @@ from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
 from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_awaited
 from worker.ledger.awaited_schema import AWAITED
-from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
+from worker.ledger.conservation import (
+    OVERDUE_MS,
+    WHY_OVERTAKEN,
+    Awaited,
+    Conservation,
+    Overtaken,
+)
 from worker.ledger.letter_rows import SeenLetter
+from worker.ledger.overview import overview
 from worker.ledger.packing import life_key, pack_event
+from worker.ledger.records import Start
 from worker.ledger.retention import prune
 
 NOW: Final = made_now_ms()
@@ -55,6 +63,11 @@ class _Fleet:
     def awaited(self) -> Awaited:
         with self.ledger.transaction() as connection:
             return awaited(connection, made_now_ms())
+
+    @property
+    def conservation(self) -> Conservation:
+        with self.ledger.transaction() as connection:
+            return overview(connection, made_now_ms()).conservation
 
     def check(self) -> int:
         with self.ledger.transaction() as connection:
@@ -201,6 +214,30 @@ def test_what_nobody_has_looked_at_is_not_named(fleet: _Fleet) -> None:
     while fleet.check():
         pass
     assert fleet.awaited == Awaited(1, (Overtaken("org-shop", 1, LONG_AGO + 1, ("lost",)),))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [Start(99, is_recreated=False, lost=90), Start(0, is_recreated=True)],
+    ids=["truncated", "recreated"],
+)
+def test_what_became_of_an_event_may_be_in_the_lost_part_of_the_stream(
+    fleet: _Fleet, start: Start
+) -> None:
+    fleet.came(_received("missing", LONG_AGO - 2 * OVERDUE_MS), _received("ended", LONG_AGO))
+    fleet.came(_received("unknown", LONG_AGO + 1))
+    retried = {"outcome": "retried", "reason": "timeout", "due_at": LONG_AGO + 1}
+    fleet.ended(receipt("ended", at=LONG_AGO), receipt("waiting", at=LONG_AGO, **retried))
+    fleet.ledger.taking_in.begin(start, NOW)
+    fleet.ledger.offset = start.offset
+    fleet.later_ones_end()
+    said = fleet.conservation
+    assert [(one.events, one.why) for one in said.missing] == [(1, WHY_OVERTAKEN)]
+    assert said.awaited.overtaken[0].first_ones == ("missing",)
+    assert said.total.waiting == 1
+    fleet.came(_received("lost", LONG_AGO + 2))
+    fleet.ended(receipt("waiting", at=LONG_AGO + 1, **retried))
+    assert sum(one.events for one in fleet.conservation.missing) == 3, "what comes is followed"
 
 
 def test_nothing_is_awaited_beyond_the_retention(fleet: _Fleet) -> None:
