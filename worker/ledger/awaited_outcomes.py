@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select
 
 from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
 from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.dictionary import texts_of
+from worker.ledger.explained_events import Explained
 from worker.ledger.lives import RECEIVED
 from worker.ledger.packing import after, event_prefix, life_key, pack_event
 from worker.ledger.schema import LIVES
@@ -28,6 +29,7 @@ _DELIVERIES: Final = 4
 """Replays of an event that are looked for, beside its first life."""
 _FIRST_ONES: Final = 3
 _ID: Final = 1
+_NONE_EXPLAINED: Final = Explained()
 
 
 class Received(NamedTuple):
@@ -90,9 +92,10 @@ def check_awaited(connection: Connection, before_ms: int) -> int:
     return len(rows)
 
 
-def awaited(connection: Connection, now_ms: int) -> Awaited:
+def awaited(connection: Connection, now_ms: int, explained: Explained = _NONE_EXPLAINED) -> Awaited:
     """What is awaited at `now_ms` (ms since 1970); it is overtaken where events that were received
-    ten minutes later have an outcome, and somebody has looked for one that was read before.
+    ten minutes later have an outcome, and somebody has looked for one that was read before. As many
+    as are `explained` count as awaited alone.
     """
     events = connection.execute(select(func.count()).select_from(AWAITED)).scalar_one()
     if not events:
@@ -104,25 +107,39 @@ def awaited(connection: Connection, now_ms: int) -> Awaited:
     ended = _with_outcome(connection, looked_at)
     without = {row.life for row in looked_at} - ended
     still = (AWAITED.c.at < before_ms) & (AWAITED.c.is_checked | AWAITED.c.life.in_(without))
+    lost = _unexplained(connection, still, explained)
     counts = connection.execute(
-        select(AWAITED.c.organization_id, func.count(), func.min(AWAITED.c.at))
-        .where(still)
-        .group_by(AWAITED.c.organization_id)
+        select(lost.c.organization_id, func.count(), func.min(lost.c.at)).group_by(
+            lost.c.organization_id
+        )
     ).all()
     names = texts_of(connection, [row[0] for row in counts])
     overtaken = [
-        Overtaken(names.get(one, ""), count, since, _first_ones(connection, one, still))
+        Overtaken(names.get(one, ""), count, since, _first_ones(connection, one, lost))
         for one, count, since in counts
     ]
     return Awaited(events - len(ended), tuple(sorted(overtaken)))
 
 
-def _first_ones(
-    connection: Connection, organization_id: int, still: ColumnElement[bool]
-) -> tuple[str, ...]:
-    """The ids of some events of an organization that are awaited still."""
-    theirs = still & (AWAITED.c.organization_id == organization_id)
-    query = select(AWAITED.c.receipt_id).where(theirs).order_by(AWAITED.c.at).limit(_FIRST_ONES)
+def _unexplained(
+    connection: Connection, overtaken: ColumnElement[bool], explained: Explained
+) -> Subquery:
+    """Those of the overtaken ones that nothing explains."""
+
+    def count_before(before_ms: int) -> int:
+        earlier = overtaken & (AWAITED.c.at < before_ms)
+        query = select(func.count()).select_from(AWAITED).where(earlier)
+        return connection.execute(query).scalar_one()
+
+    first = explained.first_ones(count_before)
+    in_order = select(AWAITED).where(overtaken).order_by(AWAITED.c.at, AWAITED.c.life)
+    return in_order.offset(first).subquery()
+
+
+def _first_ones(connection: Connection, organization_id: int, lost: Subquery) -> tuple[str, ...]:
+    """The ids of some events of an organization that came first."""
+    theirs = select(lost.c.receipt_id).where(lost.c.organization_id == organization_id)
+    query = theirs.order_by(lost.c.at).limit(_FIRST_ONES)
     found = receipts_with(connection, connection.execute(query).scalars().all())
     return tuple(one.receipt.event for one in found)
 

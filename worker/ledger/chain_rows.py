@@ -39,6 +39,7 @@ class ChainRow(NamedTuple):
     state: str | None
     state_at: int | None
     unbalanced_since: int | None
+    unreceipted_at: int | None
 
     @property
     def head(self) -> ChainHead:
@@ -94,6 +95,7 @@ class ChainRows:
             state=None,
             state_at=None,
             unbalanced_since=None,
+            unreceipted_at=None,
         )
         self._next_id += 1
         self._rows[name] = row
@@ -154,11 +156,18 @@ def _with_state(row: ChainRow, message: Message) -> ChainRow:
     at = message.heading.at
     try:
         text = message.rows[0].decode()
-        is_balanced = read_state(text).missing == 0
+        state = read_state(text)
     except (Unreadable, UnicodeDecodeError):
         return row
-    since = None if is_balanced else row.unbalanced_since or at
-    return row._replace(state=text, state_at=at, unbalanced_since=since)
+    since = None if state.missing == 0 else row.unbalanced_since or at
+    before = 0 if row.state is None else read_state(row.state).unreceipted_events
+    is_more = state.unreceipted_events > before
+    return row._replace(
+        state=text,
+        state_at=at,
+        unbalanced_since=since,
+        unreceipted_at=row.last_at if is_more else row.unreceipted_at,
+    )
 
 
 def _add_finding(

@@ -19,6 +19,7 @@ from worker.ledger.conservation import (
     shares_of,
 )
 from worker.ledger.dictionary import texts_of
+from worker.ledger.explained_events import explained_by
 from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
 from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
@@ -114,7 +115,9 @@ def overview(connection: Connection, now_ms: int) -> Overview:
         groups=letter_groups(connection),
         letters=last_pass(connection),
         findings=told_findings(connection),
-        conservation=conserve(tallies, shares, overdue, now_ms, awaited(connection, now_ms)),
+        conservation=conserve(
+            tallies, shares, overdue, now_ms, awaited(connection, now_ms, explained_by(tallies))
+        ),
         dead_letters=letters_by_integration(connection),
     )
 
@@ -137,6 +140,7 @@ def tallies_of(connection: Connection) -> list[Tally]:
             has_ended=row.has_ended,
             receipts=row.receipts,
             unbalanced_since=row.unbalanced_since,
+            unreceipted_at=row.unreceipted_at,
         )
         for row in rows
     ]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from devtools.made_receipts import MadeWorker, made_now_ms, receipt
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
@@ -21,6 +21,7 @@ from worker.ledger.conservation import (
     Conservation,
     Overtaken,
 )
+from worker.ledger.explained_events import CLOCKS_MS
 from worker.ledger.letter_rows import SeenLetter
 from worker.ledger.overview import overview
 from worker.ledger.packing import life_key, pack_event
@@ -58,6 +59,10 @@ class _Fleet:
         """An event of this moment has come, and was delivered."""
         self.came(_received("later", NOW))
         self.ended(receipt("later", at=NOW))
+
+    def tells(self, at: int = NOW, **said: Any) -> None:
+        """The worker writes its state."""
+        self.ledger.take(self._worker.chain.message("state", [state(**said)], at))
 
     @property
     def awaited(self) -> Awaited:
@@ -238,6 +243,38 @@ def test_what_became_of_an_event_may_be_in_the_lost_part_of_the_stream(
     fleet.came(_received("lost", LONG_AGO + 2))
     fleet.ended(receipt("waiting", at=LONG_AGO + 1, **retried))
     assert sum(one.events for one in fleet.conservation.missing) == 3, "what comes is followed"
+
+
+def test_as_many_may_be_outcomes_without_a_receipt_as_workers_told_of(fleet: _Fleet) -> None:
+    fleet.came(*(_received(f"ev-{number}", LONG_AGO + number) for number in range(5)))
+    fleet.later_ones_end()
+    fleet.tells(unreceipted={"shop": 2, "": 1})
+    assert fleet.conservation.awaited.overtaken == (
+        Overtaken("org-shop", 2, LONG_AGO + 3, ("ev-3", "ev-4")),
+    )
+    fleet.tells(unreceipted={"shop": 4, "": 1})
+    assert fleet.conservation.adds_up
+    assert fleet.conservation.awaited == Awaited(5)
+
+
+def test_an_outcome_without_a_receipt_explains_no_event_that_came_later(fleet: _Fleet) -> None:
+    before, after = LONG_AGO - 2 * CLOCKS_MS, LONG_AGO + 2 * CLOCKS_MS
+    fleet.came(_received("ev-1", before), _received("ev-2", after), _received("ev-3", after))
+    fleet.later_ones_end()
+    fleet.tells(LONG_AGO, unreceipted={"shop": 9})
+    fleet.tells(NOW, unreceipted={"shop": 9})
+    (lost,) = fleet.conservation.awaited.overtaken
+    assert (lost.events, lost.since, set(lost.first_ones)) == (2, after, {"ev-2", "ev-3"})
+    other = MadeWorker("host:2").chain
+    fleet.ledger.take(other.message("state", [state(unreceipted={"shop": 1})], after))
+    assert sum(one.events for one in fleet.conservation.awaited.overtaken) == 1
+
+
+def test_receipts_that_a_door_lacks_explain_nothing(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    fleet.later_ones_end()
+    fleet.ledger.take(MadeWorker("door:2").state(state(received=3, unreceipted={"": 7})))
+    assert not fleet.conservation.adds_up
 
 
 def test_nothing_is_awaited_beyond_the_retention(fleet: _Fleet) -> None:
