@@ -145,6 +145,7 @@ def _ready(queue: str) -> str:
     return f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"{queue}"}}'
 
 
+_SUSPECTS: Final = f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}'
 _DEAD: Final = f'consent_outcomes_total{{{_W1},outcome="dead",reason="retries-exhausted"}}'
 _W3: Final = 'job="consent-worker",instance="w3"'
 _NEW_DEAD: Final = f'consent_outcomes_total{{{_W3},outcome="dead",reason="poison"}}'
@@ -315,7 +316,7 @@ FAULTS: Final = {
         "ConsentDelayStuck",
     ),
     "a message takes workers down": _fault(
-        {f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': "0x10 1x60"},
+        {_SUSPECTS: "0x10 1x60"},
         20,
         "ConsentSuspect",
     ),
@@ -369,9 +370,19 @@ FAULTS: Final = {
     "one of two event queues lags behind": _fault(
         {
             _OVERTAKEN: "0x10 500x60",
-            f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events.2"}}': "0x10 9000x60",
+            _ready("consent.events.2"): "0x10 9000x60",
+            _unacked("consent.events.2"): "0x10 9x60",
         },
         40,
+        "ConsentBacklog",
+    ),
+    "events wait among the suspects": _fault(
+        {_OVERTAKEN: "0x10 7x60", _SUSPECTS: "0x10 9x60"}, 25, "ConsentSuspect"
+    ),
+    "some of the events without an outcome wait among the suspects": _fault(
+        {_OVERTAKEN: "0x10 7x60", _SUSPECTS: "0x10 6x60"},
+        25,
+        *("ConsentSuspect", "ConsentReceivedNoOutcome"),
     ),
     "nobody can say whether a queue lags": _fault(
         {_OVERTAKEN: "0x10 2x60"},

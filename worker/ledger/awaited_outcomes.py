@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, true
 
 from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
@@ -126,14 +126,15 @@ def _unexplained(
 ) -> Subquery:
     """Those of the overtaken ones that nothing explains."""
 
-    def count_before(before_ms: int) -> int:
-        earlier = overtaken & (AWAITED.c.at < before_ms)
-        query = select(func.count()).select_from(AWAITED).where(earlier)
+    def count(some: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(AWAITED).where(overtaken & some)
         return connection.execute(query).scalar_one()
 
-    first = explained.first_ones(count_before)
+    first = explained.first_ones(lambda before_ms: count(AWAITED.c.at < before_ms))
+    others = count(true()) - first
+    last = explained.last_ones(lambda since_ms: min(others, count(AWAITED.c.at >= since_ms)))
     in_order = select(AWAITED).where(overtaken).order_by(AWAITED.c.at, AWAITED.c.life)
-    return in_order.offset(first).subquery()
+    return in_order.offset(first).limit(others - last).subquery()
 
 
 def _first_ones(connection: Connection, organization_id: int, lost: Subquery) -> tuple[str, ...]:

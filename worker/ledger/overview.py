@@ -99,9 +99,13 @@ def overview(connection: Connection, now_ms: int) -> Overview:
     shown = [
         one for one in tallies if one.state is not None and now_ms - one.last_at < _SHOWN_AFTER_MS
     ]
+    progress = read_progress(connection)
+    # A ledger that is behind has not heard of anybody for a while, and they may live all the same.
+    read_ms = now_ms if progress is None else min(now_ms, progress.written_at)
+    explained = explained_by(tallies, read_ms)
     return Overview(
         now=now_ms,
-        progress=read_progress(connection),
+        progress=progress,
         workers=[one for one in shown if not one.is_door],
         doors=[one for one in shown if one.is_door],
         waiting=_waiting(connection, now_ms),
@@ -116,7 +120,7 @@ def overview(connection: Connection, now_ms: int) -> Overview:
         letters=last_pass(connection),
         findings=told_findings(connection),
         conservation=conserve(
-            tallies, shares, overdue, now_ms, awaited(connection, now_ms, explained_by(tallies))
+            tallies, shares, overdue, now_ms, awaited(connection, now_ms, explained)
         ),
         dead_letters=letters_by_integration(connection),
     )

@@ -16,6 +16,7 @@ from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_await
 from worker.ledger.awaited_schema import AWAITED
 from worker.ledger.conservation import (
     OVERDUE_MS,
+    SILENT_MS,
     WHY_OVERTAKEN,
     Awaited,
     Conservation,
@@ -268,6 +269,46 @@ def test_an_outcome_without_a_receipt_explains_no_event_that_came_later(fleet: _
     other = MadeWorker("host:2").chain
     fleet.ledger.take(other.message("state", [state(unreceipted={"shop": 1})], after))
     assert sum(one.events for one in fleet.conservation.awaited.overtaken) == 1
+
+
+def test_what_a_worker_holds_is_not_lost_while_others_go_on(fleet: _Fleet) -> None:
+    fleet.came(_received("lost", LONG_AGO - 2 * CLOCKS_MS))
+    fleet.came(*(_received(f"ev-{number}", LONG_AGO + number) for number in range(3)))
+    fleet.later_ones_end()
+    lost = Overtaken("org-shop", 1, LONG_AGO - 2 * CLOCKS_MS, ("lost",))
+    for in_hand, named in ((9, 1), (3, 1), (2, 2), (0, 4)):
+        fleet.tells(taken=9, settled=9 - in_hand, oldest_event_at=LONG_AGO)
+        assert sum(one.events for one in fleet.conservation.awaited.overtaken) == named
+    fleet.tells(taken=9, settled=0, oldest_event_at=LONG_AGO)
+    assert fleet.conservation.awaited.overtaken == (lost,)
+    fleet.tells(taken=9, settled=0, oldest_event_at=NOW)
+    assert fleet.conservation.awaited.overtaken[0].events == 4, "it holds what came now"
+    fleet.tells(taken=9, settled=0, oldest_event_at=None)
+    assert fleet.conservation.awaited.overtaken[0].events == 4
+
+
+def test_a_worker_that_is_silent_holds_nothing(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    held = {"taken": 9, "settled": 0, "oldest_event_at": LONG_AGO}
+    silent = MadeWorker("host:2").chain
+    at = NOW - SILENT_MS - 1
+    fleet.ledger.take(silent.message("state", [state(**held)], at))
+    fleet.later_ones_end()
+    assert not fleet.conservation.adds_up
+    fleet.ledger.take(silent.message("state", [state(**held)], at + 1))
+    assert fleet.conservation.adds_up, "the ledger has heard nothing that is later by a minute"
+
+
+def test_what_is_held_and_what_has_no_receipt_explain_as_many_together(fleet: _Fleet) -> None:
+    fleet.came(*(_received(f"ev-{number}", LONG_AGO + number) for number in range(5)))
+    fleet.later_ones_end()
+    told = {"taken": 9, "settled": 7, "oldest_event_at": LONG_AGO}
+    fleet.tells(**told, unreceipted={"shop": 2})
+    assert fleet.conservation.awaited.overtaken == (
+        Overtaken("org-shop", 1, LONG_AGO + 2, ("ev-2",)),
+    )
+    fleet.tells(**told, unreceipted={"shop": 4})
+    assert fleet.conservation.adds_up
 
 
 def test_receipts_that_a_door_lacks_explain_nothing(fleet: _Fleet) -> None:
