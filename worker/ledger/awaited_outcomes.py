@@ -19,14 +19,12 @@ from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
 from worker.ledger.lives import RECEIVED
-from worker.ledger.packing import after, event_prefix, life_key, pack_event
+from worker.ledger.packing import after, event_prefix, pack_event
 from worker.ledger.schema import LIVES
-from worker.ledger.stored_receipts import StoredReceipt, receipts_with
+from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
 
 CHECKED_AT_ONCE: Final = 500
 _AT_ONCE: Final = 500
-_DELIVERIES: Final = 4
-"""Replays of an event that are looked for, beside its first life."""
 _FIRST_ONES: Final = 3
 _ID: Final = 1
 _NONE_EXPLAINED: Final = Explained()
@@ -162,17 +160,13 @@ def _with_outcome(connection: Connection, rows: Sequence[Row[Any]]) -> set[bytes
 
 def _has_outcome(connection: Connection, received: StoredReceipt) -> bool:
     receipt = received.receipt
-    event = pack_event(receipt.event)
-    prefix = event_prefix(event)
+    prefix = event_prefix(pack_event(receipt.event))
     theirs = (LIVES.c.life >= prefix) & (LIVES.c.life < after(prefix))
     query = select(LIVES.c.life, LIVES.c.integration_id).where(theirs, LIVES.c.outcome != RECEIVED)
     lives = connection.execute(query).all()
     names = texts_of(connection, {life.integration_id for life in lives})
-    return any(
-        life.life == life_key(event, receipt.updated_at, names.get(life.integration_id, ""), number)
-        for life in lives
-        for number in range(_DELIVERIES)
-    )
+    keys = set(keys_of_lives(receipt, names.values()))
+    return any(life.life in keys for life in lives)
 
 
 def _latest_concluded(connection: Connection) -> int:

@@ -21,7 +21,7 @@ def wait_no_more(connection: Connection) -> None:
     await_no_more(connection)
     progress = read_progress(connection)
     if progress is not None:
-        missing_until = progress.written_at - OVERDUE_MS
+        missing_until = min(progress.written_at, progress.read_at) - OVERDUE_MS
         connection.execute(
             LIVES.update().where(LIVES.c.due_at >= missing_until).values(due_at=None)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,9 @@ from typing import Any, Final
 import pytest
 
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt, state
+from devtools.stack import event
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from tests.unit.ledger.made_acts import made_act, put_on_record
 from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
 from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_awaited
@@ -23,13 +26,16 @@ from worker.ledger.conservation import (
     Overtaken,
 )
 from worker.ledger.explained_events import CLOCKS_MS
-from worker.ledger.letter_rows import SeenLetter
 from worker.ledger.overview import overview
-from worker.ledger.packing import life_key, pack_event
 from worker.ledger.records import Start
 from worker.ledger.retention import prune
+from worker.letters.letter_events import LetterEvent
+from worker.letters.letter_key import LetterKeys
+from worker.letters.letter_reconciling import seen_letter
+from worker.ordering.user_digests import UserKeys
 
 NOW: Final = made_now_ms()
+KEYS: Final = LetterKeys(UserKeys(b"k" * 32))
 LONG_AGO: Final = NOW - 2 * OVERDUE_MS
 
 
@@ -41,6 +47,13 @@ def _received(event: str, at: int = LONG_AGO, **changes: Any) -> Receipt:
         "choice": None,
     }
     return receipt(event, at=at, **(usual | changes))
+
+
+def _letter(replays: int, integration: str | None) -> LetterEvent:
+    letter = DeadLetter(
+        "l", "poison", integration, None, None, None, 0, None, NOW, replays, None, None, 9
+    )
+    return LetterEvent(letter, {}, json.dumps(event("org-shop", "lena")).encode())
 
 
 class _Fleet:
@@ -190,17 +203,40 @@ def test_door_and_worker_may_be_read_at_once_in_either_order(fleet: _Fleet) -> N
     assert fleet.ledger.count(AWAITED) == 0
 
 
-def test_a_dead_letter_without_a_receipt_is_an_outcome(fleet: _Fleet) -> None:
-    fleet.came(_received("ev-1"))
+@pytest.mark.parametrize("replays", [0, 1, 99])
+@pytest.mark.parametrize("integration", [None, "shop"])
+def test_a_dead_letter_without_a_receipt_is_an_outcome(
+    fleet: _Fleet, replays: int, integration: str | None
+) -> None:
+    lettered = _letter(replays, integration)
+    name, updated_at = KEYS.named(lettered.body)
+    fleet.came(_received(name, updated_at=updated_at))
     fleet.later_ones_end()
+    fleet.check()
     assert fleet.awaited.overtaken
-    letter = DeadLetter(
-        "l", "delivery_limit", None, None, None, None, 0, None, NOW, 0, None, None, 9
-    )
-    key = life_key(pack_event("ev-1"), None, "", 0)
     taking_in = fleet.ledger.taking_in
-    taking_in.put_letters(taking_in.begin_letters(), [SeenLetter(letter, [key])], NOW)
+    taking_in.put_letters(taking_in.begin_letters(), [seen_letter(lettered, KEYS)], NOW)
     assert fleet.awaited == Awaited()
+
+
+@pytest.mark.parametrize("replays", [0, 1])
+@pytest.mark.parametrize("integration", [None, "press", "shop"])
+def test_a_letter_that_is_discarded_before_a_pass_is_an_outcome(
+    fleet: _Fleet, replays: int, integration: str | None
+) -> None:
+    lettered = _letter(replays, integration)
+    name, updated_at = KEYS.named(lettered.body)
+    fleet.came(_received(name, updated_at=updated_at))
+    fleet.came(_received(name, LONG_AGO + 1, updated_at=(updated_at or 0) + 1))
+    fleet.later_ones_end()
+    part = made_act(1, stage="part", integration="press")
+    other = made_act(2, stage="going", lives=(KEYS.key_of(lettered).hex(),))
+    put_on_record(fleet.ledger, part._replace(lives=("0" * 32,)), other)
+    assert fleet.awaited.events == 2, "it is in the queue as far as anybody knows"
+    put_on_record(fleet.ledger, part._replace(lives=(KEYS.key_of(lettered).hex(),)))
+    assert fleet.awaited == Awaited(1, (Overtaken("org-shop", 1, LONG_AGO + 1, (name,)),)), (
+        "the other update of the event is not discarded"
+    )
 
 
 def test_more_than_one_look_takes_are_all_looked_at(fleet: _Fleet) -> None:
