@@ -5,6 +5,7 @@ end of each transaction.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -160,14 +161,21 @@ def _with_state(row: ChainRow, message: Message) -> ChainRow:
     except (Unreadable, UnicodeDecodeError):
         return row
     since = None if state.missing == 0 else row.unbalanced_since or at
-    before = 0 if row.state is None else read_state(row.state).unreceipted_events
-    is_more = state.unreceipted_events > before
+    is_more = state.unreceipted_events > _unreceipted(row.state)
     return row._replace(
         state=text,
         state_at=at,
         unbalanced_since=since,
         unreceipted_at=row.last_at if is_more else row.unreceipted_at,
     )
+
+
+def _unreceipted(state: str | None) -> int:
+    """Outcomes without a receipt, by a state that may be kept since an older version."""
+    if state is not None:
+        with suppress(Unreadable):
+            return read_state(state).unreceipted_events
+    return 0
 
 
 def _add_finding(

@@ -15,6 +15,7 @@ from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from tests.unit.ledger.made_acts import made_act, put_on_record
 from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
+from worker.evidence.signing import Keyring
 from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_awaited
 from worker.ledger.awaited_schema import AWAITED
 from worker.ledger.conservation import (
@@ -29,6 +30,8 @@ from worker.ledger.explained_events import CLOCKS_MS
 from worker.ledger.overview import overview
 from worker.ledger.records import Start
 from worker.ledger.retention import prune
+from worker.ledger.schema import CHAINS
+from worker.ledger.taking_in import TakingIn
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_reconciling import seen_letter
@@ -305,6 +308,18 @@ def test_an_outcome_without_a_receipt_explains_no_event_that_came_later(fleet: _
     other = MadeWorker("host:2").chain
     fleet.ledger.take(other.message("state", [state(unreceipted={"shop": 1})], after))
     assert sum(one.events for one in fleet.conservation.awaited.overtaken) == 1
+
+
+def test_a_state_that_this_version_can_not_read_holds_up_nothing(fleet: _Fleet) -> None:
+    fleet.came(_received("ev-1"))
+    fleet.later_ones_end()
+    fleet.tells(unreceipted={"shop": 7})
+    with fleet.ledger.transaction() as connection:
+        connection.execute(CHAINS.update().values(state="{}", unreceipted_at=None))
+    fleet.ledger.taking_in = TakingIn(fleet.ledger.database, Keyring())
+    assert not fleet.conservation.adds_up
+    fleet.tells(unreceipted={"shop": 7})
+    assert fleet.conservation.adds_up
 
 
 def test_what_a_worker_holds_is_not_lost_while_others_go_on(fleet: _Fleet) -> None:
