@@ -233,7 +233,7 @@ def _made_letter(number: int, now_ms: int) -> SeenLetter:
         config="0123456789ab",
         body_bytes=1_000,
     )
-    return SeenLetter(letter, [number.to_bytes(8, "big") + b"lettered"])
+    return SeenLetter(letter, [number.to_bytes(8, "big") + b"lettered"], ())
 
 
 def _main() -> None:

@@ -106,10 +106,33 @@ def _of_door(door: str) -> Series:
     }
 
 
-_OVERTAKEN: Final = 'consent_ledger_overtaken_events{job="consent-worker-ledger",instance="l1"}'
+_L1: Final = 'job="consent-worker-ledger",instance="l1"'
+_OVERTAKEN: Final = f"consent_ledger_overtaken_events{{{_L1}}}"
+_MISSING: Final = f"consent_ledger_missing_events{{{_L1}}}"
+_STREAM_AWAY: Final = f"consent_ledger_stream_away{{{_L1}}}"
+_UNWRITTEN: Final = f"consent_ledger_unwritten{{{_L1}}}"
+
+
+def _findings(kind: str, ledger: str = _L1) -> str:
+    return f'consent_ledger_findings_total{{{ledger},kind="{kind}"}}'
+
+
 _OF_LEDGER: Final[Series] = {
+    f"up{{{_L1}}}": f"1x{LONG}",
+    f"process_start_time_seconds{{{_L1}}}": f"-86400x{LONG}",
     # A letter of RabbitMQ's own, which a look at the letters finds a few minutes later.
     _OVERTAKEN: f"0x800 1x5 0x{LONG}",
+    # A parked event is late for a few minutes, too.
+    _MISSING: f"0x800 1x5 0x90 3x5 0x{LONG}",
+    # A restart of RabbitMQ, and a copy of the file.
+    _STREAM_AWAY: f"0x600 1 1 0x{LONG}",
+    _UNWRITTEN: f"0x650 1 0x{LONG}",
+    # Workers are killed, and what happened yesterday is known.
+    _findings("ended-without-end"): f"0x90 1x300 2x{LONG}",
+    _findings("forged"): f"3x{LONG}",
+    _findings("cut"): f"0x{LONG}",
+    _findings("truncated"): f"1x{LONG}",
+    _findings("recreated"): f"0x{LONG}",
 }
 NORMAL: Final[Series] = (
     _of_worker(_W1, 600)
@@ -145,6 +168,8 @@ def _ready(queue: str) -> str:
     return f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"{queue}"}}'
 
 
+_L2: Final = 'job="consent-worker-ledger",instance="l2"'
+_SUSPECTS: Final = f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}'
 _DEAD: Final = f'consent_outcomes_total{{{_W1},outcome="dead",reason="retries-exhausted"}}'
 _W3: Final = 'job="consent-worker",instance="w3"'
 _NEW_DEAD: Final = f'consent_outcomes_total{{{_W3},outcome="dead",reason="poison"}}'
@@ -315,7 +340,7 @@ FAULTS: Final = {
         "ConsentDelayStuck",
     ),
     "a message takes workers down": _fault(
-        {f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': "0x10 1x60"},
+        {_SUSPECTS: "0x10 1x60"},
         20,
         "ConsentSuspect",
     ),
@@ -364,14 +389,65 @@ FAULTS: Final = {
         {_answers(_D2, "credentials-wrong"): "0x10 0+5x60"}, 30, "ConsentDoorRefusesCredentials"
     ),
     "events that a door received have no outcome": _fault(
-        {_OVERTAKEN: "0x10 2x60"}, 25, "ConsentReceivedNoOutcome"
+        {_OVERTAKEN: "0x10 2x60", _MISSING: "0x10 2x60"}, 25, "ConsentReceivedNoOutcome"
     ),
+    "a worker acknowledged events in silence": _fault(
+        {_OVERTAKEN: "0x10 2x60", _MISSING: "0x10 5x60"},
+        25,
+        *("ConsentReceivedNoOutcome", "ConsentEventsMissing"),
+    ),
+    "events wait past the time that they were due": _fault(
+        {_MISSING: "0x10 5x60"}, 25, "ConsentEventsMissing"
+    ),
+    "somebody forges receipts": _fault(
+        {_findings("forged"): "3x10 4x60"}, 13, "ConsentStreamManipulated"
+    ),
+    "somebody has forged receipts before": _fault({_findings("forged"): "3x10 4x60"}, 40),
+    "a new ledger finds that messages are cut off, before its first scrape": _fault(
+        {
+            f"process_start_time_seconds{{{_L2}}}": "_x30 1790x90",
+            _findings("cut", _L2): "_x30 2x90",
+            _findings("truncated", _L2): "_x30 1x90",
+        },
+        33,
+        *("ConsentStreamManipulated", "ConsentStreamLost"),
+    ),
+    "an old ledger is scraped again": _fault(
+        {
+            f"process_start_time_seconds{{{_L2}}}": "_x30 -86400x90",
+            _findings("cut", _L2): "_x30 2x90",
+            _findings("truncated", _L2): "_x30 1x90",
+        },
+        33,
+    ),
+    "the stream was made anew": _fault(
+        {_findings("recreated"): "0x10 1x60"}, 13, "ConsentStreamLost"
+    ),
+    "workers are killed": _fault({_findings("ended-without-end"): "0x10 0+3x60"}, 30),
+    "the ledger can't be written": _fault({_UNWRITTEN: "0x10 1x30"}, 20, "ConsentLedgerStands"),
+    "the ledger can't read the stream": _fault(
+        {_STREAM_AWAY: "0x10 1x30"}, 20, "ConsentLedgerStands"
+    ),
+    "the ledger is down": _fault(
+        {f"up{{{_L1}}}": f"1x10 0x{LONG}"}, 20, "ConsentLedgerStands", gone=_L1
+    ),
+    "there is no ledger": _fault({f"up{{{_L1}}}": "_"}, 40, gone="consent_ledger"),
     "one of two event queues lags behind": _fault(
         {
             _OVERTAKEN: "0x10 500x60",
-            f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events.2"}}': "0x10 9000x60",
+            _ready("consent.events.2"): "0x10 9000x60",
+            _unacked("consent.events.2"): "0x10 9x60",
         },
         40,
+        "ConsentBacklog",
+    ),
+    "events wait among the suspects": _fault(
+        {_OVERTAKEN: "0x10 7x60", _SUSPECTS: "0x10 9x60"}, 25, "ConsentSuspect"
+    ),
+    "some of the events without an outcome wait among the suspects": _fault(
+        {_OVERTAKEN: "0x10 7x60", _SUSPECTS: "0x10 6x60"},
+        25,
+        *("ConsentSuspect", "ConsentReceivedNoOutcome"),
     ),
     "nobody can say whether a queue lags": _fault(
         {_OVERTAKEN: "0x10 2x60"},

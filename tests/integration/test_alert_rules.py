@@ -13,6 +13,7 @@ import yaml
 
 from tests.integration.alert_cases import FAULTS, LONG, NORMAL, Fault, Series
 from worker.door.answers import AnswerCode
+from worker.ledger.findings import MANIPULATIONS, StreamFinding
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy/prometheus/rules.yml"
@@ -116,6 +117,17 @@ def test_what_counts_as_503_of_a_door_is_all_that_is_answered_so() -> None:
     (expression,) = (one["expr"] for one in _rules() if one["alert"] == "ConsentDoorAnswers503")
     (answers,) = re.findall(r'answer=~"([^"]+)"', expression)
     assert set(answers.split("|")) == {one.value for one in AnswerCode if one.status == 503}
+
+
+def test_every_finding_but_what_a_crash_explains_has_a_rule() -> None:
+    expressions = {one["alert"]: one["expr"] for one in _rules()}
+    for name, kinds in (
+        ("ConsentStreamManipulated", MANIPULATIONS),
+        ("ConsentStreamLost", {one.value for one in StreamFinding}),
+    ):
+        named = re.findall(r'kind=~"([^"]+)"', expressions[name])
+        assert len(named) == 2
+        assert all(set(one.split("|")) == kinds for one in named), name
 
 
 def test_prometheus_takes_the_configuration_of_the_local_stack(promtool: str) -> None:

@@ -146,6 +146,8 @@ def _tell_letter(story: Story, letter: DeadLetter, now: int) -> None:
 
 def _end(story: Story, now: int) -> str:
     if story.is_waiting:
+        if story.due_at is None:
+            return f"{story.outcome}; what came then was lost with records of the stream"
         return f"{story.outcome}, waits until {shown_at(story.due_at, now)}"
     return story.outcome
 

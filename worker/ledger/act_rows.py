@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from worker.evidence.act import read_act
 from worker.evidence.bounded_json import Unreadable
 from worker.ledger.database import insert_all
+from worker.ledger.discarded_events import conclude_discarded
 from worker.ledger.letters_gone import let_go
 from worker.ledger.receipt_rows import without_nul
 from worker.ledger.schema import ACTS
@@ -35,6 +36,7 @@ def write_acts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write what `act_rows` made, in the order of the stream, once the receipts before are."""
     if rows:
         parts = [read_act(row[-1]) for row in rows if row[_STAGE] == "part"]
+        conclude_discarded(connection, parts)
         let_go(connection, {bytes.fromhex(life) for part in parts for life in part.lives})
         first = (connection.execute(select(func.max(ACTS.c.id))).scalar() or 0) + 1
         insert_all(connection, ACTS, [(first + n, *row) for n, row in enumerate(rows)])

@@ -11,23 +11,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, true
 
 from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
 from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.dictionary import texts_of
+from worker.ledger.explained_events import Explained
 from worker.ledger.lives import RECEIVED
-from worker.ledger.packing import after, event_prefix, life_key, pack_event
+from worker.ledger.packing import after, event_prefix, pack_event
 from worker.ledger.schema import LIVES
-from worker.ledger.stored_receipts import StoredReceipt, receipts_with
+from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
 
 CHECKED_AT_ONCE: Final = 500
 _AT_ONCE: Final = 500
-_DELIVERIES: Final = 4
-"""Replays of an event that are looked for, beside its first life."""
 _FIRST_ONES: Final = 3
 _ID: Final = 1
+_NONE_EXPLAINED: Final = Explained()
 
 
 class Received(NamedTuple):
@@ -68,6 +68,12 @@ def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = 
         put_all(connection, LATEST_CONCLUDED, [(_ID, latest)])
 
 
+def await_no_more(connection: Connection) -> None:
+    """Await nothing of what was received so far; what was overtaken by now stays so."""
+    overtaken_until = _latest_concluded(connection) - OVERDUE_MS
+    connection.execute(AWAITED.delete().where(AWAITED.c.at >= overtaken_until))
+
+
 def check_awaited(connection: Connection, before_ms: int) -> int:
     """Look once whether outcomes are there that were read before the receipt of the door, of some
     events that were received before then (ms since 1970). Gives how many were looked at: 0 when
@@ -84,36 +90,55 @@ def check_awaited(connection: Connection, before_ms: int) -> int:
     return len(rows)
 
 
-def awaited(connection: Connection, now_ms: int) -> Awaited:
+def awaited(connection: Connection, now_ms: int, explained: Explained = _NONE_EXPLAINED) -> Awaited:
     """What is awaited at `now_ms` (ms since 1970); it is overtaken where events that were received
-    ten minutes later have an outcome.
+    ten minutes later have an outcome, and somebody has looked for one that was read before. As many
+    as are `explained` count as awaited alone.
     """
     events = connection.execute(select(func.count()).select_from(AWAITED)).scalar_one()
     if not events:
         return Awaited()
     before_ms = min(now_ms, _latest_concluded(connection)) - OVERDUE_MS
-    # As long as no ledger has looked for outcomes that were read before, a reader does.
-    ended = _with_outcome(connection, connection.execute(_unchecked(before_ms)).all())
-    still = (AWAITED.c.at < before_ms) & AWAITED.c.life.not_in(ended)
+    # As long as no ledger has looked for outcomes that were read before, a reader does. Of what
+    # neither has looked at nobody knows that it has none.
+    looked_at = connection.execute(_unchecked(before_ms)).all()
+    ended = _with_outcome(connection, looked_at)
+    without = {row.life for row in looked_at} - ended
+    still = (AWAITED.c.at < before_ms) & (AWAITED.c.is_checked | AWAITED.c.life.in_(without))
+    lost = _unexplained(connection, still, explained)
     counts = connection.execute(
-        select(AWAITED.c.organization_id, func.count(), func.min(AWAITED.c.at))
-        .where(still)
-        .group_by(AWAITED.c.organization_id)
+        select(lost.c.organization_id, func.count(), func.min(lost.c.at)).group_by(
+            lost.c.organization_id
+        )
     ).all()
     names = texts_of(connection, [row[0] for row in counts])
     overtaken = [
-        Overtaken(names.get(one, ""), count, since, _first_ones(connection, one, still))
+        Overtaken(names.get(one, ""), count, since, _first_ones(connection, one, lost))
         for one, count, since in counts
     ]
     return Awaited(events - len(ended), tuple(sorted(overtaken)))
 
 
-def _first_ones(
-    connection: Connection, organization_id: int, still: ColumnElement[bool]
-) -> tuple[str, ...]:
-    """The ids of some events of an organization that are awaited still."""
-    theirs = still & (AWAITED.c.organization_id == organization_id)
-    query = select(AWAITED.c.receipt_id).where(theirs).order_by(AWAITED.c.at).limit(_FIRST_ONES)
+def _unexplained(
+    connection: Connection, overtaken: ColumnElement[bool], explained: Explained
+) -> Subquery:
+    """Those of the overtaken ones that nothing explains."""
+
+    def count(some: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(AWAITED).where(overtaken & some)
+        return connection.execute(query).scalar_one()
+
+    first = explained.first_ones(lambda before_ms: count(AWAITED.c.at < before_ms))
+    others = count(true()) - first
+    last = explained.last_ones(lambda since_ms: min(others, count(AWAITED.c.at >= since_ms)))
+    in_order = select(AWAITED).where(overtaken).order_by(AWAITED.c.at, AWAITED.c.life)
+    return in_order.offset(first).limit(others - last).subquery()
+
+
+def _first_ones(connection: Connection, organization_id: int, lost: Subquery) -> tuple[str, ...]:
+    """The ids of some events of an organization that came first."""
+    theirs = select(lost.c.receipt_id).where(lost.c.organization_id == organization_id)
+    query = theirs.order_by(lost.c.at).limit(_FIRST_ONES)
     found = receipts_with(connection, connection.execute(query).scalars().all())
     return tuple(one.receipt.event for one in found)
 
@@ -135,17 +160,13 @@ def _with_outcome(connection: Connection, rows: Sequence[Row[Any]]) -> set[bytes
 
 def _has_outcome(connection: Connection, received: StoredReceipt) -> bool:
     receipt = received.receipt
-    event = pack_event(receipt.event)
-    prefix = event_prefix(event)
+    prefix = event_prefix(pack_event(receipt.event))
     theirs = (LIVES.c.life >= prefix) & (LIVES.c.life < after(prefix))
     query = select(LIVES.c.life, LIVES.c.integration_id).where(theirs, LIVES.c.outcome != RECEIVED)
     lives = connection.execute(query).all()
     names = texts_of(connection, {life.integration_id for life in lives})
-    return any(
-        life.life == life_key(event, receipt.updated_at, names.get(life.integration_id, ""), number)
-        for life in lives
-        for number in range(_DELIVERIES)
-    )
+    keys = set(keys_of_lives(receipt, names.values()))
+    return any(life.life in keys for life in lives)
 
 
 def _latest_concluded(connection: Connection) -> int:

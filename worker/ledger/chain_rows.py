@@ -5,6 +5,7 @@ end of each transaction.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -39,6 +40,7 @@ class ChainRow(NamedTuple):
     state: str | None
     state_at: int | None
     unbalanced_since: int | None
+    unreceipted_at: int | None
 
     @property
     def head(self) -> ChainHead:
@@ -94,6 +96,7 @@ class ChainRows:
             state=None,
             state_at=None,
             unbalanced_since=None,
+            unreceipted_at=None,
         )
         self._next_id += 1
         self._rows[name] = row
@@ -154,11 +157,25 @@ def _with_state(row: ChainRow, message: Message) -> ChainRow:
     at = message.heading.at
     try:
         text = message.rows[0].decode()
-        is_balanced = read_state(text).missing == 0
+        state = read_state(text)
     except (Unreadable, UnicodeDecodeError):
         return row
-    since = None if is_balanced else row.unbalanced_since or at
-    return row._replace(state=text, state_at=at, unbalanced_since=since)
+    since = None if state.missing == 0 else row.unbalanced_since or at
+    is_more = state.unreceipted_events > _unreceipted(row.state)
+    return row._replace(
+        state=text,
+        state_at=at,
+        unbalanced_since=since,
+        unreceipted_at=row.last_at if is_more else row.unreceipted_at,
+    )
+
+
+def _unreceipted(state: str | None) -> int:
+    """Outcomes without a receipt, by a state that may be kept since an older version."""
+    if state is not None:
+        with suppress(Unreadable):
+            return read_state(state).unreceipted_events
+    return 0
 
 
 def _add_finding(

@@ -22,7 +22,8 @@ OVERDUE_MS: Final = 600_000
 
 class Tally(NamedTuple):
     """What one process said last. `state` is None where it never told; `unbalanced_since` is when
-    its own numbers began to disagree. Times are in ms since 1970.
+    its own numbers began to disagree, `unreceipted_at` when it last told of more outcomes without a
+    receipt than before. Times are in ms since 1970.
     """
 
     worker: str
@@ -32,6 +33,7 @@ class Tally(NamedTuple):
     has_ended: bool
     receipts: int
     unbalanced_since: int | None
+    unreceipted_at: int | None = None
 
     def is_live(self, now_ms: int) -> bool:
         """Whether it may still write."""
@@ -82,8 +84,8 @@ class Shares(NamedTuple):
 
 class Overtaken(NamedTuple):
     """Events of an organization that a door received, and that have no outcome though later ones
-    have; `since` is when the first of them came (ms since 1970), and `first_ones` are the ids of
-    some that came first.
+    have; beyond those that what workers tell explains. `since` is when the first of them came (ms
+    since 1970), and `first_ones` are the ids of some that came first.
     """
 
     organization: str
@@ -103,7 +105,7 @@ class Awaited(NamedTuple):
 
 class Conservation(NamedTuple):
     """`received` are events that doors have put on the queue, and `awaited` those on record without
-    an outcome; its overtaken ones are given where they count as missing. `shares` are by
+    an outcome, of which the overtaken ones are missing. `shares` are by
     integration, "" for none. `unreceipted` are outcomes without a receipt, by integration: known
     losses of evidence, and none of events.
     """
@@ -131,7 +133,7 @@ class Overdue(NamedTuple):
 
 
 _NONE_AWAITED: Final = Awaited()
-_WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later ones have theirs"
+WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later ones have theirs"
 
 
 def shares_of(
@@ -165,17 +167,15 @@ def conserve(
 
     Of a process that ended without end, what it took is what it has receipts for, and what it had
     in hand counts as returned: the broker has it again. What it had acknowledged without a receipt
-    by then stays lost. Overtaken events are missing where they are more than the outcomes that
-    workers told to have no receipt of.
+    by then stays lost.
     """
-    received, silenced, taken = 0, 0, Taken()
+    received, taken = 0, Taken()
     missing: list[Missing] = []
     unreceipted: dict[str, int] = {}
     for one in tallies:
         if one.state is None:
             continue
         received += one.state.received or 0
-        silenced += 0 if one.is_door else sum(one.state.unreceipted.values())
         taken = _added(taken, one, now_ms)
         for integration, count in one.state.unreceipted.items():
             unreceipted[integration] = unreceipted.get(integration, 0) + count
@@ -187,11 +187,9 @@ def conserve(
     for late in overdue:
         where = f"integration {late.integration}" if late.integration else "no integration"
         missing.append(Missing(late.events, where, late.since, "waiting past the time it was due"))
-    if sum(one.events for one in awaited.overtaken) <= silenced:
-        awaited = awaited._replace(overtaken=())
     for lost in awaited.overtaken:
         where = f"organization {lost.organization}" if lost.organization else "no organization"
-        missing.append(Missing(lost.events, where, lost.since, _WHY_OVERTAKEN))
+        missing.append(Missing(lost.events, where, lost.since, WHY_OVERTAKEN))
     total = Shares(*(sum(parts) for parts in zip(*shares.values(), strict=True)) if shares else ())
     return Conservation(received, awaited, taken, total, shares, unreceipted, missing)
 

@@ -29,10 +29,13 @@ _AT_ONCE: Final = 500
 
 
 class SeenLetter(NamedTuple):
-    """A letter, and the keys of the lives that may be its event's: the first is the likeliest."""
+    """A letter, and the keys of the lives that may be its event's: the first is the likeliest.
+    `received` are those that the event may have had when a door received it.
+    """
 
     letter: DeadLetter
     lives: Sequence[bytes]
+    received: Sequence[bytes]
 
 
 class LetterRows:
@@ -66,7 +69,7 @@ class LetterRows:
             key = self._put_life(connection, lives, one, ids, now_ms)
             rows.append((number, pass_id, one.letter.id, key, *_columns(one.letter, ids)))
         lives.write()
-        conclude(connection, {key for one in seen for key in one.lives})
+        conclude(connection, {key for one in seen for key in one.received})
         insert_all(connection, LETTERS, rows)
         return unknown
 

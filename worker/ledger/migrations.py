@@ -67,7 +67,13 @@ def _add_awaited(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts, _add_awaited)
+def _add_unreceipted_at(connection: Connection) -> None:
+    """When the outcomes without a receipt were last more, nobody kept: at the latest, when told."""
+    connection.exec_driver_sql("ALTER TABLE chains ADD COLUMN unreceipted_at BIGINT")
+    connection.exec_driver_sql("UPDATE chains SET unreceipted_at = state_at")
+
+
+STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts, _add_awaited, _add_unreceipted_at)
 """The first one leads from version 1 to version 2."""
 
 

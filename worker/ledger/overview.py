@@ -19,6 +19,7 @@ from worker.ledger.conservation import (
     shares_of,
 )
 from worker.ledger.dictionary import texts_of
+from worker.ledger.explained_events import explained_by
 from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
 from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
@@ -98,9 +99,13 @@ def overview(connection: Connection, now_ms: int) -> Overview:
     shown = [
         one for one in tallies if one.state is not None and now_ms - one.last_at < _SHOWN_AFTER_MS
     ]
+    progress = read_progress(connection)
+    # A ledger that is behind has not heard of anybody for a while, and they may live all the same.
+    read_ms = now_ms if progress is None else min(now_ms, progress.written_at)
+    explained = explained_by(tallies, read_ms)
     return Overview(
         now=now_ms,
-        progress=read_progress(connection),
+        progress=progress,
         workers=[one for one in shown if not one.is_door],
         doors=[one for one in shown if one.is_door],
         waiting=_waiting(connection, now_ms),
@@ -114,7 +119,9 @@ def overview(connection: Connection, now_ms: int) -> Overview:
         groups=letter_groups(connection),
         letters=last_pass(connection),
         findings=told_findings(connection),
-        conservation=conserve(tallies, shares, overdue, now_ms, awaited(connection, now_ms)),
+        conservation=conserve(
+            tallies, shares, overdue, now_ms, awaited(connection, now_ms, explained)
+        ),
         dead_letters=letters_by_integration(connection),
     )
 
@@ -137,6 +144,7 @@ def tallies_of(connection: Connection) -> list[Tally]:
             has_ended=row.has_ended,
             receipts=row.receipts,
             unbalanced_since=row.unbalanced_since,
+            unreceipted_at=row.unreceipted_at,
         )
         for row in rows
     ]

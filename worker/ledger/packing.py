@@ -35,6 +35,8 @@ _AS_UUID, _AS_HEX, _AS_BODY, _AS_TEXT = b"\0", b"\1", b"\2", b"\3"
 _LETTERS: Final[Mapping[bool | None, str]] = {True: "t", False: "f", None: "n"}
 _SAID: Final[Mapping[str, bool | None]] = {letter: said for said, letter in _LETTERS.items()}
 
+EVENT_BYTES: Final = 8
+"""Of the key of a life; they tell the event."""
 NO_PATHS: Final = "[]"
 """What `pack_attributes` makes of none."""
 
@@ -119,14 +121,19 @@ def unpack_cause(text: str) -> tuple[str | None, str | None, str | None]:
 
 def event_prefix(packed_event: bytes) -> bytes:
     """How the keys of all lives of an event begin."""
-    return blake2b(packed_event, digest_size=8).digest()
+    return blake2b(packed_event, digest_size=EVENT_BYTES).digest()
+
+
+def received_key(packed_event: bytes, updated_at: int | None) -> bytes:
+    """The key of the life of an event that a door has received and no worker has taken."""
+    return life_key(packed_event, updated_at, "", 0)
 
 
 def life_key(packed_event: bytes, updated_at: int | None, integration: str, delivery: int) -> bytes:
-    """The key of a life: 16 bytes, of which the first 8 tell the event."""
+    """The key of a life: 16 bytes, which begin with those of `event_prefix`."""
     said = f"{-1 if updated_at is None else updated_at} {delivery} {integration}"
     rest = blake2b(packed_event + b"\n" + said.encode(errors="surrogatepass"), digest_size=8)
-    return blake2b(packed_event, digest_size=8).digest() + rest.digest()
+    return event_prefix(packed_event) + rest.digest()
 
 
 def after(prefix: bytes) -> bytes:

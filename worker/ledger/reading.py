@@ -96,6 +96,7 @@ class Reading:
                     continue
                 self._upkeep.caught_up.set()
                 if self._once:
+                    await self._upkeep.count_missing()
                     return
         finally:
             self._feed = None

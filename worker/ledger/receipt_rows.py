@@ -25,6 +25,7 @@ from worker.ledger.packing import (
     pack_cause,
     pack_event,
     pack_user,
+    received_key,
     user_prefix,
 )
 from worker.ledger.schema import RECEIPTS
@@ -144,7 +145,7 @@ class ReceiptRows:
             if _is_received(one) and life is None:
                 received[one.life] = Received(numbers[1], one.receipt.at, number)
             elif is_awaited and one.receipt.outcome not in ("received", "erased"):
-                concluded.add(life_key(one.event, one.receipt.updated_at, "", 0))
+                concluded.add(received_key(one.event, one.receipt.updated_at))
             number += 1
         self._next_id = number
         insert_all(connection, RECEIPTS, rows)

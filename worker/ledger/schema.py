@@ -70,8 +70,11 @@ CHAINS: Final = Table(
     Column("state", Text),
     Column("state_at", BigInteger),
     Column("unbalanced_since", BigInteger),
+    Column("unreceipted_at", BigInteger),
 )
-"""The head of each chain. `state` is the last state that its worker wrote, as JSON."""
+"""The head of each chain. `state` is the last state that its worker wrote, as JSON, and
+`unreceipted_at` the time of the last one that told of more outcomes without a receipt than the one
+before."""
 
 MESSAGES: Final = Table(
     "messages",

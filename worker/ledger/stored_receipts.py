@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, select
@@ -27,6 +27,9 @@ _NUMBERED: Final = (
     *("integration_id", "organization_id", "reason_id", "config_id", "paths_id", "cause_id"),
 )
 """Columns with numbers of texts."""
+_DELIVERIES: Final = 16
+"""Replays of an event that are looked for, beside its first life; people seldom replay it so often.
+"""
 
 
 class StoredReceipt(NamedTuple):
@@ -66,6 +69,16 @@ def key_of_life(receipt: Receipt) -> bytes:
     """The key of the life that a receipt belongs to; of none that is blanked."""
     event = pack_event(receipt.event)
     return life_key(event, receipt.updated_at, receipt.integration, receipt.delivery)
+
+
+def keys_of_lives(receipt: Receipt, integrations: Iterable[str]) -> Iterator[bytes]:
+    """The keys that lives of the same event have, at these integrations: its first ones, and those
+    after a few replays.
+    """
+    event = pack_event(receipt.event)
+    for integration in integrations:
+        for delivery in range(_DELIVERIES):
+            yield life_key(event, receipt.updated_at, integration, delivery)
 
 
 def stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredReceipt]:

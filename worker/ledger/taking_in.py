@@ -20,6 +20,7 @@ from worker.ledger.findings import StreamFinding
 from worker.ledger.letter_groups import LetterGroups
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import LetterRows, SeenLetter
+from worker.ledger.lost_records import wait_no_more
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
 from worker.ledger.record_work import RecordWork
@@ -55,6 +56,8 @@ class TakingIn:
     def begin(self, start: Start, now_ms: int) -> dict[str, int]:
         """Go on reading there. Gives what was found to be wrong, and raises, as `take` does."""
         with self._kept_or_forgotten() as connection:
+            if start.lost or start.is_recreated:
+                wait_no_more(connection)
             begin_reading(connection, start, now_ms)
             if start.is_recreated:
                 self._chains.found(StreamFinding.RECREATED, None, None, start.offset)

@@ -56,6 +56,16 @@ class Upkeep:
             await self._try(self._anchor(self._anchoring))
             await self._try(self._anchoring.end(_now_ms()))
 
+    async def count_missing(self) -> None:
+        """Look for outcomes that were read before the receipts of doors, and count what does not
+        add up. Raises `LedgerTrouble`."""
+        now_ms = _now_ms()
+        while await self._turns.transact(check_awaited, now_ms - _NEAR_MS):
+            pass  # each is a transaction of its own, and the reading has its turn in between
+        said = (await self._turns.transact(overview, now_ms)).conservation
+        overtaken = sum(one.events for one in said.awaited.overtaken)
+        self._report.counted(sum(one.events for one in said.missing), overtaken)
+
     async def _work(self) -> None:
         minute = pruned = time.monotonic()
         while True:
@@ -66,7 +76,7 @@ class Upkeep:
                 minute = now
                 if self._anchoring is not None:
                     await self._try(self._anchor(self._anchoring))
-                await self._try(self._count_missing())
+                await self._try(self.count_missing())
             if now - pruned >= _PRUNE_SECONDS:
                 pruned = now
                 await self._try(self._prune())
@@ -89,14 +99,6 @@ class Upkeep:
         if progress is not None and now_ms - progress.written_at < _NEAR_MS:
             self.caught_up.set()
 
-    async def _count_missing(self) -> None:
-        now_ms = _now_ms()
-        while await self._turns.transact(check_awaited, now_ms - _NEAR_MS):
-            pass  # as below
-        said = (await self._turns.transact(overview, now_ms)).conservation
-        overtaken = sum(one.events for one in said.awaited.overtaken)
-        self._report.counted(sum(one.events for one in said.missing), overtaken)
-
     async def _anchor(self, anchoring: Anchoring) -> None:
         now_ms = _now_ms()
         await anchoring.write(await self._turns.transact(heads_of, now_ms), now_ms)
@@ -104,7 +106,7 @@ class Upkeep:
     async def _prune(self) -> None:
         before_ms = _now_ms() - self._retention_ms
         while await self._turns.transact(prune, before_ms):
-            pass  # each is a transaction of its own, and the reading has its turn in between
+            pass  # as above
 
 
 def _now_ms() -> int:

@@ -63,6 +63,11 @@ class WorkerState(NamedTuple):
         return abs(self.taken - self.settled - self.in_hand - self.returned) + self.silent
 
     @property
+    def unreceipted_events(self) -> int:
+        """Outcomes without a receipt, at all integrations."""
+        return sum(self.unreceipted.values())
+
+    @property
     def silent(self) -> int:
         """Events that were settled without a receipt that says what became of them."""
         return 0 if self.receipted is None else max(0, self.settled - self.receipted)

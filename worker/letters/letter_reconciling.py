@@ -20,7 +20,7 @@ from worker.evidence.receipt import body_id
 from worker.interrupt import Interrupted, Stop
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import MOST_LETTERS, SeenLetter
-from worker.ledger.packing import life_key, pack_event
+from worker.ledger.packing import life_key, pack_event, received_key
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.letter_events import LetterEvent, OpenedLetter
@@ -140,7 +140,8 @@ def seen_letter(event: LetterEvent, keys: LetterKeys) -> SeenLetter:
         for name, updated_at_ms in names
         for integration in integrations
     ]
-    return SeenLetter(letter, tuple(dict.fromkeys(lives)))
+    received = [received_key(pack_event(name), updated_at_ms) for name, updated_at_ms in names]
+    return SeenLetter(letter, tuple(dict.fromkeys(lives)), tuple(received))
 
 
 def _now_ms() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -26,13 +26,14 @@ class Report(Protocol):
 
 
 class LedgerMetrics(Collector):
-    """Those of `report`; `kinds` are all that it may find."""
+    """Those of `report` and of the process; `kinds` are all that it may find."""
 
     def __init__(self, report: Report, kinds: Iterator[str]) -> None:
         self._report = report
         self._kinds = tuple(kinds)
         self.registry = CollectorRegistry()
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""

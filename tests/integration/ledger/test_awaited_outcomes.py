@@ -14,6 +14,7 @@ from devtools.stack import Stack
 from devtools.waiting import wait_until
 from tests.integration.door.door_parts import running_door, webhook
 from tests.integration.ledger.ledger_parts import ledger_stack
+from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE
 
 HOUR_MS = 3_600_000
 _USER = Path(__file__).parents[3] / "examples/user.json"
@@ -117,3 +118,29 @@ async def test_what_later_events_have_overtaken_is_missed(
         assert code == 1
         assert "MISSING: 1 event of organization org-acme, since" in out
         assert "the first ones of organization org-acme: ev-lost" in out
+
+
+async def test_a_ledger_that_reads_once_has_looked_at_all_that_it_read(
+    broker_url: str, namespace: str, tmp_path: Path
+) -> None:
+    door, worker = MadeWorker("door:1"), MadeWorker("host:1")
+    now = made_now_ms()
+    came = {"outcome": "received", "integration": "", "organization": "org-acme"}
+    events = [f"ev-{number}" for number in range(CHECKED_AT_ONCE + 200)]
+    async with ledger_stack(broker_url, namespace, tmp_path) as stack:
+        await stack.publish(
+            [
+                worker.receipts([receipt(one, organization="org-acme") for one in events]),
+                door.receipts([receipt(one, at=now - HOUR_MS, **came) for one in events]),
+                door.receipts(
+                    [
+                        receipt("ev-lost", at=now - HOUR_MS + 1, **came),
+                        receipt("ev-later", at=now, **came),
+                    ]
+                ),
+                worker.receipts([receipt("ev-later", organization="org-acme")]),
+            ]
+        )
+        assert (await stack.read_once())[0] == 0
+        (missing,) = (await stack.status())["conservation"]["missing"]
+        assert (missing["events"], missing["since"]) == (1, now - HOUR_MS + 1)

@@ -96,6 +96,7 @@ def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
         with ledger.transaction() as connection:
             for table in (ACTS, AWAITED, LATEST_CONCLUDED):
                 table.drop(connection)
+            connection.exec_driver_sql("ALTER TABLE chains DROP COLUMN unreceipted_at")
             connection.execute(VERSION.update().values(version=2))
         upgrade(ledger.database)
         check_version(ledger.database)

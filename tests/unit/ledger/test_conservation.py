@@ -99,13 +99,3 @@ def test_overtaken_events_are_missing_by_organization() -> None:
     assert said.awaited == awaited
     waiting = conserve([], {}, [], NOW, Awaited(9))
     assert (waiting.adds_up, waiting.awaited.events) == (True, 9)
-
-
-def test_overtaken_events_may_be_those_of_which_workers_have_no_receipt() -> None:
-    awaited = Awaited(9, [Overtaken("acme", 2, 5)])
-    door = _tally("d", state(received=3, unreceipted={"": 7}))
-    for without, adds_up in ((1, False), (2, True)):
-        worker = _tally("a", state(taken=5, settled=5, unreceipted={"shop": without}))
-        said = conserve([door, worker], {}, [], NOW, awaited)
-        assert said.adds_up is adds_up
-        assert bool(said.awaited.overtaken) is not adds_up

@@ -58,7 +58,7 @@ def seen(event: str, one: DeadLetter, updated_at: int | None = None) -> SeenLett
         for name, at in names
         for integration in dict.fromkeys((one.integration or "", ""))
     ]
-    return SeenLetter(one, keys)
+    return SeenLetter(one, keys, ())
 
 
 def passed(ledger: LedgerFile, letters: Sequence[SeenLetter], began_at: int | None = None) -> int:

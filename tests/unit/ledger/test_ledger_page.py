@@ -25,6 +25,7 @@ def test_every_metric_is_listed() -> None:
     metrics = {
         one.name + ("_total" if one.type == "counter" else ""): one.type
         for one in LedgerMetrics(ReadingReport(), iter(SENTENCES)).registry.collect()
+        if one.name.startswith("consent_")
     }
     assert listed == metrics
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, select
 
-from devtools.made_receipts import MadeWorker, receipt
+from devtools.made_receipts import MadeWorker, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.ledger.database import Database
 from worker.ledger.finding_events import Wanted, find_event
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.migrations import STEPS, check_version, upgrade
-from worker.ledger.schema import METADATA, VERSION
+from worker.ledger.schema import CHAINS, METADATA, VERSION
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 
 
@@ -61,6 +61,7 @@ def test_an_older_ledger_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
 
 
 _AS_IN_VERSION_1 = (
+    "ALTER TABLE chains DROP COLUMN unreceipted_at",
     "DROP TABLE acts",
     "DROP TABLE awaited",
     "DROP TABLE latest_concluded",
@@ -78,12 +79,15 @@ def test_a_ledger_of_the_first_version_goes_on_with_what_it_has(tmp_path: Path) 
     worker = MadeWorker()
     gone = {"outcome": "dead", "reason": "no-identity", "status": None}
     with ledger_file(tmp_path) as ledger:
-        ledger.take(worker.receipts([receipt("ev-1", **gone)]))
+        dead = worker.receipts([receipt("ev-1", **gone)])
+        ledger.take(dead, worker.state(state(unreceipted={"shop": 1})))
         with ledger.transaction() as connection:
             for statement in _AS_IN_VERSION_1:
                 connection.exec_driver_sql(statement)
         upgrade(ledger.database)
         check_version(ledger.database)
+        (chain,) = ledger.rows(CHAINS)
+        assert chain.unreceipted_at == chain.state_at is not None
         ledger.take(worker.receipts([receipt("ev-2", **gone), receipt("ev-3", **gone, field="a")]))
         with ledger.transaction() as connection:
             found = inspect(connection)
