@@ -110,6 +110,19 @@ async def test_a_replay_and_a_discard_are_on_record_as_those_of_the_console(stac
     assert LENA not in b"".join(await bodies_in(stack)).decode()
 
 
+@pytest.mark.parametrize("typed", [LENA, "lena meier", "+49 170 5550161"])
+async def test_what_was_typed_as_an_id_and_is_none_is_not_on_record(
+    stack: Stack, typed: str
+) -> None:
+    for verb in (["replay"], ["discard", "--yes"]):
+        await stack.command("dead-letters", *verb, "--integration", typed, "--id", typed)
+    acts = [one for rows in (await _acts(stack)).values() for one in rows]
+    assert [one.stage for one in acts] == ["begun", "ended"] * 2
+    assert {one.integration for one in acts} == {""}
+    assert {one.about.partition(", also")[0] for one in acts} == {"a letter, an integration"}
+    assert typed not in b"".join(await bodies_in(stack)).decode()
+
+
 def _life(number: int) -> str:
     return life_key(pack_event(f"ev-{number}"), None, "shop", 0).hex()
 

@@ -104,7 +104,23 @@ async def test_a_row_has_as_many_as_fit() -> None:
             Handling("replayed", Filter(id="letter-1", until_ms=1), after_state_loss=False),
             "letter letter-1, dead until 1970-01-01T00:00:00+00:00",
         ),
+        (
+            Handling("discarded", Filter(id="nameless-0123456789abcdef", integration="shop")),
+            "letter nameless-0123456789abcdef, integration shop",
+        ),
     ],
 )
 def test_what_is_asked_for_is_told_in_words(asked: Handling, words: str) -> None:
     assert words_of_work(asked) == words
+
+
+@pytest.mark.parametrize("typed", ["lena@a.example", "Lena Meier", "+49 170 5550161", "x" * 200])
+def test_what_was_typed_by_mistake_is_told_in_no_words(typed: str) -> None:
+    chosen = Filter(id=typed, ids=frozenset({typed}), integration=typed)
+    said = words_of_work(Handling("discarded", chosen))
+    assert said == "a letter, a letter, an integration"
+
+
+def test_a_name_is_no_letters_id() -> None:
+    said = words_of_work(Handling("discarded", Filter(id="lena.meier")))
+    assert said == "a letter"
