@@ -93,7 +93,7 @@ def _naming(named: NamedLetters, act: CommandAct) -> Watching:
         except TrailAway as trouble:
             act.pass_over(trouble)
 
-    return Watching(handled=named.note_gone, go_next=go_next)
+    return Watching(handled=named.note_gone, go_next=go_next, kept=named.note_kept)
 
 
 def _counts(asked: Handling, work: LetterWork) -> dict[str, int]:

@@ -65,6 +65,19 @@ async def test_what_goes_next_is_named_with_what_is_gone_since() -> None:
     assert named.parts() == [], "each is told once"
 
 
+async def test_what_could_not_be_discarded_is_in_doubt_no_more() -> None:
+    record = Record()
+    named = NamedLetters(KEYS, _act, record.write)
+    first, second = _opened(1), _opened(2, 3)
+    await named.go_next([first, second])
+    named.note_kept(second)
+    named.note_gone(first)
+    await named.go_next([_opened(4)])
+    part, going = record.messages[-1]
+    assert list(part.lives) == _lives(1)
+    assert going.counts == {"discarded": 1, "going": 1}
+
+
 async def test_what_could_not_be_written_is_named_again() -> None:
     record = Record()
     named = NamedLetters(KEYS, _act, record.write)
