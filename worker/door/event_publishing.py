@@ -166,7 +166,7 @@ class EventPublishing:
         log.info("door.broker_there")
         self._alarm_changed()
         if connection.channel.is_closed:
-            self._break("the connection was closed")  # before anybody listened
+            self._break(connection.why_lost)  # before anybody listened
         await self._is_broken.wait()
 
     def _look(self) -> None:
@@ -208,7 +208,7 @@ class EventPublishing:
 
     def _lost(self, connection: PublishingConnection) -> None:
         if connection is self._connection:
-            self._break("the connection was closed")
+            self._break(connection.why_lost)
 
     def _break(self, reason: str) -> None:
         self._away = reason
