@@ -94,6 +94,16 @@ def shown_name(text: str) -> str | None:
     return text if _NAME.fullmatch(text) is not None and not _LONG_NUMBER.search(text) else None
 
 
+def shown_integration(text: str) -> str | None:
+    """The id of an integration that somebody has typed, if it is one by its shape; else None. One
+    without any letter and with seven digits or more may be a telephone number.
+    """
+    if _NAME.fullmatch(text) is None:
+        return None
+    digits = sum(one.isdigit() for one in text)
+    return text if digits <= _MOST_DIGITS or any(one.isalpha() for one in text) else None
+
+
 def kept_id(text: str) -> str:
     """A producer's id of its message, as it may stand in a header: one with a blank, an `@`, a long
     number or more than 128 characters becomes its SHA-256, which the producer can compute, too. One

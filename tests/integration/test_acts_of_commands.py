@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections import defaultdict
@@ -110,6 +111,19 @@ async def test_a_replay_and_a_discard_are_on_record_as_those_of_the_console(stac
     assert LENA not in b"".join(await bodies_in(stack)).decode()
 
 
+@pytest.mark.parametrize("typed", [LENA, "lena meier", "+49 170 5550161"])
+async def test_what_was_typed_as_an_id_and_is_none_is_not_on_record(
+    stack: Stack, typed: str
+) -> None:
+    for verb in (["replay"], ["discard", "--yes"]):
+        await stack.command("dead-letters", *verb, "--integration", typed, "--id", typed)
+    acts = [one for rows in (await _acts(stack)).values() for one in rows]
+    assert [one.stage for one in acts] == ["begun", "ended"] * 2
+    assert {one.integration for one in acts} == {""}
+    assert {one.about.partition(", also")[0] for one in acts} == {"a letter, an integration"}
+    assert typed not in b"".join(await bodies_in(stack)).decode()
+
+
 def _life(number: int) -> str:
     return life_key(pack_event(f"ev-{number}"), None, "shop", 0).hex()
 
@@ -147,6 +161,39 @@ async def test_what_a_killed_discard_has_taken_is_on_record(stack: Stack) -> Non
     assert (last.stage, last.counts["discarded"]) == ("going", len(told_gone))
     assert len(gone - told_gone) <= last.counts["going"]
     await _is_chained(stack)
+
+
+async def _discard_while_the_trail_goes(stack: Stack, *more: str) -> tuple[int, str, str]:
+    """All letters are to go, and the stream is deleted once the first ones are named."""
+    command = ("dead-letters", "discard", "--reason", "no-identity", "--yes", *more)
+    running = asyncio.create_task(stack.command(*command))
+    async with await aio_pika.connect(stack.amqp_url) as connection:
+        async for one in StreamReader(connection, f"{stack.namespace}.receipts").read("first"):
+            if b'"stage":"going"' in one.body:
+                break
+    await _delete_stream(stack)
+    return await running
+
+
+async def test_a_discard_that_the_trail_has_stopped_says_how_many_are_gone(stack: Stack) -> None:
+    await _bury(stack, LETTERS)
+    code, out, err = await _discard_while_the_trail_goes(stack)
+    assert (code, out) == (3, "")
+    (said,) = re.findall(
+        r"the trail can't be written: .*; discarded (\d+), and the rest stays in the dead letters",
+        err,
+    )
+    assert 0 < int(said) < LETTERS
+    await stack.wait_for_depth("dead-letters", LETTERS - int(said))
+
+
+async def test_a_discard_goes_on_without_the_trail_where_that_was_asked_for(stack: Stack) -> None:
+    await _bury(stack, LETTERS)
+    code, out, err = await _discard_while_the_trail_goes(stack, "--unrecorded")
+    assert (code, out) == (0, f"discarded {LETTERS}\n"), err
+    assert err.count("from here it is not on record: the trail can't be written") == 1
+    assert "that it began is on record, and its end is not" in err
+    await stack.wait_for_depth("dead-letters", 0)
 
 
 async def test_without_the_stream_nothing_is_done_unless_somebody_says_so(stack: Stack) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import aio_pika
 import pytest
+from structlog.testing import capture_logs
 
+from devtools.broker import RunningBroker
 from devtools.ports import free_port
 from devtools.waiting import wait_until
 from tests.integration.receipt_writing import Hand, fields, writing
 from worker.broker.stream_reader import StreamReader
 from worker.evidence.heading import read_message
-from worker.evidence.receipt import read_receipt
-from worker.receipts import receipt_writer
+from worker.evidence.receipt import ReceiptFields, read_receipt
+from worker.receipts import receipt_writer, unsent_receipts
 
 
 async def messages_in(url: str, namespace: str) -> list[tuple[str, list[str]]]:
@@ -79,7 +82,7 @@ async def test_without_a_broker_nothing_waits_after_the_bound_and_what_is_droppe
 ) -> None:
     monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 0.2)
     monkeypatch.setattr(receipt_writer, "END_SECONDS", 0.2)
-    monkeypatch.setattr(receipt_writer, "MOST_UNSENT", 5)
+    monkeypatch.setattr(unsent_receipts, "MOST_UNSENT", 5)
     done: list[int] = []
     url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
     async with writing(url, namespace, Hand()) as writer:
@@ -94,6 +97,56 @@ async def test_without_a_broker_nothing_waits_after_the_bound_and_what_is_droppe
         assert writer.waiting == 5
     assert writer.unreceipted.so_far() == {"shop": 8}, "what was never written"
     assert writer.written == 0
+
+
+async def test_a_stop_counts_nothing_that_somebody_still_waits_for(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 60.0)
+    monkeypatch.setattr(receipt_writer, "END_SECONDS", 0.2)
+    done: list[int] = []
+    url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    with capture_logs() as logs:
+        async with writing(url, namespace, Hand()) as writer:
+            writer.write(fields(0), partial(done.append, 0))
+    assert done == [], "its event is not acknowledged, and comes again"
+    assert writer.unreceipted.total == 0
+    (ended,) = (one for one in logs if one["event"] == "receipts.not_ended")
+    assert ended["unreceipted"] == 0
+
+
+async def test_what_is_kept_is_bounded_in_bytes_and_each_reason_to_drop_is_told_once(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_writer, "AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(receipt_writer, "END_SECONDS", 0.2)
+    monkeypatch.setattr(unsent_receipts, "MOST_UNSENT_BYTES", 100_000)
+    large: ReceiptFields = fields(0) | {"attributes": {"a" * 15_000: True}}
+    url = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    with capture_logs() as logs:
+        async with writing(url, namespace, Hand()) as writer:
+            writer.write(fields(1) | {"reason": "\ud800"}, lambda: None)
+            for _ in range(20):
+                writer.write(large, lambda: None)
+            assert writer.waiting == 7, "the first that is beyond the bound is the last"
+            assert writer.unreceipted.total == 1 + 13
+    why = [one["detail"].partition(":")[0] for one in logs if one["event"] == "receipts.dropped"]
+    assert why == ["a receipt has a text that is no UTF-8", "no room for more unsent receipts"]
+
+
+async def test_who_may_configure_the_stream_and_write_to_the_default_exchange_has_all_rights(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    own_broker.ctl("add_user", "writer", "secret")
+    stream = rf"^{re.escape(namespace)}\.receipts$"
+    own_broker.ctl("set_permissions", "writer", stream, stream, "^$")
+    url = f"amqp://writer:secret@{own_broker.url.rpartition('@')[2]}"
+    async with writing(url, namespace, Hand()) as writer:
+        missing = "access to exchange 'amq.default'"
+        await wait_until(lambda: missing in writer.trouble, "the reason")
+        own_broker.ctl("set_permissions", "writer", stream, r"^amq\.default$", "^$")
+        writer.write(fields(0), lambda: None)
+        await wait_until(lambda: writer.written == 1, "a confirm")
 
 
 async def test_what_was_kept_while_away_is_written_in_its_order(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from worker.redaction import kept_id, redact, shown_id, shown_name
+from worker.redaction import kept_id, redact, shown_id, shown_integration, shown_name
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,23 @@ def test_what_is_kept_is_the_same_after_each_retry(given: str) -> None:
 )
 def test_a_name_is_shown_by_its_shape(given: str, is_shown: bool) -> None:
     assert shown_name(given) == (given if is_shown else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_shown"),
+    [
+        ("shop", True),
+        ("acme-20251101", True),
+        ("none", True),
+        ("2025", True),
+        ("lena@b.example", False),
+        ("Lena Meier", False),
+        ("+49 170 5550161", False),
+        ("491705550161", False),
+        ("0170-555-0161", False),
+        ("lena%40b.example", False),
+        ("", False),
+    ],
+)
+def test_an_integration_that_was_typed_is_shown_by_its_shape(given: str, is_shown: bool) -> None:
+    assert shown_integration(given) == (given if is_shown else None)

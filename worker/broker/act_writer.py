@@ -17,7 +17,7 @@ from worker.broker.session_settings import address_of
 from worker.errors import ServerTrouble
 from worker.evidence.act import Act, encode_act
 from worker.evidence.chain import Chain, process_name
-from worker.redaction import redact
+from worker.redaction import redact, shown_integration
 from worker.settings import WorkerSettings
 from worker.wire.connecting import PublishError, is_connection_error, why_unreachable
 
@@ -69,4 +69,9 @@ class ActWriter:
 
 def _masked(act: Act) -> Act:
     """What a person has typed may have an address or a secret in it."""
-    return act._replace(about=redact(act.about), why=redact(act.why), result=redact(act.result))
+    return act._replace(
+        integration=shown_integration(act.integration) or "",
+        about=redact(act.about),
+        why=redact(act.why),
+        result=redact(act.result),
+    )

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractConnection
 
 from worker.evidence.chain import Chain
-from worker.evidence.heading import CONTENT_TYPE, MOST_ROWS, MessageKind
+from worker.evidence.heading import (
+    CONTENT_TYPE,
+    MOST_BODY_BYTES,
+    MOST_HEADING_BYTES,
+    MOST_ROWS,
+    MessageKind,
+)
 from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
 
 _PUBLISH_SECONDS: Final = 5.0
+_MOST_ROWS_BYTES: Final = MOST_BODY_BYTES - MOST_HEADING_BYTES
 
 
 class ChainWriter:
@@ -39,8 +46,8 @@ class ChainWriter:
         if not self.has_begun:
             self.has_begun = True
             self._add("begin", [], now_ms)
-        for start in range(0, len(rows), MOST_ROWS):
-            self._add(kind, rows[start : start + MOST_ROWS], now_ms)
+        for portion in _portions(rows):
+            self._add(kind, portion, now_ms)
 
     def end(self, now_ms: int) -> None:
         """The last message of the chain."""
@@ -75,3 +82,15 @@ class ChainWriter:
 
     def _add(self, kind: MessageKind, rows: Sequence[bytes], now_ms: int) -> None:
         self._unsent.append(self._chain.message(kind, rows, now_ms))
+
+
+def _portions(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """As many rows together as a message may have."""
+    start = bytes_so_far = 0
+    for number, row in enumerate(rows):
+        bytes_so_far += len(row) + 1
+        if number - start == MOST_ROWS or bytes_so_far > _MOST_ROWS_BYTES:
+            yield rows[start:number]
+            start, bytes_so_far = number, len(row) + 1
+    if start < len(rows):
+        yield rows[start:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from worker.redaction import shown_id
 
 _LONGEST_CODE: Final = 64
 _LONGEST_DETAIL: Final = 2048
+_NAMELESS: Final = re.compile(r"nameless-[0-9a-f]{16}", re.ASCII)
 _LATEST_MS: Final = 253_402_300_799_999
 """The end of the year 9999."""
 
@@ -80,6 +82,11 @@ def id_of(message_id: str | None, body: bytes) -> str:
     person, is called by a digest of its body.
     """
     return shown_id(message_id or "") or f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+
+
+def shown_letter_id(text: str) -> str | None:
+    """The id of a letter that somebody has typed, if a letter may be called so; else None."""
+    return shown_id(text) or (text if _NAMELESS.fullmatch(text) is not None else None)
 
 
 def _detail(message: LetterMessage) -> str | None:

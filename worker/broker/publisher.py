@@ -167,7 +167,7 @@ class Publisher:
 
     def _lost(self, connection: PublishingConnection) -> None:
         if connection is self._connection:
-            self._replace("it was closed")
+            self._replace(connection.why_lost)
 
     def _replace(self, reason: str) -> None:
         """Let go of the connection, and open another one."""

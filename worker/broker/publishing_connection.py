@@ -8,9 +8,16 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
-from worker.wire.channels import on_closed, open_channel
+from worker.redaction import redact
+from worker.wire.channels import on_closed, open_channel, why_closed
 from worker.wire.confirms import GATHER_SECONDS, ConfirmChannel
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
+from worker.wire.connecting import (
+    CLOSE_TIMEOUT_SECONDS,
+    BrokerAddress,
+    ChannelAccessRefused,
+    at_most,
+    connect,
+)
 from worker.wire.message_tap import TappedTransport
 
 OPEN_TIMEOUT_SECONDS: Final = 8.0
@@ -51,6 +58,14 @@ class PublishingConnection:
         self.channel.gather_seconds = self._gather_seconds
         on_closed(self.channel, lambda: lost(self))
         self._connection.close_callbacks.add(lambda *_: lost(self), weak=False)
+
+    @property
+    def why_lost(self) -> str:
+        """Why it was lost, with the right that is missing where RabbitMQ names one."""
+        error = why_closed(self.channel)
+        if isinstance(error, ChannelAccessRefused):
+            return f"RabbitMQ refuses this user: {redact(str(error))}"
+        return "the connection was closed"
 
     async def close(self) -> None:
         """Say goodbye if the broker listens, and cut the connection if it doesn't."""

@@ -23,7 +23,9 @@ RECEIPTS_OFF: Final = "this is not on record: CONSENT_WORKER_RECEIPTS is off"
 
 
 class NotOnRecord(ServerTrouble):
-    """It can't be put on record, so nothing was done; the text says why and what to do."""
+    """It can't be put on record, so nothing was done, or no more; the text says why, and what was
+    done by then or what to do.
+    """
 
 
 def no_counts() -> Mapping[str, int]:
@@ -61,7 +63,7 @@ class CommandAct:
             why=options.why,
         )
         self._counts = counts
-        self._is_begun = False
+        self._is_begun = self._is_passed_over = False
         self.parts: Callable[[], Sequence[Act]] = tuple
         self.result = "done"
 
@@ -76,6 +78,16 @@ class CommandAct:
         """Put these on record too, if its beginning is. Raises `TrailAway`."""
         if self._is_begun:
             await self._writer.write(*acts)
+
+    def pass_over(self, trouble: TrailAway) -> None:
+        """What could not be written is done all the same, which is told once. Raises `trouble`
+        where it may not be done without a record.
+        """
+        if not self._options.may_be_unrecorded:
+            raise trouble
+        if not self._is_passed_over:
+            complain(f"from here it is not on record: {trouble}")
+        self._is_passed_over = True
 
     @asynccontextmanager
     async def on_record(self) -> AsyncIterator[None]:

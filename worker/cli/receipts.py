@@ -25,7 +25,7 @@ from worker.cli.receipts_find import find
 from worker.cli.terminal import in_column, progress, shown
 from worker.counting import counted, verb
 from worker.evidence.bounded_json import Unreadable
-from worker.evidence.exported_file import NoExport, verify_file
+from worker.evidence.exported_file import NOT_TOLD, NoExport, verify_file
 from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
@@ -78,6 +78,8 @@ def verify(
     if as_json:
         print_json(_report(*told))
     else:
+        if file:
+            say(NOT_TOLD)
         _tell(*told)
     if any(one.code.is_manipulation for one in told[1]):
         raise typer.Exit(1)

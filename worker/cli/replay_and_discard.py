@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
+from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.cli.act_options import ActOptions
-from worker.cli.command_act import CommandAct
+from worker.cli.command_act import CommandAct, NotOnRecord
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.known_integrations import check_integration
 from worker.cli.letter_listing import not_there
 from worker.cli.terminal import shown
+from worker.letters.letter_events import OpenedLetter
 from worker.letters.letter_handling import Handling
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_pass import Pass
@@ -67,13 +70,30 @@ async def _work(asked: Handling, said: ActOptions) -> tuple[LetterWork, Pass]:
     watching = Watching()
     if asked.verb == "discarded" and act.is_wanted:
         named = NamedLetters(LetterKeys(user_keys(settings)), act.at, act.write)
-        watching = Watching(handled=named.note_gone, go_next=named.go_next)
+        watching = _naming(named, act)
         act.parts = named.parts
     work = LetterWork(asked, guard, settings.max_event_bytes, watching)
-    async with letter_desk(work.so_far) as desk, act.on_record():
-        run = await work.run(desk)
-        act.result = _result(work, run)
-        return work, run
+    try:
+        async with letter_desk(work.so_far) as desk, act.on_record():
+            run = await work.run(desk)
+            act.result = _result(work, run)
+            return work, run
+    except TrailAway as trouble:
+        raise NotOnRecord(f"{trouble}; {work.so_far()}") from None
+
+
+def _naming(named: NamedLetters, act: CommandAct) -> Watching:
+    """Letters stay that can't be named, unless they may go without a record: then they are named
+    once that is possible.
+    """
+
+    async def go_next(letters: Sequence[OpenedLetter]) -> None:
+        try:
+            await named.go_next(letters)
+        except TrailAway as trouble:
+            act.pass_over(trouble)
+
+    return Watching(handled=named.note_gone, go_next=go_next, kept=named.note_kept)
 
 
 def _counts(asked: Handling, work: LetterWork) -> dict[str, int]:

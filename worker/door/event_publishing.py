@@ -153,7 +153,7 @@ class EventPublishing:
         self._connection = connection
         self._alarm_changed()
         if connection.channel.is_closed:
-            self._break("the connection was closed")  # before anybody listened
+            self._break(connection.why_lost)  # before anybody listened
 
     async def _renew(self) -> None:
         """Use another connection. Events are taken by the one in use until that is there, and it
@@ -219,7 +219,7 @@ class EventPublishing:
 
     def _lost(self, connection: PublishingConnection) -> None:
         if connection is self._connection:
-            self._break("the connection was closed")
+            self._break(connection.why_lost)
 
     def _break(self, reason: str) -> None:
         self._away = reason

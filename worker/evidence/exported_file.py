@@ -1,7 +1,7 @@
 """Verifies a file that was exported for an auditor, by itself: no stream and no ledger is asked.
 
 A file begins and ends in the middle of chains, so that a chain has no beginning or no end in it is
-no finding.
+no finding. Nothing signs the file as a whole, see `NOT_TOLD`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ RECEIPTS_FILE: Final = FileKind("receipts of consent-worker", "receipts")
 ACTS_FILE: Final = FileKind("acts of consent-worker", "rows")
 _KINDS: Final = {one.what: one for one in (RECEIPTS_FILE, ACTS_FILE)}
 _DIGEST_DIGITS: Final = 64
+NOT_TOLD: Final = (
+    "whether a whole chain, and so an act, or the beginning or the end of one was left out, a file "
+    "does not tell, since its totals are not signed: have it made again from a stream that verifies"
+)
+"""What no check of a file finds."""
 OF_A_WHOLE_STREAM: Final = frozenset({FindingCode.HEADLESS, FindingCode.ENDED_WITHOUT_END})
 """Findings that are none where only a part of the stream is there."""
 

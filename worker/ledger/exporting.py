@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from worker.evidence.exported_file import RECEIPTS_FILE, FileKind
+from worker.evidence.exported_file import NOT_TOLD, RECEIPTS_FILE, FileKind
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
@@ -24,7 +24,8 @@ HOW_TO_CHECK: Final = (
     "order of their places, is the heading's digest. The heading's previous is the SHA-256 of the "
     "text of the heading before it, which has the same chain and a sequence smaller by one (64 "
     "zeros for sequence 0). Its mac is the HMAC-SHA256, by the secret of the operators, of the "
-    "heading with an empty mac; who has that secret could have made all of it."
+    "heading with an empty mac; who has that secret could have made all of it. But "
+    f"{NOT_TOLD}."
 )
 
 

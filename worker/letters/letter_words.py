@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from worker.broker.dead_letter import shown_letter_id
 from worker.broker.letter_filter import Filter
 from worker.letters.letter_handling import Handling
+from worker.redaction import shown_integration
 
 ALL: Final = "all dead letters"
 OF_LOST_STATE: Final = "also those of before the state was lost"
@@ -14,25 +16,34 @@ OF_LOST_STATE: Final = "also those of before the state was lost"
 
 def words_of(chosen: Filter) -> list[str]:
     """What narrows the letters down: codes and ids of letters alone. The id of an event is left
-    out, since that of a snapshot is a user's.
+    out, since that of a snapshot is a user's, and so is what was typed as an id and has no shape of
+    one.
     """
     words = []
     if chosen.id is not None:
-        words.append(f"letter {chosen.id}")
+        words.append(_letter(chosen.id))
     if chosen.ids is not None:
         one = next(iter(chosen.ids), "")
         several = f"{len(chosen.ids)} chosen letters"
-        words.append(f"letter {one}" if len(chosen.ids) == 1 else several)
+        words.append(_letter(one) if len(chosen.ids) == 1 else several)
     if chosen.event is not None:
         words.append("letters of one event")
-    for name in ("group", "reason", "error", "integration"):
+    for name in ("group", "reason", "error"):
         if (said := getattr(chosen, name)) is not None:
             words.append(f"{name} {said}")
+    if chosen.integration is not None:
+        words.append(words_of_integration(chosen.integration))
     if chosen.since_ms is not None:
         words.append(f"dead since {_time(chosen.since_ms)}")
     if chosen.until_ms is not None:
         words.append(f"dead until {_time(chosen.until_ms)}")
     return words
+
+
+def words_of_integration(said: str) -> str:
+    """An integration that somebody has named."""
+    known = shown_integration(said)
+    return "an integration" if known is None else f"integration {known}"
 
 
 def words_of_work(asked: Handling) -> str:
@@ -44,6 +55,11 @@ def words_of_work(asked: Handling) -> str:
         if asked.canaries:
             words.append(f"{asked.canaries} as canaries")
     return ", ".join(words)
+
+
+def _letter(said: str) -> str:
+    known = shown_letter_id(said)
+    return "a letter" if known is None else f"letter {known}"
 
 
 def _time(at_ms: int) -> str:

@@ -55,15 +55,16 @@ async def _never() -> bool:
 @dataclass(frozen=True, slots=True)
 class Watching:
     """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
-    of each letter that was replayed or discarded, and `is_clear` says of the canaries that they
-    need not be waited for any longer. `go_next` is told of some letters before any of them is
-    touched; what it raises keeps them.
+    of each letter that was replayed or discarded and `kept` of each that could not be, and
+    `is_clear` says of the canaries that they need not be waited for any longer. `go_next` is told
+    of some letters before any of them is touched; what it raises keeps them.
     """
 
     is_meant: Callable[[LetterEvent], bool] = lambda event: True
     handled: Callable[[OpenedLetter], None] = lambda opened: None
     is_clear: Callable[[], Awaitable[bool]] = _never
     go_next: Callable[[Sequence[OpenedLetter]], Awaitable[None]] | None = None
+    kept: Callable[[OpenedLetter], None] = lambda opened: None
 
 
 class LetterWork:
@@ -182,6 +183,7 @@ class LetterWork:
     async def _handled(self, letters: DeadLetters, opened: OpenedLetter) -> None:
         if problem := await self._handle_one(letters, opened):
             self.tally.keep(opened, problem)
+            self._watching.kept(opened)
 
     async def _handle_one(self, letters: DeadLetters, opened: OpenedLetter) -> str:
         """Why the letter stays; "" when it was replayed or discarded. Raises what the broker

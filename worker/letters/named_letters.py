@@ -51,6 +51,10 @@ class NamedLetters:
         self._untold += keys
         self._gone += len(keys)
 
+    def note_kept(self, opened: OpenedLetter) -> None:
+        """A letter could not be discarded and stays: it is in doubt no more."""
+        self._going.difference_update(self._keys_of(opened))
+
     def parts(self) -> list[Act]:
         """Those that are gone, and not on record as such: they go there with the end of the act."""
         return list(self._acts("part", self._untold, {}))

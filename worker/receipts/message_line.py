@@ -106,7 +106,7 @@ class MessageLine:
 
     def _lost(self, connection: PublishingConnection) -> None:
         if connection is self._connection:
-            self._break("the connection was closed")
+            self._break(connection.why_lost)
 
     def _break(self, trouble: str) -> None:
         self._trouble = trouble
@@ -135,7 +135,7 @@ class MessageLine:
         self._connection = connection
         connection.channel.answered = self._answered
         if connection.channel.is_closed:
-            self._break("the connection was closed")  # before anybody listened
+            self._break(connection.why_lost)  # before anybody listened
         if self._body is None:
             self._trouble = ""
             self._opened()

@@ -4,13 +4,13 @@
 
 When a confirm stays away for longer than its bound, receipts are *away*: nothing waits for them any
 more. They are kept, as many as there is room for, and written when the broker confirms again; the
-message in flight is the probe for that. What finds no room is counted as unreceipted.
+message in flight is the probe for that. What finds no room is counted as unreceipted
+(`unsent_receipts` has the bounds).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -20,7 +20,8 @@ from worker.evidence.chain import Chain
 from worker.evidence.heading import MessageKind
 from worker.evidence.receipt import ReceiptFields, encode_fields
 from worker.receipts.message_line import MessageLine
-from worker.receipts.unreceipted import Unreceipted
+from worker.receipts.unreceipted import NO_ROOM, UNWRITABLE, Unreceipted
+from worker.receipts.unsent_receipts import Done, Unsent, UnsentReceipts
 from worker.receipts.user_hashes import UserHashes
 
 log = structlog.get_logger(__name__)
@@ -31,15 +32,6 @@ AWAY_SECONDS: Final = 2.0
 STATE_SECONDS: Final = 5.0
 END_SECONDS: Final = 2.0
 """How long a stop waits until what is unsent is written, with the end behind it."""
-MOST_UNSENT: Final = 20_000
-"""Some 10 MB: half a minute of a fleet's worker at full load."""
-_MOST_RECEIPTS: Final = 1000
-_MOST_BYTES: Final = 1024 * 1024
-"""Of a message: while it is made, nobody else is served."""
-
-Done = Callable[[], None]
-_Unsent = tuple[bytes, str, Done | None]
-"""A row, whose integration's it is, and what is to be called when it is on record."""
 
 
 class Facts(Protocol):
@@ -79,8 +71,8 @@ class ReceiptWriter:
         self.written = 0
         """Receipts that are on record."""
         self._loop = asyncio.get_running_loop()
-        self._unsent: deque[_Unsent] = deque()
-        self._in_flight: list[_Unsent] = []
+        self._unsent = UnsentReceipts()
+        self._in_flight: list[Unsent] = []
         self._flushing: asyncio.Handle | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -102,15 +94,16 @@ class ReceiptWriter:
     def write(self, receipt: ReceiptFields, then: Done) -> None:
         """See `ReceiptBook`."""
         integration_id = receipt["integration"]
-        row = _row_of(receipt) if len(self._unsent) < MOST_UNSENT else None
+        has_room = self._unsent.has_room
+        row = _row_of(receipt) if has_room else None
         if row is None:
-            self.unreceipted.add(integration_id)
+            self.unreceipted.drop(integration_id, UNWRITABLE if has_room else NO_ROOM)
             then()
             return
         if self.away_since is None:
-            self._unsent.append((row, integration_id, then))
+            self._unsent.add(Unsent(row, integration_id, then))
         else:
-            self._unsent.append((row, integration_id, None))
+            self._unsent.add(Unsent(row, integration_id, None))
             then()
         if self._flushing is None and not self._line.is_busy:
             self._flushing = self._loop.call_soon(self._consider)
@@ -131,9 +124,12 @@ class ReceiptWriter:
         try:
             await asyncio.wait_for(ended.wait(), END_SECONDS)
         except TimeoutError:
-            for _, integration_id, _ in (*self._in_flight, *self._unsent):
-                self.unreceipted.add(integration_id)
-            log.warning("receipts.not_ended", unreceipted=self.waiting, detail=self._line.trouble)
+            # What is still waited for is not acknowledged: it comes again, to a worker that
+            # writes its receipt.
+            lost = [one for one in (*self._in_flight, *self._unsent) if one.then is None]
+            for one in lost:
+                self.unreceipted.add(one.integration_id)
+            log.warning("receipts.not_ended", unreceipted=len(lost), detail=self._line.trouble)
         for timer in (self._flushing, self._bound):
             if timer is not None:
                 timer.cancel()
@@ -159,19 +155,10 @@ class ReceiptWriter:
             self._state_is_due, self._has_told_last = False, is_last
             self._send("state", (self._facts.state_row(self.unreceipted.so_far()),))
         elif self._unsent:
-            self._send("receipts", self._next_rows())
+            self._in_flight = self._unsent.take()
+            self._send("receipts", [one.row for one in self._in_flight])
         elif self._ended is not None and self._chain.is_open:
             self._send("end", ())
-
-    def _next_rows(self) -> list[bytes]:
-        rows: list[bytes] = []
-        size = 0
-        while self._unsent and len(rows) < _MOST_RECEIPTS and size < _MOST_BYTES:
-            one = self._unsent.popleft()
-            rows.append(one[0])
-            size += len(one[0])
-            self._in_flight.append(one)
-        return rows
 
     def _send(self, kind: MessageKind, rows: tuple[bytes, ...] | list[bytes]) -> None:
         self._line.send(self._chain.message(kind, rows, self._facts.now_ms()))
@@ -204,9 +191,9 @@ class ReceiptWriter:
                 waiting=self.waiting,
                 unreceipted=self.unreceipted.total,
             )
-        for _, _, then in settled:
-            if then is not None:
-                then()
+        for one in settled:
+            if one.then is not None:
+                one.then()
         if self._ended is not None:
             self._send_next()
             if not self._line.is_busy:
@@ -222,11 +209,11 @@ class ReceiptWriter:
         self.away_since = self._loop.time()
         log.error("receipts.away", detail=self.trouble, waiting=self.waiting)
         settled = [*self._in_flight, *self._unsent]
-        self._in_flight = [(*one[:2], None) for one in self._in_flight]
-        self._unsent = deque((*one[:2], None) for one in self._unsent)
-        for _, _, then in settled:
-            if then is not None:
-                then()
+        self._in_flight = [one.awaited_no_more() for one in self._in_flight]
+        self._unsent.await_no_more()
+        for one in settled:
+            if one.then is not None:
+                one.then()
 
 
 def _row_of(receipt: ReceiptFields) -> bytes | None:

@@ -12,6 +12,8 @@ log = structlog.get_logger(__name__)
 MOST_INTEGRATIONS: Final = 200
 """Of a worker's state: they go into one row. The rest is counted together."""
 OTHERS: Final = "…"
+NO_ROOM: Final = "no room for more unsent receipts"
+UNWRITABLE: Final = "a receipt has a text that is no UTF-8"
 
 
 class Unreceipted:
@@ -19,6 +21,7 @@ class Unreceipted:
 
     def __init__(self) -> None:
         self.by_integration: Counter[str] = Counter()
+        self._told: set[str] = set()
 
     @property
     def total(self) -> int:
@@ -27,14 +30,19 @@ class Unreceipted:
 
     def add(self, integration_id: str) -> None:
         """One more."""
-        if not self.by_integration:
+        self.by_integration[integration_id] += 1
+
+    def drop(self, integration_id: str, why: str) -> None:
+        """One more, and `why`, which is told once."""
+        if why not in self._told:
+            self._told.add(why)
             log.error(
                 "receipts.dropped",
                 integration=integration_id,
-                detail="no room for more unsent receipts: from now on outcomes without one are "
-                "counted, in consent_unreceipted_total",
+                detail=f"{why}: from now on outcomes without one for this reason are counted, in "
+                "consent_unreceipted_total",
             )
-        self.by_integration[integration_id] += 1
+        self.add(integration_id)
 
     def so_far(self) -> dict[str, int]:
         """The integrations with most of them."""

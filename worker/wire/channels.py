@@ -50,6 +50,13 @@ def on_closed(channel: Channel, then: Callable[[], None]) -> None:
     channel.closing.add_done_callback(closed)
 
 
+def why_closed(channel: Channel) -> BaseException | None:
+    """What has closed `channel`; None while it is open, and where nobody says."""
+    if not channel.is_closed or channel.closing.cancelled():
+        return None
+    return channel.closing.exception()
+
+
 Kind = TypeVar("Kind", bound=Channel)
 
 

@@ -46,6 +46,11 @@ def test_it_means_letters_of_the_queue() -> None:
     assert asked.without_canaries().handling(0).canaries == 0
 
 
+def test_what_was_typed_and_is_no_id_is_in_no_words() -> None:
+    meant = Meant(integration="lena@a.example", ids=frozenset({"lena meier"}))
+    assert meant.words == "a letter, an integration"
+
+
 def test_a_command_that_says_the_same_is_only_told_where_there_is_one() -> None:
     assert Meant(group="3f9a01c2", since="1h").options == " --group 3f9a01c2 --newer-than 1h"
     assert Meant(ids=frozenset({"a-1"})).options == " --id a-1"

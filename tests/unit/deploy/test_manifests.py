@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import kubernetes_validate
 import pytest
+import yaml
 from kubernetes_validate.utils import all_versions, major_minor
 from pydantic import SecretStr
 
@@ -46,6 +47,7 @@ OF_OPERATORS: Final = {
     "User",
 }
 """Kinds that an operator brings along, of which Kubernetes itself has no schema."""
+COMPONENTS: Final = sorted(path.name for path in (KUBERNETES / "components").iterdir())
 KNOWN: Final = {f"CONSENT_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
 
 
@@ -277,6 +279,39 @@ def test_every_process_has_the_secret_by_which_events_and_persons_are_called() -
         assert "CONSENT_WORKER_ORDERING_SECRET" in _settings_of(container), container["name"]
 
 
+@pytest.mark.parametrize(
+    "components",
+    [
+        chosen
+        for size in range(len(COMPONENTS) + 1)
+        for chosen in itertools.combinations(COMPONENTS, size)
+    ],
+    ids=lambda chosen: "+".join(chosen) or "base",
+)
+def test_who_writes_receipts_signs_them_whatever_else_is_installed(
+    components: tuple[str, ...], tmp_path: Path
+) -> None:
+    said = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [str(KUBERNETES / "base")],
+        "components": [str(KUBERNETES / "components" / one) for one in components],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(said))
+    objects = build(tmp_path)
+    settings = find(objects, "ConfigMap", "consent-worker-settings")["data"]
+    assert settings["CONSENT_WORKER_RECEIPTS"] == "on", "it is said, and is no surprise"
+    for workload, container in _containers(objects):
+        references = {
+            one["name"]: one["valueFrom"]["secretKeyRef"]
+            for one in container["env"]
+            if "valueFrom" in one
+        }
+        name = workload["metadata"]["name"], container["name"]
+        assert "CONSENT_WORKER_RECEIPTS_SECRET" in references, name
+        assert references["CONSENT_WORKER_RECEIPTS_SECRET"]["name"] == "consent-worker"
+
+
 def test_what_the_docs_ask_kubernetes_for_is_there() -> None:
     pods = {}
     labels = set()
@@ -359,9 +394,3 @@ def test_the_ledger_is_one_pod_with_one_volume_of_its_own() -> None:
         path = str(_settings_of(container)["CONSENT_WORKER_LEDGER_URL"]).removeprefix("sqlite://")
         (mount,) = (one for one in container["volumeMounts"] if one["name"] == "ledger")
         assert Path(path).parent == Path(mount["mountPath"])
-    assert (
-        find(ALL, "ConfigMap", "consent-worker-settings")["data"]["CONSENT_WORKER_RECEIPTS"] == "on"
-    )
-    workers = OVERLAYS["workers"]
-    settings = find(workers, "ConfigMap", "consent-worker-settings")["data"]
-    assert "CONSENT_WORKER_RECEIPTS" not in settings, "nobody would read them"

@@ -14,7 +14,7 @@ from tests.unit.cli.conftest import CommandLine
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from tests.unit.ledger.made_acts import made_act, put_on_record
 from worker.evidence.act import read_act
-from worker.evidence.exported_file import NoExport, verify_file
+from worker.evidence.exported_file import NOT_TOLD, NoExport, verify_file
 from worker.evidence.findings import FindingCode
 from worker.evidence.signing import Keyring
 from worker.ledger.checked_acts import checked_acts
@@ -159,3 +159,24 @@ def test_the_commands_write_and_verify_it(
     ran = cli.run("receipts", "verify", str(file), "--json")
     assert ran.code == 1
     assert {one["code"] for one in ran.document["findings"]} == {"changed"}
+
+
+def test_the_file_and_its_check_say_what_they_can_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ledger_file(tmp_path) as ledger:
+        _filled(ledger)
+        lines = _lines(ledger)
+    begun = next(line for line in lines if line.get("rows"))
+    chain = orjson.loads(begun["heading"])["chain"]
+    left = [line for line in lines if chain not in line.get("heading", "")]
+    left[-1] |= {"messages": len(left) - 2, "rows": left[-1]["rows"] - len(begun["rows"])}
+    assert _codes(left) == [], "each chain stands for itself"
+    cli = CommandLine(tmp_path, monkeypatch, capsys)
+    cli.set("RECEIPTS_SECRET", SECRET.decode())
+    file = tmp_path / "acts.jsonl"
+    file.write_bytes(b"\n".join(map(orjson.dumps, left)))
+    ran = cli.run("receipts", "verify", str(file))
+    assert ran.code == 0
+    assert NOT_TOLD in ran.out, "who reads `no manipulations` reads that, too"
+    assert NOT_TOLD in left[0]["how_to_check"]

@@ -4,6 +4,9 @@ written.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,14 +15,18 @@ from tests.unit.ledger.test_kept_letters import letter
 from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.evidence.act import MOST_LIVES, Act, ActStage
+from worker.interrupt import Stop
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_handling import Handling
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_words import words_of_work
+from worker.letters.letter_work import LetterWork, Watching
+from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters
 from worker.ordering.user_digests import UserKeys
 
 KEYS = LetterKeys(UserKeys(b"k" * 32))
+_STUCK_AND_FREE = ((1, "stuck"), (2, "free"))
 
 
 class Record:
@@ -65,6 +72,57 @@ async def test_what_goes_next_is_named_with_what_is_gone_since() -> None:
     assert named.parts() == [], "each is told once"
 
 
+async def test_what_could_not_be_discarded_is_in_doubt_no_more() -> None:
+    record = Record()
+    named = NamedLetters(KEYS, _act, record.write)
+    first, second = _opened(1), _opened(2, 3)
+    await named.go_next([first, second])
+    named.note_kept(second)
+    named.note_gone(first)
+    await named.go_next([_opened(4)])
+    part, going = record.messages[-1]
+    assert list(part.lives) == _lives(1)
+    assert going.counts == {"discarded": 1, "going": 1}
+
+
+class StuckLetters:
+    """Letters of which those called `stuck` can't be taken off."""
+
+    async def discard(self, message: str) -> None:
+        if message == "stuck":
+            raise ValueError("a letter that nobody can open")
+
+
+class OneDesk:
+    """Has these letters, in one pass."""
+
+    def __init__(self, *opened: OpenedLetter) -> None:
+        self._opened = opened
+        self.letters = StuckLetters()
+        self.stop = Stop()
+        self.total = len(opened)
+
+    @asynccontextmanager
+    async def one_pass(self, verb: str, most: int | None = None) -> AsyncIterator[OneDesk]:
+        yield self
+
+    async def meant(self, is_meant: object, taken: object) -> AsyncIterator[OpenedLetter]:
+        for one in self._opened:
+            yield one
+
+
+async def test_a_discard_tells_of_each_letter_that_stays() -> None:
+    record = Record()
+    named = NamedLetters(KEYS, _act, record.write)
+    watching = Watching(handled=named.note_gone, go_next=named.go_next, kept=named.note_kept)
+    work = LetterWork(Handling("discarded", Filter()), LostStateGuard.off(), 1_000, watching)
+    stuck, free = (replace(_opened(n), message=cast(Any, name)) for n, name in _STUCK_AND_FREE)
+    await work.run(cast(Any, OneDesk(stuck, free)))
+    assert (work.tally.handled, work.tally.kept_count) == (1, 1)
+    await named.go_next([_opened(3)])
+    assert record.messages[-1][-1].counts == {"discarded": 1, "going": 1}
+
+
 async def test_what_could_not_be_written_is_named_again() -> None:
     record = Record()
     named = NamedLetters(KEYS, _act, record.write)
@@ -104,7 +162,23 @@ async def test_a_row_has_as_many_as_fit() -> None:
             Handling("replayed", Filter(id="letter-1", until_ms=1), after_state_loss=False),
             "letter letter-1, dead until 1970-01-01T00:00:00+00:00",
         ),
+        (
+            Handling("discarded", Filter(id="nameless-0123456789abcdef", integration="shop")),
+            "letter nameless-0123456789abcdef, integration shop",
+        ),
     ],
 )
 def test_what_is_asked_for_is_told_in_words(asked: Handling, words: str) -> None:
     assert words_of_work(asked) == words
+
+
+@pytest.mark.parametrize("typed", ["lena@a.example", "Lena Meier", "+49 170 5550161", "x" * 200])
+def test_what_was_typed_by_mistake_is_told_in_no_words(typed: str) -> None:
+    chosen = Filter(id=typed, ids=frozenset({typed}), integration=typed)
+    said = words_of_work(Handling("discarded", chosen))
+    assert said == "a letter, a letter, an integration"
+
+
+def test_a_name_is_no_letters_id() -> None:
+    said = words_of_work(Handling("discarded", Filter(id="lena.meier")))
+    assert said == "a letter"

@@ -148,6 +148,7 @@ class LetterRun:
             act.note_replayed if act.is_replay else self._named.note_gone,
             self._is_clear,
             None if act.is_replay else self._named.go_next,
+            self._named.note_kept,
         )
         return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
 

@@ -21,6 +21,7 @@ from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, chosen_acts, export_acts
 from worker.ledger.findings import MANIPULATIONS
 from worker.ledger.from_settings import keyring_of
+from worker.letters.letter_words import words_of_integration
 
 _NAMES: Final = get_args(ActName)
 _MOST_TEXT: Final = 200
@@ -57,7 +58,9 @@ async def export(request: web.Request) -> web.StreamResponse:
             "consent-worker receipts export FILE --acts.",
         )
     trail = request.app[LETTERS].trail
-    about = f"the acts {days.words}" + (f" about {integration}" if integration else "")
+    about = f"the acts {days.words}"
+    if integration:
+        about += f" about {words_of_integration(integration)}"
     trail.note(trail.act_of(request[SESSION], "exported", about=about))
     return await send_lines(request, f"consent-acts-{days.file_part}.jsonl", lines)
 

@@ -1,0 +1,70 @@
+"""Receipts that wait for their turn, as many as there is room for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+MOST_UNSENT: Final = 20_000
+"""Half a minute of a fleet's worker at full load."""
+MOST_UNSENT_BYTES: Final = 32 * 1024 * 1024
+"""Of their rows: 20,000 usual ones of 500 bytes are a third of it, and one may have 16 KiB."""
+_MOST_RECEIPTS: Final = 1000
+_MOST_BYTES: Final = 1024 * 1024
+"""Of a message: while it is made, nobody else is served."""
+
+Done = Callable[[], None]
+
+
+class Unsent(NamedTuple):
+    """A row, whose integration's it is, and what is to be called when it is on record: None where
+    nothing waits for that any more.
+    """
+
+    row: bytes
+    integration_id: str
+    then: Done | None
+
+    def awaited_no_more(self) -> Unsent:
+        """The same, for which nothing waits."""
+        return self._replace(then=None)
+
+
+class UnsentReceipts:
+    """The first that came are the first to go."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Unsent] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Unsent]:
+        return iter(self._kept)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be kept."""
+        return len(self._kept) < MOST_UNSENT and self._bytes < MOST_UNSENT_BYTES
+
+    def add(self, one: Unsent) -> None:
+        """Keep one."""
+        self._kept.append(one)
+        self._bytes += len(one.row)
+
+    def take(self) -> list[Unsent]:
+        """Those that go in the next message; they are kept no longer."""
+        taken: list[Unsent] = []
+        size = 0
+        while self._kept and len(taken) < _MOST_RECEIPTS and size < _MOST_BYTES:
+            one = self._kept.popleft()
+            taken.append(one)
+            size += len(one.row)
+        self._bytes -= size
+        return taken
+
+    def await_no_more(self) -> None:
+        """Nothing waits for these from now on."""
+        self._kept = deque(one.awaited_no_more() for one in self._kept)
