@@ -82,7 +82,12 @@ class StreamReader:
         queue = await channel.get_queue(self._queue, ensure=True)
         try:
             tag = await queue.consume(arriving.put, arguments={_OFFSET: start})
-        except ChannelPreconditionFailed:
+        except ChannelPreconditionFailed as error:
+            if "replica" in str(error):  # a node that starts, or a stream that was made just now
+                raise NoStream(
+                    f"queue {self._queue} has no running replica at this node of RabbitMQ: try "
+                    "again, or connect to another node"
+                ) from None
             raise self._no_stream() from None
         try:
             yield arriving
