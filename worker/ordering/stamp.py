@@ -15,7 +15,7 @@ from worker.transform.decision_types import Source
 
 MAX_EVENT_ID: Final = 64
 """Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
-can fill the state. Didomi's own ids are UUIDs of 36 characters."""
+can fill the state, and so is one with an `@`. Didomi's own ids are UUIDs of 36 characters."""
 
 _ENCODED: Final = re.compile(r"(-?[0-9]{1,16})(?:\.(-?[0-9]{1,16}))?([n+])(.*)", re.DOTALL)
 

@@ -179,10 +179,12 @@ def test_companions_go_along_and_make_no_message() -> None:
     assert fold([emptied], {}).written.keys() == {"bags"}
 
 
-def test_a_long_event_id_is_kept_as_its_digest() -> None:
-    ids = ["x" * MAX_EVENT_ID, "x" * (MAX_EVENT_ID + 1), "x" * 100_000, "\ud800" * 100]
+def test_an_event_id_that_is_long_or_an_address_is_kept_as_its_digest() -> None:
+    uuid = "6f1c2f0e-1111-4222-8333-944455556666"
+    ids = [uuid, "lena@northwind.example", "x" * (MAX_EVENT_ID + 1), "x" * 100_000, "\ud800" * 100]
     kept = [stamp(Event(one, 1, {"news": True})).event_id for one in ids]
-    assert kept[0] == ids[0]
+    assert kept[0] == uuid
+    assert not set(kept[1:]) & set(ids)
     assert len(set(kept)) == len(ids)
     assert all(len(one) <= MAX_EVENT_ID for one in kept)
 
