@@ -6,17 +6,28 @@ dead-lettered for want of an e-mail address.
 
 from __future__ import annotations
 
+from typing import Final
+
 from worker.events import (
     ConsentRecord,
     EarlyEvent,
     Envelope,
+    EventKind,
     UndecodableEvent,
     read_record,
 )
+from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.choice_kind import choice_kind
-from worker.transform.decision_types import Decision, Deliver, Early, Reject, Skip
+from worker.transform.decision_types import (
+    BESIDES_THE_CHOICE,
+    Decision,
+    Deliver,
+    Early,
+    Reject,
+    Skip,
+)
 from worker.transform.flattening import AmbiguousMapping, attributes_of, flatten
 from worker.transform.format_rendering import UnusableValue
 from worker.transform.identity import resolve_identity
@@ -26,9 +37,26 @@ from worker.transform.taken_back import has_choices, may_take_back, with_snapsho
 from worker.transform.tie_order import order_of_update
 
 
+_UNWANTED_KINDS: Final[dict[str, dict[EventKind, Skip]]] = {
+    "event": {
+        "event.deleted": Skip(SkipReason.EVENT_DELETED),
+        "user.created": Skip(SkipReason.USER_EVENT),
+        "user.updated": Skip(SkipReason.USER_EVENT),
+        "user.deleted": Skip(SkipReason.USER_EVENT),
+    },
+    "user": {
+        "event.created": Skip(SkipReason.CONSENT_EVENT),
+        "event.updated": Skip(SkipReason.CONSENT_EVENT),
+        "event.deleted": Skip(SkipReason.CONSENT_EVENT),
+        "user.deleted": Skip(SkipReason.USER_DELETED),
+    },
+}
+"""By what an integration takes, and the kind of an event."""
+
+
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
     """Deliver, skip, reject or wait; `now_ms` is milliseconds since the epoch. Never raises."""
-    if (unwanted := _unwanted_kind(integration, envelope)) is not None:
+    if (unwanted := _UNWANTED_KINDS[integration.events].get(envelope.kind)) is not None:
         return unwanted
     try:
         record = read_record(envelope, now_ms)
@@ -71,9 +99,8 @@ def _choice(
     if updated_at_ms is None or is_pending or envelope.kind != "event.created":
         updated_at_ms = order_of_update(envelope, record)
     kind = choice_kind(flat, plan.free, is_pending=is_pending)
-    choice = Deliver(
-        record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable, kind
-    )
+    told = (record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable, kind)
+    choice = new_tuple(Deliver, told + BESIDES_THE_CHOICE)
     if plan.companions or integration.replaces_record:
         choice = with_record(choice, integration, plan, flat, is_pending=is_pending)
     return with_snapshot(choice, plan, envelope) if is_snapshot else choice
@@ -92,16 +119,6 @@ def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
             "see the formats list and text",
         )
     return Skip(SkipReason.PENDING_APPROVAL if is_pending else SkipReason.NOTHING_MAPPED)
-
-
-def _unwanted_kind(integration: Integration, envelope: Envelope) -> Skip | None:
-    if integration.events == "user":
-        if not envelope.is_snapshot:
-            return Skip(SkipReason.CONSENT_EVENT)
-        return Skip(SkipReason.USER_DELETED) if envelope.is_deletion else None
-    if envelope.is_snapshot:
-        return Skip(SkipReason.USER_EVENT)
-    return Skip(SkipReason.EVENT_DELETED) if envelope.is_deletion else None
 
 
 def _unwanted_record(

@@ -74,6 +74,12 @@ class Deliver(NamedTuple):
     is_silent_if_unknown: bool = False
 
 
+BESIDES_THE_CHOICE: Final = tuple(
+    Deliver._field_defaults[name] for name in Deliver._fields[Deliver._fields.index("companions") :]
+)
+"""The fields of a `Deliver` from `companions` on, of what is neither a snapshot nor completed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skip:
     reason: SkipReason

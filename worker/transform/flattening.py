@@ -102,16 +102,20 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     """
     flat: Flat = {}
     wanted = plan.wanted
+    if plan.user_places:
+        _add_user(flat, record, plan)
     if plan.wants_more:
         for key, value in _more(envelope, record, plan):
             if key in wanted:
                 _add(flat, key, value, plan)
+    choice_of = plan.purpose_places.get
     for purpose in record.purposes:
         if BESIDES_ENABLED.isdisjoint(purpose):
-            key = f"consents_purposes_{purpose['id']}_enabled"
-            choice = purpose.get("enabled") if key in wanted else None
-            if choice is not None and flat.setdefault(key, choice) is not choice:
-                _put(flat, key, choice)
+            place = choice_of(purpose["id"])
+            if place is not None:
+                choice = purpose.get("enabled")
+                if choice is not None and flat.setdefault(place, choice) is not choice:
+                    _put(flat, place, choice)
             continue
         for key, value in _purpose(purpose):
             if key in wanted:
@@ -197,16 +201,26 @@ def _add(flat: Flat, key: str, value: Any, plan: Plan) -> None:
     _put(flat, key, value)
 
 
+def _add_user(flat: Flat, record: ConsentRecord, plan: Plan) -> None:
+    """What the plan wants of the user's own facts."""
+    for place, key in plan.user_places:
+        if key is not None:
+            value = record.metadata.get(key)
+        elif place == "country":
+            value = record.country
+        elif place == "last_seen_country":
+            value = record.last_seen_country
+        else:
+            value = record.organization_user_id
+        if value.__class__ is str and value:  # as nearly all are: a call for each is dear
+            flat[place] = value
+        else:
+            _add(flat, place, value, plan)
+
+
 def _more(envelope: Envelope, record: ConsentRecord, plan: Plan) -> list[tuple[str, Any]]:
-    """All but the choices for purposes, as far as the plan wants it."""
+    """All but what the user is and the choices for purposes, as far as the plan wants it."""
     more: list[tuple[str, Any]] = []
-    if plan.wants_user:
-        more += (
-            ("organization_user_id", record.organization_user_id),
-            ("country", record.country),
-            ("last_seen_country", record.last_seen_country),
-        )
-        more += [(f"metadata_{key}", value) for key, value in record.metadata.items()]
     if plan.wants_channels:
         more += _channels("consents", record.channels)
     if plan.wants_beyond:

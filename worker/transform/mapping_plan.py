@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,9 @@ from worker.transform.mapped_weight import Uses, light_characters
 _AS_LONG: Final = frozenset({"as-is", "text", "list"})
 """Formats that write about as much as they read."""
 _OF_THE_USER: Final = frozenset({"organization_user_id", "country", "last_seen_country"})
+_USER_METADATA: Final = "metadata_"
+_PURPOSE: Final = "consents_purposes_"
+_ENABLED: Final = "_enabled"
 
 
 Written = Callable[[int], Any]
@@ -45,8 +48,12 @@ class Plan:
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
     `emptiable` say something though they are empty. The rest tells which parts of an event are
-    looked at at all; `wants_more`, whether any but the choices for purposes. `by_target` has the
-    entries again, and one of the place "" for each constant.
+    looked at at all; `wants_more`, whether any but the user and the choices for purposes. `by_target`
+    has the entries again, and one of the place "" for each constant.
+
+    `purpose_places`: the id of a purpose → the place of its choice, where that is wanted.
+    `user_places`: the wanted places of the user's own facts, each with its key in the metadata, or
+    None for a fact beside these.
 
     `split`: the places into which mappings look. `uses`: how often each place is read and written,
     empty where all of them hold choices, which weigh nothing; `light_characters` of a text at each
@@ -62,8 +69,9 @@ class Plan:
     wanted: frozenset[str]
     free: frozenset[str]
     emptiable: frozenset[str]
+    purpose_places: Table[str, str]
+    user_places: tuple[tuple[str, str | None], ...]
     wants_more: bool
-    wants_user: bool
     wants_channels: bool
     wants_purpose_metadata: bool
     wants_beyond: bool
@@ -86,7 +94,6 @@ def _plan(integration: Integration) -> Plan:
     mapped = [(one, one.value) for one in integration.mappings if one.value is not None]
     wanted = frozenset(place for _, place in mapped)
     emptiable = frozenset(place for one, place in mapped if _speaks_of_emptiness(one, place))
-    wants_user = any(one in _OF_THE_USER or one.startswith("metadata_") for one in wanted)
     wants_channels = any(one.startswith("consents_channel") for one in wanted)
     wants_purpose_metadata = any(
         one.startswith("consents_purposes_") and "_metadata_" in one for one in wanted
@@ -114,8 +121,13 @@ def _plan(integration: Integration) -> Plan:
         wanted=wanted,
         free=frozenset(place for place in wanted if kind_of(place) == "any"),
         emptiable=emptiable,
-        wants_more=wants_user or wants_channels or wants_purpose_metadata or wants_beyond,
-        wants_user=wants_user,
+        purpose_places={
+            one[len(_PURPOSE) : -len(_ENABLED)]: one
+            for one in sorted(wanted)
+            if one.startswith(_PURPOSE) and one.endswith(_ENABLED)
+        },
+        user_places=tuple(_user_places(wanted)),
+        wants_more=wants_channels or wants_purpose_metadata or wants_beyond,
         wants_channels=wants_channels,
         wants_purpose_metadata=wants_purpose_metadata,
         wants_beyond=wants_beyond,
@@ -128,6 +140,14 @@ def _plan(integration: Integration) -> Plan:
         absent={path: said(0) for path, said in absent.items()},
         absent_with_times=tuple((path, absent[path]) for path in absent if path in timed),
     )
+
+
+def _user_places(wanted: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+    for place in sorted(wanted):
+        if place in _OF_THE_USER:
+            yield place, None
+        elif place.startswith(_USER_METADATA):
+            yield place, place.removeprefix(_USER_METADATA)
 
 
 def _uses(mapped: list[tuple[Mapping, str]]) -> dict[str, Uses]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery.lanes.request_pacing import LONGEST_WAIT_SECONDS, RequestPacer
+from worker.delivery.lanes.request_pacing import LONGEST_WAIT_SECONDS, Alarm, RequestPacer
 
 
 def started_in_a_second(lanes: int, share: float) -> int:
@@ -72,3 +74,25 @@ def test_nothing_waits_longer_than_the_longest_wait(steps: list[tuple[float, flo
         clock += passed
         used += passed * share
         assert pace.reserve(clock) <= clock + LONGEST_WAIT_SECONDS + 1e-9
+
+
+def test_an_alarm_of_a_moment_that_has_come_can_be_set_again() -> None:
+    """As the worker runs, in uvloop, which gives a handle without a moment for such a one."""
+
+    async def rings() -> list[str]:
+        rung: list[str] = []
+        done = asyncio.Event()
+
+        def ring() -> None:
+            rung.append("once")
+            done.set()
+
+        alarm = Alarm(ring)
+        now = asyncio.get_running_loop().time()
+        for moment in (now, now, now + 60):
+            alarm.set(moment)
+        await done.wait()
+        return rung
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(rings()) == ["once"]

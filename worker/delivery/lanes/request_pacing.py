@@ -24,14 +24,17 @@ class Alarm:
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._at = 0.0
 
     def set(self, moment: float) -> None:
         """Call then at the latest."""
         if self._timer is not None:
-            if self._timer.when() <= moment and not self._timer.cancelled():
+            # Kept here: what uvloop gives for a moment that has come does not tell it.
+            if self._at <= moment:
                 return
             self._timer.cancel()
+        self._at = moment
         self._timer = self._loop.call_at(moment, self._ring)
 
     def _ring(self) -> None:
