@@ -14,7 +14,7 @@ from worker.letters.letter_pass import LetterDesk, Pass, open_desk
 
 
 @asynccontextmanager
-async def letter_desk(so_far: Callable[[], str] = lambda: "") -> AsyncIterator[LetterDesk]:
+async def letter_desk(so_far: Callable[[], str]) -> AsyncIterator[LetterDesk]:
     """See `open_desk`. Raises `BrokerAway`."""
     settings = command_settings()
     async with open_desk(settings, stoppable(), complain, so_far, progress) as desk:

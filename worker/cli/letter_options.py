@@ -36,11 +36,11 @@ FromLedgerOption = Annotated[
 
 def chosen_by(
     *,
-    integration: str = "",
-    reason: str = "",
-    error: str = "",
-    since: str = "",
-    until: str = "",
+    integration: str,
+    reason: str,
+    error: str,
+    since: str,
+    until: str,
     older_than: str = "",
     newer_than: str = "",
     letter_id: str = "",

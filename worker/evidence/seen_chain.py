@@ -24,7 +24,6 @@ class SeenChain:
     def __init__(self, first: Heading) -> None:
         self.last = first
         self.key = first.key
-        self.first_sequence = first.sequence
         self.has_ended = False
         self.gaps: list[range] = []
         """Sequences that were passed over, each with the one behind it as `stop`."""

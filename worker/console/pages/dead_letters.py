@@ -54,9 +54,8 @@ async def show_groups(request: web.Request) -> web.Response:
         withdrawals=inventory.withdrawals(letters),
         groups=groups[:AT_ONCE],
         more_groups=max(0, len(groups) - AT_ONCE),
-        filters=_filters(inventory, meant, now_ms, PATH),
+        filters=_filters(inventory, meant, PATH),
         remedy_for=remedy_for,
-        meaning_of=meaning_of,
     )
 
 
@@ -83,7 +82,7 @@ async def show_letters(request: web.Request) -> web.Response:
         shown=[(one, inventory.life_of(one)) for one in letters[start : start + AT_ONCE]],
         more=len(letters) > start + AT_ONCE,
         group=groups[0] if groups else None,
-        filters=_filters(inventory, meant, now_ms, request.path),
+        filters=_filters(inventory, meant, request.path),
         remedy_for=remedy_for,
         meaning_of=meaning_of,
     )
@@ -120,7 +119,7 @@ def _shared(request: web.Request, looked: Looked) -> dict[str, Any]:
 
 
 def _filters(
-    inventory: Inventory, meant: Meant, now_ms: int, path: str
+    inventory: Inventory, meant: Meant, path: str
 ) -> dict[str, Sequence[tuple[str, str, int | None, bool]]]:
     """Of each filter its links: word, address, how many, and whether it is in force."""
     letters = [one for one in inventory.letters if meant.group in ("", one.group)]
