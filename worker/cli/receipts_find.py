@@ -25,7 +25,9 @@ from worker.cli.terminal import shown
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.known_month_keys import NO_KEYS, known_month_keys
-from worker.ledger.finding_events import (
+from worker.ledger.persons import users_of
+from worker.ledger.stored_receipts import StoredReceipt
+from worker.ledger.stories import (
     MOST_LIVES,
     Found,
     Story,
@@ -34,8 +36,6 @@ from worker.ledger.finding_events import (
     find_integration,
     find_users,
 )
-from worker.ledger.persons import users_of
-from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
 from worker.remedies import meaning_of, remedy_for

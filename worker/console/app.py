@@ -14,14 +14,14 @@ from worker.console.pages import (
     dead_letter,
     dead_letters,
     explaining,
-    finding,
+    find,
     integration,
     integrations,
     keys,
     letter_acts,
-    live,
     lives,
     overview,
+    pulse_stream,
     signing_in,
     trail,
 )
@@ -34,8 +34,8 @@ _PAGES: Final = (
     integrations,
     integration,
     keys,
-    live,
-    finding,
+    pulse_stream,
+    find,
     lives,
     dead_letters,
     letter_acts,
@@ -51,7 +51,7 @@ def build_app(context: ConsoleContext) -> web.Application:
     app[CONTEXT] = context
     app[LETTERS] = build_letters(context)
     app.on_cleanup.append(close_letters)
-    app[live.FOLLOWERS] = set()
+    app[pulse_stream.FOLLOWERS] = set()
     app.add_routes(static_files.routes())
     for page in _PAGES:
         app.add_routes(page.routes(context))

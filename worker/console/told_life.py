@@ -9,8 +9,8 @@ from typing import Final, Literal, NamedTuple
 
 from worker.console.formats import number, span
 from worker.evidence.receipt import OutcomeName, Receipt
-from worker.ledger.finding_events import Story
 from worker.ledger.stored_receipts import StoredReceipt
+from worker.ledger.stories import Story
 from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.reasons import ParkReason
 

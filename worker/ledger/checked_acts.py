@@ -13,8 +13,8 @@ from worker.evidence.heading import read_heading
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 from worker.ledger.act_messages import act_messages
-from worker.ledger.findings import MANIPULATIONS
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, MESSAGES
+from worker.ledger.stream_findings import MANIPULATIONS
 
 MOST_MESSAGES: Final = 2_000
 """That are verified for one page; those of fifty acts are some 300."""

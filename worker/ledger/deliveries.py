@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from worker.ledger.finding_events import Story, find_life
 from worker.ledger.packing import life_key, pack_event
+from worker.ledger.stories import Story, find_life
 
 _MOST: Final = 100
 """Deliveries that are looked for, before and after."""

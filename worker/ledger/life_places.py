@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from worker.ledger.dictionary import texts_of
-from worker.ledger.findings import MANIPULATIONS
 from worker.ledger.schema import CHAINS, FINDINGS, MESSAGES
 from worker.ledger.stored_receipts import StoredReceipt
+from worker.ledger.stream_findings import MANIPULATIONS
 
 
 class ChainPlace(NamedTuple):

@@ -25,7 +25,7 @@ from worker.ledger.letter_passes import LetterPass, last_pass
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES
-from worker.ledger.told_findings import ToldFinding, told_findings
+from worker.ledger.stream_findings import ToldFinding, told_findings
 from worker.ledger.worker_state import LaneState, WorkerState, read_state
 
 _SHOWN_AFTER_MS: Final = 3_600_000

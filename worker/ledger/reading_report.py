@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from worker.ledger.findings import SENTENCES
 from worker.ledger.records import Record
+from worker.ledger.stream_findings import SENTENCES
 from worker.wire.connecting import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,

@@ -16,7 +16,6 @@ from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.findings import StreamFinding
 from worker.ledger.letter_groups import LetterGroups
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import LetterRows, SeenLetter
@@ -26,6 +25,7 @@ from worker.ledger.receipt_rows import ReceiptRows
 from worker.ledger.record_work import RecordWork
 from worker.ledger.records import Progress, Record, Start
 from worker.ledger.schema import MESSAGES
+from worker.ledger.stream_findings import StreamFinding
 from worker.ledger.trouble import LedgerTrouble
 
 

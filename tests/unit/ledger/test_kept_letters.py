@@ -15,7 +15,6 @@ from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_fingerprint import fingerprint_of
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import Receipt
-from worker.ledger.finding_events import Found, Wanted, find_event, find_integration
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
 from worker.ledger.letter_passes import LetterPass, last_pass
@@ -25,6 +24,7 @@ from worker.ledger.overview import overview
 from worker.ledger.packing import life_key, pack_event
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
+from worker.ledger.stories import Found, Wanted, find_event, find_integration
 
 DAY_MS = 86_400_000
 GONE = {"outcome": "dead", "reason": "adobe-rejected", "error": "adobe-rejected", "status": 400}

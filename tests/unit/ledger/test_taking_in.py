@@ -12,12 +12,12 @@ from sqlalchemy import select
 from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.anchors import Head, encode_head
-from worker.ledger.finding_events import Wanted, find_event, find_users
 from worker.ledger.overview import overview
 from worker.ledger.persons import users_of
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
 from worker.ledger.stored_receipts import receipts_with
+from worker.ledger.stories import Wanted, find_event, find_users
 from worker.ledger.trouble import LedgerTrouble
 
 DAY_MS = 86_400_000

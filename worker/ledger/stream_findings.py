@@ -1,4 +1,7 @@
-"""What is wrong with the stream, as the ledger has noted it."""
+"""What may be wrong with the receipts' stream as a whole, and what is, as the ledger has noted it.
+
+What may be wrong with a chain in it is in `worker.evidence.findings`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,39 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from worker.code_kinds import Code, Kind
+from worker.evidence.findings import FindingCode
 from worker.ledger.dictionary import texts_of
-from worker.ledger.findings import SENTENCES
 from worker.ledger.schema import CHAINS, FINDINGS
+
+
+class StreamFinding(Code):
+    """Counted in the ledger beside the findings about chains."""
+
+    TRUNCATED = (
+        "truncated",
+        Kind.OVERLOAD,
+        "The stream no longer had some records when the ledger came to read them: its retention "
+        "is shorter than the time for which the ledger was away.",
+    )
+    RECREATED = (
+        "recreated",
+        Kind.OPERATOR,
+        "The stream was deleted and made anew, or lost its end. What the ledger had read stays.",
+    )
+
+
+AnyFinding = FindingCode | StreamFinding
+
+SENTENCES: Final[dict[str, str]] = {
+    **{one.value: one.sentence for one in FindingCode},
+    **{one.value: one.sentence for one in StreamFinding},
+}
+"""By their codes, as they stand in the ledger."""
+
+MANIPULATIONS: Final = frozenset(one.value for one in FindingCode if one.is_manipulation)
+"""Those that no crash, loss of a connection or retention explains."""
+
 
 _MOST: Final = 1_000
 
