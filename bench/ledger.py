@@ -30,9 +30,8 @@ from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
-from worker.ledger.kept_letters import known_letters, latest_letters, letters_called
-from worker.ledger.letter_passes import LetterPass
-from worker.ledger.letter_rows import SeenLetter
+from worker.ledger.known_letters import LetterPass, known_letters, latest_letters, letters_called
+from worker.ledger.letter_pass_rows import SeenLetter
 from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user

@@ -21,8 +21,14 @@ from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line
 from worker.cli.terminal import shown
 from worker.counting import counted
-from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
-from worker.ledger.letter_passes import LetterPass, last_pass
+from worker.ledger.known_letters import (
+    KnownLetter,
+    LetterPass,
+    known_letters,
+    last_pass,
+    latest_letters,
+    letters_called,
+)
 from worker.ledger.packing import event_prefix, pack_event
 from worker.moments import iso
 from worker.settings import WorkerSettings
@@ -83,7 +89,7 @@ def show_kept(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
     raise typer.Exit(1)
 
 
-def _chosen(connection: Connection, chosen: Filter) -> Iterator[KeptLetter]:
+def _chosen(connection: Connection, chosen: Filter) -> Iterator[KnownLetter]:
     prefix = None if chosen.event is None else event_prefix(pack_event(chosen.event))
     for one in latest_letters(connection):
         if chosen.matches(one.letter) and (prefix is None or one.life.startswith(prefix)):
@@ -135,7 +141,7 @@ class _Unknown(NamedTuple):
             )
 
 
-def _document(found: Sequence[KeptLetter], unknown: _Unknown, now: int) -> dict[str, Any]:
+def _document(found: Sequence[KnownLetter], unknown: _Unknown, now: int) -> dict[str, Any]:
     run = unknown.run
     return {
         "letters": [told_fields(one.letter, now) for one in found],

@@ -18,7 +18,7 @@ from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.grouped_letters import LetterGroup
-from worker.ledger.letter_passes import LetterPass
+from worker.ledger.known_letters import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
 from worker.ledger.worker_state import WorkerState
 from worker.reasons import NO_INTEGRATION

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, true
 
-from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
 from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.dictionary import texts_of
@@ -21,6 +20,7 @@ from worker.ledger.explained_events import Explained
 from worker.ledger.lives import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
 from worker.ledger.schema import LIVES
+from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED
 from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
 
 CHECKED_AT_ONCE: Final = 500

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, or_, select
 
 from worker.evidence.act import Act
 from worker.ledger.awaited_outcomes import are_awaited, conclude
-from worker.ledger.awaited_schema import AWAITED
 from worker.ledger.dictionary import texts_of
 from worker.ledger.packing import EVENT_BYTES, after
 from worker.ledger.schema import BALANCES
+from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.stored_receipts import keys_of_lives, receipts_with
 
 _AT_ONCE: Final = 100

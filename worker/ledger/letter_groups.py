@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import insert_all
-from worker.ledger.letter_schema import LETTER_GROUPS
+from worker.ledger.schema_letters import LETTER_GROUPS
 
 _MOST_KEPT = 10_000
 

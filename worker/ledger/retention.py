@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from worker.ledger.awaited_schema import AWAITED
-from worker.ledger.letter_schema import LETTERS
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
+from worker.ledger.schema_awaited import AWAITED
+from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stored_receipts import key_of_life, stored
 
 MESSAGES_AT_ONCE: Final = 100

@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.dictionary import id_of, texts_of
-from worker.ledger.kept_letters import letters_of
-from worker.ledger.letter_schema import LETTERS
+from worker.ledger.known_letters import letters_of
 from worker.ledger.lives import WAITING
 from worker.ledger.packing import (
     OUTCOME_NUMBERS,
@@ -22,6 +21,7 @@ from worker.ledger.packing import (
     user_prefix,
 )
 from worker.ledger.schema import LIVES, RECEIPTS
+from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, key_of_life, lives_back, stored
 
 MOST_LIVES: Final = 1_000

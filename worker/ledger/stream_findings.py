@@ -14,6 +14,8 @@ from worker.evidence.findings import FindingCode
 from worker.ledger.dictionary import texts_of
 from worker.ledger.schema import CHAINS, FINDINGS
 
+_MOST: Final = 1_000
+
 
 class StreamFinding(Code):
     """Counted in the ledger beside the findings about chains."""
@@ -41,9 +43,6 @@ SENTENCES: Final[dict[str, str]] = {
 
 MANIPULATIONS: Final = frozenset(one.value for one in FindingCode if one.is_manipulation)
 """Those that no crash, loss of a connection or retention explains."""
-
-
-_MOST: Final = 1_000
 
 
 class ToldFinding(NamedTuple):

@@ -16,9 +16,9 @@ from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
+from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_groups import LetterGroups
-from worker.ledger.letter_passes import LetterPass
-from worker.ledger.letter_rows import LetterRows, SeenLetter
+from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
 from worker.ledger.lost_records import wait_no_more
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows

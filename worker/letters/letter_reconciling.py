@@ -18,8 +18,8 @@ from worker.broker.letter_filter import Filter
 from worker.errors import EndsCommand
 from worker.evidence.receipt import body_id
 from worker.interrupt import Interrupted, Stop
-from worker.ledger.letter_passes import LetterPass
-from worker.ledger.letter_rows import MOST_LETTERS, SeenLetter
+from worker.ledger.known_letters import LetterPass
+from worker.ledger.letter_pass_rows import MOST_LETTERS, SeenLetter
 from worker.ledger.packing import life_key, pack_event, received_key
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.write_turns import WriteTurns

@@ -9,7 +9,7 @@ from typing import Final
 
 from worker.errors import WorkFailed
 from worker.ledger.database import Database
-from worker.ledger.letter_passes import LetterPass, last_pass
+from worker.ledger.known_letters import LetterPass, last_pass
 
 _LONGEST_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.2

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.ledger.test_kept_letters import letter
+from tests.unit.ledger.test_known_letters import letter
 from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.evidence.act import MOST_LIVES, Act, ActStage

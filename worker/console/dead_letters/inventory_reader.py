@@ -23,7 +23,7 @@ from worker.console.dead_letters.listed_letter import (
 )
 from worker.errors import EndsCommand
 from worker.interrupt import Interrupted, Stop
-from worker.ledger.letter_lives import LetterLife, letter_lives
+from worker.ledger.replay_prospects import LetterLife, letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_pass import LetterDesk, open_desk

@@ -21,7 +21,7 @@ from worker.console.trail import Trail
 from worker.errors import EndsCommand
 from worker.evidence.act import Act, ActStage
 from worker.interrupt import Interrupted
-from worker.ledger.letter_lives import outcomes_of
+from worker.ledger.replay_prospects import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_pass import Advance, open_desk

@@ -11,7 +11,7 @@ from worker.broker.dead_letter import DeadLetter
 from worker.broker.letter_fingerprint import fingerprint_of
 from worker.console.dead_letters.asked import Meant
 from worker.evidence.letter_cause import Fingerprint
-from worker.ledger.letter_lives import LetterLife, Prospect
+from worker.ledger.replay_prospects import LetterLife, Prospect
 from worker.letters.counted_groups import LetterGroup, LetterGroups
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys

@@ -14,27 +14,44 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from worker.broker.dead_letter import DeadLetter
 from worker.ledger.dictionary import texts_of
-from worker.ledger.letter_passes import last_pass
-from worker.ledger.letter_schema import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.lives import DEAD
 from worker.ledger.schema import LIVES
+from worker.ledger.schema_letters import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, receipts_with
 
 _AT_ONCE: Final = 500
 _FIRST_PAGE: Final = 50
 
 
-class KeptLetter(NamedTuple):
+class LetterPass(NamedTuple):
+    """The last pass over the queue that came to its end; times in ms since 1970. Of its `letters`
+    the ledger had no receipt of the `unknown` ones, and has no row of those that were `left_out`.
+    """
+
+    began_at: int
+    ended_at: int
+    letters: int
+    unknown: int
+    left_out: int
+
+
+def last_pass(connection: Connection) -> LetterPass | None:
+    """None before the first one."""
+    row = connection.execute(select(LETTER_PASSES).order_by(LETTER_PASSES.c.id.desc())).first()
+    return None if row is None else LetterPass(*row[1:])
+
+
+class KnownLetter(NamedTuple):
     """`life` is the key of its event's life. `letter.id` is "" of one that no pass has seen yet."""
 
     letter: DeadLetter
     life: bytes
 
 
-def letters_called(connection: Connection, letter_id: str) -> list[KeptLetter]:
+def letters_called(connection: Connection, letter_id: str) -> list[KnownLetter]:
     """The letters with this id; events of a bundle may share one."""
     rows = connection.execute(_of_last_pass().where(LETTERS.c.letter == letter_id)).all()
-    return _kept(connection, rows)
+    return _known(connection, rows)
 
 
 def letters_of(connection: Connection, lives: Collection[bytes]) -> dict[bytes, DeadLetter]:
@@ -44,11 +61,11 @@ def letters_of(connection: Connection, lives: Collection[bytes]) -> dict[bytes, 
     for start in range(0, len(wanted), _AT_ONCE):
         some = LETTERS.c.life.in_(wanted[start : start + _AT_ONCE])
         rows = connection.execute(_of_last_pass().where(some)).all()
-        found.update((one.life, one.letter) for one in _kept(connection, rows))
+        found.update((one.life, one.letter) for one in _known(connection, rows))
     return found
 
 
-def latest_letters(connection: Connection) -> Iterator[KeptLetter]:
+def latest_letters(connection: Connection) -> Iterator[KnownLetter]:
     """All of them, those first that died last; those of unknown age come at the end."""
     run = last_pass(connection)
     since = None if run is None else run.began_at
@@ -65,7 +82,7 @@ def known_letters(connection: Connection) -> int:
     return count + (0 if run is None else run.letters - run.left_out)
 
 
-def _age(one: KeptLetter) -> int:
+def _age(one: KnownLetter) -> int:
     return -(one.letter.dead_at_ms or 0)
 
 
@@ -74,15 +91,15 @@ def _of_last_pass() -> Select[Any]:
     return select(LETTERS).where(LETTERS.c.pass_id == last.scalar_subquery())
 
 
-def _of_queue(connection: Connection) -> Iterator[KeptLetter]:
+def _of_queue(connection: Connection) -> Iterator[KnownLetter]:
     rows = connection.execute(
         _of_last_pass().order_by(LETTERS.c.dead_at.desc()).execution_options(yield_per=_FIRST_PAGE)
     )
     for some in rows.partitions(_FIRST_PAGE):
-        yield from _kept(connection, some)
+        yield from _known(connection, some)
 
 
-def _since(connection: Connection, since_ms: int | None) -> Iterator[KeptLetter]:
+def _since(connection: Connection, since_ms: int | None) -> Iterator[KnownLetter]:
     """By the receipts of after then, of all where that is None: what no pass has seen."""
     query = select(LIVES.c.life, LIVES.c.last_id).where(*_became_dead(since_ms))
     rows = connection.execute(query.order_by(LIVES.c.at.desc())).all()
@@ -93,7 +110,7 @@ def _since(connection: Connection, since_ms: int | None) -> Iterator[KeptLetter]
         found = {one.id: one for one in receipts_with(connection, list(new))}
         for number, life in new.items():
             if number in found:
-                yield KeptLetter(_by_receipt(found[number]), life)
+                yield KnownLetter(_by_receipt(found[number]), life)
 
 
 def _became_dead(since_ms: int | None) -> list[ColumnElement[bool]]:
@@ -122,11 +139,11 @@ def _by_receipt(one: StoredReceipt) -> DeadLetter:
     )
 
 
-def _kept(connection: Connection, rows: Sequence[Row[Any]]) -> list[KeptLetter]:
+def _known(connection: Connection, rows: Sequence[Row[Any]]) -> list[KnownLetter]:
     columns = ("integration_id", "reason_id", "error_id", "config_id")
     texts = texts_of(connection, {getattr(row, name) for row in rows for name in columns})
     return [
-        KeptLetter(
+        KnownLetter(
             DeadLetter(
                 id=row.letter,
                 reason=texts.get(row.reason_id, ""),

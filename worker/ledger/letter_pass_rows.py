@@ -18,10 +18,10 @@ from worker.ledger.awaited_outcomes import conclude
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
-from worker.ledger.letter_schema import LETTER_PASSES, LETTERS
 from worker.ledger.life_rows import LifeRows
 from worker.ledger.lives import DEAD, FINAL, Life
 from worker.ledger.schema import RECEIPTS
+from worker.ledger.schema_letters import LETTER_PASSES, LETTERS
 
 MOST_LETTERS: Final = 500_000
 """In the ledger; of the others the pass tells how many there are."""

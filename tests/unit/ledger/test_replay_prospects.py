@@ -10,7 +10,7 @@ import pytest
 from devtools.made_receipts import MadeWorker, receipt
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.receipt import Receipt
-from worker.ledger.letter_lives import letter_lives, outcomes_of
+from worker.ledger.replay_prospects import letter_lives, outcomes_of
 from worker.ledger.stored_receipts import key_of_life
 
 ANNA, BEN = (f"202611:{one * 32}" for one in "ab")

@@ -16,14 +16,20 @@ from worker.broker.letter_fingerprint import fingerprint_of
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import Receipt
 from worker.ledger.grouped_letters import letter_groups
-from worker.ledger.kept_letters import KeptLetter, known_letters, latest_letters, letters_called
-from worker.ledger.letter_passes import LetterPass, last_pass
-from worker.ledger.letter_rows import SeenLetter
-from worker.ledger.letter_schema import LETTERS
+from worker.ledger.known_letters import (
+    KnownLetter,
+    LetterPass,
+    known_letters,
+    last_pass,
+    latest_letters,
+    letters_called,
+)
+from worker.ledger.letter_pass_rows import SeenLetter
 from worker.ledger.overview import overview
 from worker.ledger.packing import life_key, pack_event
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
+from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stories import Found, Wanted, find_event, find_integration
 
 DAY_MS = 86_400_000
@@ -71,7 +77,7 @@ def passed(ledger: LedgerFile, letters: Sequence[SeenLetter], began_at: int | No
     return unknown
 
 
-def _kept(ledger: LedgerFile) -> list[KeptLetter]:
+def _letters(ledger: LedgerFile) -> list[KnownLetter]:
     with ledger.transaction() as connection:
         return list(latest_letters(connection))
 
@@ -161,12 +167,12 @@ def test_letters_are_those_of_the_last_pass_and_what_died_since(tmp_path: Path) 
     worker = MadeWorker()
     with ledger_file(tmp_path) as ledger:
         ledger.take(worker.receipts([_dead_receipt("ev-1", at=now - 9000)]))
-        assert [one.letter.id for one in _kept(ledger)] == [""], "no pass yet"
+        assert [one.letter.id for one in _letters(ledger)] == [""], "no pass yet"
         letters = [seen(f"ev-{n}", letter(n, dead_at_ms=now - 9000 + n)) for n in (1, 2, 3)]
         passed(ledger, letters, began_at=now - 5000)
         passed(ledger, letters[:2], began_at=now - 4000)
         ledger.take(worker.receipts([_dead_receipt("ev-4", at=now)]))
-        kept = _kept(ledger)
+        kept = _letters(ledger)
         assert [one.letter.id[-1:] for one in kept] == ["", "2", "1"]
         assert kept[0].letter.http_status == 400
         assert _known(ledger) == 3
@@ -182,9 +188,9 @@ def test_a_pass_that_did_not_end_changes_no_list(tmp_path: Path) -> None:
         passed(ledger, [seen("ev-1", letter(1))])
         number = ledger.taking_in.begin_letters()
         ledger.taking_in.put_letters(number, [seen("ev-2", letter(2))], made_now_ms())
-        assert [one.letter.id for one in _kept(ledger)] == [f"{1:032x}"]
+        assert [one.letter.id for one in _letters(ledger)] == [f"{1:032x}"]
         passed(ledger, [seen("ev-3", letter(3))])
-        assert [one.letter.id for one in _kept(ledger)] == [f"{3:032x}"]
+        assert [one.letter.id for one in _letters(ledger)] == [f"{3:032x}"]
         assert ledger.count(LETTERS) == 1
 
 
@@ -201,7 +207,7 @@ def test_what_lies_in_the_queue_outlives_the_retention_of_receipts(tmp_path: Pat
         assert passed(ledger, letters[:1]) == 1
         _prune(ledger, now - DAY_MS)
         assert _lives(ledger) == 1
-        assert [one.letter for one in _kept(ledger)] == [letters[0].letter]
+        assert [one.letter for one in _letters(ledger)] == [letters[0].letter]
 
 
 def _prune(ledger: LedgerFile, before_ms: int) -> None:
