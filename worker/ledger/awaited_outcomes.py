@@ -17,7 +17,7 @@ from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
 from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
-from worker.ledger.lives import RECEIVED
+from worker.ledger.life import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from worker.broker.dead_letter import DeadLetter
 from worker.ledger.dictionary import texts_of
-from worker.ledger.lives import DEAD
+from worker.ledger.life import DEAD
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_letters import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, receipts_with

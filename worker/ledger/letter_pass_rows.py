@@ -18,8 +18,8 @@ from worker.ledger.awaited_outcomes import conclude
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
+from worker.ledger.life import DEAD, FINAL, Life
 from worker.ledger.life_rows import LifeRows
-from worker.ledger.lives import DEAD, FINAL, Life
 from worker.ledger.schema import RECEIPTS
 from worker.ledger.schema_letters import LETTER_PASSES, LETTERS
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import insert_all, put_all, rows_with
-from worker.ledger.lives import WAITING, Life
+from worker.ledger.life import WAITING, Life
 from worker.ledger.schema import BALANCES, LIVES
 
 _AT_ONCE: Final = 500

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from worker.evidence.receipt import Receipt
 from worker.ledger.database import put_all
-from worker.ledger.lives import DELIVERED, Life
+from worker.ledger.life import DELIVERED, Life
 from worker.ledger.packing import CHOICE_NUMBERS
 from worker.ledger.schema import MINUTES
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from worker.evidence.receipt import ChoiceKind, OutcomeName
 from worker.ledger.database import rows_with
-from worker.ledger.lives import DELIVERED
+from worker.ledger.life import DELIVERED
 from worker.ledger.packing import OUTCOMES
 from worker.ledger.schema import LIVES
 from worker.ledger.stored_receipts import StoredReceipt, lives_back, receipts_with

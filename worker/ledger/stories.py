@@ -11,7 +11,7 @@ from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.known_letters import letters_of
-from worker.ledger.lives import WAITING
+from worker.ledger.life import WAITING
 from worker.ledger.packing import (
     OUTCOME_NUMBERS,
     OUTCOMES,

@@ -16,10 +16,10 @@ from worker.console.rendering import BEAT, SESSION, render
 from worker.console.sent_files import send_lines
 from worker.console.told_life import tell_life
 from worker.console.verdict import LaneAtAll, lanes_of
-from worker.ledger.deliveries import all_deliveries, lives_after
+from worker.ledger.chain_places import ChainPlace, life_places
 from worker.ledger.exporting import export_file, life_selection
-from worker.ledger.life_places import ChainPlace, life_places
 from worker.ledger.newer_choice import newer_choice
+from worker.ledger.replayed_lives import all_deliveries, lives_after
 from worker.ledger.stories import Story, find_life
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")

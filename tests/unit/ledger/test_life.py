@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.lives import Life, merged
+from worker.ledger.life import Life, merged
 from worker.ledger.packing import OUTCOMES
 
 
