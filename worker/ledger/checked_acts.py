@@ -12,7 +12,7 @@ from worker.evidence.exported_file import OF_A_WHOLE_STREAM
 from worker.evidence.heading import read_heading
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
-from worker.ledger.act_messages import act_messages
+from worker.ledger.act_chains import act_messages
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, MESSAGES
 from worker.ledger.stream_findings import MANIPULATIONS
 

@@ -14,7 +14,7 @@ from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Message, line_digest, read_message, row_digest
 from worker.evidence.signing import Keyring
-from worker.ledger.act_rows import act_rows
+from worker.ledger.acts import act_rows
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from worker.evidence.signing import Keyring
-from worker.ledger.act_rows import write_acts
+from worker.ledger.acts import write_acts
 from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
