@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from worker.cli.command_support import command_settings, complain
 from worker.cli.terminal import progress
 from worker.interrupt import stoppable
-from worker.letters.letter_pass import LetterDesk, Pass, open_desk
+from worker.letters.letter_desk import LetterDesk, Pass, open_desk
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.broker.letter_filter import Filter
 from worker.cli.did_you_mean import UnknownName, meant
 from worker.cli.terminal import shown
-from worker.letters.letter_pass import Pass
+from worker.letters.letter_desk import Pass
 from worker.reasons import NO_INTEGRATION
 from worker.settings import WorkerSettings
 

@@ -17,11 +17,10 @@ from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.known_integrations import check_integration
 from worker.cli.letter_listing import not_there
 from worker.cli.terminal import shown
+from worker.letters.asked_work import Handling, words_of_work
+from worker.letters.letter_desk import Pass
 from worker.letters.letter_events import OpenedLetter
-from worker.letters.letter_handling import Handling
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_pass import Pass
-from worker.letters.letter_words import words_of_work
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters

@@ -24,8 +24,8 @@ from worker.integrations.model import Integration
 from worker.interrupt import Stop
 from worker.ledger.database import Database
 from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
-from worker.letters.letter_reconciling import LetterReconciling
-from worker.letters.letter_wish import LetterWish
+from worker.letters.ledger_pass import LedgerPass
+from worker.letters.pass_request import PassRequest
 from worker.listening_ports import CONSOLE, PortUnusable, listening
 from worker.service.built_from_settings import build_client
 from worker.service.ledger_server import ledger_server
@@ -92,10 +92,8 @@ class Console:
         and passes over the dead letters in the queue.
         """
         server, stop = ledger_server(parts.report), Stop()
-        reconciling = LetterReconciling(
-            self._settings, parts.turns, parts.taking_in, stop, lambda _: None
-        )
-        comparing = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, LetterWish(path)))
+        ledger_pass = LedgerPass(self._settings, parts.turns, parts.taking_in, stop, lambda _: None)
+        comparing = asyncio.create_task(ledger_pass.run(parts.upkeep.caught_up, PassRequest(path)))
         try:
             port = await server.start(self._settings.http_host, self._settings.http_port)
             log.info("ledger.started", http_port=port)

@@ -11,10 +11,10 @@ from typing import Final
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
 from worker.evidence.act import MOST_LIVES
+from worker.letters.asked_work import Handling
 from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.letter_desk import LetterDesk, Pass
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.letters.letter_handling import Handling
-from worker.letters.letter_pass import LetterDesk, Pass
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.replay_pace import ReplayPace
 from worker.wire.connecting import is_connection_error

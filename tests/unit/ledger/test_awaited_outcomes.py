@@ -32,9 +32,9 @@ from worker.ledger.retention import prune
 from worker.ledger.schema import CHAINS
 from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.taking_in import TakingIn
+from worker.letters.ledger_pass import seen_letter
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_reconciling import seen_letter
 from worker.ordering.user_digests import UserKeys
 
 NOW: Final = made_now_ms()

@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 from worker.broker.letter_filter import Filter
 from worker.evidence.letter_cause import GROUP_ID
 from worker.evidence.receipt import ChoiceKind
+from worker.letters.asked_work import ALL, Handling, Verb, words_of
 from worker.letters.letter_events import REASONS
-from worker.letters.letter_handling import Handling, Verb
-from worker.letters.letter_words import ALL, words_of
 from worker.moments import moment_ms
 
 MOST_IDS: Final = 1_000

@@ -25,8 +25,8 @@ from worker.errors import EndsCommand
 from worker.interrupt import Interrupted, Stop
 from worker.ledger.replay_prospects import LetterLife, letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+from worker.letters.letter_desk import LetterDesk, open_desk
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.letters.letter_pass import LetterDesk, open_desk
 
 Found = TypeVar("Found")
 

@@ -23,8 +23,8 @@ from worker.evidence.act import Act, ActStage
 from worker.interrupt import Interrupted
 from worker.ledger.replay_prospects import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+from worker.letters.letter_desk import Advance, open_desk
 from worker.letters.letter_events import LetterEvent
-from worker.letters.letter_pass import Advance, open_desk
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters

@@ -21,7 +21,7 @@ from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, chosen_acts, export_acts
 from worker.ledger.from_settings import keyring_of
 from worker.ledger.stream_findings import MANIPULATIONS
-from worker.letters.letter_words import words_of_integration
+from worker.letters.asked_work import words_of_integration
 
 _NAMES: Final = get_args(ActName)
 _MOST_TEXT: Final = 200

@@ -15,7 +15,7 @@ _LONGEST_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.2
 
 
-class LetterWish:
+class PassRequest:
     """That of the ledger in the file `ledger`."""
 
     def __init__(self, ledger: Path) -> None:
@@ -40,7 +40,7 @@ def pass_of_the_other(url: str) -> LetterPass:
     """
     with closing(Database(url)) as database:
         asked_at = int(time.time() * 1000)
-        LetterWish(database.path).make()
+        PassRequest(database.path).make()
         until = time.monotonic() + _LONGEST_SECONDS
         while time.monotonic() < until:
             with database.transaction() as connection:

@@ -23,10 +23,10 @@ from worker.ledger.letter_pass_rows import MOST_LETTERS, SeenLetter
 from worker.ledger.packing import life_key, pack_event, received_key
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.write_turns import WriteTurns
+from worker.letters.letter_desk import LetterDesk, open_desk
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_pass import LetterDesk, open_desk
-from worker.letters.letter_wish import LetterWish
+from worker.letters.pass_request import PassRequest
 from worker.settings import WorkerSettings
 from worker.store_choice import user_keys
 
@@ -38,7 +38,7 @@ _PATIENCE_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 1.0
 
 
-class LetterReconciling:
+class LedgerPass:
     """Makes passes for the process that writes to the ledger. `tell` is given a sentence where a
     pass has to wait.
     """
@@ -58,16 +58,16 @@ class LetterReconciling:
         self._tell = tell
         self._keys = LetterKeys(user_keys(settings))
 
-    async def run(self, caught_up: asyncio.Event, wish: LetterWish) -> None:
-        """A pass after `caught_up`, and one for each wish, until it is to stop. What goes wrong is
-        logged.
+    async def run(self, caught_up: asyncio.Event, request: PassRequest) -> None:
+        """A pass after `caught_up`, and one for each request, until it is to stop. What goes wrong
+        is logged.
         """
         await self._either(caught_up, _PATIENCE_SECONDS)
         while not self._stop.is_asked:
-            wish.take()
+            request.take()
             with suppress(Interrupted):
                 await self.attempt()
-            while not (wish.is_there() or self._stop.is_asked):
+            while not (request.is_there() or self._stop.is_asked):
                 await self._either(self._stop.asked, _LOOK_SECONDS)
 
     async def attempt(self) -> None:

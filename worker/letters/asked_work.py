@@ -1,17 +1,41 @@
-"""What somebody asks to be done with dead letters, in words for people and the trail. Pure."""
+"""What somebody asks to be done with dead letters, and how people and the trail are told of it.
+Pure.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from worker.broker.dead_letter import shown_letter_id
 from worker.broker.letter_filter import Filter
-from worker.letters.letter_handling import Handling
 from worker.redaction import shown_integration
 
+CANARY_WAIT: Final = "330s"
+"""Five retries take up to 300 s, so what fails for good is back by then."""
+LONGEST_WAIT_SECONDS: Final = 1_200
+"""The broker takes back what is held for 30 minutes (RabbitMQ documentation, "Consumers: Delivery
+Acknowledgement Timeout"), and the pass before the wait needs some of these."""
+
+Verb = Literal["replayed", "discarded"]
 ALL: Final = "all dead letters"
 OF_LOST_STATE: Final = "also those of before the state was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What is to be done with those `chosen`. `canaries` go first, and their fate is waited for
+    `wait_seconds`; `rate` is letters per second, None for as many as can be.
+    """
+
+    verb: Verb
+    chosen: Filter
+    dry_run: bool = False
+    after_state_loss: bool = True
+    canaries: int = 0
+    wait_seconds: int = 0
+    rate: float | None = None
 
 
 def words_of(chosen: Filter) -> list[str]:
