@@ -36,7 +36,7 @@ from worker.service.registry_from_settings import endpoint_policy
 from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
 from worker.service.told_gauges import refresh
-from worker.service.worker_state import WorkerFacts
+from worker.service.worker_facts import WorkerFacts
 from worker.settings import WorkerSettings
 from worker.store_choice import build_store, seals, user_keys
 from worker.told_settings import tell_of_environment

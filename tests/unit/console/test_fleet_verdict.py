@@ -7,7 +7,7 @@ from typing import Any
 
 from devtools.made_receipts import state
 from worker.console.bad_files import BadFile
-from worker.console.verdict import lanes_of, troubles_of, verdict_of
+from worker.console.fleet_verdict import lanes_of, troubles_of, verdict_of
 from worker.ledger.conservation import Missing, Shares, Tally, conserve
 from worker.ledger.overview import Overview
 from worker.ledger.records import Progress

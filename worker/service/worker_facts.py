@@ -9,9 +9,9 @@ from typing import Final
 import orjson
 
 from worker.integrations.model import Integration
-from worker.service.lane_states import LaneStates
 from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
+from worker.service.told_lanes import LaneStates
 
 _MOST_BYTES: Final = 12 * 1024
 """Of the lanes in a row, which has 16 KiB at most."""

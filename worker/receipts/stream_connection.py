@@ -32,7 +32,7 @@ _LOOK_SECONDS: Final = 1.0
 _PERSISTENT: Final = 2
 
 
-class MessageLine:
+class StreamConnection:
     """Calls `confirmed` when its message is, and `opened` when there is a connection and no
     message. `trouble` says why nothing can be written now, "" otherwise.
     """
