@@ -17,7 +17,7 @@ from worker.console.context import ConsoleContext
 from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct, Stage
-from worker.console.trail import Trail
+from worker.console.trail_writer import Trail
 from worker.errors import EndsCommand
 from worker.evidence.act import Act, ActStage
 from worker.interrupt import Interrupted

@@ -12,7 +12,7 @@ from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.inventory_reader import InventoryReader
 from worker.console.dead_letters.letter_acts import LetterActs
 from worker.console.dead_letters.tickets import Tickets
-from worker.console.trail import Trail
+from worker.console.trail_writer import Trail
 
 
 @dataclass(frozen=True, slots=True)

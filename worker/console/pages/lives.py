@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.file_download import send_lines
 from worker.console.fleet_verdict import LaneAtAll, lanes_of
 from worker.console.rendering import BEAT, SESSION, render
-from worker.console.sent_files import send_lines
 from worker.console.told_life import tell_life
 from worker.ledger.chain_places import ChainPlace, life_places
 from worker.ledger.exporting import export_file, life_selection

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.days import NoSuchDays, days_in
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.file_download import send_lines
 from worker.console.rendering import BEAT, SESSION, render
-from worker.console.sent_files import send_lines
-from worker.console.trail_span import NoSuchDays, days_in
 from worker.evidence.act import ActName
 from worker.ledger.acts import ActsWanted, act_counts, told_acts
 from worker.ledger.checked_acts import checked_acts
