@@ -18,8 +18,8 @@ from worker.counting import counted
 from worker.errors import EndsCommand
 from worker.interrupt import Stop, stoppable
 from worker.ledger.database import Database
-from worker.ledger.from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.known_letters import LetterPass
+from worker.ledger.ledger_from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
 from worker.ledger.taking_in import TakingIn

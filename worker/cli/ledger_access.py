@@ -13,7 +13,7 @@ import typer
 
 from worker.cli.event_input import BadInput
 from worker.ledger.database import Database
-from worker.ledger.from_settings import ledger_url
+from worker.ledger.ledger_from_settings import ledger_url
 from worker.ledger.migrations import check_version
 from worker.moments import moment_ms
 from worker.settings import WorkerSettings

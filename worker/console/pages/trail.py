@@ -19,7 +19,7 @@ from worker.evidence.act import ActName
 from worker.ledger.acts import ActsWanted, act_counts, told_acts
 from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, chosen_acts, export_acts
-from worker.ledger.from_settings import keyring_of
+from worker.ledger.ledger_from_settings import keyring_of
 from worker.ledger.stream_findings import MANIPULATIONS
 from worker.letters.asked_work import words_of_integration
 

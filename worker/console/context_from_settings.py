@@ -20,7 +20,7 @@ from worker.console.memory import ConsoleMemory, SeenConfig
 from worker.console.pulse import Pulse
 from worker.console.sessions import Sessions
 from worker.console.traffic import KeptTraffic
-from worker.ledger.from_settings import ledger_url
+from worker.ledger.ledger_from_settings import ledger_url
 from worker.letters.letter_key import LetterKeys
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
