@@ -10,7 +10,7 @@ from worker.reasons import NO_INTEGRATION
 from worker.settings import WorkerSettings
 
 
-def check_integration(chosen: Filter, run: Pass) -> None:
+def check_spelling(chosen: Filter, run: Pass) -> None:
     """To be asked where nothing was found. Raises `UnknownName` where the id is no letter's
     and no file's, and like one of these. One that is like none may be gone, or have no letters.
     """

@@ -9,7 +9,7 @@ from worker.broker.letter_filter import Filter
 from worker.cli.command_support import complain, say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.json_output import print_json_list
-from worker.cli.known_integrations import check_integration
+from worker.cli.mistyped_integration import check_spelling
 from worker.cli.terminal import in_column
 from worker.counting import counted
 from worker.evidence.letter_cause import Fingerprint
@@ -33,7 +33,7 @@ async def tell_groups(chosen: Filter, as_json: bool) -> None:
     run.stop.check("the groups are not complete")
     largest_first = groups.largest_first()
     if not largest_first:
-        check_integration(chosen, run)
+        check_spelling(chosen, run)
     if as_json:
         print_json_list(_document(*one) for one in largest_first)
     else:
