@@ -63,9 +63,9 @@ def list_all(
     )
     if from_ledger:
         # Later: its libraries take longer to import than a list takes.
-        from worker.cli.letters_from_ledger import list_kept  # noqa: PLC0415
+        from worker.cli.letters_from_ledger import list_known  # noqa: PLC0415
 
-        return list_kept(chosen, limit, as_json)
+        return list_known(chosen, limit, as_json)
     return asyncio.run(list_letters(chosen, limit, as_json))
 
 
@@ -101,9 +101,9 @@ def show(
             say(f"{name}: {shown(str(value)) if value is not None else '-'}")
 
     if from_ledger:
-        from worker.cli.letters_from_ledger import show_kept  # noqa: PLC0415
+        from worker.cli.letters_from_ledger import show_known  # noqa: PLC0415
 
-        return show_kept(letter_id, tell)
+        return show_known(letter_id, tell)
     return None if asyncio.run(show_letter(letter_id, tell)) else not_there(letter_id)
 
 

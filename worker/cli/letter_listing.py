@@ -11,9 +11,8 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import typer
 
-from worker.broker.dead_letter import DeadLetter
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import fingerprint_of
 from worker.cli.command_support import say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.json_output import JsonList, json_line

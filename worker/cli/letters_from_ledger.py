@@ -40,7 +40,7 @@ _NEVER_SEEN: Final = (
 )
 
 
-def list_kept(chosen: Filter, limit: int | None, as_json: bool) -> None:
+def list_known(chosen: Filter, limit: int | None, as_json: bool) -> None:
     """The latest letters that are chosen, 50 unless more are asked for; how many letters the queue
     has that the ledger does not know.
     """
@@ -63,7 +63,7 @@ def list_kept(chosen: Filter, limit: int | None, as_json: bool) -> None:
         say(f"- {sentence}")
 
 
-def show_kept(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
+def show_known(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
     """Have `tell` print what the ledger knows of a letter. Raises `typer.Exit` where that is
     nothing.
     """

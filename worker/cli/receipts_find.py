@@ -25,7 +25,8 @@ from worker.cli.terminal import shown
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.known_month_keys import NO_KEYS, known_month_keys
-from worker.ledger.persons import users_of
+from worker.ledger.packing import users_of
+from worker.ledger.receipt_sentences import BLANKED, sentence, to_do
 from worker.ledger.stored_receipts import StoredReceipt
 from worker.ledger.stories import (
     MOST_LIVES,
@@ -36,7 +37,6 @@ from worker.ledger.stories import (
     find_integration,
     find_users,
 )
-from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
 from worker.remedies import meaning_of, remedy_for
 from worker.settings import WorkerSettings

@@ -19,6 +19,7 @@ from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
 from worker.ledger.life import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
+from worker.ledger.progress import read_progress
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED
 from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
@@ -171,3 +172,19 @@ def _has_outcome(connection: Connection, received: StoredReceipt) -> bool:
 
 def _latest_concluded(connection: Connection) -> int:
     return connection.execute(select(LATEST_CONCLUDED.c.at)).scalar() or 0
+
+
+def wait_no_more(connection: Connection) -> None:
+    """Wait for nothing that may have stood in records of the stream that are lost to the ledger:
+    the finding about the stream is the alarm then. What was missing before stays missing.
+
+    To be called before anything behind the lost records is read. An event that goes on has
+    another receipt within ten minutes, and is followed again.
+    """
+    await_no_more(connection)
+    progress = read_progress(connection)
+    if progress is not None:
+        missing_until = min(progress.written_at, progress.read_at) - OVERDUE_MS
+        connection.execute(
+            LIVES.update().where(LIVES.c.due_at >= missing_until).values(due_at=None)
+        )

@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.ledger.awaited_outcomes import conclude
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary

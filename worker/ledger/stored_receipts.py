@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from worker.evidence.heading import row_digest
 from worker.evidence.receipt import Receipt, encode_receipt
-from worker.ledger.dictionary import texts_of
+from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.packing import (
     CHOICES,
     OUTCOMES,
@@ -141,3 +141,14 @@ def _stored(row: Row[Any], texts: dict[int, str]) -> StoredReceipt:
     return StoredReceipt(
         row.id, row.message_id, row.place, row.before_id, receipt, row.user, row.raw, row.digest
     )
+
+
+def latest_receipts(connection: Connection, integration: str, most: int) -> list[StoredReceipt]:
+    """The latest first."""
+    query = (
+        select(RECEIPTS)
+        .where(RECEIPTS.c.integration_id == id_of(connection, integration))
+        .order_by(RECEIPTS.c.at.desc())
+        .limit(most)
+    )
+    return stored(connection, connection.execute(query).all())

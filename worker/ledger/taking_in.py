@@ -12,17 +12,17 @@ from sqlalchemy import Connection
 
 from worker.evidence.signing import Keyring
 from worker.ledger.acts import write_acts
+from worker.ledger.awaited_outcomes import wait_no_more
 from worker.ledger.blanking import write_and_blank
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
+from worker.ledger.judged_records import RecordWork
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_groups import LetterGroups
 from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
-from worker.ledger.lost_records import wait_no_more
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
-from worker.ledger.record_work import RecordWork
 from worker.ledger.records import Progress, Record, Start
 from worker.ledger.schema import MESSAGES
 from worker.ledger.stream_findings import StreamFinding

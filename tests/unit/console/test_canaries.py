@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.unit.ledger.test_known_letters import letter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import fingerprint_of
 from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked, Meant
 from worker.console.dead_letters.letter_act import Fates, LetterAct

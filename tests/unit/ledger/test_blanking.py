@@ -16,8 +16,7 @@ from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
 from worker.ledger.blanking import blank
 from worker.ledger.database import Database
-from worker.ledger.packing import pack_user
-from worker.ledger.persons import users_of
+from worker.ledger.packing import pack_user, users_of
 from worker.ledger.records import Record
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES

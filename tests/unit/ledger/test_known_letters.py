@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import Receipt
 from worker.ledger.grouped_letters import letter_groups

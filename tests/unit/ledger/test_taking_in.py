@@ -13,7 +13,7 @@ from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.anchors import Head, encode_head
 from worker.ledger.overview import overview
-from worker.ledger.persons import users_of
+from worker.ledger.packing import users_of
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
 from worker.ledger.stored_receipts import receipts_with

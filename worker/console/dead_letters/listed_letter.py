@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.console.dead_letters.asked import Meant
 from worker.evidence.letter_cause import Fingerprint
 from worker.ledger.replay_prospects import LetterLife, Prospect

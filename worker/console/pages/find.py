@@ -15,8 +15,7 @@ from worker.console.dead_letters.parts import LETTERS
 from worker.console.formats import moment
 from worker.console.rendering import SESSION, render
 from worker.known_month_keys import NO_KEYS, known_month_keys
-from worker.ledger.packing import unpack_user
-from worker.ledger.persons import users_of
+from worker.ledger.packing import unpack_user, users_of
 from worker.ledger.replayed_lives import next_key
 from worker.ledger.stories import Story, Wanted, find_event, find_users
 from worker.ledger.unknown_spans import unknown_spans

@@ -15,9 +15,9 @@ from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Message, line_digest, read_message, row_digest
 from worker.evidence.signing import Keyring
 from worker.ledger.acts import act_rows
+from worker.ledger.chain_judgement import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
 from worker.ledger.records import Progress, Record

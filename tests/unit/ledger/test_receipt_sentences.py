@@ -7,7 +7,7 @@ import pytest
 from devtools.made_receipts import receipt
 from worker.code_kinds import Code
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.telling import sentence, to_do
+from worker.ledger.receipt_sentences import sentence, to_do
 from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 
 _CODES: list[tuple[OutcomeName, Code]] = [
