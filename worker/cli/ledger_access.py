@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -31,11 +30,6 @@ def opened_ledger(settings: WorkerSettings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-def now_ms() -> int:
-    """ms since 1970."""
-    return int(time.time() * 1000)
 
 
 def shown_at(at_ms: int | None, now: int) -> str:

@@ -17,7 +17,7 @@ from worker.broker.broker_access import BrokerAway, broker_connection
 from worker.broker.letter_filter import Filter
 from worker.broker.queue_names import Names
 from worker.cli.command_support import command_settings, complain, print_json, say
-from worker.cli.ledger_access import now_ms, opened_ledger, shown_at
+from worker.cli.ledger_access import opened_ledger, shown_at
 from worker.cli.letter_listing import MEANINGS, told_fields, told_line
 from worker.cli.terminal import shown
 from worker.counting import counted
@@ -30,7 +30,7 @@ from worker.ledger.known_letters import (
     letters_called,
 )
 from worker.ledger.packing import event_prefix, pack_event
-from worker.moments import iso
+from worker.moments import iso, now_ms
 from worker.settings import WorkerSettings
 
 _PAGE: Final = 50

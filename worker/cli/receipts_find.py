@@ -14,7 +14,6 @@ from worker.broker.dead_letter import DeadLetter
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import (
-    now_ms,
     opened_ledger,
     person_asked_for,
     shown_at,
@@ -38,6 +37,7 @@ from worker.ledger.stories import (
     find_users,
 )
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
+from worker.moments import now_ms
 from worker.remedies import meaning_of, remedy_for
 from worker.settings import WorkerSettings
 

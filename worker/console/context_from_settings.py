@@ -22,6 +22,7 @@ from worker.console.sessions import Sessions
 from worker.console.traffic import KeptTraffic
 from worker.ledger.ledger_from_settings import ledger_url
 from worker.letters.letter_key import LetterKeys
+from worker.moments import now_ms
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import user_keys
@@ -53,11 +54,6 @@ def signing_secret(settings: WorkerSettings, kept: bytes) -> bytes:
     """
     keys = "\n".join(f"{role.word} {key}" for role, key in keys_of(settings).items())
     return hmac.new(kept, keys.encode(), hashlib.sha256).digest()
-
-
-def now_ms() -> int:
-    """ms since 1970."""
-    return int(time.time() * 1000)
 
 
 def build_context(

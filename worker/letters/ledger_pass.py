@@ -7,7 +7,6 @@ receipts. So the ledger reads the queue when it has caught up, and whenever some
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Final
@@ -27,6 +26,7 @@ from worker.letters.letter_desk import LetterDesk, open_desk
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_key import LetterKeys
 from worker.letters.pass_request import PassRequest
+from worker.moments import now_ms
 from worker.settings import WorkerSettings
 from worker.store_choice import user_keys
 
@@ -85,12 +85,12 @@ class LedgerPass:
         """Read all letters of the queue. Raises `BrokerAway`, `LedgerTrouble`, and `Interrupted`
         when it is to stop.
         """
-        began_at = _now_ms()
+        began_at = now_ms()
         async with open_desk(self._settings, nullcontext(self._stop), self._tell) as desk:
             pass_id = await self._turns.take(self._taking_in.begin_letters)
             letters, unknown, left_out = await self._read(desk, pass_id)
         self._stop.check("the dead letters were not read to their end")
-        run = LetterPass(began_at, _now_ms(), letters, unknown, left_out)
+        run = LetterPass(began_at, now_ms(), letters, unknown, left_out)
         await self._turns.take(self._taking_in.end_letters, pass_id, run)
         return run
 
@@ -107,7 +107,7 @@ class LedgerPass:
 
         async def put() -> int:
             put_there = await self._turns.take(
-                self._taking_in.put_letters, pass_id, tuple(some), _now_ms()
+                self._taking_in.put_letters, pass_id, tuple(some), now_ms()
             )
             some.clear()
             return put_there
@@ -142,7 +142,3 @@ def seen_letter(event: LetterEvent, keys: LetterKeys) -> SeenLetter:
     ]
     received = [received_key(pack_event(name), updated_at_ms) for name, updated_at_ms in names]
     return SeenLetter(letter, tuple(dict.fromkeys(lives)), tuple(received))
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

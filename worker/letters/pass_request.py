@@ -10,6 +10,7 @@ from typing import Final
 from worker.errors import WorkFailed
 from worker.ledger.database import Database
 from worker.ledger.known_letters import LetterPass, last_pass
+from worker.moments import now_ms
 
 _LONGEST_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.2
@@ -39,7 +40,7 @@ def pass_of_the_other(url: str) -> LetterPass:
     none, and `LedgerTrouble`.
     """
     with closing(Database(url)) as database:
-        asked_at = int(time.time() * 1000)
+        asked_at = now_ms()
         PassRequest(database.path).make()
         until = time.monotonic() + _LONGEST_SECONDS
         while time.monotonic() < until:

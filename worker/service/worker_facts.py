@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from worker.integrations.model import Integration
+from worker.moments import now_ms
 from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
 from worker.service.told_lanes import LaneStates
@@ -30,7 +31,7 @@ class WorkerFacts:
     @staticmethod
     def now_ms() -> int:
         """The time in ms since 1970."""
-        return int(time.time() * 1000)
+        return now_ms()
 
     def in_hand(self) -> int:
         """Messages that are not acknowledged."""
