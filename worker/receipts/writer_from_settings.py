@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from worker.broker.publishing_connection import PublishingConnection
-from worker.broker.receipts_stream import declare_stream, receipts_queue
+from worker.broker.receipts_stream import declare_stream, stream_of
 from worker.broker.session_settings import address_of
 from worker.evidence.chain import Chain, process_name
 from worker.receipts.receipt_writer import Facts, ReceiptWriter
@@ -16,9 +16,7 @@ from worker.settings import WorkerSettings
 
 def build_writer(settings: WorkerSettings, hashes: UserHashes, facts: Facts) -> ReceiptWriter:
     """One with a chain of its own, which is begun by `ReceiptWriter.start`."""
-    queue = receipts_queue(
-        settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
-    )
+    queue = stream_of(settings)
     connection = partial(
         PublishingConnection,
         address_of(settings),
