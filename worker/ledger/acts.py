@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.evidence.act import Act, read_act
 from worker.evidence.bounded_json import Unreadable
-from worker.ledger.database import insert_all
+from worker.ledger.database import highest_id, insert_all
 from worker.ledger.discarded_events import conclude_discarded
 from worker.ledger.letters_gone import let_go
 from worker.ledger.receipt_rows import without_nul
@@ -137,5 +137,5 @@ def write_acts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         parts = [read_act(row[-1]) for row in rows if row[_STAGE] == "part"]
         conclude_discarded(connection, parts)
         let_go(connection, {bytes.fromhex(life) for part in parts for life in part.lives})
-        first = (connection.execute(select(func.max(ACTS.c.id))).scalar() or 0) + 1
+        first = highest_id(connection, ACTS) + 1
         insert_all(connection, ACTS, [(first + n, *row) for n, row in enumerate(rows)])

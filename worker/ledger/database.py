@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -143,6 +143,12 @@ def rows_with(
             yield from connection.exec_driver_sql(_look_up(column), some)
         else:
             yield from connection.execute(select(column.table).where(column.in_(some)))
+
+
+def highest_id(connection: Connection, table: Table) -> int:
+    """Of the rows of `table`, which are numbered by `id` from 1 on; 0 where there is none."""
+    highest: int | None = connection.execute(select(func.max(table.c.id))).scalar()
+    return highest or 0
 
 
 @lru_cache(maxsize=16)

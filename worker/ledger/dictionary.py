@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from worker.ledger.database import insert_all
+from worker.ledger.database import highest_id, insert_all
 from worker.ledger.schema import NAMES
 
 _MOST_KEPT: Final = 20_000
@@ -41,8 +41,7 @@ class Dictionary:
 
     def _add(self, connection: Connection, texts: Collection[str]) -> dict[str, int]:
         if not self._next_id:
-            highest = connection.execute(select(func.max(NAMES.c.id))).scalar()
-            self._next_id = (highest or 0) + 1
+            self._next_id = highest_id(connection, NAMES) + 1
         added = {one: self._next_id + n for n, one in enumerate(texts)}
         self._next_id += len(added)
         insert_all(connection, NAMES, [(number, text) for text, number in added.items()])

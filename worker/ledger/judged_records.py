@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from worker.evidence.anchors import read_head
 from worker.evidence.bounded_json import Unreadable
@@ -17,6 +17,7 @@ from worker.evidence.signing import Keyring
 from worker.ledger.acts import act_rows
 from worker.ledger.chain_judgement import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
+from worker.ledger.database import highest_id
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
@@ -52,8 +53,7 @@ class RecordWork:
         """Of each message that has any: how many receipts there are up to its last one, and users
         by integration."""
         self._lines: dict[tuple[int, int], bytes] = {}
-        highest = connection.execute(select(func.max(MESSAGES.c.id))).scalar()
-        self._next_id: int = (highest or 0) + 1
+        self._next_id = highest_id(connection, MESSAGES) + 1
 
     def read(self, record: Record) -> None:
         """One record, whatever it is."""

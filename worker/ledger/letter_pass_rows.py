@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.ledger.awaited_outcomes import conclude
-from worker.ledger.database import insert_all
+from worker.ledger.database import highest_id, insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
 from worker.ledger.life import DEAD, FINAL, Life
@@ -46,7 +46,7 @@ class LetterRows:
 
     def begin(self, connection: Connection) -> int:
         """Begin a pass; gives its number. What a pass left that did not end goes."""
-        last = connection.execute(select(func.max(LETTER_PASSES.c.id))).scalar() or 0
+        last = highest_id(connection, LETTER_PASSES)
         connection.execute(LETTERS.delete().where(LETTERS.c.pass_id != last))
         return last + 1
 
@@ -59,7 +59,7 @@ class LetterRows:
         lives = LifeRows(connection, {key for one in seen for key in one.lives})
         dead = [life for one in seen for life in _dead(lives, one)]
         receipted = _with_receipt(connection, [life.last_id for life in dead])
-        number = connection.execute(select(func.max(LETTERS.c.id))).scalar() or 0
+        number = highest_id(connection, LETTERS)
         rows = []
         unknown = 0
         for one in seen:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from worker.ledger.database import insert_all, put_all, rows_with
+from worker.ledger.database import highest_id, insert_all, put_all, rows_with
 from worker.ledger.life import WAITING, Life
 from worker.ledger.schema import BALANCES, LIVES
 
@@ -51,7 +51,7 @@ class LifeRows:
         for start in range(0, len(gone), _AT_ONCE):
             theirs = LIVES.c.life.in_(gone[start : start + _AT_ONCE])
             self._connection.execute(LIVES.delete().where(theirs))
-        number = self._connection.execute(select(func.max(LIVES.c.id))).scalar() or 0
+        number = highest_id(self._connection, LIVES)
         new, changed = [], []
         for key in sorted(self._now):  # as in the index
             life, before = self._now[key], self._before.get(key)
