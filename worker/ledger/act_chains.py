@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.evidence.heading import row_digest
+from worker.ledger.database import portions
 from worker.ledger.schema import ACTS, CHAINS, MESSAGES
 
 _AT_ONCE: Final = 200
@@ -40,12 +41,13 @@ class ActMessage(NamedTuple):
 def act_messages(connection: Connection, acts: Collection[str]) -> Iterator[ActMessage]:
     """All messages of the chains that have rows of these acts, in the order of the stream."""
     by_message: dict[int, list[int]] = {}
-    for some in _parts(sorted(acts)):
+    for some in portions(sorted(acts), most=_AT_ONCE):
         query = select(ACTS.c.id, ACTS.c.message_id).where(ACTS.c.act.in_(some))
         for number, message_id in connection.execute(query):
             by_message.setdefault(message_id, []).append(number)
     chains = _all(connection, MESSAGES.c.chain_id, MESSAGES.c.id, by_message)
-    for numbers in _parts(sorted(_all(connection, MESSAGES.c.id, MESSAGES.c.chain_id, chains))):
+    of_chains = sorted(_all(connection, MESSAGES.c.id, MESSAGES.c.chain_id, chains))
+    for numbers in portions(of_chains, most=_AT_ONCE):
         rows = _rows(connection, [one for number in numbers for one in by_message.get(number, ())])
         query_of_messages = (
             select(MESSAGES, CHAINS.c.chain)
@@ -65,7 +67,7 @@ def _all(
 ) -> set[int]:
     """What `wanted` is in all rows with one of `values` in `column`."""
     found: set[int] = set()
-    for some in _parts(sorted(values)):
+    for some in portions(sorted(values), most=_AT_ONCE):
         found.update(connection.execute(select(wanted).where(column.in_(some))).scalars())
     return found
 
@@ -73,13 +75,8 @@ def _all(
 def _rows(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[int, bytes]]:
     """Rows of acts by the message and the place where they stand."""
     found: dict[int, dict[int, bytes]] = {}
-    for some in _parts(numbers):
+    for some in portions(numbers, most=_AT_ONCE):
         query = select(ACTS.c.message_id, ACTS.c.place, ACTS.c.row).where(ACTS.c.id.in_(some))
         for message_id, place, row in connection.execute(query):
             found.setdefault(message_id, {})[place] = bytes(row)
     return found
-
-
-def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, true
 
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
-from worker.ledger.database import insert_all, put_all, rows_with
+from worker.ledger.database import insert_all, portions, put_all, rows_with
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
 from worker.ledger.life import RECEIVED
@@ -25,7 +25,6 @@ from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED
 from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
 
 CHECKED_AT_ONCE: Final = 500
-_AT_ONCE: Final = 500
 _FIRST_ONES: Final = 3
 _ID: Final = 1
 _NONE_EXPLAINED: Final = Explained()
@@ -61,9 +60,9 @@ def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = 
     """There is an outcome of the events with these `keys`, and of others that were received `at`
     these times (ms since 1970)."""
     ended = list(rows_with(connection, AWAITED.c.life, sorted(keys)))
-    for start in range(0, len(ended), _AT_ONCE):
-        some = AWAITED.c.life.in_([bytes(row[0]) for row in ended[start : start + _AT_ONCE]])
-        connection.execute(AWAITED.delete().where(some))
+    for some in portions(ended):
+        theirs = AWAITED.c.life.in_([bytes(row[0]) for row in some])
+        connection.execute(AWAITED.delete().where(theirs))
     latest = max([*(row[2] for row in ended), *at], default=0)
     if latest > _latest_concluded(connection):
         put_all(connection, LATEST_CONCLUDED, [(_ID, latest)])

@@ -7,13 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from worker.ledger.database import highest_id, insert_all
+from worker.ledger.database import highest_id, insert_all, portions
 from worker.ledger.schema import NAMES
 
 _MOST_KEPT: Final = 20_000
 """Texts kept in memory, far more than a fleet has at once; strangers may write any number."""
-_AT_ONCE: Final = 500
-"""Values of one query; SQLite takes 32,766."""
 
 
 class Dictionary:
@@ -49,8 +47,7 @@ class Dictionary:
 
 
 def _read(connection: Connection, texts: list[str]) -> Iterable[tuple[str, int]]:
-    for start in range(0, len(texts), _AT_ONCE):
-        some = texts[start : start + _AT_ONCE]
+    for some in portions(texts):
         query = select(NAMES.c.text, NAMES.c.id).where(NAMES.c.text.in_(some))
         yield from ((text, number) for text, number in connection.execute(query))
 
@@ -59,8 +56,7 @@ def texts_of(connection: Connection, ids: Collection[int]) -> dict[int, str]:
     """The texts with these numbers, for readers."""
     found: dict[int, str] = {}
     wanted = list(set(ids))
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    for some in portions(wanted):
         query = select(NAMES.c.id, NAMES.c.text).where(NAMES.c.id.in_(some))
         found.update((number, text) for number, text in connection.execute(query))
     return found

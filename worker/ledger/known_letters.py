@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from worker.broker.dead_letter import DeadLetter
+from worker.ledger.database import portions
 from worker.ledger.dictionary import texts_of
 from worker.ledger.life import DEAD
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_letters import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, receipts_with
 
-_AT_ONCE: Final = 500
 _FIRST_PAGE: Final = 50
 
 
@@ -57,10 +57,9 @@ def letters_called(connection: Connection, letter_id: str) -> list[KnownLetter]:
 def letters_of(connection: Connection, lives: Collection[bytes]) -> dict[bytes, DeadLetter]:
     """The letter of each of these lives that has one."""
     found: dict[bytes, DeadLetter] = {}
-    wanted = list(lives)
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = LETTERS.c.life.in_(wanted[start : start + _AT_ONCE])
-        rows = connection.execute(_of_last_pass().where(some)).all()
+    for some in portions(list(lives)):
+        theirs = LETTERS.c.life.in_(some)
+        rows = connection.execute(_of_last_pass().where(theirs)).all()
         found.update((one.life, one.letter) for one in _known(connection, rows))
     return found
 
@@ -103,8 +102,7 @@ def _since(connection: Connection, since_ms: int | None) -> Iterator[KnownLetter
     """By the receipts of after then, of all where that is None: what no pass has seen."""
     query = select(LIVES.c.life, LIVES.c.last_id).where(*_became_dead(since_ms))
     rows = connection.execute(query.order_by(LIVES.c.at.desc())).all()
-    for start in range(0, len(rows), _FIRST_PAGE):
-        some = rows[start : start + _FIRST_PAGE]
+    for some in portions(rows, most=_FIRST_PAGE):
         in_queue = letters_of(connection, [row.life for row in some])
         new = {row.last_id: row.life for row in some if row.life not in in_queue}
         found = {one.id: one for one in receipts_with(connection, list(new))}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.ledger.awaited_outcomes import conclude
-from worker.ledger.database import highest_id, insert_all
+from worker.ledger.database import highest_id, insert_all, portions
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
 from worker.ledger.life import DEAD, FINAL, Life
@@ -24,7 +24,6 @@ from worker.ledger.schema_letters import LETTER_PASSES, LETTERS
 
 MOST_LETTERS: Final = 500_000
 """In the ledger; of the others the pass tells how many there are."""
-_AT_ONCE: Final = 500
 
 
 class SeenLetter(NamedTuple):
@@ -130,9 +129,9 @@ def _with_receipt(connection: Connection, last_ids: Iterable[int]) -> set[int]:
     """Those of the receipts that say that an event became a dead letter."""
     wanted = sorted({one for one in last_ids if one})
     found: set[int] = set()
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = RECEIPTS.c.id.in_(wanted[start : start + _AT_ONCE])
-        query = select(RECEIPTS.c.id).where(some, RECEIPTS.c.outcome == DEAD)
+    for some in portions(wanted):
+        theirs = RECEIPTS.c.id.in_(some)
+        query = select(RECEIPTS.c.id).where(theirs, RECEIPTS.c.outcome == DEAD)
         found.update(connection.execute(query).scalars())
     return found
 

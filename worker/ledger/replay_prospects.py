@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Connection, select
 
 from worker.evidence.receipt import ChoiceKind, OutcomeName
-from worker.ledger.database import rows_with
+from worker.ledger.database import portions, rows_with
 from worker.ledger.life import DELIVERED
 from worker.ledger.packing import OUTCOMES
 from worker.ledger.schema import LIVES
@@ -24,7 +24,6 @@ Prospect = Literal["sent", "superseded", "duplicate", "unknown"]
 """What a replay would come to, as far as receipts tell."""
 
 _MOST_RECEIPTS: Final = 200_000
-_AT_ONCE: Final = 500
 
 
 class LetterLife(NamedTuple):
@@ -73,9 +72,8 @@ def _delivered_of(
 ) -> dict[tuple[bytes, str], list[StoredReceipt]]:
     """The delivered receipts of these persons, by person and integration."""
     found: dict[tuple[bytes, str], list[StoredReceipt]] = {}
-    wanted = sorted(users)
-    for start in range(0, len(wanted), _AT_ONCE):
-        theirs = LIVES.c.user.in_(wanted[start : start + _AT_ONCE])
+    for some in portions(sorted(users)):
+        theirs = LIVES.c.user.in_(some)
         query = select(LIVES.c.last_id, LIVES.c.user).where(theirs, LIVES.c.outcome == DELIVERED)
         last_ids = [row.last_id for row in connection.execute(query)]
         for one in lives_back(connection, last_ids, _MOST_RECEIPTS):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from worker.evidence.heading import row_digest
 from worker.evidence.receipt import Receipt, encode_receipt
+from worker.ledger.database import portions
 from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.packing import (
     CHOICES,
@@ -22,7 +23,6 @@ from worker.ledger.packing import (
 )
 from worker.ledger.schema import RECEIPTS
 
-_AT_ONCE: Final = 500
 _NUMBERED: Final = (
     *("integration_id", "organization_id", "reason_id", "config_id", "paths_id", "cause_id"),
 )
@@ -91,9 +91,7 @@ def stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredRecei
 def receipts_with(connection: Connection, ids: Collection[int]) -> list[StoredReceipt]:
     """The receipts with these numbers."""
     found: list[StoredReceipt] = []
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    for some in portions(sorted(ids)):
         rows = connection.execute(select(RECEIPTS).where(RECEIPTS.c.id.in_(some))).all()
         found += stored(connection, rows)
     return found
