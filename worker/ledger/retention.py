@@ -7,13 +7,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from worker.ledger.database import portions
+from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stored_receipts import key_of_life, stored
 
 MESSAGES_AT_ONCE: Final = 100
-_MINUTE_MS: Final = 60_000
 
 
 def prune(connection: Connection, before_ms: int) -> int:
@@ -32,7 +32,7 @@ def prune(connection: Connection, before_ms: int) -> int:
         last = number
         deleted += 1
     if not deleted:
-        connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
+        connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // MINUTE_MS))
         connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
         connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
         connection.execute(AWAITED.delete().where(AWAITED.c.at < before_ms))

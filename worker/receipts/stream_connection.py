@@ -18,7 +18,7 @@ from worker.broker.receipts_stream import StreamUnusable
 from worker.evidence.heading import CONTENT_TYPE
 from worker.wire.confirms import Outgoing
 from worker.wire.connecting import is_connection_error, why_unreachable
-from worker.wire.property_reader import Properties
+from worker.wire.property_reader import PERSISTENT, Properties
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,6 @@ _UNUSABLE_SECONDS: Final = 30.0
 _PATIENCE_SECONDS: Final = 10.0
 """Without a confirm for so long, and without an alarm, the connection counts as stalled."""
 _LOOK_SECONDS: Final = 1.0
-_PERSISTENT: Final = 2
 
 
 class StreamConnection:
@@ -89,7 +88,7 @@ class StreamConnection:
         connection = self._connection
         if self._body is None or connection is None or connection.channel.is_closed:
             return
-        properties = Properties(content_type=CONTENT_TYPE, delivery_mode=_PERSISTENT)
+        properties = Properties(content_type=CONTENT_TYPE, delivery_mode=PERSISTENT)
         self._written_at = self._loop.time()
         connection.channel.send(
             Outgoing("", self._queue, properties, self._body, True, lambda: None)

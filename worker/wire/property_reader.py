@@ -40,6 +40,8 @@ _UNKNOWN_FLAGS: Final = 0b11
 
 Properties = Basic.Properties
 """What RabbitMQ carries beside a body: the one class of pamqp that the other rooms know."""
+PERSISTENT: Final = 2
+"""The delivery mode of a message that is to be on disk before it is confirmed."""
 
 
 class UnreadableProperties(Properties):
