@@ -15,11 +15,11 @@ from worker.cli.command_support import command_settings, complain, print_json, s
 from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import (
     opened_ledger,
-    person_asked_for,
     shown_at,
     shown_span,
     time_in,
 )
+from worker.cli.person_ids import person_id
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
@@ -68,7 +68,7 @@ def find(
         _outcome(outcome),
     )
     with opened_ledger(settings) as database:
-        users = asyncio.run(_users(settings, person_asked_for())) if user else []
+        users = asyncio.run(_users(settings, person_id())) if user else []
         with database.transaction() as connection:
             if user:
                 found = find_users(connection, users, wanted)
