@@ -48,8 +48,8 @@ class Plan:
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
     `emptiable` say something though they are empty. The rest tells which parts of an event are
-    looked at at all; `wants_more`, whether any but the user and the choices for purposes. `by_target`
-    has the entries again, and one of the place "" for each constant.
+    looked at at all; `wants_more`, whether any but the user and the choices for purposes.
+    `by_target` has the entries again, and one of the place "" for each constant.
 
     `purpose_places`: the id of a purpose → the place of its choice, where that is wanted.
     `user_places`: the wanted places of the user's own facts, each with its key in the metadata, or
