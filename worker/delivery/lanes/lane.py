@@ -77,9 +77,8 @@ class Lane:
         """Events that take up room among the fresh: those held, but for the due ones that wait, and
         those whose successor is not confirmed yet.
         """
-        waiting = self._waiting
-        fresh = waiting.events - waiting.due_events
-        return fresh + self._under_way.events + len(self.confirming.since)
+        waiting, since = self._waiting, self.confirming.since
+        return waiting.events - waiting.due_events + self._under_way.events + len(since)
 
     @property
     def is_idle(self) -> bool:
