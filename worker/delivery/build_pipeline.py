@@ -11,6 +11,7 @@ from worker.broker.queue_names import Names
 from worker.delivery.adoption import Adoption
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
+from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.listening_sender import ListeningSender
 from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
@@ -83,6 +84,7 @@ def build_pipeline(
     routing = Routing(in_force, policy, limits)
     successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
     receipting = Receipting(receipts, in_force.get, is_known, now_ms)
+    decisions = EventDecisions(users, receipting.facts)
     endings = Endings(successors, policy, limits, observer, receipting, now, jitter)
     untried = UntriedEndings(successors, observer, receipting)
     attempt_seconds = policy.attempt_timeout_seconds
@@ -119,7 +121,7 @@ def build_pipeline(
         inlets,
         runner,
         gate,
-        users,
+        decisions,
         now_ms=now_ms,
         lane_of=lanes.of,
         block=endings.block,
@@ -127,11 +129,11 @@ def build_pipeline(
         conclude=endings.conclude,
     ).meet
     return Pipeline(
-        screening=Screening(users, queues, limits),
+        screening=Screening(decisions.read, queues, limits),
         routes=in_force,
         routing=routing,
         inlets=inlets,
-        users=users,
+        decisions=decisions,
         lanes=lanes,
         endings=endings,
         untried=untried,
