@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from worker.events import Envelope, UndecodableEvent
@@ -23,6 +24,10 @@ class EventFacts(NamedTuple):
     event_at_ms: int | None
     organization_id: str
     user_id: str
+
+
+FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
+"""What receipts need of an event; None where none is written."""
 
 
 def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFacts:
