@@ -16,6 +16,9 @@ from worker.door.answers import Answer, AnswerCode
 from worker.door.credentials import Credentials
 
 MOST_BODY_BYTES: Final = 8 * 1024
+BODY_SECONDS: Final = 1.0
+"""In which a body has to come, since it is read before credentials are known: a form comes with its
+headers, or right behind them."""
 _MOST_FIELDS: Final = 32
 _NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _BASIC: Final = "basic"
@@ -35,7 +38,7 @@ def answer_token_request(
     """The answer to it at `now` (seconds since 1970): a token, or what is wrong."""
     tokens = credentials.tokens
     if tokens is None:
-        return _error(AnswerCode.NO_TOKENS, "invalid_request", AnswerCode.NO_TOKENS.sentence)
+        return NO_TOKENS
     try:
         fields = _fields_of(headers.get("Content-Type", ""), body)
         client_id, secrets = _client_in(headers, fields)
@@ -56,6 +59,10 @@ def _error(
 ) -> Answer:
     body = orjson.dumps({"error": error, "error_description": description})
     return Answer(code, body, {**_NOT_KEPT, **(headers or {})})
+
+
+NO_TOKENS: Final = _error(AnswerCode.NO_TOKENS, "invalid_request", AnswerCode.NO_TOKENS.sentence)
+"""For each request to a door without a client id; no body is read for that."""
 
 
 def _fields_of(content_type: str, body: bytes) -> dict[str, str]:
