@@ -80,6 +80,12 @@ def test_what_reads_the_stream_has_the_time_that_its_clean_end_may_take(name: st
     assert re.findall(r"terminationGracePeriodSeconds: (\d+)", of_pod) == [seconds]
 
 
+def test_one_service_at_most_may_run_the_ledger() -> None:
+    commands = re.findall(r"command: (\[.*?\])", COMPOSE)
+    assert '["ledger"]' in commands
+    assert [one for one in commands if "console" in one] == ['["console", "--no-ledger"]']
+
+
 def test_receipts_are_signed_and_the_readme_has_them_verified() -> None:
     assert "CONSENT_WORKER_RECEIPTS_SECRET: ${RECEIPTS_SECRET:-" in COMPOSE
     screen = (ROOT / "README.md").read_text().split("## Local stack")[1].split("```")[1]
