@@ -102,6 +102,15 @@ def test_the_door_is_started_only_when_it_is_asked_for_and_keeps_others_out() ->
     assert f'ports: ["127.0.0.1:{port}:{port}"]' in door
 
 
+def test_the_console_is_started_only_when_it_is_asked_for_and_with_keys_that_it_takes() -> None:
+    console = service("console")
+    assert "profiles: [console, all]" in console
+    keys = dict(re.findall(r"CONSENT_WORKER_(CONSOLE_\w+_KEY): \$\{\w+:-(.*)\}", console))
+    assert len(set(keys.values())) == 3
+    WorkerSettings.model_validate({name.lower(): key for name, key in keys.items()})
+    assert f"(`{keys['CONSOLE_OPERATOR_KEY']}`)" in (ROOT / "README.md").read_text()
+
+
 def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run() -> None:
     ports = [
         port
