@@ -41,12 +41,12 @@ def answer_token_request(
         return NO_TOKENS
     try:
         fields = _fields_of(headers.get("Content-Type", ""), body)
-        client_id, secrets = _client_in(headers, fields)
+        client_ids, secrets = _client_in(headers, fields)
         if fields.get("grant_type") != "client_credentials":
             raise _Unusable("unsupported_grant_type", "grant_type must be client_credentials")
     except _Unusable as problem:
         return _error(AnswerCode.INVALID_TOKEN_REQUEST, problem.error, str(problem))
-    if not credentials.is_client(client_id, secrets):
+    if not credentials.is_client(client_ids, secrets):
         sentence = AnswerCode.CREDENTIALS_WRONG.sentence
         challenge = {"WWW-Authenticate": 'Basic realm="consent-worker"'}
         return _error(AnswerCode.CREDENTIALS_WRONG, "invalid_client", sentence, challenge)
@@ -87,15 +87,17 @@ def _fields_of(content_type: str, body: bytes) -> dict[str, str]:
     return fields
 
 
-def _client_in(headers: CIMultiDictProxy[str], fields: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The client id, and what its secret may be: within a header of the scheme Basic some senders
-    encode it as a form's value, as they should, and some don't.
+def _client_in(
+    headers: CIMultiDictProxy[str], fields: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """What the client id may be, and what its secret: within a header of the scheme Basic some
+    senders encode both as a form's values, as they should, and some don't.
     """
     shown = headers.getall("Authorization", ())
     if not shown:
         if "client_id" not in fields or "client_secret" not in fields:
             raise _Unusable("invalid_request", AnswerCode.INVALID_TOKEN_REQUEST.sentence)
-        return fields["client_id"], [fields["client_secret"]]
+        return [fields["client_id"]], [fields["client_secret"]]
     if len(shown) > 1 or "client_secret" in fields:
         raise _Unusable("invalid_request", "the client's secret is there twice")
     scheme, _, encoded = shown[0].partition(" ")
@@ -107,4 +109,4 @@ def _client_in(headers: CIMultiDictProxy[str], fields: Mapping[str, str]) -> tup
         raise _Unusable("invalid_request", "Authorization is not Base64 of UTF-8") from None
     if not colon:
         raise _Unusable("invalid_request", "Authorization has no colon behind the client id")
-    return unquote_plus(client_id), [secret, unquote_plus(secret)]
+    return [client_id, unquote_plus(client_id)], [secret, unquote_plus(secret)]
