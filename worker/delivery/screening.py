@@ -60,7 +60,7 @@ Screened = Event | Suspect | Unusable | Unowned
 
 
 class Screening:
-    """`users` makes the event of a person one of a Didomi user alone."""
+    """`users` makes a digest of an event's id that may be a person's."""
 
     def __init__(self, users: UserKeys, queues: Names, limits: PipelineLimits) -> None:
         self._users = users
@@ -87,11 +87,9 @@ class Screening:
             detail = f"the body has more than {limits.max_event_bytes} bytes"
             return Unusable(state, DeadReason.TOO_LARGE, detail)
         try:
-            envelope = open_envelope(message.body)
+            envelope = self._users.without_person(open_envelope(message.body))
         except UndecodableEvent as error:
             return Unusable(state, error.reason, str(error))
-        if envelope.is_snapshot:
-            envelope = self._users.without_person(envelope)
         if not envelope.organization_id:
             return Unowned(unowned_deletion(envelope).reason, envelope.event_id)
         return new_tuple(Event, (message, state, envelope, is_suspect))
