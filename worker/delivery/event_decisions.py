@@ -28,8 +28,7 @@ class EventDecisions:
 
     def read(self, body: bytes) -> Envelope:
         """An event, with an id that may be told and kept. Raises `UndecodableEvent`."""
-        envelope = open_envelope(body)
-        return self._users.without_person(envelope) if envelope.is_snapshot else envelope
+        return self._users.without_person(open_envelope(body))
 
     def decide(
         self,

@@ -20,7 +20,7 @@ def pairs_beyond(envelope: Envelope, record: ConsentRecord) -> Iterator[tuple[st
         yield "updated_at", iso_time(record.updated_at_ms)
     yield "regulation", envelope.regulation
     if not envelope.is_snapshot:  # whose id and metadata are the user's
-        yield "event_id", envelope.event_id
+        yield "event_id", envelope.entity["id"]  # that of the envelope may be a digest
         yield "status", "pending_approval" if record.is_pending else "confirmed"
         yield "domain", _text(envelope.entity, "domain", "domain")
         yield from _metadata("event_metadata", envelope.entity, "metadata")

@@ -14,7 +14,7 @@ from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker
 from tests.unit.delivery.pipeline_parts import body as choice
 from tests.unit.delivery.test_inlets import COMPLETED, UNKNOWN_FORMAT, Flow, Inlet
 from tests.unit.delivery.test_receipting import Book
-from tests.unit.delivery.test_snapshot_ids import ADVERTISING_ID, DIGEST, body
+from tests.unit.delivery.test_told_ids import ADVERTISING_ID, DIGEST, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.examples import integration
 from worker.adobe.check.inlet_kind import Untold
