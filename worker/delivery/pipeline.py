@@ -156,9 +156,7 @@ class Pipeline:
                 self._fan_out.decide_whole(event, undoubted)
                 return
         parts = self._routing.parts(state, organization_id, now_ms)
-        message.divide(len(parts) or 1)
-        if not parts:
-            message.done_on_record()  # a copy for an integration that has had its own since
+        message.divide(len(parts))
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):

@@ -177,6 +177,32 @@ def test_an_id_that_changes_is_one_gone_and_one_new(directory: Directory) -> Non
     assert directory.refresh() == Change(("store",), ("shop",))
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_an_id_that_is_gone_is_known_for_a_day_under_which_events_wait(
+    directory: Directory, is_renamed: bool
+) -> None:
+    directory.write("shop", source_name="shop")
+    directory.registry.load()
+    assert not directory.registry.knew_lately("store")
+    if is_renamed:
+        directory.write("shop", id="store", source_name="shop")
+    else:
+        directory.remove("shop")
+    directory.refresh()
+    directory.now += GRACE
+    for _ in range(2):
+        directory.registry.refresh()
+        assert not directory.registry.knows("shop")
+        assert directory.registry.knew_lately("shop")
+    assert directory.registry.knew_lately("store") is is_renamed
+    directory.now += DAY
+    directory.registry.remember([SHOP_SEEN])
+    assert directory.registry.knew_lately("shop"), "as others have seen it"
+    directory.registry.remember([])
+    directory.registry.refresh()
+    assert not directory.registry.knew_lately("shop")
+
+
 @pytest.mark.parametrize(
     "content",
     [
