@@ -84,6 +84,7 @@ class Pipeline:
         ask_fleet: AskFleet | None,
     ) -> None:
         self.lanes = lanes
+        self.parked_again = returned_bundles.parked_again
         self._screening = screening
         self._routes = routes
         self._routing = routing
