@@ -27,6 +27,7 @@ from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer
+from worker.delivery.parked_again import ParkedAgain
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.receipting import ReceiptBook, Receipting
@@ -85,6 +86,7 @@ def build_pipeline(
     in_force = RoutesInForce(routes, inlets)
     routing = Routing(in_force, policy, limits)
     successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
+    parked_again = ParkedAgain(is_known)
     receipting = Receipting(receipts, in_force.get, is_known, now_ms)
     decisions = EventDecisions(users, receipting.facts)
     untried = UntriedEndings(successors, observer, receipting)
@@ -151,7 +153,7 @@ def build_pipeline(
             queues, gate.epochs, observer, NewerContracts(queues, successors, observer), now_ms
         ),
         returned_bundles=ReturnedBundles(
-            in_force, routing, lanes, inlets, limits, successors, observer, now_ms
+            in_force, routing, lanes, inlets, limits, successors, observer, parked_again, now_ms
         ),
         now_ms=now_ms,
         ask_fleet=ask_fleet,

@@ -82,6 +82,7 @@ class Pipeline:
         ask_fleet: AskFleet | None,
     ) -> None:
         self.lanes = lanes
+        self.parked_again = returned_bundles.parked_again
         self._screening = screening
         self._routes = routes
         self._routing = routing
@@ -154,9 +155,7 @@ class Pipeline:
                 self._fan_out.decide_whole(event, undoubted)
                 return
         parts = self._routing.parts(state, organization_id, now_ms)
-        message.divide(len(parts) or 1)
-        if not parts:
-            message.done_on_record()  # a copy for an integration that has had its own since
+        message.divide(len(parts))
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):

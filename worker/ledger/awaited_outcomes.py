@@ -19,6 +19,7 @@ from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
 from worker.ledger.life import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
+from worker.ledger.parked_again import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED
@@ -184,6 +185,5 @@ def wait_no_more(connection: Connection) -> None:
     progress = read_progress(connection)
     if progress is not None:
         missing_until = min(progress.written_at, progress.read_at) - OVERDUE_MS
-        connection.execute(
-            LIVES.update().where(LIVES.c.due_at >= missing_until).values(due_at=None)
-        )
+        is_awaited = (LIVES.c.due_at >= missing_until) | is_parked_again(missing_until)
+        connection.execute(LIVES.update().where(is_awaited).values(due_at=None))

@@ -21,6 +21,7 @@ from worker.ledger.judged_records import RecordWork
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_groups import LetterGroups
 from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
+from worker.ledger.parked_again import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
 from worker.ledger.records import Progress, Record, Start
@@ -114,6 +115,7 @@ class TakingIn:
         insert_all(connection, MESSAGES, work.messages)
         write_and_blank(connection, self._receipts, work.packed, work.erasures)
         write_acts(connection, work.acts)
+        note_parked_again(connection, self._dictionary, work.parked_again)
         return self._chains.write(connection, now_ms)
 
 
