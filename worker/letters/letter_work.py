@@ -92,12 +92,13 @@ class LetterWork:
 
     async def run(self, desk: LetterDesk) -> Pass:
         """Do it; gives the last pass."""
+        left: int | None = None
         if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
             run = await self._send_canaries(desk)
             verdict = self.tally.verdict
             if run.stop.is_asked or (verdict is not None and verdict.trouble):
                 return run
-        left = None
+            left = run.total - self._settled  # what has come during the wait stands behind
         while True:
             run, left = await self._one_pass(desk, left)
             if not left:
