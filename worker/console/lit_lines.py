@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from worker.console.masked_json import Path
+from worker.console.event_places import Path
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.transform.decide import decide
