@@ -142,7 +142,7 @@ CRM = "7b1d2c34-1111-4222-8333-944455556666"
     ],
 )
 def test_an_id_is_shown_at_the_places_of_didomi_s_own_alone(planted: str, said: Any) -> None:
-    own = {"id": "6f1c2f0e-0b6e-4c3d-9a51-2d1f6a3b4c5d", "user": {}, "consents": {}}
+    own: dict[str, Any] = {"id": "6f1c2f0e-0b6e-4c3d-9a51-2d1f6a3b4c5d", "user": {}, "consents": {}}
     entity = own | said(planted)
     for document in (
         entity,
