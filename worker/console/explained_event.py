@@ -5,7 +5,7 @@ clock, which bounds the work.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -124,12 +124,18 @@ def _each(asked: Asked, document: Any, integrations: Sequence[Integration]) -> l
             told.append(Explained(integration, said, NO_TAGS, []))
             continue
         began = time.thread_time()
-        until = began + left / (len(integrations) - len(told))
-        tags = tags_of(document, integration, asked.now_ms, lambda: time.thread_time() < until)
+        may_go_on = _for_seconds(left / (len(integrations) - len(told)))
+        tags = tags_of(document, integration, asked.now_ms, may_go_on)
         left -= time.thread_time() - began
         request = sent_lines(said["request"]["body"], integration, tags)
         told.append(Explained(integration, said, tags, request))
     return told
+
+
+def _for_seconds(seconds: float) -> Callable[[], bool]:
+    """Says whether this thread has worked for less since now."""
+    until = time.thread_time() + seconds
+    return lambda: time.thread_time() < until
 
 
 def organization_in(document: Any) -> str:

@@ -26,8 +26,8 @@ _LOOK_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class CanaryVerdict:
-    """`came_back` of those that were `sent` are dead again; `trouble` says why the others must stay, ""
-    when they may follow.
+    """`came_back` of those that were `sent` are dead again; `trouble` says why the others must
+    stay, "" when they may follow.
     """
 
     sent: int
