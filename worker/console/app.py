@@ -9,6 +9,7 @@ from aiohttp import web
 from worker.console import static_files
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS, build_letters, close_letters
+from worker.console.explaining_turns import ExplainingTurns
 from worker.console.guard import add_headers, let_in, tell_trouble
 from worker.console.pages import (
     dead_letter,
@@ -51,6 +52,8 @@ def build_app(context: ConsoleContext) -> web.Application:
     app[CONTEXT] = context
     app[LETTERS] = build_letters(context)
     app.on_cleanup.append(close_letters)
+    app[explaining.TURNS] = ExplainingTurns()
+    app.on_cleanup.append(explaining.close)
     app[pulse_stream.FOLLOWERS] = set()
     app.add_routes(static_files.routes())
     for page in _PAGES:

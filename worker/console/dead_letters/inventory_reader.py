@@ -109,7 +109,8 @@ class InventoryReader:
             lives = await self._context.query(letter_lives, {one.key for one in letters})
         except (LedgerTrouble, UnusableLedger) as trouble_of_ledger:
             says = str(trouble_of_ledger)
-        made = asyncio.to_thread(inventory_of, at, total, letters, lives, says)
+        unseen = max(0, total - MOST_LETTERS)
+        made = asyncio.to_thread(inventory_of, at, total, letters, lives, says, unseen)
         self._kept = await made
 
     def _made(self, task: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.asked import Meant, Unclear, read_meant
-from worker.console.dead_letters.inventory_reader import MOST_LETTERS, Looked
+from worker.console.dead_letters.inventory_reader import Looked
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, groups_of
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.rendering import render
@@ -113,7 +113,6 @@ def _shared(request: web.Request, looked: Looked) -> dict[str, Any]:
         "inventory": looked.inventory,
         "running": acts.running,
         "last": next(iter(acts.past), None),
-        "most_letters": MOST_LETTERS,
         "no_integration": NO_INTEGRATION,
     }
 

@@ -13,7 +13,7 @@ from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.days import NoSuchDays, days_in
 from worker.console.dead_letters.parts import LETTERS
-from worker.console.file_download import send_lines
+from worker.console.file_download import in_portions, send_lines
 from worker.console.rendering import BEAT, SESSION, render
 from worker.evidence.act import ActName
 from worker.ledger.acts import ActsWanted, act_counts, told_acts
@@ -62,7 +62,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     if integration:
         about += f" about {words_of_integration(integration)}"
     trail.note(trail.act_of(request[SESSION], "exported", about=about))
-    return await send_lines(request, f"consent-acts-{days.file_part}.jsonl", lines)
+    return await send_lines(request, f"consent-acts-{days.file_part}.jsonl", in_portions(lines))
 
 
 async def _page(request: web.Request, status: int = 200, mistake: str = "") -> web.Response:
