@@ -25,6 +25,7 @@ class Delivery:
     in the delay until `due_at` (monotonic seconds), once the broker has confirmed it. One that
     Adobe has accepted is sent again after `repeat_seconds`, if that is not None: an older choice
     may still be carried out until then. `facts` are for its receipt, None where none is written.
+    `other_ids` are what the event may be called in the state beside the id of its choice.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Delivery:
         "is_suspect",
         "is_through",
         "message",
+        "other_ids",
         "repeat_seconds",
         "state",
         "user",
@@ -55,6 +57,7 @@ class Delivery:
         user: str,
         is_suspect: bool = False,
         facts: EventFacts | None = None,
+        other_ids: tuple[str, ...] = (),
     ) -> None:
         self.message = message
         self.state = state
@@ -63,6 +66,7 @@ class Delivery:
         self.user = user
         self.is_suspect = is_suspect
         self.facts = facts
+        self.other_ids = other_ids
         self.is_handed_over = self.was_sent = self.is_through = False
         self.due_at: float | None = None
         self.repeat_seconds: float | None = None

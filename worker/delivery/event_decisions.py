@@ -50,4 +50,5 @@ class EventDecisions:
         if choice.didomi_user is not None:
             choice = self._users.without_didomi_user(integration.state_id, choice)
         facts = self._facts_of(envelope, message.body, choice)
-        return Delivery(message, state, integration, choice, user, is_suspect, facts)
+        others = self._users.other_ids(envelope)
+        return Delivery(message, state, integration, choice, user, is_suspect, facts, others)

@@ -9,9 +9,12 @@ from binascii import b2a_base64
 from typing import Final, NamedTuple
 
 from worker.events import Envelope
+from worker.ordering.event_digests import EventDigests, former_id
+from worker.ordering.keyed_hash import keyed
 from worker.redaction import shown_id
 from worker.transform.decision_types import Deliver
 
+_USER: Final = b"consent-user"
 _DIDOMI_USER: Final = "\0Didomi user"
 """No place of an identity."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -36,10 +39,13 @@ class UserKeys:
     """
 
     def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
-        self._keyed = _keyed(secret)
-        self._keyed_snapshots = _keyed(secret, b"consent-snapshot")
-        self._keyed_events = _keyed(secret, b"consent-event-id")
-        self._previous = None if previous is None or previous == secret else _keyed(previous)
+        self._keyed = keyed(secret, _USER)
+        self._events = EventDigests(secret)
+        self._previous: hashlib.blake2b | None = None
+        self._other_events: EventDigests | None = None
+        if previous is not None and previous != secret:
+            self._previous = keyed(previous, _USER)
+            self._other_events = EventDigests(previous)
         self.marks = Marks(
             _mark(secret), None if previous is None else _mark(previous), bool(secret)
         )
@@ -69,34 +75,27 @@ class UserKeys:
 
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
-        Didomi, which in apps is that of the advertising device: it becomes 32 hexadecimal digits
-        for that user, the regulation, and the version. Of an event it is whatever its producer
-        wrote: an id that may be a person's by its shape becomes 32 hexadecimal digits, and after a
-        tilde where no secret makes them hard to guess, so that no log shows them.
-
-        Digests are of the present secret alone: in a rotation equal ids are no promise, since
-        nothing but a tie rests on them.
+        Didomi, which in apps is that of the advertising device; of an event it is whatever its
+        producer wrote, which may be a person's by its shape. Such an id becomes a digest, see
+        `EventDigests`.
         """
         event_id = envelope.event_id
-        if not envelope.is_snapshot:
-            if not event_id or shown_id(event_id) is not None:
-                return envelope
-            return envelope._replace(event_id=self._event_digest(envelope))
-        if not event_id:
+        if not event_id or (not envelope.is_snapshot and shown_id(event_id) is not None):
             return envelope
-        version = envelope.version
-        if version is None:
-            version = envelope.entity.get("updated_at")
-        said = _joined(envelope.organization_id, envelope.regulation, event_id)
-        if isinstance(version, int | str):
-            said += str(version)
-        return envelope._replace(event_id=_hexadecimal(self._keyed_snapshots, said))
+        return envelope._replace(event_id=self._events.digest(envelope, event_id))
 
-    def _event_digest(self, envelope: Envelope) -> str:
-        """The same for all versions of an event."""
-        said = _joined(envelope.organization_id, envelope.event_id)
-        digest = _hexadecimal(self._keyed_events, said)
-        return digest if self.marks.is_keyed else f"~{digest}"
+    def other_ids(self, envelope: Envelope) -> tuple[str, ...]:
+        """What else an event `without_person` may be called in the state: by the other secret while
+        the fleet rotates them, or by a worker up to 0.3.0. By these its own stamps are known again:
+        more than a tie rests on that, see `ordering.own_stamps`.
+        """
+        event_id = envelope.entity.get("id")
+        if not isinstance(event_id, str) or event_id == envelope.event_id:
+            return ()
+        others = {former_id(event_id)}
+        if self._other_events is not None:
+            others.add(self._other_events.digest(envelope, event_id))
+        return tuple(others)
 
 
 def both_digests(user: str) -> tuple[str, str]:
@@ -110,28 +109,11 @@ def is_rotating(user: str) -> bool:
     return "~" in user
 
 
-def _keyed(secret: bytes, purpose: bytes = b"consent-user") -> hashlib.blake2b:
-    # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
-    key = hashlib.blake2b(secret).digest() if secret else b""
-    return hashlib.blake2b(key=key, digest_size=16, person=purpose)
-
-
-def _joined(*parts: str) -> str:
-    """Lengths first, so that no two rows of texts give the same."""
-    return "".join((*(f"{len(one)}." for one in parts), *parts))
-
-
-def _hexadecimal(keyed: hashlib.blake2b, said: str) -> str:
-    copy = keyed.copy()
-    copy.update(said.encode(errors="surrogatepass"))
-    return copy.hexdigest()
-
-
-def _digest(keyed: hashlib.blake2b, said: bytes) -> str:
-    copy = keyed.copy()
+def _digest(hasher: hashlib.blake2b, said: bytes) -> str:
+    copy = hasher.copy()
     copy.update(said)
     return b2a_base64(copy.digest())[:22].translate(_URL_SAFE).decode("ascii")
 
 
 def _mark(secret: bytes) -> str:
-    return _digest(_keyed(secret), b"mark of the secret")
+    return _digest(keyed(secret, _USER), b"mark of the secret")

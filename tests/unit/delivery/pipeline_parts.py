@@ -72,6 +72,7 @@ class Worker:
         inlets: KnownInlets | None = None,
         receipts: ReceiptBook | None = None,
         secret: bytes = b"",
+        users: UserKeys | None = None,
     ) -> None:
         self.hand = Hand()
         self.shop = shop
@@ -83,7 +84,7 @@ class Worker:
             routes=self,
             sender=adobe,
             gate=self.gate,
-            users=UserKeys(secret),
+            users=users or UserKeys(secret),
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
             queues=Names("consent", ("events", "events.2")),

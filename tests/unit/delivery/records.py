@@ -13,17 +13,15 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.delivery import Delivery
+from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Result
 from worker.delivery.rounds.round_runner import AdobeRounds
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.store_protocol import NewestStore
 from worker.ordering.user_digests import UserKeys
-from worker.transform.decide import decide
-from worker.transform.decision_types import Deliver
 
 LENA = "lena@northwind.example"
 MAPPINGS: list[dict[str, Any]] = [
@@ -104,14 +102,11 @@ class Worker:
         return [found[one] for one in deliveries]
 
     def delivery(self, body: bytes, state: RetryState = FRESH) -> Delivery:
-        message = Hand().message(body)
-        envelope = self.keys.without_person(open_envelope(body))
-        choice = decide(self.target, envelope, NOW_MS)
-        assert isinstance(choice, Deliver), choice
-        identity = choice.identity
-        user = self.keys.user_key(self.target.id, identity.place, identity.value)
-        choice = self.keys.without_didomi_user(self.target.id, choice)
-        return Delivery(message, state, self.target, choice, user)
+        message, decisions = Hand().message(body), EventDecisions(self.keys, lambda *_: None)
+        envelope = decisions.read(body)
+        made = decisions.decide(message, state, envelope, self.target, NOW_MS, is_suspect=False)
+        assert isinstance(made, Delivery), made
+        return made
 
 
 def choice(minute: int, *, bags: str | None = None, **purposes: bool) -> bytes:

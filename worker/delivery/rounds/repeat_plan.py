@@ -11,6 +11,7 @@ from typing import Final
 
 from worker.delivery.delivery import Delivery
 from worker.ordering.newest_fold import Choices, pair_of, stamps_of
+from worker.ordering.own_stamps import called_as_now
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.unclear_requests import before, holds, is_newer, is_recent, was_accepted
@@ -18,6 +19,13 @@ from worker.ordering.verdicts import Verdict
 
 _MARGIN_SECONDS: Final = 1.0
 """Longer than the mark holds: the delay rounds to whole seconds."""
+
+
+def granted_to(group: Sequence[Delivery], stored: Mapping[str, Stamp]) -> Mapping[str, Stamp]:
+    """The stamps that stand of a user, those of the group itself by the ids that it has now."""
+    if not stored:
+        return stored
+    return called_as_now(stored, [(one.choice, one.other_ids) for one in group])
 
 
 def stamps_for(

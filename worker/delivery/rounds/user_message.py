@@ -10,7 +10,7 @@ import structlog
 from worker.adobe.replies import Accepted, Permanent, Reply, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
-from worker.delivery.rounds.repeat_plan import plan_repeats, stamps_for
+from worker.delivery.rounds.repeat_plan import granted_to, plan_repeats, stamps_for
 from worker.delivery.rounds.round_results import (
     AT_ONCE,
     ONCE_ACCEPTED,
@@ -43,13 +43,14 @@ _TIMEOUT: Final = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
 class UserMessage:
     """The message of some deliveries of one user, who is held by `lease`. `known` is what stands of
-    that user before it.
+    that user before it, `granted` its stamps by the ids that the deliveries have now.
     """
 
     __slots__ = (
         "deliveries",
         "folded",
         "found",
+        "granted",
         "integration",
         "is_damaged",
         "is_unclear",
@@ -77,7 +78,7 @@ class UserMessage:
         self.deliveries = deliveries
         self.lease = lease
         self.known = known
-        stamps = known.stamps
+        stamps = self.granted = granted_to(deliveries, known.stamps)
         if len(deliveries) == 1:  # as most have
             choices = [deliveries[0].choice]
             if deliveries[0].state.is_repeat:
@@ -151,7 +152,7 @@ class UserMessage:
             plan_repeats(
                 self.deliveries,
                 self.folded.verdicts,
-                self.known.stamps,
+                self.granted,
                 is_accepted=isinstance(self.reply, Accepted),
                 replaces=self.integration.replaces_record,
             )
