@@ -38,10 +38,7 @@ class ReceivedEvents:
         """See `Record`."""
         if self.book is None:
             return Arrival(event.kind, None)
-        if self._keys.marks.is_keyed:
-            told = self._keys.without_person(event)
-        else:  # without a key the digest of a device's id could be guessed
-            told = event._replace(event_id="") if event.is_snapshot else event
+        told = self._keys.without_person(event)
         return Arrival(event.kind, facts_of(told, body, None))
 
     def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:

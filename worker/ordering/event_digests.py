@@ -12,8 +12,8 @@ _LONGEST_FORMER_ID: Final = 64
 
 
 class EventDigests:
-    """Makes 32 hexadecimal digits of an id; of an event after a tilde where no secret makes them
-    hard to guess, so that no log shows them.
+    """Makes 32 hexadecimal digits of an id; after a tilde where no secret makes them hard to guess,
+    so that no log and no receipt shows them.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -34,11 +34,19 @@ class EventDigests:
             version = envelope.entity.get("updated_at")
         if isinstance(version, int | str):
             said += str(version)
-        return _hexadecimal(self._of_snapshots, said)
+        return f"{self._sign}{_hexadecimal(self._of_snapshots, said)}"
+
+
+def former_ids(envelope: Envelope, event_id: str, digest: str) -> tuple[str, ...]:
+    """What workers up to 0.3.0 called an event with this id whose digest is `digest` now."""
+    if not envelope.is_snapshot:
+        return (former_id(event_id),)
+    # By its id where it was tried in the other form, else by the digest without a sign.
+    return former_id(event_id), digest.removeprefix("~")
 
 
 def former_id(event_id: str) -> str:
-    """How workers up to 0.3.0 kept an id that is a digest now."""
+    """How workers up to 0.3.0 kept the id of an event that is a digest now."""
     if len(event_id) <= _LONGEST_FORMER_ID and "@" not in event_id:
         return event_id
     said = event_id.encode(errors="surrogatepass")

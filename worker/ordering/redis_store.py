@@ -82,7 +82,7 @@ class RedisStore:
         self._namespace = namespace
         self._owner = secrets.token_hex(8)
         self._held = Holds(timing.lease_seconds, clock)
-        self._values = RedisValues(clock)
+        self._values = RedisValues(clock, marks)
         self._servers = servers = _servers(url, timeout_seconds, max_connections)
         self._calls = RedisCalls(servers, namespace, marks)
         run, shared_key = self._calls.run, partial(servers.shared_key, namespace)

@@ -11,6 +11,7 @@ import structlog
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR, Claim, Granted, to_ms
 from worker.ordering.unclear_requests import merged
+from worker.ordering.user_digests import Marks, shown_user
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +23,12 @@ is days off."""
 
 class RedisValues:
     """Counts what it can't read, and tells of it from time to time. `clock` is monotonic, in
-    seconds.
+    seconds; `marks` are those of the secrets by which users are called.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], marks: Marks | None = None) -> None:
         self._clock = clock
+        self._marks = marks
         self.unreadable = 0
         """How many values could not be read since the start."""
         self._told_unreadable_at = -_TELL_AGAIN_SECONDS
@@ -90,7 +92,7 @@ class RedisValues:
             self._told_unreadable_at = now
             log.error(
                 "ordering.unreadable_value",
-                user=user,
+                user=shown_user(user, self._marks),
                 detail="a value in Redis can't be read and counts as unknown: an older choice of "
                 "this user may be sent once more; a whole record is sent after a look-up, or waits",
             )

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.ordering.stamp import Said, Stamp
-from worker.ordering.user_digests import both_digests
+from worker.ordering.user_digests import both_digests, marks_of, shown_user
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,7 @@ class Seals:
     """
 
     def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
+        self._marks = marks_of(secret, previous)
         both = [secret] if previous in (None, secret) else [secret, previous or b""]
         self._masters = [hashlib.blake2b(one).digest() if one else b"" for one in both]
 
@@ -54,7 +55,7 @@ class Seals:
         if any(said[path].source is not None and "." not in text for path, text in texts.items()):
             log.error(
                 "ordering.value_not_kept",
-                user=user,
+                user=shown_user(user, self._marks),
                 detail="what was said is nested too deeply or too long to be kept, and counts as "
                 "unknown",
             )
@@ -77,7 +78,7 @@ class Seals:
         if is_unreadable:
             log.error(
                 "ordering.unreadable_value",
-                user=user,
+                user=shown_user(user, self._marks),
                 detail="what was chosen is kept with a secret that is neither the present nor the "
                 "previous one, and counts as unknown",
             )

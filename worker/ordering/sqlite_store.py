@@ -48,7 +48,7 @@ from worker.ordering.store_protocol import (
     Timing,
     to_ms,
 )
-from worker.ordering.user_digests import Marks
+from worker.ordering.user_digests import Marks, shown_user
 from worker.transform.decision_types import NOTHING
 
 log = structlog.get_logger(__name__)
@@ -235,7 +235,7 @@ class SqliteStore(OnePart):
             self.unreadable_values += rows.count(None)
             log.error(
                 "ordering.unreadable_value",
-                user=claim.user,
+                user=shown_user(claim.user, self._marks),
                 detail="what the file has of this user can't be read and counts as unknown: an "
                 "older choice may be sent once more; a whole record is sent after a look-up, or "
                 "waits",

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 from typing import Final, NamedTuple
 
 from worker.events import Envelope
-from worker.ordering.event_digests import EventDigests, former_id
+from worker.ordering.event_digests import EventDigests, former_ids
 from worker.ordering.keyed_hash import keyed
 from worker.redaction import shown_id
 from worker.transform.decision_types import Deliver
@@ -46,9 +46,7 @@ class UserKeys:
         if previous is not None and previous != secret:
             self._previous = keyed(previous, _USER)
             self._other_events = EventDigests(previous)
-        self.marks = Marks(
-            _mark(secret), None if previous is None else _mark(previous), bool(secret)
-        )
+        self.marks = marks_of(secret, previous)
 
     def user_key(self, state_id: str, identity_property: str, identity_value: str) -> str:
         """22 characters of URL-safe base64 (128 bits) for one identity in the state of one
@@ -92,10 +90,26 @@ class UserKeys:
         event_id = envelope.entity.get("id")
         if not isinstance(event_id, str) or event_id == envelope.event_id:
             return ()
-        others = {former_id(event_id)}
+        digests = [envelope.event_id]
         if self._other_events is not None:
-            others.add(self._other_events.digest(envelope, event_id))
-        return tuple(others)
+            digests.append(self._other_events.digest(envelope, event_id))
+        former = [one for digest in digests for one in former_ids(envelope, event_id, digest)]
+        return tuple({*digests[1:], *former} - {envelope.event_id})
+
+
+def marks_of(secret: bytes, previous: bytes | None = None) -> Marks:
+    """Those of the present secret, and of the other one during a rotation."""
+    return Marks(_mark(secret), None if previous is None else _mark(previous), bool(secret))
+
+
+def shown_user(user: str, marks: Marks | None) -> str | None:
+    """The digests of a user that a log may show: those that no guess at a person can be tested by.
+    `marks` are those of the secrets that have made them, None where nobody knows these.
+    """
+    if marks is None:
+        return None
+    both = zip(both_digests(user), marks[:2], strict=True)
+    return "~".join(digest for digest, mark in both if digest and mark != _OF_NO_SECRET) or None
 
 
 def both_digests(user: str) -> tuple[str, str]:
@@ -117,3 +131,6 @@ def _digest(hasher: hashlib.blake2b, said: bytes) -> str:
 
 def _mark(secret: bytes) -> str:
     return _digest(keyed(secret, _USER), b"mark of the secret")
+
+
+_OF_NO_SECRET: Final = _mark(b"")

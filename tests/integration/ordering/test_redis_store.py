@@ -32,6 +32,7 @@ from worker.ordering.store_protocol import (
     StoreUnavailable,
     Timing,
 )
+from worker.ordering.user_digests import UserKeys
 
 OLD, NEW = Stamp(1, 0, False, "e1"), Stamp(2, 0, False, "e2")
 LONG = Timing(lease_seconds=60, retention_seconds=1_000)
@@ -269,6 +270,24 @@ async def test_a_value_that_cannot_be_read_counts_as_unknown_and_is_replaced(
     assert store.unreadable_values == 1
     await store.settle("shop", [Settlement("lena", number, {"news": NEW}, False)], GAP)
     assert await stored(store) == {"news": NEW}
+
+
+async def test_the_log_names_whom_it_concerns_where_no_digest_can_be_guessed(
+    make_store: MakeStore,
+    inspector: redis.asyncio.Redis,
+    namespace: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await inspector.hset(f"{namespace}:{{shop}}:lena", "news", "nothing")
+    for store, is_named in (
+        (make_store(), False),
+        (make_store(marks=UserKeys(b"a secret").marks), True),
+    ):
+        number = await lease(store)
+        await store.settle("shop", [Settlement("lena", number, {}, False)], 0)
+        out = capsys.readouterr().out
+        assert "ordering.unreadable_value" in out
+        assert ("lena" in out) is is_named
 
 
 @pytest.mark.parametrize("kind", ["string", "list", "set", "zset"])

@@ -195,17 +195,21 @@ async def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_row_that_cannot_be_read_concerns_its_user_alone(path: Path) -> None:
-    store = SqliteStore(path, TIMING)
+@pytest.mark.parametrize("secret", [b"", b"a secret"])
+async def test_a_row_that_cannot_be_read_concerns_its_user_alone(
+    path: Path, secret: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = SqliteStore(path, TIMING, marks=UserKeys(secret).marks)
     await accept(store, "lena", YES)
     await accept(store, "emil", NO)
     await store.close()
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE users SET stamps = '[' WHERE key = 'shop lena'")
-    store = SqliteStore(path, TIMING)
+    store = SqliteStore(path, TIMING, marks=UserKeys(secret).marks)
     assert await known_of(store, "lena") == {}
     assert await known_of(store, "emil") == {NEWSLETTER: NO}
     assert store.unreadable_values == 1
+    assert ("lena" in capsys.readouterr().out) is bool(secret)
     for _ in range(2):  # what is given back unsent stays unreadable, and is no new person
         (granted,) = await store.begin("shop", [Claim("lena", [NEWSLETTER])])
         assert isinstance(granted, Granted)

@@ -103,14 +103,19 @@ async def test_of_a_list_only_what_a_mapping_can_write_is_kept(
     assert worker.adobe.has == {"news": False, "vip": "vip" in groups}
 
 
+@pytest.mark.parametrize("secret", [b"", b"a secret"])
 async def test_what_was_found_at_adobe_and_cannot_be_kept_is_looked_up_again(
-    store: MemoryStore, capsys: pytest.CaptureFixture[str]
+    store: MemoryStore, secret: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = completed([NEWS, {**VIP, "id": "vip"}])
-    worker = Worker(store, target.model_copy(update={"dataset_starts_empty": False}))
+    target = target.model_copy(update={"dataset_starts_empty": False})
+    worker = Worker(store, target, secret=secret)
     worker.adobe.found = {"vip": NESTED}
     assert await worker.take(choice(10, news=True)) == [OK]
-    assert "ordering.value_not_kept" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "ordering.value_not_kept" in out
+    user = worker.delivery(choice(10, news=True)).user
+    assert (user in out) is bool(secret), "without one it could be guessed"
     assert await worker.take(choice(5, news=False)) == [Superseded()]
     worker.adobe.found = {"vip": True}
     assert await worker.take(choice(20, news=False)) == [OK]

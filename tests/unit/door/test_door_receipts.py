@@ -6,12 +6,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from devtools.stack import event
+from worker.delivery.event_decisions import EventDecisions
+from worker.delivery.event_facts import facts_of
 from worker.door.door_metrics import DoorMetrics
 from worker.door.received_events import DoorFacts, ReceivedEvents
 from worker.events import open_envelope
 from worker.evidence.receipt import ReceiptFields, body_id
 from worker.ledger.worker_state import read_state
+from worker.letters.letter_key import LetterKeys
 from worker.ordering.user_digests import UserKeys
 
 DEVICE = "6d92078a-8246-4ba4-ae5b-76104861e7dc"
@@ -74,6 +79,17 @@ def test_the_id_of_a_device_is_told_to_nobody() -> None:
     without = _receipt(body)
     assert without["event"] == body_id(body)
     assert DEVICE not in json.dumps([keyed, without])
+
+
+@pytest.mark.parametrize("secret", [b"", b"secret-of-the-fleet"])
+@pytest.mark.parametrize("body", [_snapshot(), _event("ev-1"), _event("lena@a.example")])
+def test_door_worker_and_dead_letters_call_an_event_alike(body: bytes, secret: bytes) -> None:
+    """Or the ledger waits for ever for the outcome of what the door has received."""
+    keys = UserKeys(secret)
+    by_door = _receipt(body, secret)["event"]
+    facts = facts_of(EventDecisions(keys, facts_of).read(body), body, None)
+    assert facts.event_id == by_door
+    assert LetterKeys(keys).named(body)[0] == by_door
 
 
 def test_nothing_is_kept_for_a_receipt_that_nobody_writes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.unit.examples import envelope, snapshot
 from worker.ordering.stamp import MAX_EVENT_ID
-from worker.ordering.user_digests import UserKeys, both_digests
+from worker.ordering.user_digests import UserKeys, both_digests, shown_user
 from worker.redaction import shown_id
 
 
@@ -104,6 +105,10 @@ def test_an_event_keeps_an_id_that_tells_of_nobody(event_id: str) -> None:
     assert _called(event_id) == event_id
 
 
+def _told_as(event_id: str, secret: bytes) -> str:
+    return _told(secret, id=event_id)
+
+
 def test_a_snapshot_without_an_id_stays_without() -> None:
     assert UserKeys(b"s").without_person(snapshot(id=None)).event_id == ""
 
@@ -123,12 +128,33 @@ def test_an_event_with_any_other_id_is_called_by_a_digest(event_id: str) -> None
     assert len({told, *others}) == len(others) + 1
 
 
-def test_no_log_shows_a_digest_that_can_be_guessed() -> None:
-    told = _called("1+Jane Doe", b"")
+@pytest.mark.parametrize(
+    ("called", "event_id"), [(_called, "1+Jane Doe"), (_told_as, ADVERTISING_ID)]
+)
+def test_no_log_shows_a_digest_that_can_be_guessed(
+    called: Callable[[str, bytes], str], event_id: str
+) -> None:
+    told = called(event_id, b"")
     assert shown_id(told) is None
-    assert told == _called("1+Jane Doe", b"")
+    assert told == called(event_id, b"")
     assert len(told) < MAX_EVENT_ID
-    assert "Jane" not in told
+    assert event_id not in told
+
+
+def test_a_log_names_no_user_by_a_digest_that_can_be_guessed() -> None:
+    triple = ("shop", "_id", "lena")
+    keyed, unkeyed = UserKeys(b"s").user_key(*triple), UserKeys().user_key(*triple)
+    for secrets, told in (
+        ((b"s",), keyed),
+        ((b"",), None),
+        ((b"s", b""), keyed),
+        ((b"", b"s"), keyed),
+    ):
+        keys = UserKeys(*secrets)
+        assert shown_user(keys.user_key(*triple), keys.marks) == told
+    both = UserKeys(b"s", b"t")
+    assert shown_user(both.user_key(*triple), both.marks) == both.user_key(*triple)
+    assert shown_user(unkeyed, None) is None, "nobody knows by which secret"
 
 
 def test_that_a_lone_surrogate_is_in_an_id_prevents_nothing() -> None:
