@@ -212,6 +212,11 @@ def _tell(verification: Verification, findings: list[Finding]) -> None:
             f"{_messages(verification.unchecked, 'was', 'were')} not held against a signature of "
             "the secrets that this command has"
         )
+    if verification.unplaced:
+        say(
+            f"{_messages(verification.unplaced, 'is', 'are')} of more chains than this command "
+            "keeps account of: whether they stand in their places is not verified"
+        )
     manipulations = sum(one.code.is_manipulation for one in findings)
     rows, messages = counted(verification.rows, "row"), counted(verification.messages, "message")
     chains = counted(verification.chains, "chain")
