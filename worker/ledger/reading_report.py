@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
+from worker.broker.stream_consumer import Record
+from worker.errors import ServerTrouble
 from worker.ledger.findings import SENTENCES
-from worker.ledger.records import Record
 from worker.wire.connecting import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
@@ -87,6 +88,8 @@ class ReadingReport:
 
 
 def _why_away(error: Exception) -> str:
+    if isinstance(error, ServerTrouble):
+        return str(error)
     if isinstance(error, ChannelNotFoundEntity):
         return _NO_STREAM
     if isinstance(error, ChannelPreconditionFailed):

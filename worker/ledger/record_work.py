@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from worker.broker.stream_consumer import Record
 from worker.evidence.anchors import read_head
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
@@ -20,7 +21,7 @@ from worker.ledger.dictionary import Dictionary
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
-from worker.ledger.records import Progress, Record
+from worker.ledger.records import Progress
 from worker.ledger.schema import MESSAGES
 
 

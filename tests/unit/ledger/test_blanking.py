@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from worker.broker.stream_consumer import Record
 from worker.evidence.erasure import EVERYWHERE, erased_rows
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
@@ -19,7 +20,6 @@ from worker.ledger.database import Database
 from worker.ledger.finding_events import Found, Wanted, find_event, find_users
 from worker.ledger.packing import pack_user
 from worker.ledger.persons import users_of
-from worker.ledger.records import Record
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
 from worker.ledger.stored_receipts import receipts_with
