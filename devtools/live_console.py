@@ -20,9 +20,9 @@ from devtools.stack import Stack, event
 from devtools.waiting import wait_until
 
 KEYS: Final = {
-    "viewer": "local-viewer-key",
-    "operator": "local-operator-key",
-    "revealer": "local-revealer-key",
+    "viewer": "local-viewer-key-of-32-characters",
+    "operator": "local-operator-key-of-32-characters",
+    "revealer": "local-revealer-key-of-32-characters",
 }
 CUSTOMERS: Final = {
     "shop": "northwind",

@@ -61,6 +61,7 @@ class SkipReason(Code):
         "The choice is not confirmed yet, and no mapping says what to send meanwhile.",
     )
     REGULATION = "regulation", Kind.NORMAL, "The integration does not ask for this regulation."
+    SERVED = "served", Kind.NORMAL, "A copy that no integration needs: each has one of its own."
     SUPERSEDED = (
         "superseded",
         Kind.NORMAL,

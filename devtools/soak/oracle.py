@@ -108,7 +108,8 @@ def _after(customer: Customer, name: str, stand: Stand, one: Statement) -> list[
 
 def _rank(name: str, one: Statement) -> tuple[Any, ...]:
     """The event time; the later update, and a change without a time after the creation; the
-    refusal; the greater id. The id of a snapshot is a digest, of which nothing is known here.
+    refusal; the greater id, which must be of a shape that workers keep as it is. The id of a
+    snapshot is a digest, of which nothing is known here.
     """
     value = one.choices.get(name)
     is_refusal = value is False or value is None or (name == PREFERENCE and value == "")

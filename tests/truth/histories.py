@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from devtools.choices import LONG_AGO, Event, Kind, body, mappings, what_is_wrong
 from tests.truth.faults import draw_fault, draw_limits
-from tests.truth.history import MAX_USERS, History, Pause, Publish, Stage
+from tests.truth.history import MAX_USERS, History, Pause, Publish, Stage, event_id_of
 from tests.truth.ledger import Ledger
 
 Mode = Literal["choices", "look-up"]
@@ -71,7 +71,7 @@ def make_history(seed: int) -> ChoiceHistory:
             history.steps.append(Stage(draw_fault(chance, targets, looks_up=mode == "look-up")))
         if chance.random() < 0.3:
             history.steps.append(Pause(chance.uniform(0, 0.6)))
-        event = _event(chance, f"{seed}-{number}", chance.randrange(users))
+        event = _event(chance, event_id_of(seed, number), chance.randrange(users))
         history.steps.append(Publish(event))
         if chance.random() < 0.2:
             history.steps.append(Publish(chance.choice(history.published)))

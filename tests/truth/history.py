@@ -10,6 +10,7 @@ from typing import Any
 from devtools.choices import Event
 from devtools.soak.statements import Statement
 from tests.truth.ledger import Ledger
+from worker.redaction import shown_id
 
 MAX_USERS = 5
 
@@ -112,3 +113,10 @@ class History(ABC):
     @abstractmethod
     def described(self) -> str:
         """What happens in it, in a few words."""
+
+
+def event_id_of(seed: int, number: int) -> str:
+    """Of a shape that workers keep as it is: by what they keep of an id a tie is decided."""
+    event_id = f"e0{seed:x}-{number}"
+    assert shown_id(event_id) == event_id
+    return event_id

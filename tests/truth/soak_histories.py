@@ -14,7 +14,7 @@ from devtools.soak.customer import Customer, Kind
 from devtools.soak.oracle import what_is_wrong
 from devtools.soak.statements import BASE, Device, Statement, document, draw_event
 from tests.truth.faults import draw_fault, draw_limits
-from tests.truth.history import History, Pause, Publish, Rest, Stage
+from tests.truth.history import History, Pause, Publish, Rest, Stage, event_id_of
 from tests.truth.ledger import Ledger
 
 _REST_SECONDS = 3.0
@@ -81,7 +81,7 @@ def make_soak_history(kind: Kind, seed: int) -> SoakHistory:
     target = f"h{seed}"
     history = SoakHistory(seed, [target], draw_limits(chance), customer=customer, name=str(seed))
     said = _snapshots if customer.takes_snapshots else _events
-    for one in said(chance, str(seed)):
+    for one in said(chance, seed):
         if chance.random() < 0.2:
             history.steps.append(Stage(draw_fault(chance, [target], looks_up=False)))
         history.steps.append(Publish(one))
@@ -94,27 +94,27 @@ def make_soak_history(kind: Kind, seed: int) -> SoakHistory:
     return history
 
 
-def _events(chance: random.Random, name: str) -> list[Statement]:
+def _events(chance: random.Random, seed: int) -> list[Statement]:
     """Their times are drawn, so that they come in any order."""
     said: list[Statement] = []
     persons = chance.randint(1, 2)
     for number in range(chance.randint(3, 10)):
-        said.append(draw_event(chance, f"{name}-{number}", chance.randrange(persons), said))
+        said.append(draw_event(chance, event_id_of(seed, number), chance.randrange(persons), said))
     return said
 
 
-def _snapshots(chance: random.Random, name: str) -> list[Statement]:
+def _snapshots(chance: random.Random, seed: int) -> list[Statement]:
     """In the order in which Didomi computes them, but for some that come late."""
     persons = chance.randint(1, 2)
     devices = [
-        Device(f"device-{name}-{person}-{number}", person)
+        Device(f"device-{seed}-{person}-{number}", person)
         for person in range(persons)
         for number in range(chance.choice((1, 2, 2, 3)))
     ]
     said, at = [], BASE
     for number in range(chance.randint(3, 10)):
         at += timedelta(seconds=chance.choice((0, 1, 2)))
-        said.append(chance.choice(devices).act(chance, f"{name}-{number}", at))
+        said.append(chance.choice(devices).act(chance, event_id_of(seed, number), at))
     for _ in range(chance.choice((0, 1, 2, 4))):
         late = said.pop(chance.randrange(len(said)))
         said.insert(chance.randint(0, len(said)), late)

@@ -1,4 +1,9 @@
-"""How often somebody may try a key: whoever guesses has to wait."""
+"""How often somebody may show a wrong key: whoever guesses has to wait.
+
+A right one is never refused for that: behind a proxy all come from its address, so who guesses
+would lock out everybody. No number of guesses finds a key of 32 characters; what is bounded is how
+much of the log, and of an answer, whoever guesses gets.
+"""
 
 from __future__ import annotations
 

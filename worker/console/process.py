@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from worker.adobe.check.report_lines import Line
 from worker.adobe.http_client import open_session
 from worker.console.app import build_app
 from worker.console.built_from_settings import build_context, note_configs
+from worker.console.kept_running import keep_running
 from worker.console.running_ledger import RunningLedger
 from worker.integrations.change_summary import Change
 from worker.integrations.loading import InvalidIntegrations
@@ -63,15 +64,17 @@ class Console:
         host, port = settings.console_host, settings.console_port
         with listening(host, port, CONSOLE):
             await web.TCPSite(self._runner, host, port).start()
-        watching = integrations.watch(settings.reload_seconds, self._note_change)
-        self._tasks.append(asyncio.create_task(watching))
+        self._keep_running(
+            "integrations",
+            lambda: integrations.watch(settings.reload_seconds, self._note_change),
+        )
         if self._runs_ledger:
             ledger = RunningLedger(
                 lambda: Database(ledger_url(settings), writes=True),
                 lambda database: build_ledger(settings, database),
                 self._around_ledger,
             )
-            self._tasks.append(asyncio.create_task(ledger.run()))
+            self._keep_running("ledger", ledger.run)
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -86,6 +89,9 @@ class Console:
         self._context.ledger.close()
         self._context.memory.close()
 
+    def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(keep_running(name, work)))
+
     @asynccontextmanager
     async def _around_ledger(self, parts: LedgerParts, path: Path) -> AsyncIterator[None]:
         """As with `consent-worker ledger`, its own port, which a worker on this machine may have,
@@ -97,16 +103,18 @@ class Console:
         )
         comparing = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, LetterWish(path)))
         try:
-            port = await server.start(self._settings.http_host, self._settings.http_port)
-            log.info("ledger.started", http_port=port)
-        except PortUnusable as trouble:
-            log.warning("console.ledger_unmetered", detail=str(trouble))
-        try:
+            try:
+                port = await server.start(self._settings.http_host, self._settings.http_port)
+                log.info("ledger.started", http_port=port)
+            except PortUnusable as trouble:
+                log.warning("console.ledger_unmetered", detail=str(trouble))
             yield
         finally:
             stop.ask(signal.SIGTERM)
-            await comparing
-            await server.stop()
+            try:
+                await comparing
+            finally:
+                await server.stop()
 
     async def _check(self, integration: Integration) -> list[Line]:
         settings = self._settings

@@ -72,10 +72,10 @@ class RunningLedger:
             async with self._around(parts, database.path):
                 await asyncio.shield(work)
         finally:
+            self._parts = None
             parts.reading.stop()
             with suppress(asyncio.CancelledError):
                 await work
-            self._parts = None
 
     def _tell(self, why: str) -> None:
         if self._why != why:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
+from worker.delivery.faults import Faults
 from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.lane_state import may_wait_on
 from worker.delivery.outcome import Observer
 from worker.delivery.untried_endings import UntriedEndings
 from worker.integrations.model import Integration
@@ -12,19 +15,25 @@ from worker.integrations.model import Integration
 class Adoption:
     """Has a lane go on with the configuration that is in force now."""
 
-    def __init__(self, endings: Endings, untried: UntriedEndings, observer: Observer) -> None:
+    def __init__(
+        self, endings: Endings, untried: UntriedEndings, faults: Faults, observer: Observer
+    ) -> None:
         self._endings = endings
+        self._faults = faults
         self._untried = untried
         self._observer = observer
 
     def adopt(self, lane: Lane, integration: Integration) -> None:
         """A changed configuration is in force."""
-        before, now = [(one.payload_mode, one.state_id) for one in (lane.integration, integration)]
+        before = lane.integration
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
-        if integration.paused:
+        if not may_wait_on(before, integration):
             for one in lane.take_all_waiting():
-                self._untried.park_for_pause(lane, one)
-        elif before != now:  # what waits was decided for the form or the state of before
-            for one in lane.take_all_waiting():
-                self._endings.wait_for_form(lane, one)
+                self.release(lane, one)
+
+    def release(self, lane: Lane, delivery: Delivery) -> None:
+        """Park what may not wait on, to be decided anew; see `may_wait_on`."""
+        paused = lane.integration.paused
+        park = self._untried.park_for_pause if paused else self._endings.wait_for_form
+        self._faults.end_safely(park, lane, delivery)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from worker.broker.delay import DelayKindTargets
 from worker.broker.queue_names import Names
 from worker.delivery.adoption import Adoption
 from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
+from worker.delivery.event_decisions import EventDecisions
+from worker.delivery.faults import Faults
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.listening_sender import ListeningSender
 from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
@@ -24,6 +27,7 @@ from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer
+from worker.delivery.parked_again import ParkedAgain
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.receipting import ReceiptBook, Receipting
@@ -82,9 +86,13 @@ def build_pipeline(
     in_force = RoutesInForce(routes, inlets)
     routing = Routing(in_force, policy, limits)
     successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
+    parked_again = ParkedAgain(is_known)
     receipting = Receipting(receipts, in_force.get, is_known, now_ms)
-    endings = Endings(successors, policy, limits, observer, receipting, now, jitter)
+    decisions = EventDecisions(users, receipting.facts)
     untried = UntriedEndings(successors, observer, receipting)
+    faults = Faults(untried, now)
+    endings = Endings(successors, faults, policy, limits, observer, receipting, now, jitter)
+    adoption = Adoption(endings, untried, faults, observer)
     attempt_seconds = policy.attempt_timeout_seconds
     runner = AdobeRounds(
         ListeningSender(sender, inlets), gate, attempt_seconds, limits.unclear_seconds, seals
@@ -102,9 +110,11 @@ def build_pipeline(
     def new_lane(integration: Integration) -> Lane:
         probe_timeout = attempt_seconds + _PROBE_MARGIN_SECONDS
         block = Block(limits.block_probe_seconds, probe_timeout)
-        return Lane(integration, block, shared, endings.conclude, endings.hand_over)
+        return Lane(
+            integration, block, shared, endings.conclude, endings.hand_over, adoption.release
+        )
 
-    lanes = Lanes(new_lane, untried.give_up, gate, shared.pacer)
+    lanes = Lanes(new_lane, partial(faults.end_safely, untried.give_up), gate, shared.pacer)
 
     def end_blocks_of_loss() -> None:
         """An operator has accepted what the state has lost: nobody has to wait for a probe."""
@@ -119,7 +129,7 @@ def build_pipeline(
         inlets,
         runner,
         gate,
-        users,
+        decisions,
         now_ms=now_ms,
         lane_of=lanes.of,
         block=endings.block,
@@ -127,15 +137,15 @@ def build_pipeline(
         conclude=endings.conclude,
     ).meet
     return Pipeline(
-        screening=Screening(users, queues, limits),
+        screening=Screening(decisions.read, queues, limits),
         routes=in_force,
         routing=routing,
         inlets=inlets,
-        users=users,
+        decisions=decisions,
         lanes=lanes,
         endings=endings,
         untried=untried,
-        adoption=Adoption(endings, untried, observer),
+        adoption=adoption,
         receipting=receipting,
         successors=successors,
         epochs=gate.epochs,
@@ -143,7 +153,7 @@ def build_pipeline(
             queues, gate.epochs, observer, NewerContracts(queues, successors, observer), now_ms
         ),
         returned_bundles=ReturnedBundles(
-            in_force, routing, lanes, inlets, limits, successors, observer, now_ms
+            in_force, routing, lanes, inlets, limits, successors, observer, parked_again, now_ms
         ),
         now_ms=now_ms,
         ask_fleet=ask_fleet,

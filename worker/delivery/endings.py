@@ -22,6 +22,7 @@ from worker.delivery.conclusions import (
     shows_a_right_setup,
 )
 from worker.delivery.delivery import Delivery
+from worker.delivery.faults import Faults
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.outcome import (
     Dead,
@@ -50,6 +51,7 @@ class Endings:
     def __init__(
         self,
         successors: Successors,
+        faults: Faults,
         policy: RetryPolicy,
         limits: PipelineLimits,
         observer: Observer,
@@ -58,6 +60,7 @@ class Endings:
         jitter: Callable[[], float],
     ) -> None:
         self._successors = successors
+        self._faults = faults
         self._policy = policy
         self._limits = limits
         self._observer = observer
@@ -67,34 +70,35 @@ class Endings:
         self.form_refused: Callable[[Lane, Delivery, Retryable], None] = self.block
 
     def conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
-        """Act on the results of one round."""
+        """Act on the results of one round. A fault of ours ends its own event alone."""
         accepted: list[tuple[Delivery, Accepted]] = []
         accepted_late: list[tuple[Delivery, Accepted]] = []
         # One for all, so that what was sent together is due together, and fits one request again.
         jitter = self._jitter()
         at_ms = self._now().wall_ms
         for delivery, result in results:
-            if isinstance(result, Accepted):
+            try:
+                if not isinstance(result, Accepted):
+                    self._end_unaccepted(lane, delivery, result, jitter)
+                    continue
                 lane.suspicion.accepted()
                 if delivery.is_handed_over:
                     lane.confirming.accepted_late(delivery)
                     accepted_late.append((delivery, result))
                     continue
-                if delivery.state.is_repeat:
-                    self._pass(delivery, "repeated")
-                else:
-                    accepted.append((delivery, result))
                 made = delivery.state.attempts_made + 1
                 done = self._receipting.delivered(delivery, result, made, at_ms)
+                if delivery.state.is_repeat:
+                    self._pass(delivery, "repeated")
+                    self._done(lane, delivery, done)
+                    continue
                 if delivery.repeat_seconds is None:  # nearly always
                     done()
                 else:
                     self._done(lane, delivery, done)
-            elif not delivery.is_handed_over:  # or its outcome is left to its successor
-                found = conclude(
-                    delivery, result, lane.suspicion, self._policy, self._now(), jitter
-                )
-                self._act(lane, delivery, found)
+                accepted.append((delivery, result))
+            except Exception as error:
+                self._faults.bury(lane, delivery, error)
         if accepted:
             self._observer.delivered(lane.integration.id, accepted)
         if accepted_late:
@@ -104,14 +108,17 @@ class Endings:
 
     def hand_over(self, lane: Lane, deliveries: list[Delivery]) -> None:
         """Their request has had no answer for long: publish what would follow if it had none at
-        all. What has no retry left stays.
+        all. What has no retry left stays, and so does what meets a fault of ours.
         """
         jitter = self._jitter()
         for delivery in deliveries:
-            found = handed_over(delivery, self._policy, self._now(), jitter)
-            if found is not None:
-                self._follow(lane, delivery, found)
-                delivery.is_handed_over = True
+            try:
+                found = handed_over(delivery, self._policy, self._now(), jitter)
+                if found is not None:
+                    self._follow(lane, delivery, found)
+                    delivery.is_handed_over = True
+            except Exception:
+                self._faults.note(lane, delivery)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
         """It was sent in a form that is not right, or no form is known: it comes back in a moment,
@@ -138,16 +145,24 @@ class Endings:
         since = replace(state, blocked_since_ms=state.blocked_since_ms or moment.wall_ms)
         self._follow(lane, delivery, Follows(Parked(delay, ParkReason.BLOCKED, failure), since))
 
+    def _end_unaccepted(
+        self, lane: Lane, delivery: Delivery, result: Result, jitter: float
+    ) -> None:
+        if not delivery.is_handed_over:  # or its outcome is left to its successor
+            found = conclude(delivery, result, lane.suspicion, self._policy, self._now(), jitter)
+            self._act(lane, delivery, found)
+
     def _act(self, lane: Lane, delivery: Delivery, found: Conclusion) -> None:
         match found:
             case NothingToDo(reason):
-                at_ms = self._now().wall_ms
+                done = self._receipting.skipped(delivery, reason, self._now().wall_ms)
                 self._pass(delivery, reason)
-                self._done(lane, delivery, self._receipting.skipped(delivery, reason, at_ms))
+                self._done(lane, delivery, done)
             case DeliveredLate():
-                self._observer.delivered_late(lane.integration.id, delivery)
                 made, at_ms = delivery.state.attempts_made, self._now().wall_ms
-                self._done(lane, delivery, self._receipting.delivered(delivery, None, made, at_ms))
+                done = self._receipting.delivered(delivery, None, made, at_ms)
+                self._observer.delivered_late(lane.integration.id, delivery)
+                self._done(lane, delivery, done)
             case Follows():
                 self._follow(lane, delivery, found)
             case SetUpMayFail(reply, otherwise):
@@ -171,7 +186,7 @@ class Endings:
         if all(sent_nothing(one) for one in results):
             lane.block.probe_was_inconclusive(time.monotonic())
         for delivery in lane.take_all_waiting():
-            self.park_for_block(lane, delivery)
+            self._faults.end_safely(self.park_for_block, lane, delivery)
 
     def _follow(self, lane: Lane, delivery: Delivery, found: Follows) -> None:
         """Tell of an outcome, and publish its successor; the receipt follows when that is there."""
@@ -183,9 +198,9 @@ class Endings:
             due_at = time.monotonic() + outcome.delay_seconds + late
         integration_id = delivery.integration.id
         seconds = time.monotonic() - delivery.began
-        self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
         after = state_after(state, outcome, integration_id)
         receipted = self._receipting.followed(delivery, outcome, state, self._now().wall_ms)
+        self._observer.outcome(integration_id, outcome, seconds, delivery.choice.event_id)
         confirmed = lane.confirming.add(delivery, receipted, due_at)
         config = delivery.integration.version
         self._successors.follow(delivery.message, after, outcome, confirmed, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from worker.events import Envelope, UndecodableEvent
@@ -25,12 +26,19 @@ class EventFacts(NamedTuple):
     user_id: str
 
 
+FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
+"""What receipts need of an event; None where none is written."""
+
+
 def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFacts:
     """The facts of an event; `choice` is what it says to an integration, where that is known and so
     need not be read again.
     """
     entity, is_snapshot = envelope.entity, envelope.is_snapshot
-    event_id = shown_id(envelope.event_id) or body_id(body)
+    # Not by the digest of an event's id, as logs and the state: not all who write receipts have the
+    # secret, and without it an id could be guessed.
+    own_id: str = envelope.event_id if is_snapshot else entity.get("id") or ""
+    event_id = shown_id(own_id) or body_id(body)
     if choice is None:
         updated_at_ms = _time_in(entity, "updated_at")
         event_at_ms = updated_at_ms if is_snapshot else _time_in(entity, "created_at")

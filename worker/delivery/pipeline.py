@@ -5,7 +5,7 @@ needs a successor (a retry, a parked event, a dead letter) is done when the brok
 that, and a message is acknowledged when all of its deliveries are done. A crash at any point
 repeats work and loses none.
 
-The rules are elsewhere, and only return: `screening`, `routing`, `transform.decide`, `conclusions`.
+The rules are elsewhere, and only return: `screening`, `routing`, `event_decisions`, `conclusions`.
 `Endings` and `UntriedEndings` act on what becomes of deliveries, `Successors` publishes what
 follows, `Receipting` puts it on record.
 """
@@ -27,6 +27,7 @@ from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.conclusions import undelivered
 from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
+from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.fan_out import FanOut
 from worker.delivery.hourly_warnings import SkipWarnings
 from worker.delivery.inlets.known_inlets import KnownInlets
@@ -52,10 +53,7 @@ from worker.delivery.successors import Successors
 from worker.delivery.unknown_organizations import AskFleet, UnknownOrganizations
 from worker.delivery.untried_endings import UntriedEndings
 from worker.integrations.model import Integration
-from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, ParkReason
-from worker.transform.decide import decide
-from worker.transform.decision_types import Deliver
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +68,7 @@ class Pipeline:
         routes: Routes,
         routing: Routing,
         inlets: KnownInlets,
-        users: UserKeys,
+        decisions: EventDecisions,
         lanes: Lanes,
         endings: Endings,
         untried: UntriedEndings,
@@ -84,11 +82,12 @@ class Pipeline:
         ask_fleet: AskFleet | None,
     ) -> None:
         self.lanes = lanes
+        self.parked_again = returned_bundles.parked_again
         self._screening = screening
         self._routes = routes
         self._routing = routing
         self._inlets = inlets
-        self._users = users
+        self._decisions = decisions
         self._endings = endings
         self._untried = untried
         self._adoption = adoption
@@ -156,9 +155,7 @@ class Pipeline:
                 self._fan_out.decide_whole(event, undoubted)
                 return
         parts = self._routing.parts(state, organization_id, now_ms)
-        message.divide(len(parts) or 1)
-        if not parts:
-            message.done_on_record()  # a copy for an integration that has had its own since
+        message.divide(len(parts))
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):
@@ -199,20 +196,13 @@ class Pipeline:
             facts = self._receipting.facts(envelope, message.body, None)
             self._untried.park_for_room(lane, message, state, envelope.event_id, facts)
             return
-        decision = decide(integration, envelope, now_ms)
-        if not isinstance(decision, Deliver):
-            self._end(event, integration.id, undelivered(decision))
-            return
-        identity = decision.identity
-        user = self._users.user_key(integration.state_id, identity.place, identity.value)
-        if decision.didomi_user is not None:
-            decision = self._users.without_didomi_user(integration.state_id, decision)
-        facts = self._receipting.facts(envelope, message.body, decision)
-        delivery = Delivery(message, state, integration, decision, user, is_suspect, facts)
-        if lane.block.is_on and not lane.block.claim_probe(time.monotonic()):
-            self._endings.park_for_block(lane, delivery)
+        decided = self._decisions.decide(message, state, envelope, integration, now_ms, is_suspect)
+        if not isinstance(decided, Delivery):
+            self._end(event, integration.id, undelivered(decided))
+        elif lane.block.is_on and not lane.block.claim_probe(time.monotonic()):
+            self._endings.park_for_block(lane, decided)
         else:
-            lane.offer(delivery)
+            lane.offer(decided)
 
     def _end(
         self,

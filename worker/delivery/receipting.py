@@ -19,7 +19,7 @@ from worker.broker.headers import last_failure_in
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.event_facts import EventFacts, facts_of
+from worker.delivery.event_facts import EventFacts, FactsOf, facts_of
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
 from worker.events import Envelope
 from worker.evidence.letter_cause import adobe_code_in, field_in
@@ -33,7 +33,6 @@ from worker.transform.decision_types import Deliver
 _ERRORS: Final = {str(one): one for one in ErrorCode}
 _LARGEST_STATUS: Final = 999
 Done = Callable[[], None]
-FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
 
 
 class ReceiptBook(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from worker.broker import headers as names
-from worker.broker.delay import by_few_levels
+from worker.broker.delay import by_few_levels, due_at_ms
 from worker.broker.message import Incoming
 from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.bundles.bundle_format import MOST_EVENTS, NotABundle, first_body
@@ -17,6 +17,7 @@ from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.outcome import Observer, Parked
 from worker.delivery.park_delays import asking_seconds, hold_seconds
+from worker.delivery.parked_again import ParkedAgain
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing
 from worker.delivery.screening import returns_of
@@ -32,7 +33,9 @@ large ones, instead of filling the queue in which others' events wait too."""
 
 
 class ReturnedBundles:
-    """Knows what the events of a bundle may be waiting for; `now_ms` gives ms since 1970."""
+    """Knows what the events of a bundle may be waiting for, and notes in `parked_again` what it
+    parks again. `now_ms` gives ms since 1970.
+    """
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class ReturnedBundles:
         limits: PipelineLimits,
         successors: Successors,
         observer: Observer,
+        parked_again: ParkedAgain,
         now_ms: Callable[[], int],
     ) -> None:
         self._routes = routes
@@ -52,6 +56,7 @@ class ReturnedBundles:
         self._limits = limits
         self._successors = successors
         self._observer = observer
+        self.parked_again = parked_again
         self._now_ms = now_ms
 
     def open(self, bundle: Incoming) -> tuple[list[Incoming], float]:
@@ -88,7 +93,13 @@ class ReturnedBundles:
             return False
         after = state_after(state, outcome, state.integration_id)
         self._observer.parked_again(state.integration_id or "", outcome.reason, events)
-        self._successors.park_bundle(bundle, after, outcome, events)
+        due_at = due_at_ms(outcome.delay_seconds, now_ms)
+
+        def confirmed() -> None:
+            self.parked_again.note(state.integration_id, due_at)
+            bundle.done_on_record()
+
+        self._successors.park_bundle(bundle, after, outcome, events, confirmed)
         return True
 
     def _still_parked(self, bundle: Incoming, state: RetryState, events: int) -> Parked | None:

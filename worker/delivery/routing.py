@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from worker.broker.retry_state import FRESH, RetryState
+from worker.broker.retry_state import RetryState
 from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
@@ -47,7 +47,8 @@ class Routing:
         self._limits = limits
 
     def parts(self, state: RetryState, organization_id: str, now_ms: int) -> list[Part]:
-        """The deliveries of an event; none for a copy for an integration that might have been."""
+        """The deliveries of an event, at least one: a copy for an integration that might have been
+        has one that ends."""
         if state.integration_id is not None:
             return self._to_named(state, state.integration_id, organization_id, now_ms)
         return self._to_all(state, organization_id, now_ms)
@@ -103,15 +104,15 @@ class Routing:
                 doubt = self.doubt(copy.integration_id, organization_id) or ""
                 parts.append(self._in_doubt(copy, organization_id, reason, doubt, now_ms))
             state = replace(state, served=())
-        parts += [Ends(one.id, FRESH, Skipped(SkipReason.DISABLED)) for one in disabled]
+        parts += [Ends(one.id, state, Skipped(SkipReason.DISABLED)) for one in disabled]
         parts += [To(one, state) for one in integrations]
-        return parts
+        return parts or [Ends(None, state, Skipped(SkipReason.SERVED))]
 
     def _to_unknown(self, state: RetryState, organization_id: str, now_ms: int) -> Part:
         """An event whose organization has no integration, nor had one lately."""
         doubt = self.doubt(None, organization_id)
         if doubt is None:
-            return Ends(None, FRESH, Skipped(SkipReason.NO_INTEGRATION))
+            return Ends(None, state, Skipped(SkipReason.NO_INTEGRATION))
         return self._in_doubt(state, organization_id, DeadReason.NO_INTEGRATION, doubt, now_ms)
 
     def _copies_in_doubt(
@@ -170,8 +171,9 @@ class Routing:
             and was_never_tried
             and self.ids_beyond(state.served, organization_id)
         ):
-            # Its integration may have got another id while it waited.
-            return self._to_all(replace(state, integration_id=None), organization_id, now_ms)
+            # Its integration may have got another id while it waited. Under the old one it ends.
+            to_all = self._to_all(replace(state, integration_id=None), organization_id, now_ms)
+            return [Ends(integration_id, state, Skipped(SkipReason.SERVED)), *to_all]
         detail = "its organization has no integration with this id"
         return [_dead(state, DeadReason.UNKNOWN_INTEGRATION, detail)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from worker.broker import headers as names
@@ -10,9 +11,8 @@ from worker.broker.message import Incoming
 from worker.broker.queue_names import Names
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.pipeline_limits import PipelineLimits
-from worker.events import Envelope, UndecodableEvent, open_envelope
+from worker.events import Envelope, UndecodableEvent
 from worker.fast_tuples import new_tuple
-from worker.ordering.user_digests import UserKeys
 from worker.reasons import DeadReason, SkipReason
 from worker.transform.decide import unowned_deletion
 
@@ -60,10 +60,12 @@ Screened = Event | Suspect | Unusable | Unowned
 
 
 class Screening:
-    """`users` makes the event of a person one of a Didomi user alone."""
+    """`read` reads an event, or raises `UndecodableEvent`; see `EventDecisions`."""
 
-    def __init__(self, users: UserKeys, queues: Names, limits: PipelineLimits) -> None:
-        self._users = users
+    def __init__(
+        self, read: Callable[[bytes], Envelope], queues: Names, limits: PipelineLimits
+    ) -> None:
+        self._read = read
         self._suspects = queues.suspects
         self._limits = limits
 
@@ -87,11 +89,9 @@ class Screening:
             detail = f"the body has more than {limits.max_event_bytes} bytes"
             return Unusable(state, DeadReason.TOO_LARGE, detail)
         try:
-            envelope = open_envelope(message.body)
+            envelope = self._read(message.body)
         except UndecodableEvent as error:
             return Unusable(state, error.reason, str(error))
-        if envelope.is_snapshot:
-            envelope = self._users.without_person(envelope)
         if not envelope.organization_id:
             return Unowned(unowned_deletion(envelope).reason, envelope.event_id)
         return new_tuple(Event, (message, state, envelope, is_suspect))

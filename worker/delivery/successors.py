@@ -94,11 +94,16 @@ class Successors:
         self._delayed(message, write_retry_state(state), delay_seconds, done)
 
     def park_bundle(
-        self, bundle: Incoming, state: RetryState, outcome: Parked, events: int
+        self,
+        bundle: Incoming,
+        state: RetryState,
+        outcome: Parked,
+        events: int,
+        done: Callable[[], None],
     ) -> None:
         """Park a bundle whole, with the `state` after that."""
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
-        self._delayed(bundle, own, outcome.delay_seconds, bundle.done_on_record, parked=True)
+        self._delayed(bundle, own, outcome.delay_seconds, done, parked=True)
 
     def set_aside(self, message: Incoming, outcome: Parked) -> None:
         """Park a message with all that it says, unread."""

@@ -8,15 +8,14 @@ is bounded is how much of an answer, and of a line, whoever guesses gets.
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
 from typing import Final
+
+from worker.door.client_address import holder_of
 
 BURST_ATTEMPTS: Final = 20
 ATTEMPTS_PER_SECOND: Final = 0.2
 MOST_ADDRESSES: Final = 10_000
 """Remembered; the one that was quiet for the longest goes first."""
-_NETWORK_BITS: Final = 64
-"""Of IPv6 whoever has one address has the rest of its network, too."""
 
 
 class AttemptLimits:
@@ -31,7 +30,7 @@ class AttemptLimits:
 
     def may_fail(self, address: str, now: float) -> bool:
         """Count a wrong attempt; False where there were too many of that address."""
-        holder = _holder_of(address)
+        holder = holder_of(address)
         left, at = self._left.get(holder, (float(BURST_ATTEMPTS), now))
         left = min(float(BURST_ATTEMPTS), left + (now - at) * ATTEMPTS_PER_SECOND)
         may = left >= 1
@@ -43,18 +42,6 @@ class AttemptLimits:
 
     def seconds_until_next(self, address: str, now: float) -> int:
         """When that address may fail again, in whole seconds."""
-        left, at = self._left.get(_holder_of(address), (float(BURST_ATTEMPTS), now))
+        left, at = self._left.get(holder_of(address), (float(BURST_ATTEMPTS), now))
         left += (now - at) * ATTEMPTS_PER_SECOND
         return max(1, int((1 - left) / ATTEMPTS_PER_SECOND + 1)) if left < 1 else 0
-
-
-def _holder_of(address: str) -> str:
-    if ":" not in address:
-        return address
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    return f"{int(parsed) >> _NETWORK_BITS:x}/{_NETWORK_BITS}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
+_NETWORK_BITS: Final = 64
+"""Of IPv6 whoever has one address has the rest of its network, too."""
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
 
@@ -40,6 +43,14 @@ class ClientAddresses:
         return address is not None and any(
             address.version == one.version and address in one for one in self._proxies
         )
+
+
+def holder_of(address: str) -> str:
+    """Whom an address is counted for: itself, and of IPv6 its network."""
+    parsed = _parsed(address) if ":" in address else None
+    if not isinstance(parsed, IPv6Address):
+        return address if parsed is None else str(parsed)
+    return f"{int(parsed) >> _NETWORK_BITS:x}/{_NETWORK_BITS}"
 
 
 def _parsed(text: str) -> _Address | None:

@@ -45,12 +45,9 @@ class Credentials:
         self._header_name = header_name
         self._header_secrets = KnownSecrets(header_secrets)
 
-    def is_client(self, client_id: str, secrets: Sequence[str]) -> bool:
-        """Whether the client is called so, and one of these is its secret."""
-        is_right = False
-        for one in secrets:
-            is_right |= self._client_secrets.has(_bytes_of(one))
-        return self._client_ids.has(_bytes_of(client_id)) & is_right
+    def is_client(self, client_ids: Sequence[str], secrets: Sequence[str]) -> bool:
+        """Whether one of these is the client's id, and one its secret."""
+        return _has_any(self._client_ids, client_ids) & _has_any(self._client_secrets, secrets)
 
     def refusal(self, headers: CIMultiDictProxy[str], now: float) -> AnswerCode | None:
         """Why a request with these headers may not come in at `now` (seconds since 1970); None
@@ -77,6 +74,14 @@ class Credentials:
             if judgement == "expired":
                 refused = AnswerCode.TOKEN_EXPIRED
         return refused
+
+
+def _has_any(known: KnownSecrets, said: Sequence[str]) -> bool:
+    """Takes as long whichever it is."""
+    has = False
+    for one in said:
+        has |= known.has(_bytes_of(one))
+    return has
 
 
 def _said(*secrets: SecretStr | None) -> Iterator[bytes]:

@@ -2,17 +2,19 @@
 one may send before it is answered.
 
 They stay open between requests, as proxies like it. Who makes too many displaces connections of the
-same address that have no request under way.
+same address that have no request under way, or one of which nobody knows yet who asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, cast
 
 from worker.door.answers import PLAIN, AnswerCode
+from worker.door.client_address import holder_of
 
 MOST_LINES: Final = 1_000
 SWEEP_SECONDS: Final = 0.5
@@ -39,6 +41,12 @@ class Line(asyncio.Protocol):
         self.receiving_since: float | None = None
         """When the first byte came of a request that is not handled yet."""
         self.is_handling = False
+        self._is_unproven = False
+
+    @property
+    def is_displaceable(self) -> bool:
+        """Whether it may be closed for another one: nobody with credentials waits for it."""
+        return self._is_unproven or not self.is_handling
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are not of its classes
@@ -67,6 +75,15 @@ class Line(asyncio.Protocol):
         """
         self.is_handling, self._is_lingering = False, not is_whole
         self._bytes = 0
+
+    @contextmanager
+    def reading_unproven(self) -> Iterator[None]:
+        """Of the request that is handled something is read before its credentials are known."""
+        self._is_unproven = True
+        try:
+            yield
+        finally:
+            self._is_unproven = False
 
     def give_up(self) -> None:
         """Close what takes too long to ask."""
@@ -134,15 +151,17 @@ class Lines:
         return self._by_protocol.get(protocol)
 
     def opened(self, line: Line, address: str) -> None:
-        """Count a connection; where there are too many, close one that has no request under way:
-        the oldest of the address that holds the most.
+        """Count a connection; where there are too many, close a displaceable one: the oldest of
+        the address that holds the most of these.
         """
-        self._open[line] = address
+        self._open[line] = holder_of(address)
         self._by_protocol[line.inner] = line
         if len(self._open) > self._most:
-            idle = {one: holder for one, holder in self._open.items() if not one.is_handling}
-            (greediest, _), *_ = Counter(idle.values()).most_common(1)
-            oldest = next(one for one, holder in idle.items() if holder == greediest)
+            displaceable = {
+                one: holder for one, holder in self._open.items() if one.is_displaceable
+            }
+            (greediest, _), *_ = Counter(displaceable.values()).most_common(1)
+            oldest = next(one for one, holder in displaceable.items() if holder == greediest)
             self.closed(oldest)  # at once, or the next one too many would displace it again
             oldest.abort()
 

@@ -16,6 +16,9 @@ from worker.door.answers import Answer, AnswerCode
 from worker.door.credentials import Credentials
 
 MOST_BODY_BYTES: Final = 8 * 1024
+BODY_SECONDS: Final = 1.0
+"""In which a body has to come, since it is read before credentials are known: a form comes with its
+headers, or right behind them."""
 _MOST_FIELDS: Final = 32
 _NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _BASIC: Final = "basic"
@@ -35,15 +38,15 @@ def answer_token_request(
     """The answer to it at `now` (seconds since 1970): a token, or what is wrong."""
     tokens = credentials.tokens
     if tokens is None:
-        return _error(AnswerCode.NO_TOKENS, "invalid_request", AnswerCode.NO_TOKENS.sentence)
+        return NO_TOKENS
     try:
         fields = _fields_of(headers.get("Content-Type", ""), body)
-        client_id, secrets = _client_in(headers, fields)
+        client_ids, secrets = _client_in(headers, fields)
         if fields.get("grant_type") != "client_credentials":
             raise _Unusable("unsupported_grant_type", "grant_type must be client_credentials")
     except _Unusable as problem:
         return _error(AnswerCode.INVALID_TOKEN_REQUEST, problem.error, str(problem))
-    if not credentials.is_client(client_id, secrets):
+    if not credentials.is_client(client_ids, secrets):
         sentence = AnswerCode.CREDENTIALS_WRONG.sentence
         challenge = {"WWW-Authenticate": 'Basic realm="consent-worker"'}
         return _error(AnswerCode.CREDENTIALS_WRONG, "invalid_client", sentence, challenge)
@@ -56,6 +59,10 @@ def _error(
 ) -> Answer:
     body = orjson.dumps({"error": error, "error_description": description})
     return Answer(code, body, {**_NOT_KEPT, **(headers or {})})
+
+
+NO_TOKENS: Final = _error(AnswerCode.NO_TOKENS, "invalid_request", AnswerCode.NO_TOKENS.sentence)
+"""For each request to a door without a client id; no body is read for that."""
 
 
 def _fields_of(content_type: str, body: bytes) -> dict[str, str]:
@@ -80,15 +87,17 @@ def _fields_of(content_type: str, body: bytes) -> dict[str, str]:
     return fields
 
 
-def _client_in(headers: CIMultiDictProxy[str], fields: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The client id, and what its secret may be: within a header of the scheme Basic some senders
-    encode it as a form's value, as they should, and some don't.
+def _client_in(
+    headers: CIMultiDictProxy[str], fields: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """What the client id may be, and what its secret: within a header of the scheme Basic some
+    senders encode both as a form's values, as they should, and some don't.
     """
     shown = headers.getall("Authorization", ())
     if not shown:
         if "client_id" not in fields or "client_secret" not in fields:
             raise _Unusable("invalid_request", AnswerCode.INVALID_TOKEN_REQUEST.sentence)
-        return fields["client_id"], [fields["client_secret"]]
+        return [fields["client_id"]], [fields["client_secret"]]
     if len(shown) > 1 or "client_secret" in fields:
         raise _Unusable("invalid_request", "the client's secret is there twice")
     scheme, _, encoded = shown[0].partition(" ")
@@ -100,4 +109,4 @@ def _client_in(headers: CIMultiDictProxy[str], fields: Mapping[str, str]) -> tup
         raise _Unusable("invalid_request", "Authorization is not Base64 of UTF-8") from None
     if not colon:
         raise _Unusable("invalid_request", "Authorization has no colon behind the client id")
-    return unquote_plus(client_id), [secret, unquote_plus(secret)]
+    return [client_id, unquote_plus(client_id)], [secret, unquote_plus(secret)]

@@ -1,13 +1,15 @@
 """Answers the requests of Didomi: who asks, what it is, and whether RabbitMQ has it.
 
-Each check comes before what costs more: nobody's body is read who shows no credentials, and nothing
-is read while RabbitMQ takes nothing.
+Each check comes before what costs more: nobody's webhook is read who shows no credentials, and none
+while RabbitMQ takes nothing. A token is asked for in a body, which so is read before anything is
+known of who asks: it is small, has a second, and holds no place that somebody else needs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import nullcontext
 from typing import Final
 
 import structlog
@@ -27,9 +29,14 @@ from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import EventPublishing
-from worker.door.lines import Lines
+from worker.door.lines import Line, Lines
 from worker.door.refusal_log import RefusalLog
-from worker.door.token_requests import MOST_BODY_BYTES, answer_token_request
+from worker.door.token_requests import (
+    BODY_SECONDS,
+    MOST_BODY_BYTES,
+    NO_TOKENS,
+    answer_token_request,
+)
 from worker.door.webhook_judgement import judge_body
 
 log = structlog.get_logger(__name__)
@@ -69,7 +76,7 @@ class WebhookRequests:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response to a request, whatever it is."""
-        line = self.lines.of(request.protocol) if self.lines is not None else None
+        line = self._line_of(request)
         began = line.begin() if line is not None else self._loop.time()
         try:
             said = await self._answer(request, began + self._answer_seconds)
@@ -131,13 +138,21 @@ class WebhookRequests:
         return self._publishing.publish(event, body, ends_at)
 
     async def _give_token(self, request: web.BaseRequest, ends_at: float) -> Answer:
-        body = await self._bodies.read(request, MOST_BODY_BYTES, ends_at)
+        if self._credentials.tokens is None:
+            return NO_TOKENS
+        line = self._line_of(request)
+        with line.reading_unproven() if line is not None else nullcontext():
+            soon = min(ends_at, self._loop.time() + BODY_SECONDS)
+            body = await self._bodies.read(request, MOST_BODY_BYTES, soon)
         if isinstance(body, AnswerCode):
             return PLAIN[body]
         said = answer_token_request(self._credentials, request.headers, body, time.time())
         if said.code is AnswerCode.CREDENTIALS_WRONG:
             return self._too_many(request) or said
         return said
+
+    def _line_of(self, request: web.BaseRequest) -> Line | None:
+        return self.lines.of(request.protocol) if self.lines is not None else None
 
     def _too_many(self, request: web.BaseRequest) -> Answer | None:
         """Count a wrong attempt; what is answered where there were too many."""

@@ -74,7 +74,7 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
     event_time_ms, updated_at_ms = _event_times(entity, is_snapshot, now_ms)
     purposes = list_of_objects(consents, "purposes", "consents.purposes")
     channels = list_of_objects(consents, "channels", "consents.channels")
-    for index, purpose in enumerate(purposes):
+    for purpose in purposes:
         # Most say nothing but `enabled`, and are judged in line: a call for each is dear.
         if (
             not BESIDES_ENABLED.isdisjoint(purpose)
@@ -82,16 +82,20 @@ def read_record(envelope: Envelope, now_ms: int) -> ConsentRecord:
             or (purpose_id := purpose.get("id")).__class__ is not str
             or not purpose_id
         ):
-            _check_purpose(purpose, f"consents.purposes[{index}]")
+            _check_purposes(purposes)
+            break
     if channels:
         _check_choices(channels, "consents.channels")
+    is_pending = not is_snapshot and _is_pending(entity)
+    user_id, country, last_country = optional_texts(user, _USER_TEXTS, prefix)
+    metadata = optional_object(user, "metadata", prefix + "metadata")
+    event_id = envelope.event_id
+    # fmt: off
     said = (
-        *(envelope.event_id, event_time_ms, updated_at_ms),
-        not is_snapshot and _is_pending(entity),
-        *optional_texts(user, _USER_TEXTS, prefix),
-        optional_object(user, "metadata", prefix + "metadata"),
-        *(purposes, channels),
+        event_id, event_time_ms, updated_at_ms, is_pending, user_id, country, last_country,
+        metadata, purposes, channels,
     )
+    # fmt: on
     return new_tuple(ConsentRecord, said)
 
 
@@ -124,6 +128,11 @@ def _is_pending(entity: dict[str, Any]) -> bool:
     raise UndecodableEvent(
         DeadReason.INVALID_EVENT, "must be confirmed or pending_approval", "status"
     )
+
+
+def _check_purposes(purposes: list[dict[str, Any]]) -> None:
+    for index, purpose in enumerate(purposes):
+        _check_purpose(purpose, f"consents.purposes[{index}]")
 
 
 def _check_purpose(purpose: dict[str, Any], where: str) -> None:

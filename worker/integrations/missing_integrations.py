@@ -90,6 +90,10 @@ class RecentIntegrations:
             if seen.key not in self._dismissed:
                 yield seen
 
+    def ids(self) -> frozenset[str]:
+        """The ids of those that were in force lately, dismissed ones too."""
+        return frozenset(one.integration_id for one in self._remembered.union(self._lost))
+
     def dismissed(self) -> set[str]:
         """What others should forget, as they told it."""
         return {one.encode() for one in self._remembered if one.key in self._dismissed}

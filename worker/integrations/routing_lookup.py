@@ -101,6 +101,13 @@ class IntegrationLookup(IntegrationsInForce):
         self._missing = MissingIntegrations()
         self._seen_now: dict[str, tuple[InForce, str]] = {}
         self._undoubted: dict[str, list[Integration]] = {}
+        self._ids_seen: set[str] = set()
+
+    def has_known(self, integration_id: str) -> bool:
+        """Whether a file has this id, or had it since the start or within 24 h before. What waits
+        for it is told under that id to its end, which comes when nobody misses it any more.
+        """
+        return integration_id in self._index.known_ids or integration_id in self._ids_seen
 
     def undoubted_for(self, organization_id: str) -> list[Integration]:
         """As `for_organization`, where these are all that there is to know: none is disabled or
@@ -200,6 +207,7 @@ class IntegrationLookup(IntegrationsInForce):
     def _index_missing(self) -> None:
         """Who is missing; looked up for each event, so known beforehand."""
         self._missing = find_missing(self._assignment, list(self._recent.lately()))
+        self._ids_seen.update(self._recent.ids())
         now = self._clock()
         for key in self._missing.replaced:
             self._recent.dismiss(key, now)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import insert_all, put_all, rows_with
 from worker.ledger.lives import WAITING, Life
-from worker.ledger.schema import BALANCES, LIVES
+from worker.ledger.schema import BALANCES, LIVES, RECEIPTS
 
 _AT_ONCE: Final = 500
 
@@ -74,6 +74,19 @@ class LifeRows:
             (*place, counts.get(place, 0) + change) for place, change in changes.items() if change
         ]
         put_all(self._connection, BALANCES, rows)
+
+
+def put_behind(connection: Connection, later_id: int, earlier_id: int) -> None:
+    """Let the receipts that lead back from one go on with another: those of a doubt with those of a
+    life that there was before it. Else nobody would find them, nor an erasure.
+    """
+    back = select(RECEIPTS.c.id, RECEIPTS.c.before_id).where(RECEIPTS.c.id == later_id)
+    chain = back.cte(recursive=True)
+    chain = chain.union_all(
+        select(RECEIPTS.c.id, RECEIPTS.c.before_id).where(RECEIPTS.c.id == chain.c.before_id)
+    )
+    first = select(func.min(chain.c.id)).scalar_subquery()
+    connection.execute(RECEIPTS.update().where(RECEIPTS.c.id == first).values(before_id=earlier_id))
 
 
 def are_in_doubt(connection: Connection, nobody_id: int) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from worker.ledger.awaited_outcomes import await_no_more
 from worker.ledger.conservation import OVERDUE_MS
+from worker.ledger.parked_again import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import LIVES
 
@@ -22,6 +23,5 @@ def wait_no_more(connection: Connection) -> None:
     progress = read_progress(connection)
     if progress is not None:
         missing_until = min(progress.written_at, progress.read_at) - OVERDUE_MS
-        connection.execute(
-            LIVES.update().where(LIVES.c.due_at >= missing_until).values(due_at=None)
-        )
+        is_awaited = (LIVES.c.due_at >= missing_until) | is_parked_again(missing_until)
+        connection.execute(LIVES.update().where(is_awaited).values(due_at=None))

@@ -73,7 +73,21 @@ def _add_unreceipted_at(connection: Connection) -> None:
     connection.exec_driver_sql("UPDATE chains SET unreceipted_at = state_at")
 
 
-STEPS: Final[Sequence[Step]] = (_causes_and_letters, _add_acts, _add_awaited, _add_unreceipted_at)
+def _add_parked_again(connection: Connection) -> None:
+    """What is parked again now, workers tell within minutes."""
+    connection.exec_driver_sql(
+        "CREATE TABLE parked_again (integration_id BIGINT NOT NULL PRIMARY KEY,"
+        " due_at BIGINT NOT NULL)"
+    )
+
+
+STEPS: Final[Sequence[Step]] = (
+    _causes_and_letters,
+    _add_acts,
+    _add_awaited,
+    _add_unreceipted_at,
+    _add_parked_again,
+)
 """The first one leads from version 1 to version 2."""
 
 

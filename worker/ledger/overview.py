@@ -22,6 +22,7 @@ from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import explained_by
 from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
 from worker.ledger.letter_passes import LetterPass, last_pass
+from worker.ledger.parked_again import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES
@@ -171,9 +172,10 @@ def _waiting(connection: Connection, now_ms: int) -> list[int]:
 
 
 def _overdue(connection: Connection, now_ms: int) -> list[Overdue]:
+    before_ms = now_ms - OVERDUE_MS
     query = (
         select(LIVES.c.integration_id, func.count(), func.min(LIVES.c.due_at))
-        .where(LIVES.c.due_at < now_ms - OVERDUE_MS)
+        .where(LIVES.c.due_at < before_ms, ~is_parked_again(before_ms))
         .group_by(LIVES.c.integration_id)
     )
     rows = connection.execute(query).all()

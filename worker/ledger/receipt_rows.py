@@ -13,7 +13,7 @@ from worker.ledger.awaited_outcomes import Received, are_awaited, await_outcomes
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.letter_groups import Group, LetterGroups
-from worker.ledger.life_rows import LifeRows, are_in_doubt
+from worker.ledger.life_rows import LifeRows, are_in_doubt, put_behind
 from worker.ledger.lives import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.minutes import count_minute, write_minutes
 from worker.ledger.packing import (
@@ -128,13 +128,15 @@ class ReceiptRows:
         minutes: dict[tuple[int, ...], list[int]] = {}
         received: dict[bytes, Received] = {}
         concluded: set[bytes] = set()
+        joined: list[tuple[int, int]] = []  # last receipts, of a doubt and of the life before it
         is_awaited = are_awaited(connection) or any(_is_received(one) for one in packed)
         number = self.next_id(connection)
         for one in packed:
-            life = lives.get(one.life)
-            before = life
+            life = before = lives.get(one.life)
             if one.receipt.integration and (doubt := doubts.get(one.life)) is not None:
-                before = life or lives.take_doubt(doubt)
+                before = lives.take_doubt(doubt) or life
+                if before and life and before is not life:
+                    joined.append((before.last_id, life.last_id))
             numbers = numbers_of[one.texts]
             rows.append(_row(one, number, numbers, before))
             newer = self._as_life(connection, one, number, numbers, ids, life)
@@ -149,6 +151,8 @@ class ReceiptRows:
             number += 1
         self._next_id = number
         insert_all(connection, RECEIPTS, rows)
+        for doubt_and_life in joined:
+            put_behind(connection, *doubt_and_life)
         lives.write()
         write_minutes(connection, minutes)
         if is_awaited:

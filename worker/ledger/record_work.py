@@ -5,6 +5,7 @@ receipts of those that count are made ready for their rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -17,6 +18,7 @@ from worker.evidence.heading import Message, line_digest, read_message, row_dige
 from worker.evidence.signing import Keyring
 from worker.ledger.act_rows import act_rows
 from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
+from worker.ledger.conservation import OVERDUE_MS
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.heads import has_its_rows, judge, judge_passed, signature_fault
 from worker.ledger.quick_receipts import quick_receipt
@@ -24,6 +26,7 @@ from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
 from worker.ledger.records import Progress
 from worker.ledger.schema import MESSAGES
 from worker.ledger.truncation import Truncation
+from worker.ledger.worker_state import read_state
 
 
 class RecordWork:
@@ -53,6 +56,8 @@ class RecordWork:
         self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
         """Of each message that has any: how many receipts there are up to its last one, and users
         by integration."""
+        self.parked_again: dict[str, int] = {}
+        """What workers tell: when bundles that were parked again come back, by integration."""
         self._lines: dict[tuple[int, int], bytes] = {}
         self._truncation = Truncation(connection, progress.generation)
         highest = connection.execute(select(func.max(MESSAGES.c.id))).scalar()
@@ -129,6 +134,8 @@ class RecordWork:
             digests = b"".join(map(row_digest, message.rows))
         if heading.kind == "anchor":
             self._hold_against(message.rows, offset)
+        elif heading.kind == "state":
+            self._take_parked_again(message)
         elif heading.kind == "trail":
             acts, unreadable = act_rows(message.rows, self._next_id)
             self.acts += acts
@@ -162,6 +169,16 @@ class RecordWork:
         if erased:
             self.erasures.append((len(self.packed), erased))
         return taken
+
+    def _take_parked_again(self, message: Message) -> None:
+        """A time that no bundle can be parked until is one of a clock that is wrong."""
+        latest_ms = min(message.heading.at, self._now_ms) + OVERDUE_MS
+        for line in message.rows[:1]:
+            with suppress(Unreadable):
+                for name, due_at in read_state(line).parked_again.items():
+                    known = without_nul(name)
+                    until_ms = min(due_at, latest_ms)
+                    self.parked_again[known] = max(until_ms, self.parked_again.get(known, 0))
 
     def _hold_against(self, rows: Sequence[bytes], offset: int) -> None:
         """What an anchor has seen, and this ledger has not."""

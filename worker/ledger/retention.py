@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from worker.ledger.awaited_schema import AWAITED
 from worker.ledger.letter_schema import LETTERS
+from worker.ledger.parked_again import PARKED_AGAIN
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.stored_receipts import key_of_life, stored
 
@@ -35,6 +36,7 @@ def prune(connection: Connection, before_ms: int) -> int:
         connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
         connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
         connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
+        connection.execute(PARKED_AGAIN.delete().where(PARKED_AGAIN.c.due_at < before_ms))
         connection.execute(AWAITED.delete().where(AWAITED.c.at < before_ms))
         is_old = (LIVES.c.last_id == 0) & (LIVES.c.at < before_ms)
         connection.execute(

@@ -25,6 +25,7 @@ from worker.ledger.letter_groups import LetterGroups
 from worker.ledger.letter_passes import LetterPass
 from worker.ledger.letter_rows import LetterRows, SeenLetter
 from worker.ledger.lost_records import wait_no_more
+from worker.ledger.parked_again import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
 from worker.ledger.record_work import RecordWork
@@ -132,6 +133,7 @@ class TakingIn:
         insert_all(connection, MESSAGES, work.messages)
         write_and_blank(connection, self._receipts, work.packed, work.erasures)
         write_acts(connection, work.acts)
+        note_parked_again(connection, self._dictionary, work.parked_again)
         return self._chains.write(connection, now_ms)
 
 

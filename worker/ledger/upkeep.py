@@ -10,6 +10,8 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
 from worker.ledger.anchoring import ANCHOR_SECONDS, Anchoring, heads_of
 from worker.ledger.awaited_outcomes import check_awaited
 from worker.ledger.overview import overview
@@ -19,6 +21,8 @@ from worker.ledger.retention import prune
 from worker.ledger.trouble import LedgerTrouble
 from worker.ledger.write_turns import WriteTurns
 from worker.wire.connecting import is_connection_error
+
+log = structlog.get_logger(__name__)
 
 _ALIVE_SECONDS: Final = 5.0
 _PRUNE_SECONDS: Final = 3600.0
@@ -87,9 +91,10 @@ class Upkeep:
         except LedgerTrouble as trouble:
             self._report.cannot_write(str(trouble))
         except Exception as error:
-            if not is_connection_error(error):
-                raise
-            self._report.cannot_read(error)
+            if is_connection_error(error):
+                self._report.cannot_read(error)
+            else:  # a fault of ours must not end all of it in silence
+                log.exception("ledger.unexpected_error", error=type(error).__name__)
 
     async def _say_alive(self) -> None:
         now_ms = _now_ms()

@@ -38,7 +38,8 @@ class WorkerState(NamedTuple):
     those whose receipts were all handed over, None where a worker does not tell. `unreceipted` are
     outcomes without a receipt, by integration. `received` are events that a door has put on the
     queue, None of a worker. `cpu_percent` is of one core, since the state before, None where a
-    process does not tell. Times are in ms since 1970.
+    process does not tell. `parked_again` says when the latest bundle comes back that was parked
+    again unopened since the state before, by integration. Times are in ms since 1970.
     """
 
     version: str
@@ -54,6 +55,7 @@ class WorkerState(NamedTuple):
     oldest_withdrawal_at: int | None
     received: int | None
     cpu_percent: int | None
+    parked_again: Mapping[str, int]
 
     @property
     def missing(self) -> int:
@@ -78,10 +80,13 @@ def read_state(row: str | bytes) -> WorkerState:
     said = object_of(row.encode() if isinstance(row, str) else row)
     lanes = said.get("lanes") or []
     unreceipted = said.get("unreceipted") or {}
+    parked_again = said.get("parked_again") or {}
     if not isinstance(lanes, list) or len(lanes) > _MOST_LANES:
         raise Unreadable(f"lanes is not a list of at most {_MOST_LANES}")
     if not isinstance(unreceipted, dict):
         raise Unreadable("unreceipted is not an object")
+    if not isinstance(parked_again, dict):
+        raise Unreadable("parked_again is not an object")
     return WorkerState(
         version=text_in(said, "version"),
         started_at=number_in(said, "started_at"),
@@ -96,6 +101,7 @@ def read_state(row: str | bytes) -> WorkerState:
         oldest_withdrawal_at=optional_number_in(said, "oldest_withdrawal_at"),
         received=optional_number_in(said, "received"),
         cpu_percent=optional_number_in(said, "cpu_percent"),
+        parked_again={one: number_in(parked_again, one) for one in parked_again},
     )
 
 

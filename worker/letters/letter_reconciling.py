@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Final
 
 import structlog
@@ -36,6 +36,8 @@ _AT_ONCE: Final = 1_000
 _PATIENCE_SECONDS: Final = 30.0
 """A ledger that can't catch up, or has no stream, makes its first pass after so long."""
 _LOOK_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 5.0
+"""After a fault of ours, or what can't be taken would be tried without a pause."""
 
 
 class LetterReconciling:
@@ -64,9 +66,14 @@ class LetterReconciling:
         """
         await self._either(caught_up, _PATIENCE_SECONDS)
         while not self._stop.is_asked:
-            wish.take()
-            with suppress(Interrupted):
+            try:
+                wish.take()
                 await self.attempt()
+            except Interrupted:
+                return
+            except Exception as error:
+                log.exception("ledger.unexpected_error", error=type(error).__name__)
+                await self._either(self._stop.asked, _AGAIN_SECONDS)
             while not (wish.is_there() or self._stop.is_asked):
                 await self._either(self._stop.asked, _LOOK_SECONDS)
 

@@ -104,7 +104,8 @@ local function forget_oldest_accepted(losses)
   end
 end
 
--- What differs from `before` in the hash was told by somebody else meanwhile.
+-- What differs from `before` in the hash was told by somebody else meanwhile. What is none of ours there
+-- counts as nothing.
 local function note_witnesses()
   local table_key, is_lost = KEYS[2], false
   if redis.call('TYPE', table_key).ok ~= 'hash' then
@@ -112,6 +113,9 @@ local function note_witnesses()
   end
   for i = FIRST_EPOCH, #ARGV, 3 do
     local before = redis.call('HMGET', table_key, ARGV[i])[1] or ''
+    if #before ~= EPOCH_CHARACTERS or not string.match(before, '^[0-9a-f]+$') then
+      before = ''
+    end
     if before == ARGV[i + 1] then
       redis.call('HSET', table_key, ARGV[i], ARGV[i + 2])
       is_lost = is_lost or before ~= ''

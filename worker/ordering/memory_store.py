@@ -194,23 +194,24 @@ class MemoryStore(OnePart):
             user.texts = NOTHING
         user.expires_at = max(user.expires_at, expires_at)  # a tombstone is kept for longer
         given_texts, written = settlement.texts, settlement.written
-        stamps: Mapping[str, Stamp]
         if not user.paths and given_texts is None and UNCLEAR not in written:
-            stamps = written  # the first of a user, as most are
-        else:
-            stamps = dict(zip(user.paths, user.stamps, strict=True))
-            texts = dict(user.texts) if given_texts is not None else {}
-            for path, given in written.items():
-                stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
-                known = stamps.get(path)
-                if known is None or stamp > known:
-                    stamps[path] = stamp
-                if given_texts is not None and stamps[path] == stamp:
-                    texts.pop(path, None)
-                    if path in given_texts:
-                        texts[path] = given_texts[path]
-            if given_texts is not None:
-                user.texts = texts
+            # The first of a user, as most are: equal stamps of one event are one object already.
+            user.paths = self._shared_paths(tuple(written))
+            user.stamps = tuple(written.values())
+            return
+        stamps = dict(zip(user.paths, user.stamps, strict=True))
+        texts = dict(user.texts) if given_texts is not None else {}
+        for path, given in written.items():
+            stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
+            known = stamps.get(path)
+            if known is None or stamp > known:
+                stamps[path] = stamp
+            if given_texts is not None and stamps[path] == stamp:
+                texts.pop(path, None)
+                if path in given_texts:
+                    texts[path] = given_texts[path]
+        if given_texts is not None:
+            user.texts = texts
         user.paths = self._shared_paths(tuple(stamps))
         same: dict[Stamp, Stamp] = {}
         user.stamps = tuple([same.setdefault(stamp, stamp) for stamp in stamps.values()])

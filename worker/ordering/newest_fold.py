@@ -14,12 +14,11 @@ event's id, which only makes the result the same in whichever order the events c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from worker.fast_tuples import new_tuple
-from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, newest_of
+from worker.ordering.stamp import Said, Stamp, newest_of
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import NOTHING
 from worker.transform.format_rendering import EMPTIED, is_refusal, is_silent
@@ -154,16 +153,10 @@ def stamps_of(event: Choices) -> dict[str, Stamp]:
 
 def pair_of(event: Choices) -> Pair:
     """The two stamps that one event can give: to anything but a refusal, and to a refusal."""
-    event_id = event.event_id
-    # What a producer calls an event may be a person's address, and the state keeps it for months.
-    if len(event_id) > MAX_EVENT_ID or "@" in event_id:
-        event_id = hashlib.blake2b(
-            event_id.encode(errors="surrogatepass"), digest_size=24
-        ).hexdigest()
-    times = (event.event_time_ms, event.updated_at_ms or 0)
+    time_ms, updated_ms, event_id = event.event_time_ms, event.updated_at_ms or 0, event.event_id
     return (
-        new_tuple(Stamp, (*times, False, event_id)),
-        new_tuple(Stamp, (*times, True, event_id)),
+        new_tuple(Stamp, (time_ms, updated_ms, False, event_id)),
+        new_tuple(Stamp, (time_ms, updated_ms, True, event_id)),
     )
 
 

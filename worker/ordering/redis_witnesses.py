@@ -8,7 +8,8 @@ its master: then the epoch of the whole state is lost, and another one begins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from worker.ordering.epoch import Epochs, new_epoch
@@ -21,6 +22,8 @@ _WITNESS: Final = Script("witness.lua")
 _WITNESSES: Final = Script("witnesses.lua")
 _MOST_WITNESSES: Final = 256
 """Those of slots that were the first of a master once are looked at, too, up to so many."""
+_TAG: Final = re.compile("[0-9]{1,16}", re.ASCII)
+_SAID: Final = re.compile("[0-9a-f]{16}")
 
 
 class ClusterEpochs(RedisEpochs):
@@ -40,8 +43,7 @@ class ClusterEpochs(RedisEpochs):
         """
         if self._servers.is_failing(SHARED_TAG):
             return await self._look_without(met)
-        told = [one.decode() for one in await self._run(_WITNESSES, [self._table], ())]
-        before = dict(zip(told[::2], told[1::2], strict=True))
+        before = _before(await self._run(_WITNESSES, [self._table], ()))
         changes, unasked = await self._changes(before)
         if changes:
             words = [word for change in changes for word in change]
@@ -86,4 +88,16 @@ class ClusterEpochs(RedisEpochs):
             said = await self._run(_WITNESS, [key], (new_epoch(),))
         except StoreUnavailable:
             return None
-        return said.decode() if isinstance(said, bytes) else None
+        return said.decode(errors="replace") if isinstance(said, bytes) else None
+
+
+def _before(answer: Sequence[bytes]) -> dict[str, str]:
+    """Tag → what its witness said, empty where that can't be read. What has no tag of ours was
+    written by somebody else.
+    """
+    told = [one.decode(errors="replace") for one in answer]
+    return {
+        tag: said if _SAID.fullmatch(said) else ""
+        for tag, said in zip(told[::2], told[1::2], strict=True)
+        if _TAG.fullmatch(tag)
+    }

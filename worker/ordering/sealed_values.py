@@ -46,9 +46,19 @@ class Seals:
     def texts(
         self, user: str, stamps: Mapping[str, Stamp], said: Mapping[str, Said]
     ) -> dict[str, str]:
-        """Path → the text beside the stamp of that path."""
+        """Path → the text beside the stamp of that path. A source that can't be kept is left out of
+        it, so that it counts as unknown.
+        """
         seal = _Seal(self._masters[0], both_digests(user)[0])
-        return {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
+        texts = {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
+        if any(said[path].source is not None and "." not in text for path, text in texts.items()):
+            log.error(
+                "ordering.value_not_kept",
+                user=user,
+                detail="what was said is nested too deeply or too long to be kept, and counts as "
+                "unknown",
+            )
+        return texts
 
     def said(
         self, user: str, stamps: Mapping[str, Stamp], texts: Mapping[str, str]
@@ -100,11 +110,16 @@ class _Seal:
 
 def _written(seal: _Seal, path: str, stamp: Stamp, said: Said) -> str:
     told = stamp.encode()
-    text = f"a{_check(told)}{'-' if said.is_taken_back else '+'}{said.didomi_user}"
+    who = f"a{_check(told)}{'-' if said.is_taken_back else '+'}{said.didomi_user}"
     if said.source is None:
-        return text
-    sealed = seal.close(orjson.dumps(said.source), _bound(path, told))
-    return f"{text}.{urlsafe_b64encode(sealed).decode()}"
+        return who
+    try:
+        plain = orjson.dumps(said.source)
+    except orjson.JSONEncodeError:
+        return who
+    sealed = seal.close(plain, _bound(path, told))
+    text = f"{who}.{urlsafe_b64encode(sealed).decode()}"
+    return text if len(text) <= LONGEST_TEXT_BYTES else who
 
 
 def _read(seals: list[_Seal], path: str, stamp: Stamp, text: str) -> tuple[Said, bool] | None:

@@ -143,6 +143,8 @@ class Commits:
             # By its owner alone, from the beginning: SQLite gives its other files the same rights.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
             connection = sqlite3.connect(self._path, isolation_level=None, timeout=_BUSY_SECONDS)
+            # Text that is not UTF-8 concerns its own row, which its reader then can't read.
+            connection.text_factory = _text
             try:
                 _prepare(connection, self._schema)
             except BaseException:
@@ -177,6 +179,10 @@ def _inode_of(path: Path) -> int:
         return path.stat().st_ino
     except FileNotFoundError:
         return 0
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
 
 
 def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:

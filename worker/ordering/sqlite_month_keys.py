@@ -47,7 +47,8 @@ class SqliteMonthKeys:
 
 def _rows(file: sqlite3.Connection) -> list[tuple[str, str]]:
     query = "SELECT name, value FROM facts WHERE name GLOB 'month key *'"
-    return [(name.removeprefix(_PREFIX), str(value)) for name, value in file.execute(query)]
+    rows = file.execute(query).fetchall()
+    return [(name.removeprefix(_PREFIX), str(value)) for name, value in rows if type(name) is str]
 
 
 def _months(file: sqlite3.Connection) -> set[str]:
@@ -63,6 +64,6 @@ def _kept(file: sqlite3.Connection, now_ms: int) -> dict[str, bytes]:
             key = bytes.fromhex(said)
             if len(key) == KEY_BYTES and ends_ms > now_ms:
                 kept[month] = key
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
     return kept

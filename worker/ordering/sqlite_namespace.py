@@ -5,6 +5,7 @@ is known of inlets.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
@@ -80,7 +81,7 @@ def _read(file: sqlite3.Connection) -> Epochs | None:
         if not isinstance(present, str) or not isinstance(began_ms, int):
             return None
         return Epochs(present, began_ms, tuple(Loss(str(a), int(b), int(c)) for a, b, c in losses))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -143,11 +144,19 @@ def remember(file: sqlite3.Connection, names: Collection[str], until_ms: int) ->
 def remembered(file: sqlite3.Connection, now_ms: int) -> set[str]:
     """The names that are still to be kept at `now_ms` (ms since 1970)."""
     rows = file.execute("SELECT name FROM integrations WHERE until_ms > ?", (now_ms,)).fetchall()
-    return {bytes(name).decode(errors="surrogatepass") for (name,) in rows}
+    return {_decoded(name) for (name,) in rows if isinstance(name, bytes)}
+
+
+def _decoded(name: bytes) -> str:
+    try:
+        return name.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return name.decode(errors="replace")
 
 
 _PREFIX: Final = "state "
 _WRITES: Final = "writes of state ids"
+_NUMBER: Final = re.compile("[0-9]{1,15}", re.ASCII)
 _PUT: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 
 
@@ -184,9 +193,9 @@ class SqliteStateIds:
 def _texts(file: sqlite3.Connection) -> dict[str, str]:
     query = "SELECT name, value FROM facts WHERE name GLOB 'state *'"
     rows = file.execute(query).fetchall()
-    return {name.removeprefix(_PREFIX): str(value) for name, value in rows}
+    return {name.removeprefix(_PREFIX): str(value) for name, value in rows if isinstance(name, str)}
 
 
 def _writes(file: sqlite3.Connection) -> int:
     row = file.execute("SELECT value FROM facts WHERE name = ?", (_WRITES,)).fetchone()
-    return int(row[0]) if row is not None and str(row[0]).isdecimal() else 0
+    return int(row[0]) if row is not None and _NUMBER.fullmatch(str(row[0])) else 0

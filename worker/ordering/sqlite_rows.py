@@ -46,13 +46,13 @@ def find(file: sqlite3.Connection, state_id: str, user: str) -> list[Row | None]
     for key in keys_of(state_id, user):
         try:
             rows.append(read_row(file, key))
-        except ValueError:
+        except (ValueError, RecursionError):
             rows.append(None)
     return rows
 
 
 def read_row(file: sqlite3.Connection, key: str) -> Row:
-    """Raises ValueError for one that is none of ours."""
+    """Raises ValueError, or RecursionError, for one that is none of ours."""
     found = file.execute(
         "SELECT stamps, free_at_ms, expires_at_ms FROM users WHERE key = ?", (key,)
     ).fetchone()
@@ -190,9 +190,13 @@ def sweep(file: sqlite3.Connection, after: str, now_ms: int) -> str:
     ).fetchall()
     file.executemany(
         "DELETE FROM users WHERE key = ?",
-        [(key,) for key, expires, free in rows if max(expires, free) <= now_ms],
+        [(key,) for key, *times in rows if _are_over(times, now_ms)],
     )
     return rows[-1][0] if len(rows) == _SWEPT_AT_ONCE else ""
+
+
+def _are_over(times: list[object], now_ms: int) -> bool:
+    return all(isinstance(one, int) and one <= now_ms for one in times)
 
 
 def put(file: sqlite3.Connection, key: str, row: Row) -> None:

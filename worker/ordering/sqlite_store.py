@@ -197,7 +197,7 @@ class SqliteStore(OnePart):
         def admit(file: sqlite3.Connection) -> str:
             found = file.execute("SELECT value FROM facts WHERE name = 'digests'").fetchone()
             try:
-                after = mark_after(found[0] if found else None, marks)
+                after = mark_after(str(found[0]) if found else None, marks)
             except SecretRefused as refused:
                 return str(refused)
             file.execute("INSERT OR REPLACE INTO facts VALUES ('digests', ?)", (after,))

@@ -14,8 +14,8 @@ from worker.ordering.user_digests import both_digests
 from worker.transform.decision_types import Source
 
 MAX_EVENT_ID: Final = 64
-"""Characters of an event id that are kept; a longer one is kept as its digest, so that no producer
-can fill the state, and so is one with an `@`. Didomi's own ids are UUIDs of 36 characters."""
+"""Characters of an event id that is kept: a longer one is a digest, and so is each that may be a
+person's, see `UserKeys.without_person`. Didomi's own ids are UUIDs of 36 characters."""
 
 _ENCODED: Final = re.compile(r"(-?[0-9]{1,16})(?:\.(-?[0-9]{1,16}))?([n+])(.*)", re.DOTALL)
 

@@ -81,6 +81,6 @@ def before(choices: Sequence[Choices], stored: Mapping[str, Stamp]) -> Mapping[s
 
 
 def _which(choice: Choices) -> str:
-    """Tells choices of one time apart. A digest, since an id may be long."""
+    """Tells choices of one time apart. A digest, to be short."""
     said = f"{choice.updated_at_ms or 0} {choice.event_id}"
     return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=8).hexdigest()

@@ -1,4 +1,6 @@
-"""How a user is called in the state: by a keyed digest, so that no personal data is kept there."""
+"""How a user is called in the state, and an event whose id may be a person's: by a keyed digest, so
+that no personal data is kept there.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from binascii import b2a_base64
 from typing import Final, NamedTuple
 
 from worker.events import Envelope
+from worker.redaction import shown_id
 from worker.transform.decision_types import Deliver
 
 _DIDOMI_USER: Final = "\0Didomi user"
@@ -35,6 +38,7 @@ class UserKeys:
     def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
         self._keyed = _keyed(secret)
         self._keyed_snapshots = _keyed(secret, b"consent-snapshot")
+        self._keyed_events = _keyed(secret, b"consent-event-id")
         self._previous = None if previous is None or previous == secret else _keyed(previous)
         self.marks = Marks(
             _mark(secret), None if previous is None else _mark(previous), bool(secret)
@@ -66,21 +70,33 @@ class UserKeys:
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
         Didomi, which in apps is that of the advertising device: it becomes 32 hexadecimal digits
-        for that user, the regulation, and the version. They are of the present secret alone: in a
-        rotation equal ids are no promise, since nothing but a tie rests on them.
+        for that user, the regulation, and the version. Of an event it is whatever its producer
+        wrote: an id that may be a person's by its shape becomes 32 hexadecimal digits, and after a
+        tilde where no secret makes them hard to guess, so that no log shows them.
+
+        Digests are of the present secret alone: in a rotation equal ids are no promise, since
+        nothing but a tie rests on them.
         """
-        if not envelope.is_snapshot or not envelope.event_id:
+        event_id = envelope.event_id
+        if not envelope.is_snapshot:
+            if not event_id or shown_id(event_id) is not None:
+                return envelope
+            return envelope._replace(event_id=self._event_digest(envelope))
+        if not event_id:
             return envelope
         version = envelope.version
         if version is None:
             version = envelope.entity.get("updated_at")
-        parts = (envelope.organization_id, envelope.regulation, envelope.event_id)
-        said = "".join((*(f"{len(one)}." for one in parts), *parts))
+        said = _joined(envelope.organization_id, envelope.regulation, event_id)
         if isinstance(version, int | str):
             said += str(version)
-        digest = self._keyed_snapshots.copy()
-        digest.update(said.encode(errors="surrogatepass"))
-        return envelope._replace(event_id=digest.hexdigest())
+        return envelope._replace(event_id=_hexadecimal(self._keyed_snapshots, said))
+
+    def _event_digest(self, envelope: Envelope) -> str:
+        """The same for all versions of an event."""
+        said = _joined(envelope.organization_id, envelope.event_id)
+        digest = _hexadecimal(self._keyed_events, said)
+        return digest if self.marks.is_keyed else f"~{digest}"
 
 
 def both_digests(user: str) -> tuple[str, str]:
@@ -98,6 +114,17 @@ def _keyed(secret: bytes, purpose: bytes = b"consent-user") -> hashlib.blake2b:
     # A key of BLAKE2b has at most 64 bytes (RFC 7693); hashing accepts any length.
     key = hashlib.blake2b(secret).digest() if secret else b""
     return hashlib.blake2b(key=key, digest_size=16, person=purpose)
+
+
+def _joined(*parts: str) -> str:
+    """Lengths first, so that no two rows of texts give the same."""
+    return "".join((*(f"{len(one)}." for one in parts), *parts))
+
+
+def _hexadecimal(keyed: hashlib.blake2b, said: str) -> str:
+    copy = keyed.copy()
+    copy.update(said.encode(errors="surrogatepass"))
+    return copy.hexdigest()
 
 
 def _digest(keyed: hashlib.blake2b, said: bytes) -> str:

@@ -111,7 +111,7 @@ class Service:
                 limits=pipeline_limits(settings),
                 observer=OutcomeLog(self._metrics, registry.knows),
                 receipts=parts.receipts,
-                is_known=registry.knows,
+                is_known=registry.has_known,
                 inlets=inlets.known,
                 ask_fleet=memory.ask,
             )

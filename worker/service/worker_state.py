@@ -14,7 +14,7 @@ from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
 
 _MOST_BYTES: Final = 12 * 1024
-"""Of the lanes in a row, which has 16 KiB at most."""
+"""Of the lanes and of what is parked again, in a row, which has 16 KiB at most."""
 
 
 class WorkerFacts:
@@ -44,11 +44,17 @@ class WorkerFacts:
         oldest = oldest_in_hand(lanes, now_ms)
         said = {"version": self._version, "started_at": self._started_at_ms, **counts}
         said["unreceipted"] = unreceipted
-        said["lanes"] = self._lanes.told(lanes, now_ms, _MOST_BYTES, self._token_seconds)
+        said["parked_again"] = parked_again = self._parked_again()
+        room = _MOST_BYTES - len(orjson.dumps(parked_again))
+        said["lanes"] = self._lanes.told(lanes, now_ms, room, self._token_seconds)
         said["cpu_percent"] = self._cpu_percent()
         said["oldest_event_at"] = _from_1970(oldest.event_ms)
         said["oldest_withdrawal_at"] = _from_1970(oldest.withdrawal_ms)
         return orjson.dumps(said)
+
+    def _parked_again(self) -> dict[str, int]:
+        pipeline = self._parts.pipeline
+        return {} if pipeline is None else pipeline.parked_again.told()
 
     def _token_seconds(self, integration: Integration) -> float | None:
         client = self._parts.client

@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-LEAST_KEY_CHARACTERS: Final = 16
+LEAST_KEY_CHARACTERS: Final = 32
+"""Nobody guesses so many, however often they may try: so a right key is taken however many wrong
+ones came before, as at the door."""
 _KEYS: Final = ("console_viewer_key", "console_operator_key", "console_revealer_key")
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 
@@ -26,7 +28,7 @@ class ConsoleSettings(BaseModel):
     console_viewer_key: Annotated[
         SecretStr,
         Field(
-            description="Key of who may look at the console (`openssl rand -hex 32`), 16 "
+            description="Key of who may look at the console (`openssl rand -hex 32`), 32 "
             "characters at least. Empty: nobody has one."
         ),
     ] = SecretStr("")

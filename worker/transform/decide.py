@@ -36,7 +36,6 @@ from worker.transform.mapping_plan import Plan, plan_of
 from worker.transform.taken_back import has_choices, may_take_back, with_snapshot
 from worker.transform.tie_order import order_of_update
 
-
 _UNWANTED_KINDS: Final[dict[str, dict[EventKind, Skip]]] = {
     "event": {
         "event.deleted": Skip(SkipReason.EVENT_DELETED),

@@ -74,9 +74,7 @@ class Deliver(NamedTuple):
     is_silent_if_unknown: bool = False
 
 
-BESIDES_THE_CHOICE: Final = tuple(
-    Deliver._field_defaults[name] for name in Deliver._fields[Deliver._fields.index("companions") :]
-)
+BESIDES_THE_CHOICE: Final = (frozenset[str](), None, None, NOTHING, False)
 """The fields of a `Deliver` from `companions` on, of what is neither a snapshot nor completed."""
 
 

@@ -1,9 +1,6 @@
 """Flattening an event forward, its own facts included, and looking mapping values up in the result.
 Pure.
 
-The event's own facts are looked at only for integrations that map some of them, and therefore
-judged only there.
-
 A mapping value such as `consents_purposes_loyalty_club_enabled` can't be split: ids may hold
 underscores. So the event is flattened instead, and the value looked up exactly. Only keys that a
 mapping names are built. Didomi publishes four examples of such values and no grammar; the forms are
@@ -12,11 +9,12 @@ listed in docs/integration-config.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.fast_tuples import new_tuple
+from worker.transform.facts_of_the_event import pairs_beyond
 from worker.transform.format_rendering import (
     UnusableValue,
     UnwritableStructure,
@@ -25,57 +23,6 @@ from worker.transform.format_rendering import (
 )
 from worker.transform.mapped_weight import check_weight
 from worker.transform.mapping_plan import Entry, Plan
-from worker.transform.xdm_times import iso_time
-
-
-def pairs_beyond(envelope: Envelope, record: ConsentRecord) -> Iterator[tuple[str, Any]]:
-    """Place → value. Raises `UnusableValue`, naming a field and no value."""
-    yield "created_at", iso_time(record.event_time_ms)
-    if record.updated_at_ms is not None:
-        yield "updated_at", iso_time(record.updated_at_ms)
-    yield "regulation", envelope.regulation
-    if not envelope.is_snapshot:  # whose id and metadata are the user's
-        yield "event_id", envelope.event_id
-        yield "status", "pending_approval" if record.is_pending else "confirmed"
-        yield "domain", _text(envelope.entity, "domain", "domain")
-        yield from _metadata("event_metadata", envelope.entity, "metadata")
-        delegate = _object(envelope.entity, "delegate", "delegate")
-        yield "delegate_id", _text(delegate, "id", "delegate.id")
-        yield "delegate_name", _text(delegate, "name", "delegate.name")
-        yield from _metadata("delegate_metadata", delegate, "delegate.metadata")
-    consents = envelope.entity.get("consents") or {}
-    yield "consents_tcfcs", _text(consents, "tcfcs", "consents.tcfcs")
-    yield from _vendors(_object(consents, "vendors", "consents.vendors"))
-
-
-def _vendors(vendors: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for suffix in ("", "_li"):
-        for name, is_enabled in ((f"enabled{suffix}", True), (f"disabled{suffix}", False)):
-            ids = vendors.get(name) or []
-            if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-                raise UnusableValue(f"consents.vendors.{name}: must be a list of texts")
-            for one in ids:
-                yield f"consents_vendors_{one}_enabled{suffix}", is_enabled
-
-
-def _metadata(prefix: str, parent: dict[str, Any], where: str) -> Iterator[tuple[str, Any]]:
-    for key, value in _object(parent, "metadata", where).items():
-        yield f"{prefix}_{key}", value
-
-
-def _object(parent: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    value = parent.get(key)
-    if value is not None and not isinstance(value, dict):
-        raise UnusableValue(f"{where}: must be an object")
-    return value or {}
-
-
-def _text(parent: dict[str, Any], key: str, where: str) -> str | None:
-    value = parent.get(key)
-    if value is not None and not isinstance(value, str):
-        raise UnusableValue(f"{where}: must be a text")
-    return value
-
 
 Flat = dict[str, Any]
 
@@ -101,25 +48,20 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
     name the key, which is part of the configuration, and no value.
     """
     flat: Flat = {}
-    wanted = plan.wanted
-    if plan.user_places:
-        _add_user(flat, record, plan)
+    for fact, key in plan.user_places:
+        _add_fact(flat, record, fact, key, plan)
     if plan.wants_more:
-        for key, value in _more(envelope, record, plan):
-            if key in wanted:
-                _add(flat, key, value, plan)
-    choice_of = plan.purpose_places.get
+        _add_wanted(flat, _more(envelope, record, plan), plan)
+    choice_at = plan.purpose_places.get
     for purpose in record.purposes:
         if BESIDES_ENABLED.isdisjoint(purpose):
-            place = choice_of(purpose["id"])
-            if place is not None:
-                choice = purpose.get("enabled")
-                if choice is not None and flat.setdefault(place, choice) is not choice:
-                    _put(flat, place, choice)
-            continue
-        for key, value in _purpose(purpose):
-            if key in wanted:
-                _add(flat, key, value, plan)
+            place = choice_at(purpose["id"])
+            if place is None or (choice := purpose.get("enabled")) is None:
+                continue
+            if flat.setdefault(place, choice) is not choice:
+                _put(flat, place, choice)
+        else:
+            _add_wanted(flat, _purpose(purpose), plan)
     return flat
 
 
@@ -201,21 +143,19 @@ def _add(flat: Flat, key: str, value: Any, plan: Plan) -> None:
     _put(flat, key, value)
 
 
-def _add_user(flat: Flat, record: ConsentRecord, plan: Plan) -> None:
-    """What the plan wants of the user's own facts."""
-    for place, key in plan.user_places:
-        if key is not None:
-            value = record.metadata.get(key)
-        elif place == "country":
-            value = record.country
-        elif place == "last_seen_country":
-            value = record.last_seen_country
-        else:
-            value = record.organization_user_id
-        if value.__class__ is str and value:  # as nearly all are: a call for each is dear
-            flat[place] = value
-        else:
-            _add(flat, place, value, plan)
+def _add_fact(flat: Flat, record: ConsentRecord, fact: str, key: str | None, plan: Plan) -> None:
+    """A fact of the user that the plan wants: `key` of the metadata, or one beside these."""
+    value = record.metadata.get(key) if key is not None else getattr(record, fact)
+    if value.__class__ is str and value:  # as nearly all are: a call for each is dear
+        flat[fact] = value
+    else:
+        _add(flat, fact, value, plan)
+
+
+def _add_wanted(flat: Flat, pairs: Iterable[tuple[str, Any]], plan: Plan) -> None:
+    for key, value in pairs:
+        if key in plan.wanted:
+            _add(flat, key, value, plan)
 
 
 def _more(envelope: Envelope, record: ConsentRecord, plan: Plan) -> list[tuple[str, Any]]:

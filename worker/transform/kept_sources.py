@@ -2,7 +2,8 @@
 how it was written, so that a changed mapping writes it anew. Pure.
 
 A source is JSON: the place of the event, its value there, and whether it still has to be confirmed.
-A constant has the place "", and what a snapshot does not name any more the value null.
+A constant has the place "", and what a snapshot does not name any more the value null. Of a list
+the lists and objects in it are left out: no format writes them.
 """
 
 from __future__ import annotations
@@ -30,9 +31,21 @@ def with_record(
     """
     sources = None
     if integration.replaces_record:
+        if plan.free:
+            flat = {**flat, **_kept_lists(plan, flat)}
         places = {path: plan.by_target[path].place for path in choice.attributes}
         sources = {path: [place, flat.get(place), is_pending] for path, place in places.items()}
     return choice._replace(companions=plan.companions, sources=sources)
+
+
+def _kept_lists(plan: Plan, flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists that stand where anything may, as far as they can be written."""
+    lists = {place: flat.get(place) for place in plan.free}
+    return {
+        place: [one for one in value if not isinstance(one, list | dict)]
+        for place, value in lists.items()
+        if isinstance(value, list)
+    }
 
 
 def absent_source(plan: Plan, path: str) -> Source:

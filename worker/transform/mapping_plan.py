@@ -48,8 +48,8 @@ class Plan:
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
     `emptiable` say something though they are empty. The rest tells which parts of an event are
-    looked at at all; `wants_more`, whether any but the user and the choices for purposes. `by_target`
-    has the entries again, and one of the place "" for each constant.
+    looked at at all; `wants_more`, whether any but the user and the choices for purposes.
+    `by_target` has the entries again, and one of the place "" for each constant.
 
     `purpose_places`: the id of a purpose → the place of its choice, where that is wanted.
     `user_places`: the wanted places of the user's own facts, each with its key in the metadata, or
@@ -111,7 +111,12 @@ def _plan(integration: Integration) -> Plan:
     constants = tuple((one.id, one.constant) for one in integration.mappings if not one.value)
     absent = {one.id: _absent(one) for one in integration.mappings}
     timed = {one.id for one in integration.mappings if one.time_path is not None}
-    uses = _uses(mapped) if any(kind_of(place) != "choice" for place in wanted) else {}
+    is_kept = integration.replaces_record
+    uses = (
+        _uses(mapped, is_kept=is_kept)
+        if any(kind_of(place) != "choice" for place in wanted)
+        else {}
+    )
     return Plan(
         entries=entries,
         constants=constants,
@@ -150,12 +155,12 @@ def _user_places(wanted: frozenset[str]) -> Iterator[tuple[str, str | None]]:
             yield place, place.removeprefix(_USER_METADATA)
 
 
-def _uses(mapped: list[tuple[Mapping, str]]) -> dict[str, Uses]:
+def _uses(mapped: list[tuple[Mapping, str]], *, is_kept: bool) -> dict[str, Uses]:
     read = Counter(place for _, place in mapped)
     written = Counter(
         place for one, place in mapped if one.constant is None and one.format[-1] in _AS_LONG
     )
-    return {place: Uses(read[place], written[place]) for place in read}
+    return {place: Uses(times, written[place], is_kept * times) for place, times in read.items()}
 
 
 def _constant_entry(target: str, said: Any) -> Entry:

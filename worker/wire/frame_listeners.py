@@ -6,6 +6,8 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from worker.wire.frames import AROUND_BYTES, BODY, END, HEADER, METHOD, PREFIX
+
 OnMessage = Callable[[int, bytes, bytes], None]
 """Is given the delivery tag, the content header (from its class id on) and the body of a message;
 must not block.
@@ -16,8 +18,6 @@ content header."""
 OnAlarm = Callable[[str], None]
 """Is given why the broker takes no more messages on this connection, or "" when it does again."""
 
-METHOD, HEADER, BODY = 1, 2, 3
-"""Types of frames (AMQP 0-9-1 specification, section 4.2.3)."""
 _DELIVER: Final = bytes((0, 60, 0, 60))
 _BLOCKED: Final = bytes((0, 10, 0, 60))
 _UNBLOCKED: Final = bytes((0, 10, 0, 61))
@@ -57,6 +57,40 @@ class MessageListener:
         self.header = b""
         self.parts: list[bytes] = []
         self.missing = self.size = 0
+
+    def take_whole(self, data: bytes, at: int, header_at: int, channel: int) -> int:
+        """Hand over the message whose first frame is at `at` and the next one at `header_at`, if
+        all of it is there in three frames, as most are: one call in place of three. Where it ends;
+        0 if it is none such, to be taken frame by frame.
+        """
+        if self.tag or self.parts or data[at + 7 : at + 11] != _DELIVER:
+            return 0
+        try:
+            kind, header_channel, header_bytes = PREFIX.unpack_from(data, header_at)
+            body_at = header_at + header_bytes + AROUND_BYTES
+            body_kind, body_channel, body_bytes = PREFIX.unpack_from(data, body_at)
+            end: int = body_at + body_bytes + AROUND_BYTES
+            tag_at = at + 12 + data[at + 11]
+            if (
+                kind != HEADER
+                or body_kind != BODY
+                or not header_channel == body_channel == channel
+                or header_bytes < _LEAST_HEADER_BYTES
+                or tag_at + _LONG_LONG.size >= header_at
+                or data[body_at - 1] != END
+                or data[end - 1] != END
+                or _LONG_LONG.unpack_from(data, header_at + 11)[0] != body_bytes
+            ):
+                return 0
+            self.tag = _LONG_LONG.unpack_from(data, tag_at)[0]
+        except (IndexError, struct.error):
+            return 0  # not all of it has come
+        if not self.tag:
+            return 0
+        self.header = data[header_at + PREFIX.size : body_at - 1]
+        self.size, self.missing = body_bytes, 0
+        self._complete(data[body_at + PREFIX.size : end - 1])
+        return end
 
     def accepts(self, kind: int, payload: bytes) -> bool:
         """Whether that frame is part of a message; a message that it completes is handed over."""
@@ -127,6 +161,10 @@ class AlarmListener:
 
     def __init__(self, on_alarm: OnAlarm) -> None:
         self._on_alarm = on_alarm
+
+    def take_whole(self, data: bytes, at: int, header_at: int, channel: int) -> int:
+        """0: there are no messages on this channel."""
+        return 0
 
     def accepts(self, kind: int, payload: bytes) -> bool:
         """False: aiormq is to see all frames of this channel."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Final
 
 from worker.wire.frame_listeners import (
-    BODY,
-    HEADER,
-    METHOD,
     AlarmListener,
     MessageListener,
     OnAlarm,
     OnMessage,
     OnRefused,
 )
+from worker.wire.frames import AROUND_BYTES, BODY, END, HEADER, HEARTBEAT, METHOD, PREFIX
 
-# AMQP 0-9-1 specification, section 4.2: a frame is type, channel, size, payload and an end octet.
-PREFIX: Final = struct.Struct(">BHI")
-END: Final = 0xCE
-HEARTBEAT: Final = 8
-_AROUND_BYTES: Final = PREFIX.size + 1
 _TYPES: Final = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
 _ANY_BYTES: Final = 1 << 64
 _LARGE_BYTES: Final = 4096
@@ -84,15 +76,23 @@ class FrameSplitter:
         data, at, found = self._data, self._at, 0
         size, listeners = len(data), self._listeners
         while found < most and self._is_amqp:
-            if size - at >= _AROUND_BYTES:
+            if size - at >= AROUND_BYTES:
                 kind, channel, length = PREFIX.unpack_from(data, at)
-                end = at + length + _AROUND_BYTES
+                end = at + length + AROUND_BYTES
                 is_whole = end <= size
                 if kind not in _TYPES or (is_whole and data[end - 1] != END):
                     self._is_amqp = False
                     break
                 if is_whole:
                     listener = listeners.get(channel)
+                    if (
+                        listener is not None
+                        and kind == METHOD
+                        and (message_end := listener.take_whole(data, at, end, channel))
+                    ):
+                        found += 3 + (message_end - end) // _LARGE_BYTES
+                        at = message_end
+                        continue
                     if listener is not None and listener.accepts(kind, data[at + 7 : end - 1]):
                         found += 1 + length // _LARGE_BYTES
                     else:

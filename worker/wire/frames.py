@@ -16,31 +16,34 @@ from pamqp import encode
 from worker.wire.property_reader import Properties
 
 _ACK: Final = Struct(">BHIHHQBB")
-_PREFIX: Final = Struct(">BHI")
+METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
+"""Types of frames (AMQP 0-9-1 specification, section 4.2.3)."""
+PREFIX: Final = Struct(">BHI")
+"""Type, channel and size; a payload of that size follows, and `END` (section 4.2)."""
+END: Final = 0xCE
+AROUND_BYTES: Final = PREFIX.size + 1
 _HEADER: Final = Struct(">HHQH")
 _LENGTH: Final = Struct(">I")
 _NUMBER: Final = Struct(">cq")
-_METHOD, _CONTENT_HEADER, _BODY = 1, 2, 3
-_END: Final = b"\xce"
-_AROUND_BYTES: Final = _PREFIX.size + len(_END)
+_END: Final = bytes((END,))
 _BASIC, _BASIC_ACK = 60, 80
 _ACK_BYTES: Final = 13
 
 
 def acknowledgement(channel: int, tag: int) -> bytes:
     """The frame of a basic.ack for one message."""
-    return _ACK.pack(_METHOD, channel, _ACK_BYTES, _BASIC, _BASIC_ACK, tag, 0, _END[0])
+    return _ACK.pack(METHOD, channel, _ACK_BYTES, _BASIC, _BASIC_ACK, tag, 0, END)
 
 
 def content(channel: int, header: bytes, body: bytes, frame_bytes: int) -> bytes:
     """The frames of a message after that of basic.publish, those of the body no larger than
     `frame_bytes`; `header` is an encoded content header.
     """
-    frames = [_PREFIX.pack(_CONTENT_HEADER, channel, len(header)), header, _END]
-    most = frame_bytes - _AROUND_BYTES
+    frames = [PREFIX.pack(HEADER, channel, len(header)), header, _END]
+    most = frame_bytes - AROUND_BYTES
     for at in range(0, len(body), most):
         part = body[at : at + most]
-        frames += (_PREFIX.pack(_BODY, channel, len(part)), part, _END)
+        frames += (PREFIX.pack(BODY, channel, len(part)), part, _END)
     return b"".join(frames)
 
 

@@ -15,7 +15,8 @@ from aiormq.exceptions import AMQPConnectionError
 from yarl import URL
 
 from worker.wire.frame_listeners import OnAlarm
-from worker.wire.frame_splitter import END, HEARTBEAT, PREFIX, FrameSplitter
+from worker.wire.frame_splitter import FrameSplitter
+from worker.wire.frames import END, HEARTBEAT, PREFIX
 
 _HEARTBEAT_FRAME: Final = PREFIX.pack(HEARTBEAT, 0, 0) + bytes((END,))
 _HEARTBEAT_SECONDS: Final = 1.0

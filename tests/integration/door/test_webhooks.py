@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from devtools.stack import Stack
 from devtools.waiting import wait_until
@@ -30,6 +31,8 @@ from tests.integration.door.door_parts import (
 )
 from worker.door.answers import TOKEN_PATH, WEBHOOK_PATH
 from worker.door.attempt_limits import BURST_ATTEMPTS
+from worker.door.lines import MOST_LINES
+from worker.door.token_requests import BODY_SECONDS
 
 MOST_BYTES = 4096
 ANSWER_SECONDS = 3.0
@@ -294,6 +297,49 @@ async def test_what_is_slow_huge_or_broken_gets_an_answer_in_time_and_harms_nobo
     assert b"yyy" not in said, "nothing is quoted"
     assert asyncio.get_running_loop().time() - began < ANSWER_SECONDS + FEW_SECONDS
     assert len(await bodies_on_the_queue(broker_url, namespace)) == 1
+
+
+def _token_head(length: int) -> bytes:
+    return f"POST {TOKEN_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+async def test_token_requests_without_their_body_lock_nobody_out(
+    broker_url: str, namespace: str
+) -> None:
+    async with running_door(broker_url, namespace, door_answer_seconds=60.0) as door:
+        writers = []
+        for _ in range(MOST_LINES + 1):
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", door.door.port, local_addr=("127.0.0.2", 0)
+            )
+            writer.write(_token_head(100))
+            writers.append(writer)
+        assert await door.code(webhook_bytes()) == (202, "accepted")
+        assert (await door.token())[0] == 200
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_body_that_is_read_before_credentials_has_a_second(
+    broker_url: str, namespace: str
+) -> None:
+    async with running_door(broker_url, namespace, door_answer_seconds=60.0) as door:
+        began = asyncio.get_running_loop().time()
+        said = await _raw(door, _token_head(100), b"grant_type=")
+        assert said.split()[1] == b"408"
+        assert asyncio.get_running_loop().time() - began < BODY_SECONDS + FEW_SECONDS
+
+
+async def test_a_door_without_tokens_says_so_before_a_body_comes(
+    broker_url: str, namespace: str
+) -> None:
+    async with running_door(
+        broker_url, namespace, door_client_id="", door_client_secret=SecretStr("")
+    ) as door:
+        said = await _raw(door, _token_head(100), until=b"client id")
+        assert said.split()[1] == b"404"
+        assert b"Cache-Control: no-store" in said
+        assert (await door.token())[1]["error"] == "invalid_request"
 
 
 async def test_a_body_that_is_cut_short_leaves_nothing_behind(

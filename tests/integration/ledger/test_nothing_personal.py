@@ -60,7 +60,7 @@ def _events() -> list[bytes]:
     documents = [
         # Older than the next, whose id is the one that the state keeps.
         said("org-shop", "ev-1", **whole, created_at="2026-01-01T00:00:00Z"),
-        said("org-shop", EMAIL, **whole),
+        said("org-shop", f"1+{MARK} {NUMBER}", **whole),
         said("org-shop", f"{MARK}-{NUMBER}", user={"organization_user_id": f"{MARK}-no-address"}),
         said("org-held", "ev-2", **whole),
         said("org-locked", "ev-3", **whole),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,3 +73,33 @@ async def test_the_oldest_event_and_withdrawal_in_hand_and_since_when_a_lane_is_
 
     await wait_until(is_through, "nothing in hand", 90)
     assert document["oldest_withdrawal_at"] is None
+
+
+async def test_what_is_parked_again_unopened_is_told_until_it_is_due(stack: Stack) -> None:
+    stack.add_integration("shop", paused=True)
+    stack.start_worker()
+    await stack.wait_until_consuming()
+    people = ("lena@a.example", "ole@a.example")
+    await stack.publish([json.dumps(event("org-shop", one)).encode() for one in people])
+    ledger = stack.path / "ledger.sqlite"
+
+    async def read(query: str) -> list[int]:
+        code, out, err = await stack.command("ledger", "--once")
+        assert code == 0, out + err
+        with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as file:
+            return [number for (number,) in file.execute(query)]
+
+    async def is_told() -> bool:
+        return bool(await read("SELECT due_at FROM parked_again"))
+
+    await wait_until(is_told, "a bundle that came back", 60)
+    (until_ms,) = await read("SELECT MAX(due_at) FROM parked_again")
+    assert until_ms > max(await read("SELECT due_at FROM lives")), "no receipt tells of it"
+    assert await read("SELECT COUNT(*) FROM receipts") == [2]
+    stack.add_integration("shop")
+
+    async def are_delivered() -> bool:
+        return await read("SELECT lives FROM balances WHERE lives <> 0") == [2]
+
+    await wait_until(lambda: len(stack.delivered("shop")) == 2, "the events", 60)
+    await wait_until(are_delivered, "their ends on record", 60)

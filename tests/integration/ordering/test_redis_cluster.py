@@ -472,3 +472,23 @@ async def test_the_documented_rights_are_enough(
         await remember(store, shop)
     await store.epochs.look([])
     assert await store.remembered_integrations() == set()
+
+
+@pytest.mark.parametrize("change", [(b"\xff", b"x"), (b"0", b"\xff"), ("x", "y"), (b"0", b"")])
+async def test_what_is_no_witness_of_ours_neither_ends_nor_closes_anything(
+    open_store: Open, redis_cluster: NativeRedisCluster, namespace: str, change: tuple[Any, Any]
+) -> None:
+    store = open_store()
+    await StoreGate(store).check()
+    table = f"{namespace}:{{~}}:witnesses"
+    with Redis.from_url(redis_cluster.master_of("{~}").url) as client:
+        kept = client.hgetall(table)
+        tag = sorted(kept)[0] if change[0] == b"0" else change[0]
+        client.hset(table, tag, change[1])
+        gate = StoreGate(store)
+        await gate.check()
+        assert gate.is_open
+        assert gate.epochs.problem == "", "nothing is lost"
+        after = client.hgetall(table)
+        assert {one: after[one] for one in kept} == kept, "what can't be read is written anew"
+    await gate.stop()

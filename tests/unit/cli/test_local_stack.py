@@ -80,6 +80,12 @@ def test_what_reads_the_stream_has_the_time_that_its_clean_end_may_take(name: st
     assert re.findall(r"terminationGracePeriodSeconds: (\d+)", of_pod) == [seconds]
 
 
+def test_one_service_at_most_may_run_the_ledger() -> None:
+    commands = re.findall(r"command: (\[.*?\])", COMPOSE)
+    assert '["ledger"]' in commands
+    assert [one for one in commands if "console" in one] == ['["console", "--no-ledger"]']
+
+
 def test_receipts_are_signed_and_the_readme_has_them_verified() -> None:
     assert "CONSENT_WORKER_RECEIPTS_SECRET: ${RECEIPTS_SECRET:-" in COMPOSE
     screen = (ROOT / "README.md").read_text().split("## Local stack")[1].split("```")[1]
@@ -94,6 +100,15 @@ def test_the_door_is_started_only_when_it_is_asked_for_and_keeps_others_out() ->
     assert len(secret) >= LEAST_SECRET_CHARACTERS
     port = WorkerSettings.model_fields["door_port"].default
     assert f'ports: ["127.0.0.1:{port}:{port}"]' in door
+
+
+def test_the_console_is_started_only_when_it_is_asked_for_and_with_keys_that_it_takes() -> None:
+    console = service("console")
+    assert "profiles: [console, all]" in console
+    keys = dict(re.findall(r"CONSENT_WORKER_(CONSOLE_\w+_KEY): \$\{\w+:-(.*)\}", console))
+    assert len(set(keys.values())) == 3
+    WorkerSettings.model_validate({name.lower(): key for name, key in keys.items()})
+    assert f"(`{keys['CONSOLE_OPERATOR_KEY']}`)" in (ROOT / "README.md").read_text()
 
 
 def test_all_ports_are_published_on_loopback_alone_and_many_workers_can_be_run() -> None:

@@ -24,9 +24,9 @@ from worker.evidence.receipt import Receipt
 from worker.integrations.model import Integration
 from worker.settings import WorkerSettings
 
-VIEWER: Final = "viewer-key-0123456789"
-OPERATOR: Final = "operator-key-0123456789"
-REVEALER: Final = "revealer-key-0123456789"
+VIEWER: Final = "viewer-key-of-the-tests-0123456789"
+OPERATOR: Final = "operator-key-of-the-tests-0123456789"
+REVEALER: Final = "revealer-key-of-the-tests-0123456789"
 SECRET: Final = "s3cr3t-of-the-customer"
 EXAMPLE: Final = json.loads(
     (Path(__file__).parents[3] / "examples/integrations/shop.json").read_text()

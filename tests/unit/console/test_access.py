@@ -65,12 +65,24 @@ async def test_a_wrong_key_gives_nothing(console: RunningConsole, key: str) -> N
     assert not key or key not in answer.text
 
 
-async def test_who_guesses_has_to_wait_even_with_the_right_key(console: RunningConsole) -> None:
+async def test_who_guesses_has_to_wait_and_locks_nobody_out(console: RunningConsole) -> None:
     for _ in range(TRIES):
         assert (await console.post("/login", {"key": "wrong"})).status == 403
-    answer = await console.post("/login", {"key": VIEWER})
-    assert answer.status == 429
-    assert 0 < int(answer.headers["Retry-After"]) <= WINDOW_SECONDS + 1
+    for guess in ("wrong", "", VIEWER[:-1]):
+        answer = await console.post("/login", {"key": guess})
+        assert answer.status == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= WINDOW_SECONDS + 1
+        assert "Set-Cookie" not in answer.headers
+    await console.sign_in(OPERATOR)
+    assert (await console.get("/")).status == 200
+
+
+async def test_guessers_of_many_addresses_lock_nobody_out(console: RunningConsole) -> None:
+    for number in range(TRIES_OF_ALL):
+        console.context.tries.failed(f"192.0.2.{number}")
+    assert (await console.post("/login", {"key": "wrong"})).status == 429
+    await console.sign_in(VIEWER)
+    assert (await console.get("/")).status == 200
 
 
 def test_tries_come_back_and_are_bounded_for_all_addresses_together() -> None:
@@ -296,7 +308,8 @@ def test_the_console_does_not_start_open_or_without_a_ledger(
     ("name", "value"),
     [
         ("console_viewer_key", SecretStr("short")),
-        ("console_operator_key", SecretStr("has a space in its middle")),
+        ("console_viewer_key", SecretStr("x" * 31)),
+        ("console_operator_key", SecretStr("has a space in its middle, and many characters")),
         ("console_proxy_address", "proxy.example"),
         ("console_proxy_header", "X Console"),
         ("console_port", 70_000),
@@ -317,7 +330,7 @@ async def test_another_key_ends_the_sessions_that_were(console: RunningConsole) 
     async with running_console(home) as same:
         assert await _with_cookie(same, value) == 200, "a restart ends none"
     async with running_console(
-        home, console_viewer_key=SecretStr("another-key-0123456789")
+        home, console_viewer_key=SecretStr("another-key-of-the-tests-0123456789")
     ) as other:
         assert await _with_cookie(other, value) == 303
 

@@ -147,7 +147,7 @@ async def test_no_page_header_or_address_tells_of_a_person_or_a_secret(
         for secret in (
             "s3cr3t-of-the-customer",
             "api-key-of-shop",
-            "viewer-key-0123456789",
+            "viewer-key-of-the-tests-0123456789",
             "abab",
         ):
             assert secret not in told, (path, secret)

@@ -102,7 +102,15 @@ class Bench:
             pauses=Pauses(30.0, 5.0, 5.0),
             max_events_in_flight=max_events_in_flight,
         )
-        self.lane = Lane(self.integration, Block(15, 35), shared, self._conclude, self._hand_over)
+        self.released: list[Delivery] = []
+        self.lane = Lane(
+            self.integration,
+            Block(15, 35),
+            shared,
+            self._conclude,
+            self._hand_over,
+            lambda _, delivery: self.released.append(delivery),
+        )
         self.gate.when_open(self.lane.requests.pump)
 
     def _hand_over(self, _: Lane, deliveries: list[Delivery]) -> None:

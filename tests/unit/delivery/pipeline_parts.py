@@ -71,6 +71,7 @@ class Worker:
         shop: Integration = SHOP,
         inlets: KnownInlets | None = None,
         receipts: ReceiptBook | None = None,
+        secret: bytes = b"",
     ) -> None:
         self.hand = Hand()
         self.shop = shop
@@ -82,7 +83,7 @@ class Worker:
             routes=self,
             sender=adobe,
             gate=self.gate,
-            users=UserKeys(),
+            users=UserKeys(secret),
             policy=RetryPolicy(300, 30),
             delay=NativeDelay("consent"),
             queues=Names("consent", ("events", "events.2")),

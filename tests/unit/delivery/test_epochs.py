@@ -297,7 +297,7 @@ async def test_a_fault_of_ours_buries_with_the_epoch_that_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shop = await fleet()
-    monkeypatch.setattr("worker.delivery.screening.open_envelope", None)
+    monkeypatch.setattr("worker.delivery.event_decisions.open_envelope", None)
     await shop.take("events", body("e1"), {EPOCH: FORGED})
     assert (shop.headers[DEAD_REASON], shop.headers[EPOCH]) == ("unexpected-error", FIRST)
     await shop.take("retries", body("e1"), {EPOCH: SECOND})

@@ -415,6 +415,59 @@ async def test_what_is_lost_while_the_store_is_away_is_not_put_back() -> None:
     assert len(bench.rounds.made) == 1
 
 
+@in_virtual_time
+async def test_what_may_not_wait_on_is_released_and_its_user_is_free() -> None:
+    bench = Bench()
+    [former] = await bench.offer("lena")
+    bench.lane.adopt(bench.integration.with_state_id("another"))
+    [present] = await bench.offer("lena")
+    await bench.rounds.latest.find_the_store_away()
+    assert bench.released == [former]
+    assert bench.lane.held == 1
+    await after(10)
+    assert bench.rounds.latest.deliveries == [present]
+    await bench.rounds.latest.answer()
+    assert bench.lane.is_idle
+
+
+@in_virtual_time
+async def test_a_round_goes_by_what_was_in_force_when_it_took_its_events() -> None:
+    bench = Bench()
+    bench.lane.offer(bench.event(is_suspect=True))
+    bench.lane.adopt(bench.integration.with_state_id("another"))
+    await quiet()
+    assert bench.rounds.latest.integration is bench.integration
+
+
+@in_virtual_time
+async def test_what_waited_behind_it_goes_at_once_where_another_part_has_its_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    monkeypatch.setattr(bench.store, "parts", ("s", "a"))
+    monkeypatch.setattr(bench.store, "part_of", lambda state_id: state_id[0])
+    bench.store.away["ping"] = 1000
+    await bench.offer("lena")
+    bench.lane.adopt(bench.integration.with_state_id("another"))
+    [present] = await bench.offer("lena")
+    await bench.rounds.latest.find_the_store_away()
+    assert not bench.gate.is_open_for("shop")
+    assert bench.rounds.latest.deliveries == [present]
+    await bench.gate.stop()
+
+
+@in_virtual_time
+async def test_what_may_not_wait_on_and_is_lost_is_not_released() -> None:
+    bench = Bench()
+    await bench.offer("lena")
+    bench.lane.adopt(bench.integration.with_state_id("another"))
+    bench.hand.host.lost.set()
+    await bench.rounds.latest.find_the_store_away()
+    assert bench.released == []
+    await after(10)
+    assert bench.lane.is_idle
+
+
 # What is given up
 
 

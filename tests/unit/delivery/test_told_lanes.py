@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import orjson
 
 from tests.unit.delivery.parts import Store
@@ -13,6 +16,7 @@ from worker.delivery.outcome import Failure
 from worker.reasons import ErrorCode
 from worker.service.lane_states import LaneStates
 from worker.service.oldest_in_hand import Oldest, oldest_in_hand
+from worker.service.worker_state import WorkerFacts
 
 NOON_MS = round(NOON * 1000)
 WIDE = 10_000
@@ -60,6 +64,24 @@ async def test_no_more_lanes_than_there_is_room_for() -> None:
     lanes = list(worker.pipeline.lanes) * 3
     size = len(orjson.dumps(states.told(lanes, 1, WIDE)[0])) + 1
     assert [len(states.told(lanes, 1, most)) for most in (size - 1, size, 2 * size)] == [0, 1, 2]
+
+
+@in_virtual_time
+async def test_a_state_fits_its_row_with_all_that_there_is_to_tell() -> None:
+    worker = Worker(Adobe(), Store())
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes) * 1_000
+    parts = SimpleNamespace(broker=None, client=None, pipeline=worker.pipeline, lanes=lambda: lanes)
+    facts = WorkerFacts(cast("Any", parts))
+    alone = len(facts.state_row({}))
+    for number in range(1_000):
+        worker.pipeline.parked_again.note(f"customer-{number:04}", NOON_MS)
+    row = facts.state_row({})
+    assert len(row) <= alone, "lanes make room for it"
+    told = orjson.loads(row)
+    assert told["parked_again"]["customer-0000"] == NOON_MS
+    assert 0 < len(told["parked_again"]) < 1_000
+    assert told["lanes"]
 
 
 @in_virtual_time

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes_validate.utils import all_versions, major_minor
 from pydantic import SecretStr
+from typer.main import get_command
 
 from tests.unit.deploy.kustomize import (
     Manifest,
@@ -24,7 +25,7 @@ from tests.unit.deploy.kustomize import (
     pod_of,
     workloads,
 )
-from worker.cli.main import COMMANDS
+from worker.cli.main import COMMANDS, build_app
 from worker.service.registry_from_settings import build_registry
 from worker.settings import WorkerSettings
 
@@ -133,8 +134,31 @@ def test_the_urls_of_the_secrets_are_ones_that_the_program_takes() -> None:
 
 @pytest.mark.parametrize("container", [one for _, one in _own()], ids=lambda one: one["name"])
 def test_the_command_exists(container: dict[str, Any]) -> None:
-    (command,) = container["args"]
+    command, *options = container["args"]
     assert command in COMMANDS
+    commands = getattr(get_command(build_app(command)), "commands")  # noqa: B009
+    known = {option for one in commands[command].params for option in one.opts}
+    assert set(options) <= known
+
+
+def _runs_a_ledger(container: dict[str, Any]) -> bool:
+    """Whether it may be the one that writes the file."""
+    command, *options = container["args"]
+    return command == "ledger" or (command == "console" and "--no-ledger" not in options)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_one_container_at_most_may_run_the_ledger_of_a_file(overlay: str) -> None:
+    for workload in workloads(OVERLAYS[overlay]):
+        writers: dict[str | None, list[str]] = {}
+        for container in pod_of(workload)["containers"]:
+            if _runs_a_ledger(container):
+                url = _settings_of(container).get("CONSENT_WORKER_LEDGER_URL")
+                writers.setdefault(url, []).append(container["name"])
+        for names in writers.values():
+            assert len(names) == 1, f"{names}: who restarts finds the file in use for ever"
+        is_of_the_ledger = workload["metadata"]["name"] == "consent-worker-ledger"
+        assert (writers != {}) == is_of_the_ledger
 
 
 def test_ports_are_those_that_the_settings_say() -> None:
@@ -152,11 +176,13 @@ def test_ports_are_those_that_the_settings_say() -> None:
 def test_containers_of_a_pod_share_no_port() -> None:
     for workload in workloads(ALL):
         pod = pod_of(workload)
-        ports = [_settings_of(one).get("CONSENT_WORKER_HTTP_PORT") for one in pod["containers"]]
-        ports += [str(one["containerPort"]) for each in pod["containers"] for one in each["ports"]]
-        named = [one for each in pod["containers"] for one in each["ports"]]
-        assert len(named) == len({one["containerPort"] for one in named})
-        assert len(pod["containers"]) == len(set(ports[: len(pod["containers"])]))
+        taken: list[str | None] = []
+        for container in pod["containers"]:
+            ports = {str(one["containerPort"]) for one in container["ports"]}
+            if container["args"][0] != "console" or _runs_a_ledger(container):
+                ports.add(str(_settings_of(container)["CONSENT_WORKER_HTTP_PORT"]))
+            taken += ports
+        assert len(taken) == len(set(taken))
 
 
 def test_probes_ask_what_is_answered_and_liveness_never_asks_for_readiness() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -132,9 +134,11 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None
     assert "short" not in str(refused.value)
 
 
-def _asked(headers: CIMultiDictProxy[str] | dict[str, str], body: bytes) -> tuple[str, Any]:
+def _asked(
+    headers: CIMultiDictProxy[str] | dict[str, str], body: bytes, **changes: Any
+) -> tuple[str, Any]:
     pairs = headers if isinstance(headers, CIMultiDictProxy) else _headers(*headers.items())
-    said = answer_token_request(Credentials(_settings()), pairs, body, NOW)
+    said = answer_token_request(Credentials(_settings(**changes)), pairs, body, NOW)
     assert said.headers["Cache-Control"] == "no-store"
     return said.code.value, json.loads(said.body)
 
@@ -164,6 +168,19 @@ def test_a_token_is_given(headers: dict[str, str], body: bytes) -> None:
     assert code == "token-given", document
     assert Credentials(_settings()).refusal(_bearer(document["access_token"]), NOW) is None
     assert document["expires_in"] == TOLD_SECONDS
+
+
+@pytest.mark.parametrize("client_id", ["didomi+eu", "50%", "50%25", "a b", "d\u00e9j\u00e0"])
+@pytest.mark.parametrize("secret", [NEW, f"{NEW}+%2B/", f"{NEW} %\u00e9"])
+@pytest.mark.parametrize("encoded", [str, quote_plus, quote])
+def test_a_sender_may_encode_what_the_scheme_basic_says_or_not(
+    client_id: str, secret: str, encoded: Callable[[str], str]
+) -> None:
+    changes = {"door_client_id": client_id, "door_client_secret": SecretStr(secret)}
+    right = _basic(f"{encoded(client_id)}:{encoded(secret)}")
+    assert _asked(right, GRANT, **changes)[0] == "token-given"
+    for wrong in (f"{encoded(client_id)}x:{encoded(secret)}", f"{encoded(client_id)}:{NEW}x"):
+        assert _asked(_basic(wrong), GRANT, **changes)[0] == "credentials-wrong"
 
 
 @pytest.mark.parametrize(

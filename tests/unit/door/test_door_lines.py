@@ -13,11 +13,12 @@ import uvloop
 from aiohttp import web
 
 from devtools.waiting import wait_until
-from worker.door.lines import Lines
+from worker.door.lines import Line, Lines
 
 MOST = 5
 MOST_BYTES = 20_000
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+OF_A_STRANGER = b"POST /unproven HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
 
 
 @pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy])
@@ -33,16 +34,23 @@ class Serving(NamedTuple):
     port: int
     lines: Lines
     may_answer: asyncio.Event
+    unproven: list[bytes]
+    """Bodies that were read before credentials."""
 
 
 @asynccontextmanager
 async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
     may_answer = asyncio.Event()
+    unproven: list[bytes] = []
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         line = lines.of(request.protocol)
         assert line is not None
         line.begin()
+        if request.path == "/unproven":
+            with line.reading_unproven():
+                body = await request.content.read()
+            unproven.append(body)
         await may_answer.wait()
         line.end(is_whole=request.content.is_eof())
         return web.Response()
@@ -51,7 +59,7 @@ async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
     lines = Lines(server, seconds, MOST_BYTES, MOST)
     listener = await asyncio.get_running_loop().create_server(lines, "127.0.0.1", 0)
     try:
-        yield Serving(listener.sockets[0].getsockname()[1], lines, may_answer)
+        yield Serving(listener.sockets[0].getsockname()[1], lines, may_answer, unproven)
     finally:
         listener.close()
         lines.stop()
@@ -60,15 +68,16 @@ async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
 
 
 @contextmanager
-def held(port: int, number: int, source: str) -> Iterator[list[socket.socket]]:
-    """Connections that say nothing."""
+def held(port: int, number: int, source: str, says: bytes = b"") -> Iterator[list[socket.socket]]:
+    """Connections that say that, and nothing more."""
     lines: list[socket.socket] = []
     try:
         for _ in range(number):
             line = socket.socket()
             line.bind((source, 0))
+            line.connect(("127.0.0.1", port))
             line.setblocking(False)
-            line.connect_ex(("127.0.0.1", port))
+            line.sendall(says)
             lines.append(line)
         yield lines
     finally:
@@ -80,6 +89,15 @@ async def _status(reader: asyncio.StreamReader) -> bytes:
     async with asyncio.timeout(10):
         head = await reader.readuntil(b"\r\n\r\n")
     return head.split()[1]
+
+
+def _has_ended(line: socket.socket) -> bool:
+    try:
+        return line.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 async def test_idle_connections_of_the_greediest_address_make_room() -> None:
@@ -97,6 +115,50 @@ async def test_idle_connections_of_the_greediest_address_make_room() -> None:
             assert len(one.lines) <= MOST
         writer.close()
         other.close()
+
+
+async def test_bodies_that_are_read_before_credentials_make_room_and_lock_nobody_out() -> None:
+    async with serving() as one:
+        with held(one.port, MOST, "127.0.0.2", OF_A_STRANGER) as strangers:
+            await wait_until(lambda: one.lines.under_way == MOST, "all places are taken")
+            reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            writer.write(REQUEST)
+            await wait_until(lambda: one.lines.under_way == MOST, "the request")
+            await wait_until(lambda: _has_ended(strangers[0]), "the oldest one makes room")
+            one.may_answer.set()
+            assert await _status(reader) == b"200"
+        writer.close()
+
+
+async def test_a_body_that_is_whole_keeps_its_connection_until_it_is_answered() -> None:
+    async with serving() as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(OF_A_STRANGER)
+        await wait_until(lambda: one.lines.under_way == 1, "the request")
+        writer.write(b"x" * 100)
+        await wait_until(lambda: one.unproven == [b"x" * 100], "the body")
+        with held(one.port, MOST * 4, "127.0.0.2"):
+            await wait_until(lambda: len(one.lines) == MOST, "all places are taken")
+            one.may_answer.set()
+            assert await _status(reader) == b"200"
+        writer.close()
+
+
+async def test_a_network_of_ipv6_is_one_address_of_connections() -> None:
+    def protocol() -> asyncio.Protocol:
+        return asyncio.Protocol()
+
+    lines = Lines(protocol, 30.0, MOST_BYTES, MOST)
+    mine = [Line(protocol(), lines) for _ in range(2)]
+    theirs = [Line(protocol(), lines) for _ in range(MOST - 2)]
+    for one in mine:
+        lines.opened(one, "2001:db8:1::1")
+    for number, one in enumerate(theirs):
+        lines.opened(one, f"2001:db8:2::{number:x}")
+    lines.opened(Line(protocol(), lines), "2001:db8:2::ffff")
+    assert lines.of(theirs[0].inner) is None
+    assert all(lines.of(one.inner) is one for one in (*mine, *theirs[1:]))
+    lines.stop()
 
 
 async def test_headers_that_drip_are_answered_and_an_idle_connection_stays() -> None:

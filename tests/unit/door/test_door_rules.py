@@ -65,6 +65,10 @@ def test_a_network_of_ipv6_counts_as_one_and_the_memory_is_bounded() -> None:
         assert limits.may_fail(f"2001:db8::{number:x}", 0.0)
     assert not limits.may_fail("2001:db8::ffff", 0.0)
     assert limits.may_fail("2001:db8:0:1::1", 0.0)
+    for _ in range(BURST_ATTEMPTS):
+        assert limits.may_fail("::ffff:192.0.2.1", 0.0)
+    assert not limits.may_fail("192.0.2.1", 0.0), "one address, however it is written"
+    assert limits.may_fail("::ffff:192.0.2.2", 0.0)
     for number in range(1000):
         limits.may_fail(f"10.0.{number // 256}.{number % 256}", 0.0)
     assert len(limits) == 100

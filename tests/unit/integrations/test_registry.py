@@ -177,6 +177,35 @@ def test_an_id_that_changes_is_one_gone_and_one_new(directory: Directory) -> Non
     assert directory.refresh() == Change(("store",), ("shop",))
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_an_id_that_is_gone_is_known_for_as_long_as_events_may_wait_for_it(
+    directory: Directory, is_renamed: bool
+) -> None:
+    directory.write("shop", source_name="shop")
+    directory.registry.load()
+    assert not directory.registry.has_known("store")
+    if is_renamed:
+        directory.write("shop", id="store", source_name="shop")
+    else:
+        directory.remove("shop")
+    directory.refresh()
+    directory.now += GRACE
+    for _ in range(2):
+        directory.registry.refresh()
+        assert not directory.registry.knows("shop")
+        assert directory.registry.has_known("shop")
+    assert directory.registry.has_known("store") is is_renamed
+    directory.now += 2 * DAY
+    directory.registry.refresh()
+    assert directory.registry.missing_for("northwind") == {}
+    assert directory.registry.has_known("shop"), "its events become dead letters only now"
+    another = directory.another_registry()
+    another.load()
+    assert not another.has_known("shop")
+    another.remember([SHOP_SEEN])
+    assert another.has_known("shop"), "as others have seen it"
+
+
 @pytest.mark.parametrize(
     "content",
     [

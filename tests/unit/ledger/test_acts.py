@@ -11,6 +11,7 @@ from worker.ledger.acts import ACTS_AT_ONCE, ActsWanted, act_counts, told_acts
 from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.exporting import Selection, export_lines
 from worker.ledger.migrations import STEPS, check_version, upgrade
+from worker.ledger.parked_again import PARKED_AGAIN
 from worker.ledger.retention import prune
 from worker.ledger.schema import ACTS, CHAINS, VERSION
 
@@ -94,7 +95,7 @@ def test_what_is_old_goes_and_nobody_gets_it_by_an_export_of_receipts(tmp_path: 
 def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     with ledger_file(tmp_path) as ledger:
         with ledger.transaction() as connection:
-            for table in (ACTS, AWAITED, LATEST_CONCLUDED):
+            for table in (ACTS, AWAITED, LATEST_CONCLUDED, PARKED_AGAIN):
                 table.drop(connection)
             connection.exec_driver_sql("ALTER TABLE chains DROP COLUMN unreceipted_at")
             connection.execute(VERSION.update().values(version=2))

@@ -62,6 +62,7 @@ def test_an_older_ledger_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
 
 _AS_IN_VERSION_1 = (
     "ALTER TABLE chains DROP COLUMN unreceipted_at",
+    "DROP TABLE parked_again",
     "DROP TABLE acts",
     "DROP TABLE awaited",
     "DROP TABLE latest_concluded",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.examples import envelope, snapshot
+from worker.ordering.stamp import MAX_EVENT_ID
 from worker.ordering.user_digests import UserKeys, both_digests
 from worker.redaction import shown_id
 
@@ -81,7 +82,55 @@ def test_the_user_stays_known_to_whom_the_state_is_kept_by() -> None:
     assert called.entity["id"] == ADVERTISING_ID
 
 
-def test_an_event_keeps_its_own_id_and_a_snapshot_without_one_stays_without() -> None:
-    keys = UserKeys(b"s")
-    assert keys.without_person(envelope()).event_id == "ev-1"
-    assert keys.without_person(snapshot(id=None)).event_id == ""
+SHOWN = "6f1c2f0e-1111-4222-8333-944455556666"
+PERSONAL = (
+    "lena@northwind.example",
+    "1+jane%40x.org",
+    "1++49 170 1234567",
+    "1+Jane Doe",
+    "491701234567",
+    "x" * 65,
+    "x" * 100_000,
+    "\U0001f600",
+)
+
+
+def _called(event_id: str, secret: bytes = b"s", **changes: Any) -> str:
+    return UserKeys(secret).without_person(envelope(id=event_id, **changes)).event_id
+
+
+@pytest.mark.parametrize("event_id", ["ev-1", SHOWN, SHOWN.upper(), "0" * 31 + "a"])
+def test_an_event_keeps_an_id_that_tells_of_nobody(event_id: str) -> None:
+    assert _called(event_id) == event_id
+
+
+def test_a_snapshot_without_an_id_stays_without() -> None:
+    assert UserKeys(b"s").without_person(snapshot(id=None)).event_id == ""
+
+
+@pytest.mark.parametrize("event_id", PERSONAL)
+def test_an_event_with_any_other_id_is_called_by_a_digest(event_id: str) -> None:
+    told = _called(event_id)
+    assert re.fullmatch("[0-9a-f]{32}", told)
+    assert told == _called(event_id), "at each worker of the fleet, and of each copy"
+    assert told == _called(event_id, updated_at="2026-03-02T08:15:31Z"), "of each version"
+    others = [
+        _called(event_id, b"other"),
+        _called(event_id, organization_id="tailspin"),
+        _called(f"{event_id}."),
+        _told(id=event_id),
+    ]
+    assert len({told, *others}) == len(others) + 1
+
+
+def test_no_log_shows_a_digest_that_can_be_guessed() -> None:
+    told = _called("1+Jane Doe", b"")
+    assert shown_id(told) is None
+    assert told == _called("1+Jane Doe", b"")
+    assert len(told) < MAX_EVENT_ID
+    assert "Jane" not in told
+
+
+def test_that_a_lone_surrogate_is_in_an_id_prevents_nothing() -> None:
+    said = envelope()._replace(event_id="\ud800")
+    assert re.fullmatch("[0-9a-f]{32}", UserKeys(b"s").without_person(said).event_id)

@@ -41,30 +41,35 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    """Judge the key. Who tries too often waits, even with the right one."""
+    """Judge the key. Who shows too many wrong ones waits; a right one is always taken."""
     context = request.app[CONTEXT]
-    address = address_of(request)
     said = await request.post()
     way, key = said.get("next"), said.get("key")
     way = way if isinstance(way, str) else ""
-    wait_seconds = context.tries.wait_seconds(address)
+    is_key = isinstance(key, str) and 0 < len(key) <= _MOST_KEY_CHARACTERS
+    role = role_of_key(context.settings, key.strip()) if is_key and isinstance(key, str) else None
+    if role is None:
+        return _refused(request, way)
+    log.info("console.signed_in", address=address_of(request), role=role.word)
+    response = web.Response(status=303, headers={"Location": _inside(way)})
+    context.identity.begin(request, response, role)
+    return response
+
+
+def _refused(request: web.Request, way: str) -> web.Response:
+    """The form again, for a wrong key."""
+    tries, address = request.app[CONTEXT].tries, address_of(request)
+    wait_seconds = tries.wait_seconds(address)
     if wait_seconds:
         mistake = f"Too many wrong keys. Try again in {number(int(wait_seconds) + 1)} s."
         response = _form(request, way, mistake, 429)
         response.headers["Retry-After"] = str(int(wait_seconds) + 1)
         return response
-    is_key = isinstance(key, str) and 0 < len(key) <= _MOST_KEY_CHARACTERS
-    role = role_of_key(context.settings, key.strip()) if is_key and isinstance(key, str) else None
-    if role is None:
-        context.tries.failed(address)
-        left = context.tries.left(address)
-        log.warning("console.key_refused", address=address, tries_left=left)
-        mistake = f"This key isn\u2019t known. {left} tries left in this minute."
-        return _form(request, way, mistake, 403)
-    log.info("console.signed_in", address=address, role=role.word)
-    response = web.Response(status=303, headers={"Location": _inside(way)})
-    context.identity.begin(request, response, role)
-    return response
+    tries.failed(address)
+    left = tries.left(address)
+    log.warning("console.key_refused", address=address, tries_left=left)
+    mistake = f"This key isn\u2019t known. {left} tries left in this minute."
+    return _form(request, way, mistake, 403)
 
 
 async def sign_out(request: web.Request) -> web.StreamResponse:

@@ -9,20 +9,21 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from worker.adobe.replies import Permanent, Retryable
 from worker.delivery.delivery import Delivery
+from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.round_results import Busy, Crashed, Result
+from worker.delivery.rounds.round_results import Busy, Crashed, Result, Untried
 from worker.delivery.rounds.round_runner import RoundRunner
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.store_protocol import StoreUnavailable
-from worker.ordering.user_digests import UserKeys
-from worker.transform.decide import decide
-from worker.transform.decision_types import Deliver
+
+log = structlog.get_logger(__name__)
 
 
 class FormMismatch:
@@ -33,7 +34,7 @@ class FormMismatch:
         inlets: KnownInlets,
         runner: RoundRunner,
         gate: StoreGate,
-        users: UserKeys,
+        decisions: EventDecisions,
         *,
         now_ms: Callable[[], int],
         lane_of: Callable[[Integration], Lane],
@@ -42,7 +43,7 @@ class FormMismatch:
         conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
     ) -> None:
         self._inlets = inlets
-        self._users = users
+        self._decisions = decisions
         self._now_ms = now_ms
         self._lane_of = lane_of
         self._block = block
@@ -61,12 +62,19 @@ class FormMismatch:
                 self._try_whole(delivery, whole)
 
     def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
-        """Decided anew, since a whole record needs more of an event."""
-        message, state = delivery.message, delivery.state
-        choice = decide(whole, open_envelope(message.body), self._now_ms())
-        if isinstance(choice, Deliver):
-            choice = self._users.without_didomi_user(whole.state_id, choice)
-            anew = Delivery(message, state, whole, choice, delivery.user, delivery.is_suspect)
+        """Decided anew: a whole record needs more of an event, and its person has another digest in
+        another state, which the lane may have adopted since.
+        """
+        message, decisions = delivery.message, self._decisions
+        try:
+            envelope = decisions.read(message.body)
+            anew = decisions.decide(
+                message, delivery.state, envelope, whole, self._now_ms(), delivery.is_suspect
+            )
+        except Exception as error:  # or all others would wait for the end of a trial
+            self._end_trial(whole, delivery, _crashed(whole, error))
+            return
+        if isinstance(anew, Delivery):
             self._trials.begin(whole, anew)
         else:
             self._end_trial(whole, delivery, None)
@@ -104,15 +112,17 @@ class Trials:
         task.add_done_callback(self._tasks.discard)
 
     async def _try(self, whole: Integration, delivery: Delivery) -> None:
-        result: Result | None
+        result: Result | None = None
         try:
             result = await self._result(whole, delivery)
         except StoreUnavailable as problem:
             self._gate.close(problem, whole.state_id)
-            result = None
         except Exception as error:  # a fault of ours becomes a dead letter, as in a round
-            result = Crashed(type(error).__name__)
-        self._end(whole, delivery, result)
+            result = _crashed(whole, error)
+        try:
+            self._end(whole, delivery, result)
+        except Exception as error:
+            self._end(whole, delivery, _crashed(whole, error))
 
     async def _result(self, whole: Integration, delivery: Delivery) -> Result | None:
         ends_at = time.monotonic() + _LONGEST_WAIT_SECONDS
@@ -120,8 +130,15 @@ class Trials:
             delivery.attempt_began = time.monotonic()
             results = await self._runner.deliver(whole, [[delivery]], RequestSlots(1))
             (result,) = [one for _, one in results]
+            if isinstance(result, Untried):  # the attempt's time was over before anything was sent
+                return None
             if not isinstance(result, Busy):
                 return result
             if time.monotonic() + result.wait_seconds > ends_at:
                 return None
             await asyncio.sleep(result.wait_seconds)
+
+
+def _crashed(whole: Integration, error: Exception) -> Crashed:
+    log.exception("lane.unexpected_error", integration=whole.id)
+    return Crashed(type(error).__name__)

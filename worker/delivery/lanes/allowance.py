@@ -54,10 +54,11 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
         paced = paced_events(lane.integration) - occupied
         surplus, most = min(surplus, paced), min(most, paced)
     comes_in_bundles = intake.events_each > 1
-    few = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) if comes_in_bundles else 0
-    standing = few - lane.waiting
-    if standing <= 0 and lane.stands_still():
-        surplus, most = min(surplus, standing), 0
+    if lane.stands_still():  # nearly never
+        few = max(intake.room // _STANDING_SHARE, _STANDING_EVENTS) if comes_in_bundles else 0
+        standing = few - lane.waiting
+        if standing <= 0:
+            surplus, most = min(surplus, standing), 0
     if slow_lanes is not None:
         # As many parts as there are slow lanes, and one for everyone else.
         share = intake.room // (slow_lanes + 1)

@@ -30,8 +30,9 @@ DRAIN_SECONDS: Final = 4.0
 
 
 class Lane:
-    """`conclude` is called with the lane and the results of each round, and `hand_over` with what
-    has had no answer for long, of which it marks what is handed over.
+    """`conclude` is called with the lane and the results of each round, `hand_over` with what has
+    had no answer for long, of which it marks what is handed over, and `release` with what comes
+    back unsent and may not wait on.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Lane:
         shared: SharedParts,
         conclude: Callable[[Lane, Results], None],
         hand_over: Callable[[Lane, list[Delivery]], None],
+        release: Callable[[Lane, Delivery], None],
     ) -> None:
         self.integration = integration
         self.block = block
@@ -56,7 +58,11 @@ class Lane:
         self._state = state = LaneState(
             integration, self._waiting, self._under_way, self.confirming, self.health, self.window
         )
-        acts = LaneActs(lambda results: conclude(self, results), lambda sent: hand_over(self, sent))
+        acts = LaneActs(
+            lambda results: conclude(self, results),
+            lambda sent: hand_over(self, sent),
+            lambda unsent: release(self, unsent),
+        )
         self._rounds = LaneRounds(state, shared, acts)
         self.requests = LaneRequests(state, shared, self._rounds.begin)
 
@@ -77,9 +83,8 @@ class Lane:
         """Events that take up room among the fresh: those held, but for the due ones that wait, and
         those whose successor is not confirmed yet.
         """
-        waiting = self._waiting
-        fresh = waiting.events - waiting.due_events
-        return fresh + self._under_way.events + len(self.confirming.since)
+        waiting, since = self._waiting, self.confirming.since
+        return waiting.events - waiting.due_events + self._under_way.events + len(since)
 
     @property
     def is_idle(self) -> bool:

@@ -12,11 +12,18 @@ from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.endpoint_health import HAND_OVER_SHARE, EndpointHealth
 from worker.delivery.lanes.events_in_hand import Batch, held_of
-from worker.delivery.lanes.lane_state import LaneActs, LaneState, Results, SharedParts
+from worker.delivery.lanes.lane_state import (
+    LaneActs,
+    LaneState,
+    Results,
+    SharedParts,
+    may_wait_on,
+)
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Crashed, Untried
 from worker.forgiving_timers import Patience
+from worker.integrations.model import Integration
 from worker.ordering.store_protocol import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -34,48 +41,69 @@ class LaneRounds:
 
     def begin(self, batch: Batch, then: Callable[[], None]) -> None:
         """A round with this batch, which is under way from now; `then` others may begin."""
-        self._state.under_way.keep(asyncio.create_task(self._round(batch, then)), batch)
+        # What is in force now: another one may be when the task has its first turn, or ends.
+        task = asyncio.create_task(self._round(self._state.integration, batch, then))
+        self._state.under_way.keep(task, batch)
 
-    async def _round(self, batch: Batch, then: Callable[[], None]) -> None:
+    async def _round(
+        self, integration: Integration, batch: Batch, then: Callable[[], None]
+    ) -> None:
         state, shared = self._state, self._shared
         epoch = state.window.epoch
         began = self._loop.time()
         is_suspect = batch[0][0].is_suspect
         answer = _AwaitedAnswer(self, batch, state.health, shared.pauses.attempt_seconds)
         try:
-            results = await shared.runner.deliver(state.integration, batch, self.slots)
+            results = await shared.runner.deliver(integration, batch, self.slots)
         except StoreUnavailable as problem:
             state.under_way.end(batch)
-            shared.gate.close(problem, state.integration.state_id)
-            state.waiting.put_back(batch)
-            state.drop_returned()
+            shared.gate.close(problem, integration.state_id)
+            self._put_back(integration, batch, then)
             return
         except Exception as error:  # a bug: its events become dead letters, and others go on
-            log.exception("lane.unexpected_error", integration=state.integration.id)
+            log.exception("lane.unexpected_error", integration=integration.id)
             results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
         finally:
             answer.cancel()
-        if is_suspect and not batch[0][0].is_handed_over:
-            shared.suspects.held(state.integration.id, self._loop.time() - began)
-        results = self._without_untried(results)
-        in_flight = state.under_way.requests
-        if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
-            state.window.overloaded(epoch)
-        else:
-            state.window.succeeded(in_flight)
-        state.health.throughput.count(len(results))
-        self._begin_gaps(batch, results)
-        self._acts.conclude(results)
-        state.under_way.end(batch)
-        oldest = state.waiting.oldest
-        if oldest is not None and any(oldest in group for group in batch):
-            state.waiting.watch_next()
-        then()
+        try:
+            if is_suspect and not batch[0][0].is_handed_over:
+                shared.suspects.held(integration.id, self._loop.time() - began)
+            results = self._without_untried(integration, results)
+            in_flight = state.under_way.requests
+            if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
+                state.window.overloaded(epoch)
+            else:
+                state.window.succeeded(in_flight)
+            state.health.throughput.count(len(results))
+            self._begin_gaps(integration, batch, results)
+            self._acts.conclude(results)
+        except Exception:  # a bug again, which is not to cost the lane a request for good
+            log.exception("lane.unexpected_error", integration=integration.id)
+        finally:
+            state.under_way.end(batch)
+            oldest = state.waiting.oldest
+            if oldest is not None and any(oldest in group for group in batch):
+                state.waiting.watch_next()
+            then()
 
-    def _begin_gaps(self, batch: Batch, results: Results) -> None:
+    def _put_back(self, integration: Integration, batch: Batch, then: Callable[[], None]) -> None:
+        """Nothing was sent of a round that began while `integration` was in force: it waits on."""
+        state = self._state
+        if may_wait_on(integration, state.integration):
+            state.waiting.put_back(batch)
+            state.drop_returned()
+            return
+        now = time.monotonic()
+        for group in batch:
+            state.waiting.gaps.begin(group[0].user, 0.0, now)
+            for delivery in group:
+                if delivery.message.is_ours:
+                    self._acts.release(delivery)
+        then()  # the state of now may be there, and what waited behind them goes
+
+    def _begin_gaps(self, integration: Integration, batch: Batch, results: Results) -> None:
         # Not the loop's time, which may lag: the store's gap began before, and must end before.
         now = time.monotonic()
-        integration = self._state.integration
         after_success, after_failure = gaps_of(integration, self._shared.pauses.attempt_seconds)
         accepted: set[str] = set()
         if after_success != after_failure:
@@ -85,14 +113,15 @@ class LaneRounds:
             gap = after_success if user in accepted else after_failure
             self._state.waiting.gaps.begin(user, gap, now)
 
-    def _without_untried(self, results: Results) -> Results:
+    def _without_untried(self, integration: Integration, results: Results) -> Results:
         """What Adobe has not seen goes on waiting, unless the broker has it again."""
         untried = [delivery for delivery, result in results if isinstance(result, Untried)]
         if not untried:
             return results
+        waits_on = may_wait_on(integration, self._state.integration)
         for delivery in untried:
             if delivery.message.is_ours:
-                self._state.waiting.put_behind(delivery)
+                (self._state.waiting.put_behind if waits_on else self._acts.release)(delivery)
         return [one for one in results if not isinstance(one[1], Untried)]
 
     def lose_patience(self, batch: Batch) -> None:

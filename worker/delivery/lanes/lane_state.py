@@ -20,6 +20,15 @@ from worker.integrations.model import Integration
 Results = list[tuple[Delivery, Result]]
 
 
+def may_wait_on(before: Integration, now: Integration) -> bool:
+    """Whether what was decided for `before` may wait for its turn while `now` is in force. Another
+    form has something else to say, another state calls its user by another digest, and an operator
+    who has paused the integration wants nothing sent.
+    """
+    is_same = (before.payload_mode, before.state_id) == (now.payload_mode, now.state_id)
+    return is_same and not now.paused
+
+
 @dataclass(frozen=True, slots=True)
 class Pauses:
     """What bounds an attempt, how long a Retry-After may hold a lane (the delays of retries honour
@@ -65,9 +74,11 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True)
 class LaneActs:
-    """What is done with what a lane finds: `conclude` gets the results of each round, and
-    `hand_over` what has had no answer for long, of which it marks what is handed over.
+    """What is done with what a lane finds: `conclude` gets the results of each round, `hand_over`
+    what has had no answer for long, of which it marks what is handed over, and `release` what was
+    not sent and may not wait on.
     """
 
     conclude: Callable[[Results], None]
     hand_over: Callable[[list[Delivery]], None]
+    release: Callable[[Delivery], None]

@@ -30,7 +30,10 @@ _LOST: Final = (
 
 def shown_time(time_ms: int) -> str:
     """A time in ms since 1970 as an operator reads it, to the second."""
-    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # no clock of ours has told it
+        return "an unknown time"
 
 
 class EpochWatch:

@@ -20,9 +20,19 @@ _STEADY_SECONDS: Final = 10.0
 less and less often then, until the gate has been open for so long."""
 
 
+def unasked(error: Exception) -> StoreUnavailable:
+    """Why a part is closed whose state a fault of ours keeps from being known."""
+    return StoreUnavailable(f"can't be asked ({type(error).__name__})")
+
+
+def tell_fault(error: Exception) -> None:
+    """Of ours, while it is handled."""
+    log.exception("ordering.unexpected_error", error=type(error).__name__)
+
+
 class PartGate:
     """`ask` returns if the part can be used, and raises `StoreUnavailable` if not; `opened` is
-    called each time it is back.
+    called each time it is back. After a fault of ours it is asked again, too.
     """
 
     def __init__(
@@ -60,6 +70,11 @@ class PartGate:
                 await self._ask()
             except StoreUnavailable as problem:
                 self.problem = str(problem)
+            except Exception as error:
+                fault = str(unasked(error))
+                if fault != self.problem:  # once, and not each time that it is asked
+                    tell_fault(error)
+                self.problem = fault
             else:
                 break
         log.info("ordering.available", part=self._part or None)

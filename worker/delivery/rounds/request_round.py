@@ -18,6 +18,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.completion_lookup import Completion
+from worker.delivery.rounds.contained_faults import crashed, results_of, settlement_of
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
@@ -60,7 +61,10 @@ class Round:
         self._deadline = time.monotonic() + parts.attempt_seconds
 
     async def deliver(self, groups: Sequence[list[Delivery]]) -> list[tuple[Delivery, Result]]:
-        """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent."""
+        """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent. Once
+        something was, a fault of ours concerns the person alone whose message it is: what Adobe
+        has accepted of others is to be remembered.
+        """
         integration, gate = self._integration, self._parts.gate
         claims = [claim_of(integration, group) for group in groups]
         answers = await gate.store.begin(integration.state_id, claims)
@@ -87,10 +91,13 @@ class Round:
         await self._send(sendable)
         for message in wanted:
             if len(message.deliveries) > 1 and _is_messages_fault(message.reply):
-                await self._take_apart(message)
+                try:
+                    await self._take_apart(message)
+                except Exception as error:
+                    message.reply = crashed(integration, error)
         await self._settle(messages)
         for message in messages:
-            results.extend(message.results())
+            results.extend(results_of(message))
         return results
 
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
@@ -108,7 +115,7 @@ class Round:
         rest: list[Settlement] = []
         for one in messages:
             stands = one.accepted()
-            settlement = one.settlement(stands, self._parts.unclear_ms, self._parts.seals)
+            settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
             is_accepted = after_success == after_failure or stands.stamps
             (accepted if is_accepted else rest).append(settlement)
         await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
@@ -123,12 +130,12 @@ class Round:
         known = message.known
         for delivery in sorted(message.deliveries, key=lambda one: when(one.choice), reverse=True):
             part = UserMessage(self._integration, [delivery], delivery.user, message.lease, known)
+            message.parts.append(part)
             if part.folded.is_sent:
                 sendable = [part] if part.encode() else []
                 await self._send(sendable)
             stamps, said = part.accepted()
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
-            message.parts.append(part)
 
     async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
         """Those whose contact Adobe knows; the others have their reply.
@@ -202,6 +209,12 @@ class Round:
                 for message in messages:
                     message.reply = message.late()
                     message.is_unclear |= writing.awaits_answer
+                return None, False
+            except Exception as error:
+                fault = crashed(self._integration, error)
+                for message in messages:
+                    message.reply = fault
+                    message.is_unclear |= writing.awaits_answer or writing.was_repeated
                 return None, False
         return replies, writing.was_repeated
 

@@ -10,11 +10,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-import structlog
-
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.epoch_watch import EpochWatch
-from worker.delivery.rounds.part_gate import PartGate
+from worker.delivery.rounds.part_gate import PartGate, tell_fault, unasked
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.stamp import NEWEST_SENT, WHOLE_RECORD, newest_of
@@ -56,9 +54,6 @@ def _beside_paths(integration: Integration, group: list[Delivery]) -> set[str]:
     if integration.event_time_path is not None:
         names.add(NEWEST_SENT)
     return names
-
-
-log = structlog.get_logger(__name__)
 
 
 class StoreGate:
@@ -108,7 +103,7 @@ class StoreGate:
 
     async def check(self) -> None:
         """Ask the store, part by part, unless that is being done: one that is away is to be known
-        before an event needs it.
+        before an event needs it. A fault of ours closes what can't be asked, and ends nobody.
         """
         for part in self.store.parts:
             if part not in self._closed:
@@ -116,6 +111,9 @@ class StoreGate:
                     await self.store.ping(part)
                 except StoreUnavailable as problem:
                     self._close(part, problem)
+                except Exception as error:
+                    tell_fault(error)
+                    self._close(part, unasked(error))
         if self.store.shared_part not in self._closed:
             await self._look()
 
@@ -123,7 +121,10 @@ class StoreGate:
         """Check so often, for ever."""
         while True:
             await asyncio.sleep(every_seconds)
-            await self.check()
+            try:
+                await self.check()
+            except Exception as error:
+                tell_fault(error)
 
     async def settle(
         self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
@@ -138,7 +139,7 @@ class StoreGate:
                 # A fault of ours as well: what Adobe has accepted is to be remembered, or an older
                 # choice wins. Nothing more is sent until it is.
                 if not isinstance(error, StoreUnavailable):
-                    log.exception("ordering.unexpected_error", error=type(error).__name__)
+                    tell_fault(error)
                     error = StoreUnavailable(f"stamps can't be written ({type(error).__name__})")
                 opening = self._close(self.store.part_of(state_id), error)
                 if opening is not None:
@@ -152,7 +153,7 @@ class StoreGate:
             gate.stop()
         if not self._closed and self.epochs.has_news:
             with suppress(StoreUnavailable):
-                await self.epochs.look()
+                await _look_at(self.epochs)
         await self.store.close()
 
     def _close(self, part: str, problem: StoreUnavailable) -> asyncio.Task[None] | None:
@@ -171,13 +172,13 @@ class StoreGate:
         """
         await self.store.ping(part)
         if part == self.store.shared_part:
-            await self.epochs.look()
+            await _look_at(self.epochs)
         else:
             await self._look()
 
     async def _look(self) -> None:
         try:
-            await self.epochs.look()
+            await _look_at(self.epochs)
         except StoreUnavailable as problem:
             self._close(self.store.shared_part, problem)
 
@@ -185,3 +186,15 @@ class StoreGate:
         self._closed.pop(part, None)
         for callback in self._on_open:
             callback()
+
+
+async def _look_at(epochs: EpochWatch) -> None:
+    """Raises `StoreUnavailable`. A fault of ours is told, and closes nothing: without the epochs a
+    loss shows later.
+    """
+    try:
+        await epochs.look()
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        tell_fault(error)

@@ -1,4 +1,6 @@
-"""The id of a snapshot is a Didomi user's, in apps the advertising id: nobody is told of it."""
+"""Nobody is told of an id that may be a person's: that of a snapshot is a Didomi user's, in apps
+the advertising id, and that of an event is whatever its producer wrote.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,14 @@ import pytest
 from tests.unit.delivery.parts import Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker
 from tests.unit.delivery.virtual_time import after, in_virtual_time
-from tests.unit.examples import integration
+from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.delivery.event_facts import facts_of
 from worker.delivery.outcome import Outcome
+from worker.events import open_envelope
+from worker.evidence.receipt import body_id
+from worker.integrations.model import Integration
+from worker.ordering.user_digests import UserKeys
 from worker.reasons import ErrorCode
 
 ADVERTISING_ID = "6D92078A-8246-4BA4-AE5B-76104861E7DC"
@@ -28,8 +35,8 @@ DIGEST = re.compile("[0-9a-f]{32}")
 class Teller(Worker):
     """Also knows by which ids it told."""
 
-    def __init__(self, adobe: Adobe, store: Store) -> None:
-        super().__init__(adobe, store, shop=SHOP)
+    def __init__(self, adobe: Adobe, store: Store, shop: Integration = SHOP) -> None:
+        super().__init__(adobe, store, shop=shop, secret=b"a secret")
         self.ids: list[str] = []
 
     def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
@@ -91,3 +98,67 @@ async def test_one_that_comes_twice_is_known_by_its_digest() -> None:
     assert first.ids == second.ids
     (settlement, *_) = store.settlements
     assert {one.event_id for one in settlement.written.values()} == set(first.ids)
+
+
+NAME = "1+Jane Doe"
+EVENTS = integration(
+    limits={"profile_gap_seconds": 0},
+    mappings=[
+        {"id": "_acme.news", "value": "consents_purposes_news_enabled"},
+        {"id": "_acme.event", "value": "event_id"},
+    ],
+)
+
+
+def event(**changes: Any) -> bytes:
+    return orjson.dumps(event_document(id=NAME, **changes))
+
+
+@pytest.mark.parametrize(
+    ("sent", "reply", "told"),
+    [
+        (event(), Accepted("x"), "delivered"),
+        (event(), Retryable(ErrorCode.TIMEOUT, "no answer", is_unclear=True), "retried"),
+        (event(), Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message"), "dead"),
+        (event(user={"organization_user_id": ""}), Accepted("x"), "guest"),
+        (event(consents=7), Accepted("x"), "dead"),
+    ],
+)
+@in_virtual_time
+async def test_each_outcome_of_an_event_with_a_personal_id_is_told_by_a_digest(
+    sent: bytes, reply: Any, told: str
+) -> None:
+    adobe, store = Adobe(), Store()
+    adobe.reply = reply
+    worker = Teller(adobe, store, EVENTS)
+    await worker.take(sent)
+    await after(1)
+    assert worker.told == [told]
+    assert len(worker.ids) == 1
+    assert all(DIGEST.fullmatch(one) for one in worker.ids)
+    headers = [one.headers for one in worker.hand.host.published]
+    assert "Jane" not in repr((headers, store.settlements, worker.ids))
+
+
+@in_virtual_time
+async def test_a_mapping_of_the_id_writes_what_the_event_says() -> None:
+    adobe = Adobe()
+    worker = Teller(adobe, Store(), EVENTS)
+    await worker.take(event())
+    assert adobe.records == [{"news": True, "event": NAME}]
+
+
+@in_virtual_time
+async def test_copies_of_an_event_with_a_personal_id_know_each_other() -> None:
+    adobe, store = Adobe(), Store()
+    first, second = Teller(adobe, store, EVENTS), Teller(adobe, store, EVENTS)
+    await first.take(event())
+    await second.take(event())
+    assert (first.told, second.told) == (["delivered"], ["duplicate"])
+    (settlement, *_) = store.settlements
+    assert {one.event_id for one in settlement.written.values()} == set(first.ids)
+
+
+def test_receipts_call_such_an_event_by_its_body_as_the_door_does() -> None:
+    opened = UserKeys(b"a secret").without_person(open_envelope(event()))
+    assert facts_of(opened, event(), None).event_id == body_id(event())

@@ -1,0 +1,107 @@
+"""What works beside the reading of the ledger goes on after a fault of its own, which is told."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from devtools.ports import free_port
+from devtools.waiting import wait_until
+from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from worker.interrupt import Stop
+from worker.ledger import upkeep
+from worker.ledger.database import Database
+from worker.ledger.progress import read_progress
+from worker.ledger.reading_report import ReadingReport
+from worker.ledger.upkeep import Upkeep
+from worker.ledger.write_turns import WriteTurns
+from worker.letters import letter_reconciling
+from worker.letters.letter_reconciling import LetterReconciling
+from worker.letters.letter_wish import LetterWish
+from worker.observability.logging import configure_logging
+from worker.settings import WorkerSettings
+
+QUOTED = "what an event says of lena@a.example"
+
+
+@pytest.fixture
+def is_told() -> Callable[[str], bool]:
+    """Whether something stands in the log."""
+    stream = io.StringIO()
+    configure_logging("json", "info", stream)
+
+    def is_there(text: str) -> bool:
+        assert QUOTED not in stream.getvalue()
+        return text in stream.getvalue()
+
+    return is_there
+
+
+class FailingOnce(WriteTurns):
+    """Has a fault of ours at the first turn."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._has_failed = False
+
+    async def transact(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        if not self._has_failed:
+            self._has_failed = True
+            raise ValueError(QUOTED)
+        return await super().transact(work, *arguments)
+
+
+def _alive_at(ledger: LedgerFile) -> int:
+    with ledger.transaction() as connection:
+        progress = read_progress(connection)
+    assert progress is not None
+    return progress.alive_at
+
+
+async def test_the_ledger_says_that_it_is_alive_after_a_fault_of_its_upkeep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: Callable[[str], bool]
+) -> None:
+    monkeypatch.setattr(upkeep, "_ALIVE_SECONDS", 0.02)
+    with ledger_file(tmp_path) as ledger:
+        before = _alive_at(ledger)
+        one = Upkeep(FailingOnce(ledger.database), ReadingReport(), None, 3600.0)
+        one.start()
+        await wait_until(lambda: _alive_at(ledger) > before, "the next sign of life", 5)
+        await one.stop()
+    assert is_told("ledger.unexpected_error")
+    assert is_told("ValueError")
+
+
+async def test_letters_are_compared_when_asked_for_after_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: Callable[[str], bool]
+) -> None:
+    monkeypatch.setattr(letter_reconciling, "_AGAIN_SECONDS", 0.02)
+    url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
+    with ledger_file(tmp_path) as ledger, closing(ledger.database):
+        path, stop, caught_up = ledger.database.path, Stop(), asyncio.Event()
+        caught_up.set()
+        reconciling = LetterReconciling(
+            WorkerSettings(amqp_url=url),
+            WriteTurns(ledger.database),
+            ledger.taking_in,
+            stop,
+            lambda _: None,
+        )
+        in_its_place = path.with_name(f"{path.name}.letters-wanted")
+        in_its_place.mkdir()
+        running = asyncio.create_task(reconciling.run(caught_up, LetterWish(path)))
+        await wait_until(lambda: is_told("ledger.unexpected_error"), "the fault", 5)
+        in_its_place.rmdir()
+        wish = LetterWish(path)
+        wish.make()
+        await wait_until(lambda: not wish.is_there(), "that the wish is taken", 5)
+        stop.ask(signal.SIGTERM)
+        await asyncio.wait_for(running, 20)
