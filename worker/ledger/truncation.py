@@ -4,9 +4,10 @@ explains. No schema has it, since what is needed stands in the findings and mess
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from worker.ledger.findings import StreamFinding
+from worker.ledger.progress import read_progress
 from worker.ledger.schema import FINDINGS, MESSAGES
 
 
@@ -43,6 +44,17 @@ class Truncation:
             return True
         return bool(found.generation != self._generation or found.stream_offset < went_on_at)
 
+    def took_what_is_before(self, chain_id: int, sequence: int) -> bool:
+        """Whether the gap before a message of a chain is where records were lost."""
+        earlier = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence < sequence)
+        query = select(func.max(MESSAGES.c.sequence)).where(earlier)
+        last = self._connection.execute(query).scalar()
+        return (
+            last is not None
+            and self.took_what_follows(chain_id, last)
+            and not self.took_what_follows(chain_id, sequence)
+        )
+
     def _found(self) -> int | None:
         query = select(FINDINGS.c.kind, FINDINGS.c.stream_offset, FINDINGS.c.last_at).where(
             FINDINGS.c.chain_id.is_(None)
@@ -53,3 +65,9 @@ class Truncation:
         if truncated is None or (recreated is not None and recreated.last_at > truncated.last_at):
             return None
         return int(truncated.stream_offset)
+
+
+def latest_truncation(connection: Connection) -> Truncation:
+    """Of the stream that is read now."""
+    progress = read_progress(connection)
+    return Truncation(connection, 0 if progress is None else progress.generation)
