@@ -129,6 +129,8 @@ async def test_a_stream_that_lost_what_was_not_read(
         code, out, _ = await stack.command("receipts", "find", "--event", events[0].event)
         assert code == 1
         assert f"{truncated} truncated" in out, "an event that was lost in a gap is told so"
+        code, out, err = await stack.command("receipts", "verify")
+        assert (code, "no manipulations" in out) == (0, True), out + err
 
 
 async def test_a_ledger_is_rebuilt_from_the_stream(
