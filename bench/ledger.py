@@ -31,16 +31,15 @@ from worker.broker.stream_consumer import Record
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
-from worker.ledger.finding_events import Wanted, find_event, find_users
-from worker.ledger.kept_letters import known_letters, latest_letters, letters_called
-from worker.ledger.letter_passes import LetterPass
-from worker.ledger.letter_rows import SeenLetter
+from worker.ledger.known_letters import LetterPass, known_letters, latest_letters, letters_called
+from worker.ledger.letter_pass_rows import SeenLetter
 from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Start
 from worker.ledger.schema import METADATA
+from worker.ledger.stories import Wanted, find_event, find_users
 from worker.ledger.taking_in import TakingIn
 
 _EACH: Final = 100

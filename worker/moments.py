@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,11 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN: Final = re.compile(r"([0-9]{1,9})([smhd])")
 _LARGER_FROM: Final = 2
 """From two of a unit on it is told in that: 90 s, but 2 m."""
+
+
+def now_ms() -> int:
+    """The time in ms since 1970."""
+    return int(time.time() * 1000)
 
 
 def span_seconds(text: str) -> int:

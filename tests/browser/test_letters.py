@@ -18,7 +18,7 @@ from tests.browser.test_console import PHONE, SHOTS, findings, opened
 from tests.integration.console.letter_parts import ANNA, PERSON, LetterStack, letter_stack
 from tests.unit.console.console_parts import OPERATOR, REVEALER, write_integration
 from worker.broker.act_writer import ActWriter
-from worker.console.built_from_settings import note_configs
+from worker.console.context_from_settings import note_configs
 from worker.evidence.act import Act, new_act_id
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring

@@ -14,8 +14,8 @@ from worker.broker.publishing_connection import PublishingConnection
 from worker.broker.receipts_stream import declare_stream, receipts_queue
 from worker.evidence.chain import Chain
 from worker.evidence.receipt import ReceiptFields, encode_receipt
-from worker.receipts.message_line import MessageLine
 from worker.receipts.receipt_writer import ReceiptWriter
+from worker.receipts.stream_connection import StreamConnection
 from worker.receipts.user_hashes import UserHashes
 from worker.wire.connecting import BrokerAddress
 
@@ -49,7 +49,7 @@ async def writing(
         0.0,
     )
     writer = ReceiptWriter(
-        lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
+        lambda confirmed, opened: StreamConnection(connection, queue.name, confirmed, opened),
         Chain("host:1", secret),
         UserHashes(None, 1),
         hand,

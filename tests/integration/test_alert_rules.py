@@ -13,7 +13,7 @@ import yaml
 
 from tests.integration.alert_cases import FAULTS, LONG, NORMAL, Fault, Series
 from worker.door.answers import AnswerCode
-from worker.ledger.findings import MANIPULATIONS, StreamFinding
+from worker.ledger.stream_findings import MANIPULATIONS, StreamFinding
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy/prometheus/rules.yml"

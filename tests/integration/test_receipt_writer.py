@@ -155,7 +155,7 @@ async def test_what_was_kept_while_away_is_written_in_its_order(
     async with await aio_pika.connect(broker_url) as connection:
         channel = await connection.channel()
         blocking = await channel.declare_queue(f"{namespace}.receipts", durable=True)
-        monkeypatch.setattr("worker.receipts.message_line._UNUSABLE_SECONDS", 0.1)
+        monkeypatch.setattr("worker.receipts.stream_connection._UNUSABLE_SECONDS", 0.1)
         async with writing(broker_url, namespace, Hand()) as writer:
             await wait_until(lambda: "other arguments" in writer.trouble, "a refusal")
             for number in range(2500):

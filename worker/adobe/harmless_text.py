@@ -115,16 +115,14 @@ def shown_transaction(xaction_id: object) -> str | None:
     return None
 
 
-def raw_text(document: Any, characters: int = MOST_CHARACTERS) -> str:
+def raw_text(document: Any, characters: int) -> str:
     """All that a reply says in words, to be judged and never to be shown; as many `characters` of
     it are read.
     """
     return " ".join(text for _, text in _texts(document, characters))
 
 
-def shown_words(
-    status: int, document: Any, key: bytes = b"", characters: int = MOST_CHARACTERS
-) -> str:
+def shown_words(status: int, document: Any, key: bytes, characters: int = MOST_CHARACTERS) -> str:
     """What an operator is shown of a refusal; under 300 characters, whatever the reply is.
 
     `key` is that of the fingerprint: without the fleet's secret who reads it can't test guesses of
@@ -154,7 +152,7 @@ def shown_words(
     return f"{shown} (transaction {transaction})" if transaction else shown
 
 
-def fingerprint(text: str, key: bytes = b"") -> str:
+def fingerprint(text: str, key: bytes) -> str:
     """Ten hex digits, equal for texts that differ only in what is no plain word: values, numbers,
     what stands in quotes or brackets.
     """

@@ -158,8 +158,8 @@ async def exchange(
     changes: bool = False,
 ) -> RawReply:
     """One request and its reply, of which at most `max_body_bytes` are read. Raises
-    `ExchangeFailed` when none comes, and when it is too late to ask (see `attempt_deadline`). Of
-    one that `changes` something it is noted whether it was written, see `unanswered_writes`.
+    `ExchangeFailed` when none comes, and when it is too late to ask. Of one that `changes`
+    something it is noted whether it was written. Of both see `attempt_deadline`.
 
     A connection that was kept alive may be closed by the other side just when it is used again. If
     it ends before the first byte of a reply, the request is made once more at once, within the same

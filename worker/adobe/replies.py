@@ -10,7 +10,7 @@ later)      ├─ NoProfile   the look-up knows no such contact      ├─ Ret
 network's or the credentials' fault: someone may mend it      └─ Permanent   the message's own
 fault: no repetition will help
 
-`collection_replies`, `lookup_replies` and `token_replies` classify what the three endpoints say.
+`collection_replies`, `profile_lookup` and `token_replies` classify what the three endpoints say.
 """
 
 from __future__ import annotations

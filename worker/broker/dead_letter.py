@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
 from worker.counting import counted, verb
+from worker.evidence.letter_cause import Fingerprint, adobe_code_in, field_in
 from worker.reasons import DeadReason
 from worker.redaction import shown_id
 
@@ -143,3 +144,17 @@ def _text(value: object, most: int) -> str | None:
 def whole_number(value: object, most: int) -> int | None:
     """The value of a header, where it is a number of ours: from 0, and at most `most`."""
     return value if type(value) is int and 0 <= value <= most else None
+
+
+def fingerprint_of(letter: DeadLetter) -> Fingerprint:
+    """That of a letter, whose codes are judged already."""
+    detail = letter.detail or ""
+    return Fingerprint(
+        letter.reason,
+        letter.error,
+        adobe_code_in(detail),
+        field_in(letter.reason, detail),
+        letter.http_status,
+        letter.integration,
+        letter.config,
+    )

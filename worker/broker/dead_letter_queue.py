@@ -8,7 +8,7 @@ between, the event is there twice, which is harmless, and never not at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -45,7 +45,7 @@ class DeadLetters:
         publishing: AbstractChannel,
         queues: Names,
     ) -> None:
-        self._lost = asyncio.ensure_future(transport.lost.wait())
+        self._transport = transport
         self._publishing = publishing
         self._queues = queues
         self._reading = LetterReading(
@@ -155,7 +155,7 @@ class DeadLetters:
         self, message: HeldLetter, body: bytes, queue: str, own: dict[str, Any]
     ) -> None:
         publishing = await self._publishing.get_underlay_channel()
-        await self._while_connected(
+        await self._transport.while_connected(
             publishing.basic_publish(
                 body,
                 routing_key=queue,
@@ -167,7 +167,7 @@ class DeadLetters:
 
     async def discard(self, letter: HeldLetter) -> None:
         """Take a dead letter off the queue for good."""
-        await self._while_connected(letter.acknowledge())
+        await self._transport.while_connected(letter.acknowledge())
 
     async def give_back(self) -> None:
         """Put back what is held, and wait until it is in the queue and every settlement is in.
@@ -185,15 +185,6 @@ class DeadLetters:
             polls_left = _RETURN_POLLS if now > before else polls_left - 1
             before = now
             await asyncio.sleep(_POLL_SECONDS)
-
-    async def _while_connected(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do `work`, which aiormq may leave waiting for ever when its connection is lost."""
-        task = asyncio.create_task(work)
-        await asyncio.wait((task, self._lost), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            raise ConnectionResetError
-        await task
 
     async def _ready(self) -> int:
         return await self.waiting_in(self._queues.dead_letters)

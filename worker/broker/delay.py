@@ -132,6 +132,6 @@ class PluginDelay:
         return DelayTarget(exchange, "", {"x-delay": delay_ms}, False)
 
 
-def plugin_exchange(namespace: str, *, parked: bool = False) -> str:
+def plugin_exchange(namespace: str, *, parked: bool) -> str:
     """Name of the delayed-message plugin's exchange for retries, or for what is parked."""
     return f"{namespace}.delayed-parked" if parked else f"{namespace}.delayed"

@@ -57,7 +57,7 @@ class Intake:
         life: SessionLife,
         handle: Callable[[Incoming], None],
         became_empty: Callable[[], None],
-        first: Sequence[Intake] = (),
+        first: Sequence[Intake],
     ) -> None:
         self.host = host
         self.queue = limits.queue

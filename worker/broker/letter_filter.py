@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.reasons import NO_INTEGRATION
 
 

@@ -4,9 +4,7 @@ crash leaves copies and loses none.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
@@ -61,7 +59,7 @@ class QueueMoving:
             in_flight = InFlight(_AT_ONCE)
             try:
                 async for message in reading.read(waiting, lambda one: one, lambda: False):
-                    await in_flight.add(self._while_connected(hand_over(message)))
+                    await in_flight.add(self._transport.while_connected(hand_over(message)))
                     moved += 1
             finally:
                 await in_flight.drain()
@@ -69,14 +67,3 @@ class QueueMoving:
             await reading.give_back()
         await channel.close()
         return moved
-
-    async def _while_connected(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, which aiormq may leave waiting for ever when its connection is lost."""
-        task = asyncio.create_task(work)
-        lost = asyncio.ensure_future(self._transport.lost.wait())
-        await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
-        lost.cancel()
-        if not task.done():
-            task.cancel()
-            raise ConnectionResetError
-        await task

@@ -14,6 +14,7 @@ from worker.broker.queue_names import Names
 from worker.broker.topology import Queue
 from worker.errors import ServerTrouble
 from worker.redaction import redact
+from worker.settings import WorkerSettings
 from worker.wire.connecting import (
     AMQPError,
     ChannelAccessRefused,
@@ -42,6 +43,13 @@ def receipts_queue(namespace: str, retention_days: int, most_bytes: int) -> Queu
             "x-max-length-bytes": most_bytes,
             "x-stream-max-segment-size-bytes": min(_SEGMENT_BYTES, most_bytes // _SEGMENTS),
         },
+    )
+
+
+def stream_of(settings: WorkerSettings) -> Queue:
+    """The stream that these settings ask for."""
+    return receipts_queue(
+        settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
     )
 
 

@@ -16,12 +16,11 @@ from typing import Any, Final
 from worker.broker.headers import CONTRACT, CONTRACT_VERSION, OWN_HEADERS, PRODUCER_MESSAGE_ID
 from worker.redaction import kept_id
 from worker.wire.frames import encoded_value
-from worker.wire.property_reader import Properties
+from worker.wire.property_reader import PERSISTENT, Properties
 from worker.wire.table_reader import MAX_VALUES, number_of_values
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
 _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})
-_PERSISTENT: Final = 2
 _DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 # A content header travels in one frame; RabbitMQ negotiates 128 KiB. Leave room for our own part.
 MAX_PRODUCER_HEADER_BYTES: Final = 64 * 1024
@@ -88,7 +87,7 @@ def part_of_bundle(original: Properties, own_headers: Mapping[str, Any]) -> Prop
         timestamp=original.timestamp,
         priority=original.priority,
         message_id=new_message_id(),
-        delivery_mode=_PERSISTENT,
+        delivery_mode=PERSISTENT,
     )
 
 

@@ -25,7 +25,7 @@ from worker.counting import counted
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
 from worker.interrupt import Stop, stoppable
-from worker.service.built_from_settings import build_client
+from worker.service.pipeline_from_settings import build_client
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 

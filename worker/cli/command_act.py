@@ -6,7 +6,6 @@ somebody says so.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,6 +16,7 @@ from worker.cli.command_support import complain
 from worker.errors import EndsCommand, ServerTrouble
 from worker.evidence.act import Act, ActName, ActStage, new_act_id
 from worker.interrupt import Interrupted
+from worker.moments import now_ms
 from worker.settings import WorkerSettings
 
 RECEIPTS_OFF: Final = "this is not on record: CONSENT_WORKER_RECEIPTS is off"
@@ -50,7 +50,7 @@ class CommandAct:
         self.is_wanted = settings.receipts != "off"
         """Whether acts are put on record at all."""
         self._options = options
-        self._writer = ActWriter(settings, "command-trail", _now_ms)
+        self._writer = ActWriter(settings, "command-trail", now_ms)
         self._act = Act(
             new_act_id(),
             name,
@@ -69,7 +69,7 @@ class CommandAct:
 
     def at(self, stage: ActStage) -> Act:
         """As it is at a stage."""
-        act = self._act._replace(stage=stage, at=_now_ms())
+        act = self._act._replace(stage=stage, at=now_ms())
         if stage != "ended":
             return act
         return act._replace(result=self.result, counts=self._counts())
@@ -129,7 +129,3 @@ def _told(error: BaseException) -> str:
     if isinstance(error, EndsCommand):
         return f"failed: {error}"
     return f"failed: {type(error).__name__}"
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

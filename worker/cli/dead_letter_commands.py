@@ -11,7 +11,6 @@ import typer
 
 from worker.cli.command_support import print_json, say
 from worker.cli.json_output import JsonListOption, JsonOption
-from worker.cli.letter_groups import tell_groups
 from worker.cli.letter_listing import export_letters, list_letters, not_there, show_letter
 from worker.cli.letter_options import (
     ErrorOption,
@@ -26,8 +25,9 @@ from worker.cli.letter_options import (
     UntilOption,
     chosen_by,
 )
-from worker.cli.replay_commands import discard, replay
+from worker.cli.replay_options import discard, replay
 from worker.cli.streamed_files import check_target, complete_file
+from worker.cli.tell_letter_groups import tell_groups
 from worker.cli.terminal import shown
 from worker.counting import counted
 
@@ -63,9 +63,9 @@ def list_all(
     )
     if from_ledger:
         # Later: its libraries take longer to import than a list takes.
-        from worker.cli.ledger_letters import list_kept  # noqa: PLC0415
+        from worker.cli.letters_from_ledger import list_known  # noqa: PLC0415
 
-        return list_kept(chosen, limit, as_json)
+        return list_known(chosen, limit, as_json)
     return asyncio.run(list_letters(chosen, limit, as_json))
 
 
@@ -101,9 +101,9 @@ def show(
             say(f"{name}: {shown(str(value)) if value is not None else '-'}")
 
     if from_ledger:
-        from worker.cli.ledger_letters import show_kept  # noqa: PLC0415
+        from worker.cli.letters_from_ledger import show_known  # noqa: PLC0415
 
-        return show_kept(letter_id, tell)
+        return show_known(letter_id, tell)
     return None if asyncio.run(show_letter(letter_id, tell)) else not_there(letter_id)
 
 

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from worker.cli.command_support import command_settings, complain
 from worker.cli.terminal import progress
 from worker.interrupt import stoppable
-from worker.letters.letter_pass import LetterDesk, Pass, open_desk
+from worker.letters.letter_desk import LetterDesk, Pass, open_desk
 
 
 @asynccontextmanager
-async def letter_desk(so_far: Callable[[], str] = lambda: "") -> AsyncIterator[LetterDesk]:
+async def letter_desk(so_far: Callable[[], str]) -> AsyncIterator[LetterDesk]:
     """See `open_desk`. Raises `BrokerAway`."""
     settings = command_settings()
     async with open_desk(settings, stoppable(), complain, so_far, progress) as desk:

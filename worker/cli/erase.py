@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -18,9 +17,9 @@ from worker.cli.command_support import complain
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.erased_receipts import DRY_RUN, IN_MEMORY, write_erased_receipts
 from worker.cli.erasure_report import OUT_OF_REACH, sentence_of, tell_erasure
-from worker.cli.event_input import BadInput
 from worker.cli.integrations import find_integration
 from worker.cli.json_output import JsonOption
+from worker.cli.person_ids import person_ids
 from worker.cli.state_ids import learn_state_ids
 from worker.counting import counted
 from worker.delivery.erasure import Concern, Person, erase_from_state
@@ -33,9 +32,6 @@ from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings
 from worker.store_choice import lasting_store, user_keys
-
-_MOST_IDS: Final = 100
-_LONGEST_ID: Final = 1024
 
 
 def erase(
@@ -58,7 +54,7 @@ def erase(
     registry = build_registry(settings)
     registry.load()
     chosen = [find_integration(registry, one) for one in integration or ()]
-    person = Person(_ids(), chosen or registry.integrations, everywhere=not chosen)
+    person = Person(person_ids(), chosen or registry.integrations, everywhere=not chosen)
     report = asyncio.run(_erase(settings, person, registry, chosen, dry_run, said))
     tell_erasure(report, as_json)
     for sentence in registry.problems:
@@ -66,27 +62,6 @@ def erase(
     is_left = report["kept"] or report["receipts_to_repeat"] or registry.problems
     if is_left or not (dry_run or report["erased_before"]):
         raise typer.Exit(1)
-
-
-def _ids() -> list[str]:
-    """Never from the command line, which every process of the machine can read. Raises
-    `BadInput`.
-    """
-    if sys.stdin.isatty():
-        lines = [typer.prompt("The person's id (not shown)", hide_input=True, err=True)]
-    else:
-        text = sys.stdin.buffer.read(_MOST_IDS * _LONGEST_ID * 4 + 1)
-        try:
-            lines = text.decode().splitlines()
-        except UnicodeDecodeError:
-            raise BadInput("the ids on standard input must be UTF-8, one a line") from None
-    ids = [one.strip() for one in lines if one.strip()]
-    if not ids or len(ids) > _MOST_IDS or any(len(one) > _LONGEST_ID for one in ids):
-        raise BadInput(
-            f"standard input must have 1 to {_MOST_IDS} ids, one a line, of {_LONGEST_ID} "
-            "characters at most"
-        )
-    return ids
 
 
 async def _erase(

@@ -18,15 +18,15 @@ from worker.counting import counted
 from worker.errors import EndsCommand
 from worker.interrupt import Stop, stoppable
 from worker.ledger.database import Database
-from worker.ledger.from_settings import build_ledger, keyring_of, ledger_url
-from worker.ledger.letter_passes import LetterPass
+from worker.ledger.known_letters import LetterPass
+from worker.ledger.ledger_from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerInUse
 from worker.ledger.write_turns import WriteTurns
-from worker.letters.letter_reconciling import LetterReconciling
-from worker.letters.letter_wish import LetterWish, pass_of_the_other
+from worker.letters.ledger_pass import LedgerPass
+from worker.letters.pass_request import PassRequest, pass_of_the_other
 from worker.observability.logging import configure_logging
 from worker.service.ledger_server import ledger_server
 from worker.settings import WorkerSettings
@@ -82,7 +82,7 @@ def _compared(settings: WorkerSettings, url: str) -> LetterPass:
 async def _one_pass(settings: WorkerSettings, database: Database) -> LetterPass:
     taking_in = TakingIn(database, keyring_of(settings))
     with stoppable() as stop:
-        return await LetterReconciling(
+        return await LedgerPass(
             settings, WriteTurns(database), taking_in, stop, complain
         ).one_pass()
 
@@ -104,13 +104,13 @@ async def _read(settings: WorkerSettings, database: Database, once: bool) -> Non
         log.info("ledger.started", http_port=port)
     try:
         with stoppable() as stop:
-            reconciling = LetterReconciling(settings, parts.turns, parts.taking_in, stop, complain)
+            ledger_pass = LedgerPass(settings, parts.turns, parts.taking_in, stop, complain)
             if once:
                 await _until_stopped(parts.reading, stop)
-                await reconciling.attempt()
+                await ledger_pass.attempt()
             else:
-                wish = LetterWish(database.path)
-                beside = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, wish))
+                request = PassRequest(database.path)
+                beside = asyncio.create_task(ledger_pass.run(parts.upkeep.caught_up, request))
                 try:
                     await _until_stopped(parts.reading, stop)
                 finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,14 +9,12 @@ from typing import Final
 
 import typer
 
-from worker.cli.event_input import BadInput
 from worker.ledger.database import Database
-from worker.ledger.from_settings import ledger_url
+from worker.ledger.ledger_from_settings import ledger_url
 from worker.ledger.migrations import check_version
 from worker.moments import moment_ms
 from worker.settings import WorkerSettings
 
-_LONGEST_ID: Final = 1024
 _PARTS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -31,11 +27,6 @@ def opened_ledger(settings: WorkerSettings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-def now_ms() -> int:
-    """ms since 1970."""
-    return int(time.time() * 1000)
 
 
 def shown_at(at_ms: int | None, now: int) -> str:
@@ -69,20 +60,3 @@ def time_in(text: str, option: str, now: int) -> int | None:
         raise typer.BadParameter(
             f"{option} takes an age such as 90s, 2h or 7d, or a time such as 2026-11-29T13:20"
         ) from None
-
-
-def person_asked_for() -> str:
-    """A person's organization_user_id, trimmed; never from the command line, which every process of
-    the machine can read. Raises `BadInput`.
-    """
-    if sys.stdin.isatty():
-        text = str(typer.prompt("The person's id (not shown)", hide_input=True, err=True))
-    else:
-        try:
-            text = sys.stdin.buffer.read(4 * _LONGEST_ID + 1).decode()
-        except UnicodeDecodeError:
-            raise BadInput("the id on standard input must be UTF-8") from None
-    person = text.strip()
-    if not person or len(person) > _LONGEST_ID or "\n" in person:
-        raise BadInput(f"standard input must have one id of {_LONGEST_ID} characters at most")
-    return person

@@ -11,13 +11,12 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 import typer
 
-from worker.broker.dead_letter import DeadLetter
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import fingerprint_of
 from worker.cli.command_support import say
 from worker.cli.dead_letter_pass import one_pass
 from worker.cli.json_output import JsonList, json_line
-from worker.cli.known_integrations import check_integration
+from worker.cli.mistyped_integration import check_spelling
 from worker.cli.streamed_files import Output
 from worker.cli.terminal import in_column, shown
 from worker.counting import counted
@@ -56,7 +55,7 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
     # Before the end is written: an array that was cut short must not look like a whole one.
     run.stop.check(f"listed {found}")
     if not found:
-        check_integration(chosen, run)
+        check_spelling(chosen, run)
     if as_json:
         await output.write(array.end().encode())
     else:
@@ -95,7 +94,7 @@ async def export_letters(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
         await output.flush()
     run.stop.check("the export is not complete")
     if not exported:
-        check_integration(chosen, run)
+        check_spelling(chosen, run)
     return exported
 
 

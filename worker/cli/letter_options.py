@@ -11,8 +11,8 @@ from worker.broker.letter_filter import Filter
 from worker.cli.did_you_mean import UnknownName, meant
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import GROUP_ID
+from worker.letters.asked_work import LONGEST_WAIT_SECONDS
 from worker.letters.letter_events import ERRORS, REASONS
-from worker.letters.letter_handling import LONGEST_WAIT_SECONDS
 from worker.moments import moment_ms, span_seconds
 
 IdOption = Annotated[str, typer.Option("--id", help="Only this one.")]
@@ -36,11 +36,11 @@ FromLedgerOption = Annotated[
 
 def chosen_by(
     *,
-    integration: str = "",
-    reason: str = "",
-    error: str = "",
-    since: str = "",
-    until: str = "",
+    integration: str,
+    reason: str,
+    error: str,
+    since: str,
+    until: str,
     older_than: str = "",
     newer_than: str = "",
     letter_id: str = "",

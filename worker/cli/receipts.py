@@ -31,7 +31,7 @@ from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 from worker.evidence.verification import Verification
 from worker.interrupt import Stop, stoppable
-from worker.ledger.from_settings import keyring_of
+from worker.ledger.ledger_from_settings import keyring_of
 from worker.settings import WorkerSettings
 from worker.wire.message_tap import TappedTransport
 from worker.wire.stream_channel import Place

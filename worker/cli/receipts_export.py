@@ -11,12 +11,13 @@ import typer
 
 from worker.cli.command_support import command_settings, say
 from worker.cli.json_output import json_line
-from worker.cli.ledger_access import now_ms, opened_ledger, time_in
+from worker.cli.ledger_access import opened_ledger, time_in
 from worker.cli.streamed_files import Output, check_target, complete_file
 from worker.counting import counted
 from worker.ledger.database import Database
 from worker.ledger.exporting import Selection, export_file
 from worker.ledger.exporting_acts import ActSelection, export_acts
+from worker.moments import now_ms
 
 
 def export(

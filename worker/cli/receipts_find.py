@@ -14,18 +14,20 @@ from worker.broker.dead_letter import DeadLetter
 from worker.cli.command_support import command_settings, complain, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import (
-    now_ms,
     opened_ledger,
-    person_asked_for,
     shown_at,
     shown_span,
     time_in,
 )
+from worker.cli.person_ids import person_id
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.known_month_keys import NO_KEYS, known_month_keys
-from worker.ledger.finding_events import (
+from worker.ledger.packing import users_of
+from worker.ledger.receipt_sentences import BLANKED, sentence, to_do
+from worker.ledger.stored_receipts import StoredReceipt
+from worker.ledger.stories import (
     MOST_LIVES,
     Found,
     Story,
@@ -34,10 +36,8 @@ from worker.ledger.finding_events import (
     find_integration,
     find_users,
 )
-from worker.ledger.persons import users_of
-from worker.ledger.stored_receipts import StoredReceipt
-from worker.ledger.telling import BLANKED, sentence, to_do
 from worker.ledger.unknown_spans import UnknownSpans, unknown_spans
+from worker.moments import now_ms
 from worker.remedies import meaning_of, remedy_for
 from worker.settings import WorkerSettings
 
@@ -68,7 +68,7 @@ def find(
         _outcome(outcome),
     )
     with opened_ledger(settings) as database:
-        users = asyncio.run(_users(settings, person_asked_for())) if user else []
+        users = asyncio.run(_users(settings, person_id())) if user else []
         with database.transaction() as connection:
             if user:
                 found = find_users(connection, users, wanted)

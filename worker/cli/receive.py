@@ -6,9 +6,9 @@ import gc
 
 from worker.cli.event_loop import run_to_the_end
 from worker.door.process import run_door
+from worker.environment_warnings import tell_of_environment
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
-from worker.told_settings import tell_of_environment
 from worker.wire.private_parts import check_private_parts
 
 

@@ -14,14 +14,13 @@ from worker.cli.act_options import ActOptions
 from worker.cli.command_act import CommandAct, NotOnRecord
 from worker.cli.command_support import complain, print_json, say
 from worker.cli.dead_letter_pass import letter_desk
-from worker.cli.known_integrations import check_integration
 from worker.cli.letter_listing import not_there
+from worker.cli.mistyped_integration import check_spelling
 from worker.cli.terminal import shown
+from worker.letters.asked_work import Handling, words_of_work
+from worker.letters.letter_desk import Pass
 from worker.letters.letter_events import OpenedLetter
-from worker.letters.letter_handling import Handling
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_pass import Pass
-from worker.letters.letter_words import words_of_work
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters
@@ -157,7 +156,7 @@ def _how(asked: Handling, count: int) -> str:
 
 def _check_what_is_not_there(asked: Handling, run: Pass) -> None:
     """Raises `typer.Exit` or `UnknownName` where something is named that is not there."""
-    check_integration(asked.chosen, run)
+    check_spelling(asked.chosen, run)
     if asked.chosen.id is not None:
         not_there(asked.chosen.id)
     group = asked.chosen.group

@@ -12,15 +12,16 @@ import typer
 
 from worker.cli.command_support import command_settings, print_json, say
 from worker.cli.json_output import JsonOption
-from worker.cli.ledger_access import now_ms, opened_ledger, shown_at, shown_span
+from worker.cli.ledger_access import opened_ledger, shown_at, shown_span
 from worker.cli.terminal import in_column, shown
 from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.grouped_letters import LetterGroup
-from worker.ledger.letter_passes import LetterPass
+from worker.ledger.known_letters import LetterPass
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
 from worker.ledger.worker_state import WorkerState
+from worker.moments import now_ms
 from worker.reasons import NO_INTEGRATION
 
 _WATCH_SECONDS: Final = 2.0

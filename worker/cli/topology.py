@@ -6,15 +6,13 @@ import asyncio
 from dataclasses import asdict
 
 import typer
-from aio_pika.abc import AbstractConnection
 
 from worker.broker.broker_access import broker_connection, topology_of
-from worker.broker.receipts_stream import StreamUnusable, declare_stream
-from worker.broker.topology import Queue, declare
-from worker.cli.command_support import command_settings, complain, print_json, say
+from worker.broker.topology import declare
+from worker.cli.command_support import command_settings, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.topology_migrate import migrate
-from worker.cli.topology_stream import stream_of
+from worker.cli.topology_stream import declare_stream_or_complain, wanted_stream
 from worker.counting import counted
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues and bindings.")
@@ -27,7 +25,7 @@ def show(
 ) -> None:
     """Show what the worker needs on the broker, without asking it."""
     settings = command_settings()
-    topology, stream = topology_of(settings), stream_of(settings)
+    topology, stream = topology_of(settings), wanted_stream(settings)
     if as_json:
         print_json(asdict(topology) | {"stream": None if stream is None else asdict(stream)})
         return
@@ -52,17 +50,7 @@ async def _declare() -> None:
     topology = topology_of(settings)
     async with broker_connection(settings, "topology") as connection:
         await declare(connection, topology)
-        if (stream := stream_of(settings)) is not None:
-            await _declare_stream(connection, stream)
+        if (stream := await declare_stream_or_complain(settings, connection)) is not None:
+            say(f"declared the stream {stream.name}")
     exchanges = counted(len(topology.exchanges), "exchange")
     say(f"declared {exchanges} and {counted(len(topology.queues), 'queue')}")
-
-
-async def _declare_stream(connection: AbstractConnection, stream: Queue) -> None:
-    """A worker goes on without it, and so does this command."""
-    try:
-        await declare_stream(connection, stream)
-    except StreamUnusable as problem:
-        complain(f"no receipts will be written: {problem}")
-    else:
-        say(f"declared the stream {stream.name}")

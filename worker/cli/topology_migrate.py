@@ -8,10 +8,8 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
-from aio_pika.abc import AbstractConnection
 
 from worker.broker.broker_access import alone, broker_connection, topology_of
-from worker.broker.receipts_stream import StreamUnusable, declare_stream
 from worker.broker.topology_change import TopologyChange
 from worker.broker.topology_migration import Migration, Step, plan_migration
 from worker.broker.topology_state import ASIDE, Found, read_state, read_unlisted
@@ -26,7 +24,7 @@ from worker.cli.command_act import CommandAct
 from worker.cli.command_support import command_settings, complain, say
 from worker.cli.json_output import JsonListOption, print_json_list
 from worker.cli.terminal import shown
-from worker.cli.topology_stream import stream_of
+from worker.cli.topology_stream import declare_stream_or_complain
 from worker.counting import counted
 from worker.interrupt import Stop, stoppable
 from worker.moments import span_seconds
@@ -115,7 +113,7 @@ async def _migrate(
                 migration = await plan()
                 _tell(migration, as_json)
                 if not migration.obstacles:  # first, since what is changed is put on record there
-                    await _declare_stream(settings, connection)
+                    await declare_stream_or_complain(settings, connection)
                 change = TopologyChange(connection, transport, topology, complain)
                 async with _on_record(settings, said, migration):
                     await _until_stopped(change.run(migration, wait_seconds), stop)
@@ -131,14 +129,6 @@ def _on_record(
     told = ", ".join(f"{one.action} {one.name}" for one in steps)
     about = f"the topology in {counted(len(steps), 'step')}: {told}"
     return CommandAct(settings, said, "migrated", about).on_record()
-
-
-async def _declare_stream(settings: WorkerSettings, connection: AbstractConnection) -> None:
-    if (stream := stream_of(settings)) is not None:
-        try:
-            await declare_stream(connection, stream)
-        except StreamUnusable as problem:
-            complain(f"no receipts will be written: {problem}")
 
 
 def _unlisted(found: Found, namespace: str) -> str:

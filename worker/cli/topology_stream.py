@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from worker.broker.receipts_stream import receipts_queue
+from aio_pika.abc import AbstractConnection
+
+from worker.broker.receipts_stream import StreamUnusable, declare_stream, stream_of
 from worker.broker.topology import Queue
+from worker.cli.command_support import complain
 from worker.settings import WorkerSettings
 
 
-def stream_of(settings: WorkerSettings) -> Queue | None:
+def wanted_stream(settings: WorkerSettings) -> Queue | None:
     """None where no receipts are written."""
-    if settings.receipts == "off":
-        return None
-    days, most_bytes = settings.receipts_retention_days, settings.receipts_max_bytes
-    return receipts_queue(settings.namespace, days, most_bytes)
+    return None if settings.receipts == "off" else stream_of(settings)
+
+
+async def declare_stream_or_complain(
+    settings: WorkerSettings, connection: AbstractConnection
+) -> Queue | None:
+    """The stream that is there then, None for none: a worker goes on without it, and so does the
+    command.
+    """
+    if (stream := wanted_stream(settings)) is not None:
+        try:
+            await declare_stream(connection, stream)
+        except StreamUnusable as problem:
+            complain(f"no receipts will be written: {problem}")
+            return None
+    return stream

@@ -9,19 +9,20 @@ from aiohttp import web
 from worker.console import static_files
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS, build_letters, close_letters
+from worker.console.explaining_turns import ExplainingTurns
 from worker.console.guard import add_headers, let_in, tell_trouble
 from worker.console.pages import (
     dead_letter,
     dead_letters,
     explaining,
-    finding,
+    find,
     integration,
     integrations,
     keys,
     letter_acts,
-    live,
     lives,
     overview,
+    pulse_stream,
     signing_in,
     trail,
 )
@@ -34,8 +35,8 @@ _PAGES: Final = (
     integrations,
     integration,
     keys,
-    live,
-    finding,
+    pulse_stream,
+    find,
     lives,
     dead_letters,
     letter_acts,
@@ -51,7 +52,9 @@ def build_app(context: ConsoleContext) -> web.Application:
     app[CONTEXT] = context
     app[LETTERS] = build_letters(context)
     app.on_cleanup.append(close_letters)
-    app[live.FOLLOWERS] = set()
+    app[explaining.TURNS] = ExplainingTurns()
+    app.on_cleanup.append(explaining.close)
+    app[pulse_stream.FOLLOWERS] = set()
     app.add_routes(static_files.routes())
     for page in _PAGES:
         app.add_routes(page.routes(context))

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from worker.console.fleet_verdict import LaneAtAll, sentence_of
 from worker.console.rates import rate_now
-from worker.console.verdict import LaneAtAll, sentence_of
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
 from worker.ledger.outcome_series import Slots

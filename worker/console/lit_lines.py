@@ -7,12 +7,12 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from worker.console.masked_json import Path
+from worker.console.event_places import Path
 from worker.events import UndecodableEvent, open_envelope
 from worker.integrations.model import Integration
 from worker.transform.decide import decide
@@ -29,26 +29,35 @@ _MARK: Final = "~"
 
 class Tags(NamedTuple):
     """`attributes` numbers the attributes that are sent, from 1; `lines` says for the path of a
-    value of the event which of these, or which letter, it led to.
+    value of the event which of these, or which letter, it led to. `is_whole` says whether all
+    values were asked about.
     """
 
     attributes: Mapping[str, str]
     lines: Mapping[Path, str]
+    is_whole: bool = True
 
 
 NO_TAGS: Final = Tags({}, {})
 
 
-def tags_of(document: Any, integration: Integration, now_ms: int) -> Tags:
-    """The tags for an event, which is JSON; none where nothing is sent."""
+def tags_of(
+    document: Any,
+    integration: Integration,
+    now_ms: int,
+    may_go_on: Callable[[], bool] = lambda: True,
+) -> Tags:
+    """The tags for an event, which is JSON; none where nothing is sent. Before each value it asks
+    whether it `may_go_on`: a large event makes each of many decisions a long one.
+    """
     whole = _decision(document, integration, now_ms)
     if whole is None:
         return NO_TAGS
     attributes = {target: str(number) for number, target in enumerate(whole.attributes, 1)}
     lines: dict[Path, str] = {}
     for count, path in enumerate(_leaves(document, ())):
-        if count >= MOST_VALUES:
-            break
+        if count >= MOST_VALUES or not may_go_on():
+            return Tags(attributes, lines, is_whole=False)
         tag = _tag(document, path, whole, attributes, integration, now_ms)
         if tag:
             lines[path] = tag

@@ -1,7 +1,8 @@
 """JSON as lines for a page, in which nothing is shown that could tell of a person. Pure.
 
-What is shown is listed here, and all else is masked: keys that Didomi's documents have, ids of the
-choices, codes, times, true, false and null. A mask keeps the form of what it hides, not its length.
+What is shown is listed here, and all else is masked: keys that Didomi's documents have, and at
+their places ids of events and of choices, codes, times, true, false and null. A mask keeps the form
+of what it hides, not its length.
 """
 
 from __future__ import annotations
@@ -12,63 +13,21 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from worker.events import EVENT_KINDS
+from worker.console.event_places import (
+    ID_LISTS,
+    KEYS,
+    Path,
+    events_in,
+    is_didomis,
+    is_of_choices,
+)
 from worker.redaction import shown_id, shown_name
-
-Path = tuple[str | int, ...]
-"""Keys and places, from the document down."""
 
 MOST_LINES: Final = 2_000
 _MOST_DEPTH: Final = 40
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
-_KEYS: Final = frozenset(
-    {
-        "type",
-        "parameters",
-        "entity",
-        "new_entity",
-        "old_entity",
-        "data",
-        "id",
-        "organization_id",
-        "created_at",
-        "updated_at",
-        "version",
-        "status",
-        "regulation",
-        "user",
-        "organization_user_id",
-        "organization_user_id_algorithm",
-        "metadata",
-        "country",
-        "last_seen_country",
-        "consents",
-        "purposes",
-        "vendors",
-        "channels",
-        "channel",
-        "preferences",
-        "values",
-        "value",
-        "enabled",
-        "disabled",
-        "enabled_li",
-        "disabled_li",
-        "tcfcs",
-        "delegate",
-        "name",
-        "domain",
-        "event",
-        "email",
-        "language",
-        "proofs",
-        "validation",
-        "source",
-    }
-)
 _CODES: Final = frozenset({"type", "status", "regulation"})
 _TIMES: Final = frozenset({"created_at", "updated_at"})
-_ID_LISTS: Final = frozenset({"enabled", "disabled", "enabled_li", "disabled_li"})
 
 
 class Part(NamedTuple):
@@ -99,27 +58,15 @@ def event_lines(document: Any) -> list[Line]:
     and of what is nothing known, it is a person's at Didomi. Nor is it shown where somebody in the
     event is called the same.
     """
-    is_event = _is_of_event(document)
+    entities = events_in(document)
     persons = frozenset(_persons(document))
 
     def shows(path: Path, value: Any) -> bool:
-        if path[-1] == "id" and "consents" not in path and (not is_event or value in persons):
-            return False
+        if path[-1] == "id" and not is_of_choices(path):
+            return path[:-1] in entities and value not in persons and bool(shown_id(value))
         return shows_of_event(path, value)
 
     return lines_of(document, shows, shows_key_of_event)
-
-
-def _is_of_event(document: Any) -> bool:
-    """Whether it is a webhook of `event.*`, or a consent event by itself."""
-    if not isinstance(document, dict):
-        return False
-    if "type" not in document:
-        return "user" in document and "consents" in document
-    kind = document["type"]
-    return (
-        isinstance(kind, str) and kind.lower() in EVENT_KINDS and kind.lower().startswith("event.")
-    )
 
 
 def _persons(value: Any, depth: int = 0) -> Iterator[str]:
@@ -152,9 +99,11 @@ def lines_of(document: Any, shows: Shows, shows_key: ShowsKey) -> list[Line]:
 
 
 def shows_of_event(path: Path, value: Any) -> bool:
-    """What of an event tells of nobody."""
+    """What of an event tells of nobody, but for the id of an entity."""
     if not isinstance(value, str):
         return False  # a number may be one that people call each other by
+    if not is_didomis(path):
+        return False
     key, parent = _name_at(path), _name_at(path[:-1])
     if key in _CODES:
         return shown_name(value) is not None
@@ -162,17 +111,15 @@ def shows_of_event(path: Path, value: Any) -> bool:
         return _TIME.fullmatch(value) is not None
     if key == "organization_id":
         return (shown_id(value) or shown_name(value)) is not None
-    if "consents" in path:
-        is_id = key == "id" or (isinstance(path[-1], int) and parent in _ID_LISTS)
-        return is_id and shown_name(value) is not None
-    return key == "id" and "user" not in path and "delegate" not in path and bool(shown_id(value))
+    is_id = key == "id" or (isinstance(path[-1], int) and parent in ID_LISTS)
+    return is_id and is_of_choices(path) and shown_name(value) is not None
 
 
 def shows_key_of_event(path: Path, key: str) -> bool:
     """Whether a key is one of Didomi's, or the id of a preference."""
-    if path and path[-1] == "values" and "consents" in path:
+    if path and path[-1] == "values" and is_of_choices(path):
         return shown_name(key) is not None
-    return key in _KEYS
+    return key in KEYS
 
 
 def masked(value: Any, key: str = "") -> str:

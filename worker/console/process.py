@@ -16,7 +16,7 @@ from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import Line
 from worker.adobe.http_client import open_session
 from worker.console.app import build_app
-from worker.console.built_from_settings import build_context, note_configs
+from worker.console.context_from_settings import build_context, note_configs
 from worker.console.kept_running import keep_running
 from worker.console.running_ledger import RunningLedger
 from worker.integrations.change_summary import Change
@@ -24,12 +24,12 @@ from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.interrupt import Stop
 from worker.ledger.database import Database
-from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
-from worker.letters.letter_reconciling import LetterReconciling
-from worker.letters.letter_wish import LetterWish
+from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
+from worker.letters.ledger_pass import LedgerPass
+from worker.letters.pass_request import PassRequest
 from worker.listening_ports import CONSOLE, PortUnusable, listening
-from worker.service.built_from_settings import build_client
 from worker.service.ledger_server import ledger_server
+from worker.service.pipeline_from_settings import build_client
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 
@@ -98,10 +98,8 @@ class Console:
         and passes over the dead letters in the queue.
         """
         server, stop = ledger_server(parts.report), Stop()
-        reconciling = LetterReconciling(
-            self._settings, parts.turns, parts.taking_in, stop, lambda _: None
-        )
-        comparing = asyncio.create_task(reconciling.run(parts.upkeep.caught_up, LetterWish(path)))
+        ledger_pass = LedgerPass(self._settings, parts.turns, parts.taking_in, stop, lambda _: None)
+        comparing = asyncio.create_task(ledger_pass.run(parts.upkeep.caught_up, PassRequest(path)))
         try:
             try:
                 port = await server.start(self._settings.http_host, self._settings.http_port)

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from worker.console.bad_files import bad_files
 from worker.console.banners import Banner, banner_of_away, banners_of
+from worker.console.fleet_verdict import Trouble, Verdict, troubles_of, verdict_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.ledger_reader import LedgerReader
-from worker.console.verdict import Trouble, Verdict, troubles_of, verdict_of
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.ledger.overview import Overview, overview
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger

@@ -12,7 +12,7 @@ import structlog
 
 from worker.errors import EndsCommand
 from worker.ledger.database import Database
-from worker.ledger.from_settings import LedgerParts
+from worker.ledger.ledger_from_settings import LedgerParts
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading_report import ReadingReport
 

@@ -9,9 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 from worker.console.formats import number, span
 from worker.evidence.receipt import OutcomeName, Receipt
-from worker.ledger.finding_events import Story
+from worker.ledger.receipt_sentences import BLANKED, sentence, to_do
 from worker.ledger.stored_receipts import StoredReceipt
-from worker.ledger.telling import BLANKED, sentence, to_do
+from worker.ledger.stories import Story
 from worker.reasons import ParkReason
 
 Mark = Literal["try", "wait", "done"]

@@ -10,7 +10,7 @@ from aiohttp.http import HttpProcessingError
 
 from worker.door.answers import AnswerCode
 
-MOST_TOGETHER_BYTES: Final = 32 * 1024 * 1024
+_MOST_TOGETHER_BYTES: Final = 32 * 1024 * 1024
 """Of bodies that are being read: most come with their headers, in one go."""
 _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -18,8 +18,7 @@ _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Bodies:
     """Those of one door."""
 
-    def __init__(self, most_together_bytes: int = MOST_TOGETHER_BYTES) -> None:
-        self._most_together = most_together_bytes
+    def __init__(self) -> None:
         self._held = 0
 
     async def read(
@@ -32,7 +31,7 @@ class Bodies:
             return AnswerCode.ENCODED  # aiohttp reads the chunks and leaves them packed
         if (request.content_length or 0) > most_bytes:
             return AnswerCode.TOO_LARGE
-        if self._held + (request.content_length or 0) > self._most_together:
+        if self._held + (request.content_length or 0) > _MOST_TOGETHER_BYTES:
             return AnswerCode.BUSY
         try:
             if not request.content.is_eof():
@@ -60,7 +59,7 @@ class Bodies:
                     self._held += len(part)
                     if size > most_bytes:
                         return AnswerCode.TOO_LARGE
-                    if self._held > self._most_together:
+                    if self._held > _MOST_TOGETHER_BYTES:
                         return AnswerCode.BUSY
         finally:
             self._held -= size

@@ -8,8 +8,8 @@ from typing import Final
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
-from worker.door.access_tokens import AccessTokens
 from worker.door.answers import AnswerCode
+from worker.door.given_tokens import AccessTokens
 from worker.door.secrets_known import KnownSecrets
 from worker.settings import UnusableSetting, WorkerSettings
 

@@ -25,7 +25,7 @@ from worker.door.sent_events import Record, SentEvent, SentEvents
 from worker.events import Envelope
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.connecting import is_connection_error, why_unreachable
-from worker.wire.property_reader import Properties
+from worker.wire.property_reader import PERSISTENT, Properties
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,6 @@ REFUSED_SECONDS: Final = 30.0
 RabbitMQ 3.10 goes on refusing on the channel that it refused on while a queue was full."""
 _LOOK_SECONDS: Final = 0.1
 _PROBE_SECONDS: Final = 1.0
-_PERSISTENT: Final = 2
 
 
 class EventPublishing:
@@ -104,7 +103,7 @@ class EventPublishing:
             return answered
         properties = Properties(
             content_type="application/json",
-            delivery_mode=_PERSISTENT,
+            delivery_mode=PERSISTENT,
             message_id=new_message_id(),
         )
         exchange, routing_key = self._queues.next(self._loop.time())

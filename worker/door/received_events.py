@@ -6,7 +6,6 @@ record, or known to have none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -18,13 +17,9 @@ from worker.door.door_metrics import DoorMetrics
 from worker.door.sent_events import Arrival
 from worker.events import Envelope
 from worker.evidence.receipt import ReceiptFields
+from worker.moments import now_ms
 from worker.ordering.user_digests import UserKeys
 from worker.redaction import shown_id, shown_name
-
-
-def now_ms() -> int:
-    """The time in ms since 1970."""
-    return int(time.time() * 1000)
 
 
 class ReceivedEvents:

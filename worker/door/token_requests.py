@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, unquote_plus
 import orjson
 from multidict import CIMultiDictProxy
 
-from worker.door.access_tokens import TOLD_SECONDS
 from worker.door.answers import Answer, AnswerCode
 from worker.door.credentials import Credentials
+from worker.door.given_tokens import TOLD_SECONDS
 
 MOST_BODY_BYTES: Final = 8 * 1024
 BODY_SECONDS: Final = 1.0

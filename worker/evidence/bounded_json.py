@@ -38,9 +38,9 @@ def text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str:
     return value
 
 
-def optional_text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str | None:
+def optional_text_in(said: Json, name: str) -> str | None:
     """A text or nothing. Raises `Unreadable`."""
-    return None if said.get(name) is None else text_in(said, name, most)
+    return None if said.get(name) is None else text_in(said, name)
 
 
 def number_in(said: Json, name: str) -> int:

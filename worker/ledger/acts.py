@@ -1,4 +1,6 @@
-"""Who did what, when, and what came of it, as the trail in the stream tells."""
+"""Who did what, when, and what came of it, as the trail in the stream tells: the rows that its
+messages make, and what is asked of these.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,17 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.evidence.act import Act, read_act
+from worker.evidence.bounded_json import Unreadable
+from worker.ledger.database import highest_id, insert_all
+from worker.ledger.discarded_events import conclude_discarded
+from worker.ledger.letters_gone import let_go
+from worker.ledger.receipt_rows import without_nul
 from worker.ledger.schema import ACTS, CHAINS, MESSAGES
 
 ACTS_AT_ONCE: Final = 50
 _MOST_NAMES: Final = 20
+_STAGE: Final = 4
+"""Its place in a row."""
 
 
 class ActsWanted(NamedTuple):
@@ -107,3 +116,26 @@ def _told(first: Any, last: Any) -> ToldAct:
     return ToldAct(
         first.id, read_act(first.row), read_act(last.row), first.chain.hex(), first.sequence
     )
+
+
+def act_rows(rows: Sequence[bytes], message_id: int) -> tuple[list[tuple[Any, ...]], int]:
+    """All but the numbers of rows of `acts`, and how many could not be read."""
+    read: list[tuple[Any, ...]] = []
+    for place, row in enumerate(rows):
+        try:
+            act = read_act(row)
+        except Unreadable:
+            continue
+        texts = (act.id, act.name, act.stage, act.who, act.role, act.integration)
+        read.append((message_id, place, *map(without_nul, texts), act.at, row))
+    return read, len(rows) - len(read)
+
+
+def write_acts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write what `act_rows` made, in the order of the stream, once the receipts before are."""
+    if rows:
+        parts = [read_act(row[-1]) for row in rows if row[_STAGE] == "part"]
+        conclude_discarded(connection, parts)
+        let_go(connection, {bytes.fromhex(life) for part in parts for life in part.lives})
+        first = highest_id(connection, ACTS) + 1
+        insert_all(connection, ACTS, [(first + n, *row) for n, row in enumerate(rows)])

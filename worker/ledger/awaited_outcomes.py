@@ -13,18 +13,19 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, true
 
-from worker.ledger.awaited_schema import AWAITED, LATEST_CONCLUDED
 from worker.ledger.conservation import OVERDUE_MS, Awaited, Overtaken
-from worker.ledger.database import insert_all, put_all, rows_with
+from worker.ledger.database import insert_all, portions, put_all, rows_with
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
-from worker.ledger.lives import RECEIVED
+from worker.ledger.life import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
+from worker.ledger.parked_again import is_parked_again
+from worker.ledger.progress import read_progress
 from worker.ledger.schema import LIVES
+from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED
 from worker.ledger.stored_receipts import StoredReceipt, keys_of_lives, receipts_with
 
 CHECKED_AT_ONCE: Final = 500
-_AT_ONCE: Final = 500
 _FIRST_ONES: Final = 3
 _ID: Final = 1
 _NONE_EXPLAINED: Final = Explained()
@@ -60,9 +61,9 @@ def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = 
     """There is an outcome of the events with these `keys`, and of others that were received `at`
     these times (ms since 1970)."""
     ended = list(rows_with(connection, AWAITED.c.life, sorted(keys)))
-    for start in range(0, len(ended), _AT_ONCE):
-        some = AWAITED.c.life.in_([bytes(row[0]) for row in ended[start : start + _AT_ONCE]])
-        connection.execute(AWAITED.delete().where(some))
+    for some in portions(ended):
+        theirs = AWAITED.c.life.in_([bytes(row[0]) for row in some])
+        connection.execute(AWAITED.delete().where(theirs))
     latest = max([*(row[2] for row in ended), *at], default=0)
     if latest > _latest_concluded(connection):
         put_all(connection, LATEST_CONCLUDED, [(_ID, latest)])
@@ -171,3 +172,18 @@ def _has_outcome(connection: Connection, received: StoredReceipt) -> bool:
 
 def _latest_concluded(connection: Connection) -> int:
     return connection.execute(select(LATEST_CONCLUDED.c.at)).scalar() or 0
+
+
+def wait_no_more(connection: Connection) -> None:
+    """Wait for nothing that may have stood in records of the stream that are lost to the ledger:
+    the finding about the stream is the alarm then. What was missing before stays missing.
+
+    To be called before anything behind the lost records is read. An event that goes on has
+    another receipt within ten minutes, and is followed again.
+    """
+    await_no_more(connection)
+    progress = read_progress(connection)
+    if progress is not None:
+        missing_until = min(progress.written_at, progress.read_at) - OVERDUE_MS
+        is_awaited = (LIVES.c.due_at >= missing_until) | is_parked_again(missing_until)
+        connection.execute(LIVES.update().where(is_awaited).values(due_at=None))

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, func, select
 
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.heading import Heading, Message, line_digest
+from worker.ledger.chain_judgement import ChainHead
 from worker.ledger.database import put_all
-from worker.ledger.findings import AnyFinding
-from worker.ledger.heads import ChainHead
 from worker.ledger.schema import CHAINS, FINDINGS, MESSAGES
+from worker.ledger.stream_findings import AnyFinding
 from worker.ledger.worker_state import read_state
 
 _MOST_LEAD_MS: Final = 60_000

@@ -13,9 +13,9 @@ from worker.evidence.findings import FindingCode
 from worker.evidence.heading import read_heading
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
-from worker.ledger.act_messages import act_messages
-from worker.ledger.findings import MANIPULATIONS
+from worker.ledger.act_chains import act_messages
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, MESSAGES
+from worker.ledger.stream_findings import MANIPULATIONS
 from worker.ledger.truncation import latest_truncation
 
 MOST_MESSAGES: Final = 2_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.ledger.lives import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
+from worker.ledger.life import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
 from worker.ledger.worker_state import WorkerState
 
 SILENT_MS: Final = 60_000

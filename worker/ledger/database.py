@@ -13,14 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 from worker.ledger.trouble import LedgerInUse, LedgerTrouble, UnusableLedger, trouble_told
+
+T = TypeVar("T")
 
 _AT_ONCE: Final = 500
 """Values of one query; SQLite takes 32,766."""
@@ -132,17 +134,29 @@ def _engine(path: Path, busy_seconds: float, *, writes: bool) -> Engine:
     return engine
 
 
+def portions(values: Sequence[T], *, most: int = _AT_ONCE) -> Iterator[Sequence[T]]:
+    """`values` in their order, so many at once as one query takes; `most` where that is fewer."""
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
+
+
 def rows_with(
     connection: Connection, column: Column[Any], values: Sequence[Any]
 ) -> Iterator[Sequence[Any]]:
     """The rows of a table that have one of `values` in `column`, which are looked up in order."""
-    for start in range(0, len(values), _AT_ONCE):
-        some = tuple(values[start : start + _AT_ONCE])
+    for portion in portions(values):
+        some = tuple(portion)
         if connection.dialect.name == "sqlite" and len(some) == _AT_ONCE:
             # To write this text anew each time takes longer than to look the values up.
             yield from connection.exec_driver_sql(_look_up(column), some)
         else:
             yield from connection.execute(select(column.table).where(column.in_(some)))
+
+
+def highest_id(connection: Connection, table: Table) -> int:
+    """Of the rows of `table`, which are numbered by `id` from 1 on; 0 where there is none."""
+    highest: int | None = connection.execute(select(func.max(table.c.id))).scalar()
+    return highest or 0
 
 
 @lru_cache(maxsize=16)

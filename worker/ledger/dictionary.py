@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from worker.ledger.database import insert_all
+from worker.ledger.database import highest_id, insert_all, portions
 from worker.ledger.schema import NAMES
 
 _MOST_KEPT: Final = 20_000
 """Texts kept in memory, far more than a fleet has at once; strangers may write any number."""
-_AT_ONCE: Final = 500
-"""Values of one query; SQLite takes 32,766."""
 
 
 class Dictionary:
@@ -41,8 +39,7 @@ class Dictionary:
 
     def _add(self, connection: Connection, texts: Collection[str]) -> dict[str, int]:
         if not self._next_id:
-            highest = connection.execute(select(func.max(NAMES.c.id))).scalar()
-            self._next_id = (highest or 0) + 1
+            self._next_id = highest_id(connection, NAMES) + 1
         added = {one: self._next_id + n for n, one in enumerate(texts)}
         self._next_id += len(added)
         insert_all(connection, NAMES, [(number, text) for text, number in added.items()])
@@ -50,8 +47,7 @@ class Dictionary:
 
 
 def _read(connection: Connection, texts: list[str]) -> Iterable[tuple[str, int]]:
-    for start in range(0, len(texts), _AT_ONCE):
-        some = texts[start : start + _AT_ONCE]
+    for some in portions(texts):
         query = select(NAMES.c.text, NAMES.c.id).where(NAMES.c.text.in_(some))
         yield from ((text, number) for text, number in connection.execute(query))
 
@@ -60,8 +56,7 @@ def texts_of(connection: Connection, ids: Collection[int]) -> dict[int, str]:
     """The texts with these numbers, for readers."""
     found: dict[int, str] = {}
     wanted = list(set(ids))
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    for some in portions(wanted):
         query = select(NAMES.c.id, NAMES.c.text).where(NAMES.c.id.in_(some))
         found.update((number, text) for number, text in connection.execute(query))
     return found

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, Row, or_, select
 
 from worker.evidence.act import Act
 from worker.ledger.awaited_outcomes import are_awaited, conclude
-from worker.ledger.awaited_schema import AWAITED
+from worker.ledger.database import portions
 from worker.ledger.dictionary import texts_of
 from worker.ledger.packing import EVENT_BYTES, after
 from worker.ledger.schema import BALANCES
+from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.stored_receipts import keys_of_lives, receipts_with
 
 _AT_ONCE: Final = 100
@@ -41,8 +42,7 @@ def _of_the_same_events(connection: Connection, lives: Collection[bytes]) -> lis
     """What is awaited of these events, each of which may have been updated and come again."""
     prefixes = sorted({one[:EVENT_BYTES] for one in lives})
     rows: list[Row[Any]] = []
-    for start in range(0, len(prefixes), _AT_ONCE):
-        some = prefixes[start : start + _AT_ONCE]
+    for some in portions(prefixes, most=_AT_ONCE):
         theirs = [(AWAITED.c.life >= one) & (AWAITED.c.life < after(one)) for one in some]
         rows += connection.execute(select(AWAITED).where(or_(*theirs))).all()
     return rows

@@ -17,7 +17,7 @@ from worker.evidence.exported_file import NOT_TOLD, RECEIPTS_FILE, FileKind
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
-_AT_ONCE: Final = 50
+MESSAGES_AT_ONCE: Final = 50
 HOW_TO_CHECK: Final = (
     "A message is a heading and rows. For each row take the SHA-256 of its UTF-8 text, or "
     "row_digest where the text is not here. The SHA-256 of all of these, 32 bytes each and in the "
@@ -41,6 +41,10 @@ class Selection(NamedTuple):
         """Whether a receipt is meant."""
         return self.integration in (None, one.receipt.integration)
 
+    def may_be_in(self, message_id: int) -> bool:
+        """Whether a message may have one that is meant."""
+        return True
+
     @property
     def asked_for(self) -> dict[str, Any]:
         """As the file says it."""
@@ -53,13 +57,16 @@ class LifeSelection(NamedTuple):
 
     life: str
     receipts: frozenset[int]
-    first_message: int
-    last_message: int
+    messages: frozenset[int]
     chains: frozenset[int]
 
     def has(self, one: StoredReceipt) -> bool:
         """Whether a receipt is meant."""
         return one.id in self.receipts
+
+    def may_be_in(self, message_id: int) -> bool:
+        """Whether a message has one that is meant."""
+        return message_id in self.messages
 
     @property
     def asked_for(self) -> dict[str, Any]:
@@ -71,13 +78,12 @@ def life_selection(
     connection: Connection, life: bytes, steps: Sequence[StoredReceipt]
 ) -> LifeSelection:
     """That of a life by its key and its steps, of which there is one at least."""
-    messages = {one.message_id for one in steps}
+    messages = frozenset(one.message_id for one in steps)
     chains = select(MESSAGES.c.chain_id).where(MESSAGES.c.id.in_(messages))
     return LifeSelection(
         life.hex(),
         frozenset(one.id for one in steps),
-        min(messages),
-        max(messages),
+        messages,
         frozenset(connection.execute(chains).scalars()),
     )
 
@@ -91,10 +97,10 @@ def export_file(
     yield first_line(RECEIPTS_FILE, selection.asked_for, now_ms)
     messages = receipts = 0
     for line in export_lines(connection, selection):
-        receipts += sum("row" in one for one in line.get("rows", ()))
+        receipts += receipts_in(line)
         messages += 1
         yield line
-    yield {"messages": messages, RECEIPTS_FILE.noun: receipts}
+    yield last_line(messages, receipts)
 
 
 def first_line(kind: FileKind, asked_for: dict[str, Any], now_ms: int) -> dict[str, Any]:
@@ -105,6 +111,16 @@ def first_line(kind: FileKind, asked_for: dict[str, Any], now_ms: int) -> dict[s
         "asked_for": asked_for,
         "how_to_check": HOW_TO_CHECK,
     }
+
+
+def last_line(messages: int, receipts: int) -> dict[str, Any]:
+    """The totals of a file."""
+    return {"messages": messages, RECEIPTS_FILE.noun: receipts}
+
+
+def receipts_in(line: dict[str, Any]) -> int:
+    """How many a line has that were asked for."""
+    return sum("row" in one for one in line.get("rows", ()))
 
 
 def message_line(message: Row[Any]) -> dict[str, Any]:
@@ -122,33 +138,40 @@ def export_lines(
     connection: Connection, selection: Selection | LifeSelection
 ) -> Iterator[dict[str, Any]]:
     """The lines, in the order of the stream."""
-    for messages in _messages(connection, selection):
-        receipts = _receipts_of(connection, messages)
-        for message in messages:
-            theirs = receipts.get(message.id, [])
-            wanted = [one for one in theirs if selection.has(one)]
-            yield _line(message, theirs, {one.place for one in wanted})
+    last: int | None = 0
+    while last is not None:
+        lines, last = export_portion(connection, selection, last)
+        yield from lines
+
+
+def export_portion(
+    connection: Connection, selection: Selection | LifeSelection, last: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """The lines of some messages after the one with the number `last`, which is 0 at the beginning,
+    and the number of their last one; None where there are no more.
+    """
+    messages = _messages(connection, selection, last)
+    receipts = _receipts_of(connection, [one for one in messages if selection.may_be_in(one.id)])
+    lines = []
+    for message in messages:
+        theirs = receipts.get(message.id, [])
+        wanted = [one for one in theirs if selection.has(one)]
+        lines.append(_line(message, theirs, {one.place for one in wanted}))
+    return lines, messages[-1].id if messages else None
 
 
 def _messages(
-    connection: Connection, selection: Selection | LifeSelection
-) -> Iterator[Sequence[Row[Any]]]:
-    """All messages of the time, some at once: of a chain each that is left out is a hole."""
+    connection: Connection, selection: Selection | LifeSelection, last: int
+) -> Sequence[Row[Any]]:
+    """The next messages of the time, all of them: of a chain each that is left out is a hole."""
     query = select(MESSAGES, CHAINS.c.chain).join(CHAINS, CHAINS.c.id == MESSAGES.c.chain_id)
-    query = query.where(*_conditions(selection))
-    last = 0
-    while True:
-        some = query.where(MESSAGES.c.id > last).order_by(MESSAGES.c.id).limit(_AT_ONCE)
-        messages = connection.execute(some).all()
-        if not messages:
-            return
-        last = messages[-1].id
-        yield messages
+    query = query.where(MESSAGES.c.id > last, *_conditions(selection))
+    return connection.execute(query.order_by(MESSAGES.c.id).limit(MESSAGES_AT_ONCE)).all()
 
 
 def _conditions(selection: Selection | LifeSelection) -> Iterator[ColumnElement[bool]]:
     if isinstance(selection, LifeSelection):
-        yield MESSAGES.c.id.between(selection.first_message, selection.last_message)
+        yield MESSAGES.c.id.between(min(selection.messages), max(selection.messages))
         yield MESSAGES.c.chain_id.in_(selection.chains)
         return
     if selection.since is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, select
 
 from worker.evidence.exported_file import ACTS_FILE
-from worker.ledger.act_messages import ActMessage, act_messages
+from worker.ledger.act_chains import ActMessage, act_messages
 from worker.ledger.exporting import first_line, message_line
 from worker.ledger.schema import ACTS
 

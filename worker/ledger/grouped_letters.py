@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from worker.evidence.letter_cause import Fingerprint
 from worker.ledger.dictionary import id_of, texts_of
-from worker.ledger.letter_schema import LETTER_GROUPS
 from worker.ledger.schema import LIVES
+from worker.ledger.schema_letters import LETTER_GROUPS
 
 _MOST_GROUPS: Final = 20
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.dictionary import id_of
-from worker.ledger.lives import DELIVERED
+from worker.ledger.life import DELIVERED
 from worker.ledger.outcome_series import Slots
 from worker.ledger.packing import CHOICE_NUMBERS
 from worker.ledger.schema import RECEIPTS

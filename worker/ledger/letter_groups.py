@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from worker.ledger.database import insert_all
-from worker.ledger.letter_schema import LETTER_GROUPS
+from worker.ledger.database import highest_id, insert_all
+from worker.ledger.schema_letters import LETTER_GROUPS
 
 _MOST_KEPT = 10_000
 
@@ -59,6 +59,6 @@ def _known(connection: Connection, group: Group) -> int | None:
 
 
 def _added(connection: Connection, group: Group) -> int:
-    number: int = (connection.execute(select(func.max(LETTER_GROUPS.c.id))).scalar() or 0) + 1
+    number = highest_id(connection, LETTER_GROUPS) + 1
     insert_all(connection, LETTER_GROUPS, [(number, _fingerprint(group), *group)])
     return number

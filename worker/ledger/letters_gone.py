@@ -6,17 +6,14 @@ can tell, see `evidence.act`. The lives themselves stay dead, and are counted as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection
 
-from worker.ledger.database import rows_with
+from worker.ledger.database import portions, rows_with
 from worker.ledger.packing import life_key
 from worker.ledger.receipt_rows import PackedReceipt
 from worker.ledger.schema import LIVES
-
-_AT_ONCE: Final = 500
 
 
 def note_replays(connection: Connection, packed: Iterable[PackedReceipt]) -> None:
@@ -35,9 +32,8 @@ def note_replays(connection: Connection, packed: Iterable[PackedReceipt]) -> Non
 
 def let_go(connection: Connection, lives: Collection[bytes]) -> None:
     """The letters of these lives are in the queue no longer."""
-    wanted: Sequence[bytes] = sorted(lives)
-    for start in range(0, len(wanted), _AT_ONCE):
-        theirs = LIVES.c.life.in_(wanted[start : start + _AT_ONCE])
+    for some in portions(sorted(lives)):
+        theirs = LIVES.c.life.in_(some)
         grouped = LIVES.c.group_id.is_not(None)
         connection.execute(LIVES.update().where(theirs, grouped).values(group_id=None))
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from worker.ledger.database import insert_all, put_all, rows_with
-from worker.ledger.lives import WAITING, Life
+from worker.ledger.database import highest_id, insert_all, portions, put_all, rows_with
+from worker.ledger.life import WAITING, Life
 from worker.ledger.schema import BALANCES, LIVES, RECEIPTS
-
-_AT_ONCE: Final = 500
 
 
 class LifeRows:
@@ -48,10 +45,9 @@ class LifeRows:
     def write(self) -> None:
         """Write what has changed."""
         gone = [key for key in self._before if key not in self._now]
-        for start in range(0, len(gone), _AT_ONCE):
-            theirs = LIVES.c.life.in_(gone[start : start + _AT_ONCE])
-            self._connection.execute(LIVES.delete().where(theirs))
-        number = self._connection.execute(select(func.max(LIVES.c.id))).scalar() or 0
+        for some in portions(gone):
+            self._connection.execute(LIVES.delete().where(LIVES.c.life.in_(some)))
+        number = highest_id(self._connection, LIVES)
         new, changed = [], []
         for key in sorted(self._now):  # as in the index
             life, before = self._now[key], self._before.get(key)

@@ -8,19 +8,19 @@ from sqlalchemy import Connection, select
 
 from worker.evidence.receipt import Receipt
 from worker.ledger.database import put_all
-from worker.ledger.lives import DELIVERED, Life
+from worker.ledger.life import DELIVERED, Life
 from worker.ledger.packing import CHOICE_NUMBERS
 from worker.ledger.schema import MINUTES
 
 _NO_CHOICE: Final = -1
-_MINUTE_MS: Final = 60_000
+MINUTE_MS: Final = 60_000
 
 
 def count_minute(minutes: dict[tuple[int, ...], list[int]], receipt: Receipt, life: Life) -> None:
     """Add a receipt, which is `life` by itself, to the counts of its minute."""
     choice = _NO_CHOICE if receipt.choice is None else CHOICE_NUMBERS[receipt.choice]
     place = (
-        receipt.at // _MINUTE_MS,
+        receipt.at // MINUTE_MS,
         life.integration_id,
         life.outcome,
         life.reason_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from worker.evidence.receipt import Receipt
-from worker.ledger.finding_events import Story, Wanted, find_users
+from worker.ledger.stories import Story, Wanted, find_users
 from worker.reasons import SkipReason
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.dictionary import id_of, texts_of
+from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.packing import CHOICE_NUMBERS, OUTCOMES
 from worker.ledger.schema import MINUTES
 
-MINUTE_MS: Final = 60_000
 _WITHDRAWN: Final = CHOICE_NUMBERS["withdrawn"]
 
 

@@ -21,12 +21,12 @@ from worker.ledger.conservation import (
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import explained_by
 from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
-from worker.ledger.letter_passes import LetterPass, last_pass
+from worker.ledger.known_letters import LetterPass, last_pass
 from worker.ledger.parked_again import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES
-from worker.ledger.told_findings import ToldFinding, told_findings
+from worker.ledger.stream_findings import ToldFinding, told_findings
 from worker.ledger.worker_state import LaneState, WorkerState, read_state
 
 _SHOWN_AFTER_MS: Final = 3_600_000

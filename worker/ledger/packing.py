@@ -12,6 +12,7 @@ from typing import Final, get_args
 import orjson
 
 from worker.evidence.receipt import Attributes, ChoiceKind, OutcomeName
+from worker.evidence.user_hash import user_hashes
 
 OUTCOMES: Final[tuple[OutcomeName, ...]] = (
     "received",
@@ -142,3 +143,9 @@ def after(prefix: bytes) -> bytes:
     if number >> (8 * len(prefix)):
         return prefix + b"\xff" * 9
     return number.to_bytes(len(prefix), "big")
+
+
+def users_of(person: str, keys: Mapping[str, bytes]) -> list[bytes]:
+    """The packed hash of a trimmed `organization_user_id` by the key of each month (`YYYYMM`)."""
+    packed = map(pack_user, user_hashes(person, keys))
+    return [one for one in packed if one is not None]

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Table, sel
 
 from worker.ledger.database import put_all, rows_with
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.lives import PARKED
+from worker.ledger.life import PARKED
 from worker.ledger.schema import LIVES, METADATA
 
 PARKED_AGAIN: Final = Table(

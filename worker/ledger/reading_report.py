@@ -9,7 +9,7 @@ import structlog
 
 from worker.broker.stream_consumer import Record
 from worker.errors import ServerTrouble
-from worker.ledger.findings import SENTENCES
+from worker.ledger.stream_findings import SENTENCES
 from worker.wire.connecting import (
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,

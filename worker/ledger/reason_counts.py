@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.dictionary import id_of, texts_of
-from worker.ledger.outcome_series import MINUTE_MS, Slots, within
+from worker.ledger.minutes import MINUTE_MS
+from worker.ledger.outcome_series import Slots, within
 from worker.ledger.packing import OUTCOMES
 from worker.ledger.schema import MINUTES, RECEIPTS
 

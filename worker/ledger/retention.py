@@ -6,15 +6,15 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from worker.ledger.awaited_schema import AWAITED
-from worker.ledger.letter_schema import LETTERS
+from worker.ledger.database import portions
+from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.parked_again import PARKED_AGAIN
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
+from worker.ledger.schema_awaited import AWAITED
+from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stored_receipts import key_of_life, stored
 
 MESSAGES_AT_ONCE: Final = 100
-_KEYS_AT_ONCE: Final = 500
-_MINUTE_MS: Final = 60_000
 
 
 def prune(connection: Connection, before_ms: int) -> int:
@@ -33,7 +33,7 @@ def prune(connection: Connection, before_ms: int) -> int:
         last = number
         deleted += 1
     if not deleted:
-        connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // _MINUTE_MS))
+        connection.execute(MINUTES.delete().where(MINUTES.c.minute < before_ms // MINUTE_MS))
         connection.execute(FINDINGS.delete().where(FINDINGS.c.last_at < before_ms))
         connection.execute(CHAINS.delete().where(CHAINS.c.last_at < before_ms))
         connection.execute(PARKED_AGAIN.delete().where(PARKED_AGAIN.c.due_at < before_ms))
@@ -64,8 +64,8 @@ def _delete_receipts(connection: Connection, last_message: int) -> None:
         one.raw or b"" if one.is_blanked else key_of_life(one.receipt)
         for one in stored(connection, rows)
     ]
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        theirs = LIVES.c.life.in_(keys[start : start + _KEYS_AT_ONCE])
+    for some in portions(keys):
+        theirs = LIVES.c.life.in_(some)
         if end is not None:
             theirs &= LIVES.c.last_id < end
         lies_there = LIVES.c.life.in_(select(LETTERS.c.life))

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, select
 
 from worker.evidence.heading import row_digest
 from worker.evidence.receipt import Receipt, encode_receipt
-from worker.ledger.dictionary import texts_of
+from worker.ledger.database import portions
+from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.packing import (
     CHOICES,
     OUTCOMES,
@@ -22,7 +23,6 @@ from worker.ledger.packing import (
 )
 from worker.ledger.schema import RECEIPTS
 
-_AT_ONCE: Final = 500
 _NUMBERED: Final = (
     *("integration_id", "organization_id", "reason_id", "config_id", "paths_id", "cause_id"),
 )
@@ -91,9 +91,7 @@ def stored(connection: Connection, rows: Sequence[Row[Any]]) -> list[StoredRecei
 def receipts_with(connection: Connection, ids: Collection[int]) -> list[StoredReceipt]:
     """The receipts with these numbers."""
     found: list[StoredReceipt] = []
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    for some in portions(sorted(ids)):
         rows = connection.execute(select(RECEIPTS).where(RECEIPTS.c.id.in_(some))).all()
         found += stored(connection, rows)
     return found
@@ -141,3 +139,14 @@ def _stored(row: Row[Any], texts: dict[int, str]) -> StoredReceipt:
     return StoredReceipt(
         row.id, row.message_id, row.place, row.before_id, receipt, row.user, row.raw, row.digest
     )
+
+
+def latest_receipts(connection: Connection, integration: str, most: int) -> list[StoredReceipt]:
+    """The latest first."""
+    query = (
+        select(RECEIPTS)
+        .where(RECEIPTS.c.integration_id == id_of(connection, integration))
+        .order_by(RECEIPTS.c.at.desc())
+        .limit(most)
+    )
+    return stored(connection, connection.execute(query).all())

@@ -14,23 +14,23 @@ from worker.broker.stream_consumer import Record
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.heading import read_message
 from worker.evidence.signing import Keyring
-from worker.ledger.act_rows import write_acts
+from worker.ledger.acts import write_acts
+from worker.ledger.awaited_outcomes import wait_no_more
 from worker.ledger.blanking import write_and_blank
+from worker.ledger.chain_judgement import signature_fault
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.findings import StreamFinding
-from worker.ledger.heads import signature_fault
+from worker.ledger.judged_records import RecordWork
+from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_groups import LetterGroups
-from worker.ledger.letter_passes import LetterPass
-from worker.ledger.letter_rows import LetterRows, SeenLetter
-from worker.ledger.lost_records import wait_no_more
+from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
 from worker.ledger.parked_again import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
-from worker.ledger.record_work import RecordWork
 from worker.ledger.records import Progress, Start
 from worker.ledger.schema import MESSAGES
+from worker.ledger.stream_findings import StreamFinding
 from worker.ledger.trouble import LedgerTrouble
 
 

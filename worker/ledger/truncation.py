@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from worker.ledger.findings import StreamFinding
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import FINDINGS, MESSAGES
+from worker.ledger.stream_findings import StreamFinding
 
 
 class Truncation:

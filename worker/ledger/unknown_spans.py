@@ -12,7 +12,7 @@ from worker.counting import counted, verb
 from worker.ledger.overview import STANDS_MS, tallies_of
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import MESSAGES
-from worker.ledger.told_findings import ToldFinding, told_findings
+from worker.ledger.stream_findings import ToldFinding, told_findings
 
 
 class UnknownSpans(NamedTuple):

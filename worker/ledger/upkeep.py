@@ -20,6 +20,7 @@ from worker.ledger.reading_report import ReadingReport
 from worker.ledger.retention import prune
 from worker.ledger.trouble import LedgerTrouble
 from worker.ledger.write_turns import WriteTurns
+from worker.moments import now_ms
 from worker.wire.connecting import is_connection_error
 
 log = structlog.get_logger(__name__)
@@ -58,15 +59,15 @@ class Upkeep:
                 await self._working
         if self._anchoring is not None:
             await self._try(self._anchor(self._anchoring))
-            await self._try(self._anchoring.end(_now_ms()))
+            await self._try(self._anchoring.end(now_ms()))
 
     async def count_missing(self) -> None:
         """Look for outcomes that were read before the receipts of doors, and count what does not
         add up. Raises `LedgerTrouble`."""
-        now_ms = _now_ms()
-        while await self._turns.transact(check_awaited, now_ms - _NEAR_MS):
+        now = now_ms()
+        while await self._turns.transact(check_awaited, now - _NEAR_MS):
             pass  # each is a transaction of its own, and the reading has its turn in between
-        said = (await self._turns.transact(overview, now_ms)).conservation
+        said = (await self._turns.transact(overview, now)).conservation
         overtaken = sum(one.events for one in said.awaited.overtaken)
         self._report.counted(sum(one.events for one in said.missing), overtaken)
 
@@ -97,22 +98,18 @@ class Upkeep:
                 log.exception("ledger.unexpected_error", error=type(error).__name__)
 
     async def _say_alive(self) -> None:
-        now_ms = _now_ms()
-        await self._turns.transact(say_alive, now_ms)
+        now = now_ms()
+        await self._turns.transact(say_alive, now)
         self._report.wrote()
         progress = await self._turns.transact(read_progress)
-        if progress is not None and now_ms - progress.written_at < _NEAR_MS:
+        if progress is not None and now - progress.written_at < _NEAR_MS:
             self.caught_up.set()
 
     async def _anchor(self, anchoring: Anchoring) -> None:
-        now_ms = _now_ms()
-        await anchoring.write(await self._turns.transact(heads_of, now_ms), now_ms)
+        now = now_ms()
+        await anchoring.write(await self._turns.transact(heads_of, now), now)
 
     async def _prune(self) -> None:
-        before_ms = _now_ms() - self._retention_ms
+        before_ms = now_ms() - self._retention_ms
         while await self._turns.transact(prune, before_ms):
             pass  # as above
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -26,13 +26,30 @@ _LOOK_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class CanaryVerdict:
-    """`came_back` are dead again, so many were `sent`; `trouble` says why the others must stay, ""
-    when they may follow.
+    """`came_back` of those that were `sent` are dead again; `trouble` says why the others must
+    stay, "" when they may follow.
     """
 
     sent: int
     came_back: int
     trouble: str
+
+
+@dataclass(slots=True)
+class _Canary:
+    """`letter` is as it was before."""
+
+    letter: DeadLetter
+    is_back: bool = False
+
+    def may_be(self, letter: DeadLetter) -> bool:
+        """Whether `letter`, which has its body, is this one dead again. The same event may die
+        elsewhere meanwhile, but it does so at another integration, and for the first time. A canary
+        without an integration dies at any, and one whose integration has another id by now at that.
+        """
+        was = self.letter
+        is_of_the_same = was.integration in (None, letter.integration)
+        return is_of_the_same or letter.integration is None or letter.replays == was.replays + 1
 
 
 class Canaries:
@@ -43,8 +60,10 @@ class Canaries:
     def __init__(self, letters: DeadLetters, opened: Sequence[OpenedLetter]) -> None:
         self._letters = letters
         self._opened = opened
-        self._awaited = {_mark(event) for one in opened for event in one.chosen}
-        self._back: list[DeadLetter] = []
+        self._awaited: dict[bytes, list[_Canary]] = {}
+        for event in (event for one in opened for event in one.chosen):
+            self._awaited.setdefault(_digest(event), []).append(_Canary(event.letter))
+        self._first_back: DeadLetter | None = None
         self._looked_at = asyncio.Event()
         letters.listen(self._look_at)
 
@@ -63,8 +82,9 @@ class Canaries:
             if problem := await replay(one):
                 return CanaryVerdict(sent, 0, f"a canary can't be replayed: {problem}")
             sent += len(one.chosen)
-        trouble = await self._wait(wait_seconds, stop, is_clear) or self._returned()
-        return CanaryVerdict(sent, len(self._back), trouble)
+        trouble = await self._wait(wait_seconds, stop, is_clear)
+        came_back = sum(one.is_back for some in self._awaited.values() for one in some)
+        return CanaryVerdict(sent, came_back, trouble or self._told(came_back))
 
     async def _wait(
         self, wait_seconds: float, stop: Stop, is_clear: Callable[[], Awaitable[bool]]
@@ -73,7 +93,7 @@ class Canaries:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait_seconds
         queues = {self._letters.replayed_to(one.message) for one in self._opened}
-        while not self._back and not stop.is_asked and loop.time() < ends_at:
+        while self._first_back is None and not stop.is_asked and loop.time() < ends_at:
             await self._letters.keep_room()
             untaken = {one for one in queues if await self._letters.waiting_in(one)}
             if queues and not untaken:
@@ -89,26 +109,35 @@ class Canaries:
                 continue
         if stop.is_asked:
             return "the wait was interrupted"
-        if queues and not self._back:
+        if queues and self._first_back is None:
             return (
                 f"the canaries may still wait in {', '.join(sorted(queues))} after "
                 f"{told_span(wait_seconds)}; see whether a worker runs, and whether it keeps up"
             )
         return ""
 
-    def _returned(self) -> str:
-        if not self._back:
+    def _told(self, came_back: int) -> str:
+        first = self._first_back
+        if first is None:
             return ""
-        first = self._back[0]
         error = f", {first.error}" if first.error not in (None, first.reason) else ""
-        return f"{len(self._back)} came back, the first as {first.id}: {first.reason}{error}"
+        return f"{came_back} came back, the first as {first.id}: {first.reason}{error}"
 
     def _look_at(self, message: HeldLetter) -> None:
-        opened = open_letter(message, lambda event: _mark(event) in self._awaited)
-        self._back += [event.letter for event in opened.chosen]
+        for event in open_letter(message, lambda _: True).chosen:
+            canary = self._canary_of(event)
+            if canary is not None:
+                canary.is_back = True
+                self._first_back = self._first_back or event.letter
         self._looked_at.set()
 
+    def _canary_of(self, event: LetterEvent) -> _Canary | None:
+        """The one that is dead again as this, if any is; of several one that is not back yet."""
+        same_body = self._awaited.get(_digest(event), ())
+        those = sorted(same_body, key=lambda one: one.is_back)
+        return next((one for one in those if one.may_be(event.letter)), None)
 
-def _mark(event: LetterEvent) -> tuple[bytes, str | None]:
-    """By what an event is known again: its body travels unchanged."""
-    return hashlib.sha256(event.body).digest(), event.letter.integration
+
+def _digest(event: LetterEvent) -> bytes:
+    """Of the body, which travels unchanged."""
+    return hashlib.sha256(event.body).digest()

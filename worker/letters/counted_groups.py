@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.evidence.letter_cause import Fingerprint
 
 _MOST_GROUPS: Final = 10_000

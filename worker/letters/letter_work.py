@@ -11,10 +11,10 @@ from typing import Final
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
 from worker.evidence.act import MOST_LIVES
+from worker.letters.asked_work import Handling
 from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.letter_desk import LetterDesk, Pass
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.letters.letter_handling import Handling
-from worker.letters.letter_pass import LetterDesk, Pass
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.replay_pace import ReplayPace
 from worker.wire.connecting import is_connection_error
@@ -57,7 +57,8 @@ class Watching:
     """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
     of each letter that was replayed or discarded and `kept` of each that could not be, and
     `is_clear` says of the canaries that they need not be waited for any longer. `go_next` is told
-    of some letters before any of them is touched; what it raises keeps them.
+    of some letters before any of them is touched; what it raises keeps them. `begin_pass` is called
+    before letters are read anew.
     """
 
     is_meant: Callable[[LetterEvent], bool] = lambda event: True
@@ -65,6 +66,7 @@ class Watching:
     is_clear: Callable[[], Awaitable[bool]] = _never
     go_next: Callable[[Sequence[OpenedLetter]], Awaitable[None]] | None = None
     kept: Callable[[OpenedLetter], None] = lambda opened: None
+    begin_pass: Callable[[], None] = lambda: None
 
 
 class LetterWork:
@@ -90,12 +92,13 @@ class LetterWork:
 
     async def run(self, desk: LetterDesk) -> Pass:
         """Do it; gives the last pass."""
+        left: int | None = None
         if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
             run = await self._send_canaries(desk)
             verdict = self.tally.verdict
             if run.stop.is_asked or (verdict is not None and verdict.trouble):
                 return run
-        left = None
+            left = run.total - self._settled  # what has come during the wait stands behind
         while True:
             run, left = await self._one_pass(desk, left)
             if not left:
@@ -113,6 +116,7 @@ class LetterWork:
             found += len(free.chosen)
             return free if free.chosen else None
 
+        self._watching.begin_pass()
         async with desk.one_pass("searched") as run:
             async for opened in run.meant(self._is_meant, take):
                 first.append(opened)
@@ -134,6 +138,7 @@ class LetterWork:
         self.tally.begin_pass()
         self.guard.held_back = 0
         self._pace.begin_pass()
+        self._watching.begin_pass()
         in_flight = InFlight(_AT_ONCE)
         settled_before = self._settled
         is_over = True

@@ -63,7 +63,7 @@ _NO_LINES: Final[_Lines] = {}
 
 
 def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> Folded:
-    """As `newest.fold`, with who says it for each stamp. `replaces`: the message is the whole
+    """As `newest_fold.fold`, with who says it for each stamp. `replaces`: the message is the whole
     record, so that what is left out of it is erased: then a choice that is taken back in silence
     is a message too.
     """

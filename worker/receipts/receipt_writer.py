@@ -19,7 +19,7 @@ import structlog
 from worker.evidence.chain import Chain
 from worker.evidence.heading import MessageKind
 from worker.evidence.receipt import ReceiptFields, encode_fields
-from worker.receipts.message_line import MessageLine
+from worker.receipts.stream_connection import StreamConnection
 from worker.receipts.unreceipted import NO_ROOM, UNWRITABLE, Unreceipted
 from worker.receipts.unsent_receipts import Done, Unsent, UnsentReceipts
 from worker.receipts.user_hashes import UserHashes
@@ -51,18 +51,18 @@ class Facts(Protocol):
 
 
 class ReceiptWriter:
-    """A `ReceiptBook`. `new_line` makes the line by which it writes, of what is to be called when
-    its message is confirmed, and when it is connected and has none.
+    """A `ReceiptBook`. `new_stream` makes the connection by which it writes, of what is to be
+    called when its message is confirmed, and when it is connected and has none.
     """
 
     def __init__(
         self,
-        new_line: Callable[[Done, Done], MessageLine],
+        new_stream: Callable[[Done, Done], StreamConnection],
         chain: Chain,
         hashes: UserHashes,
         facts: Facts,
     ) -> None:
-        self._line = new_line(self._confirmed, self._opened)
+        self._stream = new_stream(self._confirmed, self._opened)
         self._chain = chain
         self._facts = facts
         self.user_hash = hashes.hash_of
@@ -89,7 +89,7 @@ class ReceiptWriter:
         """Why receipts are away; "" while they are not."""
         if self.away_since is None:
             return ""
-        return self._line.trouble or f"no confirm in {AWAY_SECONDS:g} s"
+        return self._stream.trouble or f"no confirm in {AWAY_SECONDS:g} s"
 
     def write(self, receipt: ReceiptFields, then: Done) -> None:
         """See `ReceiptBook`."""
@@ -105,13 +105,13 @@ class ReceiptWriter:
         else:
             self._unsent.add(Unsent(row, integration_id, None))
             then()
-        if self._flushing is None and not self._line.is_busy:
+        if self._flushing is None and not self._stream.is_busy:
             self._flushing = self._loop.call_soon(self._consider)
 
     def start(self) -> None:
         """Connect, and write the beginning of the chain."""
         self._send("begin", ())
-        self._line.start()
+        self._stream.start()
         self._ticking = self._loop.call_later(STATE_SECONDS, self._tick)
 
     async def close(self) -> None:
@@ -119,7 +119,7 @@ class ReceiptWriter:
         if self._ticking is not None:
             self._ticking.cancel()
         self._ended = ended = asyncio.Event()
-        if not self._line.is_busy:
+        if not self._stream.is_busy:
             self._send_next()
         try:
             await asyncio.wait_for(ended.wait(), END_SECONDS)
@@ -129,11 +129,11 @@ class ReceiptWriter:
             lost = [one for one in (*self._in_flight, *self._unsent) if one.then is None]
             for one in lost:
                 self.unreceipted.add(one.integration_id)
-            log.warning("receipts.not_ended", unreceipted=len(lost), detail=self._line.trouble)
+            log.warning("receipts.not_ended", unreceipted=len(lost), detail=self._stream.trouble)
         for timer in (self._flushing, self._bound):
             if timer is not None:
                 timer.cancel()
-        await self._line.close()
+        await self._stream.close()
 
     # What is sent next
 
@@ -146,7 +146,7 @@ class ReceiptWriter:
 
     def _flush(self) -> None:
         self._flushing = None
-        if not self._line.is_busy:
+        if not self._stream.is_busy:
             self._send_next()
 
     def _send_next(self) -> None:
@@ -161,7 +161,7 @@ class ReceiptWriter:
             self._send("end", ())
 
     def _send(self, kind: MessageKind, rows: tuple[bytes, ...] | list[bytes]) -> None:
-        self._line.send(self._chain.message(kind, rows, self._facts.now_ms()))
+        self._stream.send(self._chain.message(kind, rows, self._facts.now_ms()))
         if self._bound is None and self.away_since is None:
             self._bound = self._loop.call_later(AWAY_SECONDS, self._missed)
 
@@ -170,7 +170,7 @@ class ReceiptWriter:
         self._state_is_due = True
         self._flush()
 
-    # What the line tells
+    # What the connection tells
 
     def _opened(self) -> None:
         self._state_is_due = self._state_is_due or self.away_since is not None
@@ -196,7 +196,7 @@ class ReceiptWriter:
                 one.then()
         if self._ended is not None:
             self._send_next()
-            if not self._line.is_busy:
+            if not self._stream.is_busy:
                 self._ended.set()
         elif self._state_is_due:
             self._send_next()

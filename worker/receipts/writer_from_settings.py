@@ -5,20 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from worker.broker.publishing_connection import PublishingConnection
-from worker.broker.receipts_stream import declare_stream, receipts_queue
+from worker.broker.receipts_stream import declare_stream, stream_of
 from worker.broker.session_settings import address_of
 from worker.evidence.chain import Chain, process_name
-from worker.receipts.message_line import MessageLine
 from worker.receipts.receipt_writer import Facts, ReceiptWriter
+from worker.receipts.stream_connection import StreamConnection
 from worker.receipts.user_hashes import UserHashes
 from worker.settings import WorkerSettings
 
 
 def build_writer(settings: WorkerSettings, hashes: UserHashes, facts: Facts) -> ReceiptWriter:
     """One with a chain of its own, which is begun by `ReceiptWriter.start`."""
-    queue = receipts_queue(
-        settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
-    )
+    queue = stream_of(settings)
     connection = partial(
         PublishingConnection,
         address_of(settings),
@@ -28,7 +26,7 @@ def build_writer(settings: WorkerSettings, hashes: UserHashes, facts: Facts) -> 
     )
     secret = settings.receipts_secret.get_secret_value().encode()
     return ReceiptWriter(
-        lambda confirmed, opened: MessageLine(connection, queue.name, confirmed, opened),
+        lambda confirmed, opened: StreamConnection(connection, queue.name, confirmed, opened),
         Chain(process_name(), secret),
         hashes,
         facts,

@@ -152,5 +152,5 @@ async def _inject_fault(request: web.Request) -> web.Response:
 
 
 async def _clear_faults(request: web.Request) -> web.Response:
-    request.app[STATE].faults.clear(request.match_info.get("fault_id"))
+    request.app[STATE].clear_faults(request.match_info.get("fault_id"))
     return json_answer({})

@@ -71,9 +71,9 @@ class SandboxState:
         finally:
             self.under_way[organization] -= 1
 
-    def clear_faults(self) -> None:
-        """Back to normal, also for the calls that hang."""
-        self.faults.clear()
+    def clear_faults(self, fault_id: str | None = None) -> None:
+        """Back to normal, also for the calls that hang; given an id, that fault ends alone."""
+        self.faults.clear(fault_id)
 
     def issue_token(self) -> str:
         """A new token, shaped like the JWT that Adobe issues."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from worker.evidence.findings import FindingCode
-from worker.ledger.findings import StreamFinding
 from worker.ledger.reading_report import ReadingReport
+from worker.ledger.stream_findings import StreamFinding
 from worker.observability.http_server import ObservabilityServer
 from worker.observability.ledger_metrics import LedgerMetrics
 

@@ -19,6 +19,7 @@ from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
+from worker.environment_warnings import tell_of_environment
 from worker.file_limit import prepare_files
 from worker.integration_change_log import report_change
 from worker.integrations.change_summary import Change
@@ -29,17 +30,16 @@ from worker.observability.metrics import Metrics
 from worker.observability.outcome_log import OutcomeLog
 from worker.observability.receipt_metrics import ReceiptMetrics
 from worker.ordering.store_protocol import NewestStore
-from worker.service.built_from_settings import build_client, delay_targets, pipeline_limits
+from worker.service.pipeline_from_settings import build_client, delay_targets, pipeline_limits
 from worker.service.readiness import notes, problems
 from worker.service.receipt_parts import Receipts
 from worker.service.registry_from_settings import endpoint_policy
 from worker.service.running_parts import Parts
 from worker.service.state_at_start import FleetMemory, check_secret
 from worker.service.told_gauges import refresh
-from worker.service.worker_state import WorkerFacts
+from worker.service.worker_facts import WorkerFacts
 from worker.settings import WorkerSettings
 from worker.store_choice import build_store, seals, user_keys
-from worker.told_settings import tell_of_environment
 
 log = structlog.get_logger(__name__)
 

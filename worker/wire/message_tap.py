@@ -8,6 +8,7 @@ for its connection, and that is where the tap sits. The protocol stays aiormq's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from aiormq.connection import SSLContextProvider, TransportFactory
@@ -95,6 +96,21 @@ class TappedTransport(TransportFactory):
         """Cut the connection, if there is one: nothing that is still in it is sent."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def while_connected(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do `work`, which aiormq may leave waiting for ever when its connection is lost: then it
+        is cancelled. Raises `ConnectionResetError`.
+        """
+        task = asyncio.create_task(work)
+        lost = asyncio.create_task(self.lost.wait())
+        try:
+            await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if not task.done():
+            task.cancel()
+            raise ConnectionResetError
+        await task
 
     async def create(
         self, url: URL, **options: Any

@@ -42,6 +42,8 @@ _NUMBERS: Final = (b"l", b"L")
 
 Properties = Basic.Properties
 """What RabbitMQ carries beside a body: the one class of pamqp that the other rooms know."""
+PERSISTENT: Final = 2
+"""The delivery mode of a message that is to be on disk before it is confirmed."""
 
 
 class UnreadableProperties(Properties):

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from devtools.fuzz.target import Target
 from devtools.fuzz.values import assert_hidden, below, json_bytes, pick, spoiled, text
-from worker.door.access_tokens import AccessTokens
 from worker.door.answers import Answer, AnswerCode
 from worker.door.attempt_limits import AttemptLimits
 from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
+from worker.door.given_tokens import AccessTokens
 from worker.door.token_requests import answer_token_request
 from worker.door.webhook_judgement import judge_body
 from worker.settings import WorkerSettings

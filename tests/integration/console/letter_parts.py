@@ -33,7 +33,7 @@ from worker.broker.topology import build_topology, declare
 from worker.evidence.act import Act
 from worker.evidence.receipt import Receipt
 from worker.ledger.acts import ActsWanted, ToldAct, told_acts
-from worker.ledger.from_settings import build_ledger
+from worker.ledger.ledger_from_settings import build_ledger
 from worker.ledger.schema import RECEIPTS
 
 PERSON = "anna.meier@northwind.example"

@@ -14,7 +14,7 @@ from tests.unit.adobe.server import serving
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.guarded_resolver import GuardedResolver, resolver_for
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
-from worker.service.built_from_settings import build_client
+from worker.service.pipeline_from_settings import build_client
 from worker.settings import UnusableSetting, WorkerSettings
 
 

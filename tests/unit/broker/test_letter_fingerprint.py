@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from worker.broker.dead_letter import DeadLetter
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.broker.letter_filter import Filter
-from worker.broker.letter_fingerprint import fingerprint_of
 from worker.evidence.letter_cause import GROUP_ID, Fingerprint
 
 

@@ -17,8 +17,8 @@ from devtools.made_receipts import MadeWorker, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.adobe.check.report_lines import Line, ok, wrong
 from worker.console.app import build_app
-from worker.console.built_from_settings import build_context, note_configs
 from worker.console.context import ConsoleContext
+from worker.console.context_from_settings import build_context, note_configs
 from worker.console.dead_letters.parts import LETTERS
 from worker.evidence.receipt import Receipt
 from worker.integrations.model import Integration

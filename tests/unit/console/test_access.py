@@ -19,7 +19,7 @@ from tests.unit.console.console_parts import (
     usual_check,
 )
 from worker.console.access import Role
-from worker.console.built_from_settings import build_context
+from worker.console.context_from_settings import build_context
 from worker.console.login_tries import TRIES, TRIES_OF_ALL, WINDOW_SECONDS, LoginTries
 from worker.console.sessions import SESSION_SECONDS, Sessions
 from worker.settings import UnusableSetting

@@ -40,10 +40,13 @@ def test_it_means_letters_of_the_queue() -> None:
         integration="shop", since_ms=8 * HOUR_MS, ids=frozenset({"a"})
     )
     asked = Asked("replayed", meant, 7, canaries=2, wait_seconds=30, rate=0.5)
-    handling = asked.handling(10 * HOUR_MS)
+    handling = asked.handling()
+    assert handling.chosen == Filter(integration="shop", ids=frozenset({"a"})), (
+        "what was previewed an hour ago is no older by that"
+    )
     assert (handling.canaries, handling.wait_seconds, handling.rate) == (2, 30, 0.5)
     assert handling.after_state_loss is False
-    assert asked.without_canaries().handling(0).canaries == 0
+    assert asked.without_canaries().handling().canaries == 0
 
 
 def test_what_was_typed_and_is_no_id_is_in_no_words() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.unit.ledger.test_kept_letters import letter
-from worker.broker.letter_fingerprint import fingerprint_of
+from tests.unit.ledger.test_known_letters import letter
+from worker.broker.dead_letter import fingerprint_of
 from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked, Meant
 from worker.console.dead_letters.letter_act import Fates, LetterAct
@@ -17,7 +17,7 @@ from worker.console.dead_letters.listed_letter import (
     inventory_of,
 )
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.letter_lives import LetterLife, Prospect
+from worker.ledger.replay_prospects import LetterLife, Prospect
 from worker.letters.letter_key import LetterKeys
 from worker.ordering.user_digests import UserKeys
 

@@ -21,7 +21,7 @@ from tests.unit.console.console_parts import (
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
-from worker.console.built_from_settings import note_configs
+from worker.console.context_from_settings import note_configs
 from worker.console.memory import SeenConfig
 
 EVENT: dict[str, Any] = {

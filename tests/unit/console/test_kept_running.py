@@ -18,12 +18,12 @@ from devtools.ports import free_port
 from devtools.waiting import wait_until
 from tests.unit.console.console_parts import VIEWER, settings_of, write_integration
 from worker.console import kept_running
-from worker.console.built_from_settings import memory_path
+from worker.console.context_from_settings import memory_path
 from worker.console.kept_running import keep_running
 from worker.console.process import Console
 from worker.console.running_ledger import RunningLedger
 from worker.ledger.database import Database
-from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
+from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
 from worker.observability.logging import configure_logging

@@ -118,3 +118,52 @@ def test_an_event_that_is_called_as_its_person_is_masked() -> None:
     for user in ({"id": planted}, {"organization_user_id": planted}):
         document = {"id": planted, "user": user, "consents": {}}
         assert planted not in _text(event_lines(document))
+
+
+CRM = "7b1d2c34-1111-4222-8333-944455556666"
+
+
+@pytest.mark.parametrize("planted", [CRM, "482913", "ev-0001", "lena-meier"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda text: {"metadata": {"id": text, "status": text, "organization_id": text}},
+        lambda text: {"proofs": [{"id": text, "type": text}]},
+        lambda text: {"validation": {"id": text}, "source": {"id": text}, "data": {"id": text}},
+        lambda text: {"crm": {"id": text, "type": text}},
+        lambda text: {"delegate": {"type": text, "metadata": {"regulation": text}}},
+        lambda text: {"user": {"metadata": {"organization_id": text, "type": text}}},
+        lambda text: {"entity": {"id": text}, "parameters": {"entity": {"id": text}}},
+        lambda text: {"consents": {"purposes": [{"id": "a", "metadata": {"id": text}}]}},
+        lambda text: {"consents": {"purposes": [{"metadata": {"values": {text: {"id": text}}}}]}},
+        lambda text: {"consents": {"proofs": [{"id": text}], "metadata": {"disabled": [text]}}},
+        lambda text: {"metadata": {"consents": {"purposes": [{"id": text}]}}},
+        lambda text: {"metadata": {"parameters": {"new_entity": {"id": text}}}},
+    ],
+)
+def test_an_id_is_shown_at_the_places_of_didomi_s_own_alone(planted: str, said: Any) -> None:
+    own: dict[str, Any] = {"id": "6f1c2f0e-0b6e-4c3d-9a51-2d1f6a3b4c5d", "user": {}, "consents": {}}
+    entity = own | said(planted)
+    for document in (
+        entity,
+        {"type": "event.created", "parameters": {"entity": entity}},
+        {"type": "event.updated", "parameters": {"old_entity": entity, "new_entity": entity}},
+    ):
+        text = _text(event_lines(document))
+        assert planted not in text, text
+        assert own["id"] in text
+    beside = {"type": "event.created", "id": planted, "parameters": {"id": planted, "entity": own}}
+    assert planted not in _text(event_lines(beside | {"entity": {"id": planted}}))
+
+
+def test_the_ids_of_choices_are_shown_wherever_didomi_has_choices() -> None:
+    channels = [{"id": "sms", "enabled": True}]
+    preference = {"id": "topics", "enabled": True, "channels": channels}
+    purpose = {"id": "news", "channels": channels, "preferences": [preference]}
+    vendors = {"enabled": ["google"], "disabled_li": ["acme"]}
+    consents = {"purposes": [purpose], "channels": [{"id": "post"}], "vendors": vendors}
+    entity = {"id": CRM, "user": {}, "consents": consents}
+    for document in (entity, {"type": "user.created", "parameters": {"entity": entity}}):
+        text = _text(event_lines(document))
+        for shown in ("news", "sms", "topics", "post", "google", "acme"):
+            assert f'"{shown}"' in text

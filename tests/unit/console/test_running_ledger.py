@@ -16,7 +16,7 @@ from tests.unit.console.console_parts import settings_of
 from worker.console import running_ledger
 from worker.console.running_ledger import RunningLedger
 from worker.ledger.database import Database
-from worker.ledger.from_settings import LedgerParts, build_ledger, ledger_url
+from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 
 
 async def test_another_one_takes_over_when_the_file_is_free(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from worker.console.dead_letters.tickets import LIFE_MS, Spent, Tickets
@@ -41,3 +43,27 @@ def test_only_so_many_are_remembered() -> None:
     with pytest.raises(Spent):
         tickets.look(names[0], "session")
     assert tickets.look(names[-1], "session") == 1000
+
+
+def test_what_was_used_is_not_kept_and_what_is_old_makes_room() -> None:
+    now = 0
+    tickets: Tickets[object] = Tickets(lambda: now, most_open=2)
+    large = _Large()
+    seen = weakref.ref(large)
+    used = tickets.issue(large, "session")
+    tickets.spend(used, "session", "act-1")
+    del large
+    assert seen() is None, "its letters are many"
+    names = [tickets.issue(n, "session") for n in range(3)]
+    with pytest.raises(Spent):
+        tickets.look(names[0], "session")
+    assert [tickets.look(name, "session") for name in names[1:]] == [1, 2]
+    now = LIFE_MS + 1
+    tickets.issue(_Large(), "session")
+    with pytest.raises(Spent) as spent:
+        tickets.look(used, "session")
+    assert spent.value.act == "act-1", "a form that is sent twice leads to its act still"
+
+
+class _Large:
+    """Something whose end can be seen."""

@@ -11,8 +11,8 @@ from devtools.made_receipts import MadeWorker, receipt
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.console.told_life import ToldLife, tell_life
 from worker.evidence.receipt import Receipt
-from worker.ledger.finding_events import find_life
 from worker.ledger.stored_receipts import key_of_life
+from worker.ledger.stories import find_life
 
 AT = 1_764_000_000_000
 

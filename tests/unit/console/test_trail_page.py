@@ -15,7 +15,7 @@ from tests.unit.console.console_parts import OPERATOR, RunningConsole, running_c
 from tests.unit.console.test_pages import words_of
 from tests.unit.ledger.ledger_file import LedgerFile
 from tests.unit.ledger.made_acts import made_act, put_on_record
-from worker.console.trail_span import NoSuchDays, days_in
+from worker.console.days import NoSuchDays, days_in
 from worker.evidence.exported_file import verify_file
 from worker.evidence.signing import Keyring
 from worker.ledger.schema import ACTS

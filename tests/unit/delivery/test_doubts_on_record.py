@@ -20,9 +20,9 @@ from worker.delivery.bundles.gathering import _GATHER_SECONDS
 from worker.evidence.receipt import encode_fields, read_receipt
 from worker.ledger.blanking import blank
 from worker.ledger.conservation import Conservation
-from worker.ledger.finding_events import Wanted, find_event
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
+from worker.ledger.stories import Wanted, find_event
 
 HALF = "half.json does not tell its organization"
 TOMORROW_MS = round(NOON * 1000) + 2 * 86_400_000

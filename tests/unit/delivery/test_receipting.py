@@ -14,8 +14,7 @@ from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.dead_letter import describe
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import describe, fingerprint_of
 from worker.evidence.letter_cause import Fingerprint, fingerprint_of_receipt
 from worker.evidence.receipt import (
     Receipt,

@@ -14,9 +14,9 @@ from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.lanes.endpoint_health import FAILS_AFTER
 from worker.delivery.outcome import Failure
 from worker.reasons import ErrorCode
-from worker.service.lane_states import LaneStates
 from worker.service.oldest_in_hand import Oldest, oldest_in_hand
-from worker.service.worker_state import WorkerFacts
+from worker.service.told_lanes import LaneStates
+from worker.service.worker_facts import WorkerFacts
 
 NOON_MS = round(NOON * 1000)
 WIDE = 10_000

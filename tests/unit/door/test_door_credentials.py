@@ -12,9 +12,9 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import SecretStr, ValidationError
 
-from worker.door.access_tokens import TOKEN_SECONDS, TOLD_SECONDS, AccessTokens
 from worker.door.answers import AnswerCode
 from worker.door.credentials import Credentials
+from worker.door.given_tokens import TOKEN_SECONDS, TOLD_SECONDS, AccessTokens
 from worker.door.token_requests import answer_token_request
 from worker.settings import UnusableSetting, WorkerSettings
 

@@ -16,8 +16,8 @@ from worker.evidence.findings import FindingCode
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.exporting import Selection, export_file, life_selection
-from worker.ledger.finding_events import find_life
 from worker.ledger.stored_receipts import key_of_life
+from worker.ledger.stories import find_life
 
 SECRET = b"of the operators"
 Lines = list[dict[str, Any]]

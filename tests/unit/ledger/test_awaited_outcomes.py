@@ -17,7 +17,6 @@ from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.awaited_outcomes import CHECKED_AT_ONCE, awaited, check_awaited
-from worker.ledger.awaited_schema import AWAITED
 from worker.ledger.conservation import (
     OVERDUE_MS,
     SILENT_MS,
@@ -31,10 +30,11 @@ from worker.ledger.overview import overview
 from worker.ledger.records import Start
 from worker.ledger.retention import prune
 from worker.ledger.schema import CHAINS
+from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.taking_in import TakingIn
+from worker.letters.ledger_pass import seen_letter
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_reconciling import seen_letter
 from worker.ordering.user_digests import UserKeys
 
 NOW: Final = made_now_ms()

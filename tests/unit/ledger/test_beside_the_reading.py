@@ -23,9 +23,9 @@ from worker.ledger.progress import read_progress
 from worker.ledger.reading_report import ReadingReport
 from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
-from worker.letters import letter_reconciling
-from worker.letters.letter_reconciling import LetterReconciling
-from worker.letters.letter_wish import LetterWish
+from worker.letters import ledger_pass as ledger_pass_module
+from worker.letters.ledger_pass import LedgerPass
+from worker.letters.pass_request import PassRequest
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
 
@@ -83,12 +83,12 @@ async def test_the_ledger_says_that_it_is_alive_after_a_fault_of_its_upkeep(
 async def test_letters_are_compared_when_asked_for_after_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: Callable[[str], bool]
 ) -> None:
-    monkeypatch.setattr(letter_reconciling, "_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(ledger_pass_module, "_AGAIN_SECONDS", 0.02)
     url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     with ledger_file(tmp_path) as ledger, closing(ledger.database):
         path, stop, caught_up = ledger.database.path, Stop(), asyncio.Event()
         caught_up.set()
-        reconciling = LetterReconciling(
+        ledger_pass = LedgerPass(
             WorkerSettings(amqp_url=url),
             WriteTurns(ledger.database),
             ledger.taking_in,
@@ -97,11 +97,11 @@ async def test_letters_are_compared_when_asked_for_after_a_fault(
         )
         in_its_place = path.with_name(f"{path.name}.letters-wanted")
         in_its_place.mkdir()
-        running = asyncio.create_task(reconciling.run(caught_up, LetterWish(path)))
+        running = asyncio.create_task(ledger_pass.run(caught_up, PassRequest(path)))
         await wait_until(lambda: is_told("ledger.unexpected_error"), "the fault", 5)
         in_its_place.rmdir()
-        wish = LetterWish(path)
-        wish.make()
-        await wait_until(lambda: not wish.is_there(), "that the wish is taken", 5)
+        request = PassRequest(path)
+        request.make()
+        await wait_until(lambda: not request.is_there(), "that the request is taken", 5)
         stop.ask(signal.SIGTERM)
         await asyncio.wait_for(running, 20)

@@ -17,12 +17,11 @@ from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
 from worker.ledger.blanking import blank
 from worker.ledger.database import Database
-from worker.ledger.finding_events import Found, Wanted, find_event, find_users
-from worker.ledger.packing import pack_user
-from worker.ledger.persons import users_of
+from worker.ledger.packing import pack_user, users_of
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
 from worker.ledger.stored_receipts import receipts_with
+from worker.ledger.stories import Found, Wanted, find_event, find_users
 from worker.ledger.taking_in import TakingIn
 
 KEYS = {"202610": b"1" * 32, "202611": b"2" * 32}

@@ -14,7 +14,7 @@ from worker.ledger.conservation import (
     conserve,
     shares_of,
 )
-from worker.ledger.lives import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
+from worker.ledger.life import DEAD, DELIVERED, PARKED, RETRIED, SKIPPED
 from worker.ledger.worker_state import read_state
 
 NOW = 10_000_000

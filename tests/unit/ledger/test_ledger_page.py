@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.ledger.findings import SENTENCES, StreamFinding
 from worker.ledger.reading_report import ReadingReport
+from worker.ledger.stream_findings import SENTENCES, StreamFinding
 from worker.observability.ledger_metrics import LedgerMetrics
 
 PAGE = (Path(__file__).parents[3] / "docs/ledger.md").read_text()

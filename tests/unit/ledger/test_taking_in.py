@@ -14,13 +14,13 @@ from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.anchors import Head, encode_head
 from worker.evidence.heading import line_digest, read_message
 from worker.evidence.signing import Keyring
-from worker.ledger.finding_events import Wanted, find_event, find_users
 from worker.ledger.overview import overview
-from worker.ledger.persons import users_of
+from worker.ledger.packing import users_of
 from worker.ledger.records import Start
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
 from worker.ledger.stored_receipts import receipts_with
+from worker.ledger.stories import Wanted, find_event, find_users
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerTrouble
 

@@ -16,10 +16,10 @@ from worker.evidence.receipt import Receipt
 from worker.ledger import honour_times as honour_module
 from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.honour_times import honour_times
-from worker.ledger.latest_receipts import latest_receipts
 from worker.ledger.open_withdrawals import AllOpenWithdrawals, OpenWithdrawals, open_withdrawals
 from worker.ledger.outcome_series import Slots, all_series, outcome_series
 from worker.ledger.reason_counts import reason_counts
+from worker.ledger.stored_receipts import latest_receipts
 
 NOW = made_now_ms()
 MINUTE = 60_000

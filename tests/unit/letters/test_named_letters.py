@@ -11,15 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.ledger.test_kept_letters import letter
+from tests.unit.ledger.test_known_letters import letter
 from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.evidence.act import MOST_LIVES, Act, ActStage
 from worker.interrupt import Stop
+from worker.letters.asked_work import Handling, words_of_work
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.letters.letter_handling import Handling
 from worker.letters.letter_key import LetterKeys
-from worker.letters.letter_words import words_of_work
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters

@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from worker.adobe.access_tokens import TokenUnavailable
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.report_lines import CheckName, Line, unclear
-from worker.adobe.failed_replies import parse_retry_after
+from worker.adobe.failed_replies import parse_retry_after, parsed
 from worker.adobe.http_client import ExchangeFailed, RawReply
 from worker.adobe.replies import Reply, Retryable
 from worker.integrations.model import Integration
@@ -146,7 +144,7 @@ class PlatformReader:
         raise AssertionError("the last round returns")
 
     def _judge(self, reply: RawReply) -> Answer:
-        document = _parsed(reply.body)
+        document = parsed(reply.body)
         if reply.status == 200:
             if len(reply.body) >= MOST_BYTES:
                 return Unanswered(f"an answer of more than {MOST_BYTES} bytes")
@@ -159,13 +157,6 @@ class PlatformReader:
         if reply.status == 404 and _ADOBES_SIGN.search(reply.body):
             return NotFound(detail)
         return Unanswered(detail, reply.status)
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _pause(pause_seconds: float, reply: RawReply | None) -> float:

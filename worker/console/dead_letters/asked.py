@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 from worker.broker.letter_filter import Filter
 from worker.evidence.letter_cause import GROUP_ID
 from worker.evidence.receipt import ChoiceKind
+from worker.letters.asked_work import ALL, Handling, Verb, words_of
 from worker.letters.letter_events import REASONS
-from worker.letters.letter_handling import Handling, Verb
-from worker.letters.letter_words import ALL, words_of
 from worker.moments import moment_ms
 
 MOST_IDS: Final = 1_000
@@ -100,7 +99,9 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An act as it was confirmed: `letters` is how many the preview has shown."""
+    """An act as it was confirmed: `letters` is how many the preview has shown, and `previewed`
+    which ones: how many there are of each name, see `previewed_letters`.
+    """
 
     verb: Verb
     meant: Meant
@@ -111,18 +112,19 @@ class Asked:
     rate: float | None = None
     after_state_loss: bool = False
     why: str = ""
-    chosen_keys: frozenset[bytes] | None = field(default=None, repr=False)
-    """The lives of those that are meant, where a filter asks for what receipts alone know."""
+    previewed: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     first_keys: frozenset[bytes] = field(default=frozenset(), repr=False)
     """The lives of those that go first: the withdrawals."""
     canary_keys: Sequence[bytes] = field(default=(), repr=False)
     """The lives of those that may be canaries, the best first: Adobe is likely to get them."""
 
-    def handling(self, now_ms: int) -> Handling:
-        """As the work on the letters is told."""
+    def handling(self) -> Handling:
+        """As the work on the letters is told. Those that were previewed may have grown older than
+        the filter says.
+        """
         return Handling(
             self.verb,
-            self.meant.filter(now_ms),
+            replace(self.meant, since="").filter(0),
             after_state_loss=self.after_state_loss,
             canaries=self.canaries,
             wait_seconds=self.wait_seconds,

@@ -23,10 +23,10 @@ from worker.console.dead_letters.listed_letter import (
 )
 from worker.errors import EndsCommand
 from worker.interrupt import Interrupted, Stop
-from worker.ledger.letter_lives import LetterLife, letter_lives
+from worker.ledger.replay_prospects import LetterLife, letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
+from worker.letters.letter_desk import LetterDesk, open_desk
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.letters.letter_pass import LetterDesk, open_desk
 
 Found = TypeVar("Found")
 
@@ -109,7 +109,8 @@ class InventoryReader:
             lives = await self._context.query(letter_lives, {one.key for one in letters})
         except (LedgerTrouble, UnusableLedger) as trouble_of_ledger:
             says = str(trouble_of_ledger)
-        made = asyncio.to_thread(inventory_of, at, total, letters, lives, says)
+        unseen = max(0, total - MOST_LETTERS)
+        made = asyncio.to_thread(inventory_of, at, total, letters, lives, says, unseen)
         self._kept = await made
 
     def _made(self, task: asyncio.Task[None]) -> None:

@@ -80,8 +80,6 @@ class LetterAct:
     total: int = 0
     away_since: int | None = None
     tries: int = 0
-    desks: int = 0
-    """How often the letters were taken in hand: once, unless the broker went away."""
     said: str = ""
     ended_at: int | None = None
 

@@ -15,7 +15,7 @@ from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct
 from worker.console.dead_letters.letter_run import LetterRun
 from worker.console.sessions import Session
-from worker.console.trail import Trail
+from worker.console.trail_writer import Trail
 
 _REMEMBERED: Final = 20
 

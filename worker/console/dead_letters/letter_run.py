@@ -1,5 +1,6 @@
 """The run of one replay or discard: put on record before anything is done, and again when it has
-ended. When the broker goes away it waits, and goes on with what is left.
+ended. When the broker goes away it waits, and goes on with what is left. It takes the letters that
+the preview has counted, and no others.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from worker.console.context import ConsoleContext
 from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.letter_act import LetterAct, Stage
-from worker.console.trail import Trail
+from worker.console.dead_letters.previewed_letters import LettersLeft
+from worker.console.trail_writer import Trail
 from worker.errors import EndsCommand
 from worker.evidence.act import Act, ActStage
 from worker.interrupt import Interrupted
-from worker.ledger.letter_lives import outcomes_of
+from worker.ledger.replay_prospects import outcomes_of
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
-from worker.letters.letter_events import LetterEvent
-from worker.letters.letter_pass import Advance, open_desk
+from worker.letters.letter_desk import Advance, open_desk
+from worker.letters.letter_events import OpenedLetter
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.named_letters import NamedLetters
@@ -47,6 +49,8 @@ class LetterRun:
         self._context = context
         self._trail = trail
         self.act = act
+        self._left = LettersLeft(act.asked.previewed, act.keys)
+        act.asked = act.asked.confirmed(previewed={})  # many, and the act is remembered for long
         self._act_at: Callable[[ActStage], Act] = lambda stage: told_act(
             act, stage, context.now_ms()
         )
@@ -118,7 +122,7 @@ class LetterRun:
             await self._one_work(asked, asked.first_keys)
             asked = asked.without_canaries()
         if not act.must_end:
-            await self._one_work(asked, asked.chosen_keys)
+            await self._one_work(asked, None)
         return "stopped" if act.must_end else "done"
 
     async def _one_work(self, asked: Asked, keys: frozenset[bytes] | None) -> None:
@@ -143,14 +147,21 @@ class LetterRun:
         guard = LostStateGuard.off()
         if act.is_replay:
             guard = await LostStateGuard.of(settings, is_off=asked.after_state_loss)
+        note = act.note_replayed if act.is_replay else self._named.note_gone
+
+        def handled(opened: OpenedLetter) -> None:
+            self._left.settle(opened)
+            note(opened)
+
         watching = Watching(
-            lambda event: _is_meant(act, keys, event),
-            act.note_replayed if act.is_replay else self._named.note_gone,
+            lambda event: self._left.claim(event, keys),
+            handled,
             self._is_clear,
             None if act.is_replay else self._named.go_next,
             self._named.note_kept,
+            self._left.begin_pass,
         )
-        return LetterWork(asked.handling(act.began_at), guard, settings.max_event_bytes, watching)
+        return LetterWork(asked.handling(), guard, settings.max_event_bytes, watching)
 
     async def _at_desk(self, work: LetterWork) -> None:
         act = self.act
@@ -171,7 +182,6 @@ class LetterRun:
         settings, stopping = self._context.settings, nullcontext(act.stop)
         async with open_desk(settings, stopping, say, work.so_far, bar) as desk:
             act.away_since, act.tries, act.said = None, 0, ""
-            act.desks += 1
             await work.run(desk)
 
     async def _is_clear(self) -> bool:
@@ -197,11 +207,3 @@ class LetterRun:
     def _end(self, stage: Stage, said: str) -> None:
         self.act.stage, self.act.said = stage, said
         self.act.ended_at = self._context.now_ms()
-
-
-def _is_meant(act: LetterAct, keys: frozenset[bytes] | None, event: LetterEvent) -> bool:
-    """What died after the beginning is no part of it, where the letters are taken in hand again."""
-    dead_at_ms = event.letter.dead_at_ms
-    if act.desks > 1 and dead_at_ms is not None and dead_at_ms > act.began_at:
-        return False
-    return keys is None or act.keys.key_of(event) in keys

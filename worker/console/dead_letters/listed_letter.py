@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from worker.broker.dead_letter import DeadLetter
-from worker.broker.letter_fingerprint import fingerprint_of
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.console.dead_letters.asked import Meant
+from worker.console.dead_letters.previewed_letters import letter_name
 from worker.evidence.letter_cause import Fingerprint
-from worker.ledger.letter_lives import LetterLife, Prospect
+from worker.ledger.replay_prospects import LetterLife, Prospect
 from worker.letters.counted_groups import LetterGroup, LetterGroups
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys
@@ -30,6 +30,11 @@ class ListedLetter(NamedTuple):
     event: str
     key: bytes
 
+    @property
+    def name(self) -> bytes:
+        """What tells it from all others but copies of it."""
+        return letter_name(self.letter.id, self.key)
+
 
 def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
     """What lists need of a letter's event."""
@@ -41,9 +46,9 @@ def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """The letters of one pass over the queue at `at` (ms since 1970), the newest first, and what
-    receipts know of them. Of `total` letters the first were looked at, if there are too many.
-    `ledger_says` is why receipts could not be asked, "" when they could. `groups` are those of all
-    letters, which most pages ask for.
+    receipts know of them. Of `total` letters the last `unseen` were not looked at, since there are
+    too many. `ledger_says` is why receipts could not be asked, "" when they could. `groups` are
+    those of all letters, which most pages ask for.
     """
 
     at: int
@@ -52,6 +57,7 @@ class Inventory:
     lives: Mapping[bytes, LetterLife]
     ledger_says: str = ""
     groups: Sequence[ShownGroup] = ()
+    unseen: int = 0
 
     def life_of(self, one: ListedLetter) -> LetterLife:
         """What receipts know of a letter."""
@@ -100,10 +106,11 @@ def inventory_of(
     letters: Sequence[ListedLetter],
     lives: Mapping[bytes, LetterLife],
     ledger_says: str = "",
+    unseen: int = 0,
 ) -> Inventory:
     """One with all that is worked out once."""
     newest_first = sorted(letters, key=lambda one: one.letter.dead_at_ms or 0, reverse=True)
-    made = Inventory(at, total, newest_first, lives, ledger_says)
+    made = Inventory(at, total, newest_first, lives, ledger_says, unseen=unseen)
     return replace(made, groups=groups_of(made, newest_first))
 
 

@@ -12,7 +12,10 @@ from worker.console.dead_letters.asked import Asked
 from worker.console.dead_letters.inventory_reader import InventoryReader
 from worker.console.dead_letters.letter_acts import LetterActs
 from worker.console.dead_letters.tickets import Tickets
-from worker.console.trail import Trail
+from worker.console.trail_writer import Trail
+
+_MOST_PREVIEWS: Final = 50
+"""That may be confirmed. One of 50,000 letters has some 6 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def build_letters(context: ConsoleContext) -> Letters:
     trail = Trail(context.settings, context.now_ms)
     acts = LetterActs(context, trail)
     inventory = InventoryReader(context, lambda: acts.running is not None)
-    return Letters(trail, acts, inventory, Tickets(context.now_ms), Tickets(context.now_ms))
+    previews: Tickets[Asked] = Tickets(context.now_ms, _MOST_PREVIEWS)
+    return Letters(trail, acts, inventory, previews, Tickets(context.now_ms))
 
 
 async def close_letters(app: web.Application) -> None:

@@ -19,7 +19,7 @@ from worker.console.dead_letters.tickets import Spent
 from worker.console.masked_json import Line, event_lines, lines_of
 from worker.console.pages.dead_letters import PATH
 from worker.console.rendering import SESSION, render
-from worker.ledger.letter_lives import letter_lives
+from worker.ledger.replay_prospects import letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
 from worker.redaction import redact

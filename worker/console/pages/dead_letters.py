@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.asked import Meant, Unclear, read_meant
-from worker.console.dead_letters.inventory_reader import MOST_LETTERS, Looked
+from worker.console.dead_letters.inventory_reader import Looked
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, groups_of
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.rendering import render
@@ -54,9 +54,8 @@ async def show_groups(request: web.Request) -> web.Response:
         withdrawals=inventory.withdrawals(letters),
         groups=groups[:AT_ONCE],
         more_groups=max(0, len(groups) - AT_ONCE),
-        filters=_filters(inventory, meant, now_ms, PATH),
+        filters=_filters(inventory, meant, PATH),
         remedy_for=remedy_for,
-        meaning_of=meaning_of,
     )
 
 
@@ -83,7 +82,7 @@ async def show_letters(request: web.Request) -> web.Response:
         shown=[(one, inventory.life_of(one)) for one in letters[start : start + AT_ONCE]],
         more=len(letters) > start + AT_ONCE,
         group=groups[0] if groups else None,
-        filters=_filters(inventory, meant, now_ms, request.path),
+        filters=_filters(inventory, meant, request.path),
         remedy_for=remedy_for,
         meaning_of=meaning_of,
     )
@@ -114,13 +113,12 @@ def _shared(request: web.Request, looked: Looked) -> dict[str, Any]:
         "inventory": looked.inventory,
         "running": acts.running,
         "last": next(iter(acts.past), None),
-        "most_letters": MOST_LETTERS,
         "no_integration": NO_INTEGRATION,
     }
 
 
 def _filters(
-    inventory: Inventory, meant: Meant, now_ms: int, path: str
+    inventory: Inventory, meant: Meant, path: str
 ) -> dict[str, Sequence[tuple[str, str, int | None, bool]]]:
     """Of each filter its links: word, address, how many, and whether it is in force."""
     letters = [one for one in inventory.letters if meant.group in ("", one.group)]

@@ -41,7 +41,6 @@ async def show(request: web.Request) -> web.Response:
         rows=chosen[start : start + ROWS],
         headline=headline(rows),
         all_rows=len(rows),
-        chosen=len(chosen),
         counts=counts_by_state(rows),
         state=state,
         part=part,
@@ -52,7 +51,6 @@ async def show(request: web.Request) -> web.Response:
         period=period,
         periods=PERIODS,
         period_path=_link(state, part, ""),
-        has_directory=len(context.integrations) > 0 or bool(context.integrations.invalid),
         directory_trouble=context.integrations.notes[:1],
     )
 

@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from worker.console.pages.dead_letters import PATH, meant_of
 from worker.console.rendering import BEAT, SESSION, render
 from worker.errors import ServerTrouble
 from worker.evidence.act import new_act_id
-from worker.letters.letter_handling import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
+from worker.letters.asked_work import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.moments import span_seconds
 from worker.redaction import redact
@@ -175,15 +176,14 @@ def _asked(
     meant = meant_of(request)
     withdrawn = {one.key for one in letters if inventory.life_of(one).choice == "withdrawn"}
     goes_first = frozenset() if len(withdrawn) == len(letters) else frozenset(withdrawn)
-    chosen = None if meant.kind is None else frozenset(one.key for one in letters)
     return Asked(
         verb,
         meant,
         len(letters),
         withdrawals=inventory.withdrawals(letters),
-        chosen_keys=chosen,
+        previewed=Counter(one.name for one in letters),
         first_keys=goes_first,
-        canary_keys=canaries_among(inventory, letters),
+        canary_keys=canaries_among(inventory, letters)[:MOST_CANARIES],
     )
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import orjson
 from aiohttp import web
 from sqlalchemy import Connection
 
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.file_download import send_lines
+from worker.console.fleet_verdict import LaneAtAll, lanes_of
+from worker.console.life_file import life_file
 from worker.console.rendering import BEAT, SESSION, render
-from worker.console.sent_files import send_lines
 from worker.console.told_life import tell_life
-from worker.console.verdict import LaneAtAll, lanes_of
-from worker.ledger.deliveries import all_deliveries, lives_after
-from worker.ledger.exporting import export_file, life_selection
-from worker.ledger.finding_events import Story, find_life
-from worker.ledger.life_places import ChainPlace, life_places
+from worker.ledger.chain_places import ChainPlace, life_places
+from worker.ledger.exporting import LifeSelection, life_selection
 from worker.ledger.newer_choice import newer_choice
+from worker.ledger.replayed_lives import all_deliveries, lives_after
+from worker.ledger.stories import Story, find_life
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -64,12 +64,14 @@ async def export(request: web.Request) -> web.StreamResponse:
     """
     context = request.app[CONTEXT]
     key = _key(request)
-    lines = await context.query(_export, key, context.now_ms())
-    if lines is None:
+    selection = await context.query(_selection, key)
+    if selection is None:
         raise web.HTTPNotFound
     trail = request.app[LETTERS].trail
     trail.note(trail.act_of(request[SESSION], "exported", about=f"the receipts of {key.hex()}"))
-    return await send_lines(request, f"consent-receipts-{key.hex()[:12]}.jsonl", lines)
+    return await send_lines(
+        request, f"consent-receipts-{key.hex()[:12]}.jsonl", life_file(context, selection)
+    )
 
 
 def _key(request: web.Request) -> bytes:
@@ -89,13 +91,12 @@ def _life_and_places(
     return story, places, lives_after(connection, story), newer_choice(connection, story)
 
 
-def _export(connection: Connection, key: bytes, now_ms: int) -> list[bytes] | None:
+def _selection(connection: Connection, key: bytes) -> LifeSelection | None:
     story = find_life(connection, key)
     if story is None or not story.steps:
         return None
     steps = [step for one in all_deliveries(connection, story) for step in one.steps]
-    selection = life_selection(connection, key, steps)
-    return [orjson.dumps(line) for line in export_file(connection, selection, now_ms)]
+    return life_selection(connection, key, steps)
 
 
 def _lane_in_trouble(request: web.Request, story: Story) -> LaneAtAll | None:

@@ -9,11 +9,11 @@ from aiohttp import web
 from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.fleet_verdict import lanes_of
 from worker.console.periods import PERIODS, period_of
 from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
 from worker.console.traffic import Traffic
-from worker.console.verdict import lanes_of
 from worker.ledger.open_withdrawals import AllOpenWithdrawals
 from worker.ledger.overview import WAITING_NAMES, Overview
 

@@ -11,17 +11,17 @@ from sqlalchemy import Connection
 
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.days import NoSuchDays, days_in
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.file_download import in_portions, send_lines
 from worker.console.rendering import BEAT, SESSION, render
-from worker.console.sent_files import send_lines
-from worker.console.trail_span import NoSuchDays, days_in
 from worker.evidence.act import ActName
 from worker.ledger.acts import ActsWanted, act_counts, told_acts
 from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, chosen_acts, export_acts
-from worker.ledger.findings import MANIPULATIONS
-from worker.ledger.from_settings import keyring_of
-from worker.letters.letter_words import words_of_integration
+from worker.ledger.ledger_from_settings import keyring_of
+from worker.ledger.stream_findings import MANIPULATIONS
+from worker.letters.asked_work import words_of_integration
 
 _NAMES: Final = get_args(ActName)
 _MOST_TEXT: Final = 200
@@ -62,7 +62,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     if integration:
         about += f" about {words_of_integration(integration)}"
     trail.note(trail.act_of(request[SESSION], "exported", about=about))
-    return await send_lines(request, f"consent-acts-{days.file_part}.jsonl", lines)
+    return await send_lines(request, f"consent-acts-{days.file_part}.jsonl", in_portions(lines))
 
 
 async def _page(request: web.Request, status: int = 200, mistake: str = "") -> web.Response:

@@ -1,6 +1,6 @@
 """Which kind of inlet an integration with `payload_mode: "auto"` has, and what is sent by that.
 
-`stored_answer` is what is kept of it, `known_inlets` what is in force, `inlet_questions` finds it
+`inlet_answer` is what is kept of it, `known_inlets` what is in force, `inlet_questions` finds it
 out beside delivery, `mode_in_force` and `listening_sender` are what the pipeline sees of it, and
-`other_form_trial` sends one message in the other form.
+`refused_form` sends one message in the other form.
 """

@@ -1,0 +1,96 @@
+"""The one sentence: the worst first, and nothing that is old passes for new."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from devtools.made_receipts import state
+from worker.console.bad_files import BadFile
+from worker.console.fleet_verdict import lanes_of, troubles_of, verdict_of
+from worker.ledger.conservation import Missing, Shares, Tally, conserve
+from worker.ledger.overview import Overview
+from worker.ledger.records import Progress
+from worker.ledger.worker_state import read_state
+
+BAD = BadFile("organization_id: is required", "", lacks_secrets=False)
+NOW = int(time.time() * 1000)
+
+
+def _lane(integration: str, told: str, since: int = NOW - 5_000, **changes: Any) -> dict[str, Any]:
+    usual = {"integration": integration, "state": told, "held": 2, "error": "", "since": since}
+    return usual | changes
+
+
+def _told(*workers: list[dict[str, Any]], alive_ago: int = 0, **changes: Any) -> Overview:
+    tallies = [
+        Tally(f"worker-{n}", "c" * 32, read_state(state(lanes=lanes)), NOW, False, 5, None)
+        for n, lanes in enumerate(workers)
+    ]
+    shares = {"shop": Shares(delivered=5, dead=9, waiting=2)}
+    usual = Overview(
+        now=NOW,
+        progress=Progress(1, 0, b"x", 9, b"y", NOW, NOW, NOW - alive_ago),
+        workers=tallies,
+        doors=[],
+        waiting=[0, 0, 0, 0],
+        failing=[],
+        groups=[],
+        letters=None,
+        findings=[],
+        conservation=conserve(tallies, shares, [], NOW),
+        dead_letters={"shop": 3},
+    )
+    return usual._replace(**changes)
+
+
+def _sentence(told: Overview, invalid: dict[str, BadFile] | None = None) -> str:
+    return verdict_of(told, troubles_of(told, invalid or {})).sentence
+
+
+def test_the_worst_of_all_workers_counts_and_what_they_hold_is_added() -> None:
+    told = _told(
+        [_lane("shop", "well"), _lane("travel", "slowed")],
+        [_lane("shop", "failing", error="timeout", words="slow", since=NOW - 9_000)],
+        [_lane("shop", "failing", since=NOW - 70_000)],
+    )
+    shop = lanes_of(told)["shop"]
+    assert (shop.state, shop.held, shop.workers) == ("failing", 6, 3)
+    assert (shop.error, shop.words, shop.since) == ("timeout", "slow", NOW - 70_000)
+    (first, second) = troubles_of(told, {})
+    assert (first.who, second.who) == ("shop", "travel")
+    assert first.effect == "6 in hand, 2 waiting, 3 dead"
+
+
+def test_the_order_of_what_is_wrong() -> None:
+    lanes = [
+        _lane("a", "paused"),
+        _lane("b", "slowed"),
+        _lane("c", "blocked", error="token-refused"),
+        _lane("d", "failing", error="adobe-unavailable"),
+        _lane("e", "well"),
+        _lane("f", "of another version"),
+    ]
+    told = _told(lanes)
+    missing = Missing(3, "worker-0", NOW - 1, "taken, and nowhere")
+    lost = told._replace(conservation=told.conservation._replace(missing=[missing]))
+    states = [one.state for one in troubles_of(lost, {"z": BAD})]
+    assert states == ["missing", "failing", "blocked", "invalid", "slowed", "paused"]
+    assert _sentence(lost) == "3 events of worker-0 do not add up."
+    assert _sentence(told, {"z": BAD}) == "d is failing: Adobe answers 5xx."
+    assert verdict_of(told, troubles_of(told, {})).because == "One more thing is wrong."
+
+
+def test_what_needs_nobody_does_not_alarm() -> None:
+    told = _told([_lane("shop", "slowed"), _lane("travel", "paused")])
+    verdict = verdict_of(told, troubles_of(told, {}))
+    assert verdict.sentence == "Nothing needs you."
+    assert verdict.because.startswith("shop is slowed: ")
+    assert _sentence(_told([_lane("shop", "well")])) == "All well."
+
+
+def test_old_news_is_no_news() -> None:
+    failing = [_lane("shop", "failing")]
+    assert _sentence(_told(failing, alive_ago=60_000)) == "Nobody reads the receipts now."
+    assert _sentence(_told(failing, progress=None)) == "No receipt has been read yet."
+    assert _sentence(_told()) == "No worker is running."
