@@ -14,6 +14,9 @@ import pytest
 
 from devtools.stack import Stack, event
 from worker.cli.command_act import RECEIPTS_OFF
+from worker.events import open_envelope
+from worker.evidence.receipt import body_id
+from worker.ordering.user_digests import UserKeys
 
 HOUR_MS = 3_600_000
 LETTERS = 12
@@ -29,7 +32,7 @@ async def stack(broker_url: str, namespace: str) -> AsyncIterator[Stack]:
         yield running
 
 
-async def _bury(stack: Stack, count: int = LETTERS, **changes: Any) -> None:
+async def _bury(stack: Stack, count: int = LETTERS, *, name: str = "ev-{}", **changes: Any) -> None:
     """Letters of the integration shop that Adobe has rejected, an hour apart, the last one now;
     `changes` to their headers.
     """
@@ -37,14 +40,14 @@ async def _bury(stack: Stack, count: int = LETTERS, **changes: Any) -> None:
     async with await aio_pika.connect(stack.amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True)
         for number in range(count):
-            body = event("org-shop", f"u{number}@a.example", event_id=f"ev-{number}")
+            body = event("org-shop", f"u{number}@a.example", event_id=name.format(number))
             headers: Any = {
                 "consent-integration": "shop",
                 "consent-dead-reason": "adobe-rejected",
                 "consent-error": "adobe-rejected",
                 "consent-http-status": 400,
                 "consent-dead-at": now_ms - (count - 1 - number) * HOUR_MS,
-            } | {name.replace("_", "-"): value for name, value in changes.items()}
+            } | {header.replace("_", "-"): value for header, value in changes.items()}
             message = aio_pika.Message(
                 json.dumps(body).encode(),
                 delivery_mode=2,
@@ -83,6 +86,23 @@ async def test_letters_are_listed_by_time_error_and_event(stack: Stack) -> None:
     assert 3_600 <= letter["dead_for_seconds"] < 3_700
     _, out, _ = await stack.command("dead-letters", "list", "--event", "ev-10")
     assert f"dead {letter['dead_at']} (60m ago)" in out
+
+
+async def test_an_event_is_found_by_each_id_that_it_is_called_by(stack: Stack) -> None:
+    """By Didomi's, by the digest that the log shows of one that may tell of a person, and by the
+    name that receipts have.
+    """
+    secret = "a secret of thirty-two characters"
+    stack.override("ORDERING_SECRET", secret)
+    await _bury(stack, 2, name="evt-2024010112345{}")
+    body = (await _json(stack, "show", "letter-1"))["body"].encode()
+    logged = UserKeys(secret.encode()).without_person(open_envelope(body)).event_id
+    assert "evt" not in logged
+    for called in ("evt-20240101123451", logged, body_id(body)):
+        letters = await _json(stack, "list", "--event", called)
+        assert [one["id"] for one in letters] == ["letter-1"], called
+        assert (await _json(stack, "replay", "--dry-run", "--event", called))["matched"] == 1
+    assert await _json(stack, "list", "--event", body_id(b"another")) == []
 
 
 async def test_an_integration_that_is_a_slip_of_the_pen_is_told(stack: Stack) -> None:

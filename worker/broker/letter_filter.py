@@ -11,7 +11,7 @@ from worker.reasons import NO_INTEGRATION
 @dataclass(frozen=True, slots=True)
 class Filter:
     """An empty filter means all. Times are in ms since 1970, of the moment at which a letter died,
-    and belong to the span; `event` is Didomi's id of the event, which stands in the body. `ids` are
+    and belong to the span; `event` is what the event is called, by its body. `ids` are
     those of some letters, as `id` is that of one.
     """
 

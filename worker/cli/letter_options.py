@@ -21,7 +21,10 @@ IntegrationOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option(help="Only those with this reason code.")]
 ErrorOption = Annotated[str, typer.Option(help="Only those with this error code.")]
-EventOption = Annotated[str, typer.Option(help="Only those of the event with this id of Didomi's.")]
+EventOption = Annotated[
+    str,
+    typer.Option(help="Only those of this event: Didomi's id, or as the log or receipts call it."),
+]
 GroupOption = Annotated[str, typer.Option(help="Only those of this group, see `groups`.")]
 SinceOption = Annotated[
     str, typer.Option(help="Only those dead since: 90s, 2h or 7d ago, or an ISO 8601 time.")

@@ -45,7 +45,10 @@ _OUTCOMES: Final[tuple[OutcomeName, ...]] = get_args(OutcomeName)
 
 
 def find(
-    event: Annotated[str, typer.Option("--event", help="Id of the event, as logs show it.")] = "",
+    event: Annotated[
+        str,
+        typer.Option("--event", help="Id of the event, as receipts call it: Didomi's, or body:…"),
+    ] = "",
     user: Annotated[
         bool,
         typer.Option("--user", help="A person's; the organization_user_id is asked for, or stdin."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
 from worker.broker.broker_access import alone, broker_connection
@@ -14,6 +15,7 @@ from worker.broker.letter_filter import Filter
 from worker.broker.queue_names import Names
 from worker.interrupt import Stop
 from worker.letters.letter_events import LetterEvent, OpenedLetter, open_letter
+from worker.letters.letter_key import LetterKeys
 from worker.settings import WorkerSettings
 from worker.wire.message_tap import TappedTransport
 
@@ -34,32 +36,38 @@ def no_bar(verb: str, total: int) -> AbstractContextManager[Advance]:
 
 @dataclass(slots=True)
 class Pass:
-    """One pass over the dead letters that were there at its start, and how far it came."""
+    """One pass over the dead letters that were there at its start, and how far it came; `keys` tell
+    what their events are called.
+    """
 
     letters: DeadLetters
     total: int
     stop: Stop
     advance: Advance
+    keys: Callable[[], LetterKeys]
     integrations: set[str] = field(default_factory=set)
     """Those that the letters it has seen are of."""
 
     async def matching(
-        self, chosen: Filter, taken: Callable[[OpenedLetter], T | None]
+        self,
+        chosen: Filter,
+        taken: Callable[[OpenedLetter], T | None],
+        is_meant: Callable[[LetterEvent], bool] = lambda event: True,
     ) -> AsyncIterator[T]:
-        """What `taken` makes of each letter with an event that is chosen, None left out, until
-        somebody asks to stop. A body that it does not hand on is let go.
+        """What `taken` makes of each letter with an event that is `chosen`, and for which
+        `is_meant`, None left out, until somebody asks to stop. A body that it does not hand on is
+        let go.
         """
-        async for one in self.meant(lambda event: event.is_meant_by(chosen), taken):
-            yield one
+        keys = self.keys() if chosen.event is not None else None
 
-    async def meant(
-        self, is_meant: Callable[[LetterEvent], bool], taken: Callable[[OpenedLetter], T | None]
-    ) -> AsyncIterator[T]:
-        """The same of each letter with an event for which `is_meant`."""
+        def is_chosen(event: LetterEvent) -> bool:
+            if not chosen.matches(event.letter):
+                return False
+            return (keys is None or chosen.event in keys.ids_of(event.body)) and is_meant(event)
 
         def take(message: HeldLetter) -> T | None:
             self.advance()
-            opened = open_letter(message, is_meant)
+            opened = open_letter(message, is_chosen)
             self._note(opened)
             return taken(opened) if opened.chosen else None
 
@@ -80,6 +88,7 @@ class LetterDesk:
 
     letters: DeadLetters
     stop: Stop
+    keys: Callable[[], LetterKeys]
     new_bar: NewBar = no_bar
 
     @asynccontextmanager
@@ -92,7 +101,7 @@ class LetterDesk:
         total = await self.letters.count()
         total = total if most is None else min(total, most)
         with (self.new_bar if bar else no_bar)(verb, total) as advance:
-            yield Pass(self.letters, total, self.stop, advance)
+            yield Pass(self.letters, total, self.stop, advance, self.keys)
         await self.letters.give_back()
 
 
@@ -115,4 +124,11 @@ async def open_desk(
         letters = DeadLetters(connection, transport, publishing, names)
         with stopping as stop:
             async with alone(connection, names.dead_letters_lock, stop, tell):
-                yield LetterDesk(letters, stop, new_bar)
+                yield LetterDesk(letters, stop, partial(_keys_of, settings), new_bar)
+
+
+def _keys_of(settings: WorkerSettings) -> LetterKeys:
+    # Where somebody asks for an event: its libraries take longer to import than a list takes.
+    from worker.store_choice import user_keys  # noqa: PLC0415
+
+    return LetterKeys(user_keys(settings))

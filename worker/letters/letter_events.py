@@ -14,10 +14,8 @@ from worker.broker import headers as names
 from worker.broker.dead_letter import DeadLetter, describe, id_of
 from worker.broker.dead_letter_queue import DeadLetters
 from worker.broker.held_letters import HeldLetter
-from worker.broker.letter_filter import Filter
 from worker.counting import counted
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, pack, unpack
-from worker.events import UndecodableEvent, open_envelope
 from worker.reasons import DeadReason, ErrorCode
 from worker.wire.property_reader import read_properties
 from worker.wire.table_reader import Budget
@@ -38,12 +36,6 @@ class LetterEvent:
     headers: Mapping[str, Any]
     body: bytes
     packed: tuple[bytes, bytes] | None = None
-
-    def is_meant_by(self, chosen: Filter) -> bool:
-        """Whether it is one of those `chosen`."""
-        if not chosen.matches(self.letter):
-            return False
-        return chosen.event is None or chosen.event == _event_id_in(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +70,6 @@ class OpenedLetter:
 def open_letter(message: HeldLetter, is_meant: Callable[[LetterEvent], bool]) -> OpenedLetter:
     """The events of `message`; those for which `is_meant` are chosen."""
     return _divided(message, _events(message), is_meant)
-
-
-def _event_id_in(body: bytes) -> str | None:
-    """Didomi's id of the event; None where it can't be read."""
-    try:
-        return open_envelope(body).event_id
-    except UndecodableEvent:
-        return None
 
 
 def _divided(

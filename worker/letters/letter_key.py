@@ -1,4 +1,4 @@
-"""By which life the receipts know a dead letter. Pure."""
+"""By which life the receipts know a dead letter, and what its event is called. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ class LetterKeys:
             return body_id(body), None
         facts = facts_of(envelope, body, None)
         return facts.event_id, facts.updated_at_ms
+
+    def ids_of(self, body: bytes) -> set[str]:
+        """All that an event is called by: Didomi's id, what the log and the state have in its place
+        where that may tell of a person, and what receipts call it.
+        """
+        by_body = body_id(body)
+        try:
+            envelope = open_envelope(body)
+        except UndecodableEvent:
+            return {by_body}
+        told = self._users.without_person(envelope)
+        return {envelope.event_id, told.event_id, *self._users.other_ids(told), by_body}
 
     def key_of(self, event: LetterEvent, *, is_next: bool = False) -> bytes:
         """The key of the life that ended with the letter, or of the next one, which a replay

@@ -48,6 +48,10 @@ class Tally:
         self.kept.clear()
 
 
+def _as_it_is(opened: OpenedLetter) -> OpenedLetter:
+    return opened
+
+
 async def _never() -> bool:
     return False
 
@@ -106,7 +110,7 @@ class LetterWork:
 
     async def _send_canaries(self, desk: LetterDesk) -> Pass:
         first: list[OpenedLetter] = []
-        found = 0
+        chosen, found = self._asked.chosen, 0
 
         def take(opened: OpenedLetter) -> OpenedLetter | None:
             nonlocal found
@@ -118,7 +122,7 @@ class LetterWork:
 
         self._watching.begin_pass()
         async with desk.one_pass("searched") as run:
-            async for opened in run.meant(self._is_meant, take):
+            async for opened in run.matching(chosen, take, self._watching.is_meant):
                 first.append(opened)
             if first and not run.stop.is_asked:
                 canaries = Canaries(run.letters, first)
@@ -141,10 +145,10 @@ class LetterWork:
         self._watching.begin_pass()
         in_flight = InFlight(_AT_ONCE)
         settled_before = self._settled
-        is_over = True
+        chosen, is_over = self._asked.chosen, True
         async with desk.one_pass(self._asked.verb, most=most) as run:
             try:
-                async for opened in run.meant(self._is_meant, lambda opened: opened):
+                async for opened in run.matching(chosen, _as_it_is, self._watching.is_meant):
                     if self._pace.is_to_give_back:
                         is_over = False
                         break
@@ -177,9 +181,6 @@ class LetterWork:
             await self._watching.go_next(named)
         for opened in named:
             await in_flight.add(self._handled(run.letters, opened))
-
-    def _is_meant(self, event: LetterEvent) -> bool:
-        return event.is_meant_by(self._asked.chosen) and self._watching.is_meant(event)
 
     def _free(self, opened: OpenedLetter) -> OpenedLetter:
         """`opened` with those alone chosen that are of no lost state."""

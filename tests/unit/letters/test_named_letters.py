@@ -105,7 +105,7 @@ class OneDesk:
     async def one_pass(self, verb: str, most: int | None = None) -> AsyncIterator[OneDesk]:
         yield self
 
-    async def meant(self, is_meant: object, taken: object) -> AsyncIterator[OpenedLetter]:
+    async def matching(self, *_: object) -> AsyncIterator[OpenedLetter]:
         for one in self._opened:
             yield one
 
