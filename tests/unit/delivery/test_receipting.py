@@ -15,6 +15,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.dead_letter import describe, fingerprint_of
+from worker.events import open_envelope
 from worker.evidence.letter_cause import Fingerprint, fingerprint_of_receipt
 from worker.evidence.receipt import (
     Receipt,
@@ -23,6 +24,7 @@ from worker.evidence.receipt import (
     encode_fields,
     read_receipt,
 )
+from worker.ordering.user_digests import UserKeys
 from worker.reasons import ErrorCode
 
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
@@ -335,8 +337,10 @@ def test_an_event_is_called_the_same_whatever_becomes_of_it(
     test()
 
 
+@pytest.mark.parametrize("secret", [b"", b"a secret"])
 @in_virtual_time
-async def test_a_snapshot_is_called_by_the_digest_that_logs_use() -> None:
+async def test_a_snapshot_is_called_by_the_digest_that_logs_use(secret: bytes) -> None:
+    """And by its body where a digest could be guessed."""
     entity = {
         "id": "6D92078A-8246-4BA4-AE5B-76104861E7DC",
         "organization_id": "northwind",
@@ -349,14 +353,17 @@ async def test_a_snapshot_is_called_by_the_digest_that_logs_use() -> None:
     mappings = [{"id": "_acme.news", "value": "consents_purposes_news_enabled", "absent": False}]
     found = []
     for changes in WAYS:
-        worker, book = a_worker(events="user", mappings=mappings, **changes)
+        _, book = a_worker()
+        shop = integration(events="user", mappings=mappings, **changes)
+        worker = Worker(Adobe(), Store(), shop=shop, receipts=book, secret=secret)
         await worker.take(said)
         await after(GATHERED_SECONDS)
         (one,) = book.written
         found.append((one["event"], one["updated_at"], one["event_at"], one["user"]))
     assert found[0] == found[1]
     event, updated_at, event_at, user = found[0]
-    assert len(event) == 32
+    expected = UserKeys(secret).without_person(open_envelope(said)).event_id
+    assert event == (expected if secret else body_id(said))
     assert updated_at == event_at
     assert user == "hash of lena@northwind.example"
 
