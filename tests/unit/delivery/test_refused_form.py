@@ -47,7 +47,9 @@ class Told(Worker):
         began = now()
         flow = Flow(Untold("403"))
         self.questions = InletQuestions(flow.ask, MemoryInlets(), lambda: NOON + now() - began)
-        super().__init__(adobe, store, shop=shop, inlets=self.questions.known, receipts=book)
+        super().__init__(
+            adobe, store, shop=shop, inlets=self.questions.known, receipts=book, secret=b"a secret"
+        )
         self.ids: list[str] = []
 
     async def begin(self, first: bytes = FIRST) -> None:
