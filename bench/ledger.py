@@ -27,6 +27,7 @@ import aio_pika
 from devtools.broker import running_broker
 from devtools.made_receipts import MadeWorker, made_now_ms, many
 from worker.broker.dead_letter import DeadLetter
+from worker.broker.stream_consumer import Record
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
@@ -36,7 +37,7 @@ from worker.ledger.migrations import upgrade
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.progress import read_progress
-from worker.ledger.records import Record, Start
+from worker.ledger.records import Start
 from worker.ledger.schema import METADATA
 from worker.ledger.stories import Wanted, find_event, find_users
 from worker.ledger.taking_in import TakingIn

@@ -20,14 +20,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import aio_pika
 import aiohttp
 
 from devtools.native_rabbitmq import NativeRabbitMQ
 from devtools.ports import lasting_port
+from devtools.receipts_read import records_of
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from worker.broker.stream_reader import StreamReader
 from worker.door.answers import WEBHOOK_PATH
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import read_receipt
@@ -137,18 +136,15 @@ class _Trial:
         """How many accepted webhooks lack what, by the receipts."""
         received: set[str] = set()
         ended: set[str] = set()
-        async with await aio_pika.connect(self._stack.amqp_url) as connection:
-            reader = StreamReader(connection, f"{_NAMESPACE}.receipts")
-            last = await reader.last_offset()
-            async for one in reader.read("first", last if last is not None else 0):
-                message = read_message(one.body)
-                if message.heading.kind != "receipts":
-                    continue
-                for receipt in map(read_receipt, message.rows):
-                    if receipt.outcome == "received":
-                        received.add(receipt.event)
-                    elif receipt.outcome in _ENDS:
-                        ended.add(receipt.event)
+        for one in await records_of(self._stack.amqp_url, _NAMESPACE):
+            message = read_message(one.body)
+            if message.heading.kind != "receipts":
+                continue
+            for receipt in map(read_receipt, message.rows):
+                if receipt.outcome == "received":
+                    received.add(receipt.event)
+                elif receipt.outcome in _ENDS:
+                    ended.add(receipt.event)
         lacking = {
             "a receipt of the door": len(self.accepted - received),
             "an outcome": len(self.accepted - ended),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from asyncio import FIRST_COMPLETED
 from contextlib import suppress
 
 from yarl import URL
 
+from devtools.held_deliveries import HeldDeliveries
 from devtools.listener import Listener
 
 _CHUNK = 65_536
 
 
 _SAID_BYTES = 4096
+_LONGEST_SECONDS = 600.0
 
 
 def through(url: str, port: int) -> str:
@@ -39,6 +43,7 @@ class TcpProxy(Listener):
         self._flowing.set()
         self._answering = asyncio.Event()
         self._answering.set()
+        self._delivering: asyncio.Event | None = None
         self._is_cut = False
         self._stalling_words = b""
         self._lines: list[_Line] = []
@@ -73,6 +78,13 @@ class TcpProxy(Listener):
         """Pass on what clients say, but nothing that the target answers, until `restore`."""
         self._answering.clear()
 
+    def hold_deliveries(self, seconds: float = math.inf) -> None:
+        """Of each new connection with a broker pass on all but the messages, for so long after the
+        first answer, or until `restore`.
+        """
+        self._delivering = asyncio.Event()
+        self._delivers_after_seconds = seconds
+
     def slow_answers(self, bytes_a_second: float) -> None:
         """Pass on so much of each connection that the target answers by, until `restore`."""
         self._bytes_a_second = bytes_a_second
@@ -84,6 +96,9 @@ class TcpProxy(Listener):
         self._stalling_words = b""
         self._flowing.set()
         self._answering.set()
+        if self._delivering is not None:
+            self._delivering.set()
+            self._delivering = None
         for line in self._lines:
             line.flowing.set()
 
@@ -133,6 +148,8 @@ class TcpProxy(Listener):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line
     ) -> None:
         with suppress(OSError):
+            if self._delivering is not None:
+                await self._copy_all_but_messages(reader, writer, self._delivering)
             while chunk := await reader.read(_CHUNK):
                 await self._flowing.wait()
                 await line.flowing.wait()
@@ -143,3 +160,26 @@ class TcpProxy(Listener):
                 if self._bytes_a_second:
                     await asyncio.sleep(len(chunk) / self._bytes_a_second)
         writer.transport.abort()
+
+    async def _copy_all_but_messages(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: asyncio.Event
+    ) -> None:
+        """Until it `ends`, or its time is over."""
+        held = HeldDeliveries()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + min(self._delivers_after_seconds, _LONGEST_SECONDS)
+        ending = asyncio.create_task(ends.wait())
+        reading = asyncio.create_task(reader.read(_CHUNK))
+        try:
+            while not ends.is_set() and (left := ends_at - loop.time()) > 0:
+                await asyncio.wait({reading, ending}, timeout=left, return_when=FIRST_COMPLETED)
+                if reading.done():
+                    if not (chunk := reading.result()):
+                        return
+                    writer.write(held.passed(chunk))
+                    reading = asyncio.create_task(reader.read(_CHUNK))
+            writer.write(held.let_go())
+            writer.write(await reading)
+        finally:
+            ending.cancel()
+            reading.cancel()

@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from worker.ordering.lasting_store import LastingStore
 from worker.ordering.memory_store import MemoryStore
-from worker.ordering.redis_store import RedisStore
 from worker.ordering.sealed_values import Seals
-from worker.ordering.sqlite_store import SqliteStore
 from worker.ordering.store_protocol import NewestStore, Timing
 from worker.ordering.user_digests import Marks, UserKeys
 from worker.settings import UnusableSetting, WorkerSettings
 
 LEASE_MARGIN_SECONDS: Final = 30.0
 """How much longer a lease is than an attempt may take."""
-
-LastingStore = RedisStore | SqliteStore
-"""What outlives its worker."""
 
 
 def user_keys(settings: WorkerSettings) -> UserKeys:
@@ -62,7 +58,12 @@ def lasting_store(
                 "setting CONSENT_WORKER_STATE_URL: the directory of the file is not there; make it "
                 "on a disk that stays"
             )
+        # Each with its library when it is asked for: a worker without it is megabytes smaller.
+        from worker.ordering.sqlite_store import SqliteStore  # noqa: PLC0415
+
         return SqliteStore(path, timing, marks=marks, is_worker=is_worker)
+    from worker.ordering.redis_store import RedisStore  # noqa: PLC0415
+
     try:
         return RedisStore(url, timing, namespace=settings.namespace, marks=marks)
     except ValueError as error:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import aio_pika
-
+from devtools.receipts_read import records_of
 from devtools.stack import Stack
-from worker.broker.stream_reader import StreamReader
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 
 
 async def bodies_in(stack: Stack) -> list[bytes]:
     """All messages that are in the stream now."""
-    async with await aio_pika.connect(stack.amqp_url) as connection:
-        reader = StreamReader(connection, f"{stack.namespace}.receipts")
-        last = await reader.last_offset()
-        if last is None:
-            return []
-        return [one.body async for one in reader.read("first", last)]
+    return [one.body for one in await records_of(stack.amqp_url, stack.namespace)]
 
 
 async def receipts_in(stack: Stack) -> list[Receipt]:

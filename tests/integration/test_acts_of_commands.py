@@ -16,9 +16,9 @@ from typing import Any
 import aio_pika
 import pytest
 
+from devtools.receipts_read import receipts_reader
 from devtools.stack import Stack, event
 from tests.integration.receipts import bodies_in
-from worker.broker.stream_reader import StreamReader
 from worker.evidence.act import Act, read_act
 from worker.evidence.heading import read_message
 from worker.ledger.packing import life_key, pack_event
@@ -136,8 +136,8 @@ async def test_what_a_killed_discard_has_taken_is_on_record(stack: Stack) -> Non
     )
 
     named_twice = 2
-    async with await aio_pika.connect(stack.amqp_url) as connection:
-        async for one in StreamReader(connection, f"{stack.namespace}.receipts").read("first"):
+    async with receipts_reader(stack.amqp_url, stack.namespace) as reader:
+        async for one in reader.read("first"):
             named_twice -= b'"stage":"going"' in one.body
             if not named_twice:
                 break
@@ -167,8 +167,8 @@ async def _discard_while_the_trail_goes(stack: Stack, *more: str) -> tuple[int, 
     """All letters are to go, and the stream is deleted once the first ones are named."""
     command = ("dead-letters", "discard", "--reason", "no-identity", "--yes", *more)
     running = asyncio.create_task(stack.command(*command))
-    async with await aio_pika.connect(stack.amqp_url) as connection:
-        async for one in StreamReader(connection, f"{stack.namespace}.receipts").read("first"):
+    async with receipts_reader(stack.amqp_url, stack.namespace) as reader:
+        async for one in reader.read("first"):
             if b'"stage":"going"' in one.body:
                 break
     await _delete_stream(stack)

@@ -9,15 +9,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pamqp import commands, frame
-from pamqp.body import ContentBody
 
-from bench.publisher import Line
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from tests.integration.raw_messages import HEADERS, entry, publish_raw, table
 
-_CHANNEL = 1
-_FRAME_BODY_BYTES = 100_000
 GOOD = {f"u{number}@a.example" for number in range(20)}
 
 
@@ -32,38 +28,17 @@ def _nested(depth: int, kind: bytes = b"F") -> bytes:
     return struct.pack(">I", len(value)) + value
 
 
-def _entry(name: bytes, value: bytes) -> bytes:
-    return bytes((len(name),)) + name + value
-
-
-def _table(*entries: bytes) -> bytes:
-    joined = b"".join(entries)
-    return struct.pack(">I", len(joined)) + joined
-
-
 def _publish(stack: Stack, queue: str, flags: int, properties: bytes, body: bytes) -> None:
-    """With properties as no AMQP client would write them."""
-    payload = struct.pack(">HHQH", 60, 0, len(body), flags) + properties
-    parts = [
-        frame.marshal(commands.Basic.Publish(routing_key=f"{stack.namespace}.{queue}"), _CHANNEL),
-        struct.pack(">BHI", 2, _CHANNEL, len(payload)) + payload + b"\xce",
-    ]
-    for at in range(0, len(body), _FRAME_BODY_BYTES):
-        parts.append(frame.marshal(ContentBody(body[at : at + _FRAME_BODY_BYTES]), _CHANNEL))
-    line = Line(stack.amqp_url)
-    line.send([b"".join(parts)])
-    while line.unconfirmed:
-        line.take_confirms(10)
-    line.close()
+    publish_raw(stack.amqp_url, f"{stack.namespace}.{queue}", flags, properties, body)
 
 
-_HEADERS, _ID = 1 << 13, 1 << 7
+_ID = 1 << 7
 HOSTILE = {
-    "tables nested 900 deep": (_HEADERS, _nested(900)),
-    "lists nested 2000 deep": (_HEADERS, _nested(2000, b"A")),
+    "tables nested 900 deep": (HEADERS, _nested(900)),
+    "lists nested 2000 deep": (HEADERS, _nested(2000, b"A")),
     "tens of thousands of headers": (
-        _HEADERS,
-        _table(*(_entry(b"h" + struct.pack(">H", number), b"V") for number in range(20_000))),
+        HEADERS,
+        table(*(entry(b"h" + struct.pack(">H", number), b"V") for number in range(20_000))),
     ),
 }
 
@@ -116,9 +91,9 @@ async def test_the_commands_work_beside_a_letter_that_cant_be_read(
         hostile = [
             *HOSTILE.values(),
             (_ID, b"\x02\xff\xfe"),
-            (_HEADERS, _table(_entry(b"consent-replays", b"l\x7f" + b"\xff" * 7))),
-            (_HEADERS, _table(_entry(b"consent-replays", b"t\x01"))),
-            (_HEADERS, _table(_entry(b"consent-bundle", b"D\xff\xff\xff\xff\xff"))),
+            (HEADERS, table(entry(b"consent-replays", b"l\x7f" + b"\xff" * 7))),
+            (HEADERS, table(entry(b"consent-replays", b"t\x01"))),
+            (HEADERS, table(entry(b"consent-bundle", b"D\xff\xff\xff\xff\xff"))),
         ]
         bodies = [_body("bad@a.example", f"bad-{number}") for number in range(len(hostile))]
         for (flags, properties), body in zip(hostile, bodies, strict=True):
@@ -184,10 +159,10 @@ async def test_nothing_that_a_producer_chose_reaches_the_terminal_as_it_is(
         text = hostile.encode()
         value = b"S" + struct.pack(">I", len(text)) + text
         of_strings = b"consent-integration consent-dead-reason consent-error consent-error-detail"
-        long_name = _entry(text + b"n" * 200, value)
-        headers = _table(long_name, *(_entry(name, value) for name in of_strings.split()))
-        properties = headers + _entry(text, b"")
-        _publish(stack, "dead-letters", _HEADERS | _ID, properties, text)
+        long_name = entry(text + b"n" * 200, value)
+        headers = table(long_name, *(entry(name, value) for name in of_strings.split()))
+        properties = headers + entry(text, b"")
+        _publish(stack, "dead-letters", HEADERS | _ID, properties, text)
         code, out, err = await stack.command("dead-letters", "list")
         assert (code, len(out.splitlines())) == (0, 2), err
         line = out.splitlines()[0]

@@ -9,11 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-import aio_pika
 import pytest
 
+from devtools.receipts_read import records_of
 from tests.unit.ledger.ledger_file import ledger_file
-from worker.broker.stream_reader import StreamReader
 from worker.evidence.findings import FindingCode
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import read_receipt
@@ -39,11 +38,7 @@ async def test_twenty_kills_are_no_manipulation_and_lose_nothing_that_was_confir
     confirmed = [json.loads(line) for line in out.splitlines()]
     assert len(confirmed) == KILLS
     assert all(confirmed)
-    async with await aio_pika.connect(broker_url) as connection:
-        reader = StreamReader(connection, f"{namespace}.receipts")
-        last = await reader.last_offset()
-        assert last is not None
-        messages = [one async for one in reader.read("first", last)]
+    messages = await records_of(broker_url, namespace)
     verification = Verification(Keyring([SECRET.encode()]))
     written: Counter[str] = Counter()
     for one in messages:

@@ -78,6 +78,11 @@ def _re_signed(said: list[bytes]) -> list[bytes]:
     return [*said, *bodies(3, b"the secret of somebody else")]
 
 
+def _beheaded_behind_another(said: list[bytes]) -> list[bytes]:
+    """Junk where the stream begins, then what was written last of all."""
+    return [b"junk", *bodies(3, start_ms=START_MS + 3_600_000), *said[4:]]
+
+
 @pytest.mark.parametrize(
     ("plant", "code"),
     [
@@ -86,6 +91,7 @@ def _re_signed(said: list[bytes]) -> list[bytes]:
         (_inserted, "foreign"),
         (_reordered, "reordered"),
         (_cut, "cut"),
+        (_beheaded_behind_another, "headless"),
         (_re_signed, "foreign"),
     ],
 )

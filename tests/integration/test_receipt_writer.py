@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from devtools.broker import RunningBroker
 from devtools.ports import free_port
+from devtools.receipts_read import records_of
 from devtools.waiting import wait_until
 from tests.integration.receipt_writing import Hand, fields, writing
-from worker.broker.stream_reader import NoStream, StreamReader
+from worker.broker.stream_consumer import NoStream
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import ReceiptFields, read_receipt
 from worker.receipts import receipt_writer, unsent_receipts
@@ -21,12 +22,7 @@ from worker.receipts import receipt_writer, unsent_receipts
 
 async def messages_in(url: str, namespace: str) -> list[tuple[str, list[str]]]:
     """Kind and events of each message of the stream."""
-    async with await aio_pika.connect(url) as connection:
-        reader = StreamReader(connection, f"{namespace}.receipts")
-        last = await reader.last_offset()
-        if last is None:
-            return []
-        found = [read_message(one.body) async for one in reader.read("first", last)]
+    found = [read_message(one.body) for one in await records_of(url, namespace)]
     return [
         (
             one.heading.kind,

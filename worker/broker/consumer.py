@@ -89,7 +89,7 @@ class Consumer:
                 self._receiver.note_record()  # of what is refused there is none
                 self._receiver.message_done()
 
-    def _on_refused(self, tag: int, body_bytes: int) -> None:
+    def _on_refused(self, tag: int, body_bytes: int, _: bytes) -> None:
         """A message can't be handled; mostly it is too large to be read at all."""
         if not self._life.is_draining and not self._life.lost.is_set():
             log.warning("message.refused", queue=self._receiver.queue, body_bytes=body_bytes)

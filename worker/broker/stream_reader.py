@@ -1,106 +1,122 @@
-"""Reads a stream by AMQP 0-9-1, from any place and as often as wanted: nothing is taken off it."""
+"""Reads a stream from any place and as often as wanted: nothing is taken off it."""
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import Final, Literal
 
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection
 
+from worker.broker.stream_consumer import Record, StreamConsumer
 from worker.errors import ServerTrouble
-from worker.wire.connecting import ChannelPreconditionFailed
+from worker.wire.connecting import is_connection_error
+from worker.wire.frame_splitter import FrameSplitter
+from worker.wire.stream_channel import Place
 
-_OFFSET: Final = "x-stream-offset"
-_PREFETCH: Final = 400
-_ACKNOWLEDGED_EACH: Final = 100
+LOOK_SECONDS: Final = 5.0
+"""For the first record: a node that has just started, or whose disk is busy, takes a while. What it
+did not give then it may give later."""
 _SILENT_SECONDS: Final = 1.0
-"""When nothing more of the last chunk is to be expected."""
-
-Place = str | int
-"""`first`, `last` (the last chunk, which may have several messages), `next`, or an offset."""
-
-
-class NoStream(ServerTrouble):
-    """A queue of that name is none that can be read more than once."""
+_MOST_CHUNK_SECONDS: Final = 2.0
+"""When nothing more of the last chunk is to be expected: after so long a silence, or so long at
+most, since more may be written all the time."""
+_STALLED_SECONDS: Final = 30.0
+"""When nothing comes for so long, though there is more."""
 
 
-class StreamMessage(NamedTuple):
-    """One message and its place."""
-
-    offset: int
-    body: bytes
+class StreamSilent(ServerTrouble):
+    """The stream has records, and the broker does not give them."""
 
 
 class StreamReader:
-    """Reads `queue` by channels of `connection`, one after the other or at once."""
+    """Reads `queue` by channels of `connection`, which `splitter` taps, one after the other or at
+    once. Methods raise what the broker answers, `ConnectionError` for what is lost, and `NoStream`.
+    """
 
-    def __init__(self, connection: AbstractConnection, queue: str) -> None:
+    def __init__(self, connection: AbstractConnection, splitter: FrameSplitter, queue: str) -> None:
         self._connection = connection
+        self._splitter = splitter
         self._queue = queue
 
-    async def last_offset(self) -> int | None:
-        """The place of what was written last; None where nothing was. Raises what the broker
-        answers, and `NoStream`.
+    async def look(self, start: int | Literal["first"]) -> Record | None:
+        """The record at `start`, or the first one after it; None where none came in time, which
+        does not say that there is none.
         """
-        last = None
-        async with self._consuming("last") as arriving:
-            while True:
-                try:
-                    message = await asyncio.wait_for(arriving.get(), _SILENT_SECONDS)
-                except TimeoutError:
-                    return last
-                last = self._offset_of(message)
-                await message.ack()
+        ends_at = time.monotonic() + LOOK_SECONDS
+        async with self._consuming(start) as consumer:
+            while (left := ends_at - time.monotonic()) > 0:
+                for record in await consumer.batch(left):
+                    if _is_from(start, record):
+                        return record
+        return None
 
-    async def read(self, start: Place, last: int | None = None) -> AsyncIterator[StreamMessage]:
+    async def last(self) -> Record | None:
+        """What was written last, as far as this node of the broker knows; None as for `look`."""
+        last = None
+        async with self._consuming("last") as consumer:
+            records = await consumer.batch(LOOK_SECONDS)
+            ends_at = time.monotonic() + _MOST_CHUNK_SECONDS
+            while records:
+                last = records[-1]
+                left = ends_at - time.monotonic()
+                records = await consumer.batch(min(_SILENT_SECONDS, left)) if left > 0 else []
+        return last
+
+    async def last_offset(self) -> int | None:
+        """The place of what was written last; None where nothing was. Raises `StreamSilent`."""
+        last = await self.last()
+        if last is None and not await self._is_empty():
+            raise StreamSilent(
+                f"RabbitMQ gives none of the records of queue {self._queue}: the node may be "
+                "starting, or be behind; try again"
+            )
+        return None if last is None else last.offset
+
+    async def read(self, start: Place, last: int | None = None) -> AsyncIterator[Record]:
         """What is there from `start` on, up to the offset `last`; without one it waits for more,
-        without end. Raises what the broker answers, and `NoStream`.
+        without end. Raises `StreamSilent`.
         """
-        async with self._consuming(start) as arriving:
-            number = 0
+        async with self._consuming(start) as consumer:
             while True:
-                message = await arriving.get()
-                offset = self._offset_of(message)
-                # A consumer is given whole chunks, which may begin before its offset.
-                if not isinstance(start, int) or offset >= start:
-                    yield StreamMessage(offset, message.body)
-                number += 1
-                if number % _ACKNOWLEDGED_EACH == 0:
-                    await message.ack(multiple=True)
-                if last is not None and offset >= last:
-                    return
+                records = await consumer.batch(_STALLED_SECONDS)
+                if not records and last is not None:
+                    raise StreamSilent(
+                        f"RabbitMQ gives no more of queue {self._queue}, though there is more: try "
+                        "again"
+                    )
+                for record in records:
+                    if _is_from(start, record):
+                        yield record
+                    if last is not None and record.offset >= last:
+                        return
 
     @asynccontextmanager
-    async def _consuming(
-        self, start: Place
-    ) -> AsyncIterator[asyncio.Queue[AbstractIncomingMessage]]:
-        arriving: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        channel = await self._connection.channel(publisher_confirms=False)
-        await channel.set_qos(prefetch_count=_PREFETCH)
-        queue = await channel.get_queue(self._queue, ensure=True)
+    async def _consuming(self, start: Place) -> AsyncIterator[StreamConsumer]:
+        consumer = StreamConsumer(self._splitter, self._queue)
         try:
-            tag = await queue.consume(arriving.put, arguments={_OFFSET: start})
-        except ChannelPreconditionFailed as error:
-            if "replica" in str(error):  # a node that starts, or a stream that was made just now
-                raise NoStream(
-                    f"queue {self._queue} has no running replica at this node of RabbitMQ: try "
-                    "again, or connect to another node"
-                ) from None
-            raise self._no_stream() from None
-        try:
-            yield arriving
+            await consumer.start(self._connection, start)
+            yield consumer
         finally:
-            if not channel.is_closed:
-                await queue.cancel(tag)
-                await channel.close()
+            await consumer.close()
 
-    def _offset_of(self, message: AbstractIncomingMessage) -> int:
-        offset = message.headers.get(_OFFSET)
-        if not isinstance(offset, int):
-            raise self._no_stream()
-        return offset
+    async def _is_empty(self) -> bool:
+        """Whether the broker says so. It counts every few seconds only, so it is to be asked once
+        nothing has come for long.
+        """
+        try:
+            channel = await self._connection.channel(publisher_confirms=False)
+            queue = await channel.declare_queue(self._queue, passive=True)
+            count = queue.declaration_result.message_count
+            await channel.close()
+        except Exception as error:
+            if not is_connection_error(error):
+                raise
+            return False
+        return count == 0
 
-    def _no_stream(self) -> NoStream:
-        return NoStream(f"queue {self._queue} is no stream; nothing was taken off it")
+
+def _is_from(start: Place, record: Record) -> bool:
+    """A consumer may be given a whole chunk, which begins before the offset it asked for."""
+    return not isinstance(start, int) or record.offset >= start

@@ -27,7 +27,7 @@ from worker.evidence.erasure import EVERYWHERE
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
 from worker.letters.letter_events import LetterEvent, OpenedLetter
-from worker.ordering.redis_secret import SecretRefused
+from worker.ordering.secret_marks import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry
 from worker.settings import UnusableSetting, WorkerSettings

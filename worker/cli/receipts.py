@@ -33,6 +33,8 @@ from worker.evidence.verification import Verification
 from worker.interrupt import Stop, stoppable
 from worker.ledger.ledger_from_settings import keyring_of
 from worker.settings import WorkerSettings
+from worker.wire.message_tap import TappedTransport
+from worker.wire.stream_channel import Place
 
 app = typer.Typer(no_args_is_help=True, help="What became of every event, and its proof.")
 app.command("find")(find)
@@ -101,7 +103,7 @@ class _Tail:
             latest: deque[Receipt] = deque(maxlen=self._limit)
             if last is not None:
                 is_filtered = self._integration or self._event
-                start = "first" if is_filtered else max(0, last - _LATEST_MESSAGES)
+                start: Place = "first" if is_filtered else max(0, last - _LATEST_MESSAGES)
                 async for message in reader.read(start, last):
                     latest.extend(self._receipts(message.body))
                     if stop.is_asked:
@@ -114,7 +116,7 @@ class _Tail:
             if follow:
                 await self._follow(reader, "first" if last is None else last + 1, stop)
 
-    async def _follow(self, reader: StreamReader, start: str | int, stop: Stop) -> None:
+    async def _follow(self, reader: StreamReader, start: Place, stop: Stop) -> None:
         async def go_on() -> None:
             async for message in reader.read(start):
                 for one in self._receipts(message.body):
@@ -212,6 +214,11 @@ def _tell(verification: Verification, findings: list[Finding]) -> None:
             f"{_messages(verification.unchecked, 'was', 'were')} not held against a signature of "
             "the secrets that this command has"
         )
+    if verification.unplaced:
+        say(
+            f"{_messages(verification.unplaced, 'is', 'are')} of more chains than this command "
+            "keeps account of: whether they stand in their places is not verified"
+        )
     manipulations = sum(one.code.is_manipulation for one in findings)
     rows, messages = counted(verification.rows, "row"), counted(verification.messages, "message")
     chains = counted(verification.chains, "chain")
@@ -228,9 +235,10 @@ async def _stream(settings: WorkerSettings) -> AsyncIterator[tuple[StreamReader,
     """The stream of the receipts. Raises `BrokerAway`."""
     if settings.receipts == "off":
         complain("CONSENT_WORKER_RECEIPTS is off: workers with these settings write none")
-    async with broker_connection(settings, "receipts") as connection:
+    transport, queue = TappedTransport(), Names(settings.namespace).receipts
+    async with broker_connection(settings, "receipts", transport=transport) as connection:
         with stoppable() as stop:
-            yield StreamReader(connection, Names(settings.namespace).receipts), stop
+            yield StreamReader(connection, transport.splitter, queue), stop
 
 
 def _time(at_ms: int) -> str:

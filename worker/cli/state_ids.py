@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ordering.lasting_store import LastingStore
 from worker.ordering.state_takeover import look_up
-from worker.store_choice import LastingStore
 
 
 async def learn_state_ids(registry: IntegrationRegistry, store: LastingStore) -> None:

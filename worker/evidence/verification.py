@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from worker.evidence.anchors import read_head
+from worker.evidence.anchors import Head, read_head
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import Finding, FindingCode
 from worker.evidence.heading import (
@@ -23,17 +23,19 @@ from worker.evidence.heading import (
     rows_digest,
     unsigned,
 )
-from worker.evidence.seen_chain import SeenChain
+from worker.evidence.seen_chain import SeenChain, SeenPlaces
 from worker.evidence.signing import Keyring
+from worker.evidence.stream_age import StreamAge
 
 SILENT_MS: Final = 60_000
 """A process writes its state every few seconds, so one that has not for so long has ended."""
-_REACHES_BACK_MS: Final = 300_000
-"""A chain whose beginning fell with retention goes on within so long of the stream's first message,
-however long its process was cut off meanwhile."""
 MOST_CHAINS: Final = 100_000
+MOST_UNCHECKED_CHAINS: Final = 10_000
+"""With a secret, of those without a signature that could be checked: they take no room from the
+others."""
 MOST_FINDINGS: Final = 10_000
-"""Bounds of what is kept: anybody who may publish to the stream can fill it."""
+"""Of manipulations, and of all else. Anybody who may publish to the stream can fill it, so all that
+is kept is bounded."""
 
 
 class Verification:
@@ -44,9 +46,14 @@ class Verification:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._chains: dict[str, SeenChain] = {}
-        self._first: tuple[int, int] | None = None
-        self._has_signed = False
-        self._found: list[Finding] = []
+        self._places = SeenPlaces()
+        self._missing: dict[str, tuple[Head, int]] = {}
+        """Chains that an anchor has seen, and nobody else: the latest head, and its offset."""
+        self._age = StreamAge()
+        self._has_signed = self._has_unplaced = False
+        self._unchecked_chains = 0
+        self._manipulations: list[Finding] = []
+        self._others: list[Finding] = []
         self.messages = self.rows = self.unreadable = self.unsigned = self.unchecked = 0
         """`unsigned` messages have no signature, `unchecked` ones none that could be checked."""
         self.more_findings = self.unplaced = 0
@@ -59,6 +66,7 @@ class Verification:
 
     def see(self, offset: int, body: bytes) -> None:
         """The message at `offset`, which is greater than that of the one before."""
+        self._age.begin_at(offset)
         try:
             message = read_message(body)
         except Unreadable as error:
@@ -68,7 +76,7 @@ class Verification:
             return
         digests = [row_digest(row) for row in message.rows]
         is_right = self.take(offset, message.heading, message.line, digests)
-        if is_right and message.heading.kind == "anchor":
+        if is_right and message.heading.kind == "anchor" and self._counts(message.heading):
             self._hold_against(message.rows, offset, message.heading)
 
     def take(
@@ -79,8 +87,7 @@ class Verification:
         """
         self.messages += 1
         self.rows += 0 if digests is None else len(digests)
-        if self._first is None:
-            self._first = offset, heading.at
+        self._age.begin_at(offset)
         fault = self._fault_of(heading, line, digests)
         if fault is not None:
             self._tell(_about(fault, heading, offset))
@@ -93,18 +100,30 @@ class Verification:
         """All findings, at `now_ms` (ms since 1970), in the order of chains and places."""
         endings = []
         for chain, seen in self._chains.items():
+            last = seen.last
+            if seen.first_sequence and not self._age.may_be_older(seen.first_at):
+                place = seen.first_sequence, seen.first_offset
+                endings.append(Finding(FindingCode.HEADLESS, chain, *place, last.worker))
             endings += [
-                _about(FindingCode.REMOVED, seen.last, -1, _numbers(gap))._replace(
-                    sequence=gap.stop
-                )
+                _about(FindingCode.REMOVED, last, -1, _numbers(gap))._replace(sequence=gap.stop)
                 for gap in seen.gaps
             ]
-            if not seen.has_ended and now_ms - seen.last.at > SILENT_MS:
-                last = seen.last
+            if not seen.has_ended and now_ms - last.at > SILENT_MS:
                 endings.append(
                     Finding(FindingCode.ENDED_WITHOUT_END, chain, last.sequence, -1, last.worker)
                 )
-        return sorted([*self._found, *endings], key=lambda one: (one.chain, one.sequence))
+        if not self._has_unplaced:
+            endings += [
+                Finding(FindingCode.CUT, chain, head.sequence, offset, "")
+                for chain, (head, offset) in self._missing.items()
+                if not self._age.may_be_older(head.at)
+            ]
+        found = [*self._manipulations, *self._others, *endings]
+        return sorted(found, key=lambda one: (one.chain, one.sequence))
+
+    def _counts(self, heading: Heading) -> bool:
+        """Whether anybody but who has the secret, where there is one, can't have written that."""
+        return not self._keyring or self._keyring.knows(heading.key)
 
     def _fault_of(
         self, heading: Heading, line: bytes, digests: Sequence[bytes] | None
@@ -136,22 +155,25 @@ class Verification:
         if seen is not None:
             if (found := seen.add(heading, digest)) is not None:
                 self._tell(_about(found, heading, offset))
+            if heading.sequence != seen.first_sequence:
+                self._age.see(heading, is_signed=self._keyring.knows(heading.key))
             return
-        if len(self._chains) >= MOST_CHAINS:
+        if not self._has_room(heading):
             self.unplaced += 1
             return
-        seen = self._chains[heading.chain] = SeenChain(heading)
+        seen = self._chains[heading.chain] = SeenChain(heading, offset, self._places)
         if (found := seen.add_first(digest)) is not None:
             self._tell(_about(found, heading, offset))
-        if heading.sequence and not self._may_be_older(heading.at):
-            self._tell(_about(FindingCode.HEADLESS, heading, offset))
 
-    def _may_be_older(self, at_ms: int) -> bool:
-        """Whether what was before a message of `at_ms` may have fallen with the stream's start."""
-        if self._first is None:
-            return True
-        first_offset, first_at_ms = self._first
-        return first_offset > 0 and at_ms <= first_at_ms + _REACHES_BACK_MS
+    def _has_room(self, heading: Heading) -> bool:
+        """Whether account may be kept of one more chain."""
+        if self._counts(heading):
+            self._has_unplaced |= len(self._chains) - self._unchecked_chains >= MOST_CHAINS
+            return not self._has_unplaced
+        if self._unchecked_chains >= MOST_UNCHECKED_CHAINS:
+            return False
+        self._unchecked_chains += 1
+        return True
 
     def _hold_against(self, rows: Sequence[bytes], offset: int, heading: Heading) -> None:
         """What an anchor has seen, and the stream has not."""
@@ -164,8 +186,7 @@ class Verification:
             seen = self._chains.get(head.chain)
             found = None
             if seen is None:
-                if not self._may_be_older(head.at) and not self.unplaced:
-                    found = FindingCode.CUT
+                self._miss(head, offset)
             elif head.sequence > seen.last.sequence:
                 found = FindingCode.CUT
             elif seen.knows_other_than(head.sequence, head.heading):
@@ -174,9 +195,18 @@ class Verification:
                 worker = "" if seen is None else seen.last.worker
                 self._tell(Finding(found, head.chain, head.sequence, offset, worker))
 
+    def _miss(self, head: Head, offset: int) -> None:
+        """An anchor has seen a chain of which nothing stands before it."""
+        missing = self._missing.get(head.chain)
+        if missing is None and len(self._missing) >= MOST_CHAINS:
+            return
+        if missing is None or head.at > missing[0].at:
+            self._missing[head.chain] = head, offset
+
     def _tell(self, finding: Finding) -> None:
-        if len(self._found) < MOST_FINDINGS:
-            self._found.append(finding)
+        kept = self._manipulations if finding.code.is_manipulation else self._others
+        if len(kept) < MOST_FINDINGS:
+            kept.append(finding)
         else:
             self.more_findings += 1
 

@@ -9,12 +9,14 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from worker.evidence.exported_file import OF_A_WHOLE_STREAM
+from worker.evidence.findings import FindingCode
 from worker.evidence.heading import read_heading
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 from worker.ledger.act_chains import act_messages
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, MESSAGES
 from worker.ledger.stream_findings import MANIPULATIONS
+from worker.ledger.truncation import latest_truncation
 
 MOST_MESSAGES: Final = 2_000
 """That are verified for one page; those of fifty acts are some 300."""
@@ -42,16 +44,25 @@ class CheckedActs(NamedTuple):
 def checked_acts(connection: Connection, acts: Collection[str], keyring: Keyring) -> CheckedActs:
     """Of the acts with these ids."""
     verification = Verification(keyring)
-    chains: set[int] = set()
+    chains: dict[str, int] = {}
     messages = act_messages(connection, acts)
     for one in islice(messages, MOST_MESSAGES):
         message = one.message
-        chains.add(message.chain_id)
         heading = read_heading(message.heading)
+        chains[heading.chain] = message.chain_id
         verification.take(message.stream_offset, heading, message.heading, one.digests)
     found = verification.conclude(0)
-    wrong = _found_before(connection, chains)
-    wrong |= {one.chain: str(one.code) for one in found if one.code not in OF_A_WHOLE_STREAM}
+    wrong = _found_before(connection, chains.values())
+    truncation = latest_truncation(connection)
+    wrong |= {
+        one.chain: str(one.code)
+        for one in found
+        if one.code not in OF_A_WHOLE_STREAM
+        and not (
+            one.code is FindingCode.REMOVED
+            and truncation.took_what_is_before(chains[one.chain], one.sequence)
+        )
+    }
     return CheckedActs(
         wrong,
         _by_act(connection, acts, wrong),

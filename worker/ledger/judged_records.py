@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from worker.broker.stream_consumer import Record
 from worker.evidence.anchors import read_head
 from worker.evidence.bounded_json import Unreadable
 from worker.evidence.findings import FindingCode
@@ -23,8 +24,9 @@ from worker.ledger.database import highest_id
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
-from worker.ledger.records import Progress, Record
+from worker.ledger.records import Progress
 from worker.ledger.schema import MESSAGES
+from worker.ledger.truncation import Truncation
 from worker.ledger.worker_state import read_state
 
 
@@ -58,6 +60,7 @@ class RecordWork:
         self.parked_again: dict[str, int] = {}
         """What workers tell: when bundles that were parked again come back, by integration."""
         self._lines: dict[tuple[int, int], bytes] = {}
+        self._truncation = Truncation(connection, progress.generation)
         self._next_id = highest_id(connection, MESSAGES) + 1
 
     def read(self, record: Record) -> None:
@@ -86,9 +89,17 @@ class RecordWork:
         if judgement.is_passed:
             judgement = judge_passed(self._line_at(row.id, heading.sequence), message.line)
         for finding, count in judgement.findings:
+            if finding is FindingCode.REMOVED and self._is_explained(row):
+                continue
             self._chains.found(finding, row, heading.sequence, record.offset, count)
         if judgement.takes:
             self._take(row, message, record.offset)
+
+    def _is_explained(self, row: ChainRow) -> bool:
+        """Whether retention may have taken what comes next in a chain, from the ledger, too."""
+        if (row.id, row.sequence) in self._lines:
+            return False
+        return self._truncation.took_what_follows(row.id, row.sequence)
 
     @property
     def reached(self) -> Progress:
@@ -179,10 +190,12 @@ class RecordWork:
                 continue
             row = self._chains.row_of(self._connection, head.chain)
             if row is None:
-                if self.progress.first_offset == 0:  # else it may be older than the stream
+                # Else it may be older than the stream, or stood in what was lost.
+                if self.progress.first_offset == 0 and self._truncation.went_on_at is None:
                     self._chains.found(FindingCode.CUT, None, head.sequence, offset)
             elif head.sequence > row.sequence:
-                self._chains.found(FindingCode.CUT, row, head.sequence, offset)
+                if not self._is_explained(row):
+                    self._chains.found(FindingCode.CUT, row, head.sequence, offset)
             else:
                 line_there = self._line_at(row.id, head.sequence)
                 if line_there is not None and line_digest(line_there) != head.heading:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from worker.broker.stream_consumer import Record
+from worker.broker.stream_reader import StreamSilent
+from worker.errors import ServerTrouble
 from worker.ledger.progress import read_progress
 from worker.ledger.reading_report import ReadingReport
 from worker.ledger.record_feed import RecordFeed
-from worker.ledger.records import Record, start_of_reading
+from worker.ledger.records import Progress, start_of_reading
 from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerTrouble
 from worker.ledger.upkeep import Upkeep
@@ -22,6 +25,10 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _CAUGHT_UP_SECONDS: Final = 2.0
 """The stream gives what it has at once, so who waits for so long has all of it."""
+_SILENT: Final = (
+    "RabbitMQ gives no record of the receipts' stream where some were read: its node is starting, "
+    "or is behind, or the stream is empty"
+)
 
 
 def _now_ms() -> int:
@@ -73,7 +80,8 @@ class Reading:
                     if self._once:
                         raise
                 except Exception as error:
-                    if not is_connection_error(error) or self._once:
+                    is_away = isinstance(error, ServerTrouble) or is_connection_error(error)
+                    if not is_away or self._once:
                         raise
                     self._report.cannot_read(error)
                 if time.monotonic() - began > _LONGEST_PAUSE_SECONDS:
@@ -106,14 +114,25 @@ class Reading:
         """The offset to go on at."""
         first = await feed.look("first")
         progress = await self._turns.transact(read_progress)
-        at_last = None
+        at_last, ends_anew = None, False
         if progress is not None and first is not None and progress.has_read:
             # Where that is older than the stream, what is found is no older record.
             at_last = await feed.look(progress.next_offset - 1)
-        start = start_of_reading(progress, first, at_last)
+            if at_last is None:
+                ends_anew = await self._ends_anew(feed, progress)
+        start = start_of_reading(progress, first, at_last, ends_anew=ends_anew)
+        if start is None:
+            raise StreamSilent(_SILENT)
         self._report.tell(await self._turns.take(self._taking_in.begin, start, _now_ms()))
         self._report.reads_from(start.offset)
         return start.offset
+
+    async def _ends_anew(self, feed: RecordFeed, progress: Progress) -> bool:
+        """Whether the stream ends before what was read, with a record that never was."""
+        last = await feed.last()
+        if last is None or last.offset >= progress.next_offset - 1:
+            return False
+        return await self._turns.take(self._taking_in.is_news, last)
 
     async def _take(self, records: list[Record]) -> None:
         found = await self._turns.take(self._taking_in.take, records, _now_ms())

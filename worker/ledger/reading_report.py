@@ -7,7 +7,8 @@ from typing import Final
 
 import structlog
 
-from worker.ledger.records import Record
+from worker.broker.stream_consumer import Record
+from worker.errors import ServerTrouble
 from worker.ledger.stream_findings import SENTENCES
 from worker.wire.connecting import (
     ChannelNotFoundEntity,
@@ -87,6 +88,8 @@ class ReadingReport:
 
 
 def _why_away(error: Exception) -> str:
+    if isinstance(error, ServerTrouble):
+        return str(error)
     if isinstance(error, ChannelNotFoundEntity):
         return _NO_STREAM
     if isinstance(error, ChannelPreconditionFailed):

@@ -1,21 +1,10 @@
-"""A record of the stream, and by what the stream is known again. Pure."""
+"""How far the stream was read, and by what it is known again. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
-
-class Record(NamedTuple):
-    """What stands at an offset of the stream. A body that was too large to be read is empty."""
-
-    offset: int
-    body: bytes
-
-    @property
-    def digest(self) -> bytes:
-        """Tells whether the same record still stands there; 32 bytes."""
-        return hashlib.sha256(self.body).digest()
+from worker.broker.stream_consumer import Record
 
 
 class Progress(NamedTuple):
@@ -49,27 +38,33 @@ class Start(NamedTuple):
 
 
 def start_of_reading(
-    progress: Progress | None, first: Record | None, at_last: Record | None
-) -> Start:
+    progress: Progress | None,
+    first: Record | None,
+    at_last: Record | None,
+    *,
+    ends_anew: bool = False,
+) -> Start | None:
     """Where to go on, by the stream's `first` record now and by the one that stands where the last
-    one was read (`at_last`), each None where there is none.
+    one was read (`at_last`), each None where none came; `ends_anew`: the stream ends before that,
+    with a record that was never read. None where nobody can know yet: what did not come in time may
+    be there.
 
-    A stream that was made anew has another first record, or another one at the old place, or does
-    not reach so far. One that lost its end in a crash looks the same. Either is read from its
-    beginning: what the ledger has already, it passes over.
+    A stream that was made anew has another first record, or another one at the old place, or ends
+    before it with another one. One that lost its end in a crash looks the same. Either is read from
+    its beginning: what the ledger has already, it passes over.
     """
     begin = 0 if first is None else first.offset
     if progress is None or not progress.has_read:
         return Start(begin, is_recreated=False)
     if first is None:
-        return Start(begin, is_recreated=True)
+        return None
     if first.offset >= progress.next_offset:
         return Start(first.offset, is_recreated=False, lost=first.offset - progress.next_offset)
     if first.offset == progress.first_offset and first.digest != progress.first_digest:
         return Start(begin, is_recreated=True)
-    is_same = (
-        at_last is not None
-        and at_last.offset == progress.next_offset - 1
-        and at_last.digest == progress.last_digest
-    )
+    if at_last is None:
+        # Retention takes the first records and gives none back.
+        is_another = ends_anew or first.offset < progress.first_offset
+        return Start(begin, is_recreated=True) if is_another else None
+    is_same = at_last.offset == progress.next_offset - 1 and at_last.digest == progress.last_digest
     return Start(progress.next_offset, False) if is_same else Start(begin, True)

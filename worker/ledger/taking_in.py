@@ -10,10 +10,14 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from worker.broker.stream_consumer import Record
+from worker.evidence.bounded_json import Unreadable
+from worker.evidence.heading import read_message
 from worker.evidence.signing import Keyring
 from worker.ledger.acts import write_acts
 from worker.ledger.awaited_outcomes import wait_no_more
 from worker.ledger.blanking import write_and_blank
+from worker.ledger.chain_judgement import signature_fault
 from worker.ledger.chain_rows import ChainRows
 from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
@@ -24,7 +28,7 @@ from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
 from worker.ledger.parked_again import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
-from worker.ledger.records import Progress, Record, Start
+from worker.ledger.records import Progress, Start
 from worker.ledger.schema import MESSAGES
 from worker.ledger.stream_findings import StreamFinding
 from worker.ledger.trouble import LedgerTrouble
@@ -65,6 +69,20 @@ class TakingIn:
             if start.lost:
                 self._chains.found(StreamFinding.TRUNCATED, None, None, start.offset, start.lost)
             return self._chains.write(connection, now_ms)
+
+    def is_news(self, record: Record) -> bool:
+        """Whether the ledger has never read that record, which goes on a chain or begins one.
+        Raises as `take` does. Of what does not count nobody can tell.
+        """
+        try:
+            message = read_message(record.body)
+        except Unreadable:
+            return False
+        if signature_fault(message, self._keyring) is not None:
+            return False
+        with self._kept_or_forgotten() as connection:
+            row = self._chains.row_of(connection, message.heading.chain)
+        return row is None or message.heading.sequence > row.sequence
 
     def begin_letters(self) -> int:
         """Begin a pass over the dead letters; gives its number. Raises `LedgerTrouble`, as do the

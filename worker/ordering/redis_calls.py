@@ -10,9 +10,10 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import NoScriptError
 
-from worker.ordering.redis_secret import GUESSABLE, SecretRefused, admit, restore
+from worker.ordering.redis_secret import admit, restore
 from worker.ordering.redis_server import Execute
 from worker.ordering.redis_servers import Servers
+from worker.ordering.secret_marks import GUESSABLE, SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.ordering.user_digests import Marks
 

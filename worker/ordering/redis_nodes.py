@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from worker.ordering.lasting_store import WrongKindOfRedis
 from worker.ordering.redis_server import Execute, RedisServer
-from worker.ordering.redis_servers import WrongKindOfRedis
 from worker.ordering.redis_slots import SlotMap, slot_map
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.settings.redis_urls import RedisUrls

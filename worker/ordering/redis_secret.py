@@ -12,33 +12,11 @@ from redis.exceptions import NoPermissionError
 
 from worker.ordering.redis_server import Execute
 from worker.ordering.redis_servers import Servers
+from worker.ordering.secret_marks import NEW_WITHOUT, SecretRefused, mark_after
 from worker.ordering.user_digests import Marks
 
 _SCANS: Final = 200
 _KEYS_A_SCAN: Final = 1000
-HOW_TO_MAKE_ONE: Final = "`openssl rand -hex 32` makes one"
-GUESSABLE: Final = (
-    "CONSENT_WORKER_ORDERING_SECRET is empty: who can read Redis can find out whose choices it "
-    f"holds by guessing; {HOW_TO_MAKE_ONE}, and docs/ordering.md says how to introduce it"
-)
-_NEW_WITHOUT: Final = (
-    "is required for a new namespace on Redis: without it who can read Redis can find out whose "
-    f"choices it holds by guessing. {HOW_TO_MAKE_ONE}; give the same one to the whole fleet, and "
-    "keep it. Where the namespace has been in use without a secret, set "
-    "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS to nothing beside it"
-)
-_ANOTHER: Final = (
-    "is not the one that this state was kept with, so that no stamp would be found "
-    "and older choices would win. Set the former one, or rotate: "
-    "CONSENT_WORKER_ORDERING_SECRET_PREVIOUS is the former one (docs/ordering.md)"
-)
-
-
-class SecretRefused(ValueError):
-    """The secret can't be used with this namespace; the text says what to do."""
-
-
-_PAST_AT_MOST: Final = 16
 
 
 async def admit(servers: Servers, namespace: str, marks: Marks) -> None:
@@ -49,7 +27,7 @@ async def admit(servers: Servers, namespace: str, marks: Marks) -> None:
     known = await _ask(servers, "GET", key)
     if known is None:
         if not marks.is_keyed and not await _is_in_use(servers, namespace):
-            raise SecretRefused(_NEW_WITHOUT)
+            raise SecretRefused(NEW_WITHOUT)
         await restore(servers, namespace, marks)  # another worker may have been first
         known = await _ask(servers, "GET", key)
     told = known.decode(errors="replace") if isinstance(known, bytes) else str(known)
@@ -68,22 +46,6 @@ async def restore(servers: Servers, namespace: str, marks: Marks) -> None:
 
 async def _ask(servers: Servers, command: str, key: str, *words: str) -> Any:
     return await servers.run(key, lambda execute: execute(command, key, *words))
-
-
-def mark_after(told: str | None, marks: Marks) -> str:
-    """What is to be kept of the secrets of a state, of which `told` was kept until now; None where
-    nothing was. Raises `SecretRefused` for another secret.
-    """
-    if told is None:
-        return marks.present
-    mark, *past = told.split(" ")
-    if mark == marks.present:
-        return told
-    if mark != marks.previous:
-        raise SecretRefused(_ANOTHER)
-    if marks.present in past:  # a worker of the step before starts again: never backwards
-        return told
-    return " ".join((marks.present, mark, *past[: _PAST_AT_MOST - 1]))
 
 
 async def _is_in_use(servers: Servers, namespace: str) -> bool:

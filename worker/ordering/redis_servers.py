@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+from worker.ordering.lasting_store import WrongKindOfRedis
 from worker.ordering.redis_server import REDIRECTIONS, Execute, RedisServer, Work
 from worker.ordering.redis_slots import SLOTS, tag_of
-from worker.ordering.store_protocol import StoreUnavailable
 
 _IS_OF_CLUSTER: Final = (
     "Redis is a node of a Redis Cluster, of which it has a part of the keys alone: write "
@@ -19,12 +19,6 @@ _PROBES: Final = 8
 _PROBED: Final = tuple(number * (SLOTS - 1) // (_PROBES - 1) for number in range(_PROBES))
 """Slots that are spread evenly, both ends among them: a node that has taken over the slots of
 another one has both ends, too, and lacks some between."""
-
-
-class WrongKindOfRedis(StoreUnavailable):
-    """Redis is a cluster where the URL says that it is one server, or the other way round. The text
-    says what to write.
-    """
 
 
 class Servers(Protocol):

@@ -65,6 +65,9 @@ class RedisStore:
     Raises ValueError, without the URL in its text, for a URL or a namespace that can't be used.
     """
 
+    is_shared = True
+    """By all workers of the fleet."""
+
     def __init__(
         self,
         url: str,

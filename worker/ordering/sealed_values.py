@@ -11,16 +11,13 @@ of the ordering secret and the user's digest; path and stamp are bound to it.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.ordering.stamp import Said, Stamp
 from worker.ordering.user_digests import both_digests
@@ -30,7 +27,6 @@ log = structlog.get_logger(__name__)
 LONGEST_TEXT_BYTES: Final = 1_048_576
 """`LONGEST_TEXT_BYTES` of begin.lua: what is longer was not written by us."""
 _TEXT: Final = re.compile(r"a([A-Za-z0-9_-]{8})([+-])([A-Za-z0-9_-]{22})?(?:\.([A-Za-z0-9_=-]*))?")
-_NONCE_BYTES: Final = 12
 _CHECK_BYTES: Final = 6
 
 
@@ -49,7 +45,7 @@ class Seals:
         """Path → the text beside the stamp of that path. A source that can't be kept is left out of
         it, so that it counts as unknown.
         """
-        seal = _Seal(self._masters[0], both_digests(user)[0])
+        seal = _seal(self._masters[0], both_digests(user)[0])
         texts = {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
         if any(said[path].source is not None and "." not in text for path, text in texts.items()):
             log.error(
@@ -65,7 +61,7 @@ class Seals:
     ) -> dict[str, Said]:
         """Path → what its text says, of those that belong to the stamp that stands."""
         seals = [
-            _Seal(master, digest)
+            _seal(master, digest)
             for master, digest in zip(self._masters, both_digests(user), strict=False)
         ]
         said: dict[str, Said] = {}
@@ -84,28 +80,34 @@ class Seals:
         return said
 
 
-class _Seal:
-    """That of one user. `master` is empty where there is no secret."""
+class _Seal(Protocol):
+    """That of one user; what it closes opens with the same `bound` alone."""
 
-    def __init__(self, master: bytes, digest: str) -> None:
-        self._cipher: AESGCM | None = None
-        if master:
-            key = hashlib.blake2b(
-                digest.encode(), key=master, digest_size=32, person=b"consent-value"
-            )
-            self._cipher = AESGCM(key.digest())
-
-    def close(self, plain: bytes, bound: bytes) -> bytes:
-        if self._cipher is None:
-            return plain
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, bound)
+    def close(self, plain: bytes, bound: bytes) -> bytes: ...
 
     def open(self, sealed: bytes, bound: bytes) -> bytes:
-        """Raises ValueError and `InvalidTag`."""
-        if self._cipher is None:
-            return sealed
-        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+        """Raises ValueError."""
+        ...
+
+
+class _Plain:
+    """Keeps what is said as it is, where there is no secret."""
+
+    def close(self, plain: bytes, bound: bytes) -> bytes:
+        return plain
+
+    def open(self, sealed: bytes, bound: bytes) -> bytes:
+        return sealed
+
+
+def _seal(master: bytes, digest: str) -> _Seal:
+    """That of one user."""
+    if not master:
+        return _Plain()
+    # When it is needed: a worker without the library is megabytes smaller.
+    from worker.ordering.user_seal import AesSeal  # noqa: PLC0415
+
+    return AesSeal(master, digest)
 
 
 def _written(seal: _Seal, path: str, stamp: Stamp, said: Said) -> str:
@@ -138,7 +140,7 @@ def _source(seals: list[_Seal], text: str, bound: bytes) -> list[Any] | None:
     for seal in seals:
         try:
             source = orjson.loads(seal.open(b64decode(text, b"-_", validate=True), bound))
-        except (ValueError, InvalidTag):
+        except ValueError:
             continue
         match source:
             case [str() | None, _, bool()]:

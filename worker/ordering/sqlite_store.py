@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from worker.ordering.local_holds import Holds
-from worker.ordering.redis_secret import SecretRefused, mark_after
+from worker.ordering.secret_marks import SecretRefused, mark_after
 from worker.ordering.sqlite_commits import Commits
 from worker.ordering.sqlite_month_keys import SqliteMonthKeys
 from worker.ordering.sqlite_namespace import (
@@ -64,6 +64,8 @@ class SqliteStore(OnePart):
     a command beside it.
     """
 
+    is_shared = False
+    """A file has one worker."""
     digests_are_guessable = False
     """The file is for its owner's eyes, who has the secret as well."""
 

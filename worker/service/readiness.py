@@ -8,10 +8,10 @@ from typing import Final
 from worker.broker.queue_names import Names
 from worker.integrations.coherence import DEVICES
 from worker.integrations.model import Integration
-from worker.ordering.redis_secret import GUESSABLE
+from worker.ordering.lasting_store import LastingStore
+from worker.ordering.secret_marks import GUESSABLE
 from worker.service.running_parts import Parts
 from worker.shortened_lists import first
-from worker.store_choice import LastingStore
 
 CLOCK_NOTE_SECONDS: Final = 30.0
 """From how far off the others' clocks ours is told of."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from worker.ordering.lasting_store import LastingStore
 from worker.ordering.store_protocol import NewestStore
 from worker.receipts.receipt_writer import Facts, ReceiptWriter
 from worker.receipts.user_hashes import UserHashes
 from worker.receipts.writer_from_settings import build_writer
 from worker.service.beside_delivery import begin_beside
 from worker.settings import WorkerSettings
-from worker.store_choice import LastingStore
 
 LEARN_SECONDS = 60.0
 """How often it is looked whether a month has a key; the next one's is there a day before."""

@@ -13,14 +13,12 @@ from worker.delivery.inlets.inlet_questions import InletQuestions
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.state_id_needs import Standing
-from worker.ordering.redis_secret import SecretRefused
-from worker.ordering.redis_servers import WrongKindOfRedis
-from worker.ordering.redis_store import RedisStore
+from worker.ordering.lasting_store import LastingStore, WrongKindOfRedis
+from worker.ordering.secret_marks import SecretRefused
 from worker.ordering.state_takeover import take_over
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.running_parts import Parts
 from worker.settings import UnusableSetting
-from worker.store_choice import LastingStore
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +61,9 @@ class FleetMemory:
     @property
     def ask(self) -> AskFleet | None:
         """What takes over what other workers know; None where there are no others."""
-        return self._take_over if isinstance(self._store, RedisStore) else None
+        store = self._store
+        is_shared = isinstance(store, LastingStore) and store.is_shared
+        return self._take_over if is_shared else None
 
     def tell(self) -> None:
         """Other integrations are in force than before: the fleet is to know at once."""

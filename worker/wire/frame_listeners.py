@@ -12,8 +12,9 @@ OnMessage = Callable[[int, bytes, bytes], None]
 """Is given the delivery tag, the content header (from its class id on) and the body of a message;
 must not block.
 """
-OnRefused = Callable[[int, int], None]
-"""Is given the delivery tag of a message that can't be handled, and the bytes of its body."""
+OnRefused = Callable[[int, int, bytes], None]
+"""Is given the delivery tag of a message that can't be handled, the bytes of its body, and its
+content header."""
 OnAlarm = Callable[[str], None]
 """Is given why the broker takes no more messages on this connection, or "" when it does again."""
 
@@ -138,12 +139,12 @@ class MessageListener:
         tag, self.tag = self.tag, 0
         try:
             if self.size > self.most_bytes:
-                self.on_refused(tag, self.size)
+                self.on_refused(tag, self.size, self.header)
             else:
                 self.on_message(tag, self.header, body)
         except Exception as error:  # whatever it is, it concerns this message alone
             _log_not_handled(error)
-            self.on_refused(tag, self.size)
+            self.on_refused(tag, self.size, self.header)
 
 
 def _log_not_handled(error: Exception) -> None:

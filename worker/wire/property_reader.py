@@ -36,6 +36,8 @@ _FLAGS_AT: Final = START.size
 _PROPERTIES_AT: Final = _FLAGS_AT + _FLAGS.size
 _HEADERS: Final = 1 << 13
 _UNKNOWN_FLAGS: Final = 0b11
+_NUMBERS: Final = (b"l", b"L")
+"""Kinds of a 64-bit number, see `table_reader`."""
 
 
 Properties = Basic.Properties
@@ -64,6 +66,37 @@ def read_properties(content_header: bytes, budget: Budget | None = None) -> Prop
         return Properties(**found) if is_readable else UnreadableProperties(**found)
     except Exception:  # whatever it is, it concerns this message alone
         return UnreadableProperties()
+
+
+def number_in_headers(content_header: bytes, name: str) -> int | None:
+    """A header that the broker itself has put in, by its name: a 64-bit number. However many others
+    there are, and whatever they are, none is read. None where it is not there; never raises.
+    """
+    try:
+        return _number_in(content_header, name.encode())
+    except BROKEN:
+        return None
+
+
+def _number_in(data: bytes, name: bytes) -> int | None:
+    flags = _FLAGS.unpack_from(data, _FLAGS_AT)[0]
+    if flags & _UNKNOWN_FLAGS or not flags & _HEADERS:
+        return None
+    at = _PROPERTIES_AT
+    for _, flag, _read in _PROPERTIES:
+        if flag == _HEADERS:
+            break
+        if flags & flag:
+            at += 1 + data[at]  # the two before it are texts
+    end = end_of(data, at, len(data))
+    at += LENGTH.size
+    while at < end:
+        value_at = at + 1 + data[at]
+        following = extent(data, value_at, end)
+        if data[at + 1 : value_at] == name and data[value_at : value_at + 1] in _NUMBERS:
+            return int.from_bytes(data[value_at + 1 : following], signed=True)
+        at = following
+    return None
 
 
 def _read_into(found: dict[str, Any], data: bytes, budget: Budget | None) -> bool:

@@ -11,15 +11,19 @@ from typing import Final, Literal
 from aiormq.abc import DeliveredMessage
 
 from worker.wire.channels import TIMEOUT_SECONDS, ConsumerChannel
-from worker.wire.property_reader import read_properties
+from worker.wire.property_reader import number_in_headers
 
 _OFFSET: Final = "x-stream-offset"
+
+Place = Literal["first", "last"] | int
+"""Where to begin. `last` is the last chunk, which may have several records; an offset that is no
+more, or not yet, stands for the beginning or the end of the stream."""
 
 
 class StreamChannel(ConsumerChannel):
     """For one consumer of a stream, whose messages come by the tap of its connection."""
 
-    async def consume_from(self, queue: str, offset: int | Literal["first"], prefetch: int) -> None:
+    async def consume_from(self, queue: str, offset: Place, prefetch: int) -> None:
         """Start consuming at `offset`. Raises what the broker answers."""
         await self.basic_qos(prefetch_count=prefetch, timeout=TIMEOUT_SECONDS)
         await self.basic_consume(
@@ -33,8 +37,8 @@ class StreamChannel(ConsumerChannel):
 
 def offset_in(content_header: bytes) -> int | None:
     """The offset that the broker has put into a content header, None where it can't be read."""
-    offset = (read_properties(content_header).headers or {}).get(_OFFSET)
-    return offset if type(offset) is int and offset >= 0 else None
+    offset = number_in_headers(content_header, _OFFSET)
+    return offset if offset is not None and offset >= 0 else None
 
 
 async def _never_called(message: DeliveredMessage) -> None:

@@ -36,7 +36,7 @@ class _Seen:
             raise RecursionError
         self.told.append((tag, content_header, body))
 
-    def _refuse(self, tag: int, body_bytes: int) -> None:
+    def _refuse(self, tag: int, body_bytes: int, _: bytes) -> None:
         self.told.append((tag, body_bytes))
 
     def _hear(self) -> None:

@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import aio_pika
 import aiohttp
 import pytest
 from yarl import URL
@@ -19,6 +18,7 @@ from yarl import URL
 from devtools import guard
 from devtools.ports import lasting_port
 from devtools.proxy import TcpProxy, through
+from devtools.receipts_read import records_of
 from devtools.waiting import wait_until
 from tests.integration.door.door_parts import (
     HEADER_NAME,
@@ -28,7 +28,6 @@ from tests.integration.door.door_parts import (
     ids_in,
     webhook_bytes,
 )
-from worker.broker.stream_reader import StreamReader
 from worker.door.answers import WEBHOOK_PATH
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import read_receipt
@@ -207,11 +206,7 @@ async def test_each_accepted_event_has_its_receipt_even_when_the_door_is_killed(
         await posting.more(100)
     second.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(second.wait, 20) == 0
-    async with await aio_pika.connect(broker_url) as connection:
-        reader = StreamReader(connection, f"{namespace}.receipts")
-        last = await reader.last_offset()
-        assert last is not None
-        messages = [read_message(one.body) async for one in reader.read("first", last)]
+    messages = [read_message(one.body) for one in await records_of(broker_url, namespace)]
     receipts = [
         read_receipt(row) for one in messages if one.heading.kind == "receipts" for row in one.rows
     ]

@@ -16,8 +16,8 @@ from tests.integration.ordering.conftest import play
 from tests.unit.delivery.keeper import Keeper
 from worker.broker.headers import EPOCH, epoch_in
 from worker.ordering.epoch import Epochs, Loss
-from worker.ordering.redis_secret import SecretRefused
 from worker.ordering.redis_store import RedisStore
+from worker.ordering.secret_marks import SecretRefused
 from worker.ordering.store_protocol import StoreUnavailable, Timing
 from worker.ordering.user_digests import UserKeys
 

@@ -19,7 +19,7 @@ from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.redis_servers import WrongKindOfRedis
+from worker.ordering.lasting_store import WrongKindOfRedis
 from worker.ordering.redis_slots import SLOTS, slot_of
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp

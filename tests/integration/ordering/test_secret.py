@@ -16,8 +16,8 @@ from devtools.redis_server import running_redis
 from devtools.stack import Stack
 from devtools.waiting import wait_until
 from worker.delivery.rounds.store_gate import StoreGate
-from worker.ordering.redis_secret import GUESSABLE, SecretRefused
 from worker.ordering.redis_store import RedisStore
+from worker.ordering.secret_marks import GUESSABLE, SecretRefused
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
     Claim,

@@ -30,6 +30,7 @@ def test_the_list_of_commands_says_of_each_what_it_says_itself(name: str) -> Non
         ("integrations", HEAVY | {"aio_pika"}),
         ("topology", HEAVY),
         ("publish", HEAVY),
+        ("run", {"cryptography", "redis", "sqlite3"}),
     ],
 )
 def test_a_command_imports_no_library_that_others_need(module: str, unneeded: set[str]) -> None:

@@ -39,15 +39,19 @@ def receipt(number: int = 0) -> Receipt:
     )
 
 
-def bodies(count: int, secret: bytes = SECRET, *, ends: bool = True) -> list[bytes]:
-    """The messages of one process: `begin`, `count` messages of two receipts, and an `end`."""
+def bodies(
+    count: int, secret: bytes = SECRET, *, ends: bool = True, start_ms: int = START_MS
+) -> list[bytes]:
+    """The messages of one process: `begin`, `count` messages of two receipts, one a second from
+    `start_ms` on, and an `end`.
+    """
     chain = Chain("host:1", secret)
-    said = [chain.message("begin", (), START_MS)]
+    said = [chain.message("begin", (), start_ms)]
     for number in range(count):
         rows = [encode_receipt(receipt(2 * number + one)) for one in range(2)]
-        said.append(chain.message("receipts", rows, START_MS + 1000 * number))
+        said.append(chain.message("receipts", rows, start_ms + 1000 * number))
     if ends:
-        said.append(chain.message("end", (), START_MS + 1000 * count))
+        said.append(chain.message("end", (), start_ms + 1000 * count))
     return said
 
 

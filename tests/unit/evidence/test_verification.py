@@ -203,6 +203,98 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(found), verification.more_findings) == (2, 3)
 
 
+def test_digests_are_remembered_of_the_latest_messages_of_all_chains_and_of_each_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.evidence.seen_chain.MOST_REMEMBERED", 5)
+    many = [bodies(4, ends=False) for _ in range(9)]
+    said = [one for each in many for one in each]
+    again = [each[-1] for each in many]
+    assert verified([*said, *again])[1] == []
+    for place, replaced in ((-1, len(many)), (2, 1)):  # of the last chain, and of no older one
+        others = [_head(each[place])._replace(heading="f" * 64) for each in many]
+        assert verified([*said, *_anchor(*others)])[1] == [FindingCode.REPLACED] * replaced
+
+
+def test_gaps_are_bounded_and_each_chain_with_some_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.evidence.seen_chain.MOST_GAPS", 6)
+    holed = [[one for one in bodies(8) if place_of(one) in (0, 2, 4, 6, 8)] for _ in range(5)]
+    verification, _ = verified([one for each in holed for one in each])
+    missing = [one.detail for one in verification.conclude(START_MS)]
+    each_one = [f"missing: {number}" for number in (1, 3, 5, 7)]
+    assert len(missing) == 4 + 2 + 1 + 1 + 1
+    assert missing.count("missing: 1 to 7") == 3
+    assert {*each_one, "missing: 3 to 7"} <= {*missing}
+
+
+def test_many_messages_with_one_number_are_no_burden() -> None:
+    said = bodies(2, b"")
+    twins = [said[1].replace(b'"at":1', b'"at":%d' % number, 1) for number in range(2, 99)]
+    _, found = verified([*said, *twins], ())
+    assert found == [FindingCode.INSERTED] * len(twins)
+
+
+def test_junk_in_front_hides_no_manipulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.evidence.verification.MOST_UNCHECKED_CHAINS", 2)
+    monkeypatch.setattr("worker.evidence.verification.MOST_CHAINS", 4)
+    monkeypatch.setattr("worker.evidence.verification.MOST_FINDINGS", 3)
+    chains = [one for _ in range(9) for one in bodies(1, b"")]
+    stream = [*([b"junk"] * 9), *chains, *bodies(5), *_removed(bodies(9))]
+    assert FindingCode.REMOVED in verified(stream)[1]
+    stream = [*([b"junk"] * 9), *chains, *bodies(5), *_anchor(_head(bodies(9)[-1]))]
+    assert FindingCode.CUT in verified(stream)[1]
+    stream = [*([b"junk"] * 9), *bodies(5), *_after_its_end([])]
+    assert FindingCode.AFTER_END in verified(stream)[1]
+
+
+def test_who_writes_the_stream_anew_can_not_choose_its_age() -> None:
+    recent = bodies(30, start_ms=START_MS + 7_200_000)
+    old, victim = bodies(9), bodies(9, start_ms=START_MS + 3_600_000, ends=False)
+    whole = [*old, *victim]
+    beheaded = [*old, *victim[3:]]
+    seen = _anchor(_head(victim[-1]))
+    for first_offset in (0, 7):
+        assert verified([b"junk", *recent, *whole], first_offset=first_offset)[1] == [
+            FindingCode.UNREADABLE
+        ]
+        found = verified([b"junk", *recent, *beheaded], first_offset=first_offset)[1]
+        assert FindingCode.HEADLESS in found
+        found = verified([b"junk", *recent, *old, *seen], first_offset=first_offset)[1]
+        assert FindingCode.CUT in found
+        found = verified([*victim[3:], *old], first_offset=first_offset)[1]
+        assert FindingCode.HEADLESS in found, "the oldest does not stand first"
+
+
+def test_a_clock_far_ahead_blinds_nobody_to_what_comes_after() -> None:
+    ahead = bodies(9, start_ms=START_MS + 10 * 86_400_000)
+    late = bodies(9, start_ms=START_MS + 3_600_000)
+    assert FindingCode.HEADLESS in verified([*ahead, *bodies(9), *late[4:]], first_offset=7)[1]
+
+
+def test_an_unsigned_message_from_long_ago_makes_nothing_seem_cut() -> None:
+    ancient, said = bodies(5, b"", start_ms=0), bodies(30)
+    assert verified([*ancient, *said[5:]], first_offset=7)[1] == []
+
+
+def test_after_a_truncation_a_message_that_waited_for_hours_makes_no_other_chain_headless() -> None:
+    """A process that is cut off writes the one message that it has in hand when it is back."""
+    waited = bodies(20, start_ms=START_MS - 7_200_000)[5]
+    going_on = Chain("host:1", SECRET)
+    going_on.id = read_message(waited).heading.chain
+    for _ in range(6):
+        going_on.message("begin", (), 0)
+    going_on._previous = line_digest(read_message(waited).line)
+    back = [going_on.message("state", (), START_MS + 1000 * number) for number in range(5)]
+    others = bodies(30)[9:]
+    for stream in ([waited, *back, *others], [*others, waited, *back], [waited, waited, *others]):
+        found = verified(stream, first_offset=7)[1]
+        assert not any(one.is_manipulation for one in found)
+    anchored = _anchor(_head(others[0]))
+    assert verified([*anchored, waited, *back, *others], first_offset=7)[1] == []
+
+
 def test_a_long_chain_with_every_other_message_gone_is_one_of_many_gaps() -> None:
     said = bodies(400)
     kept = [one for one in said if place_of(one) % 2 == 0 or place_of(one) == 0]

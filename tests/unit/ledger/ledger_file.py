@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 
 from devtools.made_receipts import made_now_ms
+from worker.broker.stream_consumer import Record
 from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.migrations import upgrade
-from worker.ledger.records import Record, Start
+from worker.ledger.records import Start
 from worker.ledger.taking_in import TakingIn
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from worker.broker.stream_consumer import Record
 from worker.evidence.erasure import EVERYWHERE, erased_rows
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
@@ -17,7 +18,6 @@ from worker.evidence.user_hash import user_hashes
 from worker.ledger.blanking import blank
 from worker.ledger.database import Database
 from worker.ledger.packing import pack_user, users_of
-from worker.ledger.records import Record
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
 from worker.ledger.stored_receipts import receipts_with

@@ -13,13 +13,15 @@ from devtools.made_receipts import MadeWorker, receipt
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from tests.unit.ledger.made_acts import made_act, put_on_record
-from worker.evidence.act import read_act
+from worker.evidence.act import encode_act, read_act
+from worker.evidence.chain import Chain
 from worker.evidence.exported_file import NOT_TOLD, NoExport, verify_file
 from worker.evidence.findings import FindingCode
 from worker.evidence.signing import Keyring
 from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, export_acts
-from worker.ledger.schema import ACTS
+from worker.ledger.records import Start
+from worker.ledger.schema import ACTS, MESSAGES
 
 SECRET = b"of the operators"
 DAY_MS = 86_400_000
@@ -140,6 +142,26 @@ def test_what_was_changed_in_the_ledger_does_not_verify(tmp_path: Path) -> None:
             connection.execute(ACTS.update().where(ACTS.c.id == row.id).values(row=other))
             wrong = checked_acts(connection, acts, keyring).wrong
         assert list(wrong.values()) == ["changed"]
+
+
+def test_acts_around_what_retention_took_before_it_was_read_are_not_called_changed(
+    tmp_path: Path,
+) -> None:
+    chain = Chain("console:7", SECRET)
+    said = [chain.message("begin", [], START_MS)]
+    acts = [made_act(number, at=START_MS + number) for number in range(8)]
+    said += [chain.message("trail", [encode_act(one)], one.at) for one in acts]
+    ids = {one.id for one in acts}
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(*said[:3])
+        ledger.offset += 2
+        ledger.taking_in.begin(Start(ledger.offset, is_recreated=False, lost=2), START_MS)
+        assert ledger.take(*said[5:]) == {}
+        with ledger.transaction() as connection:
+            assert checked_acts(connection, ids, Keyring([SECRET])).wrong == {}
+            connection.execute(MESSAGES.delete().where(MESSAGES.c.sequence == 7))
+            wrong = checked_acts(connection, ids, Keyring([SECRET])).wrong
+        assert list(wrong.values()) == ["removed"]
 
 
 def test_the_commands_write_and_verify_it(

@@ -10,14 +10,18 @@ import pytest
 from sqlalchemy import select
 
 from devtools.made_receipts import MadeWorker, made_now_ms, many, receipt, state
-from tests.unit.ledger.ledger_file import ledger_file
+from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.anchors import Head, encode_head
+from worker.evidence.heading import line_digest, read_message
+from worker.evidence.signing import Keyring
 from worker.ledger.overview import overview
 from worker.ledger.packing import users_of
+from worker.ledger.records import Start
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
 from worker.ledger.stored_receipts import receipts_with
 from worker.ledger.stories import Wanted, find_event, find_users
+from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerTrouble
 
 DAY_MS = 86_400_000
@@ -104,6 +108,69 @@ def test_an_anchor_tells_what_was_cut_off(tmp_path: Path) -> None:
         assert ledger.take(kept[2], ledger_chain.chain.message("anchor", rows[:1], now)) == {
             "replaced": 1
         }
+
+
+def _messages(worker: MadeWorker, count: int) -> list[bytes]:
+    return [worker.receipts([receipt()]) for _ in range(count)]
+
+
+def _anchor(*bodies: bytes) -> bytes:
+    """What a ledger writes that has seen these messages last."""
+    heads = []
+    for body in bodies:
+        heading, line, _ = read_message(body)
+        heads.append(Head(heading.chain, heading.sequence, line_digest(line), heading.at))
+    return MadeWorker("ledger:1").chain.message(
+        "anchor", [encode_head(one) for one in heads], made_now_ms()
+    )
+
+
+def _truncated(ledger: LedgerFile, lost: int) -> dict[str, int]:
+    """The stream's retention took so many records before they were read."""
+    ledger.offset += lost
+    start = Start(ledger.offset, is_recreated=False, lost=lost)
+    return ledger.taking_in.begin(start, made_now_ms())
+
+
+def test_what_retention_took_before_it_was_read_is_no_manipulation(tmp_path: Path) -> None:
+    going_on, silent, ended, unknown = (MadeWorker(f"host:{number}") for number in range(4))
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(*(one for each in (going_on, silent, ended) for one in _messages(each, 2)))
+        fell = [_messages(one, 5)[-1] for one in (going_on, silent, ended, unknown)]
+        assert _truncated(ledger, 20) == {"truncated": 20}
+        assert ledger.take(_anchor(*fell)) == {}
+        ledger.taking_in = TakingIn(ledger.database, Keyring())  # started again meanwhile
+        assert ledger.take(*_messages(going_on, 2)) == {}
+        assert ledger.take(_anchor(*fell)) == {}
+        assert ledger.take(*_messages(silent, 2), *_messages(unknown, 2)) == {}
+
+
+def test_after_a_truncation_each_chain_may_go_on_anywhere_once(tmp_path: Path) -> None:
+    worker, other = MadeWorker(), MadeWorker("host:2")
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(*_messages(worker, 2), *_messages(other, 2))
+        _messages(worker, 3), _messages(other, 3)
+        _truncated(ledger, 6)
+        first, _, third = _messages(worker, 3)
+        assert ledger.take(first, third) == {"removed": 1}, "in one transaction"
+        assert ledger.take(_messages(other, 1)[0]) == {}
+        assert ledger.take(_messages(other, 2)[1]) == {"removed": 1}, "in several"
+        assert ledger.take(_anchor(_messages(other, 1)[0])) == {"cut": 1}
+        changed = _messages(other, 1)[0]
+        _truncated(ledger, 9)
+        assert ledger.take(changed.replace(b'"given"', b'"taken"')) == {"changed": 1}
+
+
+def test_of_a_stream_that_was_made_anew_since_retention_explains_nothing(tmp_path: Path) -> None:
+    worker = MadeWorker()
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(*_messages(worker, 2))
+        _messages(worker, 3)
+        _truncated(ledger, 3)
+        ledger.take(*_messages(worker, 1))
+        ledger.offset = 0
+        ledger.taking_in.begin(Start(0, is_recreated=True), made_now_ms() + 1)
+        assert ledger.take(_messages(worker, 2)[1]) == {"removed": 1}
 
 
 def test_a_person_is_found_in_every_month_and_nobody_else(tmp_path: Path) -> None:

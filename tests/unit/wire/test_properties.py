@@ -15,6 +15,7 @@ from worker.wire.frames import encode_content_header
 from worker.wire.property_reader import (
     UnreadableProperties,
     has_headers,
+    number_in_headers,
     read_properties,
 )
 from worker.wire.table_reader import MAX_DEPTH, MAX_VALUES
@@ -44,6 +45,7 @@ def test_nothing_raises(noise: bytes, flags: int) -> None:
     for data in (noise, _encoded(flags, noise), _encoded(flags, _table((b"a", noise)) + noise)):
         assert isinstance(read_properties(data), Basic.Properties)
         has_headers(data)
+        number_in_headers(data, "a")
 
 
 def test_headers_that_can_be_read_are_kept_beside_one_that_cant() -> None:
@@ -101,3 +103,23 @@ def test_what_can_just_be_read_can_still_be_when_it_comes_back(values: int) -> N
     assert not isinstance(again, UnreadableProperties)
     assert own.items() <= (again.headers or {}).items()
     assert (again.headers or {})["traceparent"] == "00-1"
+
+
+OFFSET = (b"x-stream-offset", b"l" + struct.pack(">q", 7))
+
+
+@pytest.mark.parametrize("flags", [_HEADERS, _HEADERS | 1 << 15 | 1 << 14])
+def test_a_number_of_the_broker_is_found_among_whatever_headers(flags: int) -> None:
+    many = [(b"h" + struct.pack(">H", number), b"V") for number in range(10_000)]
+    deep = (b"deep", _nested(900))
+    told = (b"x-stream-offset", b"S" + struct.pack(">I", 5) + b"first")
+    texts = b"".join(b"\x04text" for flag in (1 << 15, 1 << 14) if flags & flag)
+    table = _table(*many, deep, told, (b"t", b"T" + b"\x7f" + b"\xff" * 7), OFFSET)
+    whole = _encoded(flags, texts + table)
+    assert number_in_headers(whole, "x-stream-offset") == 7
+    assert number_in_headers(whole, "x-other") is None
+    assert number_in_headers(_encoded(0, b""), "x-stream-offset") is None
+    small = _encoded(flags, texts + _table(deep, OFFSET))
+    assert all(
+        number_in_headers(small[:end], "x-stream-offset") is None for end in range(len(small))
+    )

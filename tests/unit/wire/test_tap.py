@@ -237,7 +237,7 @@ class Strict(Sorted):
             raise RecursionError
         super().take(tag, content_header, body)
 
-    def refuse(self, tag: int, size: int) -> None:
+    def refuse(self, tag: int, size: int, _: bytes) -> None:
         self.refused.append((tag, size))
 
     def hear(self) -> None:

@@ -102,8 +102,10 @@ class Round:
 
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
         stamps, texts = granted.stored, granted.texts
-        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-        known = new_tuple(Known, (stamps, said))
+        known = NOTHING_KNOWN  # as of most
+        if stamps:
+            said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
+            known = new_tuple(Known, (stamps, said))
         message = UserMessage(self._integration, group, user, granted.lease, known)
         message.is_damaged = granted.is_damaged
         return message
@@ -130,7 +132,7 @@ class Round:
         known = message.known
         for delivery in sorted(message.deliveries, key=lambda one: when(one.choice), reverse=True):
             part = UserMessage(self._integration, [delivery], delivery.user, message.lease, known)
-            message.parts.append(part)
+            message.parts += (part,)
             if part.folded.is_sent:
                 sendable = [part] if part.encode() else []
                 await self._send(sendable)

@@ -94,7 +94,7 @@ class UserMessage:
         self.outgoing: OutgoingMessage | None = None
         self.reply: Reply | Crashed | Untried | None = None
         self.is_unclear = self.was_sent = self.is_damaged = False
-        self.parts: list[UserMessage] = []
+        self.parts: tuple[UserMessage, ...] = ()
 
     def completed(self, found: Known) -> UserMessage:
         """The same with what was found at Adobe, which is kept once a message has carried it."""

@@ -1,0 +1,73 @@
+"""What the stream's retention took before the ledger came to read it: which gaps in chains that
+explains. No schema has it, since what is needed stands in the findings and messages.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from worker.ledger.progress import read_progress
+from worker.ledger.schema import FINDINGS, MESSAGES
+from worker.ledger.stream_findings import StreamFinding
+
+
+class Truncation:
+    """The latest one, as the tables had it at the first question; none where the stream was made
+    anew since.
+    """
+
+    def __init__(self, connection: Connection, generation: int) -> None:
+        self._connection = connection
+        self._generation = generation
+        self._is_known = False
+        self._went_on_at: int | None = None
+
+    @property
+    def went_on_at(self) -> int | None:
+        """The offset behind what is lost; None where nothing was."""
+        if not self._is_known:
+            self._is_known = True
+            self._went_on_at = self._found()
+        return self._went_on_at
+
+    def took_what_follows(self, chain_id: int, sequence: int) -> bool:
+        """Whether a chain was read that far before it, and so may go on anywhere behind it. To be
+        asked about what an earlier transaction has written.
+        """
+        went_on_at = self.went_on_at
+        if went_on_at is None:
+            return False
+        place = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence == sequence)
+        query = select(MESSAGES.c.generation, MESSAGES.c.stream_offset).where(place)
+        found = self._connection.execute(query).first()
+        if found is None:  # so old that the ledger has it no more
+            return True
+        return bool(found.generation != self._generation or found.stream_offset < went_on_at)
+
+    def took_what_is_before(self, chain_id: int, sequence: int) -> bool:
+        """Whether the gap before a message of a chain is where records were lost."""
+        earlier = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence < sequence)
+        query = select(func.max(MESSAGES.c.sequence)).where(earlier)
+        last = self._connection.execute(query).scalar()
+        return (
+            last is not None
+            and self.took_what_follows(chain_id, last)
+            and not self.took_what_follows(chain_id, sequence)
+        )
+
+    def _found(self) -> int | None:
+        query = select(FINDINGS.c.kind, FINDINGS.c.stream_offset, FINDINGS.c.last_at).where(
+            FINDINGS.c.chain_id.is_(None)
+        )
+        found = {row.kind: row for row in self._connection.execute(query)}
+        truncated = found.get(StreamFinding.TRUNCATED.value)
+        recreated = found.get(StreamFinding.RECREATED.value)
+        if truncated is None or (recreated is not None and recreated.last_at > truncated.last_at):
+            return None
+        return int(truncated.stream_offset)
+
+
+def latest_truncation(connection: Connection) -> Truncation:
+    """Of the stream that is read now."""
+    progress = read_progress(connection)
+    return Truncation(connection, 0 if progress is None else progress.generation)
