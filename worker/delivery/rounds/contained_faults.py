@@ -44,19 +44,16 @@ def crashed(integration: Integration, error: Exception) -> Crashed:
     return Crashed(name)
 
 
-def accepted_of(message: UserMessage) -> Known:
-    """What stands now that did not before, see `UserMessage.accepted`. Where a fault prevents it,
-    the stamps of what was sent and accepted do: what was said counts as unknown.
+def accepted_despite(message: UserMessage, error: Exception) -> Known:
+    """What stands now of a message of which `UserMessage.accepted` met a fault: the stamps of what
+    was accepted or had only to be remembered. What was said counts as unknown.
     """
-    try:
-        return message.accepted()
-    except Exception as error:
-        crashed(message.integration, error)
-        stamps: dict[str, Stamp] = {}
-        for one in message.parts or [message]:
-            if isinstance(one.reply, Accepted) or not one.folded.is_sent:
-                stamps |= one.folded.written
-        return Known(stamps, {})
+    crashed(message.integration, error)
+    stamps: dict[str, Stamp] = {}
+    for one in message.parts or (message,):
+        if isinstance(one.reply, Accepted) or not one.folded.is_sent:
+            stamps |= one.folded.written
+    return Known(stamps, {})
 
 
 def settlement_of(
