@@ -26,6 +26,12 @@ _PROTOCOLS_V6: Final = ipaddress.IPv6Network("2001::/23")
 public ones, and no host of a service is there.
 """
 
+INSECURE: Final = (
+    "CONSENT_WORKER_ALLOW_INSECURE is set: a customer's endpoint may have plain http, which shows "
+    "tokens and consents to the network, and may be in a private one. For local use only"
+)
+"""For operators, for as long as it is so."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointPolicy:
