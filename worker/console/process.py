@@ -15,6 +15,7 @@ from aiohttp import web
 
 from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import Line
+from worker.adobe.endpoints import INSECURE
 from worker.adobe.http_client import open_session
 from worker.console.app import build_app
 from worker.console.context_from_settings import build_context, note_configs
@@ -67,6 +68,8 @@ class Console:
             await asyncio.to_thread(integrations.load)
         except InvalidIntegrations as trouble:
             log.warning("console.no_integrations", detail=str(trouble))
+        if settings.allow_insecure:
+            log.warning("settings.insecure", detail=INSECURE)
         await asyncio.to_thread(note_configs, self._context)
         await self._runner.setup()
         host, port = settings.console_host, settings.console_port

@@ -11,6 +11,7 @@ import structlog
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.background_checks import SetUpWatch
 from worker.adobe.check.inlet_kind import ask_kind
+from worker.adobe.endpoints import INSECURE
 from worker.adobe.http_client import open_session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
@@ -53,6 +54,8 @@ def tell_of_settings(settings: WorkerSettings) -> None:
             detail="a waiting message has one copy on one node and is lost with it; "
             "the plugin is archived since RabbitMQ 4.3",
         )
+    if settings.allow_insecure:
+        log.warning("settings.insecure", detail=INSECURE)
     tell_of_environment()
 
 
