@@ -13,6 +13,7 @@ from yarl import URL
 
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from worker.adobe.endpoints import INSECURE
 from worker.broker.broker_access import BrokerAway, broker_connection
 from worker.settings import WorkerSettings
 
@@ -170,7 +171,7 @@ async def test_health_readiness_and_metrics(stack: Stack) -> None:
             return str(response.read().decode())
 
     assert "ok" in get("/healthz")
-    assert json.loads(get("/readyz")) == {"ready": True, "problems": [], "notes": []}
+    assert json.loads(get("/readyz")) == {"ready": True, "problems": [], "notes": [INSECURE]}
     metrics = get("/metrics")
     assert 'consent_outcomes_total{outcome="delivered",reason=""} 1.0' in metrics
     assert (

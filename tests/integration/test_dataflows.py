@@ -11,6 +11,7 @@ import pytest
 
 from devtools.stack import Stack
 from devtools.waiting import wait_until
+from worker.adobe.endpoints import INSECURE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SET_UP = json.loads((EXAMPLES / "adobe" / "set-up.json").read_text())
@@ -81,6 +82,6 @@ async def test_a_wrong_set_up_is_a_note_and_stops_nothing(stack: Stack) -> None:
     path.write_text(path.read_text().replace('"upsert_mode"', '"source_name": "x", "upsert_mode"'))
 
     async def gone() -> bool:
-        return await notes() == []
+        return await notes() == [INSECURE]
 
     await wait_until(gone, "the end of the note, since the file changed")

@@ -17,6 +17,7 @@ from pamqp.commands import Basic
 from bench.publisher import Line, frames_of
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from worker.adobe.endpoints import INSECURE
 
 TWO_MAPPINGS = [
     {"id": "_acme.news", "value": "consents_purposes_news_enabled"},
@@ -85,7 +86,8 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         await wait_until(lambda: _told(stack)["parked blocked"] >= 6, "all parked, one again")
         status, answer = await stack.get("/readyz")
         assert status == 200, "the others work"
-        (note,) = json.loads(answer)["notes"]
+        note, insecure = json.loads(answer)["notes"]
+        assert insecure == INSECURE
         assert note == (
             "integration shop is blocked: token-refused; the log has more of it, "
             "integration.blocked"
@@ -99,7 +101,7 @@ async def test_a_fault_of_the_set_up_pauses_names_the_fix_and_heals(
         await wait_until(lambda: stack.delivered("shop") == set(users), "all after the mending", 40)
         await wait_until(lambda: _told(stack)["delivered"] == 6, "a word about all")
         assert set(_told(stack)) == {"delivered", "parked blocked"}
-        assert json.loads((await stack.get("/readyz"))[1])["notes"] == []
+        assert json.loads((await stack.get("/readyz"))[1])["notes"] == [INSECURE]
         assert "integration.unblocked" in stack.log_text()
 
 

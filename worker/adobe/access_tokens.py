@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextvars import Context
 
@@ -25,7 +24,6 @@ from worker.reasons import ErrorCode
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750, section 2.1: what a header can carry as a bearer token."""
-_MOST_SOURCES = 4096
 _MAX_BRAKE_SECONDS = 60.0
 _MAX_FAILURE_PAUSE_SECONDS = 30.0
 
@@ -181,14 +179,17 @@ class TokenSource:
 
 class TokenSources:
     """One source per credential, shared by the integrations that use it: those that agree in all
-    that a token depends on. The one that was not used for longest goes when there are too many.
+    that a token depends on.
+
+    There are as many as `keep_only` leaves, and no other bound: with one below the number of
+    credentials in use, each use would ask for a token.
     """
 
     def __init__(self, session: aiohttp.ClientSession, ims_url: str, key: bytes = b"") -> None:
         self._session = session
         self._key = key
         self._ims_url = ims_url
-        self._sources: OrderedDict[Authentication, TokenSource] = OrderedDict()
+        self._sources: dict[Authentication, TokenSource] = {}
 
     def source(self, authentication: Authentication) -> TokenSource:
         """The source of this credential; a changed secret or scope gets a new one."""
@@ -196,10 +197,6 @@ class TokenSources:
         if known is None:
             known = TokenSource(self._session, self._ims_url, authentication, key=self._key)
             self._sources[authentication] = known
-            if len(self._sources) > _MOST_SOURCES:
-                self._sources.popitem(last=False)
-        else:
-            self._sources.move_to_end(authentication)
         return known
 
     def keep_only(self, in_force: Collection[Authentication]) -> None:

@@ -20,6 +20,17 @@ _ISATAP: Final = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 """Of the interface, before the IPv4 address (RFC 5214)."""
 _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")
 """Those of 6to4, deprecated (RFC 7526)."""
+_PROTOCOLS: Final = ipaddress.IPv4Network("192.0.0.0/24")
+_PROTOCOLS_V6: Final = ipaddress.IPv6Network("2001::/23")
+"""IETF protocol assignments (RFC 6890), Teredo among them. Each Python has other parts of them for
+public ones, and no host of a service is there.
+"""
+
+INSECURE: Final = (
+    "CONSENT_WORKER_ALLOW_INSECURE is set: a customer's endpoint may have plain http, which shows "
+    "tokens and consents to the network, and may be in a private one. For local use only"
+)
+"""For operators, for as long as it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ def is_public(text: str) -> bool:
     An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64, ISATAP) is judged as that one:
     a gateway would take the request to it. Of all others only global unicast (2000::/3, RFC 4291)
     is public. So are not: IPv4-compatible and site-local addresses, a network's own NAT64
-    (64:ff9b:1::/48, RFC 8215), Teredo, and what documentation uses.
+    (64:ff9b:1::/48, RFC 8215), what IETF protocols have, and what documentation uses.
     """
     address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
@@ -98,6 +109,7 @@ def is_public(text: str) -> bool:
             stands_for = ipaddress.IPv4Address(address.packed[-4:])
         if stands_for is None:
             is_unicast = address in _GLOBAL_UNICAST and address not in _DOCUMENTATION
-            return is_unicast and address.teredo is None and address.is_global
+            return is_unicast and address not in _PROTOCOLS_V6 and address.is_global
         address = stands_for
-    return address.is_global and not address.is_multicast and address not in _RELAYS
+    is_unicast = address.is_global and not address.is_multicast
+    return is_unicast and address not in _RELAYS and address not in _PROTOCOLS

@@ -19,7 +19,7 @@ from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.failed_replies import sentence_of
 from worker.adobe.guarded_resolver import resolver_for
 from worker.adobe.reply_counts import ReplyCounts
-from worker.adobe.response_bounds import bounded, guard
+from worker.adobe.response_bounds import bounded, guard, line_of_rest
 from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536
@@ -215,10 +215,13 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     """At most `most` bytes of the body. A line that ends in its midst is no reply."""
     parts: list[bytes] = []
     size = 0
+    rest = line_of_rest(response)
     try:
         while size < most and (part := await response.content.read(most - size)):
             parts.append(part)
             size += len(part)
+            if rest is not None:
+                rest.end_if_malformed()  # to read on is to parse on
     except aiohttp.ClientOSError as error:
         raise aiohttp.ClientPayloadError(str(type(error))) from None
     if not response.content.at_eof():

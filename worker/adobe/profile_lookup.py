@@ -103,18 +103,27 @@ def lookup_params(integration: Integration, identity: Identity) -> dict[str, str
     return params
 
 
+def sandbox_of(integration: Integration) -> str:
+    """Without a sandbox name it is the production one."""
+    return integration.sandbox_name or "prod"
+
+
 def platform_headers(integration: Integration, token: str) -> dict[str, str]:
-    """The headers of Adobe's API gateway; without a sandbox name it is the production one."""
+    """The headers of Adobe's API gateway."""
     return {
         "Authorization": f"Bearer {token}",
         "x-api-key": integration.authentication.api_key.get_secret_value(),
         "x-gw-ims-org-id": integration.properties.organization_id,
-        "x-sandbox-name": integration.sandbox_name or "prod",
+        "x-sandbox-name": sandbox_of(integration),
     }
 
 
 class KnownContacts:
-    """Remembers look-ups: found for minutes, not found for seconds. Holds hashes, no identities."""
+    """Remembers look-ups: found for minutes, not found for seconds. Holds hashes, no identities.
+
+    An integration that is pointed to another organization, sandbox or merge policy is asked for
+    anew: its contacts are others there.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -138,5 +147,11 @@ class KnownContacts:
 
     @staticmethod
     def _key(integration: Integration, identity: Identity) -> bytes:
-        text = "\x00".join((integration.id, identity.namespace or "", identity.value))
+        place = (
+            integration.id,
+            integration.properties.organization_id,
+            sandbox_of(integration),
+            integration.merge_policy_id or "",
+        )
+        text = "\x00".join((*place, identity.namespace or "", identity.value))
         return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -4,6 +4,9 @@ What aiohttp hands out is bounded where it is read, but the parser has seen it a
 replies without end, pieces of one byte, empty lines, extensions. A piece of the line is parsed at
 one go, during which no other customer is served, and interim replies are passed over without a
 pause. So bytes and lines are counted before the parser gets them.
+
+A malformed body ends its line and the reading of it. aiohttp 3.14 tells its own protocol of it, and
+not who reads: the read would last for the whole time of the request.
 """
 
 from __future__ import annotations
@@ -64,6 +67,29 @@ def guard(transport: asyncio.Transport) -> None:
         line = _Guard(line, transport)
         transport.set_protocol(line)
     line.left = _bounds.get() or Bounds(HEAD_BYTES, LINES)
+    line.body = None
+
+
+def line_of_rest(response: aiohttp.ClientResponse) -> _Guard | None:
+    """The line that brings the rest of a body, and from now on ends the reading of it where that is
+    malformed; None if there is no rest, or no line any more.
+    """
+    body, connection = response.content, response.connection
+    if body.is_eof() or connection is None or connection.protocol is None:
+        return None
+    if connection.transport is None or connection.protocol.exception() is not None:
+        _fail(body)  # lost, or malformed, after the head was read
+        return None
+    line = connection.transport.get_protocol()
+    if not isinstance(line, _Guard):
+        return None
+    line.body = body
+    return line
+
+
+def _fail(body: aiohttp.StreamReader) -> None:
+    if not body.is_eof() and body.exception() is None:
+        body.set_exception(aiohttp.ClientPayloadError())
 
 
 class _Guard(asyncio.Protocol):
@@ -73,6 +99,7 @@ class _Guard(asyncio.Protocol):
         self._inner = inner
         self._transport = transport
         self.left = Bounds(0, 0)
+        self.body: aiohttp.StreamReader | None = None
 
     def data_received(self, data: bytes) -> None:
         most_bytes, most_lines = self.left
@@ -82,6 +109,16 @@ class _Guard(asyncio.Protocol):
             self._transport.abort()
         else:
             self._inner.data_received(data)
+            self.end_if_malformed()
+
+    def end_if_malformed(self) -> None:
+        """End the line, and the reading, if the parser has given up. aiohttp closes the line: with
+        TLS that lasts until the other side says farewell.
+        """
+        if self._inner.exception() is not None:
+            self._transport.abort()  # does nothing where it was closed twice
+            if self.body is not None:
+                _fail(self.body)
 
     def eof_received(self) -> bool | None:
         ends: bool | None = self._inner.eof_received()

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +15,16 @@ from aiohttp import web
 
 from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import Line
+from worker.adobe.endpoints import INSECURE
 from worker.adobe.http_client import open_session
 from worker.console.app import build_app
 from worker.console.context_from_settings import build_context, note_configs
-from worker.console.kept_running import keep_running
 from worker.console.running_ledger import RunningLedger
 from worker.integrations.change_summary import Change
 from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.interrupt import Stop
+from worker.kept_running import keep_running
 from worker.ledger.database import Database
 from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.letters.ledger_pass import LedgerPass
@@ -36,6 +38,13 @@ from worker.settings import WorkerSettings
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS: Final = 2.0
+
+
+def tell_fault(name: str, error: Exception) -> None:
+    """Log a fault of ours in what works beside the pages, while it is handled: by its type alone,
+    since its text may quote an event.
+    """
+    log.exception("console.unexpected_error", work=name, error=type(error).__name__)
 
 
 class Console:
@@ -59,6 +68,8 @@ class Console:
             await asyncio.to_thread(integrations.load)
         except InvalidIntegrations as trouble:
             log.warning("console.no_integrations", detail=str(trouble))
+        if settings.allow_insecure:
+            log.warning("settings.insecure", detail=INSECURE)
         await asyncio.to_thread(note_configs, self._context)
         await self._runner.setup()
         host, port = settings.console_host, settings.console_port
@@ -90,7 +101,7 @@ class Console:
         self._context.memory.close()
 
     def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(keep_running(name, work)))
+        self._tasks.append(asyncio.create_task(keep_running(work, partial(tell_fault, name))))
 
     @asynccontextmanager
     async def _around_ledger(self, parts: LedgerParts, path: Path) -> AsyncIterator[None]:

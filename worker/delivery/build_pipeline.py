@@ -135,6 +135,7 @@ def build_pipeline(
         block=endings.block,
         wait=endings.wait_for_form,
         conclude=endings.conclude,
+        end_safely=faults.end_safely,
     ).meet
     return Pipeline(
         screening=Screening(decisions.read, queues, limits),

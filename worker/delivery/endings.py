@@ -37,6 +37,7 @@ from worker.delivery.park_delays import asking_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.receipting import Receipting
 from worker.delivery.retry_policy import RetryPolicy
+from worker.delivery.rounds.contained_faults import contain
 from worker.delivery.rounds.round_results import Result
 from worker.delivery.successors import Successors, state_after
 from worker.delivery.two_clocks import Moment
@@ -70,7 +71,9 @@ class Endings:
         self.form_refused: Callable[[Lane, Delivery, Retryable], None] = self.block
 
     def conclude(self, lane: Lane, results: list[tuple[Delivery, Result]]) -> None:
-        """Act on the results of one round. A fault of ours ends its own event alone."""
+        """Act on the results of one round. A fault of ours ends its own event alone, and what is
+        told of all of them afterwards ends none a second time.
+        """
         accepted: list[tuple[Delivery, Accepted]] = []
         accepted_late: list[tuple[Delivery, Accepted]] = []
         # One for all, so that what was sent together is due together, and fits one request again.
@@ -99,12 +102,13 @@ class Endings:
                 accepted.append((delivery, result))
             except Exception as error:
                 self._faults.bury(lane, delivery, error)
+        integration = lane.integration
         if accepted:
-            self._observer.delivered(lane.integration.id, accepted)
+            contain(integration, self._observer.delivered, integration.id, accepted)
         if accepted_late:
-            self._observer.accepted_late(lane.integration.id, accepted_late)
+            contain(integration, self._observer.accepted_late, integration.id, accepted_late)
         if lane.block.is_on:
-            self._look_at_block(lane, [result for _, result in results])
+            contain(integration, self._look_at_block, lane, [result for _, result in results])
 
     def hand_over(self, lane: Lane, deliveries: list[Delivery]) -> None:
         """Their request has had no answer for long: publish what would follow if it had none at

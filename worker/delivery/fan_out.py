@@ -17,7 +17,7 @@ from worker.broker.message import Incoming
 from worker.delivery.outcome import Parked
 from worker.delivery.park_delays import hold_seconds
 from worker.delivery.screening import Event
-from worker.delivery.slices import REST_SECONDS
+from worker.delivery.slices import REST_SECONDS, not_handled
 from worker.integrations.model import Integration
 from worker.reasons import ParkReason
 
@@ -94,7 +94,10 @@ class FanOut:
         of_same = self._undecided.pop(organization_id)
         ends_at = self._clock() + _SLICE_SECONDS
         while of_same:
-            self._go_on(of_same[0], ends_at)
+            try:
+                self._go_on(of_same[0], ends_at)
+            except Exception as error:
+                not_handled(error)
             if not of_same[0].integrations:
                 of_same.popleft()
             if self._clock() >= ends_at:

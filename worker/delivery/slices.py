@@ -7,7 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from worker.broker.message import Incoming
+
+log = structlog.get_logger(__name__)
 
 SLICE_EVENTS: Final = 25
 _SLICE_SECONDS: Final = 0.02
@@ -19,7 +23,7 @@ REST_SECONDS: Final = 0.02
 
 def handle_slice(messages: deque[Incoming], handle: Callable[[Incoming], None]) -> int:
     """Take a slice of the first of these out, and handle those that the broker has not given out
-    again; how many were taken.
+    again; how many were taken. A fault of ours concerns its own message alone.
     """
     ends_at = time.monotonic() + _SLICE_SECONDS
     taken = 0
@@ -27,7 +31,17 @@ def handle_slice(messages: deque[Incoming], handle: Callable[[Incoming], None]) 
         message = messages.popleft()
         taken += 1
         if message.is_ours:
-            handle(message)
+            try:
+                handle(message)
+            except Exception as error:
+                not_handled(error)
         if time.monotonic() >= ends_at:
             break
     return taken
+
+
+def not_handled(error: Exception) -> None:
+    """Tell of a message whose turn came later, so that nobody is there who could refuse it. To be
+    called while `error` is handled. The message stays in hand, until the broker gives it out again.
+    """
+    log.exception("message.not_handled", error=type(error).__name__)

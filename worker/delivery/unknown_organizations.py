@@ -13,6 +13,8 @@ from typing import Final
 
 from worker.broker.message import Incoming
 from worker.delivery.outcome import Outcome, Skipped
+from worker.delivery.rounds.part_gate import tell_fault
+from worker.delivery.slices import not_handled
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import SkipReason
 
@@ -54,21 +56,30 @@ class UnknownOrganizations:
 
     async def _ask(self, ask_fleet: AskFleet) -> None:
         loop = asyncio.get_running_loop()
-        pause = _GATHER_SECONDS
+        pause, told = _GATHER_SECONDS, ""
         while self._waiting:
             await asyncio.sleep(pause)
             waiting, self._waiting = self._waiting, []
             began = loop.time()
             try:
                 await ask_fleet()
-            except StoreUnavailable:
+            except Exception as error:
                 self._waiting = waiting + self._waiting
                 pause = _AWAY_SECONDS
+                # The gate tells of a state that is away. Of a fault of ours it is told once, and
+                # not each time that it is met.
+                name = type(error).__name__
+                if not isinstance(error, StoreUnavailable) and name != told:
+                    tell_fault(error)
+                    told = name
                 continue
             took = loop.time() - began
             pause = min(max(_GATHER_SECONDS, took / _SHARE_OF_ASKING), _LONGEST_GATHER_SECONDS)
             for message in waiting:
                 if message.is_ours:
                     self._asked = message
-                    self._handle(message)
+                    try:
+                        self._handle(message)
+                    except Exception as error:
+                        not_handled(error)
             self._asked = None

@@ -74,6 +74,7 @@ class LedgerPass:
             except Exception as error:
                 log.exception("ledger.unexpected_error", error=type(error).__name__)
                 await self._either(self._stop.asked, _AGAIN_SECONDS)
+                continue  # who has asked for the pass waits for it
             while not (request.is_there() or self._stop.is_asked):
                 await self._either(self._stop.asked, _LOOK_SECONDS)
 

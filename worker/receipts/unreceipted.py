@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+import orjson
 import structlog
 
 log = structlog.get_logger(__name__)
 
-MOST_INTEGRATIONS: Final = 200
-"""Of a worker's state: they go into one row. The rest is counted together."""
+MOST_BYTES: Final = 3 * 1024
+"""Of JSON, in each state of the worker: some seventy integrations with usual ids, and twenty with
+the longest. The rest is counted together."""
 OTHERS: Final = "…"
 NO_ROOM: Final = "no room for more unsent receipts"
 UNWRITABLE: Final = "a receipt has a text that is no UTF-8"
@@ -45,7 +47,16 @@ class Unreceipted:
         self.add(integration_id)
 
     def so_far(self) -> dict[str, int]:
-        """The integrations with most of them."""
-        most = self.by_integration.most_common(MOST_INTEGRATIONS)
-        rest = self.total - sum(number for _, number in most)
-        return dict(most) | ({OTHERS: rest} if rest else {})
+        """The integrations with most of them, as many as there is room for; `OTHERS` stands for
+        what the others have together.
+        """
+        told: dict[str, int] = {}
+        rest = self.total
+        size = len(orjson.dumps({OTHERS: rest}))
+        for name, number in self.by_integration.most_common():
+            size += len(orjson.dumps({name: number}))
+            if size > MOST_BYTES:
+                return told | {OTHERS: rest}
+            told[name] = number
+            rest -= number
+        return told

@@ -11,6 +11,7 @@ import structlog
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.check.background_checks import SetUpWatch
 from worker.adobe.check.inlet_kind import ask_kind
+from worker.adobe.endpoints import INSECURE
 from worker.adobe.http_client import open_session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.supervisor import Supervisor
@@ -30,6 +31,7 @@ from worker.observability.metrics import Metrics
 from worker.observability.outcome_log import OutcomeLog
 from worker.observability.receipt_metrics import ReceiptMetrics
 from worker.ordering.store_protocol import NewestStore
+from worker.service.beside_delivery import begin_beside
 from worker.service.pipeline_from_settings import build_client, delay_targets, pipeline_limits
 from worker.service.readiness import notes, problems
 from worker.service.receipt_parts import Receipts
@@ -52,6 +54,8 @@ def tell_of_settings(settings: WorkerSettings) -> None:
             detail="a waiting message has one copy on one node and is lost with it; "
             "the plugin is archived since RabbitMQ 4.3",
         )
+    if settings.allow_insecure:
+        log.warning("settings.insecure", detail=INSECURE)
     tell_of_environment()
 
 
@@ -122,15 +126,17 @@ class Service:
             port = await self._server.start(settings.http_host, settings.http_port)
             log.info("worker.started", http_port=port, integrations=len(registry))
             changed = partial(self._integrations_changed, client, memory)
-            watching = asyncio.create_task(registry.watch(settings.reload_seconds, changed))
+            watching = begin_beside(
+                "integrations", lambda: registry.watch(settings.reload_seconds, changed)
+            )
             asking = asyncio.create_task(gate.watch(settings.watch_seconds))
-            doubting = asyncio.create_task(inlets.run())
+            doubting = begin_beside("inlets", inlets.run)
             checking = self._check_set_up(client)
             remembering: asyncio.Task[None] | None = None
             try:
                 await memory.recall()
                 await receipts.start()
-                remembering = asyncio.create_task(memory.share())
+                remembering = begin_beside("fleet", memory.share)
                 await self._first_integration()
                 await broker.run()
             finally:
@@ -183,19 +189,19 @@ class Service:
 
         watch = self._parts.set_up = SetUpWatch(client, find)
         watch.ask(one.id for one in registry.integrations)
-        return asyncio.create_task(watch.run())
+        return begin_beside("set-up", watch.run)
 
     def _integrations_changed(
         self, client: AdobeClient, memory: FleetMemory, change: Change
     ) -> None:
-        report_change(change)
-        self._metrics.know(self._parts.registry.known_ids)
+        if self._parts.registry.has_any:
+            self._may_begin.set()  # first of all: a fault in what follows must not keep it waiting
         memory.tell()
+        self._metrics.know(self._parts.registry.known_ids)
         client.keep_credentials_of(self._parts.registry.integrations)
         if self._parts.set_up is not None:
             self._parts.set_up.ask(change.loaded)
-        if self._parts.registry.has_any:
-            self._may_begin.set()
+        report_change(change)
 
     def _stop_on_signals(self, broker: Supervisor) -> None:
         def stop() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from worker.adobe.endpoints import INSECURE
 from worker.broker.queue_names import Names
 from worker.integrations.coherence import DEVICES
 from worker.integrations.model import Integration
@@ -46,6 +47,8 @@ def notes(parts: Parts) -> list[str]:
         if lane.block.failure is not None
     )
     notes = parts.registry.notes + first(blocked, "more integrations that are blocked")
+    if parts.settings.allow_insecure:
+        notes.append(INSECURE)
     if parts.set_up is not None:
         notes += parts.set_up.notes
     if parts.broker is not None and parts.broker.stands_by:

@@ -9,6 +9,7 @@ from worker.ordering.store_protocol import NewestStore
 from worker.receipts.receipt_writer import Facts, ReceiptWriter
 from worker.receipts.user_hashes import UserHashes
 from worker.receipts.writer_from_settings import build_writer
+from worker.service.beside_delivery import begin_beside
 from worker.settings import WorkerSettings
 
 LEARN_SECONDS = 60.0
@@ -36,7 +37,7 @@ class Receipts:
             return
         await self._hashes.learn(self._facts.now_ms())
         self.writer.start()
-        self._learning = asyncio.create_task(self._learn())
+        self._learning = begin_beside("month keys", self._learn)
 
     async def stop(self) -> None:
         """End the chain."""

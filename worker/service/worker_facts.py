@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import Final
 
 import orjson
 
+from worker.evidence.receipt import MOST_ROW_BYTES
 from worker.integrations.model import Integration
 from worker.moments import now_ms
 from worker.service.oldest_in_hand import oldest_in_hand
 from worker.service.running_parts import Parts
 from worker.service.told_lanes import LaneStates
-
-_MOST_BYTES: Final = 12 * 1024
-"""Of the lanes and of what is parked again, in a row, which has 16 KiB at most."""
 
 
 class WorkerFacts:
@@ -39,18 +36,21 @@ class WorkerFacts:
         return 0 if broker is None or broker.session is None else broker.session.in_hand
 
     def state_row(self, unreceipted: dict[str, int]) -> bytes:
-        """The row of kind `state`; counts are of messages."""
+        """The row of kind `state`; counts are of messages. Readers take no row that is too long:
+        the lanes have the room that the rest of it leaves.
+        """
         broker, lanes, now_ms = self._parts.broker, self._parts.lanes(), self.now_ms()
         counts = broker.counts._asdict() if broker is not None else {}
         oldest = oldest_in_hand(lanes, now_ms)
         said = {"version": self._version, "started_at": self._started_at_ms, **counts}
         said["unreceipted"] = unreceipted
-        said["parked_again"] = parked_again = self._parked_again()
-        room = _MOST_BYTES - len(orjson.dumps(parked_again))
-        said["lanes"] = self._lanes.told(lanes, now_ms, room, self._token_seconds)
+        said["parked_again"] = self._parked_again()
+        said["lanes"] = []
         said["cpu_percent"] = self._cpu_percent()
         said["oldest_event_at"] = _from_1970(oldest.event_ms)
         said["oldest_withdrawal_at"] = _from_1970(oldest.withdrawal_ms)
+        room = MOST_ROW_BYTES - len(orjson.dumps(said))
+        said["lanes"] = self._lanes.told(lanes, now_ms, room, self._token_seconds)
         return orjson.dumps(said)
 
     def _parked_again(self) -> dict[str, int]:

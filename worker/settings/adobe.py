@@ -27,7 +27,10 @@ class AdobeSettings(BaseModel):
     ] = ("dcs.adobedc.net", "*.adobedc.net")
     allow_insecure: Annotated[
         bool,
-        Field(description="Allow plain http and private addresses. For local use only."),
+        Field(
+            description="Allow plain http and private addresses. For local use only: workers have "
+            "a note in `/readyz` while it is set."
+        ),
     ] = False
     check_set_up: Annotated[
         bool,

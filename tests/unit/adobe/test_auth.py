@@ -316,6 +316,20 @@ async def test_two_integrations_with_one_client_id_and_two_secrets_keep_a_token_
     assert bench.asked == 2
 
 
+async def test_a_token_is_kept_however_many_other_credentials_are_in_use(bench: Bench) -> None:
+    sources = TokenSources(bench.session, f"{bench.sandbox.url}/ims/token/v3")
+    document = {"client_secret": "first", "api_key": "k"}
+    many = [
+        Authentication.model_validate(document | {"client_id": str(number)})
+        for number in range(10_000)
+    ]
+    before = await sources.source(many[0]).token()
+    for one in many:
+        sources.source(one)
+    assert await sources.source(many[0]).token() is before
+    assert bench.asked == 1
+
+
 async def test_a_token_that_says_no_end_is_used_for_an_hour() -> None:
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response({"access_token": "t"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.examples import integration
@@ -15,6 +17,7 @@ from worker.adobe.profile_lookup import (
 )
 from worker.transform.decision_types import Identity
 
+ELSEWHERE = integration().properties.model_copy(update={"organization_id": "B@AdobeOrg"})
 LENA = Identity("email", "lena@b.example", "personalEmail.address", "Email", False)
 
 
@@ -54,6 +57,32 @@ def test_answers_of_other_integrations_namespaces_and_people_are_not_mixed_up() 
     assert known.recall(integration(id="press"), LENA) is None
     assert known.recall(integration(), LENA._replace(namespace="CRM")) is None
     assert known.recall(integration(), LENA._replace(value="max@b.example")) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"sandbox_name": "stage"}, id="sandbox"),
+        pytest.param({"merge_policy_id": "m-2"}, id="merge policy"),
+        pytest.param({"properties": ELSEWHERE}, id="organization"),
+    ],
+)
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_answer_is_not_that_of_another_place_of_the_integration(
+    changes: dict[str, Any], exists: bool
+) -> None:
+    known = KnownContacts()
+    before = integration()
+    known.remember(before, LENA, exists)
+    after = before.model_copy(update=changes)
+    assert known.recall(after, LENA) is None
+    assert known.recall(before, LENA) is exists
+
+
+def test_an_answer_lasts_through_a_change_that_does_not_touch_the_place() -> None:
+    known = KnownContacts()
+    known.remember(integration(), LENA, True)
+    assert known.recall(integration(sandbox_name="prod", paused=True), LENA) is True
 
 
 def test_no_more_than_a_bounded_number_is_remembered_and_the_oldest_goes() -> None:

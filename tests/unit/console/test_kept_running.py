@@ -7,6 +7,7 @@ import io
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,11 +18,11 @@ from pydantic import SecretStr
 from devtools.ports import free_port
 from devtools.waiting import wait_until
 from tests.unit.console.console_parts import VIEWER, settings_of, write_integration
-from worker.console import kept_running
+from worker import kept_running
 from worker.console.context_from_settings import memory_path
-from worker.console.kept_running import keep_running
-from worker.console.process import Console
+from worker.console.process import Console, tell_fault
 from worker.console.running_ledger import RunningLedger
+from worker.kept_running import keep_running
 from worker.ledger.database import Database
 from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.ledger.migrations import upgrade
@@ -98,7 +99,7 @@ async def test_a_fault_of_the_ledger_is_told_and_it_is_run_anew(
 ) -> None:
     settings, faults = _settings(tmp_path), [place]
     running = _ledger_with(faults, settings)
-    task = asyncio.create_task(keep_running("ledger", running.run))
+    task = asyncio.create_task(keep_running(running.run, partial(tell_fault, "ledger")))
     await wait_until(lambda: is_told("console.unexpected_error"), "that it has failed", 5)
     assert is_told("ValueError")
     await wait_until(lambda: running.report is not None, "the ledger", 5)
@@ -129,7 +130,7 @@ async def test_a_fault_while_it_ends_does_not_keep_it_from_ending(
         finally:
             raise ValueError(QUOTED)
 
-    task = asyncio.create_task(keep_running("ledger", work))
+    task = asyncio.create_task(keep_running(work, partial(tell_fault, "ledger")))
     await begun.wait()
     task.cancel()
     await asyncio.wait({task}, timeout=5)

@@ -14,8 +14,12 @@ from tests.unit.delivery.test_receipting import AWAY, REFUSED, Book
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
+from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.endpoint_health import EndpointHealth
 from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.waiting_events import Waiting
 from worker.delivery.outcome import Outcome, Parked, Retried
+from worker.delivery.rounds.round_results import Crashed, Untried
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 from worker.transform.choice_summary import told_attributes
@@ -142,6 +146,28 @@ async def test_each_event_that_a_lane_lets_go_of_has_its_outcome(
 
 
 @in_virtual_time
+async def test_what_can_not_be_told_of_a_round_keeps_nothing_else_of_it_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(*_: Any) -> None:
+        raise KeyError("private")
+
+    adobe = Adobe()
+    adobe.reply = NO_RIGHTS
+    worker = Worker(adobe, Store())
+    await worker.take(body("lena", user="lena"))
+    assert worker.told == ["block", "parked"]
+    monkeypatch.setattr(worker, "delivered", faulty)
+    adobe.reply = Accepted("x")
+    await after(16)
+    await worker.take(body("omar", user="omar"))
+    assert worker.told[2:] == ["unblocked"]
+    (lane,) = worker.pipeline.lanes
+    assert not lane.block.is_on
+    assert worker.hand.in_hand == 0
+
+
+@in_virtual_time
 async def test_what_is_told_of_a_round_costs_the_lane_no_request() -> None:
     bench = LaneBench(requests_in_flight=1)
 
@@ -158,6 +184,47 @@ async def test_what_is_told_of_a_round_costs_the_lane_no_request() -> None:
     assert bench.concluded[-1] == (after_it, OK)
     assert bench.lane.is_idle
     assert bench.lane.held == 0
+
+
+@in_virtual_time
+async def test_what_is_learnt_of_a_round_costs_no_event_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = LaneBench(requests_in_flight=1)
+
+    def faulty(*_: Any) -> None:
+        raise KeyError("private")
+
+    with monkeypatch.context() as here:
+        here.setattr(EndpointHealth, "learn", faulty)
+        first = await bench.offer("lena", "omar")
+        await bench.rounds.latest.answer()
+        assert bench.concluded == [(one, OK) for one in first]
+    [of_lena] = await bench.offer("lena")
+    assert bench.rounds.latest.deliveries == [of_lena], "she is free"
+    await bench.rounds.latest.answer()
+    assert bench.lane.is_idle
+
+
+@in_virtual_time
+async def test_what_can_not_wait_on_unsent_is_a_dead_letter_and_others_wait_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = LaneBench()
+    put_behind = Waiting.put_behind
+
+    def faulty(waiting: Waiting, delivery: Delivery) -> None:
+        if delivery is of_lena:
+            raise KeyError("private")
+        put_behind(waiting, delivery)
+
+    monkeypatch.setattr(Waiting, "put_behind", faulty)
+    of_emil, of_lena, of_omar = await bench.offer("emil", "lena", "omar")
+    await bench.rounds.latest.answer(Untried())
+    assert bench.concluded == [(of_lena, Crashed("KeyError"))]
+    assert bench.rounds.latest.deliveries == [of_emil, of_omar]
+    await bench.rounds.latest.answer()
+    assert bench.lane.is_idle
 
 
 @in_virtual_time

@@ -4,6 +4,7 @@ one, is an event as any other: by its id, its person, its receipt, and its end.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ AUTO = integration(
 FIRST = body(organization_user_id="first@northwind.example")
 REFUSED = Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message")
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
+SECRET = b"a secret"
 
 
 class Told(Worker):
@@ -48,7 +50,7 @@ class Told(Worker):
         flow = Flow(Untold("403"))
         self.questions = InletQuestions(flow.ask, MemoryInlets(), lambda: NOON + now() - began)
         super().__init__(
-            adobe, store, shop=shop, inlets=self.questions.known, receipts=book, secret=b"a secret"
+            adobe, store, shop=shop, inlets=self.questions.known, receipts=book, secret=SECRET
         )
         self.ids: list[str] = []
 
@@ -188,6 +190,41 @@ async def test_a_fault_in_ending_it_is_a_dead_letter(monkeypatch: pytest.MonkeyP
 
 
 @in_virtual_time
+async def test_it_has_one_end_where_that_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other integration of its organization has its delivery of it under way meanwhile."""
+
+    class Slow(Inlet):
+        async def send(self, integration: Integration, messages: Any) -> Any:
+            if integration.id == press.id:
+                await press_answers.wait()
+            return await super().send(integration, messages)
+
+    press_answers = asyncio.Event()
+    press = AUTO.model_copy(update={"id": "press", "payload_mode": "xdm"}).with_state_id("press")
+    inlet, book = Slow("xdm"), Book()
+    worker = Told(inlet, Store(), book)
+    await worker.begin()
+    monkeypatch.setattr(worker, "undoubted_for", lambda _: [AUTO, press])
+    tell = worker.delivered
+
+    def faulty(integration_id: str, accepted: Any) -> None:
+        if integration_id == AUTO.id:
+            raise KeyError("private")
+        tell(integration_id, accepted)
+
+    monkeypatch.setattr(worker, "delivered", faulty)
+    before = len(worker.hand.acknowledged)
+    await worker.take(body())
+    await after(1)
+    assert book.told[1:] == [("delivered", "", 1)]
+    assert len(worker.hand.acknowledged) == before, "the other one is not done"
+    press_answers.set()
+    await after(1)
+    assert (book.told[1:], worker.told) == ([("delivered", "", 1)] * 2, ["delivered"])
+    assert len(worker.hand.acknowledged) == before + 1
+
+
+@in_virtual_time
 async def test_it_meets_what_was_sent_under_the_state_id_in_force() -> None:
     """The state id may have changed while its first form was under way."""
     inlet, store = Inlet("xdm"), Store()
@@ -196,7 +233,7 @@ async def test_it_meets_what_was_sent_under_the_state_id_in_force() -> None:
         **{name: getattr(AUTO, name) for name in ("events", "limits", "mappings")},
         payload_mode="xdm",
     ).with_state_id("shop~2")
-    former = Worker(inlet, store, shop=whole)
+    former = Worker(inlet, store, shop=whole, secret=SECRET)
     await former.take(body(updated_at="2026-03-02T09:00:00Z", version=5))
     assert former.told == ["delivered"]
 

@@ -24,6 +24,7 @@ from worker.delivery.rounds.user_message import UserMessage
 from worker.events import open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.memory_store import MemoryStore
+from worker.ordering.snapshot_fold import Known
 from worker.ordering.store_protocol import Timing
 from worker.reasons import ErrorCode
 from worker.transform.decide import decide
@@ -140,6 +141,43 @@ async def test_a_fault_in_settling_one_person_concerns_only_what_is_kept_beside(
         assert await worker.deliver(*([one] for one in both)) == [OK, OK]
     again = worker.crowd(said("lena", 10, news=True), said("ole", 5, news=False))
     assert await worker.deliver(*([one] for one in again)) == [Duplicate(), Superseded()]
+
+
+async def test_a_fault_in_gathering_what_was_accepted_forgets_nothing_of_anybody(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = UserMessage.accepted
+
+    def faulty(self: UserMessage) -> Known:
+        if self.user == "ole":
+            raise KeyError("x")
+        return accepted(self)
+
+    worker = Crowd(store, SHOP)
+    both = worker.crowd(said("lena", 10, news=True), said("ole", 10, news=True))
+    with monkeypatch.context() as patched:
+        patched.setattr(UserMessage, "accepted", faulty)
+        assert await worker.deliver(*([one] for one in both)) == [OK, OK]
+    again = worker.crowd(said("lena", 5, news=False), said("ole", 5, news=False))
+    assert await worker.deliver(*([one] for one in again)) == [Superseded(), Superseded()]
+    again = worker.crowd(said("ole", 20, news=False))
+    assert await worker.deliver(again) == [OK]
+
+
+async def test_the_same_of_a_person_whose_message_was_taken_apart(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(_: UserMessage) -> Known:
+        raise KeyError("x")
+
+    worker = Crowd(store, SHOP)
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)]
+    lena = worker.crowd(said("lena", 10, news=True, groups=["vip"]), said("lena", 20, news=False))
+    with monkeypatch.context() as patched:
+        patched.setattr(UserMessage, "accepted", faulty)
+        assert await worker.deliver(lena) == [OK, OK]
+    older = worker.crowd(said("lena", 15, news=True))
+    assert await worker.deliver(older) == [Superseded()]
 
 
 async def test_a_fault_in_telling_what_became_of_one_person_concerns_that_one(

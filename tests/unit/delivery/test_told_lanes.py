@@ -13,7 +13,11 @@ from tests.unit.delivery.virtual_time import in_virtual_time
 from worker.adobe.replies import Accepted, Retryable
 from worker.delivery.lanes.endpoint_health import FAILS_AFTER
 from worker.delivery.outcome import Failure
+from worker.evidence.chain import Chain
+from worker.evidence.heading import read_message
+from worker.evidence.receipt import MOST_ROW_BYTES
 from worker.reasons import ErrorCode
+from worker.receipts.unreceipted import Unreceipted
 from worker.service.oldest_in_hand import Oldest, oldest_in_hand
 from worker.service.told_lanes import LaneStates
 from worker.service.worker_facts import WorkerFacts
@@ -73,15 +77,36 @@ async def test_a_state_fits_its_row_with_all_that_there_is_to_tell() -> None:
     lanes = list(worker.pipeline.lanes) * 1_000
     parts = SimpleNamespace(broker=None, client=None, pipeline=worker.pipeline, lanes=lambda: lanes)
     facts = WorkerFacts(cast("Any", parts))
-    alone = len(facts.state_row({}))
+    assert len(facts.state_row({})) <= MOST_ROW_BYTES
     for number in range(1_000):
         worker.pipeline.parked_again.note(f"customer-{number:04}", NOON_MS)
     row = facts.state_row({})
-    assert len(row) <= alone, "lanes make room for it"
+    assert len(row) <= MOST_ROW_BYTES, "lanes make room for it"
     told = orjson.loads(row)
     assert told["parked_again"]["customer-0000"] == NOON_MS
     assert 0 < len(told["parked_again"]) < 1_000
     assert told["lanes"]
+
+
+@in_virtual_time
+async def test_a_state_can_be_read_after_the_receipts_of_very_many_were_away() -> None:
+    worker, unreceipted = Worker(Adobe(), Store()), Unreceipted()
+    await worker.take(body("ev-1"))
+    lanes = list(worker.pipeline.lanes) * 1_000
+    parts = SimpleNamespace(broker=None, client=None, pipeline=worker.pipeline, lanes=lambda: lanes)
+    for number in range(1_000):
+        worker.pipeline.parked_again.note(f"customer-{number:04}", NOON_MS)
+        for _ in range(1 + number % 9):
+            unreceipted.add(f"{number:0128}")
+    unreceipted.by_integration[f"{8:0128}"] += 2**40
+    row = WorkerFacts(cast("Any", parts)).state_row(unreceipted.so_far())
+    message = Chain("host:1", b"").message("state", [row], NOON_MS)
+    assert read_message(message).rows == (row,)
+    told = orjson.loads(row)
+    assert told["lanes"], "there is room for them all the same"
+    assert told["parked_again"]
+    assert sum(told["unreceipted"].values()) == unreceipted.total, "the ledger goes by the sum"
+    assert told["unreceipted"][f"{8:0128}"] == 9 + 2**40, "those with most have their own number"
 
 
 @in_virtual_time

@@ -25,6 +25,7 @@ from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
 from worker.letters import ledger_pass as ledger_pass_module
 from worker.letters.ledger_pass import LedgerPass
+from worker.letters.letter_desk import open_desk
 from worker.letters.pass_request import PassRequest
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
@@ -103,5 +104,38 @@ async def test_letters_are_compared_when_asked_for_after_a_fault(
         request = PassRequest(path)
         request.make()
         await wait_until(lambda: not request.is_there(), "that the request is taken", 5)
+        stop.ask(signal.SIGTERM)
+        await asyncio.wait_for(running, 20)
+
+
+async def test_a_pass_that_met_a_fault_is_made_again_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: Callable[[str], bool]
+) -> None:
+    """The wish for it is taken when it begins, and whoever has it waits for a pass."""
+    monkeypatch.setattr(ledger_pass_module, "_AGAIN_SECONDS", 0.02)
+    faults = [ValueError(QUOTED)]
+
+    def faulty(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return open_desk(*arguments)
+
+    monkeypatch.setattr(ledger_pass_module, "open_desk", faulty)
+    url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
+    with ledger_file(tmp_path) as ledger, closing(ledger.database):
+        stop, caught_up = Stop(), asyncio.Event()
+        caught_up.set()
+        request = PassRequest(ledger.database.path)
+        request.make()
+        ledger_pass = LedgerPass(
+            WorkerSettings(amqp_url=url),
+            WriteTurns(ledger.database),
+            ledger.taking_in,
+            stop,
+            lambda _: None,
+        )
+        running = asyncio.create_task(ledger_pass.run(caught_up, request))
+        await wait_until(lambda: is_told("ledger.letters_unread"), "another try", 20)
+        assert is_told("ledger.unexpected_error")
         stop.ask(signal.SIGTERM)
         await asyncio.wait_for(running, 20)

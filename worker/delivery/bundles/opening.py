@@ -14,7 +14,7 @@ from typing import Final
 from worker.broker import headers as names
 from worker.broker.message import Incoming, Source
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, unpack
-from worker.delivery.slices import REST_SECONDS, SLICE_EVENTS, handle_slice
+from worker.delivery.slices import REST_SECONDS, SLICE_EVENTS, handle_slice, not_handled
 from worker.wire.table_reader import Budget
 
 HURRY_SECONDS: Final = 0.004
@@ -56,8 +56,12 @@ class BundleOpening:
         if not self._events:
             bundle = self._bundles.popleft()
             if bundle.is_ours:  # or the broker gives it out again
-                events, self._rest_of_slice = self._open(bundle)
-                self._events.extend(events)
+                try:
+                    events, self._rest_of_slice = self._open(bundle)
+                except Exception as error:
+                    not_handled(error)
+                else:
+                    self._events.extend(events)
         if self._events:
             handled = handle_slice(self._events, self._take)
         # After fewer as much less, or many small bundles would keep others' parked events waiting.

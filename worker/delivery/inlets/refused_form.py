@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,7 +28,9 @@ log = structlog.get_logger(__name__)
 
 
 class FormMismatch:
-    """`block`, `wait` and `conclude` act on what is found; `now_ms` gives ms since 1970."""
+    """`block`, `wait` and `conclude` act on what is found, `end_safely` makes a dead letter where
+    one of them fails; `now_ms` gives ms since 1970.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class FormMismatch:
         block: Callable[[Lane, Delivery, Retryable | Permanent], None],
         wait: Callable[[Lane, Delivery], None],
         conclude: Callable[[Lane, list[tuple[Delivery, Result]]], None],
+        end_safely: Callable[[Callable[[Lane, Delivery], None], Lane, Delivery], None],
     ) -> None:
         self._inlets = inlets
         self._decisions = decisions
@@ -49,6 +53,7 @@ class FormMismatch:
         self._block = block
         self._wait = wait
         self._conclude = conclude
+        self._end_safely = end_safely
         self._trials = Trials(runner, gate, self._end_trial)
 
     def meet(self, lane: Lane, delivery: Delivery, reply: Retryable) -> None:
@@ -80,9 +85,16 @@ class FormMismatch:
             self._end_trial(whole, delivery, None)
 
     def _end_trial(self, whole: Integration, delivery: Delivery, result: Result | None) -> None:
-        """An event has been tried in the other form, or could not be."""
-        refused_twice = self._inlets.tried(whole, result)
+        """An event has been tried in the other form, or could not be. It is ended once, whatever
+        fails meanwhile: it may have been delivered.
+        """
         lane = self._lane_of(delivery.integration)
+        self._end_safely(partial(self._end_by, whole, result), lane, delivery)
+
+    def _end_by(
+        self, whole: Integration, result: Result | None, lane: Lane, delivery: Delivery
+    ) -> None:
+        refused_twice = self._inlets.tried(whole, result)
         if refused_twice is not None:
             self._block(lane, delivery, refused_twice)
         elif result is None:
@@ -97,7 +109,9 @@ End = Callable[[Integration, Delivery, Result | None], None]
 
 
 class Trials:
-    """`end` is called with what came of it; None where it could not be tried."""
+    """`end` is called once with what came of it; None where it could not be tried. It does not
+    raise.
+    """
 
     def __init__(self, runner: RoundRunner, gate: StoreGate, end: End) -> None:
         self._runner = runner
@@ -119,10 +133,7 @@ class Trials:
             self._gate.close(problem, whole.state_id)
         except Exception as error:  # a fault of ours becomes a dead letter, as in a round
             result = _crashed(whole, error)
-        try:
-            self._end(whole, delivery, result)
-        except Exception as error:
-            self._end(whole, delivery, _crashed(whole, error))
+        self._end(whole, delivery, result)
 
     async def _result(self, whole: Integration, delivery: Delivery) -> Result | None:
         ends_at = time.monotonic() + _LONGEST_WAIT_SECONDS

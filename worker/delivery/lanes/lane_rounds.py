@@ -19,6 +19,7 @@ from worker.delivery.lanes.lane_state import (
     SharedParts,
     may_wait_on,
 )
+from worker.delivery.rounds.contained_faults import contain, crashed
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Crashed, Untried
@@ -51,7 +52,6 @@ class LaneRounds:
         state, shared = self._state, self._shared
         epoch = state.window.epoch
         began = self._loop.time()
-        is_suspect = batch[0][0].is_suspect
         answer = _AwaitedAnswer(self, batch, state.health, shared.pauses.attempt_seconds)
         try:
             results = await shared.runner.deliver(integration, batch, self.slots)
@@ -65,26 +65,30 @@ class LaneRounds:
             results = [(one, Crashed(type(error).__name__)) for group in batch for one in group]
         finally:
             answer.cancel()
-        try:
-            if is_suspect and not batch[0][0].is_handed_over:
-                shared.suspects.held(integration.id, self._loop.time() - began)
-            results = self._without_untried(integration, results)
-            in_flight = state.under_way.requests
-            if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
-                state.window.overloaded(epoch)
-            else:
-                state.window.succeeded(in_flight)
-            state.health.throughput.count(len(results))
-            self._begin_gaps(integration, batch, results)
-            self._acts.conclude(results)
-        except Exception:  # a bug again, which is not to cost the lane a request for good
-            log.exception("lane.unexpected_error", integration=integration.id)
-        finally:
-            state.under_way.end(batch)
-            oldest = state.waiting.oldest
-            if oldest is not None and any(oldest in group for group in batch):
-                state.waiting.watch_next()
-            then()
+        # Each by itself: a bug in one is not to cost an event its end, or the lane a request.
+        results = self._without_untried(integration, results)
+        contain(integration, self._learn, integration, batch, results, began, epoch)
+        contain(integration, self._begin_gaps, integration, batch, results)
+        contain(integration, self._acts.conclude, results)
+        state.under_way.end(batch)
+        oldest = state.waiting.oldest
+        if oldest is not None and any(oldest in group for group in batch):
+            state.waiting.watch_next()
+        then()
+
+    def _learn(
+        self, integration: Integration, batch: Batch, results: Results, began: float, epoch: int
+    ) -> None:
+        """What a round tells of its endpoint; `epoch` is that of the window when it began."""
+        state, shared, first = self._state, self._shared, batch[0][0]
+        if first.is_suspect and not first.is_handed_over:
+            shared.suspects.held(integration.id, self._loop.time() - began)
+        in_flight = state.under_way.requests
+        if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
+            state.window.overloaded(epoch)
+        else:
+            state.window.succeeded(in_flight)
+        state.health.throughput.count(len(results))
 
     def _put_back(self, integration: Integration, batch: Batch, then: Callable[[], None]) -> None:
         """Nothing was sent of a round that began while `integration` was in force: it waits on."""
@@ -114,15 +118,22 @@ class LaneRounds:
             self._state.waiting.gaps.begin(user, gap, now)
 
     def _without_untried(self, integration: Integration, results: Results) -> Results:
-        """What Adobe has not seen goes on waiting, unless the broker has it again."""
+        """The results without what Adobe has not seen, which goes on waiting, unless the broker
+        has it again.
+        """
         untried = [delivery for delivery, result in results if isinstance(result, Untried)]
         if not untried:
             return results
         waits_on = may_wait_on(integration, self._state.integration)
+        tried = [one for one in results if not isinstance(one[1], Untried)]
         for delivery in untried:
-            if delivery.message.is_ours:
+            if not delivery.message.is_ours:
+                continue
+            try:
                 (self._state.waiting.put_behind if waits_on else self._acts.release)(delivery)
-        return [one for one in results if not isinstance(one[1], Untried)]
+            except Exception as error:
+                tried.append((delivery, crashed(integration, error)))
+        return tried
 
     def lose_patience(self, batch: Batch) -> None:
         """Its endpoint hangs, as it seems: what is in the request is not to keep acknowledgements

@@ -4,21 +4,37 @@ since what Adobe has accepted of the others is to be remembered.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec
 
 import structlog
 
+from worker.adobe.replies import Accepted
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.round_results import Crashed, Result
 from worker.delivery.rounds.user_message import UserMessage
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
+from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import Settlement
 
 log = structlog.get_logger(__name__)
 
 _UNKNOWN: Final = Crashed("unknown")
+_P = ParamSpec("_P")
+
+
+def contain(
+    integration: Integration, act: Callable[_P, object], *args: _P.args, **named: _P.kwargs
+) -> None:
+    """Do what concerns no single event of a round: a fault in it is told, and keeps no event from
+    its end.
+    """
+    try:
+        act(*args, **named)
+    except Exception:
+        log.exception("lane.unexpected_error", integration=integration.id)
 
 
 def crashed(integration: Integration, error: Exception) -> Crashed:
@@ -26,6 +42,18 @@ def crashed(integration: Integration, error: Exception) -> Crashed:
     name = type(error).__name__
     log.exception("message.unexpected_error", integration=integration.id, error=name)
     return Crashed(name)
+
+
+def accepted_despite(message: UserMessage, error: Exception) -> Known:
+    """What stands now of a message of which `UserMessage.accepted` met a fault: the stamps of what
+    was accepted or had only to be remembered. What was said counts as unknown.
+    """
+    crashed(message.integration, error)
+    stamps: dict[str, Stamp] = {}
+    for one in message.parts or (message,):
+        if isinstance(one.reply, Accepted) or not one.folded.is_sent:
+            stamps |= one.folded.written
+    return Known(stamps, {})
 
 
 def settlement_of(

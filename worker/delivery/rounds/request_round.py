@@ -18,7 +18,12 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.completion_lookup import Completion
-from worker.delivery.rounds.contained_faults import crashed, results_of, settlement_of
+from worker.delivery.rounds.contained_faults import (
+    accepted_despite,
+    crashed,
+    results_of,
+    settlement_of,
+)
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
@@ -116,7 +121,10 @@ class Round:
         accepted: list[Settlement] = []
         rest: list[Settlement] = []
         for one in messages:
-            stands = one.accepted()
+            try:
+                stands = one.accepted()
+            except Exception as error:
+                stands = accepted_despite(one, error)
             settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
             is_accepted = after_success == after_failure or stands.stamps
             (accepted if is_accepted else rest).append(settlement)
@@ -136,7 +144,10 @@ class Round:
             if part.folded.is_sent:
                 sendable = [part] if part.encode() else []
                 await self._send(sendable)
-            stamps, said = part.accepted()
+            try:
+                stamps, said = part.accepted()
+            except Exception as error:
+                stamps, said = accepted_despite(part, error)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
 
     async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
