@@ -62,6 +62,8 @@ def event_lines(document: Any) -> list[Line]:
     persons = frozenset(_persons(document))
 
     def shows(path: Path, value: Any) -> bool:
+        if not path or not isinstance(value, str):  # what stands there may be anything
+            return False
         if path[-1] == "id" and not is_of_choices(path):
             return path[:-1] in entities and value not in persons and bool(shown_id(value))
         return shows_of_event(path, value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import structlog
+
 from worker.broker.delay import by_few_levels
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
@@ -12,9 +14,11 @@ from worker.delivery.event_facts import EventFacts
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.outcome import Dead, Observer, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
-from worker.delivery.receipting import Receipting
+from worker.delivery.receipting import Done, Receipting
 from worker.delivery.successors import Successors, state_after
 from worker.reasons import ParkReason
+
+log = structlog.get_logger(__name__)
 
 
 class UntriedEndings:
@@ -35,19 +39,39 @@ class UntriedEndings:
         facts: EventFacts | None,
         began: float | None = None,
     ) -> None:
-        """End a delivery; `began` in monotonic seconds, None is now."""
-        if isinstance(outcome, Skipped) and state.is_repeat:
-            self._observer.repeat_ended(integration_id or "", event_id, outcome.reason, 0.0)
-        else:
-            seconds = time.monotonic() - began if began is not None else 0.0
-            self._observer.outcome(integration_id or "", outcome, seconds, event_id)
-        done = self._receipting.untried(message, facts, integration_id, state, outcome)
+        """End a delivery; `began` in monotonic seconds, None is now. Where a fault of ours keeps
+        its outcome from being told, it ends all the same; without a receipt if that can't be made,
+        which the counts of the worker tell.
+        """
+        done: Done = message.done
+        try:
+            self._tell(integration_id, state, outcome, event_id, began)
+        except Exception as error:
+            log.exception("message.unexpected_error", error=type(error).__name__)
+        try:
+            done = self._receipting.untried(message, facts, integration_id, state, outcome)
+        except Exception as error:
+            log.exception("message.unexpected_error", error=type(error).__name__)
         if isinstance(outcome, Skipped):
             done()
         else:
             after = state_after(state, outcome, integration_id)
             config = self._receipting.config_of(integration_id) if type(outcome) is Dead else ""
             self._successors.follow(message, after, outcome, done, config)
+
+    def _tell(
+        self,
+        integration_id: str | None,
+        state: RetryState,
+        outcome: Outcome,
+        event_id: str,
+        began: float | None,
+    ) -> None:
+        if isinstance(outcome, Skipped) and state.is_repeat:
+            self._observer.repeat_ended(integration_id or "", event_id, outcome.reason, 0.0)
+        else:
+            seconds = time.monotonic() - began if began is not None else 0.0
+            self._observer.outcome(integration_id or "", outcome, seconds, event_id)
 
     def give_up(self, lane: Lane, delivery: Delivery) -> None:
         """The lane has to let go of what it holds."""

@@ -167,3 +167,17 @@ def test_the_ids_of_choices_are_shown_wherever_didomi_has_choices() -> None:
         text = _text(event_lines(document))
         for shown in ("news", "sms", "topics", "post", "google", "acme"):
             assert f'"{shown}"' in text
+
+
+@pytest.mark.parametrize("said", [4915112345678, 7.5, True, None, ["4915112345678"], {"id": 4915}])
+@pytest.mark.parametrize("key", ["entity", "new_entity"])
+def test_what_stands_in_the_place_of_an_id_may_be_anything(said: Any, key: str) -> None:
+    for document in ({"type": "event.created", "parameters": {key: {"id": said}}}, {"id": said}):
+        assert "4915" not in _text(event_lines(document))
+
+
+@pytest.mark.parametrize("document", [4915112345678, 7.5, "lena", True, None, [], {}])
+def test_a_body_may_be_any_json(document: Any) -> None:
+    shown = _text(event_lines(document))
+    assert "4915" not in shown
+    assert "lena" not in shown

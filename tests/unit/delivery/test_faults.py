@@ -18,7 +18,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.endpoint_health import EndpointHealth
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.waiting_events import Waiting
-from worker.delivery.outcome import Outcome, Parked, Retried
+from worker.delivery.outcome import Dead, Outcome, Parked, Retried
 from worker.delivery.rounds.round_results import Crashed, Untried
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
@@ -109,10 +109,13 @@ async def test_a_successor_that_can_not_be_published_is_not_waited_for(
     assert lane.is_idle
 
 
-@pytest.mark.parametrize("change", ["paused", "state", "block", "room"])
+@pytest.mark.parametrize(
+    ("change", "of_lena"),
+    [("paused", "parked"), ("room", "parked"), ("state", "dead"), ("block", "dead")],
+)
 @in_virtual_time
 async def test_each_event_that_a_lane_lets_go_of_has_its_outcome(
-    monkeypatch: pytest.MonkeyPatch, change: str
+    monkeypatch: pytest.MonkeyPatch, change: str, of_lena: str
 ) -> None:
     """They wait behind others of theirs, which are under way."""
     adobe = Adobe()
@@ -140,7 +143,11 @@ async def test_each_event_that_a_lane_lets_go_of_has_its_outcome(
         adobe.answers.set()
     await after(10)
     told = {one["event"]: one["outcome"] for one in book.written}
-    assert {one: told[one] for one in USERS} == {"emil": "parked", "lena": "dead", "omar": "parked"}
+    assert {one: told[one] for one in USERS} == {
+        "emil": "parked",
+        "lena": of_lena,
+        "omar": "parked",
+    }
     assert worker.hand.in_hand == 0
     assert worker.hand.receipted == len(worker.hand.acknowledged)
 
@@ -245,3 +252,21 @@ async def test_what_can_not_be_handed_over_stays_in_its_request(
     await after(1)
     assert worker.told[2:] == ["delivered", "accepted late", "accepted late"]
     assert (worker.hand.in_hand, lane.held) == (0, 0)
+
+
+@pytest.mark.parametrize("reply", [AWAY, REFUSED])
+@in_virtual_time
+async def test_an_event_whose_outcome_can_never_be_told_ends_all_the_same(
+    reply: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adobe = Adobe()
+    adobe.reply = reply
+    worker = Worker(adobe, Store())
+    for kind in (Retried, Dead):
+        _fail_to_tell(monkeypatch, worker, kind)
+    for user in USERS:
+        worker.pipeline.handle(worker.hand.message(body(user, user=user)))
+    await after(1)
+    assert worker.hand.in_hand == 0
+    (of_lena,) = [one for one in worker.hand.host.published if b'"lena"' in one.body]
+    assert of_lena.headers["consent-dead-reason"] == "unexpected-error"

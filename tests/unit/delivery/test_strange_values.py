@@ -18,6 +18,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.retry_state import FRESH
 from worker.delivery.delivery import Delivery
+from worker.delivery.rounds.request_round import Round
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Crashed, Duplicate, Result, Superseded
 from worker.delivery.rounds.user_message import UserMessage
@@ -243,3 +244,46 @@ async def test_a_fault_in_taking_a_message_apart_leaves_nobody_without_a_result(
     assert await worker.deliver([ole]) == [OK]
     [older] = worker.crowd(said("lena", 15, news=True))
     assert await worker.deliver([older]) == [Superseded()]
+
+
+UNCLEAR = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 504", 504, is_unclear=True)
+
+
+@pytest.mark.parametrize("method", ["settlement", "unclear"])
+async def test_a_fault_in_settling_what_is_unclear_has_the_newer_choice_repeated(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    worker = Crowd(store, SHOP)
+    worker.adobe.replies = [UNCLEAR]
+    older, newer = worker.crowd(said("lena", 10, news=True), said("lena", 20, news=False))
+
+    def faulty(*_: Any) -> Any:
+        raise OverflowError("of a number")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UserMessage, method, faulty)
+        assert await worker.deliver([older]) == [UNCLEAR]
+    assert await worker.deliver([newer]) == [OK]
+    assert newer.repeat_seconds is not None
+
+
+async def test_what_was_sent_when_taking_a_message_apart_failed_is_unclear(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Crowd(store, SHOP)
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400)]
+    lena = worker.crowd(said("lena", 10, news=True, groups=["vip"]), said("lena", 20, news=False))
+    request = Round._request
+
+    async def faulty(self: Round, messages: list[UserMessage], bodies: Any) -> Any:
+        if messages[0].deliveries == [lena[1]]:
+            messages[0].mark_sent()
+            raise KeyError("x")
+        return await request(self, messages, bodies)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Round, "_request", faulty)
+        assert await worker.deliver(lena) == [Crashed("KeyError"), Crashed("KeyError")]
+    [newest] = worker.crowd(said("lena", 30, news=True))
+    assert await worker.deliver([newest]) == [OK]
+    assert newest.repeat_seconds is not None

@@ -17,7 +17,8 @@ from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
-from worker.ordering.store_protocol import Settlement
+from worker.ordering.store_protocol import UNCLEAR, Settlement
+from worker.ordering.unclear_requests import mark_of
 
 log = structlog.get_logger(__name__)
 
@@ -61,16 +62,40 @@ def settlement_of(
 ) -> Settlement:
     """The end of the lease, see `UserMessage.settlement`. Where a fault prevents it, the stamps of
     what Adobe accepted stand alone: what was said counts as unknown, and is looked up if need be.
+    What Adobe may still carry out is marked all the same.
     """
     try:
         return message.settlement(accepted, unclear_ms, seals)
     except Exception as error:
         crashed(message.integration, error)
+        stamps = {**accepted.stamps, **_mark_despite(message, unclear_ms)}
         lasts = message.integration.keeps_more
         texts: dict[str, str] | None = {} if lasts else None
-        return Settlement(
-            message.user, message.lease, accepted.stamps, message.was_sent, texts, lasts
-        )
+        return Settlement(message.user, message.lease, stamps, message.was_sent, texts, lasts)
+
+
+def _mark_despite(message: UserMessage, unclear_ms: int) -> dict[str, Stamp]:
+    if not (message.is_unclear or message.parts):
+        return {}
+    try:
+        unclear = message.unclear()
+    except Exception as error:
+        crashed(message.integration, error)
+        unclear = [one.choice for one in message.deliveries]
+    if not unclear:
+        return {}
+    return {UNCLEAR: mark_of(unclear, unclear_ms, message.known.stamps.get(UNCLEAR))}
+
+
+def stopped(message: UserMessage, error: Exception) -> None:
+    """`message` was being taken apart when a fault came: of the parts without a reply, Adobe may
+    get those that were sent.
+    """
+    message.reply = fault = crashed(message.integration, error)
+    for part in message.parts:
+        if part.reply is None:
+            part.reply = fault
+            part.is_unclear |= part.was_sent
 
 
 def results_of(message: UserMessage) -> list[tuple[Delivery, Result]]:

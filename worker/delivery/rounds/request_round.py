@@ -23,6 +23,7 @@ from worker.delivery.rounds.contained_faults import (
     crashed,
     results_of,
     settlement_of,
+    stopped,
 )
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
@@ -99,7 +100,7 @@ class Round:
                 try:
                     await self._take_apart(message)
                 except Exception as error:
-                    message.reply = crashed(integration, error)
+                    stopped(message, error)
         await self._settle(messages)
         for message in messages:
             results.extend(results_of(message))
