@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,20 @@ _VARIABLE = "CONSENT_TEST_RUN"
 _LAST_SECONDS = 60.0
 
 
+def _temporary() -> Path:
+    """Where temporary directories are. Python finds that out by a file that it writes there, and
+    which would stay if an interrupt came before it is removed.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        return Path(tempfile.gettempdir())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_TEMPORARY = _temporary()  # when there is nothing to be interrupted yet
+
+
 def marked() -> dict[str, str]:
     """The environment for a process that shall not outlive this one.
 
@@ -35,7 +50,7 @@ def directory(prefix: str, kind: str = "directory") -> Path:
     """A temporary directory, to be ended by `remove`. Of the kind `server`, it is also the home
     directory (`HOME`) or the working directory of processes that end with it.
     """
-    path = Path(tempfile.gettempdir()) / f"{prefix}{uuid.uuid4().hex[:12]}"
+    path = _TEMPORARY / f"{prefix}{uuid.uuid4().hex[:12]}"
     _Reaper.of_this_run().tell("guard", kind, str(path))
     path.mkdir(mode=0o700)
     return path
