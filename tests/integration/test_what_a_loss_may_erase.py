@@ -37,6 +37,8 @@ async def stack(broker_url: str, namespace: str, redis_url: str) -> AsyncIterato
 
 
 async def lose_state(stack: Stack, operator: Redis) -> None:
+    # What Adobe has taken is remembered before it is told, and would stand after the loss.
+    await wait_until(lambda: len(told(stack, "delivery.delivered")) == 2, "both outcomes")
     keys = [key async for key in operator.scan_iter(f"{stack.namespace}:*")]
     await operator.delete(*keys)
     await wait_until(lambda: told(stack, "ordering.state_lost") != [], "the alarm")

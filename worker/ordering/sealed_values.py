@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import orjson
@@ -39,6 +39,13 @@ class Seals:
         self._marks = marks_of(secret, previous)
         both = [secret] if previous in (None, secret) else [secret, previous or b""]
         self._masters = [hashlib.blake2b(one).digest() if one else b"" for one in both]
+        self._sealing: Callable[[bytes, str], _Seal] | None = None
+        if any(both):
+            # Before there are events, which it would keep waiting. A worker without a secret does
+            # without the library, and is megabytes smaller.
+            from worker.ordering.user_seal import AesSeal  # noqa: PLC0415
+
+            self._sealing = AesSeal
 
     def texts(
         self, user: str, stamps: Mapping[str, Stamp], said: Mapping[str, Said]
@@ -46,7 +53,7 @@ class Seals:
         """Path → the text beside the stamp of that path. A source that can't be kept is left out of
         it, so that it counts as unknown.
         """
-        seal = _seal(self._masters[0], both_digests(user)[0])
+        seal = self._seal(self._masters[0], both_digests(user)[0])
         texts = {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
         if any(said[path].source is not None and "." not in text for path, text in texts.items()):
             log.error(
@@ -62,7 +69,7 @@ class Seals:
     ) -> dict[str, Said]:
         """Path → what its text says, of those that belong to the stamp that stands."""
         seals = [
-            _seal(master, digest)
+            self._seal(master, digest)
             for master, digest in zip(self._masters, both_digests(user), strict=False)
         ]
         said: dict[str, Said] = {}
@@ -79,6 +86,10 @@ class Seals:
                 "previous one, and counts as unknown",
             )
         return said
+
+    def _seal(self, master: bytes, digest: str) -> _Seal:
+        """That of one user. `master` is empty where there is no secret."""
+        return self._sealing(master, digest) if self._sealing and master else _Plain()
 
 
 class _Seal(Protocol):
@@ -99,16 +110,6 @@ class _Plain:
 
     def open(self, sealed: bytes, bound: bytes) -> bytes:
         return sealed
-
-
-def _seal(master: bytes, digest: str) -> _Seal:
-    """That of one user."""
-    if not master:
-        return _Plain()
-    # When it is needed: a worker without the library is megabytes smaller.
-    from worker.ordering.user_seal import AesSeal  # noqa: PLC0415
-
-    return AesSeal(master, digest)
 
 
 def _written(seal: _Seal, path: str, stamp: Stamp, said: Said) -> str:

@@ -108,10 +108,8 @@ class Round:
 
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
         stamps, texts = granted.stored, granted.texts
-        known = NOTHING_KNOWN  # as of most
-        if stamps:
-            said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
-            known = new_tuple(Known, (stamps, said))
+        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
+        known = new_tuple(Known, (stamps, said))
         message = UserMessage(self._integration, group, user, granted.lease, known)
         message.is_damaged = granted.is_damaged
         return message
