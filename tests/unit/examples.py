@@ -11,6 +11,8 @@ from worker.events import Envelope, open_envelope
 from worker.integrations.model import Integration
 
 NOW_MS = 1_800_000_000_000
+QUOTED = "what an event says of lena@a.example"
+"""Of a fault, and not to be told."""
 
 
 def integration(**changes: Any) -> Integration:

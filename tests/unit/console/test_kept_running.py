@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 from devtools.ports import free_port
 from devtools.waiting import wait_until
 from tests.unit.console.console_parts import VIEWER, settings_of, write_integration
+from tests.unit.examples import QUOTED
 from worker import kept_running
 from worker.console.context_from_settings import memory_path
 from worker.console.process import Console, tell_fault
@@ -27,28 +27,12 @@ from worker.ledger.database import Database
 from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.ledger.migrations import upgrade
 from worker.ledger.reading import Reading
-from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
-
-QUOTED = "what an event says of lena@a.example"
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_running, "AGAIN_SECONDS", 0.02)
-
-
-@pytest.fixture
-def is_told() -> Callable[[str], bool]:
-    """Whether something stands in the log."""
-    stream = io.StringIO()
-    configure_logging("json", "info", stream)
-
-    def is_there(text: str) -> bool:
-        assert QUOTED not in stream.getvalue()
-        return text in stream.getvalue()
-
-    return is_there
 
 
 def _settings(home: Path) -> WorkerSettings:

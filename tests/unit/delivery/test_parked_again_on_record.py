@@ -26,7 +26,7 @@ from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.adobe.replies import Accepted
 from worker.broker.headers import BUNDLE
 from worker.delivery.parked_again import MOST_BYTES, ParkedAgain
-from worker.evidence.receipt import encode_fields, read_receipt
+from worker.evidence.receipt import encode_fields
 from worker.ledger.overview import overview
 
 
@@ -73,10 +73,9 @@ class Watched:
         return [(one.where, one.events) for one in missing]
 
     def _write(self) -> None:
-        receipts = [read_receipt(encode_fields(one)) for one in self._book.written]
+        rows = [encode_fields(one) for one in self._book.written]
         self._book.written.clear()
         told = self.office.pipeline.parked_again.told()
-        rows = [encode_fields(one._asdict()) for one in receipts]  # type: ignore[arg-type]
         bodies = [self._chain.message("receipts", rows, self.now_ms)] if rows else []
         row = state(parked_again=told)
         self._ledger.take(*bodies, self._chain.message("state", [row], self.now_ms))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import signal
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 
 from devtools.ports import free_port
 from devtools.waiting import wait_until
+from tests.unit.examples import QUOTED
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.interrupt import Stop
 from worker.ledger import upkeep
@@ -27,23 +27,7 @@ from worker.letters import ledger_pass as ledger_pass_module
 from worker.letters.ledger_pass import LedgerPass
 from worker.letters.letter_desk import open_desk
 from worker.letters.pass_request import PassRequest
-from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
-
-QUOTED = "what an event says of lena@a.example"
-
-
-@pytest.fixture
-def is_told() -> Callable[[str], bool]:
-    """Whether something stands in the log."""
-    stream = io.StringIO()
-    configure_logging("json", "info", stream)
-
-    def is_there(text: str) -> bool:
-        assert QUOTED not in stream.getvalue()
-        return text in stream.getvalue()
-
-    return is_there
 
 
 class FailingOnce(WriteTurns):
@@ -81,21 +65,21 @@ async def test_the_ledger_says_that_it_is_alive_after_a_fault_of_its_upkeep(
     assert is_told("ValueError")
 
 
+def _ledger_pass(ledger: LedgerFile, stop: Stop) -> LedgerPass:
+    """With no broker."""
+    settings = WorkerSettings(amqp_url=SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/"))
+    turns = WriteTurns(ledger.database)
+    return LedgerPass(settings, turns, ledger.taking_in, stop, lambda _: None)
+
+
 async def test_letters_are_compared_when_asked_for_after_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: Callable[[str], bool]
 ) -> None:
     monkeypatch.setattr(ledger_pass_module, "_AGAIN_SECONDS", 0.02)
-    url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     with ledger_file(tmp_path) as ledger, closing(ledger.database):
         path, stop, caught_up = ledger.database.path, Stop(), asyncio.Event()
         caught_up.set()
-        ledger_pass = LedgerPass(
-            WorkerSettings(amqp_url=url),
-            WriteTurns(ledger.database),
-            ledger.taking_in,
-            stop,
-            lambda _: None,
-        )
+        ledger_pass = _ledger_pass(ledger, stop)
         in_its_place = path.with_name(f"{path.name}.letters-wanted")
         in_its_place.mkdir()
         running = asyncio.create_task(ledger_pass.run(caught_up, PassRequest(path)))
@@ -121,19 +105,12 @@ async def test_a_pass_that_met_a_fault_is_made_again_unasked(
         return open_desk(*arguments)
 
     monkeypatch.setattr(ledger_pass_module, "open_desk", faulty)
-    url = SecretStr(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     with ledger_file(tmp_path) as ledger, closing(ledger.database):
         stop, caught_up = Stop(), asyncio.Event()
         caught_up.set()
         request = PassRequest(ledger.database.path)
         request.make()
-        ledger_pass = LedgerPass(
-            WorkerSettings(amqp_url=url),
-            WriteTurns(ledger.database),
-            ledger.taking_in,
-            stop,
-            lambda _: None,
-        )
+        ledger_pass = _ledger_pass(ledger, stop)
         running = asyncio.create_task(ledger_pass.run(caught_up, request))
         await wait_until(lambda: is_told("ledger.letters_unread"), "another try", 20)
         assert is_told("ledger.unexpected_error")
