@@ -63,14 +63,15 @@ class MessageListener:
         all of it is there in three frames, as most are: one call in place of three. Where it ends;
         0 if it is none such, to be taken frame by frame.
         """
-        if self.tag or self.parts or data[at + 7 : at + 11] != _DELIVER:
+        method_at = at + PREFIX.size
+        if self.tag or self.parts or data[method_at : method_at + 4] != _DELIVER:
             return 0
         try:
             kind, header_channel, header_bytes = PREFIX.unpack_from(data, header_at)
             body_at = header_at + header_bytes + AROUND_BYTES
             body_kind, body_channel, body_bytes = PREFIX.unpack_from(data, body_at)
             end: int = body_at + body_bytes + AROUND_BYTES
-            tag_at = at + 12 + data[at + 11]
+            tag_at = method_at + 5 + data[method_at + 4]  # as in `accepts`
             if (
                 kind != HEADER
                 or body_kind != BODY
@@ -79,7 +80,7 @@ class MessageListener:
                 or tag_at + _LONG_LONG.size >= header_at
                 or data[body_at - 1] != END
                 or data[end - 1] != END
-                or _LONG_LONG.unpack_from(data, header_at + 11)[0] != body_bytes
+                or _LONG_LONG.unpack_from(data, header_at + PREFIX.size + 4)[0] != body_bytes
             ):
                 return 0
             self.tag = _LONG_LONG.unpack_from(data, tag_at)[0]
