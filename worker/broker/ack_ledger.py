@@ -38,12 +38,12 @@ class AckLedger:
         border = self.border
         while True:
             following = border + 1
-            if following in alone:
-                alone.remove(following)
-            elif following in done and taken != most:
+            if following in done and taken != most:
                 done.remove(following)
                 top = following
                 taken += 1
+            elif following in alone:
+                alone.remove(following)
             else:
                 break
             border = following

@@ -68,7 +68,7 @@ class Acknowledging:
         self._owed += 1
         if self._owed >= self._owed_at_most and not self.source.gives_way():
             self._start_sending()
-        else:
+        elif self._ack_timer is None:
             self._send_soon()
         self.source.message_done()
 

@@ -25,7 +25,8 @@ def run() -> None:
     registry = build_registry(settings)
     report_change(replace(registry.load(), loaded=()))  # nothing was loaded anew
     # What is there by now stays, and an event makes many objects that soon go: looking for cycles
-    # among them as often as Python does by default costs a tenth of the worker's time.
+    # among them as often as Python does by default costs a tenth of the worker's time, and what
+    # a full prefetch consists of is to be no reason to look, which takes some milliseconds.
     gc.freeze()
-    gc.set_threshold(10_000, 50, 50)
+    gc.set_threshold(100_000, 50, 50)
     run_to_the_end(Service(settings, registry).run())

@@ -55,7 +55,8 @@ _UNWANTED_KINDS: Final[dict[str, dict[EventKind, Skip]]] = {
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
     """Deliver, skip, reject or wait; `now_ms` is milliseconds since the epoch. Never raises."""
-    if (unwanted := _UNWANTED_KINDS[integration.events].get(envelope.kind)) is not None:
+    plan = plan_of(integration)
+    if (unwanted := _UNWANTED_KINDS[plan.events].get(envelope.kind)) is not None:
         return unwanted
     try:
         record = read_record(envelope, now_ms)
@@ -63,8 +64,7 @@ def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decisio
         return Reject(DeadReason.INVALID_EVENT, str(error))
     except EarlyEvent as early:
         return Early(early.seconds)
-    plan = plan_of(integration)
-    if (unwanted := _unwanted_record(integration, plan, envelope, record)) is not None:
+    if (unwanted := _unwanted_record(plan, envelope, record)) is not None:
         return unwanted
     try:
         return _choice(integration, plan, envelope, record)
@@ -88,7 +88,7 @@ def _choice(
     says_something = not (said.keys() <= plan.companions if is_snapshot else not said)
     if not says_something and not may_take_back(envelope):
         return _nothing(unusable, is_pending=is_pending)
-    identity = resolve_identity(integration, record)
+    identity = resolve_identity(plan.identity_places, record)
     if identity is None:
         if not says_something:
             return Skip(SkipReason.NOTHING_MAPPED)
@@ -100,7 +100,7 @@ def _choice(
     kind = choice_kind(flat, plan.free, is_pending=is_pending)
     told = (record.event_id, time_ms, updated_at_ms, identity, said, unmatched, unusable, kind)
     choice = new_tuple(Deliver, told + BESIDES_THE_CHOICE)
-    if plan.companions or integration.replaces_record:
+    if plan.companions or plan.replaces_record:
         choice = with_record(choice, integration, plan, flat, is_pending=is_pending)
     return with_snapshot(choice, plan, envelope) if is_snapshot else choice
 
@@ -120,10 +120,8 @@ def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     return Skip(SkipReason.PENDING_APPROVAL if is_pending else SkipReason.NOTHING_MAPPED)
 
 
-def _unwanted_record(
-    integration: Integration, plan: Plan, envelope: Envelope, record: ConsentRecord
-) -> Skip | None:
-    if envelope.regulation not in integration.regulations:
+def _unwanted_record(plan: Plan, envelope: Envelope, record: ConsentRecord) -> Skip | None:
+    if envelope.regulation not in plan.regulations:
         return Skip(SkipReason.REGULATION)
     if record.is_pending and not plan.may_be_pending:
         return Skip(SkipReason.PENDING_APPROVAL)

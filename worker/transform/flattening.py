@@ -82,10 +82,12 @@ def attributes_of(
     said: dict[str, Any] = {}
     unmatched: list[str] = []
     unusable: list[str] = []
-    for entry in plan.entries:
-        target, place, render, _, _, looks_inside = entry
+    for target, place, render, looks_inside, entry in plan.rows:
         value = (split if looks_inside else flat).get(place)
-        if value is not None and (render is not None or is_pending):
+        if value is not None:
+            if render is None and not is_pending:
+                said[target] = value
+                continue
             try:
                 value = written(entry, value, time_ms, is_pending=is_pending)
             except UnwritableStructure:

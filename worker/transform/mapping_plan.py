@@ -10,9 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.format_steps import CONTAINS
+from worker.integrations.integration_fields import EventSource
 from worker.integrations.mapping_sources import is_fact, is_preference, kind_of
 from worker.integrations.model import Derived, Integration
 from worker.transform.format_rendering import EMPTIED, Render, finish_of, is_empty, render_of
+from worker.transform.identity import IdentityPlace, identity_places
 from worker.transform.mapped_weight import Uses, light_characters
 
 _AS_LONG: Final = frozenset({"as-is", "text", "list"})
@@ -43,7 +45,9 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`entries`, in the order of the file, and `constants` that go along with them. `companions`
+    """`entries`, in the order of the file; `rows`, of each its target, place, format, whether it
+    looks inside, and itself, since plain tuples are unpacked in a quarter of the time; and
+    `constants` that go along with them. `identity_places` are those of the person. `companions`
     are the targets that make no message by themselves: constants, and facts of the event.
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
@@ -64,6 +68,7 @@ class Plan:
     """
 
     entries: tuple[Entry, ...]
+    rows: tuple[tuple[str, str, Render | None, bool, Entry], ...]
     constants: tuple[tuple[str, Any], ...]
     companions: frozenset[str]
     wanted: frozenset[str]
@@ -79,6 +84,10 @@ class Plan:
     split: frozenset[str]
     uses: Table[str, Uses]
     light_characters: int
+    events: EventSource
+    regulations: frozenset[str]
+    replaces_record: bool
+    identity_places: tuple[IdentityPlace, ...]
     by_target: Table[str, Entry]
     absent: Table[str, Any]
     absent_with_times: tuple[tuple[str, Written], ...]
@@ -119,6 +128,7 @@ def _plan(integration: Integration) -> Plan:
     )
     return Plan(
         entries=entries,
+        rows=tuple((one.target, one.place, one.render, one.looks_inside, one) for one in entries),
         constants=constants,
         companions=frozenset(
             one.id for one in integration.mappings if one.value is None or is_fact(one.value)
@@ -140,6 +150,10 @@ def _plan(integration: Integration) -> Plan:
         split=frozenset(place for one, place in mapped if _looks_inside(one)),
         uses=uses,
         light_characters=light_characters(uses),
+        events=integration.events,
+        regulations=frozenset(integration.regulations),
+        replaces_record=integration.replaces_record,
+        identity_places=identity_places(integration),
         by_target={one.target: one for one in entries}
         | {path: _constant_entry(path, said) for path, said in constants},
         absent={path: said(0) for path, said in absent.items()},

@@ -75,7 +75,10 @@ def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
         # What `_place` does, in line: a call for each attribute of each event is dear.
         node = record
         for parent in parents:
-            node = node.setdefault(parent, {})
+            inner = node.get(parent)
+            if inner is None:
+                inner = node[parent] = {}
+            node = inner
         node[name] = value
     return record
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.delivery.parts import Hand
 from tests.unit.examples import integration
-from worker.delivery.lanes.allowance import allowance
+from worker.delivery.lanes.allowance import HeldLimits, allowance, held_limits_of
 from worker.integrations.model import Integration
 
 ROOM = 640
@@ -31,6 +31,10 @@ class Lane:
     integration: Integration = field(
         default_factory=lambda: integration(limits={"events_held": EVENTS_HELD})
     )
+
+    @property
+    def held_limits(self) -> HeldLimits:
+        return held_limits_of(self.integration)
 
     def held_of(self, _: object) -> int:
         return self.held

@@ -10,6 +10,7 @@ from covering ranges, and a broker has twice as much to do where each message is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from worker.adobe.streaming import takes_batches
@@ -28,10 +29,20 @@ SHORT_SHARE: Final = 4
 """Room is short when less than one part in four of it is free."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLimits:
+    """What an integration's own limits allow its lane: so many `events`, and, where its requests
+    are limited, those `paced_events` that may go within `PACED_SECONDS`.
+    """
+
+    events: int
+    paced_events: int | None
+
+
 class Load(Protocol):
     """What a lane has; see `Lane`."""
 
-    integration: Integration
+    held_limits: HeldLimits
 
     @property
     def occupied(self) -> int: ...
@@ -47,11 +58,11 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     it has to give up so many. `slow_lanes` do not keep up, this one among them, while room is
     short; None where it is not, or the question is of one event more.
     """
-    occupied, limits = lane.occupied, lane.integration.limits
-    most = limits.events_held - occupied
+    occupied, limits = lane.occupied, lane.held_limits
+    most = limits.events - occupied
     surplus = 0
-    if limits.requests_per_second is not None:
-        paced = paced_events(lane.integration) - occupied
+    if limits.paced_events is not None:
+        paced = limits.paced_events - occupied
         surplus, most = min(surplus, paced), min(most, paced)
     comes_in_bundles = intake.events_each > 1
     if lane.stands_still():  # nearly never
@@ -76,10 +87,13 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
     return most if lane.keeps_up() else 0
 
 
-def paced_events(integration: Integration) -> int:
-    """Events that a limit of requests lets go within `PACED_SECONDS`: what waits longer in a worker
-    keeps acknowledgements open, until the broker ends the session of all customers.
+def held_limits_of(integration: Integration) -> HeldLimits:
+    """Those of an integration. What waits longer in a worker than `PACED_SECONDS` keeps
+    acknowledgements open, until the broker ends the session of all customers.
     """
     limits = integration.limits
+    if limits.requests_per_second is None:
+        return HeldLimits(limits.events_held, None)
     per_request = limits.messages_per_request if takes_batches(integration) else 1
-    return max(1, int((limits.requests_per_second or 0) * PACED_SECONDS * per_request))
+    paced = int(limits.requests_per_second * PACED_SECONDS * per_request)
+    return HeldLimits(limits.events_held, max(1, paced))

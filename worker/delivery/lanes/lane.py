@@ -13,6 +13,7 @@ from typing import Final
 
 from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.allowance import held_limits_of
 from worker.delivery.lanes.block import Block, SetupSuspicion
 from worker.delivery.lanes.endpoint_health import STILL_SECONDS, EndpointHealth
 from worker.delivery.lanes.events_in_hand import Confirming, UnderWay
@@ -45,6 +46,7 @@ class Lane:
         release: Callable[[Lane, Delivery], None],
     ) -> None:
         self.integration = integration
+        self.held_limits = held_limits_of(integration)
         self.block = block
         self.suspicion = SetupSuspicion()
         self._loop = asyncio.get_running_loop()
@@ -133,6 +135,7 @@ class Lane:
         says whether it was blocked.
         """
         self.integration = self._state.integration = integration
+        self.held_limits = held_limits_of(integration)
         self.suspicion = SetupSuspicion()
         self.health.configuration_changed()
         self.window.set_limit(integration.limits.requests_in_flight)

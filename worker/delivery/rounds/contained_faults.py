@@ -45,11 +45,14 @@ def crashed(integration: Integration, error: Exception) -> Crashed:
     return Crashed(name)
 
 
-def accepted_despite(message: UserMessage, error: Exception) -> Known:
-    """What stands now of a message of which `UserMessage.accepted` met a fault: the stamps of what
-    was accepted or had only to be remembered. What was said counts as unknown.
+def accepted_of(message: UserMessage) -> Known:
+    """What stands now that did not before, see `UserMessage.accepted`. Where that meets a fault,
+    the stamps of what was accepted or had only to be remembered: what was said counts as unknown.
     """
-    crashed(message.integration, error)
+    try:
+        return message.accepted()
+    except Exception as error:
+        crashed(message.integration, error)
     stamps: dict[str, Stamp] = {}
     for one in message.parts or (message,):
         if isinstance(one.reply, Accepted) or not one.folded.is_sent:
@@ -100,13 +103,13 @@ def stopped(message: UserMessage, error: Exception) -> None:
 
 def results_of(message: UserMessage) -> list[tuple[Delivery, Result]]:
     """What became of each delivery, also of those of which the message can't tell it."""
-    results: list[tuple[Delivery, Result]] = []
-    fault = message.reply if isinstance(message.reply, Crashed) else _UNKNOWN
     try:
         results = message.results()
     except Exception as error:
-        fault = crashed(message.integration, error)
-    if len(results) < len(message.deliveries):
-        told = [one for one, _ in results]
-        results += [(one, fault) for one in message.deliveries if one not in told]
-    return results
+        results, fault = [], crashed(message.integration, error)
+    else:
+        if len(results) == len(message.deliveries):  # as nearly always
+            return results
+        fault = message.reply if isinstance(message.reply, Crashed) else _UNKNOWN
+    told = [one for one, _ in results]
+    return results + [(one, fault) for one in message.deliveries if one not in told]

@@ -19,7 +19,7 @@ from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.completion_lookup import Completion
 from worker.delivery.rounds.contained_faults import (
-    accepted_despite,
+    accepted_of,
     crashed,
     results_of,
     settlement_of,
@@ -30,13 +30,14 @@ from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate, claim_of
-from worker.delivery.rounds.user_message import NOTHING_KNOWN, TOO_LARGE, UserMessage, when
+from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage, when
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, Contended, Granted, Settlement
+from worker.transform.decision_types import NOTHING
 
 _FRAME_BYTES: Final = 2
 _LIST_BYTES: Final = 16
@@ -107,11 +108,11 @@ class Round:
         return results
 
     def _message(self, group: list[Delivery], granted: Granted, user: str) -> UserMessage:
-        stamps, texts = granted.stored, granted.texts
-        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING_KNOWN.said
+        lease, stamps, texts, is_damaged = granted
+        said = self._parts.seals.said(user, stamps, texts) if texts else NOTHING
         known = new_tuple(Known, (stamps, said))
-        message = UserMessage(self._integration, group, user, granted.lease, known)
-        message.is_damaged = granted.is_damaged
+        message = UserMessage(self._integration, group, user, lease, known)
+        message.is_damaged = is_damaged
         return message
 
     async def _settle(self, messages: list[UserMessage]) -> None:
@@ -119,13 +120,16 @@ class Round:
         after_success, after_failure = gaps_of(self._integration, self._parts.attempt_seconds)
         accepted: list[Settlement] = []
         rest: list[Settlement] = []
+        keeps_stamps = not self._integration.keeps_more
         for one in messages:
-            try:
-                stands = one.accepted()
-            except Exception as error:
-                stands = accepted_despite(one, error)
-            settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
-            is_accepted = after_success == after_failure or stands.stamps
+            settlement = one.plain_settlement() if keeps_stamps else None
+            if settlement is not None:
+                stamps = settlement.written
+            else:
+                stands = accepted_of(one)
+                stamps = stands.stamps
+                settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
+            is_accepted = after_success == after_failure or stamps
             (accepted if is_accepted else rest).append(settlement)
         await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
         await self._parts.gate.settle(self._integration.state_id, rest, after_failure)
@@ -143,10 +147,7 @@ class Round:
             if part.folded.is_sent:
                 sendable = [part] if part.encode() else []
                 await self._send(sendable)
-            try:
-                stamps, said = part.accepted()
-            except Exception as error:
-                stamps, said = accepted_despite(part, error)
+            stamps, said = accepted_of(part)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
 
     async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:

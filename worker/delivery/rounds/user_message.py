@@ -31,7 +31,7 @@ from worker.ordering.unclear_requests import mark_of
 from worker.ordering.user_digests import is_rotating
 from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
-from worker.transform.decision_types import Deliver
+from worker.transform.decision_types import NOTHING, Deliver
 from worker.transform.mapped_weight import written_bytes
 from worker.transform.xdm_message import build_record, encode_message
 
@@ -78,11 +78,12 @@ class UserMessage:
         self.deliveries = deliveries
         self.lease = lease
         self.known = known
-        stamps = self.granted = granted_to(deliveries, known.stamps)
-        if len(deliveries) == 1:  # as most have
+        stamps = known.stamps
+        if stamps:  # of most there are none
+            stamps = granted_to(deliveries, stamps)
+        self.granted = stamps
+        if len(deliveries) == 1 and not deliveries[0].state.is_repeat:  # as most
             choices = [deliveries[0].choice]
-            if deliveries[0].state.is_repeat:
-                stamps = stamps_for(deliveries, choices, stamps)
         else:
             choices = [one.choice for one in deliveries]
             stamps = stamps_for(deliveries, choices, stamps)
@@ -120,17 +121,18 @@ class UserMessage:
             newest = deliveries[0].choice
             if len(deliveries) > 1:
                 newest = max([one.choice for one in deliveries], key=when)
+            integration = self.integration
             attributes: Mapping[str, Any] = self.folded.attributes
-            if self.integration.replaces_record:
-                attributes = whole_record(self.integration, self.known, attributes)
+            if integration.replaces_record:
+                attributes = whole_record(integration, self.known, attributes)
             if len(deliveries) > 1 and written_bytes(attributes.values()) > MAX_REQUEST_BYTES:
                 self.reply = TOO_LARGE
                 return False
             time_ms = newest.event_time_ms
-            if self.integration.event_time_path is not None:
+            if integration.event_time_path is not None:
                 time_ms = self._newest_sent_ms()
-            record = build_record(self.integration, attributes, newest.identity, time_ms)
-            body = encode_message(self.integration, record)
+            record = build_record(integration, attributes, newest.identity, time_ms)
+            body = encode_message(integration, record)
             self.outgoing = new_tuple(OutgoingMessage, (body, record))
         except Exception as error:
             log.exception("message.not_encodable", integration=self.integration.id)
@@ -180,7 +182,7 @@ class UserMessage:
         remembered.
         """
         own = self._accepted()
-        if self.found is None or not own.stamps:
+        if self.found is None or not own.stamps:  # as nearly always
             return own
         return Known({**self.found.stamps, **own.stamps}, {**self.found.said, **own.said})
 
@@ -214,6 +216,16 @@ class UserMessage:
         if self.is_unclear and not self.integration.replaces_record:
             maybe.append(maybe_said(self.folded, self.known))
         return merged_known(maybe) if maybe else NOTHING_KNOWN
+
+    def plain_settlement(self) -> Settlement | None:
+        """The end of the lease of a user of whom stamps alone are kept, where nothing else is to be
+        said of it, as of most; else None.
+        """
+        if self.parts or self.is_unclear or self.integration.event_time_path is not None:
+            return None
+        stands = isinstance(self.reply, Accepted) or not self.folded.is_sent
+        written = self.folded.written if stands else NOTHING
+        return new_tuple(Settlement, (self.user, self.lease, written, self.was_sent, None, False))
 
     def settlement(self, accepted: Known, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the lease; `accepted` is what stands now that did not before."""
