@@ -105,9 +105,10 @@ class Pipeline:
 
     def handle(self, message: Incoming) -> None:
         """See `Handler`."""
-        if names.CONTRACT in message.headers and self._returned_messages.set_aside(message):
+        headers = message.headers
+        if headers and names.CONTRACT in headers and self._returned_messages.set_aside(message):
             return
-        if names.BUNDLE in message.headers:
+        if headers and names.BUNDLE in headers:
             self._opening.add(message)
         elif message.source.gives_way():
             self._giving_way.add(message)

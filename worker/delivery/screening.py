@@ -71,14 +71,15 @@ class Screening:
 
     def screen(self, message: Incoming, now_ms: int, fresh: RetryState) -> Screened:
         """What a message is that is no bundle; `fresh` is the state of one met first."""
-        returns = returns_of(message) if message.headers else 0
-        is_suspect = message.queue == self._suspects
+        headers = message.headers
+        returns = returns_of(message) if headers else 0
+        is_suspect = message.source.queue == self._suspects
         if returns >= SUSPECT_AFTER and not is_suspect:
             return Suspect(returns)
         if not message.is_readable:
             return Unusable(FRESH, DeadReason.INVALID_HEADERS, _UNREADABLE)
         try:
-            state = read_retry_state(message.headers, now_ms, fresh)
+            state = read_retry_state(headers, now_ms, fresh) if headers else fresh
         except InvalidHeaders as error:
             return Unusable(readable_state(message), DeadReason.INVALID_HEADERS, str(error))
         limits = self._limits

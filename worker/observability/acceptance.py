@@ -47,11 +47,11 @@ class AcceptanceMetrics:
         lags: dict[ChoiceKind, list[float]] = {}
         for delivery in accepted:
             choice = delivery.choice
-            lag = now_seconds - choice.event_time_ms / 1000
-            if choice.kind in lags:
-                lags[choice.kind].append(lag)
+            lag, kind = now_seconds - choice.event_time_ms / 1000, choice.kind
+            if kind in lags:
+                lags[kind].append(lag)
             else:
-                lags[choice.kind] = [lag]
+                lags[kind] = [lag]
         for kind, found in lags.items():
             # A producer's clock may be ahead of ours.
             seconds = found if min(found) >= 0 else [max(0.0, one) for one in found]

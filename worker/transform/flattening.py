@@ -84,10 +84,7 @@ def attributes_of(
     unusable: list[str] = []
     for target, place, render, looks_inside, entry in plan.rows:
         value = (split if looks_inside else flat).get(place)
-        if value is not None:
-            if render is None and not is_pending:
-                said[target] = value
-                continue
+        if value is not None and (render is not None or is_pending):
             try:
                 value = written(entry, value, time_ms, is_pending=is_pending)
             except UnwritableStructure:

@@ -42,8 +42,8 @@ class HeldLimits:
 class Load(Protocol):
     """What a lane has; see `Lane`."""
 
-    held_limits: HeldLimits
-
+    @property
+    def held_limits(self) -> HeldLimits: ...
     @property
     def occupied(self) -> int: ...
     @property

@@ -116,7 +116,8 @@ class Lane:
         """Whether its requests have had no answer lately, though nothing asked it to wait, or it
         begins nothing but probes, and has one; or its state is away, that of others is not.
         """
-        if not self.gate.is_open_for(self.integration.state_id):
+        gate = self.gate
+        if gate.closed and not gate.is_open_for(self.integration.state_id):
             return True
         health = self.health
         if not health.is_quiet:  # nearly always, and asked for each event

@@ -57,7 +57,7 @@ class Lanes:
 
     def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
         """Whether a lane may hold one more of `intake`."""
-        if not self._gate.is_open:
+        if self._gate.closed and not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
         more = allowance(lane, intake)
         if more < 0 or intake.free < intake.room // SHORT_SHARE:

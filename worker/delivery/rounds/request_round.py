@@ -29,7 +29,7 @@ from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
-from worker.delivery.rounds.store_gate import StoreGate, claim_of
+from worker.delivery.rounds.store_gate import StoreGate, claims_of
 from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage, when
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
@@ -73,7 +73,7 @@ class Round:
         has accepted of others is to be remembered.
         """
         integration, gate = self._integration, self._parts.gate
-        claims = [claim_of(integration, group) for group in groups]
+        claims = claims_of(integration, groups)
         answers = await gate.store.begin(integration.state_id, claims)
         results: list[tuple[Delivery, Result]] = []
         messages: list[UserMessage] = []

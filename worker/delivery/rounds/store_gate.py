@@ -29,19 +29,27 @@ from worker.transform.mapping_plan import plan_of
 _ALWAYS: Final = (ERASED, UNCLEAR)
 
 
-def claim_of(integration: Integration, group: list[Delivery]) -> Claim:
-    """That of one user's deliveries."""
+def claims_of(integration: Integration, groups: Sequence[list[Delivery]]) -> list[Claim]:
+    """Those of several users, each with the deliveries of one."""
+    if integration.keeps_more or integration.event_time_path is not None:
+        return [_claim_of(integration, group) for group in groups]
+    claims: list[Claim] = []
+    for group in groups:
+        own: Collection[str] = group[0].choice.attributes
+        if len(group) > 1:
+            own = {path for one in group for path in one.choice.attributes}
+        claims.append(new_tuple(Claim, (group[0].user, (*own, *_ALWAYS), ())))
+    return claims
+
+
+def _claim_of(integration: Integration, group: list[Delivery]) -> Claim:
     user = group[0].user
     if integration.keeps_more:
         paths = set(plan_of(integration).by_target)
         for one in group:  # decided by the mappings of a moment ago, which may have changed
             paths |= one.choice.attributes.keys() | one.choice.absent.keys()
         return Claim(user, paths | _beside_paths(integration, group), paths)
-    own: Collection[str] = group[0].choice.attributes
-    if len(group) > 1:
-        own = {path for one in group for path in one.choice.attributes}
-    if integration.event_time_path is None:
-        return new_tuple(Claim, (user, (*own, *_ALWAYS), ()))
+    own = {path for one in group for path in one.choice.attributes}
     return Claim(user, (*own, *_ALWAYS, NEWEST_SENT))
 
 
@@ -68,22 +76,23 @@ class StoreGate:
         self.epochs = EpochWatch(store.epochs)
         self._on_open: list[Callable[[], None]] = []
         self._gates: dict[str, PartGate] = {}
-        self._closed: dict[str, PartGate] = {}
+        self.closed: dict[str, PartGate] = {}
+        """Those of the parts that are away: mostly none, which each event asks for."""
 
     @property
     def is_open(self) -> bool:
         """Whether any part can be used."""
-        closed = self._closed
+        closed = self.closed
         return not closed or any(one not in closed for one in self.store.parts)
 
     def is_open_for(self, state_id: str) -> bool:
         """Whether the part with the state of this integration can be used."""
-        return not self._closed or self.store.part_of(state_id) not in self._closed
+        return not self.closed or self.store.part_of(state_id) not in self.closed
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with each part that is away."""
-        return [gate.problem for gate in self._closed.values()]
+        return [gate.problem for gate in self.closed.values()]
 
     @property
     def problem(self) -> str:
@@ -106,7 +115,7 @@ class StoreGate:
         before an event needs it. A fault of ours closes what can't be asked, and ends nobody.
         """
         for part in self.store.parts:
-            if part not in self._closed:
+            if part not in self.closed:
                 try:
                     await self.store.ping(part)
                 except StoreUnavailable as problem:
@@ -114,7 +123,7 @@ class StoreGate:
                 except Exception as error:
                     tell_fault(error)
                     self._close(part, unasked(error))
-        if self.store.shared_part not in self._closed:
+        if self.store.shared_part not in self.closed:
             await self._look()
 
     async def watch(self, every_seconds: float) -> None:
@@ -151,7 +160,7 @@ class StoreGate:
         """Ask no more, and let go of the store."""
         for gate in self._gates.values():
             gate.stop()
-        if not self._closed and self.epochs.has_news:
+        if not self.closed and self.epochs.has_news:
             with suppress(StoreUnavailable):
                 await _look_at(self.epochs)
         await self.store.close()
@@ -162,7 +171,7 @@ class StoreGate:
         if gate is None:
             ask, opened = partial(self._ask, part), partial(self._opened, part)
             gate = self._gates[part] = PartGate(part, ask, opened)
-        self._closed[part] = gate
+        self.closed[part] = gate
         gate.close(problem)
         return gate.opening
 
@@ -183,7 +192,7 @@ class StoreGate:
             self._close(self.store.shared_part, problem)
 
     def _opened(self, part: str) -> None:
-        self._closed.pop(part, None)
+        self.closed.pop(part, None)
         for callback in self._on_open:
             callback()
 
