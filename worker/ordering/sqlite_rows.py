@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, UNCLEAR, Settlement, tombstone
@@ -23,8 +25,6 @@ SCHEMA: Final = (
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
-
-
 _SWEPT_AT_ONCE: Final = 500
 _TEXT: Final = "="
 
@@ -40,6 +40,13 @@ class Row(NamedTuple):
 UNKNOWN: Final = Row({}, 0, 0)
 
 
+def find_all(
+    file: sqlite3.Connection, state_id: str, users: Iterable[str]
+) -> list[list[Row | None]]:
+    """The rows of several users, see `find`."""
+    return [find(file, state_id, user) for user in users]
+
+
 def find(file: sqlite3.Connection, state_id: str, user: str) -> list[Row | None]:
     """The rows of a user's digests; None for one that can't be read."""
     rows: list[Row | None] = []
@@ -51,6 +58,11 @@ def find(file: sqlite3.Connection, state_id: str, user: str) -> list[Row | None]
     return rows
 
 
+def is_of_nobody(rows: Sequence[Row | None]) -> bool:
+    """Whether nothing is kept under the one digest of a user, as of most: spares all the rest."""
+    return len(rows) == 1 and rows[0] is UNKNOWN
+
+
 def read_row(file: sqlite3.Connection, key: str) -> Row:
     """Raises ValueError, or RecursionError, for one that is none of ours."""
     found = file.execute(
@@ -58,7 +70,7 @@ def read_row(file: sqlite3.Connection, key: str) -> Row:
     ).fetchone()
     if found is None:
         return UNKNOWN
-    stamps, free_at_ms, expires_at_ms = json.loads(found[0]), found[1], found[2]
+    stamps, free_at_ms, expires_at_ms = _read(found[0]), found[1], found[2]
     if not isinstance(stamps, dict) or not all(isinstance(one, int) for one in found[1:]):
         raise ValueError("not a row of ours")
     return Row(stamps, free_at_ms, expires_at_ms)
@@ -137,6 +149,11 @@ def write_settlement(
     """Keep the newer of each stamp; what stands under a user's other digest moves to the first."""
     first, *others = keys_of(state_id, settlement.user)
     rows = find(file, state_id, settlement.user)
+    given = settlement.written
+    if is_of_nobody(rows) and given and settlement.texts is None and UNCLEAR not in given:
+        stamps = {path: stamp.encode() for path, stamp in given.items()}
+        put(file, first, Row(stamps, free_at_ms, expires_at_ms))
+        return
     if None in rows and not settlement.written:
         return  # it stays known that something was there
     state = _State()
@@ -202,8 +219,23 @@ def _are_over(times: list[object], now_ms: int) -> bool:
 def put(file: sqlite3.Connection, key: str, row: Row) -> None:
     file.execute(
         "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)",
-        (key, json.dumps(row.stamps), row.free_at_ms, row.expires_at_ms),
+        (key, _written(row.stamps), row.free_at_ms, row.expires_at_ms),
     )
+
+
+def _written(stamps: dict[str, str]) -> str:
+    try:
+        return orjson.dumps(stamps).decode()
+    except orjson.JSONEncodeError:  # half of a surrogate pair, which the slower one writes
+        return json.dumps(stamps)
+
+
+def _read(text: str) -> Any:
+    """Raises ValueError, or RecursionError."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def keys_of(state_id: str, user: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from worker.fast_tuples import new_tuple
 from worker.ordering.local_holds import Holds
 from worker.ordering.secret_marks import SecretRefused, mark_after
 from worker.ordering.sqlite_commits import Commits
@@ -29,7 +30,8 @@ from worker.ordering.sqlite_rows import (
     SCHEMA,
     Row,
     erase_user,
-    find,
+    find_all,
+    is_of_nobody,
     stamps_in,
     sweep,
     texts_in,
@@ -55,6 +57,10 @@ log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY: Final = 200
 """Commits between two looks at some hundred users, whether their time is over."""
+_UNREADABLE: Final = (
+    "what the file has of this user can't be read and counts as unknown: an older choice may be "
+    "sent once more; a whole record is sent after a look-up, or waits"
+)
 
 
 class SqliteStore(OnePart):
@@ -108,9 +114,7 @@ class SqliteStore(OnePart):
             else:
                 asked[claim.user] = claim
         try:
-            found = await self._commits.read(
-                lambda file: [find(file, state_id, user) for user in asked]
-            )
+            found = await self._commits.read(lambda file: find_all(file, state_id, asked))
         except BaseException:
             self._held.let_go(state_id, asked, lease)
             raise
@@ -161,9 +165,9 @@ class SqliteStore(OnePart):
         """See `NewestStore`."""
         await self._admit_or_refuse()
         now_ms = self._now_ms()
-        kept_until_ms = now_ms + to_ms(kept_seconds)
+        until_ms = now_ms + to_ms(kept_seconds)
         await self._commits.write(
-            lambda file: erase_user(file, state_id, user, before_ms, now_ms, kept_until_ms)
+            lambda file: erase_user(file, state_id, user, before_ms, now_ms, until_ms)
         )
 
     async def remember_integrations(
@@ -184,9 +188,8 @@ class SqliteStore(OnePart):
         """See `NewestStore`."""
         await self._admit_or_refuse()
         at = str(self._now_ms())
-        await self._commits.write(
-            lambda file: file.execute("INSERT OR REPLACE INTO facts VALUES ('ping', ?)", (at,))
-        )
+        said = "INSERT OR REPLACE INTO facts VALUES ('ping', ?)"
+        await self._commits.write(lambda file: file.execute(said, (at,)))
 
     async def admit(self) -> None:
         """Find out whether the secret may be used with this file; until then nothing is granted.
@@ -228,6 +231,8 @@ class SqliteStore(OnePart):
         rows: Sequence[Row | None],
         now_ms: int,
     ) -> Granted | Contended:
+        if is_of_nobody(rows):
+            return new_tuple(Granted, (lease, NOTHING, NOTHING, False))
         left_ms = max((one.free_at_ms - now_ms for one in rows if one is not None), default=0)
         # No gap of ours is longer; the clock was set back, or somebody else has written it.
         if 0 < left_ms <= to_ms(LONGEST_LEASE_SECONDS):
@@ -235,13 +240,8 @@ class SqliteStore(OnePart):
             return Contended(left_ms / 1000, is_held=False)
         if None in rows:
             self.unreadable_values += rows.count(None)
-            log.error(
-                "ordering.unreadable_value",
-                user=shown_user(claim.user, self._marks),
-                detail="what the file has of this user can't be read and counts as unknown: an "
-                "older choice may be sent once more; a whole record is sent after a look-up, or "
-                "waits",
-            )
+            user = shown_user(claim.user, self._marks)
+            log.error("ordering.unreadable_value", user=user, detail=_UNREADABLE)
         texts = texts_in(rows, claim.texts, now_ms) if claim.texts else NOTHING
         stored = stamps_in(rows, claim.attributes, now_ms)
         return Granted(lease, stored, texts, is_damaged=None in rows)
