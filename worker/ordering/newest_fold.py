@@ -160,6 +160,11 @@ def pair_of(event: Choices) -> Pair:
     )
 
 
+def when(event: Choices) -> tuple[int, int]:
+    """The order in which the choices of one user were made, as far as times tell."""
+    return event.event_time_ms, event.updated_at_ms or 0
+
+
 def _winners(
     events: Sequence[Choices], pairs: Sequence[Pair], stored: Mapping[str, Stamp]
 ) -> dict[str, _Winner]:

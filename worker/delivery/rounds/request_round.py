@@ -30,9 +30,10 @@ from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate, claims_of
-from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage, when
+from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
+from worker.ordering.newest_fold import when
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
 from worker.ordering.stamp import Stamp

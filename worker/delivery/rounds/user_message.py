@@ -22,7 +22,7 @@ from worker.delivery.rounds.round_results import (
 from worker.delivery.rounds.whole_record import whole_record
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
-from worker.ordering.newest_fold import fold
+from worker.ordering.newest_fold import fold, when
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said, merged_known
 from worker.ordering.stamp import NEWEST_SENT, Stamp
@@ -37,6 +37,7 @@ from worker.transform.xdm_message import build_record, encode_message
 
 log = structlog.get_logger(__name__)
 
+NOTHING_KNOWN: Final = Known({}, {})
 TOO_LARGE: Final = Permanent(ErrorCode.ADOBE_REJECTED, "too large for one request")
 _TIMEOUT: Final = Retryable(ErrorCode.TIMEOUT, "no answer in time")
 
@@ -246,11 +247,3 @@ class UserMessage:
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
         said_of_it = (self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
         return new_tuple(Settlement, said_of_it)
-
-
-NOTHING_KNOWN: Final = Known({}, {})
-
-
-def when(choice: Deliver) -> tuple[int, int]:
-    """The order in which the choices of one user were made, as far as times tell."""
-    return choice.event_time_ms, choice.updated_at_ms or 0
