@@ -34,10 +34,10 @@ def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFa
     """The facts of an event; `choice` is what it says to an integration, where that is known and so
     need not be read again.
     """
-    entity, is_snapshot = envelope.entity, envelope.is_snapshot
+    kind, organization_id, _, said_id, entity, is_snapshot = envelope
     # Not by the digest of an event's id, as logs and the state: not all who write receipts have the
     # secret, and without it an id could be guessed.
-    own_id: str = envelope.event_id if is_snapshot else entity.get("id") or ""
+    own_id: str = said_id if is_snapshot else entity.get("id") or ""
     event_id = shown_id(own_id) or body_id(body)
     if choice is None:
         updated_at_ms = _time_in(entity, "updated_at")
@@ -47,12 +47,12 @@ def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFa
     else:
         event_at_ms, updated_at_ms = choice.event_time_ms, choice.updated_at_ms
         # Of others it stands for their order, see `transform.tie_order`.
-        if updated_at_ms is None or updated_at_ms < 0 or envelope.kind != "event.created":
+        if updated_at_ms is None or updated_at_ms < 0 or kind != "event.created":
             updated_at_ms = _time_in(entity, "updated_at") if "updated_at" in entity else None
     user = entity if is_snapshot else entity.get("user")
     user_id: Any = user.get("organization_user_id") if isinstance(user, dict) else None
     known = user_id.strip() if isinstance(user_id, str) else ""
-    said = (event_id, updated_at_ms, event_at_ms, envelope.organization_id, known)
+    said = (event_id, updated_at_ms, event_at_ms, organization_id, known)
     return new_tuple(EventFacts, said)
 
 

@@ -101,9 +101,9 @@ class ReceiptWriter:
             then()
             return
         if self.away_since is None:
-            self._unsent.add(Unsent(row, integration_id, then))
+            self._unsent.add(row, integration_id, then)
         else:
-            self._unsent.add(Unsent(row, integration_id, None))
+            self._unsent.add(row, integration_id, None)
             then()
         if self._flushing is None and not self._stream.is_busy:
             self._flushing = self._loop.call_soon(self._consider)

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from worker.fast_tuples import new_tuple
+
 MOST_UNSENT: Final = 20_000
 """Half a minute of a fleet's worker at full load."""
 MOST_UNSENT_BYTES: Final = 32 * 1024 * 1024
@@ -49,13 +51,18 @@ class UnsentReceipts:
         """Whether one more may be kept."""
         return len(self._kept) < MOST_UNSENT and self._bytes < MOST_UNSENT_BYTES
 
-    def add(self, one: Unsent) -> None:
+    def add(self, row: bytes, integration_id: str, then: Done | None) -> None:
         """Keep one."""
-        self._kept.append(one)
-        self._bytes += len(one.row)
+        self._kept.append(new_tuple(Unsent, (row, integration_id, then)))
+        self._bytes += len(row)
 
     def take(self) -> list[Unsent]:
         """Those that go in the next message; they are kept no longer."""
+        if len(self._kept) <= _MOST_RECEIPTS and self._bytes <= _MOST_BYTES:  # as mostly
+            everything = list(self._kept)
+            self._kept.clear()
+            self._bytes = 0
+            return everything
         taken: list[Unsent] = []
         size = 0
         while self._kept and len(taken) < _MOST_RECEIPTS and size < _MOST_BYTES:

@@ -23,15 +23,16 @@ _yes_texts_of: Final = Derived("yes_texts", _yes_texts).of
 
 def told_attributes(integration: Integration, choice: Deliver) -> Attributes:
     """By path what `choice` says: true, false, or None for a text, a number or an object."""
-    said: Attributes = choice.attributes
-    for value in said.values():
-        if value is not True and value is not False:
+    told: Attributes = {}
+    yes_texts: frozenset[str] | None = None
+    for path, value in choice.attributes.items():
+        if value is True or value is False:  # as most
+            told[path] = value
+            continue
+        if yes_texts is None:
             yes_texts = _yes_texts_of(integration)
-            return {
-                path: one if one is True or one is False else _boolean(one, path in yes_texts)
-                for path, one in said.items()
-            }
-    return said
+        told[path] = _boolean(value, path in yes_texts)
+    return told
 
 
 def _boolean(value: object, is_yes_text: bool) -> bool | None:
