@@ -38,9 +38,9 @@ from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Start
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.schema import METADATA
 from worker.ledger.stories import Wanted, find_event, find_users
-from worker.ledger.taking_in import TakingIn
 
 _EACH: Final = 100
 """Receipts in a message, as under load."""

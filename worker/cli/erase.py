@@ -22,8 +22,8 @@ from worker.cli.json_output import JsonOption
 from worker.cli.person_ids import person_ids
 from worker.cli.state_ids import learn_state_ids
 from worker.counting import counted
-from worker.delivery.erasure import Concern, Person, erase_from_state
-from worker.evidence.erasure import EVERYWHERE
+from worker.delivery.person_erasure import Concern, Person, erase_from_state
+from worker.evidence.erasure_receipts import EVERYWHERE
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.integrations.model import Integration
 from worker.letters.letter_events import LetterEvent, OpenedLetter

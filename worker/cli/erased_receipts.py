@@ -13,7 +13,7 @@ from worker.broker.chain_writer import ChainWriter
 from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
 from worker.evidence.chain import Chain, process_name
-from worker.evidence.erasure import erased_rows
+from worker.evidence.erasure_receipts import erased_rows
 from worker.settings import WorkerSettings
 from worker.wire.connecting import PublishError, is_connection_error
 

@@ -21,8 +21,8 @@ from worker.ledger.database import Database
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.ledger_from_settings import build_ledger, keyring_of, ledger_url
 from worker.ledger.migrations import upgrade
-from worker.ledger.reading import Reading
-from worker.ledger.taking_in import TakingIn
+from worker.ledger.reading_loop import Reading
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.trouble import LedgerInUse
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.ledger_pass import LedgerPass

@@ -11,7 +11,7 @@ from worker.broker.letter_filter import Filter
 from worker.cli.did_you_mean import UnknownName, meant
 from worker.cli.terminal import shown
 from worker.evidence.letter_cause import GROUP_ID
-from worker.letters.asked_work import LONGEST_WAIT_SECONDS
+from worker.letters.letter_act_request import LONGEST_WAIT_SECONDS
 from worker.letters.letter_events import ERRORS, REASONS
 from worker.moments import moment_ms, span_seconds
 

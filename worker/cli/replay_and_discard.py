@@ -17,7 +17,7 @@ from worker.cli.dead_letter_pass import letter_desk
 from worker.cli.letter_listing import not_there
 from worker.cli.mistyped_integration import check_spelling
 from worker.cli.terminal import shown
-from worker.letters.asked_work import Handling, words_of_work
+from worker.letters.letter_act_request import Handling, words_of_work
 from worker.letters.letter_desk import Pass
 from worker.letters.letter_events import OpenedLetter
 from worker.letters.letter_key import LetterKeys

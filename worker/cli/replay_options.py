@@ -23,7 +23,7 @@ from worker.cli.letter_options import (
     chosen_by,
     wait_seconds,
 )
-from worker.letters.asked_work import CANARY_WAIT, Handling
+from worker.letters.letter_act_request import CANARY_WAIT, Handling
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 

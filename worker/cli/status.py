@@ -17,8 +17,8 @@ from worker.cli.terminal import in_column, shown
 from worker.counting import counted
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
-from worker.ledger.grouped_letters import LetterGroup
 from worker.ledger.known_letters import LetterPass
+from worker.ledger.letter_group_list import LetterGroup
 from worker.ledger.overview import WAITING_NAMES, Overview, overview
 from worker.ledger.worker_state import WorkerState
 from worker.moments import now_ms

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.broker.broker_access import alone, broker_connection, topology_of
-from worker.broker.topology_change import TopologyChange
-from worker.broker.topology_migration import Migration, Step, plan_migration
+from worker.broker.topology_execution import TopologyChange
+from worker.broker.topology_plan import Migration, Step, plan_migration
 from worker.broker.topology_state import ASIDE, Found, read_state, read_unlisted
 from worker.cli.act_options import (
     ActOptions,

@@ -10,11 +10,11 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from worker.console.checks import Checks
+from worker.console.console_database import ConsoleMemory
 from worker.console.fleet import Fleet
 from worker.console.identity import Identity
 from worker.console.ledger_reader import LedgerReader
 from worker.console.login_tries import LoginTries
-from worker.console.memory import ConsoleMemory
 from worker.console.pulse import Pulse
 from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from worker.console.checks import Check, Checks
+from worker.console.console_database import ConsoleMemory, SeenConfig
 from worker.console.context import ConsoleContext
 from worker.console.fleet import Fleet, changed_at
 from worker.console.identity import Identity, keys_of
 from worker.console.ledger_reader import LedgerReader
 from worker.console.login_tries import LoginTries
 from worker.console.masked_config import masked_text
-from worker.console.memory import ConsoleMemory, SeenConfig
 from worker.console.pulse import Pulse
 from worker.console.sessions import Sessions
 from worker.console.traffic import KeptTraffic

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from worker.adobe.explanation import explain_event
-from worker.console.lit_lines import NO_TAGS, Tags, tags_of
+from worker.console.console_database import SeenConfig
+from worker.console.highlighted_lines import NO_TAGS, Tags, tags_of
 from worker.console.masked_json import Line, event_lines
-from worker.console.memory import SeenConfig
 from worker.console.older_config import NotReadable, integration_of
 from worker.console.sent_lines import SentLine, sent_lines
 from worker.integrations.model import Integration

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from worker.console.event_places import Path
-from worker.console.lit_lines import PERSON, TIME, Tags
+from worker.console.highlighted_lines import PERSON, TIME, Tags
 from worker.console.masked_json import Line, lines_of
 from worker.integrations.model import Integration
 from worker.integrations.xdm_paths import PERSON as PERSON_MARK

@@ -27,7 +27,7 @@ from worker.delivery.lanes.request_pacing import RequestPacer
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer
-from worker.delivery.parked_again import ParkedAgain
+from worker.delivery.parked_again_bundles import ParkedAgain
 from worker.delivery.pipeline import Pipeline
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.receipting import ReceiptBook, Receipting

@@ -8,7 +8,7 @@ from typing import Final
 from worker.broker.headers import HTTP_STATUS
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
-from worker.delivery.event_facts import EventFacts
+from worker.delivery.receipt_facts import EventFacts
 from worker.integrations.model import Integration
 from worker.transform.decision_types import Deliver
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.event_facts import FactsOf
+from worker.delivery.receipt_facts import FactsOf
 from worker.events import Envelope, open_envelope
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys

@@ -19,8 +19,8 @@ from worker.broker.headers import last_failure_in
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.event_facts import EventFacts, FactsOf, facts_of
 from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Retried, Skipped
+from worker.delivery.receipt_facts import EventFacts, FactsOf, facts_of
 from worker.events import Envelope
 from worker.evidence.letter_cause import adobe_code_in, field_in
 from worker.evidence.receipt import OutcomeName, ReceiptFields, body_id

@@ -17,7 +17,7 @@ from worker.delivery.inlets.mode_in_force import Routes
 from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.outcome import Observer, Parked
 from worker.delivery.park_delays import asking_seconds, hold_seconds
-from worker.delivery.parked_again import ParkedAgain
+from worker.delivery.parked_again_bundles import ParkedAgain
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing
 from worker.delivery.screening import returns_of

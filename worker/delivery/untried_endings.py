@@ -10,10 +10,10 @@ from worker.broker.delay import by_few_levels
 from worker.broker.message import Incoming
 from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
-from worker.delivery.event_facts import EventFacts
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.outcome import Dead, Observer, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
+from worker.delivery.receipt_facts import EventFacts
 from worker.delivery.receipting import Done, Receipting
 from worker.delivery.successors import Successors, state_after
 from worker.reasons import ParkReason

@@ -18,8 +18,8 @@ from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import GATHER_SECONDS, EventPublishing
 from worker.door.event_queues import EventQueues
+from worker.door.http_connections import ROOM_BYTES, Lines
 from worker.door.http_protocol import DoorProtocol
-from worker.door.lines import ROOM_BYTES, Lines
 from worker.door.received_events import DoorFacts, ReceivedEvents
 from worker.door.webhook_requests import WebhookRequests
 from worker.file_limit import raise_limit

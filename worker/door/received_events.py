@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import orjson
 
-from worker.delivery.event_facts import EventFacts, facts_of
+from worker.delivery.receipt_facts import EventFacts, facts_of
 from worker.delivery.receipting import ReceiptBook
 from worker.door.door_metrics import DoorMetrics
 from worker.door.sent_events import Arrival

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
-from worker.delivery.event_facts import EventFacts
+from worker.delivery.receipt_facts import EventFacts
 from worker.door.answers import AnswerCode
 from worker.events import Envelope
 from worker.wire.confirms import Outgoing

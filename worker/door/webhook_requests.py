@@ -29,7 +29,7 @@ from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import EventPublishing
-from worker.door.lines import Line, Lines
+from worker.door.http_connections import Line, Lines
 from worker.door.refusal_log import RefusalLog
 from worker.door.token_requests import (
     BODY_SECONDS,

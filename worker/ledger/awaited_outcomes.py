@@ -19,7 +19,7 @@ from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import Explained
 from worker.ledger.life import RECEIVED
 from worker.ledger.packing import after, event_prefix, pack_event
-from worker.ledger.parked_again import is_parked_again
+from worker.ledger.parked_again_events import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED

@@ -11,10 +11,10 @@ from worker.evidence.chain import Chain, process_name
 from worker.evidence.signing import Keyring
 from worker.ledger.anchoring import Anchoring
 from worker.ledger.database import Database
-from worker.ledger.reading import Reading
+from worker.ledger.reading_loop import Reading
 from worker.ledger.reading_report import ReadingReport
-from worker.ledger.record_feed import RecordFeed
-from worker.ledger.taking_in import TakingIn
+from worker.ledger.records_into_tables import TakingIn
+from worker.ledger.stream_batches import RecordFeed
 from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
 from worker.settings import UnusableSetting, WorkerSettings

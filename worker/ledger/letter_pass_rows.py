@@ -16,7 +16,7 @@ from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.ledger.awaited_outcomes import conclude
 from worker.ledger.database import highest_id, insert_all, portions
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.letter_groups import Group, LetterGroups
+from worker.ledger.letter_group_key import Group, LetterGroups
 from worker.ledger.life import DEAD, FINAL, Life
 from worker.ledger.life_rows import LifeRows
 from worker.ledger.schema import RECEIPTS

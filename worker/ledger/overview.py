@@ -20,9 +20,9 @@ from worker.ledger.conservation import (
 )
 from worker.ledger.dictionary import texts_of
 from worker.ledger.explained_events import explained_by
-from worker.ledger.grouped_letters import LetterGroup, letter_groups, letters_by_integration
 from worker.ledger.known_letters import LetterPass, last_pass
-from worker.ledger.parked_again import is_parked_again
+from worker.ledger.letter_group_list import LetterGroup, letter_groups, letters_by_integration
+from worker.ledger.parked_again_events import is_parked_again
 from worker.ledger.progress import read_progress
 from worker.ledger.records import Progress
 from worker.ledger.schema import BALANCES, CHAINS, LIVES

@@ -12,7 +12,7 @@ from worker.fast_tuples import new_tuple
 from worker.ledger.awaited_outcomes import Received, are_awaited, await_outcomes
 from worker.ledger.database import insert_all
 from worker.ledger.dictionary import Dictionary
-from worker.ledger.letter_groups import Group, LetterGroups
+from worker.ledger.letter_group_key import Group, LetterGroups
 from worker.ledger.life import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.life_rows import LifeRows, are_in_doubt, put_behind
 from worker.ledger.minutes import count_minute, write_minutes

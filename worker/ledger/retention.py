@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from worker.ledger.database import portions
 from worker.ledger.minutes import MINUTE_MS
-from worker.ledger.parked_again import PARKED_AGAIN
+from worker.ledger.parked_again_events import PARKED_AGAIN
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
 from worker.ledger.schema_awaited import AWAITED
 from worker.ledger.schema_letters import LETTERS

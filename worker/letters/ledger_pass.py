@@ -20,7 +20,7 @@ from worker.interrupt import Interrupted, Stop
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_pass_rows import MOST_LETTERS, SeenLetter
 from worker.ledger.packing import life_key, pack_event, received_key
-from worker.ledger.taking_in import TakingIn
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.letter_desk import LetterDesk, open_desk
 from worker.letters.letter_events import LetterEvent, OpenedLetter

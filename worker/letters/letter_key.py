@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.delivery.event_facts import facts_of
+from worker.delivery.receipt_facts import facts_of
 from worker.events import UndecodableEvent, open_envelope
 from worker.evidence.receipt import body_id
 from worker.ledger.packing import life_key, pack_event

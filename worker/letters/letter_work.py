@@ -11,8 +11,8 @@ from typing import Final
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
 from worker.evidence.act import MOST_LIVES
-from worker.letters.asked_work import Handling
 from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.letter_act_request import Handling
 from worker.letters.letter_desk import LetterDesk, Pass
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.lost_state_guard import LostStateGuard

@@ -12,7 +12,7 @@ from worker.sandbox.admin import admin_routes, explain_mistakes
 from worker.sandbox.emulator_state import STATE, TOKEN_LIFETIME_SECONDS, SandboxState
 from worker.sandbox.ingestion import collect, collect_many
 from worker.sandbox.journal import journal
-from worker.sandbox.profile_lookup import look_up
+from worker.sandbox.profile_access import look_up
 from worker.sandbox.schema_registry import (
     list_descriptors,
     list_namespaces,

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.fast_tuples import new_tuple
-from worker.transform.facts_of_the_event import pairs_beyond
 from worker.transform.format_rendering import (
     UnusableValue,
     UnwritableStructure,
     is_refusal,
     split_once,
 )
+from worker.transform.mapped_event_facts import pairs_beyond
 from worker.transform.mapped_weight import check_weight
 from worker.transform.mapping_plan import Entry, Plan
 

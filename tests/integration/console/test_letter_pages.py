@@ -20,7 +20,7 @@ from tests.integration.console.letter_parts import (
 )
 from tests.unit.console.console_parts import REVEALER, VIEWER
 from worker.evidence.act import read_act
-from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.schema import ACTS
 
 PLANTED = (PERSON, "crm-0815-4711", "northwind.example")

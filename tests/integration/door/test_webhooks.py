@@ -31,7 +31,7 @@ from tests.integration.door.door_parts import (
 )
 from worker.door.answers import TOKEN_PATH, WEBHOOK_PATH
 from worker.door.attempt_limits import BURST_ATTEMPTS
-from worker.door.lines import MOST_LINES
+from worker.door.http_connections import MOST_LINES
 from worker.door.token_requests import BODY_SECONDS
 
 MOST_BYTES = 4096

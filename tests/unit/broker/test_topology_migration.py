@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from worker.broker.topology import build_topology
-from worker.broker.topology_migration import Migration, Step, plan_migration
+from worker.broker.topology_plan import Migration, Step, plan_migration
 from worker.broker.topology_state import Found, TopologyState
 
 TOPOLOGY = build_topology("acme", "native", 20)

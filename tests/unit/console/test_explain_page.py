@@ -21,8 +21,8 @@ from tests.unit.console.console_parts import (
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
+from worker.console.console_database import SeenConfig
 from worker.console.context_from_settings import note_configs
-from worker.console.memory import SeenConfig
 
 EVENT: dict[str, Any] = {
     "id": "ev-0001",

@@ -29,7 +29,7 @@ from tests.unit.ledger.ledger_file import LedgerFile
 from worker.adobe.explanation import explain_event
 from worker.console import explained_event
 from worker.console.explaining_turns import MOST_WAITING
-from worker.console.lit_lines import tags_of
+from worker.console.highlighted_lines import tags_of
 
 PURPOSES = 2_000
 WORDS = "Not all lines are tied: the event has too many values for it."

@@ -26,7 +26,7 @@ from worker.kept_running import keep_running
 from worker.ledger.database import Database
 from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.ledger.migrations import upgrade
-from worker.ledger.reading import Reading
+from worker.ledger.reading_loop import Reading
 from worker.settings import WorkerSettings
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.examples import NOW_MS, event_document, integration
 from worker.adobe.explanation import explain_event
-from worker.console.lit_lines import NO_TAGS, tags_of
+from worker.console.highlighted_lines import NO_TAGS, tags_of
 from worker.console.sent_lines import sent_lines
 
 NEWS = {"id": "_acme.news", "value": "consents_purposes_news_enabled", "format": "consent-val"}

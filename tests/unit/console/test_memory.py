@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.console.console_parts import SECRET, write_integration
+from worker.console.console_database import ConsoleMemory, SeenConfig
 from worker.console.masked_config import difference, masked_text
-from worker.console.memory import ConsoleMemory, SeenConfig
 from worker.integrations.loading import load_integration
 from worker.integrations.model import Integration
 from worker.integrations.secret_references import SecretSource

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.examples import event_document, integration
 from worker.delivery.bundles.bundle_format import pack
-from worker.delivery.erasure import Person
+from worker.delivery.person_erasure import Person
 from worker.ordering.user_digests import UserKeys
 
 LENA = "lena@northwind.example"

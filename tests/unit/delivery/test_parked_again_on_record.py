@@ -25,7 +25,7 @@ from tests.unit.delivery.virtual_time import after, in_virtual_time, now
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.adobe.replies import Accepted
 from worker.broker.headers import BUNDLE
-from worker.delivery.parked_again import MOST_BYTES, ParkedAgain
+from worker.delivery.parked_again_bundles import MOST_BYTES, ParkedAgain
 from worker.evidence.receipt import encode_fields
 from worker.ledger.overview import overview
 

@@ -15,8 +15,8 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.delivery.event_facts import facts_of
 from worker.delivery.outcome import Outcome
+from worker.delivery.receipt_facts import facts_of
 from worker.events import open_envelope
 from worker.evidence.receipt import body_id
 from worker.integrations.model import Integration

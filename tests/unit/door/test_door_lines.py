@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web
 
 from devtools.waiting import wait_until
-from worker.door.lines import Line, Lines
+from worker.door.http_connections import Line, Lines
 
 MOST = 5
 MOST_BYTES = 20_000

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.stack import event
 from worker.delivery.event_decisions import EventDecisions
-from worker.delivery.event_facts import facts_of
+from worker.delivery.receipt_facts import facts_of
 from worker.door.door_metrics import DoorMetrics
 from worker.door.received_events import DoorFacts, ReceivedEvents
 from worker.events import open_envelope

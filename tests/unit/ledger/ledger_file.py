@@ -15,7 +15,7 @@ from worker.evidence.signing import Keyring
 from worker.ledger.database import Database
 from worker.ledger.migrations import upgrade
 from worker.ledger.records import Start
-from worker.ledger.taking_in import TakingIn
+from worker.ledger.records_into_tables import TakingIn
 
 
 class LedgerFile:

@@ -10,7 +10,7 @@ from worker.evidence.act import Act, ActName, ActStage, encode_act
 from worker.ledger.acts import ACTS_AT_ONCE, ActsWanted, act_counts, told_acts
 from worker.ledger.exporting import Selection, export_lines
 from worker.ledger.migrations import STEPS, check_version, upgrade
-from worker.ledger.parked_again import PARKED_AGAIN
+from worker.ledger.parked_again_events import PARKED_AGAIN
 from worker.ledger.retention import prune
 from worker.ledger.schema import ACTS, CHAINS, VERSION
 from worker.ledger.schema_awaited import AWAITED, LATEST_CONCLUDED

@@ -28,10 +28,10 @@ from worker.ledger.conservation import (
 from worker.ledger.explained_events import CLOCKS_MS
 from worker.ledger.overview import overview
 from worker.ledger.records import Start
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.retention import prune
 from worker.ledger.schema import CHAINS
 from worker.ledger.schema_awaited import AWAITED
-from worker.ledger.taking_in import TakingIn
 from worker.letters.ledger_pass import seen_letter
 from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys

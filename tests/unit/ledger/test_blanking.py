@@ -11,18 +11,18 @@ from sqlalchemy import Connection
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.broker.stream_consumer import Record
-from worker.evidence.erasure import EVERYWHERE, erased_rows
+from worker.evidence.erasure_receipts import EVERYWHERE, erased_rows
 from worker.evidence.receipt import Receipt
 from worker.evidence.signing import Keyring
 from worker.evidence.user_hash import user_hashes
 from worker.ledger.blanking import blank
 from worker.ledger.database import Database
 from worker.ledger.packing import pack_user, users_of
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.retention import prune
 from worker.ledger.schema import LIVES
 from worker.ledger.stored_receipts import receipts_with
 from worker.ledger.stories import Found, Wanted, find_event, find_users
-from worker.ledger.taking_in import TakingIn
 
 KEYS = {"202610": b"1" * 32, "202611": b"2" * 32}
 OCTOBER, NOVEMBER = user_hashes("anna", KEYS)

@@ -14,7 +14,6 @@ from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.broker.dead_letter import DeadLetter, fingerprint_of
 from worker.evidence.letter_cause import fingerprint_of_receipt
 from worker.evidence.receipt import Receipt
-from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.known_letters import (
     KnownLetter,
     LetterPass,
@@ -23,6 +22,7 @@ from worker.ledger.known_letters import (
     latest_letters,
     letters_called,
 )
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.letter_pass_rows import SeenLetter
 from worker.ledger.overview import overview
 from worker.ledger.packing import life_key, pack_event

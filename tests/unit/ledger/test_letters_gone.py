@@ -10,7 +10,7 @@ import pytest
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.act import Act, encode_act
-from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.schema import BALANCES
 from worker.ledger.stored_receipts import key_of_life
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, select
 from devtools.made_receipts import MadeWorker, receipt, state
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.ledger.database import Database
-from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.migrations import STEPS, check_version, upgrade
 from worker.ledger.schema import CHAINS, METADATA, VERSION
 from worker.ledger.stories import Wanted, find_event

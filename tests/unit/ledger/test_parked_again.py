@@ -12,7 +12,7 @@ from devtools.made_receipts import MadeWorker, made_now_ms, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.ledger.conservation import OVERDUE_MS
 from worker.ledger.overview import overview
-from worker.ledger.parked_again import PARKED_AGAIN
+from worker.ledger.parked_again_events import PARKED_AGAIN
 from worker.ledger.records import Start
 from worker.ledger.retention import prune
 

@@ -17,11 +17,11 @@ from worker.evidence.signing import Keyring
 from worker.ledger.overview import overview
 from worker.ledger.packing import users_of
 from worker.ledger.records import Start
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.retention import prune
 from worker.ledger.schema import BALANCES, CHAINS, LIVES, MESSAGES, MINUTES, NAMES, RECEIPTS
 from worker.ledger.stored_receipts import receipts_with
 from worker.ledger.stories import Wanted, find_event, find_users
-from worker.ledger.taking_in import TakingIn
 from worker.ledger.trouble import LedgerTrouble
 
 DAY_MS = 86_400_000

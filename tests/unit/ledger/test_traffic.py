@@ -14,8 +14,8 @@ from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.evidence.receipt import Receipt
 from worker.ledger import honour_times as honour_module
-from worker.ledger.grouped_letters import letter_groups
 from worker.ledger.honour_times import honour_times
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.open_withdrawals import AllOpenWithdrawals, OpenWithdrawals, open_withdrawals
 from worker.ledger.outcome_series import Slots, all_series, outcome_series
 from worker.ledger.reason_counts import reason_counts

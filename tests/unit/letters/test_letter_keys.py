@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from tests.unit.examples import event_document
-from worker.delivery.event_facts import facts_of
+from worker.delivery.receipt_facts import facts_of
 from worker.events import open_envelope
 from worker.evidence.receipt import body_id
 from worker.letters.letter_key import LetterKeys

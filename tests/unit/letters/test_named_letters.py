@@ -16,7 +16,7 @@ from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.evidence.act import MOST_LIVES, Act, ActStage
 from worker.interrupt import Stop
-from worker.letters.asked_work import Handling, words_of_work
+from worker.letters.letter_act_request import Handling, words_of_work
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_work import LetterWork, Watching

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.console.dead_letters.letter_act import LetterAct
 from worker.evidence.act import Act, ActName, ActStage
-from worker.letters.asked_work import OF_LOST_STATE
+from worker.letters.letter_act_request import OF_LOST_STATE
 
 _NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "discarded"}
 

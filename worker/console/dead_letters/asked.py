@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from worker.broker.letter_filter import Filter
 from worker.evidence.letter_cause import GROUP_ID
 from worker.evidence.receipt import ChoiceKind
-from worker.letters.asked_work import ALL, Handling, Verb, words_of
+from worker.letters.letter_act_request import ALL, Handling, Verb, words_of
 from worker.letters.letter_events import REASONS
 from worker.moments import moment_ms
 

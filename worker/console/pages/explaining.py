@@ -8,10 +8,10 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from worker.console.console_database import KnownVersion
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.explained_event import MOST_SHOWN, Asked, explained, organization_in
 from worker.console.explaining_turns import ExplainingTurns, TooManyWait
-from worker.console.memory import KnownVersion
 from worker.console.rendering import render
 
 TURNS: Final = web.AppKey("turns", ExplainingTurns)

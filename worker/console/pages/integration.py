@@ -14,7 +14,7 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.masked_config import difference, masked_text
 from worker.console.periods import PERIODS, period_of
 from worker.console.rendering import BEAT, render
-from worker.ledger.grouped_letters import letter_groups
+from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.receipt_sentences import sentence_for
 from worker.ledger.stored_receipts import key_of_life, latest_receipts
 from worker.remedies import OF_ERRORS

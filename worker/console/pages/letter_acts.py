@@ -34,7 +34,7 @@ from worker.console.pages.dead_letters import PATH, meant_of
 from worker.console.rendering import BEAT, SESSION, render
 from worker.errors import ServerTrouble
 from worker.evidence.act import new_act_id
-from worker.letters.asked_work import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
+from worker.letters.letter_act_request import CANARY_WAIT, LONGEST_WAIT_SECONDS, Verb
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.moments import span_seconds
 from worker.redaction import redact

@@ -21,7 +21,7 @@ from worker.ledger.checked_acts import checked_acts
 from worker.ledger.exporting_acts import ActSelection, chosen_acts, export_acts
 from worker.ledger.ledger_from_settings import keyring_of
 from worker.ledger.stream_findings import MANIPULATIONS
-from worker.letters.asked_work import words_of_integration
+from worker.letters.letter_act_request import words_of_integration
 
 _NAMES: Final = get_args(ActName)
 _MOST_TEXT: Final = 200

@@ -13,9 +13,9 @@ from worker.broker.stream_reader import StreamSilent
 from worker.errors import ServerTrouble
 from worker.ledger.progress import read_progress
 from worker.ledger.reading_report import ReadingReport
-from worker.ledger.record_feed import RecordFeed
 from worker.ledger.records import Progress, start_of_reading
-from worker.ledger.taking_in import TakingIn
+from worker.ledger.records_into_tables import TakingIn
+from worker.ledger.stream_batches import RecordFeed
 from worker.ledger.trouble import LedgerTrouble
 from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns

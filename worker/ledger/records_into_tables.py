@@ -23,9 +23,9 @@ from worker.ledger.database import Database, insert_all
 from worker.ledger.dictionary import Dictionary
 from worker.ledger.judged_records import RecordWork
 from worker.ledger.known_letters import LetterPass
-from worker.ledger.letter_groups import LetterGroups
+from worker.ledger.letter_group_key import LetterGroups
 from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
-from worker.ledger.parked_again import note_parked_again
+from worker.ledger.parked_again_events import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
 from worker.ledger.records import Progress, Start

@@ -25,7 +25,7 @@ from worker.broker.topology import (
     declare_exchange,
     declare_queue,
 )
-from worker.broker.topology_migration import Migration
+from worker.broker.topology_plan import Migration
 from worker.broker.topology_state import ASIDE, find_queue
 from worker.counting import counted
 from worker.errors import WorkFailed
