@@ -18,6 +18,7 @@ FIRST_ATTEMPT_AT: Final = "consent-first-attempt-at"
 ELAPSED: Final = "consent-elapsed"
 HANDED_OVER: Final = "consent-handed-over"
 REPEAT: Final = "consent-repeat"
+RETURNED: Final = "consent-returned"
 PARKS: Final = "consent-parks"
 PARKED: Final = "consent-parked"
 BLOCKED_SINCE: Final = "consent-blocked-since"
@@ -47,6 +48,7 @@ OWN_HEADERS: Final = frozenset(
         ELAPSED,
         HANDED_OVER,
         REPEAT,
+        RETURNED,
         PARKS,
         PARKED,
         BLOCKED_SINCE,

@@ -28,6 +28,7 @@ from worker.broker.headers import (
     PARKS,
     REPEAT,
     REPLAYS,
+    RETURNED,
     SERVED,
     epoch_in,
     integration_id_in,
@@ -51,7 +52,8 @@ class RetryState:
     last attempt had no answer yet. `served` are the integrations that need nothing of an event in
     doubt: each has had it, or has a copy of its own. `epoch` is that of the store of newest-wins
     when a worker met the event first. One that `is_repeat` was accepted before, while an older
-    choice might still be carried out (see `ordering.unclear`).
+    choice might still be carried out (see `ordering.unclear`). One that `was_returned` was with a
+    worker that the broker has lost, and which may have sent it.
     """
 
     integration_id: str | None = None
@@ -66,6 +68,12 @@ class RetryState:
     served: tuple[str, ...] = ()
     epoch: str | None = None
     is_repeat: bool = False
+    was_returned: bool = False
+
+    @property
+    def may_be_at_adobe(self) -> bool:
+        """Whether an earlier request may have told Adobe of it, whatever became of that."""
+        return self.was_returned or self.attempts_made > 0 or self.replays > 0
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
@@ -87,6 +95,7 @@ class RetryState:
             self.served if blocked_since_ms is not None else (),
             self.epoch,
             self.is_repeat,
+            self.was_returned,
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
@@ -136,6 +145,7 @@ def read_retry_state(
         served=_served(headers, blocked_since_ms),
         epoch=epoch_in(headers) or fresh.epoch,
         is_repeat=is_repeat,
+        was_returned=_whole_number(headers, RETURNED, 1) == 1,
     )
 
 
@@ -157,13 +167,14 @@ def write_retry_state(state: RetryState) -> dict[str, Any]:
         headers[BLOCKED_SINCE] = state.blocked_since_ms
         if state.served:
             headers[SERVED] = _joined(state.served)
-    if state.is_handed_over:
-        headers[HANDED_OVER] = 1
     if state.epoch is not None:
         headers[EPOCH] = state.epoch
-    if state.is_repeat:
-        headers[REPEAT] = 1
-    return headers
+    marks = {
+        HANDED_OVER: state.is_handed_over,
+        REPEAT: state.is_repeat,
+        RETURNED: state.was_returned,
+    }
+    return headers | {name: 1 for name, is_set in marks.items() if is_set}
 
 
 def _joined(ids: Iterable[str]) -> str:

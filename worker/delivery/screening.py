@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from worker.broker import headers as names
@@ -82,6 +83,8 @@ class Screening:
             state = read_retry_state(headers, now_ms, fresh) if headers else fresh
         except InvalidHeaders as error:
             return Unusable(readable_state(message), DeadReason.INVALID_HEADERS, str(error))
+        if returns:
+            state = replace(state, was_returned=True)
         limits = self._limits
         if is_suspect and returns >= limits.poison_after:
             detail = f"its worker went down {returns} times while it was handled alone"

@@ -11,21 +11,16 @@ user has chosen since then, and comes late, is the newer one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from worker.ordering.newest_fold import Folded, pair_of, without_message
+from worker.ordering.newest_fold import Folded, without_message
+from worker.ordering.snapshot_lines import Line, Lines, lines_of, restates, undone_by_a_newer
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
-from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, is_path, newest_of
-from worker.ordering.store_protocol import UNCLEAR
-from worker.ordering.unclear_requests import is_newer, is_recent
-from worker.ordering.user_digests import both_digests
+from worker.ordering.stamp import Said, Stamp, is_path
 from worker.ordering.verdicts import Verdict
-from worker.transform.format_rendering import Sent, is_refusal, is_silent
+from worker.transform.format_rendering import is_silent
 
-_HAS_SPOKEN: Final = Sent(None, False)
-"""What stands for a snapshot itself among its choices; never sent."""
-_STATE_ONLY: Final = Said()
 BEFORE_ALL: Final = Stamp(-62_135_596_800_000, 0, True, "")
 """Of the first moment that a date can tell."""
 
@@ -45,31 +40,30 @@ def merged_known(several: Sequence[Known]) -> Known:
     )
 
 
-class _Line(NamedTuple):
-    """What one event says of one path."""
-
-    stamp: Stamp
-    value: Any
-    said: Said
-
-
 class _Winner(NamedTuple):
-    line: _Line
+    line: Line
     position: int
 
 
-_Lines = Mapping[str, _Line]
-_NO_LINES: Final[_Lines] = {}
-
-
-def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> Folded:
+def fold_known(
+    events: Sequence[Statuses],
+    known: Known,
+    *,
+    replaces: bool,
+    maybe_at_adobe: Collection[int] = (),
+) -> Folded:
     """As `newest_fold.fold`, with who says it for each stamp. `replaces`: the message is the whole
     record, so that what is left out of it is erased: then a choice that is taken back in silence
-    is a message too.
+    is a message too. `maybe_at_adobe`: the places of events of which an earlier request may have
+    told Adobe, though nothing of that is known.
     """
     settled = not_speaking(events, known.stamps)
+    # A whole record undoes by itself what it does not have.
+    undone = {} if replaces else {place: settled.get(place) for place in maybe_at_adobe}
     lines = [
-        _NO_LINES if place in settled else _lines(event, known, replaces=replaces)
+        lines_of(event, known.stamps, known.said, replaces=replaces)
+        if place not in settled
+        else undone_by_a_newer(event, undone.get(place), events, known.stamps)
         for place, event in enumerate(events)
     ]
     winners = _winners(lines, known.stamps)
@@ -79,11 +73,13 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
     verdicts: list[Verdict] = []
     for place, event in enumerate(events):
         verdict = settled.get(place)
-        if place in contributing:
+        if verdict is not None:
+            verdict = verdict.with_message if place in contributing else verdict
+        elif place in contributing:
             verdict = Verdict.CONTRIBUTES
         elif place in emptying:
             verdict = Verdict.EMPTIES
-        elif verdict is None:
+        else:
             verdict = _verdict_of_loser(event, lines[place], winners, known.stamps)
             if contributing and event.didomi_user is not None:
                 # That it has spoken is written with the message.
@@ -106,40 +102,6 @@ def fold_known(events: Sequence[Statuses], known: Known, *, replaces: bool) -> F
     return folded._replace(attributes={path: won[path].value for path in folded.said})
 
 
-def _lines(event: Statuses, known: Known, *, replaces: bool) -> dict[str, _Line]:
-    other, refusal = pair_of(event)
-    sources = event.sources or {}
-    digest = both_digests(event.didomi_user or "")[0]
-    lines = {
-        path: _Line(
-            refusal if is_refusal(value) else other, value, Said(digest, False, sources.get(path))
-        )
-        for path, value in event.attributes.items()
-    }
-    if event.didomi_user is not None:
-        lines[newest_of(event.didomi_user)[0]] = _Line(other, _HAS_SPOKEN, _STATE_ONLY)
-        taken_back = Said(digest, True, None if event.sources is None else at(event.event_time_ms))
-        for path, stamp in _taken_back(event, known, replaces=replaces):
-            lines[path] = _Line(stamp, event.absent[path], taken_back)
-    return lines
-
-
-def _taken_back(event: Statuses, known: Known, *, replaces: bool) -> Iterator[tuple[str, Stamp]]:
-    """The paths that a snapshot takes back by not naming them, each with its stamp. What an unclear
-    request may still set is taken back once more.
-    """
-    digests = [one for one in both_digests(event.didomi_user or "") if one]
-    restates = _restates(event, known, replaces=replaces)
-    for path in event.absent:
-        if path in event.attributes:
-            continue
-        stands, said = known.stamps.get(path), known.said.get(path, _STATE_ONLY)
-        if stands is None or said.didomi_user not in digests:
-            continue
-        if restates or not said.is_taken_back:
-            yield path, _just_after(stands)
-
-
 def maybe_said(folded: Folded, known: Known) -> Known:
     """What a request with `folded` may have set, or still sets, though nothing shows that it was
     accepted: choices of snapshots where nothing stands. They count as taken back before anything
@@ -154,22 +116,7 @@ def maybe_said(folded: Folded, known: Known) -> Known:
     return Known(dict.fromkeys(said, BEFORE_ALL), said)
 
 
-def _just_after(stamp: Stamp) -> Stamp:
-    """No other event has a stamp in between, not even a later version of the same moment."""
-    if len(stamp.event_id) < MAX_EVENT_ID:
-        return stamp._replace(is_refusal=True, event_id=f"{stamp.event_id}~")
-    return stamp._replace(updated_ms=stamp.updated_ms + 1, is_refusal=True)
-
-
-def _restates(event: Statuses, known: Known, *, replaces: bool) -> bool:
-    """Whether an older request without an answer may still be carried out, or has been lately. A
-    request with a whole record takes back what was sent after it, however old that is.
-    """
-    mark = known.stamps.get(UNCLEAR)
-    return mark is not None and is_recent(mark) and (replaces or is_newer(event, mark))
-
-
-def _winners(lines: Sequence[_Lines], stamps: Mapping[str, Stamp]) -> dict[str, _Winner]:
+def _winners(lines: Sequence[Lines], stamps: Mapping[str, Stamp]) -> dict[str, _Winner]:
     winners: dict[str, _Winner] = {}
     for place, own in enumerate(lines):
         for path, line in own.items():
@@ -211,7 +158,7 @@ def _who_speaks_for_the_record(
         for place, event in enumerate(events)
         if place not in settled
         and event.didomi_user is not None
-        and (_restates(event, known, replaces=True) or not (stands or _named(event)))
+        and (restates(event, known.stamps, replaces=True) or not (stands or _named(event)))
     }
 
 
@@ -221,7 +168,7 @@ def _named(event: Statuses) -> list[str]:
 
 
 def _verdict_of_loser(
-    event: Statuses, lines: _Lines, winners: Mapping[str, _Winner], stamps: Mapping[str, Stamp]
+    event: Statuses, lines: Lines, winners: Mapping[str, _Winner], stamps: Mapping[str, Stamp]
 ) -> Verdict:
     named = _named(event)
     if not named:

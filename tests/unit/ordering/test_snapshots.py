@@ -17,7 +17,7 @@ from worker.ordering.stamp import WHOLE_RECORD, Said, Stamp
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
-from worker.transform.format_rendering import EMPTIED, is_silent
+from worker.transform.format_rendering import EMPTIED, Sent, is_silent
 
 PHONE, TABLET = "P" * 22, "T" * 22
 NOTHING = Known({}, {})
@@ -53,8 +53,10 @@ class State:
         self.adobe: dict[str, Any] = {}
         self.messages = 0
 
-    def take(self, *group: Status) -> list[Verdict]:
-        folded = fold_known(group, self.known, replaces=self.replaces)
+    def take(self, *group: Status, maybe_at_adobe: Sequence[int] = ()) -> list[Verdict]:
+        folded = fold_known(
+            group, self.known, replaces=self.replaces, maybe_at_adobe=maybe_at_adobe
+        )
         self._send(folded)
         self.known = Known(
             {**self.known.stamps, **folded.written}, {**self.known.said, **folded.said}
@@ -96,6 +98,49 @@ def test_an_empty_snapshot_is_remembered_though_there_is_nothing_to_take_back() 
     assert state.messages == 0
     assert state.take(Status(10_30, {"news": True})) == [SUPERSEDED]
     assert state.adobe == {}
+
+
+def test_what_adobe_may_have_of_an_older_snapshot_is_taken_back_when_that_comes_again() -> None:
+    state = State()
+    state.adobe = {"news": True, "sms": True}  # by a worker that died before it knew
+    older = Status(10_00, {"news": True, "sms": True})
+    assert state.take(Status(11_00, {"sms": True})) == [CONTRIBUTES]
+    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.YIELDS]
+    assert state.adobe == {"news": False, "sms": True}
+    assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED], "once"
+
+
+def test_what_adobe_may_have_is_taken_back_also_where_the_newer_snapshot_waits_beside_it() -> None:
+    state = State()
+    state.adobe = {"news": True}
+    verdicts = state.take(Status(10_00, {"news": True}), Status(11_00), maybe_at_adobe=[0])
+    assert verdicts == [Verdict.YIELDS, EMPTIES]
+    assert (state.adobe, state.messages) == ({"news": False}, 1)
+
+
+def test_what_another_device_has_chosen_since_is_not_taken_back_with_it() -> None:
+    state = State()
+    state.take(Status(10_30, {"news": True}, didomi_user=TABLET))
+    state.take(Status(11_00))
+    older = Status(10_00, {"news": False})
+    assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED]
+    assert state.adobe == {"news": True}
+
+
+def test_what_is_taken_back_so_has_the_time_of_the_newer_snapshot() -> None:
+    absent = {"news": Sent({"val": "u"}, True, "_acme.newsSince", 10_00)}
+    state = State()
+    state.take(Status(11_00, absent=absent))
+    state.take(Status(10_00, {"news": True}, absent=absent), maybe_at_adobe=[0])
+    assert state.adobe == {"news": absent["news"]._replace(time_ms=11_00)}
+
+
+def test_where_nothing_is_sent_of_what_is_taken_back_the_older_snapshot_makes_no_message() -> None:
+    state = State()
+    state.take(Status(11_00, absent=SILENT))
+    older = Status(10_00, {"news": True}, absent=SILENT)
+    assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED]
+    assert state.messages == 0
 
 
 def test_what_is_taken_back_once_is_not_said_again() -> None:

@@ -91,7 +91,8 @@ class UserMessage:
         if integration.keeps_more:
             replaces = integration.replaces_record
             before = known if stamps is known.stamps else known._replace(stamps=stamps)
-            self.folded = fold_known(choices, before, replaces=replaces)
+            sent = [n for n, one in enumerate(deliveries) if one.state.may_be_at_adobe]
+            self.folded = fold_known(choices, before, replaces=replaces, maybe_at_adobe=sent)
         else:
             self.folded = fold(choices, stamps)
         self.outgoing: OutgoingMessage | None = None
@@ -207,8 +208,10 @@ class UserMessage:
         """The choices that Adobe may have got, or get later, without an answer."""
         unclear = [one for part in self.parts for one in part.unclear()]
         if self.is_unclear:  # by itself, before it was taken apart
-            pairs = zip(self.deliveries, self.folded.verdicts, strict=True)
-            unclear += [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+            pairs = list(zip(self.deliveries, self.folded.verdicts, strict=True))
+            own = [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+            # Without any, the message takes back what these had said.
+            unclear += own or [one.choice for one, verdict in pairs if verdict.awaits_message]
         return unclear
 
     def _maybe_said(self) -> Known:
@@ -219,9 +222,7 @@ class UserMessage:
         return merged_known(maybe) if maybe else NOTHING_KNOWN
 
     def plain_settlement(self) -> Settlement | None:
-        """The end of the lease of a user of whom stamps alone are kept, where nothing else is to be
-        said of it, as of most; else None.
-        """
+        """The end of a lease of which only stamps are to be kept, as of most; else None."""
         if self.parts or self.is_unclear or self.integration.event_time_path is not None:
             return None
         stands = isinstance(self.reply, Accepted) or not self.folded.is_sent

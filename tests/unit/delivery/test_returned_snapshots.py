@@ -1,0 +1,94 @@
+"""A worker dies in the midst of a request with a snapshot: nobody knows what Adobe has of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.delivery.parts import Store
+from tests.unit.delivery.pipeline_parts import Adobe, Worker
+from tests.unit.delivery.records import snapshot
+from tests.unit.delivery.virtual_time import after, in_virtual_time
+from tests.unit.examples import integration
+from worker.adobe.replies import Accepted, Retryable
+from worker.broker.headers import RETURNED
+from worker.broker.retry_state import FRESH, read_retry_state, write_retry_state
+from worker.ordering.store_protocol import Claim, Granted
+from worker.reasons import ErrorCode
+
+ABSENT = [
+    {"id": f"_acme.{name}", "value": f"consents_purposes_{name}_enabled", "absent": False}
+    for name in ("news", "offers")
+]
+OLDER, NEWER = snapshot(10, news=True), snapshot(20)
+RETURNED_ONCE = {"x-delivery-count": 1}
+
+
+def a_worker(adobe: Adobe, store: Store | None = None) -> Worker:
+    shop = integration(
+        events="user", payload_mode="upsert", mappings=ABSENT, limits={"profile_gap_seconds": 0}
+    )
+    return Worker(adobe, Store() if store is None else store, shop=shop)
+
+
+@in_virtual_time
+async def test_what_it_may_have_set_is_taken_back_though_the_newer_snapshot_came_first() -> None:
+    adobe = Adobe()
+    worker = a_worker(adobe)
+    await worker.take(NEWER)
+    assert (worker.told, adobe.records) == (["emptied"], []), "nothing was known to take back"
+    await worker.take(OLDER, RETURNED_ONCE)
+    assert adobe.records == [{"news": False}]
+    await worker.take(OLDER, RETURNED_ONCE)
+    assert (worker.told, adobe.asked) == (["emptied", "superseded", "superseded"], 1)
+
+
+@in_virtual_time
+async def test_one_that_comes_late_and_was_with_nobody_is_superseded_as_it_is() -> None:
+    adobe = Adobe()
+    worker = a_worker(adobe)
+    await worker.take(NEWER)
+    await worker.take(OLDER)
+    assert (worker.told, adobe.asked) == (["emptied", "superseded"], 0)
+
+
+@in_virtual_time
+async def test_that_it_was_returned_is_known_after_it_was_parked() -> None:
+    """As it mostly is: the lease of the dead worker still holds."""
+    adobe, store = Adobe(), Store()
+    worker = a_worker(adobe, store)
+    await worker.take(NEWER)
+    state_id, _, user = next(iter(store._users)).partition("\0")
+    (lease,) = await store.begin(state_id, [Claim(user, ())])
+    assert isinstance(lease, Granted)
+    await worker.take(OLDER, RETURNED_ONCE)
+    await after(5)
+    parked = worker.latest
+    assert parked.headers[RETURNED] == 1
+    await after(120)
+    await worker.take(parked.body, parked.headers)
+    assert adobe.records == [{"news": False}]
+
+
+@in_virtual_time
+async def test_while_that_fails_the_older_one_is_tried_again() -> None:
+    adobe = Adobe()
+    worker = a_worker(adobe)
+    await worker.take(NEWER)
+    adobe.reply = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "away", 503)
+    await worker.take(OLDER, RETURNED_ONCE)
+    assert worker.told[-1].startswith("retried")
+    adobe.reply = Accepted("x")
+    await after(60)
+    again = worker.latest
+    await worker.take(again.body, again.headers)
+    assert adobe.records == [{"news": False}]
+
+
+@pytest.mark.parametrize("said", [{RETURNED: 1}, {}])
+def test_the_header_says_whether_it_was_returned(said: dict[str, Any]) -> None:
+    state = read_retry_state(said, 0)
+    assert (state.was_returned, state.may_be_at_adobe) == (bool(said), bool(said))
+    assert write_retry_state(state) == said
+    assert write_retry_state(FRESH) == {}

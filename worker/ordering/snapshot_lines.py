@@ -1,0 +1,122 @@
+"""What an event says of each path, and what a snapshot takes back by not naming it. Pure.
+
+`snapshot_fold` finds out which of these lines wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from worker.ordering.newest_fold import pair_of
+from worker.ordering.speaking_snapshots import Statuses
+from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, newest_of
+from worker.ordering.store_protocol import UNCLEAR
+from worker.ordering.unclear_requests import is_newer, is_recent
+from worker.ordering.user_digests import both_digests
+from worker.ordering.verdicts import Verdict
+from worker.transform.format_rendering import EMPTIED, Sent, is_refusal, is_silent
+
+_HAS_SPOKEN: Final = Sent(None, False)
+"""What stands for a snapshot itself among its choices; never sent."""
+_STATE_ONLY: Final = Said()
+_OUTSPOKEN: Final = frozenset({Verdict.SUPERSEDED, Verdict.YIELDS})
+"""Of a snapshot that does not speak: a newer one of its Didomi user does, or has done."""
+
+
+class Line(NamedTuple):
+    """What one event says of one path."""
+
+    stamp: Stamp
+    value: Any
+    said: Said
+
+
+Lines = Mapping[str, Line]
+
+
+def lines_of(
+    event: Statuses, stamps: Mapping[str, Stamp], said: Mapping[str, Said], *, replaces: bool
+) -> dict[str, Line]:
+    """What an event says, and what a snapshot takes back, of each path; `stamps` and `said` are
+    those that stand.
+    """
+    other, refusal = pair_of(event)
+    sources = event.sources or {}
+    digest = both_digests(event.didomi_user or "")[0]
+    lines = {
+        path: Line(
+            refusal if is_refusal(value) else other, value, Said(digest, False, sources.get(path))
+        )
+        for path, value in event.attributes.items()
+    }
+    if event.didomi_user is not None:
+        lines[newest_of(event.didomi_user)[0]] = Line(other, _HAS_SPOKEN, _STATE_ONLY)
+        taken_back = Said(digest, True, None if event.sources is None else at(event.event_time_ms))
+        for path, stamp in _taken_back(event, stamps, said, replaces=replaces):
+            lines[path] = Line(stamp, event.absent[path], taken_back)
+    return lines
+
+
+def _taken_back(
+    event: Statuses, stamps: Mapping[str, Stamp], said: Mapping[str, Said], *, replaces: bool
+) -> Iterator[tuple[str, Stamp]]:
+    """The paths that a snapshot takes back by not naming them, each with its stamp. What an unclear
+    request may still set is taken back once more.
+    """
+    digests = [one for one in both_digests(event.didomi_user or "") if one]
+    states_again = restates(event, stamps, replaces=replaces)
+    for path in event.absent:
+        if path in event.attributes:
+            continue
+        stands, by = stamps.get(path), said.get(path, _STATE_ONLY)
+        if stands is None or by.didomi_user not in digests:
+            continue
+        if states_again or not by.is_taken_back:
+            yield path, _just_after(stands)
+
+
+def undone_by_a_newer(
+    event: Statuses,
+    verdict: Verdict | None,
+    events: Sequence[Statuses],
+    stamps: Mapping[str, Stamp],
+) -> dict[str, Line]:
+    """What a snapshot had said, taken back, where by its `verdict` a newer one of the same Didomi
+    user speaks, of `events` or by `stamps`; without a verdict nothing. Adobe may have it: of a
+    request whose worker died nobody knows what it has set, and the newer snapshot took back what
+    was known. So it ends as in the right order, whichever of them came first.
+    """
+    user = event.didomi_user
+    if user is None or verdict not in _OUTSPOKEN:
+        return {}
+    other, refusal = pair_of(event)
+    said = Said(both_digests(user)[0], is_taken_back=True)
+    spoken_at_ms = max(
+        [one.event_time_ms for one in events if one.didomi_user == user]
+        + [stamps[name].time_ms for name in newest_of(user) if name in stamps]
+    )
+    lines: dict[str, Line] = {}
+    for path, value in event.attributes.items():
+        absent = event.absent.get(path, EMPTIED)
+        if is_silent(absent):
+            continue
+        if absent.__class__ is Sent:
+            absent = absent._replace(time_ms=spoken_at_ms)
+        lines[path] = Line(_just_after(refusal if is_refusal(value) else other), absent, said)
+    return lines
+
+
+def _just_after(stamp: Stamp) -> Stamp:
+    """No other event has a stamp in between, not even a later version of the same moment."""
+    if len(stamp.event_id) < MAX_EVENT_ID:
+        return stamp._replace(is_refusal=True, event_id=f"{stamp.event_id}~")
+    return stamp._replace(updated_ms=stamp.updated_ms + 1, is_refusal=True)
+
+
+def restates(event: Statuses, stamps: Mapping[str, Stamp], *, replaces: bool) -> bool:
+    """Whether an older request without an answer may still be carried out, or has been lately. A
+    request with a whole record takes back what was sent after it, however old that is.
+    """
+    mark = stamps.get(UNCLEAR)
+    return mark is not None and is_recent(mark) and (replaces or is_newer(event, mark))
