@@ -144,6 +144,8 @@ async def test_of_a_bundle_only_the_chosen_event_is_shown_discarded_and_replayed
 ) -> None:
     people = ["lena@a.example", "omar@a.example", "mia@a.example"]
     async with _with_a_bundle(broker_url, namespace, people) as stack:
+        died = {one["dead_at"] for one in (await _listed(stack)).values()}
+        assert None not in died
         code, out, _ = await stack.command("dead-letters", "show", "ev-0", "--json")
         assert code == 0
         assert people[0] in json.loads(out)["body"]
@@ -155,6 +157,7 @@ async def test_of_a_bundle_only_the_chosen_event_is_shown_discarded_and_replayed
         letters = await _listed(stack)
         assert set(letters) == {"ev-0", "ev-2"}
         assert {one["reason"] for one in letters.values()} == {"poison"}
+        assert {one["dead_at"] for one in letters.values()} == died, "--older-than goes by it"
         code, out, err = await stack.command("dead-letters", "replay", "--id", "ev-2")
         assert (code, out) == (0, "replayed 1\n"), err
         assert set(await _listed(stack)) == {"ev-0"}

@@ -22,7 +22,7 @@ from devtools.soak.customer import ADOBE_ORGANIZATION, SCHEMA, SHARED_SET_UP
 from devtools.waiting import wait_until
 from tests.truth.history import History, Pause, Publish, Rest, Stage
 from tests.truth.ledger import Door, Ledger, Teller
-from tests.truth.mortal import Life
+from tests.truth.mortal import Life, of_the_living
 from worker.adobe.attempt import AdobeClient
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import open_session
@@ -258,6 +258,7 @@ class Fleet:
                 known = Profile(f"known-{history.seed}", email, record)
                 self.sandbox.state.profiles[known.dataset_id, email] = known
         self._logs = self._stack.enter_context(structlog.testing.capture_logs())
+        structlog.get_config()["processors"].insert(0, of_the_living)
         self._workers = [self._new_worker(number) for number in range(self.plan.workers)]
         return self
 

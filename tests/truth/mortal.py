@@ -10,15 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, MutableMapping
 from typing import Any, TypeVar
 from weakref import WeakSet
+
+import structlog
 
 T = TypeVar("T")
 
 _OWNER: contextvars.ContextVar[Life | None] = contextvars.ContextVar("owner", default=None)
 _LAST_STEPS_SECONDS = 10.0
 _LAST_STEP_SECONDS = 0.2
+
+
+def of_the_living(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A processor of the log: the dead say nothing, and least of all that they have faults."""
+    owner = _OWNER.get()
+    if owner is not None and owner.is_over:
+        raise structlog.DropEvent
+    return line
 
 
 class Life:

@@ -158,6 +158,13 @@ def test_what_keeps_the_state(monkeypatch: pytest.MonkeyPatch, url: str, kind: s
     assert _settings(monkeypatch, STATE_URL=url).state_kind == kind
 
 
+def test_a_ledger_is_found_by_either_form_of_an_absolute_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = _settings(monkeypatch, LEDGER_URL="sqlite:////var/lib/ledger").ledger_url
+    assert url.get_secret_value() == "sqlite:///var/lib/ledger"
+
+
 @pytest.mark.parametrize("url", ["sqlite:state", "sqlite://state", "sqlite:///", "sqlite:///a/?x"])
 def test_a_file_is_named_by_its_absolute_path(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     with pytest.raises(ValidationError, match="the absolute path of a file"):

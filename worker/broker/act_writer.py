@@ -8,7 +8,9 @@ killed leaves none without an end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from worker.broker.broker_access import what_happened
 from worker.broker.chain_writer import ChainWriter
@@ -17,9 +19,14 @@ from worker.broker.session_settings import address_of
 from worker.errors import ServerTrouble
 from worker.evidence.act import Act, encode_act
 from worker.evidence.chain import Chain, process_name
-from worker.redaction import redact, shown_integration
+from worker.redaction import redact, shown_id, shown_integration
 from worker.settings import WorkerSettings
 from worker.wire.connecting import PublishError, is_connection_error, why_unreachable
+
+_WORD: Final = re.compile(r"[^\s,;:()\"']+")
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d[\d.]*Z?)?")
+_SECRET_CHARACTERS: Final = 16
+_NUMBER_DIGITS: Final = 7
 
 
 class TrailAway(ServerTrouble):
@@ -67,11 +74,31 @@ class ActWriter:
         await self.send(self.prepared(*acts))
 
 
+def without_secrets(typed: str) -> str:
+    """What a person has typed, without words that may be a password, a token or a telephone number:
+    long ones of letters and digits, and numbers of seven digits or more. Ids of events and dates
+    stay.
+    """
+    return _WORD.sub(_unless_secret, typed)
+
+
+def _unless_secret(word: re.Match[str]) -> str:
+    text = word[0]
+    digits = sum(map(str.isdigit, text))
+    has_letters = any(map(str.isalpha, text))
+    may_be_secret = len(text) >= _SECRET_CHARACTERS and digits and has_letters
+    may_be_number = digits >= _NUMBER_DIGITS and not has_letters
+    is_known = shown_id(text) is not None or _DATE.fullmatch(text) is not None
+    if is_known or not (may_be_secret or may_be_number):
+        return text
+    return "<masked>"
+
+
 def _masked(act: Act) -> Act:
     """What a person has typed may have an address or a secret in it."""
     return act._replace(
         integration=shown_integration(act.integration) or "",
         about=redact(act.about),
-        why=redact(act.why),
+        why=without_secrets(redact(act.why)),
         result=redact(act.result),
     )

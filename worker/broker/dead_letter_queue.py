@@ -147,7 +147,10 @@ class DeadLetters:
         take the whole off the queue. Killed in between, the part is there twice.
         """
         own = {name: value for name, value in message.headers.items() if name in names.OWN_HEADERS}
-        own |= {names.BUNDLE: events, names.DEAD_REASON: describe(message).reason}
+        letter = describe(message)
+        own |= {names.BUNDLE: events, names.DEAD_REASON: letter.reason}
+        if letter.dead_at_ms is not None:  # of one that the broker made only its history has it
+            own[names.DEAD_AT] = letter.dead_at_ms
         await self._publish(message, body, self._queues.dead_letters, own)
         await self.discard(message)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from worker.cli.event_input import MAX_LINE_BYTES, BadInput
 from worker.cli.terminal import json_shown
 from worker.settings import (
     WorkerSettings,
@@ -15,6 +17,8 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
+
+_MOST_INPUT_BYTES: Final = MAX_LINE_BYTES
 
 
 def command_settings() -> WorkerSettings:
@@ -27,8 +31,14 @@ def command_settings() -> WorkerSettings:
 
 
 def read_input(source: str) -> bytes:
-    """The bytes of a file, or of standard input for `-`. Raises OSError."""
-    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    """The bytes of a file, or of standard input for `-`. Raises OSError, and `BadInput` for more
+    than any event has: what is given may have no end.
+    """
+    with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
+        content = stream.read(_MOST_INPUT_BYTES + 1)
+    if len(content) > _MOST_INPUT_BYTES:
+        raise BadInput(f"more than {_MOST_INPUT_BYTES} bytes, which no event has")
+    return content
 
 
 def print_json(document: Any) -> None:

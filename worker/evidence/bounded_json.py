@@ -9,6 +9,8 @@ from typing import Any, Final
 import orjson
 
 MOST_ID_CHARACTERS: Final = 256
+EARLIEST_MS: Final = -62_135_596_800_000
+"""The beginning of the year 1, before which no event can be."""
 _LARGEST: Final = 2**53
 _HEX: Final = re.compile(r"[0-9a-f]*", re.ASCII)
 
@@ -54,6 +56,16 @@ def number_in(said: Json, name: str) -> int:
 def optional_number_in(said: Json, name: str) -> int | None:
     """A whole number or nothing. Raises `Unreadable`."""
     return None if said.get(name) is None else number_in(said, name)
+
+
+def optional_time_in(said: Json, name: str) -> int | None:
+    """A moment in ms since 1970 or before, or nothing: an event may be of any time. Raises
+    `Unreadable`.
+    """
+    value = said.get(name)
+    if value is None or (type(value) is int and EARLIEST_MS <= value <= _LARGEST):
+        return value
+    raise Unreadable(f"{name} is no time in ms since 1970")
 
 
 def hex_in(said: Json, name: str, *lengths: int) -> str:

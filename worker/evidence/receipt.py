@@ -19,6 +19,7 @@ from worker.evidence.bounded_json import (
     object_of,
     optional_number_in,
     optional_text_in,
+    optional_time_in,
     text_in,
 )
 
@@ -45,8 +46,9 @@ _CHOICES: Final[dict[str, ChoiceKind]] = {one: one for one in get_args(ChoiceKin
 class Receipt(NamedTuple):
     """`event` is the id that logs show, or `body:` and 32 hexadecimal digits of the body's SHA-256.
 
-    `updated_at`, `event_at`, `due_at` and `at` are milliseconds since 1970. `delivery` counts
-    replays, 0 is the first life. `attempt` counts the attempts made so far, this one included.
+    `updated_at`, `event_at`, `due_at` and `at` are milliseconds since 1970, the first two perhaps
+    before it. `delivery` counts replays, 0 is the first life. `attempt` counts the attempts made so
+    far, this one included.
     `user` is the keyed digest of the `organization_user_id`, see `user_hashes`.
     `attributes` maps the path of each mapping that spoke to what it said, null where that is no
     boolean. `due_at` is when what was retried or parked comes back. `config` is a digest of the
@@ -138,7 +140,7 @@ def read_receipt(row: bytes) -> Receipt:
         raise Unreadable("choice is none that this version knows")
     return Receipt(
         event=text_in(said, "event"),
-        updated_at=optional_number_in(said, "updated_at"),
+        updated_at=optional_time_in(said, "updated_at"),
         integration=text_in(said, "integration"),
         organization=text_in(said, "organization"),
         delivery=number_in(said, "delivery"),
@@ -148,7 +150,7 @@ def read_receipt(row: bytes) -> Receipt:
         user=optional_text_in(said, "user"),
         choice=None if choice is None else _CHOICES[choice],
         attributes=_attributes_in(said),
-        event_at=optional_number_in(said, "event_at"),
+        event_at=optional_time_in(said, "event_at"),
         due_at=optional_number_in(said, "due_at"),
         status=optional_number_in(said, "status"),
         xaction=optional_text_in(said, "xaction"),

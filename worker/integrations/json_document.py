@@ -136,6 +136,8 @@ def _why_no_json(content: bytes) -> str:
         return f"is not JSON (line {line}, column {column}): {reason}"
     except RecursionError:
         return "is nested too deep"
+    except ValueError:  # for which Python has a bound
+        return "has a number of thousands of digits"
     return "is not JSON: it holds NaN, Infinity or half a character, which JSON does not have"
 
 

@@ -163,7 +163,8 @@ def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     except UnusableFile as error:
         raise InvalidIntegration(path, [str(error)]) from None
     except OSError as error:
-        raise InvalidIntegration(path, [f"can't be read ({type(error).__name__})"]) from None
+        why = (type(error) is OSError and error.strerror) or type(error).__name__
+        raise InvalidIntegration(path, [f"can't be read ({why})"]) from None
 
 
 def _take_name(path: Path, document: dict[str, Any]) -> list[str]:

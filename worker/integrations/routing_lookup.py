@@ -207,7 +207,8 @@ class IntegrationLookup(IntegrationsInForce):
     def _index_missing(self) -> None:
         """Who is missing; looked up for each event, so known beforehand."""
         self._missing = find_missing(self._assignment, list(self._recent.lately()))
-        self._ids_seen.update(self._recent.ids())
+        # Bad files as well: what waits for one is told under its id, and so is its end.
+        self._ids_seen.update(self._recent.ids(), self._index.known_ids)
         now = self._clock()
         for key in self._missing.replaced:
             self._recent.dismiss(key, now)

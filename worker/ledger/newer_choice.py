@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from worker.evidence.bounded_json import EARLIEST_MS
 from worker.evidence.receipt import Receipt
 from worker.ledger.stories import Story, Wanted, find_users
 from worker.reasons import SkipReason
@@ -22,13 +23,15 @@ def newer_choice(connection: Connection, story: Story) -> Story | None:
     wanted = Wanted(integration=story.integration, outcome="delivered")
     found: list[tuple[int, Story]] = []
     for one in find_users(connection, {last.packed_user}, wanted).stories:
-        made_at = max((_made_at(step.receipt, mine) for step in one.steps), default=0)
+        made_at = max((_made_at(step.receipt, mine) for step in one.steps), default=EARLIEST_MS)
         if made_at > mine.event_at:
             found.append((made_at, one))
     return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def _made_at(one: Receipt, mine: Receipt) -> int:
-    """When a choice was made of what `mine` speaks of, 0 where it was not."""
+    """When a choice was made of what `mine` speaks of, before all others where it was not."""
     is_of_same = not mine.attributes or bool(one.attributes.keys() & mine.attributes.keys())
-    return one.event_at or 0 if one.outcome == "delivered" and is_of_same else 0
+    if one.outcome != "delivered" or not is_of_same or one.event_at is None:
+        return EARLIEST_MS
+    return one.event_at

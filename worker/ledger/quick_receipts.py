@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from worker.evidence.bounded_json import MOST_ID_CHARACTERS
+from worker.evidence.bounded_json import EARLIEST_MS, MOST_ID_CHARACTERS
 from worker.evidence.receipt import CAUSE_FIELDS, Receipt, encode_receipt, read_receipt
 from worker.fast_tuples import new_tuple
 from worker.ledger.packing import CHOICE_NUMBERS, OUTCOME_NUMBERS
@@ -53,7 +53,7 @@ def _is_bounded(values: tuple[Any, ...]) -> bool:
     event, updated_at, integration, organization, delivery, outcome, reason, attempt = values[:8]
     user, choice, attributes, event_at, due_at, status, xaction, config, at = values[8:]
     # Of numbers from 0, the bits of all together; one below 0 makes all of it negative.
-    numbers = delivery | attempt | at | (updated_at or 0) | (event_at or 0) | (due_at or 0)
+    numbers = delivery | attempt | at | abs(updated_at or 0) | abs(event_at or 0) | (due_at or 0)
     return (
         outcome in OUTCOME_NUMBERS
         and (choice is None or choice in CHOICE_NUMBERS)
@@ -65,5 +65,6 @@ def _is_bounded(values: tuple[Any, ...]) -> bool:
         and (user is None or len(user) <= MOST_ID_CHARACTERS)
         and (xaction is None or len(xaction) <= MOST_ID_CHARACTERS)
         and not (numbers | (status or 0)) >> _BITS
+        and min(updated_at or 0, event_at or 0) >= EARLIEST_MS
         and _SAID.issuperset(map(type, attributes.values()))
     )

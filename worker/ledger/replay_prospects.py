@@ -102,8 +102,8 @@ def _prospect(letter: StoredReceipt, delivered: Iterable[StoredReceipt]) -> Pros
         if receipt.event == mine.event and receipt.updated_at == mine.updated_at:
             return "duplicate"
         for path in receipt.attributes:
-            newest[path] = max(newest.get(path, 0), receipt.event_at)
+            newest[path] = max(newest.get(path, receipt.event_at), receipt.event_at)
     said = mine.event_at or 0
-    if mine.attributes and all(newest.get(path, 0) > said for path in mine.attributes):
+    if mine.attributes and all(newest.get(path, said) > said for path in mine.attributes):
         return "superseded"
     return "sent"

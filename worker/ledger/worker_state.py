@@ -10,6 +10,7 @@ from worker.evidence.bounded_json import (
     number_in,
     object_of,
     optional_number_in,
+    optional_time_in,
     text_in,
 )
 
@@ -97,8 +98,8 @@ def read_state(row: str | bytes) -> WorkerState:
         receipted=optional_number_in(said, "receipted"),
         unreceipted={one: number_in(unreceipted, one) for one in unreceipted},
         lanes=tuple(_lane(one) for one in lanes),
-        oldest_event_at=optional_number_in(said, "oldest_event_at"),
-        oldest_withdrawal_at=optional_number_in(said, "oldest_withdrawal_at"),
+        oldest_event_at=optional_time_in(said, "oldest_event_at"),
+        oldest_withdrawal_at=optional_time_in(said, "oldest_withdrawal_at"),
         received=optional_number_in(said, "received"),
         cpu_percent=optional_number_in(said, "cpu_percent"),
         parked_again={one: number_in(parked_again, one) for one in parked_again},

@@ -12,9 +12,9 @@ KEY_BYTES: Final = 32
 class MonthKeys(Protocol):
     """Where they are kept."""
 
-    async def key_of(self, month: str, life_seconds: float) -> bytes:
-        """The key of a month (`YYYYMM`), made now where there is none, to be forgotten after
-        `life_seconds`. Raises `StoreUnavailable`.
+    async def key_of(self, month: str, life_seconds: float, held: bytes | None = None) -> bytes:
+        """The key of a month (`YYYYMM`). Where there is none it is `held`, which the caller has had
+        before, or made now; to be forgotten after `life_seconds`. Raises `StoreUnavailable`.
         """
         ...
 

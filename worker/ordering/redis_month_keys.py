@@ -25,9 +25,9 @@ class RedisMonthKeys:
         self._run = run
         self._key = key
 
-    async def key_of(self, month: str, life_seconds: float) -> bytes:
+    async def key_of(self, month: str, life_seconds: float, held: bytes | None = None) -> bytes:
         """See `MonthKeys`."""
-        arguments = (month, new_key().hex(), to_ms(life_seconds))
+        arguments = (month, (held or new_key()).hex(), to_ms(life_seconds))
         return _read(await self._run(_SCRIPT, [self._key], arguments))
 
     async def known(self) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from worker.ordering.newest_fold import pair_of
+from worker.ordering.newest_fold import pair_of, stamps_of
 from worker.ordering.speaking_snapshots import Statuses
 from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, newest_of
 from worker.ordering.store_protocol import UNCLEAR
@@ -85,25 +85,26 @@ def undone_by_a_newer(
     """What a snapshot had said, taken back, where by its `verdict` a newer one of the same Didomi
     user speaks, of `events` or by `stamps`; without a verdict nothing. Adobe may have it: of a
     request whose worker died nobody knows what it has set, and the newer snapshot took back what
-    was known. So it ends as in the right order, whichever of them came first.
+    was known. So it ends as in the right order, whichever of them came first. What others have
+    chosen since then stays.
     """
     user = event.didomi_user
     if user is None or verdict not in _OUTSPOKEN:
         return {}
-    other, refusal = pair_of(event)
     said = Said(both_digests(user)[0], is_taken_back=True)
     spoken_at_ms = max(
         [one.event_time_ms for one in events if one.didomi_user == user]
         + [stamps[name].time_ms for name in newest_of(user) if name in stamps]
     )
+    rivals = [stamps_of(one) for one in events]
     lines: dict[str, Line] = {}
-    for path, value in event.attributes.items():
+    for path, own in stamps_of(event).items():
         absent = event.absent.get(path, EMPTIED)
-        if is_silent(absent):
+        if is_silent(absent) or any(own < one[path] for one in (stamps, *rivals) if path in one):
             continue
         if absent.__class__ is Sent:
             absent = absent._replace(time_ms=spoken_at_ms)
-        lines[path] = Line(_just_after(refusal if is_refusal(value) else other), absent, said)
+        lines[path] = Line(_just_after(own), absent, said)
     return lines
 
 

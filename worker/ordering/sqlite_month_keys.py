@@ -21,7 +21,7 @@ class SqliteMonthKeys:
         self._commits = commits
         self._clock = clock
 
-    async def key_of(self, month: str, life_seconds: float) -> bytes:
+    async def key_of(self, month: str, life_seconds: float, held: bytes | None = None) -> bytes:
         """See `MonthKeys`."""
         now_ms = to_ms(self._clock())
 
@@ -30,7 +30,7 @@ class SqliteMonthKeys:
             for one in _months(file) - kept.keys():
                 file.execute("DELETE FROM facts WHERE name = ?", (_PREFIX + one,))
             if (key := kept.get(month)) is None:
-                key = new_key()
+                key = held or new_key()
                 text = json.dumps([key.hex(), now_ms + to_ms(life_seconds)])
                 file.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_PREFIX + month, text))
             return key

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Final
 
 from worker.ordering.newest_fold import Choices, stamps_of
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import Stamp, is_snapshot
 
 _RECENT_MS: Final = 86_400_000
 _SEVERAL = ""
@@ -74,10 +74,16 @@ def was_accepted(choice: Choices, stored: Mapping[str, Stamp]) -> bool:
 
 def before(choices: Sequence[Choices], stored: Mapping[str, Stamp]) -> Mapping[str, Stamp]:
     """The stamps as if these choices had not been accepted: so they are sent where their own stand,
-    and nothing older is.
+    and nothing older is. Of a Didomi user it stays known that there was a snapshot.
     """
     own = {(path, stamp) for one in choices for path, stamp in stamps_of(one).items()}
-    return {path: stamp for path, stamp in stored.items() if (path, stamp) not in own}
+    left: dict[str, Stamp] = {}
+    for path, stamp in stored.items():
+        if (path, stamp) not in own:
+            left[path] = stamp
+        elif is_snapshot(path):
+            left[path] = stamp._replace(time_ms=stamp.time_ms - 1)
+    return left
 
 
 def _which(choice: Choices) -> str:

@@ -37,14 +37,16 @@ class UserHashes:
 
     async def learn(self, now_ms: int) -> None:
         """Get the key of this month, and near its end that of the next; what can't be had now is
-        asked for again the next time.
+        asked for again the next time. What is known is asked for as well: a state that has lost its
+        data gets the key back before anybody makes another one, or tells which one was made.
         """
         if self._keys is None:
             return
         months = {month_of(now_ms), month_of(now_ms + _DAY_MS)}
         try:
-            for month in sorted(months - self._known.keys()):
-                self._known[month] = await self._keys.key_of(month, self._life_seconds)
+            for month in sorted(months):
+                held = self._known.get(month)
+                self._known[month] = await self._keys.key_of(month, self._life_seconds, held)
         except StoreUnavailable as problem:
             log.warning("receipts.no_user_hash", detail=str(problem))
             return

@@ -12,8 +12,10 @@ from worker.receipts.writer_from_settings import build_writer
 from worker.service.beside_delivery import begin_beside
 from worker.settings import WorkerSettings
 
-LEARN_SECONDS = 60.0
-"""How often it is looked whether a month has a key; the next one's is there a day before."""
+LEARN_SECONDS = 5.0
+"""How often it is looked whether a month has a key; the next one's is there a day before. And for
+so long persons are called by a key that nobody else has, where the state lost its data and all
+other workers were restarted."""
 
 
 class Receipts:

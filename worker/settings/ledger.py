@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+_LEADING_SLASHES: Final = re.compile(r"\Asqlite:///+")
+"""Four are SQLAlchemy's form of an absolute path."""
 _SQLITE_URL: Final = re.compile(r"sqlite:///[^?#\x00]+[^/?#\x00]")
 
 
@@ -30,4 +32,4 @@ class LedgerSettings(BaseModel):
                 "must be sqlite:// and the absolute path of a file, without ? or #: "
                 "sqlite:///var/lib/consent-worker/ledger.sqlite"
             )
-        return value
+        return SecretStr(_LEADING_SLASHES.sub("sqlite:///", text))

@@ -105,3 +105,29 @@ async def test_without_a_lasting_state_nobody_has_a_hash(user: str) -> None:
     hashes = UserHashes(None, 400)
     await hashes.learn(NOON_MS)
     assert hashes.hash_of(user, NOON_MS) is None
+
+
+async def test_a_key_outlives_the_loss_of_the_state_with_any_worker_that_has_it(
+    redis_url: str, namespace: str
+) -> None:
+    store = RedisStore(redis_url, TIMING, namespace=namespace)
+    hashes, others = UserHashes(store.month_keys, 400), UserHashes(store.month_keys, 400)
+    await hashes.learn(NOON_MS)
+    before = hashes.hash_of("lena", NOON_MS)
+    async with redis.asyncio.from_url(redis_url) as client:
+        await client.delete(f"{namespace}:month-keys")
+    await hashes.learn(NOON_MS)
+    await others.learn(NOON_MS)
+    assert hashes.hash_of("lena", NOON_MS) == before
+    assert others.hash_of("lena", NOON_MS) == before
+    await store.close()
+
+
+async def test_who_has_another_key_than_the_state_takes_that_of_the_state(tmp_path: Path) -> None:
+    store, lost = (SqliteStore(tmp_path / one, TIMING) for one in ("a.sqlite", "b.sqlite"))
+    key = await store.month_keys.key_of("202603", 3600)
+    held = await lost.month_keys.key_of("202603", 3600)
+    assert await store.month_keys.key_of("202603", 3600, held) == key != held
+    assert await store.month_keys.key_of("202604", 3600, held) == held
+    await store.close()
+    await lost.close()

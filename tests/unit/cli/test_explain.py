@@ -115,6 +115,13 @@ def test_the_event_may_be_a_file(cli: CommandLine, tmp_path: Path) -> None:
     assert "none.json" in missing.err
 
 
+def test_what_has_no_end_is_no_event(cli: CommandLine) -> None:
+    path = str(cli.add("shop"))
+    ran = cli.run("explain", "/dev/zero", "--config", path)
+    assert ran.code == 1
+    assert "more than 16777216 bytes, which no event has" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.evidence.chains import receipt
-from worker.evidence.bounded_json import Unreadable
+from worker.evidence.bounded_json import EARLIEST_MS, Unreadable
 from worker.evidence.receipt import (
     MOST_ROW_BYTES,
     Receipt,
@@ -30,6 +30,11 @@ def test_a_receipt_comes_back_as_it_was_with_all_keys_in_their_order() -> None:
         *("config", "at"),
     ]
     assert b"\n" not in encode_receipt(receipt()._replace(event="a\nb"))
+
+
+def test_a_receipt_of_an_event_from_before_1970_is_read() -> None:
+    old = receipt()._replace(event_at=-1000, updated_at=EARLIEST_MS)
+    assert read_receipt(encode_receipt(old)) == old
 
 
 def test_what_went_wrong_is_there_only_where_something_did() -> None:
@@ -70,6 +75,7 @@ def _said(**changes: Any) -> bytes:
         _said(outcome="lost"),
         _said(choice="perhaps"),
         _said(at=-1),
+        _said(event_at=EARLIEST_MS - 1),
         _said(at=2**60),
         _said(at=True),
         _said(at=1.5),

@@ -206,6 +206,16 @@ def test_an_id_that_is_gone_is_known_for_as_long_as_events_may_wait_for_it(
     assert another.has_known("shop"), "as others have seen it"
 
 
+def test_an_id_of_a_bad_file_is_known_when_that_is_gone(directory: Directory) -> None:
+    directory.write("shop")
+    directory.write("typo", upsert_mode="hush")
+    directory.registry.load()
+    directory.remove("typo")
+    directory.refresh()
+    assert not directory.registry.knows("typo")
+    assert directory.registry.has_known("typo"), "the end of what waits for it has its id, too"
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -34,6 +34,7 @@ def _refusal(path: Path) -> InvalidIntegration:
 
 
 WRONG: list[tuple[str, str | bytes, str]] = [
+    ("a number without end", _swapped("true", "1" * 5_000), "has a number of thousands of digits"),
     ("nothing", " \n", "is empty: it must hold one integration in { }"),
     (
         "a comma at the end",

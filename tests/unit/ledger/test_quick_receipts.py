@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from devtools.made_receipts import receipt
-from worker.evidence.bounded_json import Unreadable
+from worker.evidence.bounded_json import EARLIEST_MS, Unreadable
 from worker.evidence.receipt import Receipt, encode_receipt, read_receipt
 from worker.ledger.quick_receipts import quick_receipt
 
@@ -51,6 +51,13 @@ def test_whatever_the_values_are(changes: dict[str, Any]) -> None:
     quick_receipt(encode_receipt(receipt()))
     document = json.loads(encode_receipt(receipt())) | changes
     _check(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("moment", [-1, EARLIEST_MS, EARLIEST_MS - 1, None])
+def test_an_event_may_be_of_any_year(moment: int | None) -> None:
+    quick_receipt(encode_receipt(receipt()))
+    for name in ("event_at", "updated_at"):
+        _check(json.dumps(json.loads(encode_receipt(receipt())) | {name: moment}).encode())
 
 
 def test_one_that_says_what_went_wrong_is_told_the_same() -> None:

@@ -15,6 +15,7 @@ from worker.ordering.newest_fold import Folded, stamps_of
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said
 from worker.ordering.stamp import WHOLE_RECORD, Said, Stamp
 from worker.ordering.store_protocol import UNCLEAR
+from worker.ordering.unclear_requests import before
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
 from worker.transform.format_rendering import EMPTIED, Sent, is_silent
@@ -125,6 +126,18 @@ def test_what_another_device_has_chosen_since_is_not_taken_back_with_it() -> Non
     older = Status(10_00, {"news": False})
     assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED]
     assert state.adobe == {"news": True}
+
+
+def test_a_choice_that_never_stood_is_not_taken_back_in_place_of_the_one_that_did() -> None:
+    """Of two at one time the refusal stands, and whose it is may take it back."""
+    state = State()
+    state.take(Status(10_00, {"news": False}), Status(10_00, {"news": True}, didomi_user=TABLET))
+    state.take(Status(11_00))
+    state.take(Status(12_00, didomi_user=TABLET))
+    messages = state.messages
+    lost = Status(10_00, {"news": True}, didomi_user=TABLET)
+    assert state.take(lost, maybe_at_adobe=[0]) == [SUPERSEDED]
+    assert state.messages == messages
 
 
 def test_what_is_taken_back_so_has_the_time_of_the_newer_snapshot() -> None:
@@ -273,6 +286,17 @@ def test_what_an_unclear_request_may_still_set_is_taken_back_once_more() -> None
     assert again.verdicts == [CONTRIBUTES]
     long_ago = Known({**folded.written, UNCLEAR: mark._replace(time_ms=-90_000_000)}, folded.said)
     assert fold_known([Status(12_00)], long_ago, replaces=False).verdicts == [EMPTIES]
+
+
+def test_a_repeat_without_consents_is_of_somebody_who_is_known() -> None:
+    state = State()
+    state.take(Status(10_00, {"news": True}))
+    emptied = Status(11_00, is_silent_if_unknown=True)
+    assert state.take(emptied) == [CONTRIBUTES]
+    mark = {UNCLEAR: Stamp(1000, 10_00, False, "")}
+    stamps = before([emptied], {**state.known.stamps, **mark})
+    folded = fold_known([emptied], Known(stamps, state.known.said), replaces=False)
+    assert (folded.verdicts, folded.attributes) == ([CONTRIBUTES], {"news": False})
 
 
 def test_another_didomi_user_takes_nothing_back_of_an_unclear_request() -> None:
