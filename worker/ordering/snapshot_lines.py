@@ -91,11 +91,13 @@ def undone_by_a_newer(
     user = event.didomi_user
     if user is None or verdict not in _OUTSPOKEN:
         return {}
-    said = Said(both_digests(user)[0], is_taken_back=True)
-    spoken_at_ms = max(
-        [one.event_time_ms for one in events if one.didomi_user == user]
-        + [stamps[name].time_ms for name in newest_of(user) if name in stamps]
+    newest = max(
+        [pair_of(one)[0] for one in events if one.didomi_user == user]
+        + [stamps[name] for name in newest_of(user) if name in stamps]
     )
+    if newest == pair_of(event)[0]:
+        return {}  # it is older than a whole record, and than nothing of that user
+    said = Said(both_digests(user)[0], is_taken_back=True)
     rivals = [stamps_of(one) for one in events]
     lines: dict[str, Line] = {}
     for path, own in stamps_of(event).items():
@@ -103,7 +105,7 @@ def undone_by_a_newer(
         if is_silent(absent) or any(own < one[path] for one in (stamps, *rivals) if path in one):
             continue
         if absent.__class__ is Sent:
-            absent = absent._replace(time_ms=spoken_at_ms)
+            absent = absent._replace(time_ms=newest.time_ms)
         lines[path] = Line(_just_after(own), absent, said)
     return lines
 
