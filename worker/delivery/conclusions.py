@@ -25,7 +25,8 @@ from worker.delivery.rounds.round_results import (
 )
 from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
-from worker.transform.decision_types import Early, Reject, Skip
+from worker.transform.decision_types import Deliver, Early, Reject, Skip
+from worker.transform.format_rendering import is_silent
 
 _SKIP_REASONS: Final[dict[type, SkipReason]] = {
     Superseded: SkipReason.SUPERSEDED,
@@ -88,6 +89,8 @@ def conclude(  # noqa: C901 - a table
     """What becomes of a delivery that Adobe has not accepted; `jitter` is in [-1, 1]."""
     match result:
         case Duplicate() if delivery.state.is_handed_over:
+            if says_nothing(delivery.choice):
+                return NothingToDo(SkipReason.EMPTIED)
             # Told only now: told then, there would be a second outcome where a newer choice comes
             # between, or the stamp is lost.
             return DeliveredLate()
@@ -118,6 +121,12 @@ def conclude(  # noqa: C901 - a table
             )
         case Accepted() | Untried():
             raise AssertionError("no conclusion is needed")
+
+
+def says_nothing(choice: Deliver) -> bool:
+    """Whether all that it says is that choices are taken back in silence."""
+    said = [value for path, value in choice.attributes.items() if path not in choice.companions]
+    return bool(said) and all(map(is_silent, said))
 
 
 def undelivered(decision: Skip | Early | Reject) -> Skipped | Parked | Dead:

@@ -39,6 +39,7 @@ from worker.delivery.rounds.round_results import (
 from worker.delivery.two_clocks import Moment
 from worker.reasons import SETUP_ERRORS, DeadReason, ErrorCode, ParkReason, SkipReason
 from worker.transform.decision_types import Early, Reject, Skip
+from worker.transform.format_rendering import EMPTIED
 
 POLICY = RetryPolicy(300, 30)
 NOW = Moment(1_700_000_100_000, 100.0)
@@ -60,8 +61,9 @@ class Suspicion:
         return self.is_wary
 
 
-def _delivery(state: RetryState = FRESH) -> Any:
-    return SimpleNamespace(state=state, began=BEGAN, attempt_began=ATTEMPT_BEGAN)
+def _delivery(state: RetryState = FRESH, **said: Any) -> Any:
+    choice = SimpleNamespace(attributes=said or {"news": True}, companions={"country"})
+    return SimpleNamespace(state=state, began=BEGAN, attempt_began=ATTEMPT_BEGAN, choice=choice)
 
 
 def _conclude(result: Any, state: RetryState = FRESH, *, is_wary: bool = False) -> Any:
@@ -91,6 +93,13 @@ def test_what_needs_nothing_is_skipped_by_name(result: Any, reason: SkipReason) 
 
 def test_the_copy_of_a_request_that_succeeded_late_is_delivered() -> None:
     assert _conclude(Duplicate(), RetryState("shop", 1, is_handed_over=True)) == DeliveredLate()
+
+
+def test_of_what_says_nothing_the_request_that_succeeded_late_had_nothing() -> None:
+    emptied = _delivery(RetryState("shop", 1, is_handed_over=True), topics=EMPTIED, country="FR")
+    suspicion: Any = Suspicion()
+    concluded = conclude(emptied, Duplicate(), suspicion, POLICY, NOW, 0.0)
+    assert concluded == NothingToDo(SkipReason.EMPTIED)
 
 
 def test_a_failure_is_tried_again_when_the_schedule_says() -> None:

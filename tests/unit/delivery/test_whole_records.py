@@ -263,3 +263,22 @@ async def test_an_event_is_ordered_though_the_mappings_change_under_it(store: Me
     changed = completed(MAPPINGS[1:])
     [(_, result)] = await before.runner.deliver(changed, [[older]], RequestSlots(1))
     assert result == Superseded()
+
+
+async def test_what_follows_an_unclear_record_of_the_same_person_is_sent_again(
+    events: Worker,
+) -> None:
+    """It may be carried out late, and has nothing of what its successors have said."""
+    events.adobe.replies = [REFUSED, UNCLEAR]
+    older, newer = (events.delivery(one) for one in (choice(10, news=True), choice(20, sms=True)))
+    results = dict(await events.runner.deliver(events.target, [[older, newer]], RequestSlots(1)))
+    assert results == {older: OK, newer: UNCLEAR}
+    assert older.repeat_seconds == events.runner.unclear_ms / 1000 + 1
+    assert newer.repeat_seconds is None, "it is retried"
+
+
+async def test_parts_with_clear_answers_are_sent_once(events: Worker) -> None:
+    events.adobe.replies = [REFUSED]
+    both = [events.delivery(one) for one in (choice(10, news=True), choice(20, sms=True))]
+    await events.runner.deliver(events.target, [both], RequestSlots(1))
+    assert [one.repeat_seconds for one in both] == [None, None]

@@ -5,7 +5,7 @@ The rules of the marks are those of `ordering.unclear`; here they meet deliverie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -57,6 +57,21 @@ def _is_followed(choice: Choices, choices: Sequence[Choices]) -> bool:
     return any(
         one.didomi_user == choice.didomi_user and pair_of(one)[0] > moment for one in choices
     )
+
+
+def plan_repeats_of_parts(
+    parts: Iterable[tuple[Sequence[Delivery], bool, bool]], unclear_ms: int
+) -> None:
+    """Of whole records of one user that went one after the other: an unclear one may be carried out
+    after those that followed, and takes back what these have said. Of each part its deliveries,
+    whether it is unclear, and whether it was accepted.
+    """
+    is_any_unclear = False
+    for deliveries, is_unclear, is_accepted in parts:
+        is_any_unclear |= is_unclear
+        if is_any_unclear and is_accepted:
+            for delivery in deliveries:
+                delivery.repeat_seconds = unclear_ms / 1000 + _MARGIN_SECONDS
 
 
 def plan_repeats(

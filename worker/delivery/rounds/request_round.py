@@ -26,6 +26,7 @@ from worker.delivery.rounds.contained_faults import (
     stopped,
 )
 from worker.delivery.rounds.gap_lengths import gaps_of
+from worker.delivery.rounds.repeat_plan import plan_repeats_of_parts
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
@@ -150,6 +151,12 @@ class Round:
                 await self._send(sendable)
             stamps, said = accepted_of(part)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
+        if self._integration.replaces_record:
+            parts = [
+                (one.deliveries, one.is_unclear, isinstance(one.reply, Accepted))
+                for one in message.parts
+            ]
+            plan_repeats_of_parts(parts, self._parts.unclear_ms)
 
     async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
         """Those whose contact Adobe knows; the others have their reply.
