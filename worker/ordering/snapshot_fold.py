@@ -59,7 +59,9 @@ def fold_known(
     """
     settled = not_speaking(events, known.stamps)
     # A whole record undoes by itself what it does not have.
-    undone = {} if replaces else {place: settled.get(place) for place in maybe_at_adobe}
+    undone: dict[int, Verdict] = {}
+    if not replaces:
+        undone = {place: settled[place] for place in maybe_at_adobe if place in settled}
     lines = [
         lines_of(event, known.stamps, known.said, replaces=replaces)
         if place not in settled
@@ -67,7 +69,7 @@ def fold_known(
         for place, event in enumerate(events)
     ]
     winners = _winners(lines, known.stamps)
-    contributing, emptying = _who_wins(events, winners, replaces=replaces)
+    contributing, emptying = _who_wins(events, winners, undone.keys(), replaces=replaces)
     if replaces:
         contributing |= _who_speaks_for_the_record(events, settled, known)
     verdicts: list[Verdict] = []
@@ -132,15 +134,20 @@ def _winners(lines: Sequence[Lines], stamps: Mapping[str, Stamp]) -> dict[str, _
 
 
 def _who_wins(
-    events: Sequence[Statuses], winners: Mapping[str, _Winner], *, replaces: bool
+    events: Sequence[Statuses],
+    winners: Mapping[str, _Winner],
+    undone: Collection[int],
+    *,
+    replaces: bool,
 ) -> tuple[set[int], set[int]]:
     """The places of the events that have something to send, and of those that have only taken
-    choices back in silence. Who wins nothing but companions is of neither.
+    choices back in silence. Who wins nothing but companions is of neither, unless it is `undone`:
+    companions stay at Adobe as well.
     """
     contributing: set[int] = set()
     emptying: set[int] = set()
     for path, (line, place) in winners.items():
-        if is_path(path) and path not in events[place].companions:
+        if is_path(path) and (place in undone or path not in events[place].companions):
             is_said = replaces or not is_silent(line.value)
             (contributing if is_said else emptying).add(place)
     return contributing, emptying - contributing

@@ -282,3 +282,17 @@ async def test_parts_with_clear_answers_are_sent_once(events: Worker) -> None:
     both = [events.delivery(one) for one in (choice(10, news=True), choice(20, sms=True))]
     await events.runner.deliver(events.target, [both], RequestSlots(1))
     assert [one.repeat_seconds for one in both] == [None, None]
+
+
+@pytest.mark.parametrize("minute", [10, 20])
+async def test_of_a_merging_inlet_so_is_what_is_newer_by_its_id_alone(
+    store: MemoryStore, minute: int
+) -> None:
+    merged = integration(limits=NO_GAP, mappings=MAPPINGS)
+    worker = Worker(store, merged)
+    first = worker.delivery(choice(20, news=True))
+    then = worker.delivery(choice(minute, sms=True).replace(b"ev-", b"zz-"))
+    worker.adobe.replies = [REFUSED, UNCLEAR]
+    results = dict(await worker.runner.deliver(merged, [[first, then]], RequestSlots(1)))
+    assert results == {first: UNCLEAR, then: OK}
+    assert (then.repeat_seconds is not None) is (minute == 20), "an older one is of something else"

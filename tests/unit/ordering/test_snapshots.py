@@ -119,6 +119,14 @@ def test_what_adobe_may_have_is_taken_back_also_where_the_newer_snapshot_waits_b
     assert (state.adobe, state.messages) == ({"news": False}, 1)
 
 
+def test_what_only_goes_along_is_taken_back_as_well() -> None:
+    state = State()
+    state.take(Status(11_00, {"sms": True}))
+    older = Status(10_00, {"sms": True, "news": True}, companions=frozenset({"news"}))
+    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.YIELDS]
+    assert state.adobe == {"sms": True, "news": False}
+
+
 def test_what_another_device_has_chosen_since_is_not_taken_back_with_it() -> None:
     state = State()
     state.take(Status(10_30, {"news": True}, didomi_user=TABLET))

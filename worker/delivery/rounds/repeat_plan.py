@@ -14,7 +14,14 @@ from worker.ordering.newest_fold import Choices, pair_of, stamps_of
 from worker.ordering.own_stamps import called_as_now
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR
-from worker.ordering.unclear_requests import before, holds, is_newer, is_recent, was_accepted
+from worker.ordering.unclear_requests import (
+    before,
+    holds,
+    is_newer,
+    is_recent,
+    mark_of,
+    was_accepted,
+)
 from worker.ordering.verdicts import Verdict
 
 _MARGIN_SECONDS: Final = 1.0
@@ -60,17 +67,24 @@ def _is_followed(choice: Choices, choices: Sequence[Choices]) -> bool:
 
 
 def plan_repeats_of_parts(
-    parts: Iterable[tuple[Sequence[Delivery], bool, bool]], unclear_ms: int
+    parts: Iterable[tuple[Sequence[Delivery], Sequence[Choices], bool]],
+    unclear_ms: int,
+    *,
+    replaces: bool,
 ) -> None:
-    """Of whole records of one user that went one after the other: an unclear one may be carried out
-    after those that followed, and takes back what these have said. Of each part its deliveries,
-    whether it is unclear, and whether it was accepted.
+    """Of one user's messages that went one after the other: an unclear one may be carried out after
+    those that followed. Whole records (`replaces`) are taken back by it whatever they say, others
+    where they are the newer choice of the same time. Of each part its deliveries, what of it is
+    unclear, and whether it was accepted.
     """
-    is_any_unclear = False
-    for deliveries, is_unclear, is_accepted in parts:
-        is_any_unclear |= is_unclear
-        if is_any_unclear and is_accepted:
-            for delivery in deliveries:
+    mark: Stamp | None = None
+    for deliveries, unclear, is_accepted in parts:
+        if unclear:
+            mark = mark_of(unclear, unclear_ms, mark)
+        if mark is None or not is_accepted:
+            continue
+        for delivery in deliveries:
+            if replaces or is_newer(delivery.choice, mark):
                 delivery.repeat_seconds = unclear_ms / 1000 + _MARGIN_SECONDS
 
 

@@ -151,12 +151,12 @@ class Round:
                 await self._send(sendable)
             stamps, said = accepted_of(part)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
-        if self._integration.replaces_record:
-            parts = [
-                (one.deliveries, one.is_unclear, isinstance(one.reply, Accepted))
-                for one in message.parts
-            ]
-            plan_repeats_of_parts(parts, self._parts.unclear_ms)
+        parts = [
+            (one.deliveries, one.unclear(), isinstance(one.reply, Accepted))
+            for one in message.parts
+        ]
+        replaces = self._integration.replaces_record
+        plan_repeats_of_parts(parts, self._parts.unclear_ms, replaces=replaces)
 
     async def _existing(self, messages: list[UserMessage]) -> list[UserMessage]:
         """Those whose contact Adobe knows; the others have their reply.
