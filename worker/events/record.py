@@ -107,7 +107,7 @@ def _event_times(entity: dict[str, Any], is_snapshot: bool, now_ms: int) -> tupl
     if event_time is None:
         raise UndecodableEvent(DeadReason.INVALID_EVENT, "is required", name)
     # Of two versions of an event the later `updated_at` wins, so a bad clock there does harm, too.
-    latest = event_time if updated is None else max(event_time, updated)
+    latest = event_time if updated is None or updated < event_time else updated
     early_seconds = (latest - now_ms) / 1000 - MAX_CLOCK_LEAD_SECONDS
     if early_seconds > MAX_EARLY_SECONDS:
         where = name if latest == event_time else "updated_at"

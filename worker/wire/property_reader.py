@@ -35,6 +35,7 @@ _FLAGS: Final = Struct(">H")
 _FLAGS_AT: Final = START.size
 _PROPERTIES_AT: Final = _FLAGS_AT + _FLAGS.size
 _HEADERS: Final = 1 << 13
+_HEADERS_BYTE: Final = _HEADERS >> 8
 _UNKNOWN_FLAGS: Final = 0b11
 _NUMBERS: Final = (b"l", b"L")
 """Kinds of a 64-bit number, see `table_reader`."""
@@ -52,8 +53,7 @@ class UnreadableProperties(Properties):
 
 def has_headers(content_header: bytes) -> bool:
     """Whether a message with that encoded content header has any; never raises."""
-    flags = content_header[_FLAGS_AT:_PROPERTIES_AT]
-    return len(flags) < _FLAGS.size or bool(flags[0] & (_HEADERS >> 8))
+    return len(content_header) < _PROPERTIES_AT or content_header[_FLAGS_AT] & _HEADERS_BYTE != 0
 
 
 def read_properties(content_header: bytes, budget: Budget | None = None) -> Properties:
