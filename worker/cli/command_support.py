@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -17,8 +17,6 @@ from worker.settings import (
     old_names_in_use,
     unknown_in_use,
 )
-
-_MOST_INPUT_BYTES: Final = MAX_LINE_BYTES
 
 
 def command_settings() -> WorkerSettings:
@@ -35,9 +33,9 @@ def read_input(source: str) -> bytes:
     than any event has: what is given may have no end.
     """
     with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
-        content = stream.read(_MOST_INPUT_BYTES + 1)
-    if len(content) > _MOST_INPUT_BYTES:
-        raise BadInput(f"more than {_MOST_INPUT_BYTES} bytes, which no event has")
+        content = stream.read(MAX_LINE_BYTES + 1)
+    if len(content) > MAX_LINE_BYTES:
+        raise BadInput(f"more than {MAX_LINE_BYTES} bytes, which no event has")
     return content
 
 
