@@ -1,7 +1,7 @@
 """Requests without a valid answer: Adobe may carry one out later, over a newer choice. Pure.
 
 Such a request leaves a *mark* beside the user's stamps, at the path `UNCLEAR`: for how long it may
-still be carried out, and the oldest choice of which that is unclear. Whoever gets a newer choice
+still be carried out, and the oldest moment of which that is unclear. Whoever gets a newer choice
 accepted while the mark holds sends that one again when it is over. The repeat makes no new choice:
 it is sent where its own stamp still stands, and nowhere else.
 """
@@ -11,21 +11,45 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Final
+from typing import Final, NamedTuple
 
-from worker.ordering.newest_fold import Choices, stamps_of
-from worker.ordering.stamp import Stamp, is_snapshot
+from worker.ordering.newest_fold import Choices, Folded, stamps_of
+from worker.ordering.stamp import Stamp, is_path, is_snapshot
+from worker.ordering.verdicts import Verdict
 
 _RECENT_MS: Final = 86_400_000
 _SEVERAL = ""
 """Stands for which choice of a time is meant when two of the same time are unclear."""
 
 
-def mark_of(unclear: Sequence[Choices], for_ms: int, known: Stamp | None) -> Stamp:
-    """The mark to write when it is unclear whether Adobe has got these choices: for the next
-    `for_ms`. `known` is the mark that was there before, over or not.
+class Moment(NamedTuple):
+    """When a choice was made, in ms since the epoch, and which of that time it is."""
+
+    time_ms: int
+    which: str
+
+
+def moments_of(events: Sequence[Choices], folded: Folded) -> list[Moment]:
+    """What the message speaks of that these events are `folded` into. A snapshot takes back what
+    was chosen long before it, and that keeps its place in the order: whatever has been chosen since
+    then is the newer one, though it may be older than the snapshot.
     """
-    marks = [Stamp(for_ms, one.event_time_ms, False, _which(one)) for one in unclear]
+    pairs = list(zip(events, folded.verdicts, strict=True))
+    own = [one for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
+    if not own:  # then the message takes back what these had said
+        own = [one for one, verdict in pairs if verdict.awaits_message]
+    moments = [Moment(one.event_time_ms, _which(one)) for one in own]
+    stamps = [stamp.time_ms for path, stamp in folded.written.items() if is_path(path)]
+    if moments and stamps and (oldest := min(stamps)) < min(moments).time_ms:
+        moments.append(Moment(oldest, _SEVERAL))
+    return moments
+
+
+def mark_of(unclear: Sequence[Moment], for_ms: int, known: Stamp | None) -> Stamp:
+    """The mark to write when it is unclear whether Adobe has got choices of these moments, at least
+    one: for the next `for_ms`. `known` is the mark that was there before, over or not.
+    """
+    marks = [Stamp(for_ms, time_ms, False, which) for time_ms, which in unclear]
     if known is not None and holds(known):
         marks.append(known)
     return reduce(merged, marks)

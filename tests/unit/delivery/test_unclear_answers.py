@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.parts import Hand, Store, event
+from tests.unit.delivery.pipeline_parts import Adobe, Worker
+from tests.unit.delivery.records import snapshot
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.attempt_deadline import being_watched
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
+from worker.broker.headers import REPEAT
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_runner import AdobeRounds
@@ -195,3 +198,29 @@ async def test_nothing_more_is_asked_of_the_store_than_one_field(
     assert asked == [{"_acme.news", "!", "?"}]
     [settlement] = bench.store.settlements
     assert set(settlement.written) == {"_acme.news"}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("minute", [10, 30, 50])
+async def test_what_an_unclear_snapshot_takes_back_is_as_old_as_when_it_was_chosen(
+    minute: int,
+) -> None:
+    """What another device has chosen since then goes again, though it is older than the snapshot:
+    Adobe may take it back later.
+    """
+    adobe = Adobe()
+    absent = {"id": "_acme.news", "value": "consents_purposes_news_enabled", "absent": False}
+    shop = integration(
+        events="user", payload_mode="upsert", mappings=[absent], limits={"profile_gap_seconds": 0}
+    )
+    worker = Worker(adobe, Store(), shop=shop)
+    await worker.take(snapshot(10, news=True))
+    adobe.reply = GATEWAY
+    await worker.take(snapshot(40))
+    adobe.reply = OK
+    await worker.take(snapshot(minute, "tablet", news=True))
+    repeat = worker.latest
+    assert repeat.headers[REPEAT] == 1
+    await after(UNCLEAR_SECONDS)
+    await worker.take(repeat.body, repeat.headers)
+    assert adobe.records[-2:] == [{"news": True}] * 2

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from worker.ordering.newest_fold import fold, stamps_of
 from worker.ordering.stamp import Stamp
-from worker.ordering.unclear_requests import before, holds, is_newer, mark_of, merged, was_accepted
+from worker.ordering.unclear_requests import (
+    Moment,
+    before,
+    holds,
+    is_newer,
+    mark_of,
+    merged,
+    moments_of,
+    was_accepted,
+)
 from worker.ordering.verdicts import Verdict
 
 
@@ -31,6 +40,11 @@ choices = st.builds(
 )
 
 
+def moments(unclear: list[Choice]) -> list[Moment]:
+    """Those of messages of their own, which nothing stands before."""
+    return [moment for one in unclear for moment in moments_of([one], fold([one], {}))]
+
+
 @pytest.mark.parametrize(
     ("choice", "newer"),
     [
@@ -43,34 +57,47 @@ choices = st.builds(
     ],
 )
 def test_what_may_be_overwritten_by_what_is_unclear(choice: Choice, newer: bool) -> None:
-    assert is_newer(choice, mark_of([OLD], 1000, None)) is newer
+    assert is_newer(choice, mark_of(moments([OLD]), 1000, None)) is newer
 
 
 def test_a_mark_speaks_of_the_oldest_choice_and_holds_the_longest() -> None:
-    first = mark_of([NEW, OLD], 1000, None)
+    first = mark_of(moments([NEW, OLD]), 1000, None)
     assert (first.time_ms, first.updated_ms) == (1000, 10)
-    assert mark_of([NEW], 5000, first) == first._replace(time_ms=5000)
+    assert mark_of(moments([NEW]), 5000, first) == first._replace(time_ms=5000)
     over = first._replace(time_ms=0)
     assert not holds(over)
-    assert mark_of([NEW], 5000, over).updated_ms == 20, "what is over speaks of nothing"
+    assert mark_of(moments([NEW]), 5000, over).updated_ms == 20, "what is over speaks of nothing"
 
 
 def test_of_two_at_the_same_time_each_may_overwrite_the_other() -> None:
-    mark = mark_of([Choice(10, "a"), Choice(10, "b")], 1000, None)
+    mark = mark_of(moments([Choice(10, "a"), Choice(10, "b")]), 1000, None)
     assert is_newer(Choice(10, "a"), mark)
     assert is_newer(Choice(10, "b"), mark)
 
 
+def test_what_is_taken_back_is_of_when_it_was_chosen() -> None:
+    snapshot, since = Choice(20, "snapshot"), Choice(15, "since")
+    taken_back = {"news": Stamp(10, 0, True, "old~"), "@device": Stamp(20, 0, False, "snapshot")}
+    folded = fold([snapshot], {})._replace(written=taken_back)
+    mark = mark_of(moments_of([snapshot], folded), 1000, None)
+    assert [is_newer(one, mark) for one in (Choice(9, "a"), OLD, since, NEW)] == [
+        False,
+        True,  # of two at the same time each may
+        True,
+        True,
+    ]
+
+
 @given(st.lists(choices, min_size=1), choices)
 def test_marks_may_be_put_together_in_any_order(unclear: list[Choice], other: Choice) -> None:
-    mark = mark_of(unclear, 1000, None)
-    assert mark == mark_of(unclear[::-1], 1000, None)
+    mark = mark_of(moments(unclear), 1000, None)
+    assert mark == mark_of(moments(unclear[::-1]), 1000, None)
     assert mark == merged(mark, mark)
     assert Stamp.decode(mark.encode()) == mark
     assert len(mark.encode()) <= 64, "which Redis stores compactly"
     oldest = min(one.event_time_ms for one in unclear)
     assert is_newer(other, mark) or other.event_time_ms <= oldest
-    alone = [is_newer(other, mark_of([one], 1000, None)) for one in unclear]
+    alone = [is_newer(other, mark_of(moments([one]), 1000, None)) for one in unclear]
     assert is_newer(other, mark) or not any(alone), "nothing is overlooked"
 
 

@@ -15,10 +15,10 @@ from worker.delivery.rounds.round_results import Crashed, Result
 from worker.delivery.rounds.user_message import UserMessage
 from worker.integrations.model import Integration
 from worker.ordering.sealed_values import Seals
-from worker.ordering.snapshot_fold import Known
+from worker.ordering.snapshot_fold import BEFORE_ALL, Known
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR, Settlement
-from worker.ordering.unclear_requests import mark_of
+from worker.ordering.unclear_requests import Moment, mark_of
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ def _mark_despite(message: UserMessage, unclear_ms: int) -> dict[str, Stamp]:
         unclear = message.unclear()
     except Exception as error:
         crashed(message.integration, error)
-        unclear = [one.choice for one in message.deliveries]
+        unclear = [Moment(BEFORE_ALL.time_ms, "")]  # all that comes meanwhile counts as newer
     if not unclear:
         return {}
     return {UNCLEAR: mark_of(unclear, unclear_ms, message.known.stamps.get(UNCLEAR))}

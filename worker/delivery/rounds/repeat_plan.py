@@ -15,6 +15,7 @@ from worker.ordering.own_stamps import called_as_now
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.unclear_requests import (
+    Moment,
     before,
     holds,
     is_newer,
@@ -67,15 +68,15 @@ def _is_followed(choice: Choices, choices: Sequence[Choices]) -> bool:
 
 
 def plan_repeats_of_parts(
-    parts: Iterable[tuple[Sequence[Delivery], Sequence[Choices], bool]],
+    parts: Iterable[tuple[Sequence[Delivery], Sequence[Moment], bool]],
     unclear_ms: int,
     *,
     replaces: bool,
 ) -> None:
     """Of one user's messages that went one after the other: an unclear one may be carried out after
     those that followed. Whole records (`replaces`) are taken back by it whatever they say, others
-    where they are the newer choice of the same time. Of each part its deliveries, what of it is
-    unclear, and whether it was accepted.
+    where they are the newer choice of the same time. Of each part its deliveries, of when what of
+    it is unclear is, and whether it was accepted.
     """
     mark: Stamp | None = None
     for deliveries, unclear, is_accepted in parts:

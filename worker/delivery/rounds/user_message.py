@@ -27,11 +27,11 @@ from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known, fold_known, maybe_said, merged_known
 from worker.ordering.stamp import NEWEST_SENT, Stamp
 from worker.ordering.store_protocol import UNCLEAR, Settlement
-from worker.ordering.unclear_requests import mark_of
+from worker.ordering.unclear_requests import Moment, mark_of, moments_of
 from worker.ordering.user_digests import is_rotating
 from worker.ordering.verdicts import Verdict
 from worker.reasons import ErrorCode
-from worker.transform.decision_types import NOTHING, Deliver
+from worker.transform.decision_types import NOTHING
 from worker.transform.mapped_weight import written_bytes
 from worker.transform.xdm_message import build_record, encode_message
 
@@ -204,14 +204,11 @@ class UserMessage:
             return {}
         return {NEWEST_SENT: Stamp(self._newest_sent_ms(), 0, False, "")}
 
-    def unclear(self) -> list[Deliver]:
-        """The choices that Adobe may have got, or get later, without an answer."""
+    def unclear(self) -> list[Moment]:
+        """Of when the choices are that Adobe may have got, or get later, without an answer."""
         unclear = [one for part in self.parts for one in part.unclear()]
         if self.is_unclear:  # by itself, before it was taken apart
-            pairs = list(zip(self.deliveries, self.folded.verdicts, strict=True))
-            own = [one.choice for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
-            # Without any, the message takes back what these had said.
-            unclear += own or [one.choice for one, verdict in pairs if verdict.awaits_message]
+            unclear += moments_of([one.choice for one in self.deliveries], self.folded)
         return unclear
 
     def _maybe_said(self) -> Known:
