@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from pathlib import Path
 from typing import Any, Final, Self
 
 from redis import Redis
@@ -20,22 +21,29 @@ _NODE_TIMEOUT_MS: Final = 1000
 
 class NativeRedisCluster:
     """A context manager. Its `masters` can be killed, stalled and started again, with their data.
-    While one is away the others go on.
+    While one is away the others go on. With a `certificate` and its key clients and nodes speak TLS;
+    `ask` goes past it.
     """
 
-    def __init__(self, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, options: tuple[str, ...] = (), certificate: tuple[Path, Path] | None = None
+    ) -> None:
+        self._certificate = certificate
         self._password = secrets.token_hex(16)
         ours = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
         bounds = ("--cluster-node-timeout", str(_NODE_TIMEOUT_MS))
         self._options = (*ours, *bounds, "--masterauth", self._password, *options)
         self._bus_ports: dict[int, int] = {}
+        self._client_ports: dict[int, int] = {}
         self.masters = [self._node() for _ in range(MASTERS)]
 
     @property
     def url(self) -> str:
         """Of the whole cluster."""
-        hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.masters)
-        return f"redis+cluster://:{self._password}@{hosts}"
+        hosts = ",".join(f"127.0.0.1:{self._client_ports[one.port]}" for one in self.masters)
+        if self._certificate is None:
+            return f"redis+cluster://:{self._password}@{hosts}"
+        return f"rediss+cluster://:{self._password}@{hosts}?ssl_ca_certs={self._certificate[0]}"
 
     def master_of(self, key: str) -> NativeRedis:
         """The one that has the slot of a key."""
@@ -76,13 +84,21 @@ class NativeRedisCluster:
     def _node(self) -> NativeRedis:
         bus_port = lasting_port()
         options = (*self._options, "--cluster-port", str(bus_port))
+        tls_port = None if self._certificate is None else lasting_port()
+        if self._certificate is not None:
+            certificate, key = map(str, self._certificate)
+            options += ("--tls-port", str(tls_port), "--tls-cluster", "yes")
+            options += ("--tls-cert-file", certificate, "--tls-key-file", key)
+            options += ("--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
         node = NativeRedis(self._password, options)
         self._bus_ports[node.port] = bus_port
+        self._client_ports[node.port] = tls_port or node.port
         return node
 
     def _meet(self, node: NativeRedis, other: NativeRedis) -> None:
         bus_port = self._bus_ports[other.port]
-        self.ask(node, "CLUSTER", "MEET", "127.0.0.1", other.port, bus_port)
+        port = self._client_ports[other.port]
+        self.ask(node, "CLUSTER", "MEET", "127.0.0.1", port, bus_port)
 
     def _is_whole(self, node: NativeRedis) -> bool:
         said = self.ask(node, "CLUSTER", "INFO")

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
+from tests.integration.tls import make_certificate, needs_openssl
 
 SHOPS = ("shop-0", "shop-1", "shop-2", "shop-3", "shop-6", "shop-7")
 """Two at each master, by their slots."""
@@ -202,6 +204,31 @@ async def test_a_person_is_erased_on_a_cluster_and_older_choices_are_skipped(
     for shop in SHOPS:
         await wait_until(partial(has_emil, stack, shop), shop, 60)
         assert len(stack.messages(shop)) == before[shop] + 1
+
+
+@needs_openssl
+@pytest.mark.timeout(180)
+async def test_by_tls(broker_url: str, namespace: str, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    with NativeRedisCluster(certificate=certificate) as cluster:
+        assert cluster.url.startswith("rediss+cluster://")
+        async with Stack(broker_url, namespace, STATE_URL=cluster.url) as stack:
+            for shop in SHOPS:
+                stack.add_integration(shop)
+            stack.start_worker()
+            await stack.wait_until_consuming(60)
+            for shop in SHOPS:
+                older, newer = (body(shop, "lena@a.example", at, enabled=at == 9) for at in (9, 10))
+                await stack.publish([newer, older, body(shop, "emil@a.example", 9)])
+            for shop in SHOPS:
+                await wait_until(partial(has_emil, stack, shop), f"what went to {shop} last", 60)
+                assert choices(stack, shop)["lena@a.example"] is False, "the newest has won"
+            code, out, _ = await stack.command("state", "show", "--json")
+            assert (code, json.loads(out)["lost"]) == (0, [])
+
+            stack.override("STATE_URL", cluster.url.partition("?")[0])
+            _, _, said = await stack.command("state", "show")
+            assert "shows a certificate that is not trusted" in said
 
 
 @pytest.mark.timeout(120)
