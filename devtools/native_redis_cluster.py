@@ -21,8 +21,8 @@ _NODE_TIMEOUT_MS: Final = 1000
 
 class NativeRedisCluster:
     """A context manager. Its `masters` can be killed, stalled and started again, with their data.
-    While one is away the others go on. With a `certificate` and its key clients and nodes speak TLS;
-    `ask` goes past it.
+    While one is away the others go on. With a `certificate` and its key clients and nodes speak
+    TLS; `ask` goes past it.
     """
 
     def __init__(
