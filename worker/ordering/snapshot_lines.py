@@ -110,6 +110,16 @@ def undone_by_a_newer(
     return lines
 
 
+def took_nothing_back(event: Statuses, said: Mapping[str, Said]) -> bool:
+    """Whether it is a snapshot without a choice, of whose Didomi user nothing stands as taken back:
+    then no message of it was accepted. `said` is what stands of the person.
+    """
+    if event.didomi_user is None or event.attributes.keys() - set(event.companions):
+        return False
+    digests = both_digests(event.didomi_user)
+    return not any(one.is_taken_back and one.didomi_user in digests for one in said.values())
+
+
 def _just_after(stamp: Stamp) -> Stamp:
     """No other event has a stamp in between, not even a later version of the same moment."""
     if len(stamp.event_id) < MAX_EVENT_ID:

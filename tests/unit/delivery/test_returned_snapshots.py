@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.parts import Store
-from tests.unit.delivery.pipeline_parts import Adobe, Worker
+from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker
 from tests.unit.delivery.records import snapshot
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Retryable
 from worker.broker.headers import RETURNED
-from worker.broker.retry_state import FRESH, read_retry_state, write_retry_state
+from worker.broker.retry_state import FRESH, RetryState, read_retry_state, write_retry_state
 from worker.ordering.store_protocol import Claim, Granted
 from worker.reasons import ErrorCode
 
@@ -30,6 +30,12 @@ def a_worker(adobe: Adobe, store: Store | None = None) -> Worker:
         events="user", payload_mode="upsert", mappings=ABSENT, limits={"profile_gap_seconds": 0}
     )
     return Worker(adobe, Store() if store is None else store, shop=shop)
+
+
+def handed_over(worker: Worker) -> dict[str, Any]:
+    """The headers of what was published while its first request had no answer."""
+    now_ms = round(NOON * 1000)
+    return write_retry_state(RetryState(worker.shop.id, 1, now_ms, is_handed_over=True))
 
 
 @in_virtual_time
@@ -92,3 +98,23 @@ def test_the_header_says_whether_it_was_returned(said: dict[str, Any]) -> None:
     assert (state.was_returned, state.may_be_at_adobe) == (bool(said), bool(said))
     assert write_retry_state(state) == said
     assert write_retry_state(FRESH) == {}
+
+
+@in_virtual_time
+async def test_a_copy_of_what_was_only_emptied_was_not_delivered_late() -> None:
+    """Two copies of a snapshot without a choice are handed over; nothing was known to take back."""
+    worker = a_worker(Adobe())
+    for _ in range(2):
+        await worker.take(NEWER, handed_over(worker))
+    assert worker.told == ["emptied", "emptied"]
+
+
+@in_virtual_time
+async def test_a_copy_of_what_took_choices_back_was_delivered_late() -> None:
+    adobe = Adobe()
+    worker = a_worker(adobe)
+    await worker.take(OLDER)
+    await worker.take(NEWER)
+    assert adobe.records == [{"news": True}, {"news": False}]
+    await worker.take(NEWER, handed_over(worker))
+    assert worker.told == ["delivered"] * 3

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from worker.adobe.replies import Reply
+from worker.delivery.delivery import Delivery
+from worker.ordering.snapshot_lines import took_nothing_back
+from worker.ordering.stamp import Said
 from worker.ordering.verdicts import Verdict
 
 
@@ -58,15 +62,24 @@ class Untried:
 
 Result = Reply | Superseded | Duplicate | Emptied | NoChoices | Erased | Busy | Crashed | Untried
 
-AT_ONCE: Final[dict[Verdict, Result]] = {
+_AT_ONCE: Final[dict[Verdict, Result]] = {
     Verdict.SUPERSEDED: Superseded(),
     Verdict.DUPLICATE: Duplicate(),
     Verdict.SAYS_NOTHING: NoChoices(),
 }
-"""What a verdict means, whatever becomes of the message."""
 ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
     Verdict.YIELDS: Superseded(),
     Verdict.FOLLOWS: Duplicate(),
     Verdict.EMPTIES: Emptied(),
 }
 """What it means when Adobe has accepted the message."""
+
+
+def at_once(verdict: Verdict, delivery: Delivery, said: Mapping[str, Said]) -> Result | None:
+    """What a verdict means whatever becomes of the message; None if it awaits that. `said` is what
+    stands of the person.
+    """
+    is_copy = verdict is Verdict.DUPLICATE and delivery.state.is_handed_over
+    if is_copy and took_nothing_back(delivery.choice, said):
+        return Emptied()  # no request of it was accepted: the copy that is known emptied as well
+    return _AT_ONCE.get(verdict)

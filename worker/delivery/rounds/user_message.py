@@ -12,12 +12,12 @@ from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.repeat_plan import granted_to, plan_repeats, stamps_for
 from worker.delivery.rounds.round_results import (
-    AT_ONCE,
     ONCE_ACCEPTED,
     Crashed,
     Emptied,
     Result,
     Untried,
+    at_once,
 )
 from worker.delivery.rounds.whole_record import whole_record
 from worker.fast_tuples import new_tuple
@@ -162,17 +162,17 @@ class UserMessage:
             )
         deliveries, verdicts = self.deliveries, self.folded.verdicts
         if len(deliveries) == 1:
-            return [(deliveries[0], self._result(verdicts[0]))]
+            return [(deliveries[0], self._result(deliveries[0], verdicts[0]))]
         return [
-            (delivery, self._result(verdict))
+            (delivery, self._result(delivery, verdict))
             for delivery, verdict in zip(deliveries, verdicts, strict=True)
         ]
 
-    def _result(self, verdict: Verdict) -> Result:
+    def _result(self, delivery: Delivery, verdict: Verdict) -> Result:
         if verdict is Verdict.CONTRIBUTES:
             return self.reply or _TIMEOUT
-        if verdict in AT_ONCE:
-            return AT_ONCE[verdict]
+        if (result := at_once(verdict, delivery, self.known.said)) is not None:
+            return result
         if verdict is Verdict.EMPTIES and not self.folded.is_sent:
             return Emptied()
         if isinstance(self.reply, Accepted) and verdict in ONCE_ACCEPTED:
