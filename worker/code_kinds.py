@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Kind(StrEnum):
-    """Whose matter it is, and so who can mend it."""
+    """Whose matter a stable code is, and so who can mend it."""
 
     NORMAL = "normal"
     """Nothing went wrong."""
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Code(StrEnum):
-    """A code; `sentence` is for operators and names no event's values."""
+    """A stable code; `sentence` is for operators and names no event's values."""
 
     kind: Kind
     sentence: str

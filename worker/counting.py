@@ -9,5 +9,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def verb(number: int, singular: str, plural: str) -> str:
-    """The verb that goes with so many."""
+    """The verb that goes with such a number of things."""
     return singular if number == 1 else plural

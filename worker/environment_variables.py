@@ -26,7 +26,9 @@ _LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://.*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Names only, sorted: a value may be a secret. `mistaken` is pairs: as it is, and as meant."""
+    """What environment variables are to the settings. Names only, sorted: a value may be a secret.
+    `mistaken` is pairs: as it is, and as meant.
+    """
 
     mistaken: tuple[tuple[str, str], ...] = ()
     unknown: tuple[str, ...] = ()
@@ -36,8 +38,8 @@ class Judgement:
 def judge(
     environment: Mapping[str, str], known: Collection[str], secrets_prefix: str = ""
 ) -> Judgement:
-    """Judge every variable against the `known` names, in capitals; case does not count. Those that
-    start with `secrets_prefix`, if there is one, are for integrations to name.
+    """Judge every environment variable by the `known` names of settings, in capitals; case does not
+    count. Those that start with `secrets_prefix`, if there is one, are for integrations to name.
     """
     mistaken: list[tuple[str, str]] = []
     unknown: list[str] = []
@@ -60,7 +62,7 @@ def judge(
 
 
 def is_link(name: str, value: str, *, is_setting: bool = False) -> bool:
-    """Whether Kubernetes made it for a service. A setting is one only by its value."""
+    """Whether Kubernetes made a variable for a service. A setting is one only by its value."""
     if name.endswith("_PORT") and _LINK_VALUE.fullmatch(value):
         return True
     return not is_setting and _LINK_NAME.fullmatch(name) is not None

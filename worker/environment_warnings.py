@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 def tell_of_environment() -> None:
-    """To be called once, at the start of a process that serves."""
+    """Log what is peculiar about the environment, once, at the start of a process that serves."""
     for sentence in old_names_in_use():
         log.warning("settings.old_name", detail=sentence)
     judgement = judge_environment()

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 
 class EndsCommand(Exception):
-    """Its text is a sentence for whoever gave the command, without secrets and personal data."""
+    """Ends a command; the text is a sentence for who gave it, without secrets and personal data."""
 
     exit_code = 1
 
     @property
     def complaint(self) -> str:
-        """What is printed."""
+        """What is printed when this ends a command."""
         return str(self)
 
 
 class WorkFailed(EndsCommand):
-    """It ran, and what was asked for could not be done."""
+    """The command ran, and what was asked for could not be done."""
 
     exit_code = 1
 

@@ -37,7 +37,7 @@ def prepare_files(integrations: Iterable[Integration]) -> None:
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one, and return what holds now."""
+    """Raise the soft limit of open files to the hard one, and return what holds now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST if hard == resource.RLIM_INFINITY else hard
     if soft == resource.RLIM_INFINITY or soft >= most:

@@ -20,8 +20,8 @@ def _nothing() -> None:
 
 
 class Patience:
-    """Calls `call` with `arguments` after `seconds` in which the loop ran: who finds its time over
-    late waits on for as long as it was late, and at most as long as at first.
+    """A timer: calls `call` with `arguments` after `seconds` in which the loop ran. One that finds
+    its time over late waits on for as long as it was late, and at most as long as at first.
     """
 
     def __init__(self, seconds: float, call: Callable[..., object], *arguments: Any) -> None:
@@ -32,7 +32,7 @@ class Patience:
         self._wait(seconds)
 
     def cancel(self) -> None:
-        """Wait no more, and let go of what was to be called, which may hold this."""
+        """End the timer, and let go of what was to be called, which may hold this."""
         self._timer.cancel()
         self._call, self._arguments = _nothing, ()
 

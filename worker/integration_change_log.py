@@ -17,7 +17,9 @@ _ALL_FILES: Final = "; `consent-worker integrations validate` names them all"
 
 
 def report_change(change: Change) -> None:
-    """Log it. Of more than ten integrations a last line without id has the number of the others."""
+    """Log a change of the integrations. Of more than ten integrations a last line without id has
+    the number of the others.
+    """
     if change.loaded or change.removed:
         loaded, removed = first(change.loaded), first(change.removed)
         log.info("integrations.reloaded", loaded=loaded, removed=removed)

@@ -23,7 +23,7 @@ class Interrupted(EndsCommand):
 
     @property
     def complaint(self) -> str:
-        """See `EndsCommand`."""
+        """What an interrupted command prints, see `EndsCommand`."""
         return f"interrupted: {self}"
 
 
@@ -35,7 +35,7 @@ class Stop:
         self.asked = asyncio.Event()
 
     def ask(self, number: int) -> None:
-        """Ask to stop, as signal `number` does."""
+        """Ask the command to stop, as signal `number` does."""
         self._number = number
         self.asked.set()
 
@@ -44,14 +44,14 @@ class Stop:
         return self.asked.is_set()
 
     def check(self, text: str) -> None:
-        """Raise `Interrupted` with `text` when asked to stop."""
+        """Raise `Interrupted` with `text` when the command was asked to stop."""
         if self.is_asked:
             raise Interrupted(self._number, text)
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """A `Stop` for the block, in a running event loop."""
+    """A `Stop` for the block, asked by SIGINT or SIGTERM, in a running event loop."""
     loop = asyncio.get_running_loop()
     stop = Stop()
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What works beside something else for as long as the process runs."""
+"""Keeps work beside something else going for as long as the process runs."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ NO_KEYS: Final = (
 
 
 async def known_month_keys(settings: WorkerSettings) -> Mapping[str, bytes]:
-    """By month (`YYYYMM`), as the workers' state keeps them. Raises `UnusableSetting` where that is
-    in memory, and `BrokerAway`.
+    """The keys by which receipts call persons, by month (`YYYYMM`), as the workers' state keeps
+    them. Raises `UnusableSetting` where that is in memory, and `BrokerAway`.
     """
     store = lasting_store(settings, None, is_worker=False)
     if store is None:

@@ -19,7 +19,7 @@ def now_ms() -> int:
 
 
 def span_seconds(text: str) -> int:
-    """`90s`, `15m`, `2h` or `7d` in seconds. Raises ValueError."""
+    """A span as an operator writes it (`90s`, `15m`, `2h`, `7d`), in seconds. Raises ValueError."""
     match = _SPAN.fullmatch(text)
     if match is None:
         raise ValueError("must be a number and s, m, h or d, such as 90s or 2h")
@@ -27,8 +27,8 @@ def span_seconds(text: str) -> int:
 
 
 def moment_ms(text: str, now_ms: int) -> int:
-    """`2h` ago, or an ISO 8601 time such as `2026-11-29T13:00Z`, in ms since 1970; one without an
-    offset is UTC. Raises ValueError.
+    """A moment as an operator writes it, in ms since 1970: `2h` ago, or an ISO 8601 time such as
+    `2026-11-29T13:00Z`; one without an offset is UTC. Raises ValueError.
     """
     if _SPAN.fullmatch(text):
         return now_ms - span_seconds(text) * 1000
@@ -60,7 +60,7 @@ def told(moment: int | None, now_ms: int) -> str:
 
 
 def told_span(seconds: float) -> str:
-    """So many whole units of the largest one of which there are two."""
+    """A span of time in whole units of the largest one of which there are two."""
     for unit, one in reversed(_UNITS.items()):
         if seconds >= _LARGER_FROM * one:
             return f"{int(seconds // one)}{unit}"

@@ -14,13 +14,13 @@ TOLD_AT_MOST: Final = 10
 
 
 def names(of: Sequence[str]) -> str:
-    """The first ten, and how many more there are, within a sentence."""
+    """The first ten names of a list, and how many more there are, within a sentence."""
     return ", ".join(first(of))
 
 
 def first(of: Iterable[str], noun: str = "", then: str = "") -> list[str]:
-    """The first ten; where there are more, their number after these, as `and 7 more`, with the
-    `noun` (given for one of them) as `and 7 more files`, and what is to be said `then`.
+    """The first ten of a list; where there are more, their number after these, as `and 7 more`,
+    with the `noun` (given for one of them) as `and 7 more files`, and what is to be said `then`.
     """
     every = list(of)
     rest = len(every) - TOLD_AT_MOST

@@ -34,7 +34,7 @@ def _secrets(settings: WorkerSettings) -> tuple[bytes, bytes | None]:
 
 
 def build_store(settings: WorkerSettings) -> NewestStore:
-    """That of a worker. Raises `UnusableSetting`."""
+    """The store of a worker's state. Raises `UnusableSetting`."""
     store = lasting_store(settings, user_keys(settings).marks)
     if store is not None:
         return store

@@ -29,7 +29,7 @@ _MAX_FAILURE_PAUSE_SECONDS = 30.0
 
 
 class TokenUnavailable(Exception):
-    """No token is to be had now; `reply` says why."""
+    """No access token is to be had now; `reply` says why."""
 
     def __init__(self, reply: Retryable) -> None:
         super().__init__(reply.detail)
@@ -37,7 +37,7 @@ class TokenUnavailable(Exception):
 
 
 class TokenSource:
-    """The tokens of one credential."""
+    """The access tokens of one credential."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class TokenSource:
 
     @property
     def seconds_left(self) -> float | None:
-        """For how long the token in hand lives, negative after its end; None without one."""
+        """For how long the access token in hand lives, negative after its end; None without one."""
         return None if self._token is None else self._token.expires_at - self._clock()
 
     async def token(self) -> AccessToken:
-        """A token to use now. Raises `TokenUnavailable`.
+        """An access token to use now. Raises `TokenUnavailable`.
 
         A token that nears its end is refreshed in the background, and used meanwhile.
         """
@@ -110,7 +110,7 @@ class TokenSource:
         self._distrusted = token.value
 
     def helped(self) -> None:
-        """A request was authorized: release the brake."""
+        """A request was authorized: release the brake on new access tokens."""
         self._brake_pause = 0.5
         self._brake_until = 0.0
         self._distrusted = ""
@@ -178,8 +178,8 @@ class TokenSource:
 
 
 class TokenSources:
-    """One source per credential, shared by the integrations that use it: those that agree in all
-    that a token depends on.
+    """One source of access tokens per credential, shared by the integrations that use it: those
+    that agree in all that a token depends on.
 
     There are as many as `keep_only` leaves, and no other bound: with one below the number of
     credentials in use, each use would ask for a token.
@@ -192,7 +192,7 @@ class TokenSources:
         self._sources: dict[Authentication, TokenSource] = {}
 
     def source(self, authentication: Authentication) -> TokenSource:
-        """The source of this credential; a changed secret or scope gets a new one."""
+        """The access tokens of this credential; a changed secret or scope gets a new source."""
         known = self._sources.get(authentication)
         if known is None:
             known = TokenSource(self._session, self._ims_url, authentication, key=self._key)
@@ -205,6 +205,6 @@ class TokenSources:
             del self._sources[authentication]
 
     def seconds_left(self, authentication: Authentication) -> float | None:
-        """For how long the token in hand of this credential lives; None without one."""
+        """For how long the access token in hand of this credential lives; None without one."""
         known = self._sources.get(authentication)
         return None if known is None else known.seconds_left

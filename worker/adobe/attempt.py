@@ -47,7 +47,8 @@ _WITHOUT_LOOK_UP: Final = (
 
 
 class AdobeClient:
-    """Never raises for what Adobe or the network does: everything is a `Reply`.
+    """Sends to Adobe, and asks it. Never raises for what Adobe or the network does: everything is a
+    `Reply`.
 
     The time limit of a whole attempt is the caller's. `fingerprint_key` is that of the fingerprints
     of what Adobe says, see `harmless_text`.
@@ -76,7 +77,7 @@ class AdobeClient:
     async def send(
         self, integration: Integration, messages: Sequence[OutgoingMessage]
     ) -> list[Accepted | Retryable | Permanent] | Retryable | Permanent:
-        """Send `messages` in one request: a reply for each, or one that concerns them all."""
+        """Send `messages` to Adobe in one request: a reply for each, or one that concerns all."""
         # Checked at every call and not just when loading: the allow-list may be the newer one.
         if problem := self._policy.problem(integration.properties.dataflow_endpoint):
             return Retryable(ErrorCode.ENDPOINT_NOT_ALLOWED, f"dataflow_endpoint {problem}")
@@ -96,7 +97,7 @@ class AdobeClient:
         return [classify_collection(reply.status, reply.headers, reply.body, self._key)]
 
     async def look_up(self, integration: Integration, identity: Identity) -> Reply | None:
-        """None when the contact exists, else what to do instead of sending."""
+        """Look a contact up at Adobe: None when it exists, else what to do instead of sending."""
         try:
             return await self._look_up(integration, identity)
         except TokenUnavailable as error:
@@ -125,7 +126,7 @@ class AdobeClient:
         return values_in(reply.body, identity, paths) if result is None else result
 
     async def look_up_anew(self, integration: Integration, identity: Identity) -> Reply | None:
-        """The same without what is remembered, and without another token for a refused one."""
+        """As `look_up`, without what is remembered and without another token for a refused one."""
         query = lookup_params(integration, identity)
         try:
             reply = await self.read(integration, LOOK_UP_PATH, query, max_body_bytes=MAX_BODY_BYTES)
@@ -136,11 +137,11 @@ class AdobeClient:
         return classify_lookup(reply.status, reply.headers, reply.body, self._key)
 
     async def token(self, integration: Integration) -> AccessToken:
-        """A token of its credential. Raises `TokenUnavailable`."""
+        """An access token of the integration's credential. Raises `TokenUnavailable`."""
         return await self._tokens.source(integration.authentication).token()
 
     def token_seconds_left(self, integration: Integration) -> float | None:
-        """For how long the token in hand of its credential lives; None without one."""
+        """For how long the access token in hand of the integration lives; None without one."""
         return self._tokens.seconds_left(integration.authentication)
 
     async def read(
@@ -168,8 +169,8 @@ class AdobeClient:
         )
 
     async def send_test(self, integration: Integration, record: Mapping[str, Any]) -> Reply:
-        """Write one record. An XDM-compatible inlet is asked to validate it before it answers,
-        where its region offers that (Adobe's page "Streaming ingestion validation").
+        """Write one test record at Adobe. An XDM-compatible inlet is asked to validate it before it
+        answers, where its region offers that (Adobe's page "Streaming ingestion validation").
         """
         if problem := self._policy.problem(integration.properties.dataflow_endpoint):
             return Retryable(ErrorCode.ENDPOINT_NOT_ALLOWED, f"dataflow_endpoint {problem}")

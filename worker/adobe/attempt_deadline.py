@@ -30,7 +30,7 @@ def awake_or_not() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment `at` of a `clock`, in its seconds."""
+    """The deadline of an attempt: the moment `at` of a `clock`, in its seconds."""
 
     at: float
     clock: Callable[[], float] = awake_or_not
@@ -60,8 +60,9 @@ def is_too_late() -> bool:
 
 
 class Writing:
-    """`awaits_answer`: bytes of a request are written, and no answer has come. One that
-    `was_repeated` was written again at once, on a new line, because the line ended without one.
+    """Whether a request is written. `awaits_answer`: bytes of it are, and no answer has come. One
+    that `was_repeated` was written again at once, on a new line, because the line ended without
+    one.
     """
 
     __slots__ = ("awaits_answer", "was_repeated")
@@ -85,5 +86,5 @@ def watched() -> Iterator[Writing]:
 
 
 def being_watched() -> Writing:
-    """Where to note it down; for nobody, if nobody watches."""
+    """Where to note whether a request is written; for nobody, if nobody watches."""
     return _writing.get() or Writing()

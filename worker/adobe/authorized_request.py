@@ -15,7 +15,7 @@ Ask = Callable[[AccessToken | None], Awaitable[RawReply]]
 
 
 async def authorized(source: TokenSource, ask: Ask) -> RawReply:
-    """Ask with a token; a refusal drops it and is worth one more try at once. Raises
+    """Ask Adobe with an access token; a refusal drops it and is worth one more try at once. Raises
     `TokenUnavailable`, and whatever `ask` does.
 
     A reply of 401 or 403 comes out of here only when a fresh token was refused, too.

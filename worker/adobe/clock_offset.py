@@ -1,4 +1,6 @@
-"""How far the worker's clock is from the others', by the `Date` of their replies. Pure."""
+"""How far the worker's clock is from those of the hosts it asks, by the `Date` of their replies.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ _ENOUGH_REPLIES: Final = 3
 
 
 class ClockOffset:
-    """Each host has one voice, the median of its last replies, and the median of the hosts decides:
-    neither a busy host with a bad clock nor a single bad reply does. Of too many hosts the one that
-    was silent for longest is forgotten.
+    """How far the worker's clock is from those of hosts. Each host has one voice, the median of its
+    last replies, and the median of the hosts decides: neither a busy host with a bad clock nor a
+    single bad reply does. Of too many hosts the one that was silent for longest is forgotten.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -46,7 +48,7 @@ class ClockOffset:
 
     @property
     def seconds(self) -> float | None:
-        """By how much the others' clocks are ahead of ours; None while too few have said.
+        """By how much the hosts' clocks are ahead of the worker's; None while too few have said.
 
         Of two in the middle the nearer to ours: where two hosts disagree, the one that agrees with
         us is right.

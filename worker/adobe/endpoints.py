@@ -35,7 +35,9 @@ INSECURE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EndpointPolicy:
-    """`allowed_hosts`: `name`, `name:port` or `*.domain`. `allow_insecure` is for local use."""
+    """Which endpoints may be called. `allowed_hosts`: `name`, `name:port` or `*.domain`.
+    `allow_insecure` is for local use.
+    """
 
     allowed_hosts: tuple[str, ...]
     allow_insecure: bool = False
@@ -45,7 +47,7 @@ class EndpointPolicy:
         return self._problem(url, self._list_problem)
 
     def service_problem(self, url: str) -> str | None:
-        """The same for a URL of the operator's own settings, which need not be on the list."""
+        """Why a URL of the operator's settings may not be called; it need not be on the list."""
         return self._problem(url, lambda host, port: None)
 
     def _problem(self, url: str, of_host: Callable[[str, int | None], str | None]) -> str | None:

@@ -37,7 +37,9 @@ AUTO_NOTE = (
 
 
 def explain_event(body: bytes, integration: Integration, max_event_bytes: int) -> dict[str, Any]:
-    """The explanation as one JSON object; `max_event_bytes` are the most that a body may have."""
+    """The explanation of an event as one JSON object; `max_event_bytes` are the most that a body
+    may have.
+    """
     explanation: dict[str, Any] = {
         "outcome": "dead",
         "reason": None,

@@ -41,7 +41,8 @@ def failed(
     *,
     changes: bool = True,
 ) -> Retryable | Permanent:
-    """What a reply of such a `status` comes to: `Permanent` where the message itself is at fault.
+    """What a failed request comes to by its reply's `status`: `Permanent` where the message itself
+    is at fault.
 
     `document` is the parsed body, or an item of it; `key` is that of the fingerprints of what Adobe
     said, of which at most `characters` are read. `changes`: whether the request was one that
@@ -94,7 +95,7 @@ def asked_wait(headers: Mapping[str, str], document: Any) -> float | None:
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON of a body; None for what is no JSON."""
+    """The JSON of a reply's body; None for what is no JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

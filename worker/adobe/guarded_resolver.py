@@ -11,11 +11,11 @@ from worker.adobe.host_lookup import HostLookup
 
 
 class PrivateAddress(OSError):
-    """A name leads into a private network, where no request may go."""
+    """A host's name leads into a private network, where no request may go."""
 
 
 class GuardedResolver(AbstractResolver):
-    """Refuses names that resolve to an address that is not global, after resolving them.
+    """Refuses host names that resolve to an address that is not global, after resolving them.
 
     A check of the name alone could be turned by DNS rebinding; this one sees the address that the
     socket will be opened to.
@@ -38,6 +38,6 @@ class GuardedResolver(AbstractResolver):
 
 
 def resolver_for(policy: EndpointPolicy) -> AbstractResolver:
-    """The resolver of the connection pool, which in local use takes any address."""
+    """The resolver of host names for requests to Adobe, which in local use takes any address."""
     lookup = HostLookup()
     return lookup if policy.allow_insecure else GuardedResolver(lookup)

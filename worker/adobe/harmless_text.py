@@ -153,8 +153,8 @@ def shown_words(status: int, document: Any, key: bytes, characters: int = MOST_C
 
 
 def fingerprint(text: str, key: bytes) -> str:
-    """Ten hex digits, equal for texts that differ only in what is no plain word: values, numbers,
-    what stands in quotes or brackets.
+    """The fingerprint of Adobe's words: ten hex digits, equal for texts that differ only in what is
+    no plain word: values, numbers, what stands in quotes or brackets.
     """
     words = " ".join(_PLAIN_WORD.findall(text.casefold()))
     hashed = hashlib.blake2b(

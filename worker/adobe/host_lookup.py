@@ -24,7 +24,9 @@ LookUp = Callable[..., list[tuple[Any, Any, Any, Any, Any]]]
 
 
 class HostLookup(AbstractResolver):
-    """Asks once for what several ask meanwhile. `look_up` is `socket.getaddrinfo`, or like it."""
+    """Looks a host name up once for all that ask meanwhile. `look_up` is `socket.getaddrinfo`, or
+    like it.
+    """
 
     def __init__(self, look_up: LookUp = socket.getaddrinfo) -> None:
         self._look_up = look_up
@@ -53,7 +55,7 @@ class HostLookup(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """A lookup under way ends by itself, or with the process."""
+        """A look-up of a host name under way ends by itself, or with the process."""
 
     def _ask(self, key: tuple[str, int]) -> asyncio.Future[list[Any]]:
         if len(self._under_way) >= MOST_LOOKUPS:

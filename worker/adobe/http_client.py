@@ -29,8 +29,8 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 class ExchangeFailed(Exception):
-    """No reply came; `error` says how it failed. `is_unclear`: the request may have been carried
-    out all the same, or may be later, and it changes something.
+    """No reply to a request came; `error` says how it failed. `is_unclear`: the request may have
+    been carried out all the same, or may be later, and it changes something.
     """
 
     def __init__(self, error: ErrorCode, detail: str, *, is_unclear: bool) -> None:
@@ -42,7 +42,7 @@ class ExchangeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A reply; `body` holds no more bytes of what came than were asked for."""
+    """A reply of HTTP; `body` holds no more bytes of what came than were asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -93,8 +93,8 @@ def open_session(
     clock: ClockOffset | None = None,
     replies: ReplyCounts | None = None,
 ) -> aiohttp.ClientSession:
-    """The shared connection pool. One request takes `total_timeout_seconds` at most; `clock` is
-    told the `Date` of each reply, and `replies` its status.
+    """The connection pool of all requests to Adobe. One takes `total_timeout_seconds` at most;
+    `clock` is told the `Date` of each reply, and `replies` its status.
 
     No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
     """
@@ -157,7 +157,7 @@ async def exchange(
     max_body_bytes: int = MAX_BODY_BYTES,
     changes: bool = False,
 ) -> RawReply:
-    """One request and its reply, of which at most `max_body_bytes` are read. Raises
+    """One request of HTTP and its reply, of which at most `max_body_bytes` are read. Raises
     `ExchangeFailed` when none comes, and when it is too late to ask. Of one that `changes`
     something it is noted whether it was written. Of both see `attempt_deadline`.
 

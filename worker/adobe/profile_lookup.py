@@ -91,7 +91,9 @@ LOOK_UP_PATH: Final = "/data/core/ups/access/entities"
 
 
 def lookup_params(integration: Integration, identity: Identity) -> dict[str, str]:
-    """The query. `fields` asks for what is surely there, so that an empty entity means unknown."""
+    """The query of the profile look-up. `fields` asks for what is surely there, so that an empty
+    entity means unknown.
+    """
     params = {
         "schema.name": "_xdm.context.profile",
         "entityId": identity.value,
@@ -104,7 +106,7 @@ def lookup_params(integration: Integration, identity: Identity) -> dict[str, str
 
 
 def sandbox_of(integration: Integration) -> str:
-    """Without a sandbox name it is the production one."""
+    """The sandbox of the integration at Adobe: without a name it is the production one."""
     return integration.sandbox_name or "prod"
 
 
@@ -119,7 +121,8 @@ def platform_headers(integration: Integration, token: str) -> dict[str, str]:
 
 
 class KnownContacts:
-    """Remembers look-ups: found for minutes, not found for seconds. Holds hashes, no identities.
+    """Remembers profile look-ups: found for minutes, not found for seconds. Holds hashes, no
+    identities.
 
     An integration that is pointed to another organization, sandbox or merge policy is asked for
     anew: its contacts are others there.
@@ -137,7 +140,7 @@ class KnownContacts:
         return entry[0]
 
     def remember(self, integration: Integration, identity: Identity, exists: bool) -> None:
-        """Keep an answer; the oldest one goes when there are too many."""
+        """Keep an answer of a look-up; the oldest one goes when there are too many."""
         key = self._key(integration, identity)
         seconds = FOUND_SECONDS if exists else NOT_FOUND_SECONDS
         self._known[key] = (exists, self._clock() + seconds)

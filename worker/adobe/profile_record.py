@@ -24,7 +24,7 @@ record is asked for."""
 def record_params(
     integration: Integration, identity: Identity, paths: Collection[str]
 ) -> dict[str, str]:
-    """The query for what stands at `paths`."""
+    """The query of the profile look-up for what stands at `paths`."""
     params = lookup_params(integration, identity)
     fields = params["fields"].split(",") + [_asked(path) for path in paths]
     said = ",".join(dict.fromkeys(fields))
@@ -35,7 +35,9 @@ def record_params(
 
 
 def values_in(body: bytes, identity: Identity, paths: Collection[str]) -> dict[str, Any]:
-    """What stands at `paths` in an answer that has an entity; nothing of what is null or empty."""
+    """What stands at `paths` of a profile, in an answer that has an entity; nothing of what is null
+    or empty.
+    """
     document = orjson.loads(body)
     entities = [one.get("entity") for one in document.values() if isinstance(one, dict)]
     found: dict[str, Any] = {}

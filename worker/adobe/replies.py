@@ -53,9 +53,10 @@ def fault_of(text: str) -> Fault:
 
 
 class Accepted(NamedTuple):
-    """`xaction_id` is Adobe's id of the transaction, by which its support traces a message; None
-    where what came as one has no documented shape, and so may be anything. `http_status` is that of
-    the message, or that of the whole reply where Adobe gave the message none.
+    """Adobe took the message. `xaction_id` is Adobe's id of the transaction, by which its support
+    traces a message; None where what came as one has no documented shape, and so may be anything.
+    `http_status` is that of the message, or that of the whole reply where Adobe gave the message
+    none.
     """
 
     xaction_id: str | None
@@ -69,9 +70,9 @@ class NoProfile:
 
 @dataclass(frozen=True, slots=True)
 class Retryable:
-    """`detail` is ours to show, see `harmless_text`; `retry_after_seconds` is what the endpoint
-    asked for, None when it said nothing. `is_unclear`: nobody can tell from it whether Adobe has
-    carried the request out, or still will.
+    """A failure that somebody may mend. `detail` is ours to show, see `harmless_text`;
+    `retry_after_seconds` is what the endpoint asked for, None when it said nothing. `is_unclear`:
+    nobody can tell from it whether Adobe has carried the request out, or still will.
     """
 
     error: ErrorCode
@@ -83,7 +84,7 @@ class Retryable:
 
 @dataclass(frozen=True, slots=True)
 class Permanent:
-    """`fault` is whose fault the refusal is, by Adobe's words."""
+    """A refusal that no repetition helps; `fault` is whose fault it is, by Adobe's words."""
 
     error: ErrorCode
     detail: str

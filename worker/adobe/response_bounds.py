@@ -29,7 +29,7 @@ BYTES_A_LINE: Final = 40
 
 
 class Bounds(NamedTuple):
-    """Of one reply: bytes of the line, and line feeds in them."""
+    """The bounds of one reply: bytes of the line, and line feeds in them."""
 
     most_bytes: int
     most_lines: int
@@ -71,8 +71,8 @@ def guard(transport: asyncio.Transport) -> None:
 
 
 def line_of_rest(response: aiohttp.ClientResponse) -> _Guard | None:
-    """The line that brings the rest of a body, and from now on ends the reading of it where that is
-    malformed; None if there is no rest, or no line any more.
+    """The line that brings the rest of a reply's body, and from now on ends the reading of it where
+    that is malformed; None if there is no rest, or no line any more.
     """
     body, connection = response.content, response.connection
     if body.is_eof() or connection is None or connection.protocol is None:

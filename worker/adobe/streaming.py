@@ -18,7 +18,7 @@ MAX_REQUEST_BYTES: Final = 1_048_576
 
 
 class OutgoingMessage(NamedTuple):
-    """One encoded message, and the record in it."""
+    """One encoded message to Adobe, and the record in it."""
 
     body: bytes
     record: Mapping[str, Any]
@@ -26,7 +26,7 @@ class OutgoingMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """A request without its authorization."""
+    """A request of streaming ingestion without its authorization."""
 
     method: str
     url: str
@@ -60,7 +60,7 @@ def batch_url(dataflow_endpoint: str) -> str:
 
 
 def takes_batches(integration: Integration) -> bool:
-    """Whether several messages may go in one request."""
+    """Whether several messages of the integration may go in one request."""
     return (
         integration.limits.messages_per_request > 1
         and "/collection/" in integration.properties.dataflow_endpoint
@@ -68,12 +68,12 @@ def takes_batches(integration: Integration) -> bool:
 
 
 def masked_headers(integration: Integration, request: OutgoingRequest) -> dict[str, str]:
-    """The headers as they are sent, the authorization masked."""
+    """The headers of a request as they are sent, the authorization masked."""
     if not integration.authenticated:
         return dict(request.headers)
     return request.headers | {"Authorization": "Bearer ***"}
 
 
 def shown_url(url: str) -> str:
-    """`url` with its query masked, which may hold a key."""
+    """The `url` of a request with its query masked, which may hold a key."""
     return re.sub(r"[?#].*", "?***", url, count=1, flags=re.DOTALL)

@@ -17,7 +17,7 @@ _REFRESH_MARGIN_SECONDS: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """`value` is secret; the times are of the source's clock, in seconds."""
+    """An access token: `value` is secret; the times are of the source's clock, in seconds."""
 
     value: str
     obtained_at: float

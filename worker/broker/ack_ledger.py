@@ -10,7 +10,9 @@ from __future__ import annotations
 
 
 class AckLedger:
-    """Tags count from 1, without gaps, in the order of delivery; each is added once."""
+    """The delivery tags of one channel. They count from 1, without gaps, in the order of delivery;
+    each is added once.
+    """
 
     def __init__(self) -> None:
         self.border = 0
@@ -52,7 +54,7 @@ class AckLedger:
 
     @property
     def has_range(self) -> bool:
-        """Whether `next_range` has more to give."""
+        """Whether more messages can be acknowledged as a range."""
         return self.border + 1 in self._done
 
     def pop_stragglers(self) -> list[int]:
@@ -64,5 +66,5 @@ class AckLedger:
 
     @property
     def kept_back(self) -> int:
-        """How many tags wait for a gap to close."""
+        """How many delivery tags wait for a gap to close."""
         return len(self._done)

@@ -34,11 +34,11 @@ class Counting(Source, Protocol):
         ...
 
     def message_done(self) -> None:
-        """One message less is in hand."""
+        """One message less of the intake is in hand."""
         ...
 
     def note_record(self) -> None:
-        """All that became of one of its messages is on record."""
+        """All that became of one of the intake's messages is on record."""
         ...
 
 
@@ -83,7 +83,7 @@ class Acknowledging:
         self._start_sending()
 
     async def close(self) -> None:
-        """Send what is owed, stragglers included, and nothing from then on."""
+        """Send acknowledgements that are owed, stragglers included, and nothing from then on."""
         self._is_closing = True
         if self._sending is not None:
             await self._sending  # which may leave something for later

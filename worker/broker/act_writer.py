@@ -1,5 +1,5 @@
-"""Puts on record who did what: into the stream of the receipts, chained as all there is. Console
-and commands write alike.
+"""Puts acts on record, who did what: into the stream of the receipts, chained as all there is.
+Console and commands write alike.
 
 What is written at once is in a chain of its own, with a beginning and an end. So a process that
 sleeps for days leaves no chain whose beginning falls with the stream's retention, and one that is
@@ -34,7 +34,7 @@ class TrailAway(ServerTrouble):
 
 
 class ActWriter:
-    """`purpose` names the connections, `now_ms` is the time in ms since 1970."""
+    """Puts acts on record. `purpose` names the connections, `now_ms` gives ms since 1970."""
 
     def __init__(self, settings: WorkerSettings, purpose: str, now_ms: Callable[[], int]) -> None:
         self._address = address_of(settings)
@@ -44,7 +44,7 @@ class ActWriter:
         self._now_ms = now_ms
 
     def prepared(self, *acts: Act) -> ChainWriter:
-        """The messages that put these on record, one after the other, for `send`."""
+        """The messages that put these acts on record, one after the other, for `send`."""
         now_ms = self._now_ms()
         chain = Chain(process_name(), self._secret)
         writer = ChainWriter(self._address, self._purpose, self._queue, chain)
@@ -53,7 +53,7 @@ class ActWriter:
         return writer
 
     async def send(self, writer: ChainWriter) -> None:
-        """Wait until what was prepared is on record. Raises `TrailAway`; it may be sent again."""
+        """Wait until prepared acts are on record. Raises `TrailAway`; they may be sent again."""
         try:
             await writer.send()
         except PublishError:
@@ -70,7 +70,7 @@ class ActWriter:
             raise TrailAway(f"the trail can't be written: {why}") from None
 
     async def write(self, *acts: Act) -> None:
-        """Both of these."""
+        """Put these acts on record, and wait until they are. Raises `TrailAway`."""
         await self.send(self.prepared(*acts))
 
 

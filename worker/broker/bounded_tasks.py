@@ -11,7 +11,9 @@ from typing import Any
 
 
 class InFlight:
-    """At most `size` pieces of work under way. The first failure is raised, and ends the intake."""
+    """At most `size` publishes and the like under way. The first failure is raised, and ends the
+    intake.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size

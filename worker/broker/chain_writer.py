@@ -24,8 +24,9 @@ _MOST_ROWS_BYTES: Final = MOST_BODY_BYTES - MOST_HEADING_BYTES
 
 
 class ChainWriter:
-    """`add` makes messages and `send` publishes them. What could not be published goes first the
-    next time, since a chain must have no hole. `purpose` names the connection.
+    """Writes one chain: `add` makes its messages and `send` publishes them. What could not be
+    published goes first the next time, since a chain must have no hole. `purpose` names the
+    connection.
     """
 
     def __init__(self, address: BrokerAddress, purpose: str, queue: str, chain: Chain) -> None:
@@ -38,7 +39,7 @@ class ChainWriter:
 
     @property
     def unsent(self) -> int:
-        """Messages that the broker has not confirmed."""
+        """Messages of the chain that the broker has not confirmed."""
         return len(self._unsent)
 
     def add(self, kind: MessageKind, rows: Sequence[bytes], now_ms: int) -> None:
@@ -54,7 +55,8 @@ class ChainWriter:
         self._add("end", [], now_ms)
 
     async def send(self) -> None:
-        """Publish until all is confirmed. Raises what the broker answers, and TimeoutError.
+        """Publish the chain until all is confirmed. Raises what the broker answers, and
+        TimeoutError.
 
         On a connection of its own: an alarm of the broker stops the ones that publish.
         """

@@ -25,7 +25,7 @@ class Receiver(Counting, Protocol):
         ...
 
     def receive(self, message: Incoming) -> None:
-        """A message has come."""
+        """A message has come by the consumer."""
         ...
 
     def heard(self) -> None:
@@ -41,7 +41,7 @@ class Consumer:
         self._life = life
 
     async def start(self, connection: AbstractConnection, splitter: FrameSplitter) -> None:
-        """Start consuming. Raises what the broker answers."""
+        """Start consuming the queue of the intake. Raises what the broker answers."""
         receiver = self._receiver
         queue = receiver.queue
         self._splitter = splitter
@@ -62,11 +62,13 @@ class Consumer:
         self._tag = await channel.consume(queue)
 
     async def cancel(self) -> None:
-        """Ask the broker for no more messages. Raises what the broker answers."""
+        """Ask the broker for no more messages of the queue. Raises what the broker answers."""
         await self._channel.basic_cancel(self._tag)
 
     async def close(self) -> None:
-        """Send what is owed, and close the channel, which the broker answers after taking it in."""
+        """Send acknowledgements that are owed, and close the channel, which the broker answers
+        after taking them in.
+        """
         self._life.release(self._channel)
         await self._acknowledging.close()
         self._splitter.stop_listening(self._channel.number)  # while nobody else can have it

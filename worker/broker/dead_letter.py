@@ -79,14 +79,14 @@ def describe(message: LetterMessage) -> DeadLetter:
 
 
 def id_of(message_id: str | None, body: bytes) -> str:
-    """What a letter is called. One without an id, or with one that is not UTF-8 or may tell of a
-    person, is called by a digest of its body.
+    """What a dead letter is called. One without an id, or with one that is not UTF-8 or may tell of
+    a person, is called by a digest of its body.
     """
     return shown_id(message_id or "") or f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
 
 
 def shown_letter_id(text: str) -> str | None:
-    """The id of a letter that somebody has typed, if a letter may be called so; else None."""
+    """The id of a dead letter that somebody has typed, if one may be called so; else None."""
     return shown_id(text) or (text if _NAMELESS.fullmatch(text) is not None else None)
 
 
@@ -147,7 +147,7 @@ def whole_number(value: object, most: int) -> int | None:
 
 
 def fingerprint_of(letter: DeadLetter) -> Fingerprint:
-    """That of a letter, whose codes are judged already."""
+    """The fingerprint of a dead letter, whose codes are judged already."""
     detail = letter.detail or ""
     return Fingerprint(
         letter.reason,

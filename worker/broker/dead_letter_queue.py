@@ -82,11 +82,11 @@ class DeadLetters:
         return self._reading.read(limit, take, is_stopped)
 
     def listen(self, take: Callable[[HeldLetter], None]) -> None:
-        """From now on `take` is given each letter that comes; what comes is held."""
+        """From now on `take` is given each dead letter that comes; what comes is held."""
         self._reading.listen(take)
 
     async def keep_room(self) -> None:
-        """Have room for letters that come. Raises what the broker answers."""
+        """Have room for dead letters that come. Raises what the broker answers."""
         await self._reading.keep_room()
 
     async def replay(
@@ -112,7 +112,9 @@ class DeadLetters:
         max_event_bytes: int,
         epoch: str | None = None,
     ) -> None:
-        """As `replay`, but with this body of so many events of a bundle; and the message stays."""
+        """As `replay` of a dead letter, but with this body of so many events of a bundle; and the
+        message stays.
+        """
         letter = describe(message)
         is_bundle = names.BUNDLE in message.headers
         most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
@@ -133,7 +135,7 @@ class DeadLetters:
         await self._publish(message, body, self.replayed_to(message), own)
 
     def replayed_to(self, message: HeldLetter) -> str:
-        """The queue that a letter is replayed to."""
+        """The queue that a dead letter is replayed to."""
         is_routed = names.integration_id_in(message.headers) is not None
         return self._queues.retries if is_routed else self._queues.events
 
@@ -173,7 +175,8 @@ class DeadLetters:
         await self._transport.while_connected(letter.acknowledge())
 
     async def give_back(self) -> None:
-        """Put back what is held, and wait until it is in the queue and every settlement is in.
+        """Put back the dead letters that are held, and wait until they are in the queue and every
+        settlement is in.
 
         The broker answers before it has put anything back. Without the wait the next command, or
         whoever looks at the queue, would find fewer dead letters than there are.

@@ -14,8 +14,8 @@ from worker.wire.connecting import (
 
 
 class TopologyConflict(ServerTrouble, RuntimeError):
-    """Something of that name exists on the broker with other arguments, or can't exist there.
-    `reason` has the broker's own words, where it gave any.
+    """An exchange or queue of that name exists on the broker with other arguments, or can't exist
+    there. `reason` has the broker's own words, where it gave any.
     """
 
     def __init__(self, text: str, reason: str = "") -> None:

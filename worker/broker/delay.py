@@ -24,13 +24,15 @@ MAX_DELAY_MS: Final = (2**LEVELS - 1) * UNIT_MS
 
 
 def due_at_ms(delay_seconds: float, now_ms: int) -> int:
-    """When what is delayed from now on is to come back, in ms since the epoch."""
+    """When a message that is delayed from now on is to come back, in ms since the epoch."""
     return now_ms + min(round(delay_seconds * 1000), MAX_DELAY_MS)
 
 
 @dataclass(frozen=True, slots=True)
 class DelayTarget:
-    """Where to publish. `mandatory` says whether the broker can tell an unroutable publish."""
+    """Where to publish a delayed message. `mandatory` says whether the broker can tell an
+    unroutable publish.
+    """
 
     exchange: str
     routing_key: str
@@ -42,23 +44,23 @@ class DelayKindTargets(Protocol):
     """One kind of delayed exchange."""
 
     def target(self, delay_seconds: float, *, parked: bool = False) -> DelayTarget:
-        """For a message that comes back after `delay_seconds`: as a due retry, or as `parked`."""
+        """Where to publish a message that comes back after `delay_seconds`, due or `parked`."""
         ...
 
 
 def level_ttl_ms(level: int) -> int:
-    """How long level `level` (0 is the shortest) holds a message."""
+    """How long level `level` of the delay (0 is the shortest) holds a message."""
     return int(2**level * UNIT_MS)
 
 
 def level_word(level: int) -> str:
-    """What a level is called in routing keys, such as `16s`."""
+    """What a level of the delay is called in routing keys, such as `16s`."""
     ttl = level_ttl_ms(level)
     return f"{ttl // 1000}s" if ttl >= 1000 else f"{ttl}ms"
 
 
 def entry(namespace: str) -> str:
-    """Name of the exchange by which a message enters the chain."""
+    """Name of the exchange by which a message enters the chain of the delay."""
     return f"{namespace}.delay"
 
 
@@ -68,7 +70,8 @@ def level_name(namespace: str, level: int) -> str:
 
 
 def to_units(delay_seconds: float) -> int:
-    """`delay_seconds` in units of the chain, rounded, at least one and at most the whole chain.
+    """`delay_seconds` in units of the delay's chain, rounded, at least one and at most the whole
+    chain.
 
     Delays of 16 s and more are rounded to whole seconds: each bit that is set is one more queue
     to pass through, and nobody sees the difference.
@@ -118,7 +121,7 @@ def _path(units: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PluginDelay:
-    """An exchange of type `x-delayed-message`.
+    """The delay by an exchange of type `x-delayed-message`.
 
     Its publishes can't be `mandatory`: a delayed message routes to no queue yet, so the broker
     returns every one of them (README of rabbitmq-delayed-message-exchange, issues #7 and #136).

@@ -9,8 +9,8 @@ from worker.wire.connecting import ChannelNotFoundEntity
 
 
 async def ensure(connection: AbstractConnection, topology: Topology) -> None:
-    """Declare everything where there is nothing yet; a mere producer may not be allowed to. Raises
-    as `declare` does.
+    """Declare all of a topology where there is nothing yet; a mere producer may not be allowed to.
+    Raises as `declare` does.
     """
     names = topology.names
     probe = await connection.channel()

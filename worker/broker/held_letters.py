@@ -31,21 +31,21 @@ class HeldLetter:
 
     @property
     def headers(self) -> Mapping[str, Any]:
-        """As far as they can be read."""
+        """The headers of the dead letter, as far as they can be read."""
         return self.properties.headers or {}
 
     @property
     def message_id(self) -> str | None:
-        """That of whoever published it last."""
+        """The message id of whoever published the dead letter last."""
         return self.properties.message_id
 
     async def acknowledge(self) -> None:
-        """Take it off the queue for good. Raises when its channel is closed."""
+        """Take the dead letter off the queue for good. Raises when its channel is closed."""
         await self._window.acknowledge(self._tag)
 
 
 class LetterWindow:
-    """Holds `most` letters at most. `on_letter` is given each as it comes, and must not raise;
+    """Holds `most` dead letters at most. `on_letter` is given each as it comes, and must not raise;
     `on_end` is called when the broker gives no more.
     """
 
@@ -62,7 +62,7 @@ class LetterWindow:
     async def open(
         self, connection: AbstractConnection, splitter: FrameSplitter, queue: str
     ) -> None:
-        """Start consuming. Raises what the broker answers."""
+        """Start consuming dead letters. Raises what the broker answers."""
         self._splitter = splitter
         self._channel = channel = await open_channel(connection, ConsumerChannel)
         splitter.listen(channel.number, self._on_message)
@@ -73,26 +73,26 @@ class LetterWindow:
 
     @property
     def held(self) -> int:
-        """How many letters it has."""
+        """How many dead letters the window holds."""
         return len(self._tags)
 
     @property
     def is_full(self) -> bool:
-        """Whether the broker gives it nothing more until something is settled."""
+        """Whether the broker gives the window no more dead letters until one is settled."""
         return self.held >= self._most
 
     async def acknowledge(self, tag: int) -> None:
-        """Take a letter off the queue for good. Raises when the channel is closed."""
+        """Take a dead letter off the queue for good. Raises when the channel is closed."""
         await self._channel.acknowledge((tag,))
         del self._tags[tag]
 
     async def cancel(self) -> None:
-        """Take no more letters. Raises what the broker answers."""
+        """Take no more dead letters. Raises what the broker answers."""
         await self._channel.basic_cancel(self._consumer_tag)
 
     async def give_back(self) -> None:
-        """Have the broker put back all that is held, in its order. Raises what the broker
-        answers.
+        """Have the broker put back all dead letters that are held, in their order. Raises what the
+        broker answers.
         """
         tags, self._tags = list(self._tags), {}
         for at in range(0, len(tags), _RETURNED_AT_ONCE):
@@ -100,7 +100,7 @@ class LetterWindow:
             await self._channel.basic_nack(last, multiple=True, requeue=True, wait=False)
 
     async def close(self) -> None:
-        """Close the channel, which is answered after what was settled before has been taken in."""
+        """Close the window's channel, answered after what was settled has been taken in."""
         self._is_closing = True
         self._splitter.stop_listening(self._channel.number)
         await self._channel.close()

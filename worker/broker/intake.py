@@ -46,8 +46,9 @@ def shares(prefetch: int, queues: int) -> list[int]:
 
 
 class Intake:
-    """Gives each message to `handle`, which must not block or raise, and calls `became_empty` when
-    none is in hand any more. While messages come by one of `first`, it takes its own more slowly.
+    """The messages of one queue. Gives each to `handle`, which must not block or raise, and calls
+    `became_empty` when none is in hand any more. While messages come by one of `first`, it takes
+    its own more slowly.
     """
 
     def __init__(
@@ -78,11 +79,11 @@ class Intake:
         self._consumer = Consumer(self, life)
 
     async def start(self, connection: AbstractConnection, splitter: FrameSplitter) -> None:
-        """Start consuming. Raises what the broker answers."""
+        """Start consuming the queue of the intake. Raises what the broker answers."""
         await self._consumer.start(connection, splitter)
 
     async def cancel(self) -> None:
-        """Ask the broker for no more messages. Raises what the broker answers."""
+        """Ask the broker for no more messages of the queue. Raises what the broker answers."""
         await self._consumer.cancel()
 
     async def close(self) -> None:
@@ -99,7 +100,7 @@ class Intake:
         return any(one.last_delivery_at > after for one in self._first)
 
     def receive(self, message: Incoming) -> None:
-        """A message has come."""
+        """A message of the queue has come."""
         self.last_delivery_at = self._life.last_heard_at = time.monotonic()
         self.taken += 1
         self.in_hand += 1
@@ -111,11 +112,11 @@ class Intake:
         self.last_delivery_at = self._life.last_heard_at = time.monotonic()
 
     def note_record(self) -> None:
-        """All that became of one of its messages is on record, and it will be done in a moment."""
+        """All that became of a message of the intake is on record, and it is done in a moment."""
         self.receipted += 1
 
     def message_done(self) -> None:
-        """One message less is in hand."""
+        """One message less of the intake is in hand."""
         self.last_delivery_at = time.monotonic()
         self.in_hand -= 1
         self.free += self.events_each

@@ -10,9 +10,9 @@ from worker.reasons import NO_INTEGRATION
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """An empty filter means all. Times are in ms since 1970, of the moment at which a letter died,
-    and belong to the span; `event` is what the event is called, by its body. `ids` are
-    those of some letters, as `id` is that of one.
+    """Which dead letters are meant: an empty filter means all. Times are in ms since 1970, of the
+    moment at which a letter died, and belong to the span; `event` is what the event is called, by
+    its body. `ids` are those of some letters, as `id` is that of one.
     """
 
     integration: str | None = None
@@ -26,8 +26,8 @@ class Filter:
     ids: frozenset[str] | None = None
 
     def matches(self, letter: DeadLetter) -> bool:
-        """Whether `letter` is meant, but for its event; one of unknown age is never matched by
-        time.
+        """Whether the dead letter is meant, but for its event; one of unknown age is never matched
+        by time.
         """
         return (
             self.id in (None, letter.id)

@@ -33,11 +33,11 @@ _MOST_TICKS: Final = 300
 
 
 class ReadingEnded(ConnectionError):
-    """The broker has closed a channel with letters, or cancelled its consumer."""
+    """The broker has closed a channel with dead letters, or cancelled its consumer."""
 
 
 def window_size(letters: int, body_bytes: int) -> int:
-    """How many letters the next window may hold, when those of the last one had so many bytes."""
+    """How many dead letters the next window may hold, when those of the last had so many bytes."""
     if not letters:
         return _FEWEST
     mean_bytes = max(1, body_bytes // letters)
@@ -45,8 +45,8 @@ def window_size(letters: int, body_bytes: int) -> int:
 
 
 class LetterReading:
-    """One window takes letters at a time, and when it is full the next one is opened. `ready` asks
-    for the number of letters that nobody holds.
+    """One window takes dead letters at a time, and when it is full the next one is opened. `ready`
+    asks for the number of letters that nobody holds.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class LetterReading:
     async def read(
         self, limit: int, take: Callable[[HeldLetter], T | None], is_stopped: Callable[[], bool]
     ) -> AsyncIterator[T]:
-        """What `take` makes of each of the first `limit` letters, None left out. It is called as
-        they come; all that it does not hand on of a letter is let go. Ends early where there are
+        """What `take` makes of each of the first `limit` dead letters, None left out. It is called
+        as they come; all that it does not hand on of a letter is let go. Ends early where there are
         fewer, or `is_stopped`.
         """
         self._take, self._left = take, limit
@@ -95,12 +95,12 @@ class LetterReading:
         self._take = None
 
     def listen(self, take: Callable[[HeldLetter], None]) -> None:
-        """From now on `take` is given each letter that comes, as long as there is room for it."""
+        """From now on `take` is given each dead letter that comes, as long as there is room."""
         self._take, self._left = take, sys.maxsize
 
     async def keep_room(self) -> bool:
-        """Open a window where there is no room for letters; whether that was so. Raises what the
-        broker answers.
+        """Open a window where there is no room for dead letters; whether that was so. Raises what
+        the broker answers.
         """
         if self._windows and not self._windows[-1].is_full:
             return False
@@ -112,7 +112,7 @@ class LetterReading:
         return True
 
     async def stop(self) -> int:
-        """Take no more letters; how many are held. Raises what the broker answers."""
+        """Take no more dead letters; how many are held. Raises what the broker answers."""
         self._take = None
         for window in self._windows:
             # Or what one gives back would come to the next.
@@ -120,8 +120,8 @@ class LetterReading:
         return sum(window.held for window in self._windows)
 
     async def give_back(self) -> None:
-        """Have the broker put back what is held, in its order; returns when all that was settled
-        has been taken in. Raises what the broker answers.
+        """Have the broker put back the dead letters that are held, in their order; returns when all
+        that was settled has been taken in. Raises what the broker answers.
         """
         windows, self._windows = self._windows, []
         for window in windows:

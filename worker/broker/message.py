@@ -39,8 +39,8 @@ class Host(Protocol):
         *,
         mandatory: bool = True,
     ) -> None:
-        """Publish until the broker has confirmed it, and call `then`; never, if the session is lost
-        before.
+        """Publish a message until the broker has confirmed it, and call `then`; never, if the
+        session is lost before.
         """
         ...
 
@@ -50,32 +50,32 @@ class Source(Protocol):
 
     @property
     def host(self) -> Host:
-        """The session it belongs to."""
+        """The session that the intake belongs to."""
         ...
 
     @property
     def queue(self) -> str:
-        """The name of its queue."""
+        """The name of the intake's queue."""
         ...
 
     @property
     def room(self) -> int:
-        """How many events it may have in hand."""
+        """How many events the intake may have in hand."""
         ...
 
     @property
     def events_each(self) -> int:
-        """How many events a message of it is reckoned to have."""
+        """How many events a message of the intake is reckoned to have."""
         ...
 
     @property
     def free(self) -> int:
-        """How many events there is room for."""
+        """How many events the intake has room for."""
         ...
 
     @property
     def taken(self) -> int:
-        """How many messages have come by it."""
+        """How many messages have come by the intake."""
         ...
 
     def gives_way(self) -> bool:
@@ -96,7 +96,7 @@ class Holder(Protocol):
         ...
 
     def note_record(self) -> None:
-        """All that became of one of its messages is on record."""
+        """All that became of one of the holder's messages is on record."""
         ...
 
     def place_of(self, tag: int) -> object:
@@ -138,7 +138,7 @@ class Incoming:
 
     @property
     def host(self) -> Host:
-        """The session that it came by, and the only one by which it can be acknowledged."""
+        """The session that the message came by, the only one by which it can be acknowledged."""
         return self.source.host
 
     @property
@@ -147,17 +147,17 @@ class Incoming:
 
     @property
     def place(self) -> object:
-        """Stands for what is in hand because of it: itself, or the bundle that it came in."""
+        """Stands for what is in hand by the message: itself, or the bundle that it came in."""
         return self._holder.place_of(self.tag)
 
     @property
     def is_ours(self) -> bool:
-        """Whether the broker still regards it as in our hands."""
+        """Whether the broker still regards the message as in our hands."""
         return not self.source.host.lost.is_set()
 
     @property
     def properties(self) -> Properties:
-        """As the broker delivered them, as far as they can be decoded."""
+        """The message's properties as the broker delivered them, as far as they can be decoded."""
         if self._properties is None:
             self._properties = read_properties(self._content_header)
         return self._properties
@@ -168,23 +168,23 @@ class Incoming:
         return Incoming(self.tag, self._content_header, self.body, self._holder)
 
     def abandon(self) -> bool:
-        """Whether it was still in hand; whatever its deliveries still do has no effect."""
+        """Whether the message was still in hand; whatever its deliveries still do has no effect."""
         was_in_hand = self.open_deliveries > 0
         self.open_deliveries = self._open_records = -1
         return was_in_hand
 
     def divide(self, deliveries: int) -> None:
-        """It has so many deliveries, and none of them is done."""
+        """The message has so many deliveries, and none of them is done."""
         self.open_deliveries = self._open_records = deliveries
 
     def done(self) -> None:
-        """One of its deliveries is durable; after the last one it will be acknowledged."""
+        """A delivery of the message is durable; after the last one it will be acknowledged."""
         self.open_deliveries -= 1
         if self.open_deliveries == 0:
             self._holder.acknowledge(self.tag)
 
     def note_record(self) -> None:
-        """What became of one of its deliveries is on record, or knowingly is not. Counted apart
+        """What became of a delivery of the message is on record, or knowingly is not. Counted apart
         from `done`: who acknowledges and forgets this is found out by it.
         """
         self._open_records -= 1
@@ -192,7 +192,7 @@ class Incoming:
             self._holder.note_record()
 
     def done_on_record(self) -> None:
-        """One of its deliveries is durable, and has its receipt or is to have none."""
+        """A delivery of the message is durable, and has its receipt or is to have none."""
         self._open_records -= 1  # as `note_record`, whose call would cost each event as much again
         if self._open_records == 0:
             self._holder.note_record()
@@ -203,9 +203,9 @@ class Handler(Protocol):
     """Is given every message, and told when a session ends."""
 
     def handle(self, message: Incoming) -> None:
-        """Must neither block nor raise; every delivery of the message is done in the end."""
+        """Handle a message: neither block nor raise; each of its deliveries is done in the end."""
         ...
 
     def session_ended(self, host: Host) -> None:
-        """Let go of what came by `host`: the broker has it again."""
+        """Let go of messages that came by session `host`: the broker has them again."""
         ...

@@ -77,11 +77,11 @@ class Publisher:
         self._is_closed = False
 
     async def start(self) -> None:
-        """Open the first connection. Raises what the broker answers, and TimeoutError."""
+        """Open the first publishing connection. Raises what the broker answers, or TimeoutError."""
         self._use(await self._connections.opened(self._lost))
 
     async def close(self) -> None:
-        """Let go of what is not confirmed, and of the connection."""
+        """Let go of messages that are not confirmed, and of the publishing connection."""
         self._is_closed = True
         self._pending.clear()
         if self._watching is not None:
@@ -93,14 +93,14 @@ class Publisher:
         await self._connections.all_closed()
 
     def publish(self, one: Outgoing) -> None:
-        """Send `one`; what its `then` is for never happens when the publisher is closed before."""
+        """Send message `one`; what `then` is for never happens if the publisher is closed first."""
         if not self._is_closed:
             self._pending[one] = _Sent()
             self._send(one)
 
     @property
     def trouble(self) -> str:
-        """What is wrong now, if anything."""
+        """What is wrong with publishing now, if anything."""
         if self._connection is None:
             return f"the publishing connection is opened anew: {self._lost_for}"
         if self._alarm:

@@ -26,8 +26,8 @@ Declare = Callable[[AbstractConnection], Awaitable[None]]
 
 
 class PublishingConnection:
-    """One connection for a `purpose`, and its channel. `declare` declares what it publishes to.
-    `alarm` says why the broker takes nothing of it now; it is "" otherwise.
+    """One connection that publishes for a `purpose`, and its channel. `declare` declares what it
+    publishes to. `alarm` says why the broker takes nothing of it now; it is "" otherwise.
     """
 
     channel: ConfirmChannel
@@ -49,8 +49,9 @@ class PublishingConnection:
         self.alarm_changed: Callable[[], None] = lambda: None
 
     async def open(self, lost: Callable[[PublishingConnection], None]) -> None:
-        """Connect, and declare, since something may have been deleted meanwhile. `lost` is called
-        when the channel or the connection ends. Raises what the broker answers.
+        """Open the connection that publishes, and declare, since something may have been deleted
+        meanwhile. `lost` is called when the channel or the connection ends. Raises what the broker
+        answers.
         """
         self._connection = await connect(self._address, self._purpose, self._transport)
         await self._declare(self._connection)
@@ -61,7 +62,7 @@ class PublishingConnection:
 
     @property
     def why_lost(self) -> str:
-        """Why it was lost, with the right that is missing where RabbitMQ names one."""
+        """Why the connection was lost, with the right that is missing if RabbitMQ names one."""
         error = why_closed(self.channel)
         if isinstance(error, ChannelAccessRefused):
             return f"RabbitMQ refuses this user: {redact(str(error))}"
@@ -81,14 +82,14 @@ class PublishingConnection:
 
 
 class Connections:
-    """Opens and closes what `new_connection` makes, in bounded time."""
+    """Opens and closes publishing connections that `new_connection` makes, in bounded time."""
 
     def __init__(self, new_connection: Callable[[], PublishingConnection]) -> None:
         self._new = new_connection
         self._closings: set[asyncio.Task[None]] = set()
 
     async def opened(self, lost: Callable[[PublishingConnection], None]) -> PublishingConnection:
-        """A new one, open. Raises what the broker answers, and TimeoutError."""
+        """A new publishing connection, open. Raises what the broker answers, and TimeoutError."""
         connection = self._new()
         opening = asyncio.ensure_future(connection.open(lost))
         try:
@@ -102,12 +103,12 @@ class Connections:
         return connection
 
     def close_soon(self, connection: PublishingConnection) -> None:
-        """Close it in a task of its own."""
+        """Close a publishing connection in a task of its own."""
         task = asyncio.create_task(connection.close())
         self._closings.add(task)
         task.add_done_callback(self._closings.discard)
 
     async def all_closed(self) -> None:
-        """Wait for what is being closed."""
+        """Wait for publishing connections that are being closed."""
         if self._closings:
             await asyncio.wait(self._closings)

@@ -9,7 +9,7 @@ from worker.broker.topology_state import has_exchange
 
 
 class QueueBindings:
-    """Those of `topology`, and of what it was before."""
+    """The bindings of queues of `topology`, and of what it was before."""
 
     def __init__(self, connection: AbstractConnection, topology: Topology) -> None:
         self._connection = connection
@@ -17,8 +17,8 @@ class QueueBindings:
         self._bindings = [one for one in topology.bindings if not one.to_exchange]
 
     async def find_older(self) -> None:
-        """Take in that of a list of several queues that was in force before: its exchange is still
-        there, and producers may publish to it.
+        """Take in the binding of a list of several event queues that was in force before: its
+        exchange is still there, and producers may publish to it.
         """
         names = self._names
         older = Binding(names.event_exchange, names.events, names.events)
@@ -26,14 +26,14 @@ class QueueBindings:
             self._bindings.append(older)
 
     async def lead_to(self, queue: str, name: str) -> None:
-        """Let all go to `queue` that is to go to queue `name`, which goes there as well."""
+        """Let all messages go to `queue` that are to go to queue `name`, where they go as well."""
         channel = await self._connection.channel(publisher_confirms=False)
         for one in self._of(name):
             await bind(channel, Binding(one.source, queue, one.routing_key))
         await channel.close()
 
     async def end(self, queue: str, name: str) -> None:
-        """Let nothing go to `queue` any more that is to go to queue `name`."""
+        """Let no message go to `queue` any more that is to go to queue `name`."""
         channel = await self._connection.channel(publisher_confirms=False)
         there = await channel.get_queue(queue, ensure=False)
         for one in self._of(name):
@@ -41,7 +41,7 @@ class QueueBindings:
         await channel.close()
 
     async def end_dropped(self, queue: str, name: str) -> None:
-        """Let nothing go to `queue` any more that is for `name`, an event queue of no list."""
+        """Let no message go to `queue` any more that is for `name`, an event queue of no list."""
         channel = await self._connection.channel(publisher_confirms=False)
         there = await channel.get_queue(queue, ensure=False)
         await there.unbind(self._names.event_exchange, name)

@@ -32,7 +32,7 @@ class LeaderAway(WorkFailed):
 
 
 class QueueDeletion:
-    """By one connection, which `transport` has opened."""
+    """Deletes empty queues by one connection, which `transport` has opened."""
 
     def __init__(self, connection: AbstractConnection, transport: TappedTransport) -> None:
         self._connection = connection

@@ -22,15 +22,15 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 
 class QueueMoving:
-    """By one connection, which `transport` has opened."""
+    """Moves messages between queues by one connection, which `transport` has opened."""
 
     def __init__(self, connection: AbstractConnection, transport: TappedTransport) -> None:
         self._connection = connection
         self._transport = transport
 
     async def move(self, source: str, target: str, *, keeps_reasons: bool = False) -> int:
-        """Move what is in `source` now, and what comes meanwhile; how many these were. With
-        `keeps_reasons` they are dead letters. Raises what the broker answers.
+        """Move the messages that are in queue `source` now, and those that come meanwhile; how many
+        these were. With `keeps_reasons` they are dead letters. Raises what the broker answers.
         """
         channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         moved = 0

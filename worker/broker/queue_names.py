@@ -9,7 +9,9 @@ from worker.settings import DEFAULT_EVENT_QUEUES
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of one namespace; `listed` are the event queues as the setting has them."""
+    """The names of exchanges and queues of one namespace; `listed` are the event queues as the
+    setting has them.
+    """
 
     namespace: str
     listed: tuple[str, ...] = DEFAULT_EVENT_QUEUES

@@ -51,7 +51,7 @@ class Watch:
         self.consumers: dict[str, int] = {}
 
     async def start(self, connection: AbstractConnection) -> None:
-        """Open the channel to ask by. Raises what the broker answers."""
+        """Open the channel to ask the broker by. Raises what that answers."""
         self._connection = connection
         self._channel = await connection.channel(publisher_confirms=False)
         self._channel.close_callbacks.add(
@@ -59,7 +59,8 @@ class Watch:
         )
 
     async def check(self, idle_limit_seconds: float) -> None:
-        """Compare, and end a session that lies; returns after a few seconds at the latest.
+        """Compare what the broker says with a session, and end one that lies; returns after a few
+        seconds at the latest.
 
         A consumer may be gone without a word (aio-pika issue #334; a quorum queue that was deleted
         and declared again): then messages are ready, there is room for them, and none comes.

@@ -30,11 +30,11 @@ _SEGMENTS: Final = 4
 
 
 class StreamUnusable(ServerTrouble):
-    """The broker has no such stream, and makes none; the text says why and what to do."""
+    """The broker has no stream for receipts, and makes none; the text says why and what to do."""
 
 
 def receipts_queue(namespace: str, retention_days: int, most_bytes: int) -> Queue:
-    """The stream of a namespace, kept for so many days and bytes."""
+    """The stream of the receipts of a namespace, kept for so many days and bytes."""
     return Queue(
         Names(namespace).receipts,
         {
@@ -47,15 +47,15 @@ def receipts_queue(namespace: str, retention_days: int, most_bytes: int) -> Queu
 
 
 def stream_of(settings: WorkerSettings) -> Queue:
-    """The stream that these settings ask for."""
+    """The stream of the receipts that these settings ask for."""
     return receipts_queue(
         settings.namespace, settings.receipts_retention_days, settings.receipts_max_bytes
     )
 
 
 async def declare_stream(connection: AbstractConnection, queue: Queue) -> None:
-    """Declare it; what is there already with the same arguments stays as it is. Raises
-    `StreamUnusable`, and what goes wrong with the connection.
+    """Declare the stream of the receipts; what is there already with the same arguments stays as it
+    is. Raises `StreamUnusable`, and what goes wrong with the connection.
     """
     channel = await connection.channel(publisher_confirms=False)
     try:

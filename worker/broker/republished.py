@@ -39,7 +39,7 @@ _numbers: Final = itertools.count()
 
 
 def new_message_id() -> str:
-    """One that no other message has, of 32 hex digits.
+    """A message id that no other message has, of 32 hex digits.
 
     Random for the process alone: asking the system for each costs more than all else of a publish.
     """
@@ -47,7 +47,7 @@ def new_message_id() -> str:
 
 
 def is_own_message_id(message_id: str | None) -> bool:
-    """Whether it may be one of `new_message_id`."""
+    """Whether a message id may be one of `new_message_id`."""
     return message_id is not None and _OWN_ID.fullmatch(message_id) is not None
 
 
@@ -62,7 +62,7 @@ def successor_of(original: Properties, own_headers: Mapping[str, Any]) -> Proper
 
 
 def part_of_bundle(original: Properties, own_headers: Mapping[str, Any]) -> Properties:
-    """The same of an event in a bundle, of which the bundle tells the contract."""
+    """The properties of an event in a bundle, as of a successor; the bundle tells the contract."""
     came_with = original.headers or {}
     headers = producer_headers(came_with) if came_with else {}
     producer_message_id = came_with.get(PRODUCER_MESSAGE_ID)

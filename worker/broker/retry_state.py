@@ -72,14 +72,14 @@ class RetryState:
 
     @property
     def may_be_at_adobe(self) -> bool:
-        """Whether an earlier request may have told Adobe of it, whatever became of that."""
+        """Whether an earlier request may have told Adobe of the event, whatever became of it."""
         return self.was_returned or self.attempts_made > 0 or self.replays > 0
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None
     ) -> RetryState:
-        """The state after one more parking for `integration_id`, of which the budget is spared
-        `spared_ms`.
+        """The retry state after one more parking for `integration_id`, of which the budget is
+        spared `spared_ms`.
         """
         # Not by `replace`, which is slow, and parking is what a customer's outage costs the others.
         return RetryState(
@@ -99,7 +99,7 @@ class RetryState:
         )
 
     def elapsed_seconds(self, now_ms: int) -> float:
-        """Seconds since the first attempt: the larger of the clock's and the workers' measure."""
+        """Seconds since a delivery's first attempt, by the clock or the workers: the larger."""
         if self.first_attempt_at_ms is None:
             return 0.0
         by_clock = now_ms - self.first_attempt_at_ms - self.parked_ms

@@ -48,7 +48,7 @@ _LEFT: Final = (
 
 
 class Session:
-    """Connected by `connect` and opened by `open`, it lives until `lost` is set.
+    """A session is connected by `connect` and opened by `open`, and lives until `lost` is set.
 
     A worker that keeps the state of newest-wins for itself is to be the only one, so in between it
     must get a lock, which lives on the connection of the intake: who lost that consumes nothing.
@@ -78,8 +78,8 @@ class Session:
         )
 
     async def may_consume(self) -> bool:
-        """Whether no other worker without a shared store does, from now on. Asked again, it takes
-        a lock back that a policy with `expires` has deleted. Raises what the broker answers.
+        """Whether no other worker without a shared store consumes, from now on. Asked again, it
+        takes a lock back that a policy with `expires` has deleted. Raises what the broker answers.
         """
         if not self._settings.needs_lock:
             return True
@@ -119,15 +119,15 @@ class Session:
         *,
         mandatory: bool = True,
     ) -> None:
-        """Publish until the broker has confirmed it, and call `then`; never, if the session is lost
-        before: then the broker delivers again what the message was to follow.
+        """Publish a message until the broker has confirmed it, and call `then`; never, if the
+        session is lost before: then the broker delivers again what the message was to follow.
         """
         if self._publisher is not None and not self.lost.is_set():
             one = Outgoing(exchange, routing_key, properties, body, mandatory, then)
             self._publisher.publish(one)
 
     async def check(self, idle_limit_seconds: float) -> None:
-        """See `Watch.check`."""
+        """Compare what the broker says with the session; see `Watch.check`."""
         await self.watch.check(idle_limit_seconds)
 
     async def drain(self, deadline_seconds: float) -> None:

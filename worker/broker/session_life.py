@@ -40,7 +40,7 @@ class SessionLife:
         on_closed(channel, closed)
 
     def release(self, channel: ConsumerChannel) -> None:
-        """`channel` is about to be closed by us."""
+        """`channel` is about to be closed by us, which does not end the session."""
         self._released.add(channel)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -51,7 +51,7 @@ class SessionLife:
         return task
 
     async def cancel_tasks(self, within_seconds: float) -> None:
-        """Cancel what runs, and wait for its end, so long at the most."""
+        """Cancel what the session runs, and wait for its end, so long at the most."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -10,8 +10,8 @@ from worker.wire.connecting import BrokerAddress
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """A worker without a shared store `needs_lock`: it consumes only while it has that. One whose
-    publishes can't be mandatory `rebinds` at each check.
+    """The settings of a session. A worker without a shared store `needs_lock`: it consumes only
+    while it has that. One whose publishes can't be mandatory `rebinds` at each check.
     """
 
     address: BrokerAddress
@@ -26,7 +26,7 @@ class SessionSettings:
 
     @classmethod
     def of(cls, settings: WorkerSettings) -> SessionSettings:
-        """Those of a worker."""
+        """The settings of a worker's sessions."""
         return cls(
             address=address_of(settings),
             prefetch_events=settings.prefetch_events,

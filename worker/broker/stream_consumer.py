@@ -32,24 +32,24 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 
 
 class NoStream(ServerTrouble):
-    """A queue of that name is none that can be read more than once, or not at this node."""
+    """A queue of that name is no stream, or none that can be read at this node."""
 
 
 class Record(NamedTuple):
-    """A record as the broker gave it; its body is empty where it was too large for a message."""
+    """A record of a stream; its body is empty where it was too large for a message."""
 
     offset: int
     body: bytes
 
     @property
     def digest(self) -> bytes:
-        """Tells whether the same record still stands there; 32 bytes."""
+        """Tells whether the same record still stands in the stream; 32 bytes."""
         return hashlib.sha256(self.body).digest()
 
 
 class StreamConsumer:
-    """Of the stream `queue`, by a connection that `splitter` taps. Methods raise what the broker
-    answers, and `ConnectionError` once channel or connection are lost.
+    """Consumes the stream `queue` by a connection that `splitter` taps. Methods raise what the
+    broker answers, and `ConnectionError` once channel or connection are lost.
     """
 
     def __init__(self, splitter: FrameSplitter, queue: str) -> None:
@@ -68,7 +68,7 @@ class StreamConsumer:
         self._is_closing = False
 
     async def start(self, connection: AbstractConnection, start: Place) -> None:
-        """Read from there on. Raises `NoStream`."""
+        """Read the stream from `start` on. Raises `NoStream`."""
         self._expected = start if isinstance(start, int) else None
         self._connection = connection
         connection.close_callbacks.add(self._on_lost_connection, weak=False)
@@ -84,7 +84,7 @@ class StreamConsumer:
             raise NoStream(f"queue {self._queue} {_why_refused(error)}") from None
 
     async def batch(self, most_seconds: float) -> list[Record]:
-        """What has come, in order; empty when nothing came for so long."""
+        """The records that have come, in order; empty when none came for so long."""
         if not self._records and not self._loss:
             self._stirred.clear()
             with suppress(TimeoutError):
@@ -98,16 +98,16 @@ class StreamConsumer:
         return records
 
     def stir(self) -> None:
-        """Have `batch` return."""
+        """Have `batch` return with the records that have come."""
         self._stirred.set()
 
     def stop(self) -> None:
-        """Ask for no more: the connection is closed next."""
+        """Ask for no more records: the connection is closed next."""
         if self._answering is not None:
             self._answering.cancel()
 
     async def close(self) -> None:
-        """Read no more, on a connection that others use."""
+        """Read no more of the stream, on a connection that others use."""
         self._is_closing = True
         if self._answering is not None:
             # What is sent on a channel that is closed ends the whole connection.

@@ -31,8 +31,9 @@ class StreamSilent(ServerTrouble):
 
 
 class StreamReader:
-    """Reads `queue` by channels of `connection`, which `splitter` taps, one after the other or at
-    once. Methods raise what the broker answers, `ConnectionError` for what is lost, and `NoStream`.
+    """Reads the stream `queue` by channels of `connection`, which `splitter` taps, one after the
+    other or at once. Methods raise what the broker answers, `ConnectionError` for what is lost, and
+    `NoStream`.
     """
 
     def __init__(self, connection: AbstractConnection, splitter: FrameSplitter, queue: str) -> None:
@@ -41,8 +42,8 @@ class StreamReader:
         self._queue = queue
 
     async def look(self, start: int | Literal["first"]) -> Record | None:
-        """The record at `start`, or the first one after it; None where none came in time, which
-        does not say that there is none.
+        """The record of the stream at `start`, or the first one after it; None where none came in
+        time, which does not say that there is none.
         """
         ends_at = time.monotonic() + LOOK_SECONDS
         async with self._consuming(start) as consumer:
@@ -53,7 +54,7 @@ class StreamReader:
         return None
 
     async def last(self) -> Record | None:
-        """What was written last, as far as this node of the broker knows; None as for `look`."""
+        """The record written last, as far as this node of the broker knows; None as for `look`."""
         last = None
         async with self._consuming("last") as consumer:
             records = await consumer.batch(LOOK_SECONDS)
@@ -65,7 +66,7 @@ class StreamReader:
         return last
 
     async def last_offset(self) -> int | None:
-        """The place of what was written last; None where nothing was. Raises `StreamSilent`."""
+        """The offset of the record written last; None where none was. Raises `StreamSilent`."""
         last = await self.last()
         if last is None and not await self._is_empty():
             raise StreamSilent(
@@ -75,8 +76,8 @@ class StreamReader:
         return None if last is None else last.offset
 
     async def read(self, start: Place, last: int | None = None) -> AsyncIterator[Record]:
-        """What is there from `start` on, up to the offset `last`; without one it waits for more,
-        without end. Raises `StreamSilent`.
+        """The records of the stream from `start` on, up to the offset `last`; without one it waits
+        for more, without end. Raises `StreamSilent`.
         """
         async with self._consuming(start) as consumer:
             while True:

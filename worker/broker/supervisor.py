@@ -66,7 +66,7 @@ class Supervisor:
 
     @property
     def counts(self) -> Counts:
-        """Of the messages of all sessions."""
+        """The counts of the messages of all sessions."""
         taken, receipted, in_hand = self._taken_before, self._receipted_before, 0
         if self.session is not None:
             taken += _taken_by(self.session)
@@ -76,11 +76,11 @@ class Supervisor:
         return Counts(taken, settled, in_hand, self._returned, receipted)
 
     def stop(self) -> None:
-        """Ask `run` to drain and return."""
+        """Ask `run` to drain the session and return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Returns after `stop`, when what was in hand is finished or given back."""
+        """Run sessions; returns after `stop`, when what was in hand is finished or given back."""
         pause = 0.1
         while not self._stopping.is_set():
             started = time.monotonic()

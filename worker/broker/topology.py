@@ -60,7 +60,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All that the worker needs on the broker."""
+    """All exchanges, queues and bindings that the worker needs on the broker."""
 
     names: Names
     exchanges: tuple[Exchange, ...]
@@ -174,13 +174,13 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
 
 
 async def assert_bindings(channel: AbstractChannel, topology: Topology) -> None:
-    """Bind again what must be bound: the only way to be sure where a publish can't be mandatory."""
+    """Declare all bindings again: the only way to be sure where a publish can't be mandatory."""
     for binding in topology.bindings:
         await bind(channel, binding)
 
 
 async def declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
-    """Raises as `declare` does."""
+    """Declare one exchange of a topology. Raises as `declare` does."""
     with refusals_named("exchange", exchange.name):
         await channel.declare_exchange(
             exchange.name,
@@ -191,13 +191,13 @@ async def declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None
 
 
 async def declare_queue(channel: AbstractChannel, queue: Queue) -> None:
-    """Raises as `declare` does."""
+    """Declare one queue of a topology. Raises as `declare` does."""
     with refusals_named("queue", queue.name):
         await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
 
 
 async def bind(channel: AbstractChannel, binding: Binding) -> None:
-    """Bind what is there."""
+    """Bind a queue or an exchange that is there to its source exchange."""
     source = await channel.get_exchange(binding.source, ensure=False)
     if binding.to_exchange:
         exchange = await channel.get_exchange(binding.destination, ensure=False)

@@ -40,11 +40,11 @@ _QUIET_EVENTS_SECONDS: Final = 3.0
 
 
 class NotMigrated(WorkFailed):
-    """It is not done; the text says why, and that the rest is as it was."""
+    """A migration is not done; the text says why, and that the rest is as it was."""
 
 
 class TopologyChange:
-    """One migration; `told` is given a sentence for each thing that was done."""
+    """One migration of the topology; `told` is given a sentence for each thing that was done."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class TopologyChange:
         self._told = told
 
     async def run(self, migration: Migration, wait_seconds: float) -> None:
-        """Do its steps. The messages of the delay may take `wait_seconds` to leave. Raises
-        `NotMigrated`, `LeaderAway`, and what the broker answers.
+        """Do the steps of a migration. The messages of the delay may take `wait_seconds` to leave.
+        Raises `NotMigrated`, `LeaderAway`, and what the broker answers.
         """
         if migration.obstacles:
             raise NotMigrated("; ".join(migration.obstacles))

@@ -37,24 +37,26 @@ class Step:
 
     @property
     def waits(self) -> bool:
-        """Whether it has to wait until the messages of a queue of the delay have left."""
+        """Whether the step has to wait until the messages of a queue of the delay have left."""
         return self.action == "replace" and self.messages > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """The steps, and a sentence for each thing that must be out of the way before any of them."""
+    """The steps of a migration, and a sentence for each thing that must be out of the way before
+    any of them.
+    """
 
     steps: Sequence[Step]
     obstacles: Sequence[str]
 
     def of(self, kind: str, *actions: Action) -> list[str]:
-        """The names of what such a step is for."""
+        """The names of the exchanges or queues that such a step is for."""
         return [one.name for one in self.steps if one.kind == kind and one.action in actions]
 
 
 def plan_migration(state: TopologyState, topology: Topology) -> Migration:
-    """What makes `topology` of what there is."""
+    """The migration that makes `topology` of what is on the broker."""
     delayed = {one.name for one in topology.queues if _TTL in one.arguments}
     fed = {one.destination for one in topology.bindings if not one.to_exchange}
     is_other_delay = any(one.state == "other" and one.name in delayed for one in state.queues)

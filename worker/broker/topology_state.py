@@ -33,9 +33,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class TopologyState:
-    """All that was asked for. `aside` are the names of queues whose messages an interrupted
-    migration has put aside; `dropped` are queues that are to be gone, and what was put aside of
-    these.
+    """What of a topology is on the broker. `aside` are the names of queues whose messages an
+    interrupted migration has put aside; `dropped` are queues that are to be gone, and what was put
+    aside of these.
     """
 
     exchanges: Sequence[Found]
@@ -47,7 +47,9 @@ class TopologyState:
 async def read_state(
     connection: AbstractConnection, topology: Topology, dropped: Sequence[str] = ()
 ) -> TopologyState:
-    """Raises what the broker answers, but for what is missing or has other arguments."""
+    """How a topology is on the broker. Raises what the broker answers, but for what is missing or
+    has other arguments.
+    """
     exchanges = [await _exchange(connection, one) for one in topology.exchanges]
     queues = [await find_queue(connection, one) for one in topology.queues]
     aside = [

@@ -1,4 +1,4 @@
-"""What the broker refuses or returns, in the log: seldom, since each message is tried again."""
+"""Messages that the broker refuses or returns, in the log: seldom, since each is tried again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _EVERY_SECONDS: Final = 10.0
 
 
 class UnconfirmedLog:
-    """Tells of the first try, and then of all tries since, once in ten seconds."""
+    """Tells of the first message not taken, and then of all tries since, once in ten seconds."""
 
     def __init__(self) -> None:
         self._told_at = -math.inf
         self._untold = 0
 
     def tell(self, one: Outgoing, problem: str, pending: int, now: float) -> None:
-        """`one` was not taken for `problem`; `pending` messages are not. `now` is in seconds."""
+        """Message `one` was not taken for `problem`; `pending` are not. `now` is in seconds."""
         self._untold += 1
         if now - self._told_at < _EVERY_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""The options of commands whose doings are put on record: who it is, why, and must it be."""
+"""The options of acts on record: who does it, why, and whether it may go without a record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UnrecordedOption = Annotated[
 
 
 class ActOptions(NamedTuple):
-    """`may_be_unrecorded`: it is done even where it can't be put on record."""
+    """By whom and why an act is done. `may_be_unrecorded`: even where it can't be put on record."""
 
     who: str
     why: str = ""
@@ -34,7 +34,9 @@ class ActOptions(NamedTuple):
 def act_options(
     settings: WorkerSettings, as_name: str, why: str, *, may_be_unrecorded: bool
 ) -> ActOptions:
-    """What the options and the settings say. Raises `typer.BadParameter` and `UnusableSetting`."""
+    """Who does an act, and why, by the options and the settings. Raises `typer.BadParameter` and
+    `UnusableSetting`.
+    """
     if as_name and shown_name(as_name) is None:
         raise typer.BadParameter(f"--as takes {_NAME_RULE}")
     name = settings.operator_name

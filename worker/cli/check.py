@@ -45,7 +45,7 @@ def run_checks(
     as_json: bool,
     identity: str | None,
 ) -> Verdict:
-    """Check `wanted` and print what is found; the verdict on all of it.
+    """Check the integrations `wanted`, and print what is found; the verdict on all of it.
 
     With an `identity` a test record is sent as well, where nothing is wrong.
     """
@@ -53,8 +53,8 @@ def run_checks(
 
 
 def ask_for_identity() -> str:
-    """Whose record the test is: by a prompt, or the first line of standard input. Never by an
-    argument, which others on the machine can read.
+    """Whose record the test of a set-up is: by a prompt, or the first line of standard input. Never
+    by an argument, which others on the machine can read.
     """
     if sys.stdin.isatty():
         complain(f"Attention: {_TEST_NOTE}.")

@@ -23,19 +23,20 @@ RECEIPTS_OFF: Final = "this is not on record: CONSENT_WORKER_RECEIPTS is off"
 
 
 class NotOnRecord(ServerTrouble):
-    """It can't be put on record, so nothing was done, or no more; the text says why, and what was
-    done by then or what to do.
+    """An act can't be put on record, so nothing was done, or no more; the text says why, and what
+    was done by then or what to do.
     """
 
 
 def no_counts() -> Mapping[str, int]:
-    """Of what is not counted."""
+    """The counts of an act that counts nothing."""
     return {}
 
 
 class CommandAct:
-    """`about` says what is done to what, and of no person. `counts` tells how far it came, and
-    `parts` what else goes on record with the end. `result` may be set to a sentence.
+    """An act of a command. `about` says what is done to what, and of no person. `counts` tells how
+    far it came, and `parts` what else goes on record with the end. `result` may be set to a
+    sentence.
     """
 
     def __init__(
@@ -68,19 +69,19 @@ class CommandAct:
         self.result = "done"
 
     def at(self, stage: ActStage) -> Act:
-        """As it is at a stage."""
+        """The act as it is at a stage."""
         act = self._act._replace(stage=stage, at=now_ms())
         if stage != "ended":
             return act
         return act._replace(result=self.result, counts=self._counts())
 
     async def write(self, *acts: Act) -> None:
-        """Put these on record too, if its beginning is. Raises `TrailAway`."""
+        """Put more of the act on record, if its beginning is. Raises `TrailAway`."""
         if self._is_begun:
             await self._writer.write(*acts)
 
     def pass_over(self, trouble: TrailAway) -> None:
-        """What could not be written is done all the same, which is told once. Raises `trouble`
+        """Go on with an act that could not be put on record, which is told once. Raises `trouble`
         where it may not be done without a record.
         """
         if not self._options.may_be_unrecorded:
@@ -91,7 +92,9 @@ class CommandAct:
 
     @asynccontextmanager
     async def on_record(self) -> AsyncIterator[None]:
-        """The block is what is done. Raises `NotOnRecord` instead of beginning it."""
+        """Put on record that the act begins and how it ends; the block is what is done. Raises
+        `NotOnRecord` instead of beginning it.
+        """
         await self._begin()
         try:
             yield

@@ -1,4 +1,4 @@
-"""`consent-worker console`."""
+"""`consent-worker console`: the fleet in a browser, and the ledger beside it."""
 
 from __future__ import annotations
 

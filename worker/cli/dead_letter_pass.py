@@ -15,7 +15,7 @@ from worker.letters.letter_desk import LetterDesk, Pass, open_desk
 
 @asynccontextmanager
 async def letter_desk(so_far: Callable[[], str]) -> AsyncIterator[LetterDesk]:
-    """See `open_desk`. Raises `BrokerAway`."""
+    """The desk of a command for work on dead letters, see `open_desk`. Raises `BrokerAway`."""
     settings = command_settings()
     async with open_desk(settings, stoppable(), complain, so_far, progress) as desk:
         yield desk
@@ -25,6 +25,6 @@ async def letter_desk(so_far: Callable[[], str]) -> AsyncIterator[LetterDesk]:
 async def one_pass(
     verb: str, *, bar: bool = True, so_far: Callable[[], str] = lambda: ""
 ) -> AsyncIterator[Pass]:
-    """The one pass of a command that needs no more. Raises `BrokerAway`."""
+    """The one pass over the dead letters of a command that needs no more. Raises `BrokerAway`."""
     async with letter_desk(so_far) as desk, desk.one_pass(verb, bar=bar) as run:
         yield run

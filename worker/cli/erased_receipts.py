@@ -19,8 +19,8 @@ from worker.wire.connecting import PublishError, is_connection_error
 
 
 class ErasedReceipts(NamedTuple):
-    """How many were written. `note` says why there are none, "" where there are; `is_left` where
-    the command is to be run again.
+    """How many receipts of an erasure were written. `note` says why there are none, "" where there
+    are; `is_left` where the command is to be run again.
     """
 
     written: int
@@ -50,8 +50,8 @@ async def write_erased_receipts(
     keys: Mapping[str, bytes],
     places: Collection[tuple[str, str]],
 ) -> ErasedReceipts:
-    """Write them for these trimmed ids, keys by month, and places (see `erased_rows`), in a chain
-    of their own, and wait until the broker has confirmed all of it.
+    """Write the receipts of an erasure for these trimmed ids, keys by month, and places (see
+    `erased_rows`), in a chain of their own, and wait until the broker has confirmed all of it.
     """
     if settings.receipts == "off":
         return _OFF

@@ -27,7 +27,7 @@ OUT_OF_REACH: Final = (
 
 
 def sentence_of(report: dict[str, object]) -> str:
-    """What it came to, as a sentence for the trail."""
+    """What an erasure came to, as a sentence for the trail."""
     letters = counted(int(str(report["dead_letters_removed"])), "dead letter")
     kept = report["kept"]
     is_left = isinstance(kept, list) and bool(kept)
@@ -44,7 +44,7 @@ def sentence_of(report: dict[str, object]) -> str:
 
 
 def tell_erasure(report: dict[str, object], as_json: bool) -> None:
-    """For the person at the terminal."""
+    """Tell the person at the terminal what became of an erasure."""
     if as_json:
         print_json(report)
         if report["receipts_to_repeat"]:

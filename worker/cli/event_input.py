@@ -20,19 +20,21 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class BadInput(WorkFailed, ValueError):
-    """The input is not what it must be; the text names the place, and quotes nothing."""
+    """A command's input is not what it must be; the text names the place, and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputEvent:
-    """`number` counts lines, or items of an array, from 1."""
+    """An event of the input. `number` counts lines, or items of an array, from 1."""
 
     number: int
     body: bytes
 
 
 class EventReader:
-    """Takes the input in pieces of any size. Raises `BadInput`, once all before it was given."""
+    """Reads events from input in pieces of any size. Raises `BadInput`, once all before it was
+    given.
+    """
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -41,7 +43,7 @@ class EventReader:
         self._is_lines: bool | None = None
 
     def feed(self, chunk: bytes) -> Iterator[InputEvent]:
-        """The events that are complete with `chunk`."""
+        """The events of the input that are complete with `chunk`."""
         self._waiting += chunk
         while self._is_lines is not False:
             end = self._waiting.find(b"\n", self._searched)

@@ -13,7 +13,7 @@ _LAST_SECONDS: Final = 2.0
 
 
 def run_to_the_end(main: Coroutine[Any, Any, None]) -> None:
-    """Run `main`, and raise what it raises; KeyboardInterrupt at Ctrl-C.
+    """Run the program `main`, and raise what it raises; KeyboardInterrupt at Ctrl-C.
 
     `asyncio.run` waits for every task that is left, without a limit. One that was given up may wait
     for a broker that keeps its line alive and says no more: aiormq answers a cancellation by asking

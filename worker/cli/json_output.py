@@ -23,31 +23,32 @@ JsonListOption = Annotated[
 
 
 def json_line(document: Mapping[str, Any]) -> str:
-    """An object in one line that does nothing to a terminal, without the end of the line."""
+    """A JSON object in one line that does nothing to a terminal, without the end of the line."""
     return json_shown(orjson.dumps(document).decode())
 
 
 class JsonList:
-    """An array that is written while its objects are found. Each method gives what to write next;
-    one that has not ended does not parse, so a list that was cut short is not taken for a whole.
+    """A JSON array that is written while its objects are found. Each method gives what to write
+    next; one that has not ended does not parse, so a list that was cut short is not taken for a
+    whole.
     """
 
     def __init__(self) -> None:
         self._is_empty = True
 
     def item(self, document: Mapping[str, Any]) -> str:
-        """One object more."""
+        """One object more of the JSON array."""
         before = "[\n" if self._is_empty else ",\n"
         self._is_empty = False
         return before + json_line(document)
 
     def end(self) -> str:
-        """The end of the array."""
+        """The end of the JSON array."""
         return "[]\n" if self._is_empty else "\n]\n"
 
 
 def print_json_list(documents: Iterable[Mapping[str, Any]]) -> None:
-    """An array on standard output, one object a line."""
+    """A JSON array on standard output, one object a line."""
     array = JsonList()
     for document in documents:
         sys.stdout.write(array.item(document))

@@ -1,4 +1,4 @@
-"""`consent-worker ledger`."""
+"""`consent-worker ledger`: reads the receipts' stream into the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that look things up in the ledger share: opening it, times, ids of persons."""
+"""What the commands that look things up in the ledger share: opening it, and times."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def shown_span(ms: int) -> str:
 
 
 def time_in(text: str, option: str, now: int) -> int | None:
-    """A time in ms since 1970, see `moment_ms`. None for nothing. Raises `typer.BadParameter`."""
+    """The time that an option gives, in ms since 1970, see `moment_ms`. None for nothing. Raises
+    `typer.BadParameter`.
+    """
     if not text:
         return None
     try:

@@ -30,7 +30,7 @@ MEANINGS: Final = {str(one): one.sentence for one in DeadReason}
 
 
 async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None:
-    """Write those chosen to standard output, the first `limit` of them, without their bodies."""
+    """Write the chosen dead letters to standard output, the first `limit`, without their bodies."""
     output = Output(sys.stdout.buffer)
     now_ms = int(time.time() * 1000)
     array = JsonList()
@@ -66,7 +66,7 @@ async def list_letters(chosen: Filter, limit: int | None, as_json: bool) -> None
 
 
 async def show_letter(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> bool:
-    """Have `tell` print the letter of this id with its body; whether it is there."""
+    """Have `tell` print the dead letter of this id with its body; whether it is there."""
     is_there = False
     now_ms = int(time.time() * 1000)
     async with one_pass("searched") as run:
@@ -82,7 +82,7 @@ async def show_letter(letter_id: str, tell: Callable[[dict[str, Any]], None]) ->
 
 
 async def export_letters(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
-    """Write those chosen to `stream` as JSON lines, with their bodies; how many these are."""
+    """Write the chosen dead letters to `stream` as JSON lines, with bodies; how many these are."""
     output = Output(stream)
     now_ms = int(time.time() * 1000)
     exported = 0
@@ -99,13 +99,13 @@ async def export_letters(chosen: Filter, stream: BinaryIO, *, bar: bool) -> int:
 
 
 def not_there(letter_id: str) -> NoReturn:
-    """Say that no letter has this id. Raises `typer.Exit`."""
+    """Say that no dead letter has this id. Raises `typer.Exit`."""
     say(f"no dead letter has the id {shown(letter_id)}")
     raise typer.Exit(1)
 
 
 def told_line(letter: DeadLetter, now_ms: int) -> bytes:
-    """A letter in a line of a list."""
+    """A dead letter in a line of a list."""
     return (
         f"{in_column(letter.id) or '-'}  {in_column(letter.reason)}  "
         f"integration {in_column(letter.integration or NO_INTEGRATION)}  "
@@ -116,7 +116,7 @@ def told_line(letter: DeadLetter, now_ms: int) -> bytes:
 
 
 def told_fields(letter: DeadLetter, now_ms: int) -> dict[str, Any]:
-    """A letter, its group, and what its reason means, None for a reason that is none of ours."""
+    """A dead letter, its group, and what its reason means, None for one that is none of ours."""
     dead_at_ms = letter.dead_at_ms
     return {name: getattr(letter, name) for name in _FIELDS} | {
         "integration": letter.integration or NO_INTEGRATION,

@@ -50,8 +50,8 @@ def chosen_by(
     event: str = "",
     group: str = "",
 ) -> Filter:
-    """Which letters these options mean; an empty one is not given. Raises `UnknownName`
-    and `typer.BadParameter`.
+    """Which dead letters these options mean; an empty one is not given. Raises `UnknownName` and
+    `typer.BadParameter`.
     """
     now_ms = int(time.time() * 1000)
     if group and not GROUP_ID.fullmatch(group):
@@ -89,7 +89,7 @@ def _one_of(name: str, moment: str, other_name: str, age: str, now_ms: int) -> i
 
 
 def wait_seconds(text: str) -> int:
-    """How long `--wait` says. Raises `typer.BadParameter`."""
+    """How long canaries are waited for, as `--wait` says. Raises `typer.BadParameter`."""
     try:
         seconds = span_seconds(text)
     except ValueError as error:

@@ -41,8 +41,8 @@ _NEVER_SEEN: Final = (
 
 
 def list_known(chosen: Filter, limit: int | None, as_json: bool) -> None:
-    """The latest letters that are chosen, 50 unless more are asked for; how many letters the queue
-    has that the ledger does not know.
+    """Print the latest chosen dead letters that the ledger knows, 50 unless more are asked for; and
+    how many letters the queue has that the ledger does not know.
     """
     settings, now = command_settings(), now_ms()
     with opened_ledger(settings) as database, database.transaction() as connection:
@@ -64,7 +64,7 @@ def list_known(chosen: Filter, limit: int | None, as_json: bool) -> None:
 
 
 def show_known(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Have `tell` print what the ledger knows of a letter. Raises `typer.Exit` where that is
+    """Have `tell` print what the ledger knows of a dead letter. Raises `typer.Exit` where that is
     nothing.
     """
     now = now_ms()

@@ -11,8 +11,9 @@ from worker.settings import WorkerSettings
 
 
 def check_spelling(chosen: Filter, run: Pass) -> None:
-    """To be asked where nothing was found. Raises `UnknownName` where the id is no letter's
-    and no file's, and like one of these. One that is like none may be gone, or have no letters.
+    """Check the id of an integration of which no dead letter was found. Raises `UnknownName` where
+    the id is no letter's and no file's, and like one of these. One that is like none may be gone,
+    or have no letters.
     """
     said = chosen.integration
     if said in (None, NO_INTEGRATION) or said in run.integrations:

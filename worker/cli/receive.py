@@ -1,4 +1,4 @@
-"""`consent-worker receive`."""
+"""`consent-worker receive`: a door, which takes Didomi's webhooks."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ from worker.store_choice import user_keys
 
 
 def handle(asked: Handling, said: ActOptions, as_json: bool) -> None:
-    """Replay or discard what is chosen, and say what became of it. Raises `typer.Exit` where
-    something was kept or is not there.
+    """Replay or discard the chosen dead letters, and say what became of them. Raises `typer.Exit`
+    where something was kept or is not there.
     """
     work, run = asyncio.run(_work(asked, said))
     tally, held_back = work.tally, work.guard.held_back

@@ -1,4 +1,4 @@
-"""`consent-worker run`."""
+"""`consent-worker run`: a worker, which consumes events and delivers them."""
 
 from __future__ import annotations
 

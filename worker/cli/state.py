@@ -63,7 +63,7 @@ HOW_TO_GO_ON: Final = (
 
 
 async def erasing_integrations(settings: WorkerSettings) -> list[str]:
-    """A sentence for each that goes on by the state alone, while a loss of it is open."""
+    """A sentence for each integration that goes on by the state alone while a loss is open."""
     store = lasting_store(settings, None, is_worker=False)
     if store is None:
         return []

@@ -1,4 +1,4 @@
-"""What the state calls the integrations, for commands that use it."""
+"""The state ids of the integrations, for commands that use the state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from worker.ordering.state_takeover import look_up
 
 
 async def learn_state_ids(registry: IntegrationRegistry, store: LastingStore) -> None:
-    """Have the integrations of `registry`, which is loaded, know it. Raises `StoreUnavailable`."""
+    """Have the integrations of `registry`, which is loaded, know their state ids. Raises
+    `StoreUnavailable`.
+    """
     registry.ask_states = partial(look_up, store.state_ids)
     await registry.settle()

@@ -1,4 +1,4 @@
-"""Input and output of any length, read and written in pieces.
+"""Input and output of commands, of any length, read and written in pieces.
 
 Nothing here blocks the event loop: a pager that is not read on, or a producer that pauses, would
 otherwise keep heartbeats from the broker, and it would close the connection.
@@ -21,7 +21,7 @@ CHUNK_BYTES: Final = 65_536
 
 
 class Output:
-    """A stream that is written in chunks of about 64 KiB; `flush` writes the rest."""
+    """The output of a command, written in chunks of about 64 KiB; `flush` writes the rest."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -34,7 +34,7 @@ class Output:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write all that waits. Raises OSError."""
+        """Write all output that waits. Raises OSError."""
         data, self._waiting = bytes(self._waiting), bytearray()
         await asyncio.to_thread(self._write, data)
 
@@ -69,7 +69,7 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_target(path: Path, force: bool) -> None:
-    """Raises `typer.BadParameter` for what can't be written, or must not be replaced."""
+    """Raises `typer.BadParameter` for a file that can't be written, or must not be replaced."""
     if not path.parent.is_dir():
         raise typer.BadParameter(f"{path.parent} is not a directory")
     if path.exists() and not path.is_file():
@@ -79,7 +79,8 @@ def check_target(path: Path, force: bool) -> None:
 
 
 async def chunks(descriptor: int, stopped: asyncio.Event) -> AsyncIterator[bytes]:
-    """What can be read, in pieces and as it comes, until the end or `stopped`. Raises OSError.
+    """The input of a command, in pieces and as it comes, until the end or `stopped`. Raises
+    OSError.
 
     Each read has a thread of its own that nobody waits for at the end: one that waits for a
     terminal would otherwise keep a command alive that was told to stop.

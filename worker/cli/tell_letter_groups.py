@@ -21,7 +21,7 @@ from worker.remedies import meaning_of, remedy_for
 
 
 async def tell_groups(chosen: Filter, as_json: bool) -> None:
-    """Print the groups of the letters that are chosen."""
+    """Print the groups of the chosen dead letters."""
     groups = LetterGroups()
 
     def count(opened: OpenedLetter) -> None:

@@ -1,4 +1,4 @@
-"""What comes from outside, made fit for a terminal, and a progress bar for a person only.
+"""Text from outside, made fit for a terminal, and a progress bar for a person only.
 
 Ids, headers and bodies are whatever their producers chose: escape sequences that rewrite the
 screen, line ends and spaces that forge a line or a column, marks that turn the direction of
@@ -25,7 +25,7 @@ def shown(text: str) -> str:
 
 
 def in_column(text: str) -> str:
-    """The same, and spaces are escaped too: it can't be taken for two columns."""
+    """`text` as `shown` has it, and spaces are escaped too: it can't be taken for two columns."""
     return shown(text).replace(" ", "\\x20")
 
 
@@ -52,7 +52,7 @@ def _json_code(character: str) -> str:
 
 @contextmanager
 def progress(label: str, total: int | None, *, wanted: bool = True) -> Iterator[Callable[[], None]]:
-    """Gives the function to call after each piece; `total` is None where it is unknown."""
+    """A progress bar: gives what to call after each piece; `total` is None where it is unknown."""
     if not wanted or not sys.stderr.isatty():
         yield lambda: None
         return

@@ -11,15 +11,15 @@ from worker.settings import WorkerSettings
 
 
 def wanted_stream(settings: WorkerSettings) -> Queue | None:
-    """None where no receipts are written."""
+    """The stream of the receipts that the settings ask for; None where none are written."""
     return None if settings.receipts == "off" else stream_of(settings)
 
 
 async def declare_stream_or_complain(
     settings: WorkerSettings, connection: AbstractConnection
 ) -> Queue | None:
-    """The stream that is there then, None for none: a worker goes on without it, and so does the
-    command.
+    """Declare the stream of the receipts; the stream that is there then, None for none: a worker
+    goes on without it, and so does the command.
     """
     if (stream := wanted_stream(settings)) is not None:
         try:

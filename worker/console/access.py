@@ -1,4 +1,4 @@
-"""Who may do what: three roles, each of which may all that the one before may."""
+"""Who may do what in the console: three roles, each of which may all that the one before may."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROLE: Final = "required_role"
 
 
 class Role(IntEnum):
-    """A viewer reads, an operator acts, a revealer sees what a letter says of a person."""
+    """A viewer reads the console, an operator acts, a revealer sees what letters say of persons."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -20,7 +20,7 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """As pages and the proxy's header call it."""
+        """The role as pages and the proxy's header call it."""
         return self.name.lower()
 
 
@@ -28,7 +28,7 @@ _BY_WORD: Final = {one.word: one for one in Role}
 
 
 def role_named(word: str) -> Role | None:
-    """The role that a word stands for."""
+    """The role in the console that a word stands for."""
     return _BY_WORD.get(word)
 
 
@@ -46,6 +46,6 @@ def required(role: Role) -> Callable[[Handler], Handler]:
 
 
 def required_role(handler: Any) -> Role:
-    """What a handler needs: nothing that is not marked is open to more than looking."""
+    """The role that a handler needs: nothing that is not marked is open to more than looking."""
     role = getattr(handler, _ROLE, Role.VIEWER)
     return role if isinstance(role, Role) else Role.REVEALER

@@ -47,7 +47,7 @@ _PAGES: Final = (
 
 
 def build_app(context: ConsoleContext) -> web.Application:
-    """All pages."""
+    """The console's application with all pages."""
     app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[tell_trouble, let_in])
     app[CONTEXT] = context
     app[LETTERS] = build_letters(context)

@@ -13,8 +13,9 @@ _REFERENCES: Final = ("environment variable", "the file ")
 
 
 class BadFile(NamedTuple):
-    """`why` is the first thing that is wrong. `lacks_secrets`: nothing is wrong but that secrets
-    are not to be had here, which a worker may well have.
+    """A file of an integration that is not valid: `why` is the first thing that is wrong.
+    `lacks_secrets`: nothing is wrong but that secrets are not to be had here, which a worker may
+    well have.
     """
 
     why: str
@@ -23,7 +24,9 @@ class BadFile(NamedTuple):
 
 
 def bad_files(integrations: IntegrationRegistry) -> Mapping[str, BadFile]:
-    """By the ids of the integrations, or the names of the files where these tell none."""
+    """The files that are not valid, by the ids of the integrations, or their names where they tell
+    none.
+    """
     return {one.integration_id or one.path.stem: _bad_file(one) for one in integrations.invalid}
 
 

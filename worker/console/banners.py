@@ -1,4 +1,4 @@
-"""What stands above a page when what it shows is old, partial or doubtful. Pure."""
+"""The banners above a page when what it shows is old, partial or doubtful. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _CLOCK_MS: Final = 5_000
 
 
 class Banner(NamedTuple):
-    """`kind` is its weight; `fact` stands in bold before `rest`. `command` can be copied."""
+    """A banner above a page: `kind` is its weight; `fact` stands in bold before `rest`. `command`
+    can be copied.
+    """
 
     kind: Literal["warning", "fault", "info"]
     fact: str
@@ -22,7 +24,7 @@ class Banner(NamedTuple):
 
 
 def banner_of_away(why: str) -> Banner:
-    """The ledger can't be read."""
+    """The banner that says that the ledger can't be read."""
     return Banner(
         "fault",
         "The ledger can\u2019t be read:",
@@ -33,7 +35,7 @@ def banner_of_away(why: str) -> Banner:
 
 
 def banners_of(told: Overview) -> list[Banner]:
-    """What to know before anything of the page is believed."""
+    """The banners of a page: what to know before anything of it is believed."""
     return [*_of_reading(told), *_of_clocks(told)]
 
 

@@ -25,7 +25,9 @@ Check = Callable[[Integration], Awaitable[Sequence[Line]]]
 
 
 class Checked(NamedTuple):
-    """`began_at` is in ms since 1970. `failure` says why there is no result, "" where there is."""
+    """The result of a set-up's check: `began_at` is in ms since 1970. `failure` says why there is
+    no result, "" where there is.
+    """
 
     lines: Sequence[Line]
     began_at: int
@@ -34,12 +36,12 @@ class Checked(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """On all of it."""
+        """The verdict of a set-up's check on all of it."""
         return worst(self.lines)
 
 
 class Checks:
-    """`check` asks Adobe; `now_ms` is the time in ms since 1970."""
+    """Runs checks of set-ups: `check` asks Adobe; `now_ms` is the time in ms since 1970."""
 
     def __init__(self, check: Check, now_ms: Callable[[], int]) -> None:
         self._check = check
@@ -49,15 +51,17 @@ class Checks:
         self._done: OrderedDict[str, Checked] = OrderedDict()
 
     def last(self, integration: str) -> Checked | None:
-        """The last result."""
+        """The last result of an integration's check."""
         return self._done.get(integration)
 
     def is_running(self, integration: str) -> bool:
-        """Whether a check goes on now."""
+        """Whether a check of an integration goes on now."""
         return integration in self._running
 
     async def run(self, integration: Integration, patience_seconds: float) -> None:
-        """Check it, or join the check that runs; returns when it is done, or after so long."""
+        """Check an integration's set-up, or join the check that runs; returns when it is done, or
+        after so long.
+        """
         task = self._running.get(integration.id)
         if task is None:
             task = asyncio.create_task(self._run(integration))
@@ -66,7 +70,7 @@ class Checks:
         await asyncio.wait({task}, timeout=patience_seconds)
 
     async def stop(self) -> None:
-        """End those that run."""
+        """End the checks that run."""
         tasks = list(self._running.values())
         for one in tasks:
             one.cancel()

@@ -42,13 +42,13 @@ class SeenConfig(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """What tells two versions apart, a changed secret included."""
+        """What tells two versions of a configuration apart, a changed secret included."""
         return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 class KnownVersion(NamedTuple):
-    """A version that is remembered, without its text. It was in force from `seen_at` to `until` (ms
-    since 1970), or is the last one that was seen, where that is None.
+    """A version of a configuration that is remembered, without its text. It was in force from
+    `seen_at` to `until` (ms since 1970), or is the last one that was seen, where that is None.
     """
 
     integration: str
@@ -59,14 +59,14 @@ class KnownVersion(NamedTuple):
 
 
 class ConsoleMemory:
-    """Kept at `path`, None for nowhere."""
+    """What the console itself remembers, kept at `path`, None for nowhere."""
 
     def __init__(self, path: Path | None) -> None:
         self._lock = Lock()
         self._connection = _opened(path)
 
     def secret(self) -> bytes:
-        """32 random bytes, the same as long as the file is there."""
+        """The console's secret: 32 random bytes, the same as long as the file is there."""
         with self._lock, self._connection as connection:
             new = secrets.token_bytes(32)
             connection.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (new,))
@@ -74,8 +74,8 @@ class ConsoleMemory:
             return bytes(found)
 
     def end_session(self, session_id: str, issued_ms: int, oldest_ms: int) -> None:
-        """For all consoles beside this ledger. Those that began before `oldest_ms` are forgotten:
-        they have run out.
+        """End a session for all consoles beside this ledger. Those that began before `oldest_ms`
+        are forgotten: they have run out.
         """
         with self._lock, self._connection as connection:
             connection.execute("DELETE FROM ended_sessions WHERE issued_at < ?", (oldest_ms,))
@@ -84,13 +84,13 @@ class ConsoleMemory:
             )
 
     def is_ended(self, session_id: str) -> bool:
-        """Whether its holder has signed out, at whichever console."""
+        """Whether the holder of a session has signed out, at whichever console."""
         with self._lock, self._connection as connection:
             asked = "SELECT 1 FROM ended_sessions WHERE id = ?"
             return connection.execute(asked, (session_id,)).fetchone() is not None
 
     def note(self, configs: Iterable[SeenConfig]) -> None:
-        """Remember those that are new, and forget the oldest of each integration."""
+        """Remember configurations that are new, and forget the oldest of each integration."""
         with self._lock, self._connection as connection:
             for one in configs:
                 put = connection.execute(
@@ -105,7 +105,7 @@ class ConsoleMemory:
                     )
 
     def versions(self, integration: str) -> list[SeenConfig]:
-        """The latest first."""
+        """The remembered versions of an integration's configuration, the latest first."""
         with self._lock, self._connection as connection:
             rows = connection.execute(
                 "SELECT integration, version, text, seen_at FROM configs WHERE integration = ? "
@@ -115,7 +115,9 @@ class ConsoleMemory:
         return [SeenConfig(*row) for row in rows]
 
     def known_versions(self, integration: str, most: int) -> list[KnownVersion]:
-        """Of an integration, or of all where that is "", the ones in force last come first."""
+        """The remembered versions of an integration's configuration, or of all where that is "",
+        the ones in force last come first.
+        """
         with self._lock, self._connection as connection:
             rows = connection.execute(
                 "SELECT * FROM (SELECT integration, version, digest, seen_at, LEAD(seen_at) OVER "
@@ -126,11 +128,11 @@ class ConsoleMemory:
         return [KnownVersion(*row) for row in rows]
 
     def version(self, integration: str, digest: str) -> SeenConfig | None:
-        """One by its digest, None where it is forgotten."""
+        """One version of a configuration by its digest, None where it is forgotten."""
         return next((one for one in self.versions(integration) if one.digest == digest), None)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file in which the console remembers."""
         with self._lock:
             self._connection.close()
 

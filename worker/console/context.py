@@ -1,4 +1,4 @@
-"""What the pages share."""
+"""What the pages of the console share."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleContext:
-    """`secret` signs sessions and tokens of forms, `mask_key` makes the digests of masked secrets;
-    `now_ms` is the time in ms since 1970.
+    """What the pages of the console share: `secret` signs sessions and tokens of forms, `mask_key`
+    makes the digests of masked secrets; `now_ms` is the time in ms since 1970.
     """
 
     settings: WorkerSettings

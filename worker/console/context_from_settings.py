@@ -1,4 +1,4 @@
-"""What the pages share, built from the settings."""
+"""What the pages of the console share, built from the settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_KEYS: Final = (
 
 
 def check_access(settings: WorkerSettings) -> None:
-    """Raises `UnusableSetting` where nobody, or not just the right people, could come in."""
+    """Raises `UnusableSetting` where nobody, or the wrong people, could come into the console."""
     keys = keys_of(settings)
     if bool(settings.console_proxy_address) != bool(settings.console_proxy_header):
         raise UnusableSetting(
@@ -49,8 +49,9 @@ def check_access(settings: WorkerSettings) -> None:
 
 
 def signing_secret(settings: WorkerSettings, kept: bytes) -> bytes:
-    """By which sessions are signed. The `kept` bytes are what nobody knows, who knows a key
-    included; with the keys in it no session outlives the key that it was made by.
+    """The secret by which the console's sessions are signed. The `kept` bytes are what nobody
+    knows, who knows a key included; with the keys in it no session outlives the key that it was
+    made by.
     """
     keys = "\n".join(f"{role.word} {key}" for role, key in keys_of(settings).items())
     return hmac.new(kept, keys.encode(), hashlib.sha256).digest()
@@ -59,8 +60,8 @@ def signing_secret(settings: WorkerSettings, kept: bytes) -> bytes:
 def build_context(
     settings: WorkerSettings, check: Check, now_ms: Callable[[], int] = now_ms
 ) -> ConsoleContext:
-    """What the pages share, under these settings; `check` asks Adobe, `now_ms` is the time in ms
-    since 1970. Raises `UnusableSetting`.
+    """What the pages of the console share, under these settings; `check` asks Adobe, `now_ms` is
+    the time in ms since 1970. Raises `UnusableSetting`.
     """
     check_access(settings)
     url = ledger_url(settings)
@@ -88,7 +89,7 @@ def build_context(
 
 
 def memory_path(url: str) -> Path:
-    """Beside the ledger."""
+    """The path of the file in which the console remembers, beside the ledger."""
     ledger = Path(url.removeprefix("sqlite://"))
     return ledger.with_name(f"{ledger.name}.console")
 

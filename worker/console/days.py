@@ -1,4 +1,4 @@
-"""The days of which somebody wants the acts. Pure."""
+"""The days of which somebody wants the acts of the trail. Pure."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ _MOST_TEXT: Final = 200
 
 
 class NoSuchDays(ValueError):
-    """What was asked for are no days; the text says why."""
+    """What was asked for as days of the trail are no days; the text says why."""
 
 
 class Days(NamedTuple):
-    """From the first day to the last one, in UTC and both included; None for no bound."""
+    """Days of the trail, from the first to the last, in UTC, both included; None for no bound."""
 
     first: date | None
     last: date | None
 
     @property
     def since_ms(self) -> int | None:
-        """ms since 1970 of the first moment."""
+        """ms since 1970 of the first moment of the trail's days."""
         return None if self.first is None else _ms(self.first)
 
     @property
     def until_ms(self) -> int | None:
-        """ms since 1970 of the first moment that is after them."""
+        """ms since 1970 of the first moment that is after the trail's days."""
         return None if self.last is None else _ms(self.last + timedelta(days=1))
 
     @property
     def words(self) -> str:
-        """For people and the trail."""
+        """The days of acts in words, for people and the trail."""
         if self.first is None and self.last is None:
             return "of all times"
         parts = [f"from {self.first}"] if self.first is not None else []
@@ -39,12 +39,12 @@ class Days(NamedTuple):
 
     @property
     def file_part(self) -> str:
-        """For the name of a file."""
+        """The days of acts, for the name of a file."""
         return "-".join(str(one) for one in (self.first, self.last) if one is not None) or "all"
 
 
 def days_in(said: Mapping[str, str]) -> Days:
-    """Those of a form. Raises `NoSuchDays`."""
+    """The days of acts that a form asks for. Raises `NoSuchDays`."""
     days = Days(_day(said.get("from", "")), _day(said.get("to", "")))
     if days.first is not None and days.last is not None and days.last < days.first:
         raise NoSuchDays("the last day is before the first one")

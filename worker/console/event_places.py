@@ -66,14 +66,14 @@ _ENTITIES: Final[frozenset[Path]] = _IN_WEBHOOK | {()}
 
 
 def is_didomis(path: Path) -> bool:
-    """Whether all keys on the way are of Didomi's documents, and what stands there is no
-    customer's.
+    """Whether all keys on the way to a place in an event are of Didomi's documents, and what stands
+    there is no customer's.
     """
     return all(one in KEYS and one not in _ANYBODYS for one in path if isinstance(one, str))
 
 
 def is_of_choices(path: Path) -> bool:
-    """Whether it is a place that Didomi has for choices."""
+    """Whether a place in an event is one that Didomi has for choices."""
     for at, key in enumerate(path):
         if key == "consents":
             words = (one for one in path[at + 1 :] if isinstance(one, str))
@@ -82,7 +82,7 @@ def is_of_choices(path: Path) -> bool:
 
 
 def events_in(document: Any) -> frozenset[Path]:
-    """Where it has events: in a webhook of `event.*`, or it is a consent event by itself."""
+    """Where a document has events: in a webhook of `event.*`, or it is an event by itself."""
     if not isinstance(document, dict):
         return frozenset()
     if "type" not in document:

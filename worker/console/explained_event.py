@@ -33,8 +33,8 @@ _SENTENCES: Final[dict[str, str]] = {
 
 
 class Asked(NamedTuple):
-    """What is to be explained: the integration `chosen` comes first, or the version `older` of one
-    (None: what is in force), and then what is in force of the same.
+    """The event that is to be explained: the integration `chosen` comes first, or the version
+    `older` of one (None: what is in force), and then what is in force of the same.
     """
 
     body: bytes
@@ -46,8 +46,8 @@ class Asked(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """What one integration would do. `said` is the explanation as the command prints it. `older` is
-    the version that it was asked of, None for the one in force.
+    """What one integration would do with an event. `said` is the explanation as the command prints
+    it. `older` is the version that it was asked of, None for the one in force.
     """
 
     integration: Integration
@@ -58,17 +58,17 @@ class Explained(NamedTuple):
 
     @property
     def version(self) -> str:
-        """That of the configuration."""
+        """The version of the configuration by which the event is explained."""
         return self.integration.version if self.older is None else self.older.version
 
     @property
     def label(self) -> str:
-        """How it is called beside others."""
+        """How an integration's explanation is called beside others."""
         name = self.integration.id
         return name if self.older is None else f"{name}, version {self.version}"
 
     def does_as(self, other: Explained) -> bool:
-        """Whether both would do the same."""
+        """Whether both explanations would have the same done with the event."""
         mine, theirs = self.said, other.said
         requests = [one["request"] and one["request"]["body"] for one in (mine, theirs)]
         names = ("outcome", "reason")
@@ -76,12 +76,12 @@ class Explained(NamedTuple):
 
     @property
     def sends(self) -> int:
-        """How many attributes."""
+        """How many attributes of the event the integration would send."""
         return len(self.said["attributes"]) if self.said["outcome"] == "deliver" else 0
 
     @property
     def sentence(self) -> str:
-        """Why it sends nothing."""
+        """Why the integration sends nothing for the event."""
         return _SENTENCES.get(str(self.said["reason"]), "")
 
 
@@ -139,7 +139,7 @@ def _for_seconds(seconds: float) -> Callable[[], bool]:
 
 
 def organization_in(document: Any) -> str:
-    """As deep as Didomi's envelope has it; "" where there is none."""
+    """The organization of an event, as deep as Didomi's envelope has it; "" where there is none."""
     for _ in range(3):
         if not isinstance(document, dict):
             return ""

@@ -1,5 +1,5 @@
-"""Explanations, one at a time and in a thread of their own: each may take a core for a second, and
-the threads that all share read and write the ledger.
+"""Explanations of events, one at a time and in a thread of their own: each may take a core for a
+second, and the threads that all share read and write the ledger.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ MOST_WAITING: Final = 8
 
 
 class TooManyWait(Exception):
-    """Nobody should wait for so long."""
+    """Too many explanations of events wait: nobody should wait for so long."""
 
 
 class ExplainingTurns:
-    """Belongs to one console."""
+    """The turns of the explanations of events; belongs to one console."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "explain")
@@ -33,7 +33,7 @@ class ExplainingTurns:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Answer:
-        """What `function` says, once it has its turn. Raises `TooManyWait`."""
+        """The explanation that `function` gives, once it has its turn. Raises `TooManyWait`."""
         if self._waiting >= MOST_WAITING:
             raise TooManyWait
         self._waiting += 1
@@ -44,5 +44,5 @@ class ExplainingTurns:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Take none any more."""
+        """Take no explanations of events any more."""
         self._thread.shutdown(wait=False, cancel_futures=True)

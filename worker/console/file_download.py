@@ -18,8 +18,9 @@ _LINES_AT_ONCE: Final = 200
 async def send_lines(
     request: web.Request, name: str, portions: AsyncIterator[Sequence[bytes]]
 ) -> web.StreamResponse:
-    """The answer to `request`: JSON lines, as they come. `name` is one that needs no quoting. Where
-    they end by an `EndsCommand`, the connection is cut, so that no part is taken for the whole.
+    """The answer to `request` with a file of JSON lines, as they come. `name` is one that needs no
+    quoting. Where they end by an `EndsCommand`, the connection is cut, so that no part is taken for
+    the whole.
     """
     response = web.StreamResponse()
     response.content_type = "application/x-ndjson"
@@ -39,6 +40,6 @@ async def send_lines(
 
 
 async def in_portions(lines: Sequence[bytes]) -> AsyncIterator[Sequence[bytes]]:
-    """Some of them at a time."""
+    """Some lines of a file at a time."""
     for start in range(0, len(lines), _LINES_AT_ONCE):
         yield lines[start : start + _LINES_AT_ONCE]

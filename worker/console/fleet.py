@@ -20,8 +20,8 @@ _FILES_SECONDS: Final = 2.0
 
 
 class Fleet:
-    """Of the integrations of a directory; `traffic` tells of their receipts. `now_ms` is the time
-    in ms since 1970.
+    """What is known of the integrations of a directory; `traffic` tells of their receipts. `now_ms`
+    is the time in ms since 1970.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Fleet:
         self._files = KeptAnswer(self._read_files, _FILES_SECONDS)
 
     async def rows(self, beat: Beat, period: Period) -> list[IntegrationRow]:
-        """A row for each, the worst first. Raises `LedgerTrouble` and `UnusableLedger`."""
+        """A row for each integration, worst first. Raises `LedgerTrouble` and `UnusableLedger`."""
         return await asyncio.to_thread(rows_of, await self._known(beat, period))
 
     async def row(self, beat: Beat, period: Period, integration: str) -> IntegrationRow | None:
-        """The row of one; None where nobody knows it. Raises as `rows` does."""
+        """The row of one integration; None where nobody knows it. Raises as `rows` does."""
         known = await self._known(beat, period)
         if integration not in {*known.files, *known.lanes, *known.shares} or not integration:
             return None
@@ -67,7 +67,7 @@ class Fleet:
 
 
 def file_facts(integrations: IntegrationRegistry) -> dict[str, FileFacts]:
-    """What the files say, by id; of a bad one without an id by its name."""
+    """What the files of integrations say, by id; of a bad one without an id by its name."""
     bad = bad_files(integrations)
     found = {
         one.id: FileFacts(
@@ -87,7 +87,7 @@ def file_facts(integrations: IntegrationRegistry) -> dict[str, FileFacts]:
 
 
 def changed_at(integrations: IntegrationRegistry, integration: str) -> int | None:
-    """When its file was written, in ms since 1970; None where that can't be told."""
+    """When an integration's file was written, in ms since 1970; None where that can't be told."""
     path = integrations.file_of(integration)
     with suppress(OSError):
         return None if path is None else int(path.stat().st_mtime * 1000)

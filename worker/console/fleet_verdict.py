@@ -24,8 +24,8 @@ _SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in Error
 
 
 class Trouble(NamedTuple):
-    """One thing that is wrong. `who` is an integration where `link` leads to its page; `why` is our
-    sentence, `words` are Adobe's. `since` is in ms since 1970.
+    """One thing that is wrong with the fleet. `who` is an integration where `link` leads to its
+    page; `why` is our sentence, `words` are Adobe's. `since` is in ms since 1970.
     """
 
     state: str
@@ -39,12 +39,12 @@ class Trouble(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """0 is the worst."""
+        """How bad a trouble of the fleet is: 0 is the worst."""
         return _RANKS[self.state]
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether it is more than something to know."""
+        """Whether a trouble of the fleet is more than something to know."""
         return self.state not in ("slowed", "paused")
 
 
@@ -65,7 +65,9 @@ class LaneAtAll(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`state` is a status word, `sentence` and `because` stand on top of the page."""
+    """The verdict on the fleet: `state` is a status word, `sentence` and `because` stand on top of
+    the page.
+    """
 
     state: str
     sentence: str
@@ -109,7 +111,7 @@ def sentence_of(error: str) -> str:
 
 
 def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]:
-    """All that is wrong, the worst first; `invalid` are the files that are not valid."""
+    """All that is wrong with the fleet, the worst first; `invalid` are files that are not valid."""
     found = [
         Trouble(
             "missing",
@@ -174,7 +176,7 @@ _HEADLINES: Final[Mapping[str, str]] = {
 
 
 def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
-    """The one sentence."""
+    """The verdict on the fleet, in one sentence."""
     if told.progress is None or not told.progress.written_at:
         return Verdict(
             "silent",

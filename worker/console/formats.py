@@ -19,7 +19,7 @@ _DIRECTIONS: Final = frozenset(
 
 
 def number(value: float) -> str:
-    """With commas, and with decimals only where it is small and not whole."""
+    """A number with commas, and with decimals only where it is small and not whole."""
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
     said = f"{value:,.{decimals}f}"
     return said.rstrip("0").rstrip(".") if decimals else said
@@ -46,12 +46,12 @@ def span(ms: float) -> str:
 
 
 def rough_span(ms: float) -> str:
-    """The same in one unit: `22 min`."""
+    """A duration in one unit: `22 min`."""
     return span(ms).partition(" ")[0]
 
 
 def relative(at_ms: int, now_ms: int) -> str:
-    """`5 min ago`, `in 8 s`, `now`."""
+    """A time as seen from now: `5 min ago`, `in 8 s`, `now`."""
     away = now_ms - at_ms
     if abs(away) < 1000:
         return "now"
@@ -59,19 +59,19 @@ def relative(at_ms: int, now_ms: int) -> str:
 
 
 def moment(at_ms: int) -> str:
-    """`2026-11-26 14:08:18 UTC`; a sentence for a time that no calendar has."""
+    """A time in UTC: `2026-11-26 14:08:18 UTC`; a sentence for a time that no calendar has."""
     made = _date(at_ms)
     return "at no time that a calendar has" if made is None else f"{made:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def machine_moment(at_ms: int) -> str:
-    """As the attribute `datetime` has it; "" for a time that no calendar has."""
+    """A time as the attribute `datetime` has it; "" for a time that no calendar has."""
     made = _date(at_ms)
     return "" if made is None else f"{made:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def clock(at_ms: int) -> str:
-    """`14:08:18`."""
+    """A time of day in UTC: `14:08:18`."""
     made = _date(at_ms)
     return "-" if made is None else f"{made:%H:%M:%S}"
 

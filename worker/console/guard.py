@@ -1,4 +1,6 @@
-"""What every request passes: who asks, may they, is it their own form. And what answers have."""
+"""What every request to the console passes: who asks, may they, is it their own form. And what
+answers have.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +45,14 @@ _SAFE: Final = ("GET", "HEAD")
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """For every response, errors included."""
+    """Add the headers of every response of the console, errors included."""
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
 
 
 @web.middleware
 async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns what goes wrong into a page that says so."""
+    """Turns what goes wrong with a request into a page that says so."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -72,7 +74,7 @@ async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResp
 
 @web.middleware
 async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses who may not: nothing is open that is not named here."""
+    """Refuses requests of those who may not: nothing is open that is not named here."""
     if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
         _check_origin(request)
         await _read_form(request)

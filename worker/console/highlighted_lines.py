@@ -28,9 +28,9 @@ _MARK: Final = "~"
 
 
 class Tags(NamedTuple):
-    """`attributes` numbers the attributes that are sent, from 1; `lines` says for the path of a
-    value of the event which of these, or which letter, it led to. `is_whole` says whether all
-    values were asked about.
+    """The tags of an event's lines: `attributes` numbers the attributes that are sent, from 1;
+    `lines` says for the path of a value of the event which of these, or which letter, it led to.
+    `is_whole` says whether all values were asked about.
     """
 
     attributes: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Who a request is from: a proxy that is trusted says it, or the cookie of a session."""
+"""Who a request to the console is from: a trusted proxy says it, or the cookie of a session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MisleadingProxy(Exception):
 
 
 def role_of_key(settings: ConsoleSettings, key: str) -> Role | None:
-    """The role whose key this is. Takes as long for a wrong key as for a right one."""
+    """The console's role whose key this is. Takes as long for a wrong key as for a right one."""
     found = None
     given = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
     for role, secret in keys_of(settings).items():
@@ -36,7 +36,7 @@ def role_of_key(settings: ConsoleSettings, key: str) -> Role | None:
 
 
 def keys_of(settings: ConsoleSettings) -> Mapping[Role, str]:
-    """The keys that there are."""
+    """The keys of the console's roles, as far as they are set."""
     keys = {
         Role.VIEWER: settings.console_viewer_key,
         Role.OPERATOR: settings.console_operator_key,
@@ -46,7 +46,7 @@ def keys_of(settings: ConsoleSettings) -> Mapping[Role, str]:
 
 
 class Identity:
-    """Tells who asks, and keeps the cookie by which a browser is known."""
+    """Tells who a request is from, and keeps the cookie by which a browser is known."""
 
     def __init__(
         self, settings: ConsoleSettings, sessions: Sessions, now_ms: Callable[[], int]
@@ -66,7 +66,7 @@ class Identity:
         return None if cookie is None else self._sessions.read(cookie)
 
     def begin(self, request: web.Request, response: web.Response, role: Role) -> None:
-        """The browser that gets this response is signed in from now on."""
+        """The browser that gets this response is signed in to the console from now on."""
         _, cookie = self._sessions.begin(role)
         response.set_cookie(
             _cookie_name(request),
@@ -79,7 +79,7 @@ class Identity:
         )
 
     def end(self, request: web.Request, response: web.Response) -> None:
-        """The browser is signed out."""
+        """The browser that gets this response is signed out of the console."""
         name = _cookie_name(request)
         session = self._sessions.read(request.cookies.get(name, ""))
         if session is not None:
@@ -110,7 +110,7 @@ def address_of(request: web.Request) -> str:
 
 
 def keeps_no_cookie(request: web.Request) -> bool:
-    """Whether the browser will drop the cookie, since it came here by HTTP from elsewhere."""
+    """Whether a browser will drop the session's cookie, since it came by HTTP from elsewhere."""
     is_https = "https" in (request.scheme, request.headers.get("X-Forwarded-Proto", ""))
     return not (is_https or _is_local(request))
 

@@ -44,8 +44,8 @@ class FileFacts(NamedTuple):
 
 
 class IntegrationRow(NamedTuple):
-    """`state` is a status word. `letters` are its dead letters that are there now. `counts` are its
-    receipts, slot by slot; `rate` is a second.
+    """What is known of an integration: `state` is a status word. `letters` are its dead letters
+    that are there now. `counts` are its receipts, slot by slot; `rate` is a second.
     """
 
     id: str
@@ -61,24 +61,25 @@ class IntegrationRow(NamedTuple):
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether it is more than something to know."""
+        """Whether an integration's state is more than something to know."""
         return self.state in _NEED_SOMEBODY
 
     @property
     def spark(self) -> Sequence[int]:
-        """The counts in as few slots as a small line can show."""
+        """The counts of an integration's receipts in as few slots as a small line can show."""
         size = -(-len(self.counts) // _SPARK_SLOTS) or 1
         return [sum(self.counts[at : at + size]) for at in range(0, len(self.counts), size)]
 
     @property
     def is_calm(self) -> bool:
-        """Whether there is nothing to say of it."""
+        """Whether there is nothing to say of an integration."""
         return self.state in ("well", "silent", "disabled")
 
 
 class Known(NamedTuple):
-    """What the rows are made of at `now_ms` (ms since 1970), by integration each. `counts` are by
-    `slots`, `lately` those of the last hour. `reads_files`: the directory can be read here.
+    """What the rows of integrations are made of at `now_ms` (ms since 1970), by integration each.
+    `counts` are by `slots`, `lately` those of the last hour. `reads_files`: the directory can be
+    read here.
     """
 
     files: Mapping[str, FileFacts]
@@ -94,7 +95,7 @@ class Known(NamedTuple):
 
 
 def rows_of(known: Known) -> list[IntegrationRow]:
-    """A row for each, the worst first."""
+    """A row for each integration, the worst first."""
     ids = {*known.files, *known.lanes, *known.shares} - {""}
     rows = [row_of(one, known) for one in ids]
     return sorted(rows, key=_by_trouble)
@@ -106,7 +107,7 @@ def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, str]:
 
 
 def row_of(integration: str, known: Known) -> IntegrationRow:
-    """What is known of one, which may be nothing."""
+    """What is known of one integration, which may be nothing."""
     file, lane = known.files.get(integration), known.lanes.get(integration)
     counts = known.counts.get(integration, ())
     state = _state(file, lane, any(known.lately.get(integration, ())), known.reads_files)
@@ -160,13 +161,13 @@ def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None) -> str:
 
 
 def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
-    """How many are in which state, the worst first; states of none are left out."""
+    """How many integrations are in which state, the worst first; states of none are left out."""
     counts = Counter(one.state for one in rows)
     return [(one, counts[one]) for one in STATES if counts[one]]
 
 
 def headline(rows: Sequence[IntegrationRow]) -> str:
-    """One sentence for the page."""
+    """One sentence for the page of the integrations."""
     urgent = [one for one in rows if one.needs_somebody]
     if not rows:
         return "No integration is configured."

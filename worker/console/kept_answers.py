@@ -1,4 +1,4 @@
-"""An answer that many ask for at once is worked out once, and kept for a moment."""
+"""An answer that many pages ask for at once is worked out once, and kept for a moment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Answer = TypeVar("Answer")
 
 
 class KeptAnswer(Generic[Answer]):
-    """What `ask` gives, which is asked again when the answer is `seconds` old. What it raises goes
-    to all who wait, and is not kept.
+    """An answer that pages share: what `ask` gives, which is asked again when the answer is
+    `seconds` old. What it raises goes to all who wait, and is not kept.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class KeptAnswer(Generic[Answer]):
         self._kept: tuple[float, Answer] | None = None
 
     async def get(self) -> Answer:
-        """The answer, at most so old."""
+        """The answer that pages share, at most so old."""
         if self._kept is not None and self._clock() - self._kept[0] < self._seconds:
             return self._kept[1]
         if self._asking is None:
@@ -38,7 +38,7 @@ class KeptAnswer(Generic[Answer]):
         return await asyncio.shield(self._asking)
 
     def forget(self) -> None:
-        """Ask again at the next time."""
+        """Ask again for the answer that pages share at the next time."""
         self._kept = None
 
     async def _work(self) -> Answer:

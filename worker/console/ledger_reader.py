@@ -44,8 +44,8 @@ class LedgerReader:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Answer:
-        """What `function` says of one connection, asked in a thread. Raises `LedgerTrouble` and
-        `UnusableLedger`.
+        """What `function` says of one connection to the ledger, asked in a thread. Raises
+        `LedgerTrouble` and `UnusableLedger`.
         """
 
         def ask() -> Answer:
@@ -62,11 +62,11 @@ class LedgerReader:
         return await asyncio.to_thread(ask)
 
     def forget(self) -> None:
-        """Try again at once."""
+        """Try the ledger again at once."""
         self._trouble = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the ledger's file."""
         with self._opening:
             self._let_go()
 

@@ -23,7 +23,9 @@ from worker.ledger.exporting import (
 async def life_file(
     context: ConsoleContext, selection: LifeSelection
 ) -> AsyncIterator[list[bytes]]:
-    """Its lines. Raises `LedgerTrouble` and `UnusableLedger`: the file has no last line then."""
+    """The lines of a life's file. Raises `LedgerTrouble` and `UnusableLedger`: the file has no last
+    line then.
+    """
     yield [orjson.dumps(first_line(RECEIPTS_FILE, selection.asked_for, context.now_ms()))]
     messages = receipts = 0
     last: int | None = 0

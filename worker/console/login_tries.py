@@ -1,4 +1,4 @@
-"""How often somebody may show a wrong key: whoever guesses has to wait.
+"""How often somebody may show the console a wrong key: whoever guesses has to wait.
 
 A right one is never refused for that: behind a proxy all come from its address, so who guesses
 would lock out everybody. No number of guesses finds a key of 32 characters; what is bounded is how
@@ -20,7 +20,7 @@ _MOST_ADDRESSES: Final = 4_096
 
 
 class LoginTries:
-    """Counts wrong keys. `clock` is in seconds and never goes back."""
+    """Counts wrong keys that the console is shown. `clock` is in seconds and never goes back."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -28,14 +28,14 @@ class LoginTries:
         self._of_all: list[float] = []
 
     def left(self, address: str) -> int:
-        """How many tries this address has now."""
+        """How many tries to sign in this address has now."""
         now = self._clock()
         mine = _lately(self._by_address.get(address, []), now)
         self._of_all = _lately(self._of_all, now)
         return max(0, min(TRIES - len(mine), TRIES_OF_ALL - len(self._of_all)))
 
     def wait_seconds(self, address: str) -> float:
-        """Until it has one again; 0 where it has."""
+        """Seconds until an address has a try to sign in again; 0 where it has."""
         if self.left(address):
             return 0.0
         mine = self._by_address.get(address, [])
@@ -43,7 +43,7 @@ class LoginTries:
         return max(0.0, oldest + WINDOW_SECONDS - self._clock())
 
     def failed(self, address: str) -> None:
-        """A wrong key came from there."""
+        """A wrong key of the console came from this address."""
         now = self._clock()
         mine = _lately(self._by_address.pop(address, []), now)
         self._by_address[address] = [*mine, now][-TRIES:]

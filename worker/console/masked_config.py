@@ -20,8 +20,8 @@ _CONTEXT: Final = 2
 
 
 def masked_text(integration: Integration, key: bytes) -> str:
-    """Its JSON, as far as its file says something. Of a secret there are four digits of a keyed
-    digest, by which a change is seen and nothing can be guessed.
+    """An integration's configuration as masked JSON, as far as its file says something. Of a secret
+    there are four digits of a keyed digest, by which a change is seen and nothing can be guessed.
     """
     document = integration.model_dump(mode="json", exclude_unset=True, exclude={"authentication"})
     said = integration.authentication.model_dump(exclude_unset=True)
@@ -45,7 +45,7 @@ def _masked(value: Any, key: bytes) -> str | None:
 
 
 class DiffLine(NamedTuple):
-    """`kind` is `ctx`, `del`, `add` or `gap`."""
+    """A line of the difference of two configurations; `kind` is `ctx`, `del`, `add` or `gap`."""
 
     kind: str
     sign: str
@@ -53,7 +53,7 @@ class DiffLine(NamedTuple):
 
 
 def difference(before: str, after: str) -> list[DiffLine]:
-    """The lines that changed, with some around them."""
+    """The lines of a configuration that changed, with some around them."""
     return list(_lines(before.splitlines(), after.splitlines()))
 
 

@@ -31,15 +31,15 @@ _TIMES: Final = frozenset({"created_at", "updated_at"})
 
 
 class Part(NamedTuple):
-    """A piece of a line; one that `is_masked` stands for something else."""
+    """A piece of a line of masked JSON; one that `is_masked` stands for something else."""
 
     text: str
     is_masked: bool = False
 
 
 class Line(NamedTuple):
-    """`path` is that of the value which stands in it; a closing bracket has that of what it ends,
-    and `is_leaf` is false for both brackets.
+    """A line of masked JSON: `path` is that of the value which stands in it; a closing bracket has
+    that of what it ends, and `is_leaf` is false for both brackets.
     """
 
     parts: tuple[Part, ...]
@@ -54,9 +54,9 @@ ShowsKey = Callable[[Path, str], bool]
 
 
 def event_lines(document: Any) -> list[Line]:
-    """An event, as it came. The id of an entity is shown where it is that of an event: of `user.*`,
-    and of what is nothing known, it is a person's at Didomi. Nor is it shown where somebody in the
-    event is called the same.
+    """The masked lines of an event, as it came. The id of an entity is shown where it is that of an
+    event: of `user.*`, and of what is nothing known, it is a person's at Didomi. Nor is it shown
+    where somebody in the event is called the same.
     """
     entities = events_in(document)
     persons = frozenset(_persons(document))
@@ -90,7 +90,7 @@ def _persons(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def lines_of(document: Any, shows: Shows, shows_key: ShowsKey) -> list[Line]:
-    """Any JSON; the end of one that is too long is left out, and a line says so."""
+    """The masked lines of any JSON; the end of what is too long is left out, and a line says so."""
     lines: list[Line] = []
     for line in _lines(document, (), 0, (), (), shows, shows_key):
         if len(lines) >= MOST_LINES:
@@ -118,14 +118,14 @@ def shows_of_event(path: Path, value: Any) -> bool:
 
 
 def shows_key_of_event(path: Path, key: str) -> bool:
-    """Whether a key is one of Didomi's, or the id of a preference."""
+    """Whether a key in an event is one of Didomi's, or the id of a preference."""
     if path and path[-1] == "values" and is_of_choices(path):
         return shown_name(key) is not None
     return key in KEYS
 
 
 def masked(value: Any, key: str = "") -> str:
-    """What stands for a value that is not shown."""
+    """What stands in masked JSON for a value that is not shown."""
     if not isinstance(value, str):
         return "•••• (number)"
     if "@" in value:

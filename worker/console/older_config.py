@@ -19,7 +19,7 @@ _ANY: Final = Surroundings(has_lasting_state=True, has_secret=True)
 
 
 class NotReadable(ValueError):
-    """This version of the program can't read it any more."""
+    """This version of the program can't read the older configuration any more."""
 
 
 def integration_of(masked: str) -> Integration:

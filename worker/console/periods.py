@@ -10,9 +10,9 @@ from worker.ledger.outcome_series import Slots
 
 
 class Period(NamedTuple):
-    """`name` is in links. Its `slot_count` slots have so many `minutes` each; `honour_share` of
-    them are one where times to honour are told. What was asked is kept for `kept_seconds`: what is
-    long changes slowly.
+    """A span of time that pages are asked for: `name` is in links. Its `slot_count` slots have so
+    many `minutes` each; `honour_share` of them are one where times to honour are told. What was
+    asked is kept for `kept_seconds`: what is long changes slowly.
     """
 
     name: str
@@ -24,11 +24,11 @@ class Period(NamedTuple):
     kept_seconds: float
 
     def slots(self, now_ms: int) -> Slots:
-        """Those that end now."""
+        """The slots of the period that ends now."""
         return Slots.until(now_ms, self.minutes, self.slot_count)
 
     def honour_slots(self, now_ms: int) -> Slots:
-        """Fewer, since each needs enough times for a quantile."""
+        """The slots for times to honour: fewer, since each needs enough times for a quantile."""
         return Slots.until(
             now_ms, self.minutes * self.honour_share, self.slot_count // self.honour_share
         )
@@ -43,5 +43,5 @@ _BY_NAME: Final = {one.name: one for one in PERIODS}
 
 
 def period_of(request: web.Request) -> Period:
-    """The one that the link asks for, the last hour for anything else."""
+    """The period that the link asks for, the last hour for anything else."""
     return _BY_NAME.get(request.query.get("period", ""), PERIODS[0])

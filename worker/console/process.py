@@ -48,8 +48,8 @@ def tell_fault(name: str, error: Exception) -> None:
 
 
 class Console:
-    """Serves until `stop`. `runs_ledger` says whether it reads the stream into the ledger, too.
-    Raises `UnusableSetting`.
+    """Serves the console until `stop`. `runs_ledger` says whether it reads the stream into the
+    ledger, too. Raises `UnusableSetting`.
     """
 
     def __init__(self, settings: WorkerSettings, *, runs_ledger: bool) -> None:
@@ -62,7 +62,7 @@ class Console:
         self._runs_ledger = runs_ledger
 
     async def start(self) -> int:
-        """Listen and return the port. Raises `PortUnusable`."""
+        """Have the console listen, and return the port. Raises `PortUnusable`."""
         settings, integrations = self._settings, self._context.integrations
         try:
             await asyncio.to_thread(integrations.load)
@@ -89,7 +89,7 @@ class Console:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Let go of everything."""
+        """Let go of everything that the console has."""
         await self._runner.cleanup()
         await self._context.checks.stop()
         for one in self._tasks:

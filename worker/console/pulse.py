@@ -18,7 +18,7 @@ _SECONDS: Final = 1.0
 
 
 class Beat(NamedTuple):
-    """`told` is None while the ledger can't be read."""
+    """How the fleet does at one time; `told` is None while the ledger can't be read."""
 
     told: Overview | None
     verdict: Verdict
@@ -37,7 +37,7 @@ class Beat(NamedTuple):
 
     @property
     def lag_ms(self) -> int | None:
-        """How old the last message was when the ledger read it; None where nobody reads."""
+        """How old the stream's last message was when a ledger read it; None where nobody reads."""
         progress = None if self.told is None or not self.told.runs else self.told.progress
         if progress is None or not progress.written_at:
             return None
@@ -52,7 +52,7 @@ _AWAY: Final = Verdict(
 
 
 class Pulse:
-    """`beat` is at most a second old."""
+    """Tells how the fleet does; `beat` is at most a second old."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Pulse:
         return await self._kept.get()
 
     def forget(self) -> None:
-        """Ask anew for the next beat: something has changed."""
+        """Ask anew how the fleet does for the next beat: something has changed."""
         self._kept.forget()
 
     async def _ask(self) -> Beat:

@@ -1,4 +1,4 @@
-"""Templates, and what each of them gets."""
+"""The templates of the console's pages, and what each of them gets."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ _TEMPLATES: Final = _environment()
 
 
 def render(request: web.Request, name: str, status: int = 200, **values: Any) -> web.Response:
-    """A page. Templates get `values`, and `csrf`, `session`, `role`, `path`, `way`, `now`, `beat`
-    and `fleet`, of which `session`, `role` and `beat` are None before somebody is signed in.
+    """A page of the console. Templates get `values`, and `csrf`, `session`, `role`, `path`, `way`,
+    `now`, `beat` and `fleet`, of which `session`, `role` and `beat` are None before somebody is
+    signed in.
     """
     context = request.app[CONTEXT]
     session = request.get(SESSION)

@@ -41,11 +41,11 @@ class RunningLedger:
 
     @property
     def report(self) -> ReadingReport | None:
-        """What the reading tells of itself; None while another process reads."""
+        """What the reading of the stream tells of itself; None while another process reads."""
         return None if self._parts is None else self._parts.report
 
     async def run(self) -> None:
-        """For ever. Cancelled, it ends its chain of anchors and lets go of the file."""
+        """Run the ledger for ever. Cancelled, it ends the anchors' chain and lets its file go."""
         while True:
             try:
                 database = await asyncio.to_thread(self._open)

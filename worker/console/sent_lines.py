@@ -22,14 +22,14 @@ _FRAME: Final = frozenset({"identityMap", "id", "primary"})
 
 
 class SentLine(NamedTuple):
-    """A line and its tag, "" for none."""
+    """A line of what Adobe would get, and its tag, "" for none."""
 
     line: Line
     tag: str
 
 
 def sent_lines(request: Mapping[str, Any], integration: Integration, tags: Tags) -> list[SentLine]:
-    """The body of a request of `explain_event`."""
+    """The lines of the body of a request to Adobe, as `explain_event` has it."""
     record_at: Path = ("body", "xdmEntity") if "xdmMeta" in request["body"] else ("body",)
     known = _Known(integration)
 

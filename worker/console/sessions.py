@@ -1,4 +1,4 @@
-"""Sessions: a signed cookie says which role its holder has, until when."""
+"""Sessions in the console: a signed cookie says which role its holder has, until when."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _MOST_COOKIE_CHARACTERS: Final = 1024
 
 
 class Session(NamedTuple):
-    """Who asks. `name` is "" for a key, of which nobody knows who holds it; `id` is that of one
-    browser, or of one person behind a proxy. `issued_ms` is in ms since 1970.
+    """Who makes a request to the console. `name` is "" for a key, of which nobody knows who holds
+    it; `id` is that of one browser, or of one person behind a proxy. `issued_ms` is in ms since
+    1970.
     """
 
     role: Role
@@ -30,19 +31,19 @@ class Session(NamedTuple):
 
     @property
     def who(self) -> str:
-        """As the trail and the pages call them."""
+        """Who a session is of, as the trail and the pages call them."""
         return f"{self.name}, {self.role.word}" if self.name else self.role.word
 
 
 class EndedSessions(Protocol):
-    """Where it is kept who has signed out; see `ConsoleMemory`."""
+    """Where it is kept who has signed out of the console; see `ConsoleMemory`."""
 
     def end_session(self, session_id: str, issued_ms: int, oldest_ms: int) -> None: ...
     def is_ended(self, session_id: str) -> bool: ...
 
 
 class Sessions:
-    """Makes and reads cookies. With another `secret` none of before is valid."""
+    """Makes and reads the cookies of sessions. With another `secret` none of before is valid."""
 
     def __init__(self, secret: bytes, now_ms: Callable[[], int], ended: EndedSessions) -> None:
         self._serializer = URLSafeSerializer(
@@ -74,6 +75,6 @@ class Sessions:
         return Session(role, "", said["id"], said["at"])
 
     def end(self, session: Session) -> None:
-        """A copy of its cookie is worth nothing from now on."""
+        """End a session: a copy of its cookie is worth nothing from now on."""
         oldest = self._now_ms() - SESSION_SECONDS * 1000
         self._ended.end_session(session.id, session.issued_ms, oldest)

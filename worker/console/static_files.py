@@ -30,7 +30,7 @@ _FOR_GOOD: Final = "public, max-age=31536000, immutable"
 
 
 class StaticFile(NamedTuple):
-    """`packed` is `content` in gzip."""
+    """A style sheet, script or icon; `packed` is `content` in gzip."""
 
     content: bytes
     packed: bytes
@@ -49,12 +49,12 @@ _FILES: Final = {name: _read(name) for name in _NAMES}
 
 
 def static_link(name: str) -> str:
-    """The link of a file."""
+    """The link of a style sheet, script or icon."""
     return f"/static/{_FILES[name].digest}/{name}"
 
 
 async def send_static(request: web.Request) -> web.Response:
-    """A file, by its digest and name."""
+    """A style sheet, script or icon, by its digest and name."""
     found = _FILES.get(request.match_info["name"])
     if found is None or found.digest != request.match_info["digest"]:
         raise web.HTTPNotFound
@@ -67,5 +67,5 @@ async def send_static(request: web.Request) -> web.Response:
 
 
 def routes() -> list[web.RouteDef]:
-    """Where they are."""
+    """The route of style sheet, scripts and icons."""
     return [web.get("/static/{digest}/{name:.+}", send_static)]

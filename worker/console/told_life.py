@@ -41,17 +41,17 @@ class Step(NamedTuple):
 
     @property
     def first(self) -> Receipt:
-        """The first of its receipts."""
+        """The first receipt of a life's step."""
         return self.receipts[0]
 
     @property
     def last(self) -> Receipt:
-        """The last one."""
+        """The last receipt of a life's step."""
         return self.receipts[-1]
 
 
 class Span(NamedTuple):
-    """A part of the ruler, in percent of its length."""
+    """A part of a life's ruler, in percent of its length."""
 
     kind: Mark
     start: float
@@ -59,8 +59,8 @@ class Span(NamedTuple):
 
 
 class ToldLife(NamedTuple):
-    """`took_ms` is from the choice to its end, or so far. `choice_at` is when it was made. `state`
-    is "replayed" for a dead letter whose replay is on record.
+    """The life of a choice: `took_ms` is from the choice to its end, or so far. `choice_at` is when
+    it was made. `state` is "replayed" for a dead letter whose replay is on record.
     """
 
     state: str
@@ -74,8 +74,8 @@ class ToldLife(NamedTuple):
 
 
 def tell_life(story: Story, now_ms: int, replays: Sequence[Story] = ()) -> ToldLife:
-    """The life, as it stands at `now_ms` (ms since 1970); `replays` are the lives that came of its
-    letter, the latest last.
+    """The life of a choice, as it stands at `now_ms` (ms since 1970); `replays` are the lives that
+    came of its letter, the latest last.
     """
     is_replayed = story.outcome == "dead" and bool(replays)
     receipts = [one.receipt for one in story.steps]

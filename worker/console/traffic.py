@@ -21,7 +21,7 @@ _OPEN_SECONDS: Final = 2.0
 
 
 class Traffic(NamedTuple):
-    """Of all integrations, or of one, of which `reasons` tells, too."""
+    """What came of the events of all integrations, or of one, of which `reasons` tells, too."""
 
     series: OutcomeSeries
     times: HonourTimes
@@ -29,7 +29,7 @@ class Traffic(NamedTuple):
 
 
 class KeptTraffic:
-    """`now_ms` is the time in ms since 1970."""
+    """Keeps what came of the events of a period; `now_ms` is the time in ms since 1970."""
 
     def __init__(self, ledger: LedgerReader, now_ms: Callable[[], int]) -> None:
         self._ledger = ledger
@@ -39,7 +39,9 @@ class KeptTraffic:
         self._open = KeptAnswer(lambda: ledger.query(open_withdrawals), _OPEN_SECONDS)
 
     async def of(self, period: Period, integration: str | None = None) -> Traffic:
-        """That of all, or of an integration. Raises `LedgerTrouble` and `UnusableLedger`."""
+        """What came of the events of all integrations, or of one. Raises `LedgerTrouble` and
+        `UnusableLedger`.
+        """
         key = (period.name, integration)
         kept = self._kept.get(key)
         if kept is None:
@@ -59,7 +61,7 @@ class KeptTraffic:
         return await kept.get()
 
     async def open_withdrawals(self) -> AllOpenWithdrawals:
-        """Those that Adobe does not have now. Raises as `of` does."""
+        """The withdrawals that Adobe does not have now. Raises as `of` does."""
         return await self._open.get()
 
     async def _ask(self, period: Period, integration: str | None) -> Traffic:

@@ -23,8 +23,8 @@ _AGAIN_SECONDS: Final = 5.0
 
 
 class Trail:
-    """`write` waits until acts are on record. `note` is for what is over or is none to be stopped:
-    it waits for nothing, and is written later where the broker is away.
+    """Writes acts to the trail: `write` waits until acts are on record. `note` is for what is over
+    or is none to be stopped: it waits for nothing, and is written later where the broker is away.
     """
 
     def __init__(self, settings: WorkerSettings, now_ms: Callable[[], int]) -> None:
@@ -78,7 +78,7 @@ class Trail:
             self._sending_soon = asyncio.create_task(self._send_soon())
 
     async def close(self) -> None:
-        """Try once more what waits."""
+        """Try once more to write the acts that wait."""
         if self._sending_soon is not None:
             self._sending_soon.cancel()
             await asyncio.gather(self._sending_soon, return_exceptions=True)

@@ -24,7 +24,7 @@ class Adoption:
         self._observer = observer
 
     def adopt(self, lane: Lane, integration: Integration) -> None:
-        """A changed configuration is in force."""
+        """Have a lane go on with its changed configuration, and release what may not wait on."""
         before = lane.integration
         if lane.adopt(integration):
             self._observer.unblocked(integration.id)
@@ -33,7 +33,7 @@ class Adoption:
                 self.release(lane, one)
 
     def release(self, lane: Lane, delivery: Delivery) -> None:
-        """Park what may not wait on, to be decided anew; see `may_wait_on`."""
+        """Park a delivery that may not wait on, to be decided anew; see `may_wait_on`."""
         paused = lane.integration.paused
         park = self._untried.park_for_pause if paused else self._endings.wait_for_form
         self._faults.end_safely(park, lane, delivery)

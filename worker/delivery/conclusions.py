@@ -40,37 +40,37 @@ _SENT_NOTHING: Final = (Superseded, Duplicate, Emptied, NoChoices, Erased, Busy)
 
 
 class NothingToDo(NamedTuple):
-    """It is done without a message, or by an earlier one."""
+    """A delivery is done without a message to Adobe, or by an earlier one."""
 
     reason: SkipReason
 
 
 class DeliveredLate(NamedTuple):
-    """The request that it was handed over from succeeded after all."""
+    """The request that a delivery was handed over from succeeded after all."""
 
 
 class Follows(NamedTuple):
-    """It has a successor; `state` is that before the outcome."""
+    """A delivery has a successor; `state` is its retry state before the outcome."""
 
     outcome: Retried | Parked | Dead
     state: RetryState
 
 
 class SetUpFails(NamedTuple):
-    """The set-up of its integration is at fault."""
+    """The set-up of a delivery's integration is at fault."""
 
     reply: Retryable | Permanent
 
 
 class SetUpMayFail(NamedTuple):
-    """Either the message or the set-up is at fault; `otherwise` is what follows if the message."""
+    """Either a delivery's message or the set-up is at fault; `otherwise` follows if the message."""
 
     reply: Permanent
     otherwise: Follows
 
 
 class FormRefused(NamedTuple):
-    """Adobe does not take the form in which it was sent."""
+    """Adobe does not take the form in which a delivery was sent."""
 
     reply: Retryable
 
@@ -124,7 +124,7 @@ def conclude(  # noqa: C901 - a table
 
 
 def says_nothing(choice: Deliver) -> bool:
-    """Whether all that it says is that choices are taken back in silence."""
+    """Whether all that an event says is that choices are taken back in silence."""
     said = [value for path, value in choice.attributes.items() if path not in choice.companions]
     return bool(said) and all(map(is_silent, said))
 
@@ -156,7 +156,7 @@ def handed_over(
 
 
 def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
-    """The state with one more attempt made; after the first, waiting for one counts too."""
+    """A retry state with one more attempt made; after the first, waiting for one counts too."""
     state = delivery.state
     since = delivery.began if state.attempts_made else delivery.attempt_began
     took_ms = round((moment.seconds - since) * 1000)
@@ -172,14 +172,14 @@ def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
 
 
 def shows_a_right_setup(result: Result) -> bool:
-    """Whether Adobe has accepted or judged the message itself, or knows of the person."""
+    """Whether by a result Adobe accepted or judged the message itself, or knows of the person."""
     return isinstance(result, (Accepted, NoProfile)) or (
         isinstance(result, Permanent) and result.fault == "message"
     )
 
 
 def sent_nothing(result: Result) -> bool:
-    """Whether nothing was sent, so that the result says nothing of the set-up."""
+    """Whether nothing was sent for a delivery, so that its result says nothing of the set-up."""
     return isinstance(result, _SENT_NOTHING)
 
 

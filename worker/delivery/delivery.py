@@ -17,15 +17,16 @@ _FIRST_SUSPECT_BATCH: Final = 25
 
 
 class Delivery:
-    """`choice` is what the event has to say; `user` the digest of whom. It was taken at `began` and
-    its attempt began at `attempt_began`, both monotonic seconds. It goes with at most `batch_limit`
-    messages in one request. It `is_due` when an attempt was made before. Once it `was_sent`, Adobe
-    may have seen it; one that `is_handed_over` has a successor that will be tried again, whatever
-    becomes of the request under way. It `is_through` when that succeeds after all; the successor is
-    in the delay until `due_at` (monotonic seconds), once the broker has confirmed it. One that
-    Adobe has accepted is sent again after `repeat_seconds`, if that is not None: an older choice
-    may still be carried out until then. `facts` are for its receipt, None where none is written.
-    `other_ids` are what the event may be called in the state beside the id of its choice.
+    """One event on its way to one integration: `choice` is what it has to say, `user` the digest of
+    whom. It was taken at `began` and its attempt began at `attempt_began`, both monotonic seconds.
+    It goes with at most `batch_limit` messages in one request. It `is_due` when an attempt was made
+    before. Once it `was_sent`, Adobe may have seen it; one that `is_handed_over` has a successor
+    that will be tried again, whatever becomes of the request under way. It `is_through` when that
+    succeeds after all; the successor is in the delay until `due_at` (monotonic seconds), once the
+    broker has confirmed it. One that Adobe has accepted is sent again after `repeat_seconds`, if
+    that is not None: an older choice may still be carried out until then. `facts` are for its
+    receipt, None where none is written. `other_ids` are what the event may be called in the state
+    beside the id of its choice.
     """
 
     __slots__ = (

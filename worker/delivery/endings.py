@@ -45,8 +45,8 @@ from worker.reasons import DeadReason, ErrorCode, ParkReason
 
 
 class Endings:
-    """`form_refused` is called with a delivery whose form Adobe does not take; `jitter` gives a
-    number in [-1, 1].
+    """Ends deliveries that were in a request. `form_refused` is called with a delivery whose form
+    Adobe does not take; `jitter` gives a number in [-1, 1].
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class Endings:
             contain(integration, self._look_at_block, lane, [result for _, result in results])
 
     def hand_over(self, lane: Lane, deliveries: list[Delivery]) -> None:
-        """Their request has had no answer for long: publish what would follow if it had none at
-        all. What has no retry left stays, and so does what meets a fault of ours.
+        """The request of `deliveries` has had no answer for long: publish what would follow if it
+        had none at all. What has no retry left stays, and so does what meets a fault of ours.
         """
         jitter = self._jitter()
         for delivery in deliveries:
@@ -125,14 +125,14 @@ class Endings:
                 self._faults.note(lane, delivery)
 
     def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
-        """It was sent in a form that is not right, or no form is known: it comes back in a moment,
-        and is decided anew.
+        """Park a delivery whose form is not right, or not known: it comes back in a moment, and is
+        decided anew.
         """
         outcome = Parked(asking_seconds(delivery.state.parks), ParkReason.UNKNOWN_INLET)
         self._follow(lane, delivery, Follows(outcome, delivery.state))
 
     def block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:
-        """The set-up is at fault: begin the block, or go on with it, and park the event."""
+        """An integration's set-up is at fault: begin its block or go on with it; park the event."""
         failure = Failure(reply.error, reply.detail, reply.http_status)
         if lane.block.failed(failure, time.monotonic()):
             self._observer.blocked(lane.integration.id, failure)

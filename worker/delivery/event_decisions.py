@@ -18,8 +18,8 @@ from worker.transform.decision_types import Deliver, Early, Reject, Skip
 
 
 class EventDecisions:
-    """`users` makes the digests of persons and of Didomi users; `facts_of` tells what receipts need
-    of an event.
+    """Reads events, and makes deliveries of what they say. `users` makes the digests of persons and
+    of Didomi users; `facts_of` tells what receipts need of an event.
     """
 
     def __init__(self, users: UserKeys, facts_of: FactsOf) -> None:
@@ -39,8 +39,9 @@ class EventDecisions:
         now_ms: int,
         is_suspect: bool,
     ) -> Delivery | Skip | Early | Reject:
-        """The event of a message that was read, for one integration; `now_ms` is in ms since 1970.
-        A delivery calls its person by the digest that the state of that integration has.
+        """What an event that was read says to one integration, as a delivery if it is to be sent;
+        `now_ms` is in ms since 1970. A delivery calls its person by the digest that the state of
+        that integration has.
         """
         choice = decide(integration, envelope, now_ms)
         if not isinstance(choice, Deliver):

@@ -36,9 +36,10 @@ class _Undecided(NamedTuple):
 
 
 class FanOut:
-    """`decide` is called with an event, an integration and the time in ms since 1970, which
-    `now_ms` gives; `fail` with a message for which that raises later than at once; `end` with an
-    event that is to wait as a whole. `clock` gives seconds.
+    """Decides an event for the many integrations of its organization, in slices. `decide` is called
+    with an event, an integration and the time in ms since 1970, which `now_ms` gives; `fail` with a
+    message for which that raises later than at once; `end` with an event that is to wait as a
+    whole. `clock` gives seconds.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Faults:
-    """Ends what a fault of ours has left without an end. None of it raises."""
+    """Ends deliveries that a fault of ours has left without an end. None of it raises."""
 
     def __init__(self, untried: UntriedEndings, now: Callable[[], Moment]) -> None:
         self._untried = untried
@@ -29,15 +29,16 @@ class Faults:
     def end_safely(
         self, end: Callable[[Lane, Delivery], None], lane: Lane, delivery: Delivery
     ) -> None:
-        """`end` one of several that a lane has let go of."""
+        """`end` one of several deliveries that a lane has let go of."""
         try:
             end(lane, delivery)
         except Exception as error:
             self.bury(lane, delivery, error)
 
     def bury(self, lane: Lane, delivery: Delivery, error: Exception) -> None:
-        """A dead letter, unless a successor is under way already. Its receipt says nothing of the
-        choice, which may be what the fault is about. To be called while `error` is handled.
+        """Make a delivery a dead letter, unless a successor is under way already. Its receipt says
+        nothing of the choice, which may be what the fault is about. To be called while `error` is
+        handled.
         """
         self.note(lane, delivery)
         if delivery.is_handed_over:
@@ -55,7 +56,7 @@ class Faults:
 
     @staticmethod
     def note(lane: Lane, delivery: Delivery) -> None:
-        """Tell of a fault while it is handled. A successor that was to follow does not."""
+        """Log a fault with a delivery while it is handled. A successor to follow does not."""
         log.exception("lane.unexpected_error", integration=delivery.integration.id)
         if not delivery.is_handed_over:
             lane.confirming.since.pop(delivery, None)

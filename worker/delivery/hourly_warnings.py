@@ -20,7 +20,7 @@ _MOST: Final = 1000
 
 
 class Hourly:
-    """Remembers when something was told last, of at most a thousand things; `now` is in seconds of
+    """Remembers when each of at most a thousand warnings was logged last; `now` is in seconds of
     one monotonic clock.
     """
 
@@ -28,7 +28,7 @@ class Hourly:
         self._told_at: OrderedDict[str, float] = OrderedDict()
 
     def is_due(self, what: str, now: float) -> bool:
-        """Whether `what` is to be told now; then it is due again in an hour.
+        """Whether the warning of `what` is to be logged now; then it is due again in an hour.
 
         Above a thousand things within an hour no other one is told: who makes them up must not
         fill the log.
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 
 class SkipWarnings:
-    """Logs each at most once an hour."""
+    """Logs whose events are passed over: each organization and integration at most once an hour."""
 
     def __init__(self) -> None:
         self._hourly = Hourly()

@@ -1,4 +1,4 @@
-"""What a newer version has written in its own way: it waits until a worker of that takes it."""
+"""Messages that a newer version has written in its own way: each waits for a worker of that one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _TELL_SECONDS: Final = 3600.0
 
 
 class NewerContracts:
-    """Sets them aside as they are: what is not known must be neither guessed at nor given up."""
+    """Sets messages of a newer contract aside as they are: what is not known must be neither
+    guessed at nor given up.
+    """
 
     def __init__(self, queues: Names, successors: Successors, observer: Observer) -> None:
         self._event_queues = frozenset(queues.event_queues)
@@ -32,8 +34,8 @@ class NewerContracts:
         self._told_at = -_TELL_SECONDS
 
     def set_aside(self, message: Incoming) -> bool:
-        """Whether the message is one, and is parked. A producer knows of no contract, so what comes
-        by a queue of events is none.
+        """Whether the message is of a newer contract, and is parked. A producer knows of no
+        contract, so what comes by a queue of events is of none.
         """
         contract = newer_contract_in(message.headers)
         if contract is None or message.queue in self._event_queues:

@@ -20,7 +20,7 @@ from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last thing that went wrong: a stable code and a redacted detail of at most 1 KiB."""
+    """What went wrong last with a delivery: a stable code, a redacted detail of at most 1 KiB."""
 
     error: ErrorCode | DeadReason
     detail: str
@@ -44,8 +44,8 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """`failure` is why the integration is blocked, where that is the reason; `organization_id`
-    whose events are in doubt.
+    """The event goes into the delay without an attempt. `failure` is why the integration is
+    blocked, where that is the reason; `organization_id` whose events are in doubt.
     """
 
     delay_seconds: float

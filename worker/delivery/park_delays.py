@@ -13,8 +13,8 @@ _BUSY_DOUBLINGS: Final = 6
 
 
 def hold_seconds(parks: int) -> float:
-    """Seconds to park what nothing but a person's doing or the clock can release, and was parked
-    `parks` times: 4, 8, 16 … 256, each one level of the delay.
+    """Seconds to park an event that nothing but a person's doing or the clock can release, and that
+    was parked `parks` times: 4, 8, 16 … 256, each one level of the delay.
     """
     return min(_FIRST_HOLD_SECONDS * (1 << min(parks, _DOUBLINGS)), LONGEST_HOLD_SECONDS)
 

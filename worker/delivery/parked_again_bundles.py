@@ -12,8 +12,9 @@ _BYTES_BESIDE_ID: Final = len('"":1772452800000,')
 
 
 class ParkedAgain:
-    """Until when the latest of these bundles is parked, by integration, as far as that was not told
-    yet. Only an id that `is_known` is told; "" stands for the others, and for none.
+    """Until when the latest of the bundles that were parked again is parked, by integration, as far
+    as that was not told yet. Only an id that `is_known` is told; "" stands for the others, and for
+    none.
     """
 
     def __init__(self, is_known: Callable[[str], bool]) -> None:
@@ -26,7 +27,9 @@ class ParkedAgain:
         self._due_at_ms[name] = max(due_at_ms, self._due_at_ms.get(name, 0))
 
     def told(self) -> dict[str, int]:
-        """Those that waited longest to be told, as many as there is room for; now they are."""
+        """Until when bundles are parked, by integration: as many as there is room for, those first
+        that waited longest to be told; now they are.
+        """
         told: dict[str, int] = {}
         size = 0
         for name, due_at_ms in self._due_at_ms.items():

@@ -22,8 +22,9 @@ Concern = Literal["theirs", "among others", "not theirs"]
 
 
 class Person:
-    """Somebody by the ids that they have at the producer, for these integrations. `everywhere`:
-    whatever organization an event is of; otherwise only those of the integrations.
+    """The person to be forgotten, by the ids that they have at the producer, for these
+    integrations. `everywhere`: whatever organization an event is of; otherwise only those of the
+    integrations.
     """
 
     def __init__(

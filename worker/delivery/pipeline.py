@@ -104,7 +104,7 @@ class Pipeline:
         self._fan_out = FanOut(self._decide, self._end, self._bury_whole, now_ms)
 
     def handle(self, message: Incoming) -> None:
-        """See `Handler`."""
+        """Handle a message that has come by an intake; see `Handler`."""
         headers = message.headers
         if headers and names.CONTRACT in headers and self._returned_messages.set_aside(message):
             return
@@ -116,7 +116,7 @@ class Pipeline:
             self._take(message)
 
     def session_ended(self, host: Host) -> None:
-        """See `Handler`."""
+        """Have all lanes let go of deliveries that the broker has again; see `Handler`."""
         self.lanes.drop_returned()
 
     def _take(self, message: Incoming, *, is_first: bool = True) -> None:

@@ -9,10 +9,10 @@ from worker.broker.retry_state import RetryState
 
 @dataclass(frozen=True, slots=True)
 class PipelineLimits:
-    """`max_event_bytes` of a body; `poison_after` returns of a message that was handled alone;
-    seconds between two probes of a blocked integration, and until its events are given up; events
-    that one integration may have in requests at a time; due retries in hand; seconds for which a
-    request without a valid answer may still be carried out.
+    """The bounds of a pipeline: `max_event_bytes` of a body; `poison_after` returns of a message
+    that was handled alone; seconds between two probes of a blocked integration, and until its
+    events are given up; events that one integration may have in requests at a time; due retries in
+    hand; seconds for which a request without a valid answer may still be carried out.
     """
 
     max_event_bytes: int

@@ -14,9 +14,10 @@ from worker.transform.decision_types import Deliver
 
 
 class EventFacts(NamedTuple):
-    """`event_id` is one that may be shown: an id that could be anything is told by the body. Times
-    are in ms since 1970, and the same for an event whatever becomes of it. `organization_id` may be
-    anything; `user_id` is the trimmed `organization_user_id`, personal data.
+    """What a receipt tells of an event. `event_id` is one that may be shown: an id that could be
+    anything is told by the body. Times are in ms since 1970, and the same for an event whatever
+    becomes of it. `organization_id` may be anything; `user_id` is the trimmed
+    `organization_user_id`, personal data.
     """
 
     event_id: str
@@ -31,8 +32,8 @@ FactsOf = Callable[[Envelope, bytes, Deliver | None], EventFacts | None]
 
 
 def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFacts:
-    """The facts of an event; `choice` is what it says to an integration, where that is known and so
-    need not be read again.
+    """The facts of an event for its receipts; `choice` is what it says to an integration, where
+    that is known and so need not be read again.
     """
     kind, organization_id, _, said_id, entity, is_snapshot = envelope
     # Not by the digest of an event's id, as logs and the state: not all who write receipts have the

@@ -48,8 +48,9 @@ class ReceiptBook(Protocol):
 
 
 class Receipting:
-    """Without a `book` nothing is made, and everything is done as it was. `find` gives the
-    integration in force with an id, `is_known` says whether an id may be written down.
+    """Makes the receipts of outcomes. Without a `book` nothing is made, and everything is done as
+    it was. `find` gives the integration in force with an id, `is_known` says whether an id may be
+    written down.
     """
 
     def __init__(

@@ -23,14 +23,16 @@ _LAST: Final = 295 / 300
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`budget_seconds` from the first attempt; `attempt_timeout_seconds` bounds one attempt."""
+    """The schedule of a delivery's retries: `budget_seconds` count from its first attempt, and
+    `attempt_timeout_seconds` bounds one attempt.
+    """
 
     budget_seconds: float
     attempt_timeout_seconds: float
 
     @property
     def min_gap_seconds(self) -> float:
-        """The least pause between two attempts."""
+        """The least pause between two attempts of a delivery."""
         return self.budget_seconds / 60
 
     def offsets(self) -> tuple[float, ...]:

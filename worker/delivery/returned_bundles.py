@@ -60,8 +60,8 @@ class ReturnedBundles:
         self._now_ms = now_ms
 
     def open(self, bundle: Incoming) -> tuple[list[Incoming], float]:
-        """The events that are to be handled now, and for how long to rest after a slice of them
-        while fresh events come (seconds). Raises `NotABundle`.
+        """The events of a bundle that are to be handled now, and for how long to rest after a slice
+        of them while fresh events come (seconds). Raises `NotABundle`.
         """
         returns = returns_of(bundle)
         if not returns and self._park_again(bundle):

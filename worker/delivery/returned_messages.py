@@ -24,7 +24,9 @@ from worker.delivery.slices import REST_SECONDS, handle_slice
 
 
 class ReturnedMessages:
-    """Tells `observer` of lateness, and `epochs` of epochs; `now_ms` gives ms since 1970."""
+    """Tells `observer` how late messages come back, and `epochs` which epochs they name; `now_ms`
+    gives ms since 1970.
+    """
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class ReturnedMessages:
         self._now_ms = now_ms
 
     def note(self, message: Incoming) -> None:
-        """See what the headers of a message say beside its state."""
+        """See what the headers of a message that comes back say beside its state."""
         if names.EPOCH in message.headers:
             self._note_epoch(message)
         kind = self._kinds.get(message.queue)
@@ -67,7 +69,8 @@ class ReturnedMessages:
 
 
 class GivingWay:
-    """`handle` gets each message when its turn has come.
+    """Has messages that come back give way to fresh events: `handle` gets each when its turn has
+    come.
 
     That is over a thousand in a second, so what is in hand already is late by two seconds at most;
     the broker hands out more of them more slowly (see `Acknowledging`).
@@ -79,7 +82,7 @@ class GivingWay:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, message: Incoming) -> None:
-        """A message has come while others go first."""
+        """A message has come by an intake that gives way to others now."""
         self._messages.append(message)
         if self._timer is None:
             self._wait()

@@ -28,7 +28,7 @@ class To(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """A delivery that ends here, with this outcome; `state` is that before it."""
+    """A delivery that ends in routing, with this outcome; `state` is that before it."""
 
     integration_id: str | None
     state: RetryState
@@ -39,7 +39,9 @@ Part = To | Ends
 
 
 class Routing:
-    """`routes` knows the integrations; `policy` and `limits` say what comes too late."""
+    """Says to which integrations an event goes. `routes` knows the integrations; `policy` and
+    `limits` say what comes too late.
+    """
 
     def __init__(self, routes: Routes, policy: RetryPolicy, limits: PipelineLimits) -> None:
         self._routes = routes

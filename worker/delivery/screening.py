@@ -26,8 +26,8 @@ _UNREADABLE: Final = (
 
 
 class Event(NamedTuple):
-    """An event of an organization. `is_suspect`: it is handled alone, since its worker may have
-    gone down because of it.
+    """A screened message that is an event of an organization. `is_suspect`: it is handled alone,
+    since its worker may have gone down because of it.
     """
 
     message: Incoming
@@ -37,13 +37,13 @@ class Event(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """A message that was returned so often that it is to be handled alone."""
+    """A suspect: a message that was returned so often that it is to be handled alone."""
 
     returns: int
 
 
 class Unusable(NamedTuple):
-    """A message that becomes a dead letter."""
+    """A screened message that can't be used, and becomes a dead letter."""
 
     state: RetryState
     reason: DeadReason
@@ -61,7 +61,9 @@ Screened = Event | Suspect | Unusable | Unowned
 
 
 class Screening:
-    """`read` reads an event, or raises `UndecodableEvent`; see `EventDecisions`."""
+    """Says what a message is that is no bundle. `read` reads an event, or raises
+    `UndecodableEvent`; see `EventDecisions`.
+    """
 
     def __init__(
         self, read: Callable[[bytes], Envelope], queues: Names, limits: PipelineLimits
@@ -102,7 +104,7 @@ class Screening:
 
 
 def returns_of(message: Incoming) -> int:
-    """How often the broker has handed it out in vain."""
+    """How often the broker has handed a message out in vain."""
     count = message.headers.get(names.RETURNS, 0)
     return count if type(count) is int and count > 0 else 0
 

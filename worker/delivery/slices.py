@@ -1,4 +1,4 @@
-"""What waits is handled in slices, between which others have their turn."""
+"""Messages that wait are handled in slices, between which others have their turn."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REST_SECONDS: Final = 0.02
 
 
 def handle_slice(messages: deque[Incoming], handle: Callable[[Incoming], None]) -> int:
-    """Take a slice of the first of these out, and handle those that the broker has not given out
-    again; how many were taken. A fault of ours concerns its own message alone.
+    """Take a slice of the first of these messages out, and handle those that the broker has not
+    given out again; how many were taken. A fault of ours concerns its own message alone.
     """
     ends_at = time.monotonic() + _SLICE_SECONDS
     taken = 0

@@ -1,4 +1,4 @@
-"""From an outcome to what is published; its message is done when the broker has confirmed that.
+"""From an outcome to its successor; its message is done when the broker has confirmed that.
 
 A crash before the confirm repeats the work, and loses nothing.
 """
@@ -31,7 +31,9 @@ _SPARES_BUDGET: Final = frozenset(
 
 
 class Successors:
-    """Publishes by the session that a message came by. `done` is called after the confirm."""
+    """Publishes the successors of a message by the session that it came by. `done` is called after
+    the confirm.
+    """
 
     def __init__(
         self,
@@ -55,8 +57,8 @@ class Successors:
         done: Callable[[], None],
         config: str = "",
     ) -> None:
-        """Publish what an outcome needs, with the `state` after it. `config` is the version of the
-        integration's configuration, which a dead letter tells.
+        """Publish the successor that an outcome needs, with the `state` after it. `config` is the
+        version of the integration's configuration, which a dead letter tells.
         """
         own = write_retry_state(state)
         if state.epoch is None:

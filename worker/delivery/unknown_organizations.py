@@ -32,8 +32,8 @@ AskFleet = Callable[[], Awaitable[None]]
 
 
 class UnknownOrganizations:
-    """`handle` gets each message again once the fleet was asked. Without `ask_fleet` there is none
-    to ask, and nothing waits.
+    """Holds events of unknown organizations: `handle` gets each message again once the fleet was
+    asked. Without `ask_fleet` there is none to ask, and nothing waits.
     """
 
     def __init__(self, ask_fleet: AskFleet | None, handle: Callable[[Incoming], None]) -> None:

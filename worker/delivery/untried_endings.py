@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class UntriedEndings:
-    """Tells of their outcomes, and publishes what follows."""
+    """Tells of the outcomes of deliveries in no request, and publishes what follows."""
 
     def __init__(self, successors: Successors, observer: Observer, receipting: Receipting) -> None:
         self._successors = successors
@@ -74,7 +74,7 @@ class UntriedEndings:
             self._observer.outcome(integration_id or "", outcome, seconds, event_id)
 
     def give_up(self, lane: Lane, delivery: Delivery) -> None:
-        """The lane has to let go of what it holds."""
+        """Park a delivery that a lane has to let go of."""
         event_id, facts = delivery.choice.event_id, delivery.facts
         self.park_for_room(lane, delivery.message, delivery.state, event_id, facts, delivery.began)
 
@@ -87,7 +87,7 @@ class UntriedEndings:
         facts: EventFacts | None,
         began: float | None = None,
     ) -> None:
-        """The lane has no room for an event."""
+        """Park an event for which the lane has no room."""
         outcome = Parked(
             by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
         )

@@ -18,7 +18,7 @@ RETRY_SECONDS: Final = 10
 
 
 class AnswerCode(StrEnum):
-    """A code, with its HTTP `status` and a `sentence` for who reads it in Didomi's Console."""
+    """An answer's code, with its HTTP `status` and a `sentence` for readers of Didomi's Console."""
 
     status: int
     sentence: str
@@ -106,7 +106,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Answer(NamedTuple):
-    """What is written back. After one that `closes` the connection ends."""
+    """What the door writes back to a request. After one that `closes` the connection ends."""
 
     code: AnswerCode
     body: bytes
@@ -126,7 +126,7 @@ _CHALLENGES: Final = {
 def answer(
     code: AnswerCode, detail: str = "", retry_after: int = 0, closes: bool = False
 ) -> Answer:
-    """The answer with that code; `detail` says more than its sentence, of the request alone."""
+    """The door's answer with that code; `detail` adds to its sentence, of the request alone."""
     said = f"{code.sentence} {detail}".rstrip()
     headers: dict[str, str] = {}
     if code.status == 503 or retry_after:

@@ -1,4 +1,4 @@
-"""How often an address may show wrong credentials. Pure, and of bounded memory.
+"""How often an address may show wrong credentials at the door. Pure, and of bounded memory.
 
 Right ones are never refused for that: Didomi's customers share its addresses, so one who has a
 wrong secret would lock out all others. No number of guesses finds a secret of 32 characters; what
@@ -19,7 +19,7 @@ MOST_ADDRESSES: Final = 10_000
 
 
 class AttemptLimits:
-    """Counts wrong attempts by address; times are in seconds, of any clock that goes on."""
+    """Counts wrong credentials by address; times are in seconds, of any clock that goes on."""
 
     def __init__(self, most_addresses: int = MOST_ADDRESSES) -> None:
         self._most = most_addresses
@@ -29,7 +29,7 @@ class AttemptLimits:
         return len(self._left)
 
     def may_fail(self, address: str, now: float) -> bool:
-        """Count a wrong attempt; False where there were too many of that address."""
+        """Count wrong credentials of an address; False where there were too many of it."""
         holder = holder_of(address)
         left, at = self._left.get(holder, (float(BURST_ATTEMPTS), now))
         left = min(float(BURST_ATTEMPTS), left + (now - at) * ATTEMPTS_PER_SECOND)
@@ -41,7 +41,7 @@ class AttemptLimits:
         return may
 
     def seconds_until_next(self, address: str, now: float) -> int:
-        """When that address may fail again, in whole seconds."""
+        """In how many whole seconds an address may show wrong credentials again."""
         left, at = self._left.get(holder_of(address), (float(BURST_ATTEMPTS), now))
         left += (now - at) * ATTEMPTS_PER_SECOND
         return max(1, int((1 - left) / ATTEMPTS_PER_SECOND + 1)) if left < 1 else 0

@@ -1,4 +1,4 @@
-"""Reads the bodies of requests: in time, and within bounds for each and for all together."""
+"""Reads the bodies of the door's requests: in time, within bounds for each and for all together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GO_ON: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Bodies:
-    """Those of one door."""
+    """The bodies of requests that one door reads."""
 
     def __init__(self) -> None:
         self._held = 0
@@ -24,7 +24,7 @@ class Bodies:
     async def read(
         self, request: web.BaseRequest, most_bytes: int, ends_at: float
     ) -> bytes | AnswerCode:
-        """The body, by `ends_at` (seconds of the loop's time), or why there is none."""
+        """The body of a request, by `ends_at` (seconds of the loop's time), or why it has none."""
         if "Content-Encoding" in request.headers:
             return AnswerCode.ENCODED
         if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":

@@ -1,4 +1,4 @@
-"""From which address a request comes, behind proxies that are known. Pure."""
+"""From which address a request to the door comes, behind proxies that are known. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _Network = IPv4Network | IPv6Network
 
 
 class ClientAddresses:
-    """`proxies` are addresses and networks. Raises ValueError for what is neither."""
+    """The addresses that requests come from, behind `proxies`, which are addresses and networks.
+    Raises ValueError for what is neither.
+    """
 
     def __init__(self, proxies: Iterable[str]) -> None:
         self._proxies: tuple[_Network, ...] = tuple(

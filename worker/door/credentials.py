@@ -22,8 +22,8 @@ _BEARER: Final = "bearer"
 
 
 class Credentials:
-    """Those of the settings. Raises `UnusableSetting` where these let everybody in, or one of two
-    that belong together is missing.
+    """The credentials that the door takes, by the settings. Raises `UnusableSetting` where these
+    let everybody in, or one of two that belong together is missing.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -46,7 +46,7 @@ class Credentials:
         self._header_secrets = KnownSecrets(header_secrets)
 
     def is_client(self, client_ids: Sequence[str], secrets: Sequence[str]) -> bool:
-        """Whether one of these is the client's id, and one its secret."""
+        """Whether one of `client_ids` is the client's id, and one of `secrets` its secret."""
         return _has_any(self._client_ids, client_ids) & _has_any(self._client_secrets, secrets)
 
     def refusal(self, headers: CIMultiDictProxy[str], now: float) -> AnswerCode | None:

@@ -18,7 +18,7 @@ _CONFIRMED: Final = ("in-time", "late")
 
 
 class DoorMetrics:
-    """All of one door, in a registry of their own. Every series is there from the start."""
+    """All metrics of one door, in a registry of their own. Every series is there from the start."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()

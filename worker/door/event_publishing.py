@@ -1,4 +1,4 @@
-"""Puts events on the queue, each once, and says in time what came of each.
+"""Puts the door's events on the queue, each once, and says in time what came of each.
 
 Whatever goes wrong with one, Didomi sends it again: so nothing is tried twice here, and nobody
 waits for a broker that is away. An event that RabbitMQ confirms after Didomi was told to come again
@@ -41,7 +41,7 @@ _PROBE_SECONDS: Final = 1.0
 
 
 class EventPublishing:
-    """Publishes to `queues` on the connections that `new_connection` makes; `run` keeps one up.
+    """Publishes events to `queues` on connections that `new_connection` makes; `run` keeps one up.
     Times are those of the loop, in seconds.
     """
 
@@ -75,7 +75,7 @@ class EventPublishing:
 
     @property
     def trouble(self) -> str:
-        """The same for operators; "" where nothing is wrong."""
+        """Why no event can be taken now, for operators; "" where nothing is wrong."""
         if self._connection is None:
             return self._away
         if self._alarm:
@@ -95,7 +95,7 @@ class EventPublishing:
         return len(self._sent)
 
     def publish(self, event: Envelope, body: bytes, ends_at: float) -> asyncio.Future[AnswerCode]:
-        """Gives what is to be answered, by `ends_at`."""
+        """Publish an event; gives what is to be answered, by `ends_at`."""
         answered: asyncio.Future[AnswerCode] = self._loop.create_future()
         refusal, connection = self.refusal, self._connection
         if refusal is not None or connection is None:
@@ -114,7 +114,7 @@ class EventPublishing:
         return answered
 
     async def run(self) -> None:
-        """Keep a connection up until it is cancelled. Raises `TopologyConflict`."""
+        """Keep a connection to RabbitMQ up until this is cancelled. Raises `TopologyConflict`."""
         is_told = False
         self._look()
         try:

@@ -16,7 +16,9 @@ late confirm ends that at once."""
 
 
 class EventQueues:
-    """`targets` are exchange and routing key of each. Times are seconds of one clock."""
+    """The event queues of a door; `targets` are exchange and routing key of each. Times are seconds
+    of one clock.
+    """
 
     def __init__(self, targets: Sequence[tuple[str, str]]) -> None:
         self._targets = targets
@@ -38,17 +40,17 @@ class EventQueues:
 
     @property
     def all_refuse(self) -> bool:
-        """Whether none takes any."""
+        """Whether no event queue takes any event."""
         return len(self._refusing_since) == len(self._targets)
 
     @property
     def has_silent(self) -> bool:
-        """Whether one confirms nothing while others do."""
+        """Whether an event queue confirms nothing while others do."""
         return bool(self._silent)
 
     @property
     def note(self) -> str:
-        """What operators should look at though others take events; "" where there is nothing."""
+        """What operators should look at though other event queues take events; "" for nothing."""
         notes = []
         if self._refusing_since and not self.all_refuse:
             refusing = ", ".join(self._refusing_since)
@@ -59,18 +61,18 @@ class EventQueues:
 
     @property
     def refusing_since(self) -> float | None:
-        """Since when one does, the one that has for longest; None while none does."""
+        """Since when an event queue refuses, the one that has for longest; None while none does."""
         return min(self._refusing_since.values(), default=None)
 
     def refused(self, routing_key: str, now: float) -> None:
-        """An event was refused."""
+        """An event queue has refused an event."""
         self._answered_at[routing_key] = now
         self._silent.discard(routing_key)
         self._rests_until[routing_key] = now + REST_SECONDS
         self._refusing_since.setdefault(routing_key, now)
 
     def accepted(self, routing_key: str, now: float) -> None:
-        """An event was taken."""
+        """An event queue has taken an event."""
         self._answered_at[routing_key] = now
         if self._rests_until:
             self._rests_until.pop(routing_key, None)
@@ -94,12 +96,12 @@ class EventQueues:
         return longest
 
     def renewed(self, now: float) -> None:
-        """Another connection is in use: those that refused may take events on it."""
+        """Another connection is in use: event queues that refused may take events on it."""
         for routing_key in self._refusing_since:
             self._refusing_since[routing_key] = self._rests_until[routing_key] = now
 
     def forget(self) -> None:
-        """The connection on which they refused is gone."""
+        """The connection on which event queues refused is gone."""
         self._rests_until.clear()
         self._refusing_since.clear()
         self._silent.clear()

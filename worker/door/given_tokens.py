@@ -23,14 +23,14 @@ Judgement = Literal["right", "expired", "wrong"]
 
 
 class AccessTokens:
-    """Those of one client. The first of `secrets` signs, all of them count."""
+    """The door's tokens for one client. The first of `secrets` signs, all of them count."""
 
     def __init__(self, client_id: str, secrets: Sequence[bytes]) -> None:
         said = _PURPOSE + client_id.encode(errors="surrogatepass")
         self._keys = [hmac.digest(one, said, "sha256") for one in secrets if one]
 
     def issue(self, now: float) -> str:
-        """A token of `now` (seconds since 1970)."""
+        """A token that is given at `now` (seconds since 1970)."""
         until = int(now) + TOKEN_SECONDS
         return f"cw1.{until}.{_signature(self._keys[0], until)}"
 

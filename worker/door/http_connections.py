@@ -29,7 +29,7 @@ _TOO_SLOW: Final = (
 
 
 class Line(asyncio.Protocol):
-    """One connection; what comes goes to the HTTP server's own protocol."""
+    """One connection of the door; what comes goes to the HTTP server's own protocol."""
 
     def __init__(self, inner: asyncio.Protocol, lines: Lines) -> None:
         self.inner = inner
@@ -45,7 +45,7 @@ class Line(asyncio.Protocol):
 
     @property
     def is_displaceable(self) -> bool:
-        """Whether it may be closed for another one: nobody with credentials waits for it."""
+        """Whether a connection may be closed for another: nobody with credentials waits for it."""
         return self._is_unproven or not self.is_handling
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,8 +70,8 @@ class Line(asyncio.Protocol):
         return self._loop.time() if began is None else began
 
     def end(self, is_whole: bool) -> None:
-        """It is answered; where its body is not whole, the rest is read for a moment and dropped,
-        so that the answer is not lost with the connection.
+        """The request is answered; where its body is not whole, the rest is read for a moment and
+        dropped, so that the answer is not lost with the connection.
         """
         self.is_handling, self._is_lingering = False, not is_whole
         self._bytes = 0
@@ -86,14 +86,14 @@ class Line(asyncio.Protocol):
             self._is_unproven = False
 
     def give_up(self) -> None:
-        """Close what takes too long to ask."""
+        """Close the connection, whose request takes too long to come."""
         if self._transport is not None:
             self._transport.write(_TOO_SLOW)
             self._transport.close()
         self.receiving_since = None
 
     def abort(self) -> None:
-        """Close at once: what was not sent yet is dropped."""
+        """Close the connection at once: what was not sent yet is dropped."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -112,8 +112,9 @@ class Line(asyncio.Protocol):
 
 
 class Lines:
-    """A factory of protocols for `create_server`, around the `factory` of an HTTP server. A request
-    may take `seconds` from its first byte to the end of its headers, and have `most_bytes`.
+    """The connections of a door: a factory of protocols for `create_server`, around the `factory`
+    of an HTTP server. A request may take `seconds` from its first byte to the end of its headers,
+    and have `most_bytes`.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class Lines:
 
     @property
     def under_way(self) -> int:
-        """Those with a request that is not answered."""
+        """Connections with a request that is not answered."""
         return sum(one.is_handling for one in self._open)
 
     def of(self, protocol: asyncio.Protocol) -> Line | None:
@@ -170,7 +171,7 @@ class Lines:
         self._by_protocol.pop(line.inner, None)
 
     def stop(self) -> None:
-        """Look after nothing any more, and close what has no request under way."""
+        """Look after the connections no more, and close those that have no request under way."""
         self._sweeping.cancel()
         for one in list(self._open):
             if not one.is_handling and one.receiving_since is None:

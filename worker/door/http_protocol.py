@@ -23,7 +23,7 @@ _READ_BYTES: Final = 2**16
 
 
 class DoorProtocol(web.RequestHandler):
-    """One connection of `server`; `unreadable` makes the response to what is no HTTP."""
+    """One connection of the door's `server`; `unreadable` makes the response to what is no HTTP."""
 
     __slots__ = ("_unreadable",)
 
@@ -50,7 +50,7 @@ class DoorProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """See `web.RequestHandler`."""
+        """The response to a request that can't be read, see `web.RequestHandler`."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
         return self._unreadable()

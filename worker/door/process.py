@@ -79,7 +79,7 @@ class Door:
         """Of webhooks, and of health and metrics; 0 before they are there."""
 
     def stop(self) -> None:
-        """Ask `run` to answer what is under way, and to return."""
+        """Ask the door to answer what is under way, and `run` to return."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -159,7 +159,7 @@ class Door:
 
 
 async def run_door(settings: WorkerSettings) -> None:
-    """A door until SIGTERM or SIGINT. Raises as `Door.run` does, and `UnusableSetting`."""
+    """Run a door until SIGTERM or SIGINT. Raises as `Door.run` does, and `UnusableSetting`."""
     door = Door(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""Puts on record what has come in: counted, and with a receipt where the settings ask for them.
+"""Puts the door's events on record: counted, and with a receipt where the settings ask for them.
 
 Conservation begins here: an answer 202 is given when its event is on the queue and its receipt on
 record, or known to have none.
@@ -23,8 +23,8 @@ from worker.redaction import shown_id, shown_name
 
 
 class ReceivedEvents:
-    """A `Record`. `book` is where receipts are written, None for nowhere. By `keys`, as workers
-    have them, a snapshot is called in receipts as workers call it.
+    """The `Record` of a door's events. `book` is where receipts are written, None for nowhere. By
+    `keys`, as workers have them, a snapshot is called in receipts as workers call it.
     """
 
     def __init__(self, metrics: DoorMetrics, keys: UserKeys) -> None:
@@ -35,14 +35,14 @@ class ReceivedEvents:
         """Events that RabbitMQ has confirmed since the start."""
 
     def arrival_of(self, event: Envelope, body: bytes) -> Arrival:
-        """See `Record`."""
+        """What is to be known of an event when it is confirmed, see `Record`."""
         if self.book is None:
             return Arrival(event.kind, None)
         told = self._keys.without_person(event)
         return Arrival(event.kind, facts_of(told, body, None))
 
     def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
-        """See `Record`."""
+        """Put a confirmed event on record, see `Record`."""
         self.received += 1
         self._metrics.count_confirmed(arrival.kind, is_late)
         if self.book is None or arrival.facts is None:

@@ -17,7 +17,7 @@ EVERY_SECONDS: Final = 60.0
 
 
 class RefusalLog:
-    """Counts between two lines; times are in seconds, of any clock that goes on."""
+    """Counts refusals between two log lines; times are in seconds, of any clock that goes on."""
 
     def __init__(self) -> None:
         self._told_at: dict[AnswerCode, float] = {}

@@ -9,7 +9,9 @@ from worker.door.sent_events import SentEvents
 
 
 class RetiredConnection:
-    """Waits until `ends_at`, a time of the loop, for what of `sent` is unconfirmed now."""
+    """A replaced connection; waits until `ends_at`, a time of the loop, for what of `sent` is
+    unconfirmed now.
+    """
 
     def __init__(self, connection: PublishingConnection, sent: SentEvents, ends_at: float) -> None:
         self._connection = connection
@@ -19,13 +21,13 @@ class RetiredConnection:
         connection.alarm_changed = _nothing
 
     def is_over(self, now: float) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Whether the replaced connection has nothing more to wait for."""
         while self._waits_for and not self._sent.has(self._waits_for[-1]):
             self._waits_for.pop()
         return not self._waits_for or now >= self._ends_at
 
     def let_go(self, close_soon: Callable[[PublishingConnection], None]) -> None:
-        """Of the connection, and of what it did not confirm."""
+        """Let go of the replaced connection, and of what it did not confirm."""
         self._connection.channel.answered = lambda one, problem: None
         self._sent.lost(self._waits_for)
         close_soon(self._connection)

@@ -17,7 +17,7 @@ class KnownSecrets:
         return bool(self._digests)
 
     def has(self, said: bytes) -> bool:
-        """Whether `said` is one of them. Digests are compared, which have all one length."""
+        """Whether `said` is a known secret. Digests are compared, which have all one length."""
         digest = hashlib.sha256(said).digest()
         found = False
         for one in self._digests:

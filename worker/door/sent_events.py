@@ -1,4 +1,4 @@
-"""Which events are not confirmed, or confirmed and not on record, and what each is told."""
+"""Which events of a door are not confirmed, or confirmed and not on record, and their answers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Record(Protocol):
         ...
 
     def confirmed(self, arrival: Arrival, is_late: bool, then: Callable[[], None]) -> None:
-        """Call `then` once that is on record, or knowingly is not. It `is_late` where Didomi was
-        told to send the event again.
+        """Call `then` once a confirmed event is on record, or knowingly is not. It `is_late` where
+        Didomi was told to send the event again.
         """
         ...
 
 
 class SentEvent:
-    """One of them; times are those of the loop, in seconds."""
+    """An event that was sent to RabbitMQ; times are those of the loop, in seconds."""
 
     __slots__ = ("answered", "arrival", "ends_at", "sent_at")
 
@@ -57,7 +57,7 @@ class SentEvent:
         self.sent_at = sent_at
 
     def tell(self, code: AnswerCode) -> None:
-        """What is to be answered; the first word counts."""
+        """Tell what is to be answered for the event; the first word counts."""
         _tell(self.answered, code)
 
 
@@ -67,7 +67,7 @@ def _tell(answered: asyncio.Future[AnswerCode], code: AnswerCode) -> None:
 
 
 class SentEvents:
-    """Those of one door."""
+    """The events that one door has sent to RabbitMQ, until they are on record."""
 
     def __init__(self) -> None:
         self._unconfirmed: dict[Outgoing, SentEvent] = {}  # oldest first
@@ -80,7 +80,7 @@ class SentEvents:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many are not confirmed as may be."""
+        """Whether as many events are not confirmed as may be."""
         return len(self._unconfirmed) >= MOST_UNCONFIRMED or self._bytes >= MOST_UNCONFIRMED_BYTES
 
     @property
@@ -93,14 +93,14 @@ class SentEvents:
         return one in self._unconfirmed
 
     def oldest_at(self) -> dict[str, float]:
-        """When the oldest was sent that is not confirmed, by its routing key."""
+        """When the oldest event was sent that is not confirmed, by its routing key."""
         found: dict[str, float] = {}
         for one, event in self._unconfirmed.items():
             found.setdefault(one.routing_key, event.sent_at)
         return found
 
     def add(self, one: Outgoing, event: SentEvent) -> None:
-        """It is sent as the message `one`."""
+        """The event is sent as the message `one`."""
         self._unconfirmed[one] = event
         self._bytes += len(one.body)
 
@@ -112,7 +112,7 @@ class SentEvents:
         return event
 
     def confirmed(self, event: SentEvent) -> None:
-        """It is confirmed, and to be put on record."""
+        """The event is confirmed, and to be put on record."""
         self._unrecorded[event.answered] = event.ends_at
 
     def recorded(self, answered: asyncio.Future[AnswerCode]) -> None:
@@ -121,7 +121,7 @@ class SentEvents:
         _tell(answered, AnswerCode.ACCEPTED)
 
     def expire(self, now: float) -> None:
-        """Tell those that must be answered now."""
+        """Tell the events that must be answered now."""
         for one in self._unconfirmed.values():
             if one.ends_at <= now:
                 one.tell(AnswerCode.BROKER_LATE)
@@ -135,12 +135,12 @@ class SentEvents:
             one.tell(AnswerCode.BROKER_BLOCKED)
 
     def unblocked(self, now: float) -> None:
-        """What lay in the connection is taken in only now."""
+        """The broker takes events again: what lay in the connection is taken in only now."""
         for one in self._unconfirmed.values():
             one.sent_at = now
 
     def lost(self, messages: Iterable[Outgoing]) -> None:
-        """Nobody will hear what became of those of them that are not confirmed."""
+        """Nobody will hear what became of those `messages` that are not confirmed."""
         for one in messages:
             event = self.take(one)
             if event is not None:

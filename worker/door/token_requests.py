@@ -35,7 +35,7 @@ class _Unusable(Exception):
 def answer_token_request(
     credentials: Credentials, headers: CIMultiDictProxy[str], body: bytes, now: float
 ) -> Answer:
-    """The answer to it at `now` (seconds since 1970): a token, or what is wrong."""
+    """The answer to a token request at `now` (seconds since 1970): a token, or what is wrong."""
     tokens = credentials.tokens
     if tokens is None:
         return NO_TOKENS

@@ -1,4 +1,4 @@
-"""Whether a body may go on the queue: as `events` judges it, told in Didomi's terms. Pure.
+"""Whether a webhook's body may go on the queue: as `events` judges it, in Didomi's terms. Pure.
 
 What is only odd goes on: an event whose choices can't be read becomes a dead letter, which is kept
 and can be replayed, while what is refused here is kept by nobody but Didomi.
@@ -21,7 +21,7 @@ _CODES: Final[Mapping[str, AnswerCode]] = {
 
 
 def judge_body(body: bytes) -> Envelope | Answer:
-    """The event in a body, or the answer that says why it never will be one."""
+    """The event in a webhook's body, or the answer that says why it never will be one."""
     try:
         return open_envelope(body)
     except FlattenedEvent:

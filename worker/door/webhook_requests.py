@@ -48,7 +48,7 @@ _ALWAYS: Final = {"Content-Type": "application/json", "Server": "consent-worker"
 
 
 class WebhookRequests:
-    """What an HTTP server calls for each request; `lines` are its connections. Every answer is
+    """Answers the requests to a door's HTTP server; `lines` are its connections. Every answer is
     given `answer_seconds` after the first byte of its request, at the latest.
     """
 
@@ -75,7 +75,7 @@ class WebhookRequests:
         self.is_stopping = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The response to a request, whatever it is."""
+        """The response to a request to the door, whatever it is."""
         line = self._line_of(request)
         began = line.begin() if line is not None else self._loop.time()
         try:
@@ -89,7 +89,7 @@ class WebhookRequests:
         return self._response(said, began)
 
     def unreadable(self) -> web.StreamResponse:
-        """The response to what is no request of HTTP."""
+        """The door's response to what is no request of HTTP."""
         return self._response(answer(AnswerCode.NOT_HTTP, closes=True), self._loop.time())
 
     def _response(self, said: Answer, began: float) -> web.StreamResponse:

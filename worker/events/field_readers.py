@@ -83,8 +83,8 @@ def optional_text(parent: dict[str, Any], key: str, where: str) -> str | None:
 def optional_texts(
     parent: dict[str, Any], keys: tuple[str, str, str], prefix: str = ""
 ) -> tuple[str | None, str | None, str | None]:
-    """The texts at three keys, each as `optional_text` reads it, whose `where` is the key itself
-    after `prefix`. One call for three, since every event has them.
+    """The texts at three keys of an event, each as `optional_text` reads it, whose `where` is the
+    key itself after `prefix`. One call for three, since every event has them.
     """
     get = parent.get
     first, second, third = keys
@@ -97,7 +97,7 @@ def optional_texts(
 
 
 def optional_time(parent: dict[str, Any], key: str) -> int | None:
-    """An ISO 8601 time with an offset, as milliseconds since the epoch."""
+    """An event's ISO 8601 time with an offset, as milliseconds since the epoch."""
     text = parent.get(key)
     if text is None:
         return None

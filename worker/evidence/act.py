@@ -32,12 +32,12 @@ _MOST_TEXT: Final = 300
 
 
 class Act(NamedTuple):
-    """`who` is the name by which console or command know a person, "" where the role alone is
-    known. The role of who gives a command is `command`. `about` says what it was done to, `why` is
-    the person's reason, `result` a sentence of what came of it; none of them tells of a person
-    whose choices these are. `counts` are of letters, by what became of them. `lives` are the keys
-    of those whose letters are discarded: of a part they are gone, before that they may be. `at` is
-    in ms since 1970.
+    """An act of a person. `who` is the name by which console or command know a person, "" where the
+    role alone is known. The role of who gives a command is `command`. `about` says what it was done
+    to, `why` is the person's reason, `result` a sentence of what came of it; none of them tells of
+    a person whose choices these are. `counts` are of letters, by what became of them. `lives` are
+    the keys of those whose letters are discarded: of a part they are gone, before that they may be.
+    `at` is in ms since 1970.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Act(NamedTuple):
 
 
 def new_act_id() -> str:
-    """One that no other act has."""
+    """An id that no other act has."""
     return secrets.token_hex(8)
 
 
@@ -66,7 +66,7 @@ def encode_act(act: Act) -> bytes:
 
 
 def read_act(row: bytes) -> Act:
-    """The act that a row is. Raises `Unreadable`."""
+    """The act that a row of the trail is. Raises `Unreadable`."""
     said = object_of(row)
     if said.get("kind") != _KIND:
         raise Unreadable("kind is none that this version knows")

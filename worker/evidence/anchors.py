@@ -25,12 +25,12 @@ class Head(NamedTuple):
 
 
 def encode_head(head: Head) -> bytes:
-    """The row of a head."""
+    """The row of an anchor for a head."""
     return orjson.dumps(head._asdict())
 
 
 def read_head(row: bytes) -> Head:
-    """The head that a row is. Raises `Unreadable`."""
+    """The head that a row of an anchor is. Raises `Unreadable`."""
     said = object_of(row)
     return Head(
         hex_in(said, "chain", 32),

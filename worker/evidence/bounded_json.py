@@ -33,7 +33,7 @@ def object_of(line: bytes) -> dict[str, Any]:
 
 
 def text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str:
-    """A text, which may be empty. Raises `Unreadable`."""
+    """The text by `name` in a JSON object, which may be empty. Raises `Unreadable`."""
     value = said.get(name)
     if type(value) is not str or len(value) > most:
         raise Unreadable(f"{name} is not a text of at most {most} characters")
@@ -41,12 +41,14 @@ def text_in(said: Json, name: str, most: int = MOST_ID_CHARACTERS) -> str:
 
 
 def optional_text_in(said: Json, name: str) -> str | None:
-    """A text or nothing. Raises `Unreadable`."""
+    """The text by `name` in a JSON object, or None. Raises `Unreadable`."""
     return None if said.get(name) is None else text_in(said, name)
 
 
 def number_in(said: Json, name: str) -> int:
-    """A whole number from 0 that JSON carries exactly. Raises `Unreadable`."""
+    """The whole number from 0 by `name` in a JSON object, one that JSON carries exactly. Raises
+    `Unreadable`.
+    """
     value = said.get(name)
     if type(value) is not int or not 0 <= value <= _LARGEST:
         raise Unreadable(f"{name} is not a whole number from 0")
@@ -54,13 +56,13 @@ def number_in(said: Json, name: str) -> int:
 
 
 def optional_number_in(said: Json, name: str) -> int | None:
-    """A whole number or nothing. Raises `Unreadable`."""
+    """The whole number from 0 by `name` in a JSON object, or None. Raises `Unreadable`."""
     return None if said.get(name) is None else number_in(said, name)
 
 
 def optional_time_in(said: Json, name: str) -> int | None:
-    """A moment in ms since 1970 or before, or nothing: an event may be of any time. Raises
-    `Unreadable`.
+    """The moment by `name` in a JSON object, in ms since 1970 or before, or None: an event may be
+    of any time. Raises `Unreadable`.
     """
     value = said.get(name)
     if value is None or (type(value) is int and EARLIEST_MS <= value <= _LARGEST):
@@ -69,7 +71,9 @@ def optional_time_in(said: Json, name: str) -> int | None:
 
 
 def hex_in(said: Json, name: str, *lengths: int) -> str:
-    """Lower-case hexadecimal digits, as many as one of `lengths`. Raises `Unreadable`."""
+    """The hexadecimal digits by `name` in a JSON object, lower-case, as many as one of `lengths`.
+    Raises `Unreadable`.
+    """
     value = said.get(name)
     if type(value) is not str or len(value) not in lengths or not _HEX.fullmatch(value):
         raise Unreadable(f"{name} is not hexadecimal of the right length")

@@ -20,7 +20,7 @@ from worker.evidence.heading import (
 
 
 class Chain:
-    """Makes the messages of this process, signed with `secret`, or unsigned where that is empty.
+    """Makes the messages of a chain, signed with `secret`, or unsigned where that is empty.
 
     What it made counts as written: a message that nobody can publish is kept and published later,
     with the same bytes, or the chain has a hole.
@@ -36,7 +36,7 @@ class Chain:
         """Whether its end was not made yet."""
 
     def message(self, kind: MessageKind, rows: Sequence[bytes], at_ms: int) -> bytes:
-        """The body of the next message, of `at_ms` (ms since 1970)."""
+        """The body of the chain's next message, of `at_ms` (ms since 1970)."""
         line = write_heading(
             Heading(
                 kind=kind,
@@ -59,6 +59,6 @@ class Chain:
 
 
 def process_name() -> str:
-    """How this process is called in its messages: host and process id."""
+    """How this process is called in the messages of its chain: host and process id."""
     pid = f":{os.getpid()}"
     return socket.gethostname()[: MOST_WORKER_CHARACTERS - len(pid)] + pid

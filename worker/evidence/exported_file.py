@@ -17,8 +17,8 @@ from worker.evidence.verification import Verification
 
 
 class FileKind(NamedTuple):
-    """`what` it says of itself in its first line, and the `noun` by which its last one counts the
-    rows that it has in full.
+    """A kind of exported file: `what` it says of itself in its first line, and the `noun` by which
+    its last one counts the rows that it has in full.
     """
 
     what: str

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 
 class FindingCode(StrEnum):
-    """A code; `is_manipulation` where no crash, loss of a connection or retention explains it."""
+    """A finding's code; `is_manipulation`: no crash, lost connection or retention explains it."""
 
     sentence: str
     is_manipulation: bool
@@ -51,8 +51,8 @@ class FindingCode(StrEnum):
 
 
 class Finding(NamedTuple):
-    """`chain` is "" and `sequence` -1 where a message does not tell them. `offset` is the message's
-    place in the stream, -1 for a finding about none in it.
+    """What was found wrong with a chain. `chain` is "" and `sequence` -1 where a message does not
+    tell them. `offset` is the message's place in the stream, -1 for a finding about none in it.
     """
 
     code: FindingCode

@@ -33,8 +33,9 @@ _NO_MAC: Final = b'"mac":""}'
 
 
 class Heading(NamedTuple):
-    """`previous` is the digest of the heading line before this one in its chain, `digest` that of
-    the rows, `key` and `mac` are empty where it is not signed. `at` is in ms since 1970.
+    """The heading of a message in a chain. `previous` is the digest of the heading line before this
+    one in its chain, `digest` that of the rows, `key` and `mac` are empty where it is not signed.
+    `at` is in ms since 1970.
     """
 
     kind: MessageKind

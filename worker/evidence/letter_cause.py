@@ -34,8 +34,8 @@ _OF_A_FIELD: Final = frozenset(
 
 
 class Fingerprint(NamedTuple):
-    """What letters of one group have in common; None for what a letter does not have. `config` is
-    the version of the integration's configuration.
+    """What dead letters of one group have in common; None for what a letter does not have. `config`
+    is the version of the integration's configuration.
     """
 
     reason: str
@@ -48,14 +48,14 @@ class Fingerprint(NamedTuple):
 
     @property
     def group(self) -> str:
-        """A short id, the same in every process and version."""
+        """The short id of a group of dead letters, the same in every process and version."""
         parts = self if self.config is not None else self[:-1]  # as before letters had one
         text = "\x1f".join("" if part is None else str(part) for part in parts)
         return hashlib.blake2b(text.encode(), digest_size=4, person=b"dead-letters").hexdigest()
 
 
 def fingerprint_of_receipt(receipt: Receipt) -> Fingerprint:
-    """That of the dead letter of which a receipt tells, as the letter's own headers tell it."""
+    """The fingerprint of a receipt's dead letter, as the letter's own headers tell it."""
     return Fingerprint(
         receipt.reason,
         receipt.error,

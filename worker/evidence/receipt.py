@@ -44,7 +44,8 @@ _CHOICES: Final[dict[str, ChoiceKind]] = {one: one for one in get_args(ChoiceKin
 
 
 class Receipt(NamedTuple):
-    """`event` is the id that logs show, or `body:` and 32 hexadecimal digits of the body's SHA-256.
+    """What became of one event for one integration. `event` is the id that logs show, or `body:`
+    and 32 hexadecimal digits of the body's SHA-256.
 
     `updated_at`, `event_at`, `due_at` and `at` are milliseconds since 1970, the first two perhaps
     before it. `delivery` counts replays, 0 is the first life. `attempt` counts the attempts made so
@@ -119,7 +120,7 @@ def encode_fields(receipt: ReceiptFields) -> bytes:
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
-    """The same of a `Receipt`."""
+    """The row of a `Receipt`, see `encode_fields`."""
     said = receipt._asdict()
     for name in CAUSE_FIELDS:
         if said[name] is None:

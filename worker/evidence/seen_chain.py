@@ -28,7 +28,7 @@ class SeenPlaces:
         self._latest: deque[tuple[dict[int, tuple[str, ...]], int]] = deque()
 
     def remember(self, digests: dict[int, tuple[str, ...]], sequence: int) -> None:
-        """`digests` has `sequence` now; the oldest ones of all are dropped."""
+        """Note that `digests` of a chain has `sequence` now; the oldest ones of all are dropped."""
         self._latest.append((digests, sequence))
         if len(self._latest) > MOST_REMEMBERED:
             oldest, place = self._latest.popleft()
@@ -56,7 +56,7 @@ class SeenChain:
         self._earlier: dict[int, tuple[str, ...]] = {}
 
     def add_first(self, digest: str) -> FindingCode | None:
-        """The message that it was made for has this digest."""
+        """The chain's first message has this digest; what is wrong with its place, if anything."""
         first = self.last
         self._last_digests = (digest,)
         self.has_ended = first.kind == "end"
@@ -66,7 +66,7 @@ class SeenChain:
         return None
 
     def add(self, heading: Heading, digest: str) -> FindingCode | None:
-        """One more message; what is wrong with its place, if anything."""
+        """One more message of the chain; what is wrong with its place, if anything."""
         number, last = heading.sequence, self.last.sequence
         if digest in self._at(number):
             return None  # written again, since its confirm was lost
@@ -85,7 +85,7 @@ class SeenChain:
         return found
 
     def knows_other_than(self, sequence: int, digest: str) -> bool:
-        """Whether there was a message at `sequence`, and none with this digest."""
+        """Whether the chain had a message at `sequence`, and none with this digest."""
         known = self._at(sequence)
         return bool(known) and digest not in known
 

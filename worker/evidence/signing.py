@@ -26,7 +26,7 @@ def mac_of(secret: bytes, line: bytes) -> str:
 
 
 class Keyring:
-    """The secrets that a reader has; none of them may be empty."""
+    """The secrets by which a reader checks signatures; empty ones are left out."""
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
         self._secrets = {key_id(one): one for one in secrets if one}
@@ -35,9 +35,9 @@ class Keyring:
         return bool(self._secrets)
 
     def knows(self, key: str) -> bool:
-        """Whether it has the secret with this id."""
+        """Whether the reader has the secret with this id."""
         return key in self._secrets
 
     def is_right(self, key: str, unsigned_line: bytes, mac: str) -> bool:
-        """Whether the secret with the id `key`, which it has, has signed this line."""
+        """Whether the secret with the id `key`, which the reader has, signed this heading line."""
         return hmac.compare_digest(mac_of(self._secrets[key], unsigned_line), mac)

@@ -1,4 +1,4 @@
-"""How far back a stream reaches, by what stands in it. Pure."""
+"""How far back a stream of receipts reaches, by what stands in it. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ after it was cut off may be much older than its place in the stream."""
 
 
 class StreamAge:
-    """Give it each message that counts, then ask. Who writes the stream anew chooses what stands
-    first in it, so no single message tells when it begins.
+    """How far back a stream reaches: give it each message that counts, then ask. Who writes the
+    stream anew chooses what stands first in it, so no single message tells when it begins.
     """
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class StreamAge:
         self._is_by_signed = False
 
     def begin_at(self, offset: int) -> None:
-        """Something stands at `offset`, whatever it is: the first call counts."""
+        """Something stands at `offset` of the stream, whatever it is: the first call counts."""
         if self._first_offset is None:
             self._first_offset = offset
 
     def see(self, heading: Heading, *, is_signed: bool) -> None:
-        """A message that is not the first one of its chain there. Once one with a right signature
-        came, others say nothing.
+        """A message that is not the first one of its chain in the stream. Once one with a right
+        signature came, others say nothing.
         """
         if heading.kind not in _WRITTEN_AT_ONCE or is_signed < self._is_by_signed:
             return

@@ -39,8 +39,8 @@ is kept is bounded."""
 
 
 class Verification:
-    """Give it every message by `see`, then ask for `conclude`. `keyring` has the secrets; without
-    any, signatures are not looked at.
+    """Verifies the chains of a stream: give it every message by `see`, then ask for `conclude`.
+    `keyring` has the secrets; without any, signatures are not looked at.
     """
 
     def __init__(self, keyring: Keyring) -> None:
@@ -61,11 +61,11 @@ class Verification:
 
     @property
     def chains(self) -> int:
-        """How many are kept account of."""
+        """How many chains are kept account of."""
         return len(self._chains)
 
     def see(self, offset: int, body: bytes) -> None:
-        """The message at `offset`, which is greater than that of the one before."""
+        """Take the message at `offset` of the stream, which is greater than the one before."""
         self._age.begin_at(offset)
         try:
             message = read_message(body)
@@ -82,8 +82,8 @@ class Verification:
     def take(
         self, offset: int, heading: Heading, line: bytes, digests: Sequence[bytes] | None
     ) -> bool:
-        """As `see`, where only the digests of the rows are known, or not even these (None); whether
-        the message is as it was written, as far as it tells by itself.
+        """Take a message as `see` does, where only the digests of its rows are known, or not even
+        these (None); whether the message is as it was written, as far as it tells by itself.
         """
         self.messages += 1
         self.rows += 0 if digests is None else len(digests)

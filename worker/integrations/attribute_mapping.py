@@ -25,7 +25,7 @@ words for pending, no and unknown."""
 
 
 class Mapping(Strict):
-    """`value` (a place of the event) goes to `id` (a dotted path of the XDM record)."""
+    """A mapping: `value` (a place of the event) goes to `id` (a dotted path of the XDM record)."""
 
     id: Text
     value: Text | None = None
@@ -72,13 +72,13 @@ class Mapping(Strict):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The paths that it writes, each of which must be its own."""
+        """The paths that the mapping writes, each of which must be its own."""
         beside = self.time_path if self.time_name is None else None
         return (self.id,) if beside is None else (self.id, beside)
 
     @property
     def fixed_bytes(self) -> int:
-        """Bytes of JSON that its file makes a message longer by, whatever the event has."""
+        """Bytes of JSON that the mapping makes a message longer by, whatever the event has."""
         fixed = (getattr(self, name) for name in ("constant", *_INSTEAD))
         return sum(len(json.dumps(one)) for one in fixed if one is not None)
 
@@ -103,7 +103,7 @@ class Mapping(Strict):
 
     @property
     def names_the_person(self) -> bool:
-        """Whether a target has the identity's value in it."""
+        """Whether a target of the mapping has the identity's value in it."""
         return any(PERSON in one.split(".") for one in self.targets)
 
     @model_validator(mode="after")

@@ -11,8 +11,8 @@ from worker.integrations.version_claims import InForce
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Ids that are new or changed, ids that are gone, problems that were not there before, and
-    those that are `mended`. False when there is nothing of all that.
+    """Ids of integrations that are new or changed, ids that are gone, problems that were not there
+    before, and those that are `mended`. False when there is nothing of all that.
 
     `vanished` ones are still in force though their file is gone, `returned` ones have it back.
     `missing` ones have been in force until now, and events that are for them wait.
@@ -39,7 +39,7 @@ def compare(
     problems_before: Sequence[str],
     problems: Sequence[str],
 ) -> Change:
-    """The change from `before` to `after`."""
+    """The change from the integrations in force `before` to those `after`."""
     told_before, told = set(problems_before), set(problems)
     missed_before = {one for one, known in before.items() if known.missed_at is not None}
     missed = {one for one, known in after.items() if known.missed_at is not None}

@@ -40,7 +40,7 @@ def completion_mistakes(
     *,
     starts_empty: bool,
 ) -> Iterator[tuple[str, str]]:
-    """What lacks for it."""
+    """What an integration lacks whose whole records the worker completes."""
     if not surroundings.has_lasting_state:
         yield (
             "payload_mode",
@@ -95,7 +95,7 @@ Mistakes = Iterator[tuple[str, str]]
 def target_mistakes(
     mappings: Sequence[MappingEntry], identifiers: Sequence[UserIdentifier]
 ) -> Mistakes:
-    """Targets that can't all be written."""
+    """Targets of mappings that can't all be written."""
     targets = [path for mapping in mappings for path in mapping.targets]
     for repeated in sorted(path for path, times in Counter(targets).items() if times > 1):
         yield "mappings", f"two entries write to {repeated!r}: take one out"
@@ -116,8 +116,8 @@ def target_mistakes(
 def snapshot_mistakes(
     mappings: Sequence[MappingEntry], *, are_snapshots: bool, may_erase: bool
 ) -> Mistakes:
-    """What does not fit whole snapshots, or single choices. `may_erase`: a message replaces the
-    whole record, so that what it leaves out is erased.
+    """What of the mappings does not fit whole snapshots, or single choices. `may_erase`: a message
+    replaces the whole record, so that what it leaves out is erased.
     """
     for number, mapping in enumerate(mappings, 1):
         if not are_snapshots and mapping.absent is not None:
@@ -216,7 +216,7 @@ def event_time_mistakes(
 
 
 def regulation_mistakes(regulations: Sequence[str]) -> Mistakes:
-    """Ids that no event can have: Didomi writes all of them in small letters."""
+    """Ids of regulations that no event can have: Didomi writes all of them in small letters."""
     for number, one in enumerate(regulations, 1):
         small = one.lower()
         if one != small:
@@ -227,7 +227,7 @@ def regulation_mistakes(regulations: Sequence[str]) -> Mistakes:
 
 
 def regulation_warnings(regulations: Sequence[str]) -> Mistakes:
-    """Ids that are valid, but perhaps no regulation's."""
+    """Ids of `regulations` that are valid, but perhaps no regulation's."""
     for number, one in enumerate(regulations, 1):
         if one not in _KNOWN_REGULATIONS:
             yield (

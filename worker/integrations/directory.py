@@ -21,7 +21,8 @@ from worker.integrations.secret_references import SecretSource
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """A file as it was read: its stamp from before, None for one that could not be looked at.
+    """An integration's file as it was read: its stamp from before, None for one that could not be
+    looked at.
 
     `is_final` says that there is nothing to gain from reading it again while the stamps are equal.
     """

@@ -20,8 +20,8 @@ _SECTIONS: Final = (Authentication, IdentityRule, Limits, Mapping, Properties)
 
 
 def integration_schema() -> dict[str, Any]:
-    """The schema of what the loader takes. It refuses less than the loader does: which parts fit
-    together, and what a reference leads to, is beyond it.
+    """The JSON Schema of an integration's file. It refuses less than the loader does: which parts
+    fit together, and what a reference leads to, is beyond it.
     """
     schema = Integration.model_json_schema()
     schema["required"].remove("id")  # without one, the file's name is it

@@ -48,7 +48,7 @@ Format = Annotated[
 
 
 def format_mistake(steps: Sequence[str], kind: ValueKind, target: str) -> str | None:
-    """Why a value of this kind can't be written so to `target`, as a sentence; or None."""
+    """Why a mapping can't write a value of this kind so to `target`, as a sentence; or None."""
     if steps == ["as-is"]:
         return None
     if "as-is" in steps:

@@ -83,26 +83,26 @@ class IntegrationFields(Strict):
 
     @cached_property
     def content_digest(self) -> str:
-        """The same for two that differ in nothing but id, credentials, limits and state."""
+        """The same for two integrations that differ only in id, credentials, limits and state."""
         own = {"id", "enabled", "paused", "authentication", "limits"}
         return hashlib.sha256(self.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
     @cached_property
     def version(self) -> str:
-        """The same for two that differ in nothing but credentials; 12 hexadecimal digits."""
+        """The same for two integrations that differ only in credentials; 12 hexadecimal digits."""
         text = self.model_dump_json(exclude={"authentication"})
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @cached_property
     def inlet_digest(self) -> str:
-        """The same for two that send to the same inlet of the same dataflow."""
+        """The same for two integrations that send to the same inlet of the same dataflow."""
         own = self.properties
         parts = (own.organization_id, own.dataflow_endpoint, own.dataflow_id, self.sandbox_name)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @cached_property
     def target_digest(self) -> str:
-        """The same for two whose choices come to stand at the same place at Adobe."""
+        """The same for two integrations whose choices come to the same place at Adobe."""
         own = self.properties
         parts = (
             self.organization_id,
@@ -113,7 +113,7 @@ class IntegrationFields(Strict):
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def identity_rule(self, identifier: UserIdentifier) -> IdentityRule:
-        """The rule of `identifier` with its defaults filled in."""
+        """The identity rule of `identifier` with its defaults filled in."""
         rule = self.identities.get(identifier, IdentityRule())
         default_namespace = None
         if identifier == "email":

@@ -41,7 +41,7 @@ class _Prepared(NamedTuple):
 
 
 class IntegrationRegistry(IntegrationLookup):
-    """Reads the directory at `load`, and again at each `refresh`; looked up in one thread only.
+    """Reads the integrations at `load`, and again at each `refresh`; looked up in one thread only.
 
     A vanished file's last version stays in force for `grace_seconds`. `unknown_organization` says
     whether events of an organization that nothing is known of are parked. `clock` is in seconds.
@@ -79,19 +79,19 @@ class IntegrationRegistry(IntegrationLookup):
 
     @property
     def invalid(self) -> list[InvalidIntegration]:
-        """What is wrong, file by file."""
+        """What is wrong with the integrations, file by file."""
         return self._assignment.problems
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in sentences."""
+        """What is wrong with the integrations' directory and files, in sentences."""
         of_all = [self._trouble] if self._trouble else []
         return (*of_all, *(str(one) for one in self._assignment.problems))
 
     @property
     def notes(self) -> list[str]:
-        """What somebody should look at, in sentences: bad files, files that are gone, and
-        integrations whose events wait, the first of each.
+        """What somebody should look at of the integrations, in sentences: bad files, files that are
+        gone, and integrations whose events wait, the first of each.
         """
         of_all = [self._trouble] if self._trouble else []
         invalid = (str(one) for one in self._assignment.problems)
@@ -130,8 +130,8 @@ class IntegrationRegistry(IntegrationLookup):
         return counts | {"missing": missing, "invalid": invalid}
 
     def load(self) -> Change:
-        """Read all files. Raises `InvalidIntegrations` when the directory can't be listed; what is
-        wrong with single files is in `problems`.
+        """Read all integrations' files. Raises `InvalidIntegrations` when the directory can't be
+        listed; what is wrong with single files is in `problems`.
         """
         try:
             readings = self._read()
@@ -140,7 +140,7 @@ class IntegrationRegistry(IntegrationLookup):
         return self._adopt(readings)
 
     def refresh(self) -> Change | None:
-        """Read what has changed, and end what is over; None when nothing has come of it."""
+        """Read changed integrations, and end what is over; None when nothing has come of it."""
         try:
             readings = self._read()
         except InvalidIntegration as problem:
@@ -148,8 +148,8 @@ class IntegrationRegistry(IntegrationLookup):
         return self._adopt(readings) or None
 
     async def watch(self, interval_seconds: float, on_change: Callable[[Change], None]) -> None:
-        """Refresh every `interval_seconds`, for ever. Files are read in a thread of its own, which
-        keeps neither the loop nor the end of the process waiting.
+        """Refresh the integrations every `interval_seconds`, for ever. Files are read in a thread
+        of its own, which keeps neither the loop nor the end of the process waiting.
         """
         while True:
             await asyncio.sleep(interval_seconds)

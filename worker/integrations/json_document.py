@@ -1,4 +1,4 @@
-"""From the bytes of a file to the object in it, or to the reason why there is none. Pure."""
+"""From an integration's file to the object in it, or to the reason why there is none. Pure."""
 
 from __future__ import annotations
 
@@ -67,8 +67,9 @@ class NotAnObject(ValueError):
 
 
 def read_document(content: bytes) -> tuple[dict[str, Any], list[str]]:
-    """The object, and a sentence for each of its keys that is there more than once. It tells no id
-    and no organization where that is such a key: nobody knows which one is meant.
+    """The object in an integration's file, and a sentence for each of its keys that is there more
+    than once. It tells no id and no organization where that is such a key: nobody knows which one
+    is meant.
 
     Raises `NotAnObject`.
     """

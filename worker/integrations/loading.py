@@ -53,7 +53,7 @@ class InvalidIntegration(Exception):
 
 
 class InvalidIntegrations(WrongUse):
-    """The files can't be used as they are; the text has one line per problem."""
+    """The integrations' files can't be used as they are; the text has one line per problem."""
 
     def __init__(self, problems: list[InvalidIntegration]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -66,7 +66,7 @@ class NoSuchIntegration(WrongUse, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """What a file said: an integration, or what is wrong with it.
+    """What an integration's file said: an integration, or what is wrong with it.
 
     `secret_stamps` are those of the files that it names; `can_be_tried_again` says that what is
     wrong may pass without any change of the file, as when no more files may be opened.
@@ -84,7 +84,8 @@ def load_integration(
     endpoint_check: EndpointCheck,
     surroundings: Surroundings = NOTHING_AROUND,
 ) -> Integration:
-    """Read and validate one file. Raises `InvalidIntegration` with all problems at once.
+    """Read and validate one integration's file. Raises `InvalidIntegration` with all problems at
+    once.
 
     `endpoint_check` gives the reason why an endpoint may not be called, or None. A file without
     `id` is known by its name.
@@ -198,5 +199,5 @@ def _shortened(sentences: list[str], number: int) -> list[str]:
 
 
 def is_usable_id(text: object) -> bool:
-    """Whether dead letters and metrics may be named so."""
+    """Whether an integration may have this id, which names it in dead letters and metrics."""
     return isinstance(text, str) and re.fullmatch(ID_PATTERN, text) is not None

@@ -13,7 +13,7 @@ from worker.integrations.version_claims import Assignment, InForce
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What is in force, by what it is looked up by: enabled integrations and disabled ones by
+    """The integrations in force, by what they are looked up by: enabled ones and disabled ones by
     organization, and the ids that files have, be they good or bad. `version` is the same where the
     same versions of the same integrations are in force.
     """
@@ -26,7 +26,9 @@ class Index:
 
 
 def index_of(assignment: Assignment) -> Index:
-    """Pure, so that it can be made beside the events that are looked up meanwhile."""
+    """The index of the integrations in force. Pure, so that it can be made beside the events that
+    are looked up meanwhile.
+    """
     enabled: dict[str, list[Integration]] = defaultdict(list)
     disabled: dict[str, list[Integration]] = defaultdict(list)
     in_force = assignment.in_force

@@ -44,7 +44,7 @@ _PURPOSE_METADATA: Final = re.compile(r"consents_purposes_.+_metadata_.+", re.DO
 
 
 def check_mapping_value(value: str) -> str:
-    """`value`, if some event could have something to say there; else raises ValueError."""
+    """A mapping's `value`, if some event can say something there; else raises ValueError."""
     if not _MAPPING_VALUE.fullmatch(value):
         raise ValueError(
             "can never match an event; allowed are consents_purposes_<id>_enabled (or "

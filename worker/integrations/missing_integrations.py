@@ -31,11 +31,11 @@ class Seen(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it goes by: an id of an organization."""
+        """What the integration goes by: an id of an organization."""
         return self.organization_id, self.integration_id
 
     def encode(self) -> str:
-        """A text for `decode`."""
+        """The integration as it was in force, as a text for `decode`."""
         return json.dumps(self, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -54,7 +54,9 @@ def decode(text: str) -> Seen | None:
 
 
 class RecentIntegrations:
-    """All times are seconds of one clock, which the caller reads."""
+    """The integrations that were in force lately. All times are seconds of one clock, which the
+    caller reads.
+    """
 
     def __init__(self) -> None:
         self._lost: dict[Seen, float] = {}
@@ -63,20 +65,22 @@ class RecentIntegrations:
         self._dismissed: dict[tuple[str, str], float] = {}
 
     def lose(self, seen: Seen, now: float) -> None:
-        """It was in force until now."""
+        """The integration was in force until now."""
         self._dismissed.pop(seen.key, None)
         self._lost[seen] = now
 
     def dismiss(self, key: tuple[str, str], now: float) -> None:
-        """Somebody meant it to go, whatever others still say."""
+        """Somebody meant the integration to go, whatever others still say."""
         self._dismissed[key] = now
 
     def welcome(self, key: tuple[str, str]) -> None:
-        """It is in force again, and would be missed."""
+        """The integration is in force again, and would be missed."""
         self._dismissed.pop(key, None)
 
     def remember(self, texts: Collection[str]) -> bool:
-        """What all workers have seen lately, in place of what they had; whether it is new."""
+        """Keep which integrations all workers have seen lately, in place of what was kept; whether
+        it is new.
+        """
         if texts == self._remembered_texts:
             return False
         self._remembered_texts = frozenset(texts)
@@ -85,21 +89,21 @@ class RecentIntegrations:
         return True
 
     def lately(self) -> Iterator[Seen]:
-        """Those that were in force lately, in no order, and were not dismissed."""
+        """The integrations that were in force lately, in no order, and were not dismissed."""
         for seen in self._remembered.union(self._lost):
             if seen.key not in self._dismissed:
                 yield seen
 
     def ids(self) -> frozenset[str]:
-        """The ids of those that were in force lately, dismissed ones too."""
+        """The ids of the integrations that were in force lately, dismissed ones too."""
         return frozenset(one.integration_id for one in self._remembered.union(self._lost))
 
     def dismissed(self) -> set[str]:
-        """What others should forget, as they told it."""
+        """The integrations that others should forget, as they told them."""
         return {one.encode() for one in self._remembered if one.key in self._dismissed}
 
     def forget_old(self, now: float) -> bool:
-        """Drop what is no longer of interest; whether there was any."""
+        """Drop lost integrations that are no longer of interest; whether there was any."""
         old = [one for one, at in self._lost.items() if now - at >= LATELY_SECONDS]
         for one in old:
             del self._lost[one]
@@ -110,9 +114,9 @@ class RecentIntegrations:
 
 @dataclass(frozen=True, slots=True)
 class MissingIntegrations:
-    """`by_organization` has ids and why each is missing; `gone` are those that were in force
-    lately. `replaced` have another id now, and are not missing. `doubt_about_all` says why any
-    organization may have one more integration than is known.
+    """Which integrations are missing. `by_organization` has ids and why each is missing; `gone` are
+    those that were in force lately. `replaced` have another id now, and are not missing.
+    `doubt_about_all` says why any organization may have one more integration than is known.
     """
 
     by_organization: Mapping[str, Mapping[str, Missing]] = field(default_factory=dict)
@@ -122,7 +126,7 @@ class MissingIntegrations:
 
 
 def find_missing(assignment: Assignment, lately: Collection[Seen]) -> MissingIntegrations:
-    """Compare what is in force with what was `lately`."""
+    """Which integrations are missing, by those in force and those that were `lately`."""
     in_force = [one.integration for one in assignment.in_force.values()]
     keys = {(one.organization_id, one.id) for one in in_force}
     contents = {(one.organization_id, one.content_digest) for one in in_force}

@@ -47,7 +47,7 @@ _KINDS: Final = (
 
 
 def sentences_of(error: ValidationError, at_most: int) -> tuple[list[str], int]:
-    """The first sentences, each `field: what is wrong there`, and how many mistakes there are.
+    """The first mistakes of a document, each `field: what is wrong there`, and how many there are.
 
     No value is quoted: it may be a secret that stands in a wrong place.
     """
@@ -58,7 +58,7 @@ def sentences_of(error: ValidationError, at_most: int) -> tuple[list[str], int]:
 
 
 def where(location: Sequence[str | int]) -> str:
-    """The field at `location`, entries of lists counted from 1 as people do."""
+    """The field of a document at `location`, entries of lists counted from 1 as people do."""
     steps = (str(one + 1) if isinstance(one, int) else printable(one, 100) for one in location)
     return ".".join(steps) or "the integration"
 

@@ -29,9 +29,9 @@ Made = TypeVar("Made")
 
 
 class Derived(Generic[Made]):
-    """Makes it of an integration when it is asked for first. It is kept on the integration itself,
-    under `name`: a changed integration makes its own, and one that is gone takes it along. What is
-    made is never None.
+    """What follows from an integration, made when it is asked for first. It is kept on the
+    integration itself, under `name`: a changed integration makes its own, and one that is gone
+    takes it along. What is made is never None.
     """
 
     def __init__(self, name: str, make: Callable[[Integration], Made]) -> None:
@@ -67,13 +67,17 @@ class Integration(IntegrationFields):
 
     @cached_property
     def state_id(self) -> str:
-        """What the state of newest-wins calls it: its id, unless it had another one before."""
+        """What the state of newest-wins calls the integration: its id, unless it had another
+        before.
+        """
         return self._state_id or self.id
 
     def model_copy(
         self, *, update: abc.Mapping[str, Any] | None = None, deep: bool = False
     ) -> Self:
-        """A copy that works out anew what follows from its fields; pydantic's takes it along."""
+        """A copy of the integration that works out anew what follows from its fields; pydantic's
+        takes it along.
+        """
         copy = super().model_copy(update=update, deep=deep)
         for name in copy.__dict__.keys() - type(self).model_fields.keys():
             del copy.__dict__[name]
@@ -89,7 +93,7 @@ class Integration(IntegrationFields):
 
     @property
     def state(self) -> IntegrationState:
-        """What its file says of it."""
+        """What the integration's file says of it: enabled, paused or disabled."""
         if not self.enabled:
             return "disabled"
         return "paused" if self.paused else "enabled"
@@ -121,12 +125,12 @@ class Integration(IntegrationFields):
 
     @property
     def surroundings(self) -> Surroundings:
-        """What is around the worker that has loaded it."""
+        """What is around the worker that has loaded the integration."""
         return self._surroundings
 
     @property
     def warnings(self) -> list[str]:
-        """What is valid and yet perhaps not meant, as `field: sentence`."""
+        """What of the integration is valid and yet perhaps not meant, as `field: sentence`."""
         warnings = [*regulation_warnings(self.regulations)]
         if not self.replaces_record:  # or what is emptied is erased
             warnings += emptied_warnings(self.mappings)

@@ -23,7 +23,7 @@ from worker.integrations.version_claims import Assignment, InForce
 
 
 class IntegrationsInForce:
-    """None at first; another index puts others into force."""
+    """The integrations in force: none at first; another index puts others into force."""
 
     def __init__(self) -> None:
         self._index = Index()
@@ -37,13 +37,13 @@ class IntegrationsInForce:
 
     @property
     def integrations(self) -> list[Integration]:
-        """All that are in force, disabled ones too, by id."""
+        """All integrations that are in force, disabled ones too, by id."""
         in_force = self._assignment.in_force
         return [in_force[one].integration for one in sorted(in_force)]
 
     @property
     def known_ids(self) -> frozenset[str]:
-        """The ids that files have, be they good or bad."""
+        """The ids that integrations' files have, be they good or bad."""
         return self._index.known_ids
 
     @property
@@ -65,12 +65,12 @@ class IntegrationsInForce:
         return self._index.disabled.get(organization_id, [])
 
     def get(self, integration_id: str) -> Integration | None:
-        """The version that is in force, enabled or not; None where there is none."""
+        """The version of the integration in force, enabled or not; None where there is none."""
         known = self._assignment.in_force.get(integration_id)
         return known.integration if known else None
 
     def file_of(self, integration_id: str) -> Path | None:
-        """The file of the version that is in force."""
+        """The file of the version of the integration that is in force."""
         known = self._assignment.in_force.get(integration_id)
         return known.path if known else None
 
@@ -80,7 +80,7 @@ class IntegrationsInForce:
         return integration is not None and integration.enabled
 
     def knows(self, integration_id: str) -> bool:
-        """Whether a file has this id, be it a good one or not."""
+        """Whether an integration's file has this id, be it a good one or not."""
         return integration_id in self._index.known_ids
 
 
@@ -88,8 +88,8 @@ _NONE: Final[Mapping[str, Missing]] = {}
 
 
 class IntegrationLookup(IntegrationsInForce):
-    """`is_strict`: events of an organization that nothing is known of are parked. `clock` is in
-    seconds.
+    """What an event asks of the integrations. `is_strict`: events of an organization that nothing
+    is known of are parked. `clock` is in seconds.
     """
 
     def __init__(self, clock: Callable[[], float], *, is_strict: bool) -> None:
@@ -104,15 +104,16 @@ class IntegrationLookup(IntegrationsInForce):
         self._ids_seen: set[str] = set()
 
     def has_known(self, integration_id: str) -> bool:
-        """Whether a file has this id, or had it since the start or within 24 h before. What waits
-        for it is told under that id to its end, which comes when nobody misses it any more.
+        """Whether an integration's file has this id, or had it since the start or within 24 h
+        before. What waits for it is told under that id to its end, which comes when nobody misses
+        it any more.
         """
         return integration_id in self._index.known_ids or integration_id in self._ids_seen
 
     def undoubted_for(self, organization_id: str) -> list[Integration]:
-        """As `for_organization`, where these are all that there is to know: none is disabled or
-        missing, and there may be no others. Else empty. One look for each event, so known
-        beforehand.
+        """As `for_organization`, where these integrations are all that there is to know: none is
+        disabled or missing, and there may be no others. Else empty. One look for each event, so
+        known beforehand.
         """
         return self._undoubted.get(organization_id, [])
 
@@ -146,8 +147,8 @@ class IntegrationLookup(IntegrationsInForce):
 
     @property
     def missing(self) -> frozenset[Seen]:
-        """Those that were in force within 24 h, and have neither a file nor their organization any
-        more. Of one whose file is bad the file is told of.
+        """The integrations that were in force within 24 h, and have neither a file nor their
+        organization any more. Of one whose file is bad the file is told of.
         """
         return self._missing.gone - self._in_bad_files()
 
@@ -156,18 +157,18 @@ class IntegrationLookup(IntegrationsInForce):
         return frozenset(one for one in self._missing.gone if one.file_name in bad)
 
     def lately_in_force(self) -> set[str]:
-        """What others, and who comes after a restart, are to remember for the next 24 h: enabled
-        integrations, and those that are gone but for a file that can't be read.
+        """The integrations that others, and who comes after a restart, are to remember for the next
+        24 h: enabled ones, and those that are gone but for a file that can't be read.
         """
         seen_now = {text for _, text in self._seen_now.values()}
         return seen_now | {one.encode() for one in self._in_bad_files()}
 
     def lately_dismissed(self) -> set[str]:
-        """What others are to forget: somebody disabled it, or gave it another id."""
+        """The integrations that others are to forget: disabled by somebody, or with another id."""
         return self._recent.dismissed()
 
     def remember(self, seen: Collection[str]) -> None:
-        """Take over what all workers have told by `lately_in_force` within the last 24 h."""
+        """Take over the integrations told by all workers' `lately_in_force` in the last 24 h."""
         if self._recent.remember(seen):
             self._index_missing()
 

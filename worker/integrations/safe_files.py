@@ -33,12 +33,14 @@ class Stamp(NamedTuple):
     size_bytes: int
 
     def is_young(self, now_ns: int) -> bool:
-        """Whether a change just now might leave the stamp as it is. `now_ns` since the epoch."""
+        """Whether a change of the file just now might leave the stamp as it is. `now_ns` since the
+        epoch.
+        """
         return now_ns - self.changed_ns < _YOUNG_SECONDS * _NANOSECONDS
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of what `path` leads to, links followed; None where there is nothing to see."""
+    """The stamp of the file that `path` leads to, links followed; None where there is none."""
     try:
         return stamp_from(path.stat())
     except (OSError, ValueError):  # ValueError: a NUL in the path
@@ -46,7 +48,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def stamp_from(status: os.stat_result) -> Stamp:
-    """The stamp that a `stat` tells."""
+    """The stamp of a file that a `stat` tells."""
     return Stamp(
         status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
     )

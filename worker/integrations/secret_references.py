@@ -79,7 +79,9 @@ class SecretSource:
     directories: tuple[str, ...] = DEFAULT_DIRECTORIES
 
     def variable(self, name: str) -> str:
-        """The value of a variable, without outer white space. Raises `UnresolvedReference`."""
+        """The value of an environment variable, without outer white space. Raises
+        `UnresolvedReference`.
+        """
         if not self._may_name(name):
             allowed = f"{self.env_prefix}*" if self.env_prefix else f"all but {_OWN_SETTINGS}*"
             raise UnresolvedReference(
@@ -91,7 +93,7 @@ class SecretSource:
         return value
 
     def file(self, path: Path, base: Path) -> str:
-        """The content of a file, without outer white space. Raises `UnresolvedReference`."""
+        """A secret file's content, without outer white space. Raises `UnresolvedReference`."""
         name = printable(path)
         try:
             real = Path(os.path.realpath(path))
@@ -139,7 +141,7 @@ class Resolution:
 def resolve_references(
     authentication: dict[str, Any], source: SecretSource, base: Path
 ) -> Resolution:
-    """Replace all references. A relative `file:` path starts at `base`."""
+    """Replace all references in `authentication`. A relative `file:` path starts at `base`."""
     resolution = Resolution()
     for name, value in authentication.items():
         resolved = value

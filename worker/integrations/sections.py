@@ -98,7 +98,7 @@ _IDENTIFIER_SCHEMA: Final = {"enum": list(get_args(UserIdentifier))}
 
 
 def one_or_more(value: object) -> object:
-    """A text is a list of one."""
+    """A field that is a text, as a list of one; anything else as it is."""
     return [value] if isinstance(value, str) else value
 
 

@@ -12,9 +12,9 @@ from worker.integrations.version_claims import Assignment
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a directory says: the target (`Integration.target_digest`) of each id in force whose
-    file is there; the `doubtful` ids, which are perhaps in force though no good file says so; and
-    the state ids by which the worker works already.
+    """What the integrations' directory says: the target (`Integration.target_digest`) of each id in
+    force whose file is there; the `doubtful` ids, which are perhaps in force though no good file
+    says so; and the state ids by which the worker works already.
     """
 
     targets: Mapping[str, str]
@@ -22,7 +22,7 @@ class Standing:
     known: Mapping[str, str] = field(default_factory=dict)
 
     def is_as(self, other: Standing | None) -> bool:
-        """Whether files say the same; whatever the worker works by."""
+        """Whether the integrations' files say the same; whatever the worker works by."""
         if other is None:
             return False
         return (self.targets, self.doubtful) == (other.targets, other.doubtful)
@@ -35,7 +35,9 @@ AskStates = Callable[[Standing], Awaitable[Mapping[str, str] | None]]
 def standing_of(
     assignment: Assignment, gone: Collection[Seen], known: Mapping[str, str]
 ) -> Standing:
-    """`gone` are those that were in force lately, one of which may be in a file that is bad."""
+    """What the integrations' directory says. `gone` are those that were in force lately, one of
+    which may be in a file that is bad.
+    """
     targets = {
         one: in_force.integration.target_digest
         for one, in_force in assignment.in_force.items()

@@ -21,8 +21,8 @@ Token = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=T
 
 
 class FieldMistakes(ValueError):
-    """Mistakes that only show when several fields are looked at together: the name of a field below
-    the one that is judged (empty: that one itself), and a sentence for each.
+    """Mistakes of an integration that only show when several fields are looked at together: the
+    name of a field below the one that is judged (empty: that one itself), and a sentence for each.
     """
 
     def __init__(self, mistakes: Iterable[tuple[str, str]]) -> None:
@@ -31,7 +31,9 @@ class FieldMistakes(ValueError):
 
 
 class Strict(BaseModel):
-    """No field but the known ones, no value of another type, and no change afterwards."""
+    """A part of an integration: no field but the known ones, no value of another type, and no
+    change afterwards.
+    """
 
     # hide_input: the offending value may be a secret; the field and the rule are enough to mend it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)

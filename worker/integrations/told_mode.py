@@ -13,7 +13,7 @@ _MOST_SENTENCES: Final = 5
 
 
 class UnfitMode(ValueError):
-    """The rest of the integration does not fit the mode; the text says what to change."""
+    """The rest of the integration does not fit the `payload_mode`; the text says what to change."""
 
 
 def in_mode(integration: Integration, mode: WrittenMode) -> Integration:

@@ -43,7 +43,7 @@ class Assignment:
 def assign(
     readings: Readings, before: Mapping[str, InForce], now: float, grace_seconds: float
 ) -> Assignment:
-    """Give each id to one file at most.
+    """Give each integration's id to one file at most.
 
     Who had an id keeps it, even while the file is bad; of several newcomers none gets it. A bad
     file keeps its last good version in force, and so does a vanished one for `grace_seconds`.

@@ -13,7 +13,7 @@ _MOST_STEPS: Final = 64
 
 
 def check_path(path: str) -> str:
-    """`path`, if it is dotted names such as `_tenant.a.b`; else raises ValueError."""
+    """A path of XDM, if it is dotted names such as `_tenant.a.b`; else raises ValueError."""
     steps = path.split(".")
     if len(steps) > _MOST_STEPS:
         raise ValueError(f"must be at most {_MOST_STEPS} names deep")
@@ -38,7 +38,7 @@ def check_path(path: str) -> str:
 
 
 def check_target(path: str) -> str:
-    """The same for the target of a mapping, which may have `PERSON` as a step after the first."""
+    """The target of a mapping, checked like a path, but `PERSON` may be a step after the first."""
     first, *others = path.split(".")
     names = [first, *(one for one in others if one != PERSON)]
     if any("<" in one or ">" in one for one in names):
@@ -60,7 +60,7 @@ def find_path_conflict(paths: Collection[str]) -> tuple[str, str] | None:
 
 
 def collisions(path: str, others: Collection[str]) -> list[str]:
-    """Those of `others` that can't be written beside `path`, in their order."""
+    """Those paths of `others` that can't be written beside `path`, in their order."""
     inside = f"{path}."
     return [
         one

@@ -25,7 +25,7 @@ class ActMessage(NamedTuple):
 
     @property
     def digests(self) -> Sequence[bytes] | None:
-        """Of all its rows; None where they are not known."""
+        """The digests of all rows of a message with acts; None where they are not known."""
         known = self.message.row_digests
         if known is None:
             return None

@@ -24,7 +24,7 @@ _STAGE: Final = 4
 
 
 class ActsWanted(NamedTuple):
-    """ "" for any. `before` is the number of an act that is shown already."""
+    """Which acts are asked for, "" for any. `before` is the number of one that is shown already."""
 
     name: str = ""
     who: str = ""
@@ -33,8 +33,8 @@ class ActsWanted(NamedTuple):
 
 
 class ToldAct(NamedTuple):
-    """`latest` is the last that is known of it. `number` is that of its first row in the ledger,
-    `chain` and `sequence` tell where that stands in the stream.
+    """An act of the trail: `latest` is the last that is known of it. `number` is that of its first
+    row in the ledger, `chain` and `sequence` tell where that stands in the stream.
     """
 
     number: int
@@ -45,12 +45,12 @@ class ToldAct(NamedTuple):
 
     @property
     def ended(self) -> Act | None:
-        """What came of it, None where nobody knows yet."""
+        """What came of an act, None where nobody knows yet."""
         return self.latest if self.latest.stage == "ended" else None
 
 
 class ToldActs(NamedTuple):
-    """The latest first; `more` says whether there are older ones."""
+    """Acts of the trail, the latest first; `more` says whether there are older ones."""
 
     acts: Sequence[ToldAct]
     more: bool
@@ -65,7 +65,7 @@ class ActCounts(NamedTuple):
 
 
 def told_acts(connection: Connection, wanted: ActsWanted) -> ToldActs:
-    """Those that are asked for, some at once."""
+    """The acts that are asked for, some at once."""
     firsts = (
         select(func.min(ACTS.c.id).label("first"), func.max(ACTS.c.id).label("last"))
         .where(*_conditions(wanted))
@@ -82,7 +82,7 @@ def told_acts(connection: Connection, wanted: ActsWanted) -> ToldActs:
 
 
 def act_counts(connection: Connection) -> ActCounts:
-    """Of all that the ledger has."""
+    """The counts of all acts that the ledger has."""
     acts = func.count(ACTS.c.act.distinct())
 
     def by(column: ColumnElement[str]) -> list[tuple[str, int]]:
@@ -119,7 +119,7 @@ def _told(first: Any, last: Any) -> ToldAct:
 
 
 def act_rows(rows: Sequence[bytes], message_id: int) -> tuple[list[tuple[Any, ...]], int]:
-    """All but the numbers of rows of `acts`, and how many could not be read."""
+    """The rows of `acts` but for their numbers, and how many acts could not be read."""
     read: list[tuple[Any, ...]] = []
     for place, row in enumerate(rows):
         try:
@@ -132,7 +132,7 @@ def act_rows(rows: Sequence[bytes], message_id: int) -> tuple[list[tuple[Any, ..
 
 
 def write_acts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write what `act_rows` made, in the order of the stream, once the receipts before are."""
+    """Write what `act_rows` made of acts, in the order of the stream, once receipts before are."""
     if rows:
         parts = [read_act(row[-1]) for row in rows if row[_STAGE] == "part"]
         conclude_discarded(connection, parts)

@@ -35,13 +35,13 @@ class Anchoring:
         self._writer = writer
 
     async def write(self, heads: Sequence[Head], now_ms: int) -> None:
-        """Publish the heads. Raises what the broker answers, and TimeoutError."""
+        """Publish the heads of chains. Raises what the broker answers, and TimeoutError."""
         if self._writer.unsent < _MOST_UNSENT:
             self._writer.add("anchor", [encode_head(one) for one in heads], now_ms)
         await self._writer.send()
 
     async def end(self, now_ms: int) -> None:
-        """Publish that the chain ends here, if it has begun. Raises as `write` does."""
+        """Publish that the anchors' chain ends here, if it has begun. Raises as `write` does."""
         if self._writer.has_begun:
             self._writer.end(now_ms)
             await self._writer.send()

@@ -32,8 +32,9 @@ _NONE_EXPLAINED: Final = Explained()
 
 
 class Received(NamedTuple):
-    """An event that came in: of which organization (its number), when (ms since 1970), and by which
-    receipt."""
+    """An event that a door has received: of which organization (its number), when (ms since 1970),
+    and by which receipt.
+    """
 
     organization_id: int
     at: int
@@ -41,15 +42,15 @@ class Received(NamedTuple):
 
 
 def are_awaited(connection: Connection) -> bool:
-    """Whether there is any such event."""
+    """Whether any event is awaited."""
     return connection.execute(select(AWAITED.c.at).limit(1)).first() is not None
 
 
 def await_outcomes(
     connection: Connection, received: Mapping[bytes, Received], concluded: Collection[bytes]
 ) -> None:
-    """Await the outcomes of those `received` for the first time, by the keys of their lives at no
-    integration. Of the `concluded` ones there is an outcome.
+    """Await the outcomes of the events `received` for the first time, by the keys of their lives at
+    no integration. Of the `concluded` ones there is an outcome.
     """
     rows = [(key, *one, False) for key, one in sorted(received.items()) if key not in concluded]
     insert_all(connection, AWAITED, rows)
@@ -70,7 +71,7 @@ def conclude(connection: Connection, keys: Iterable[bytes], at: Iterable[int] = 
 
 
 def await_no_more(connection: Connection) -> None:
-    """Await nothing of what was received so far; what was overtaken by now stays so."""
+    """Await none of the events received so far; what was overtaken by now stays so."""
     overtaken_until = _latest_concluded(connection) - OVERDUE_MS
     connection.execute(AWAITED.delete().where(AWAITED.c.at >= overtaken_until))
 
@@ -92,9 +93,9 @@ def check_awaited(connection: Connection, before_ms: int) -> int:
 
 
 def awaited(connection: Connection, now_ms: int, explained: Explained = _NONE_EXPLAINED) -> Awaited:
-    """What is awaited at `now_ms` (ms since 1970); it is overtaken where events that were received
-    ten minutes later have an outcome, and somebody has looked for one that was read before. As many
-    as are `explained` count as awaited alone.
+    """How many events are awaited at `now_ms` (ms since 1970); one is overtaken where events that
+    were received ten minutes later have an outcome, and somebody has looked for one that was read
+    before. As many as are `explained` count as awaited alone.
     """
     events = connection.execute(select(func.count()).select_from(AWAITED)).scalar_one()
     if not events:

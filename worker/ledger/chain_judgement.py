@@ -30,8 +30,9 @@ class ChainHead(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """`takes` says whether the message counts, `findings` what is wrong and how many messages that
-    concerns. `is_passed`: the number was passed already, and `judge_passed` decides.
+    """The judgement on a message of a chain: `takes` says whether the message counts, `findings`
+    what is wrong and how many messages that concerns. `is_passed`: the number was passed already,
+    and `judge_passed` decides.
     """
 
     takes: bool
@@ -40,8 +41,8 @@ class Judgement(NamedTuple):
 
 
 def signature_fault(message: Message, keyring: Keyring) -> FindingCode | None:
-    """What is wrong with the signature. Without a secret nothing is, and with one nothing else
-    counts: what is foreign is passed over.
+    """What is wrong with the signature of a message. Without a secret nothing is, and with one
+    nothing else counts: what is foreign is passed over.
     """
     heading = message.heading
     if not keyring:
@@ -54,7 +55,7 @@ def signature_fault(message: Message, keyring: Keyring) -> FindingCode | None:
 
 
 def has_its_rows(message: Message) -> bool:
-    """Whether the rows are those that the heading was made for."""
+    """Whether the rows of a message are those that its heading was made for."""
     heading = message.heading
     if heading.rows != len(message.rows):
         return False
@@ -82,8 +83,9 @@ def judge(head: ChainHead | None, heading: Heading) -> Judgement:
 
 
 def judge_passed(earlier_line: bytes | None, line: bytes) -> Judgement:
-    """What a message is whose number was passed: a harmless repetition, one that came late, or
-    another one with the same number. `earlier_line` is the heading that has the number, if any.
+    """What a message is to its chain whose number was passed: a harmless repetition, one that came
+    late, or another one with the same number. `earlier_line` is the heading that has the number, if
+    any.
     """
     if earlier_line is None:
         return Judgement(True, [(FindingCode.REORDERED, 1)])

@@ -14,8 +14,8 @@ from worker.ledger.stream_findings import MANIPULATIONS
 
 
 class ChainPlace(NamedTuple):
-    """The messages of one chain that have some of the receipts; `is_signed` by a secret, whose id
-    is `key`. `findings` are what is wrong with the chain and no crash explains.
+    """The messages of one chain that have some of a life's receipts; `is_signed` by a secret, whose
+    id is `key`. `findings` are what is wrong with the chain and no crash explains.
     """
 
     worker: str
@@ -27,7 +27,7 @@ class ChainPlace(NamedTuple):
 
 
 def life_places(connection: Connection, steps: Sequence[StoredReceipt]) -> list[ChainPlace]:
-    """Those of the steps of a life, in the order of the chains."""
+    """Where the steps of a life stand in the chains, in the order of the chains."""
     query = (
         select(CHAINS.c.id, CHAINS.c.chain, CHAINS.c.worker_id, CHAINS.c.key, MESSAGES.c.sequence)
         .join(MESSAGES, MESSAGES.c.chain_id == CHAINS.c.id)

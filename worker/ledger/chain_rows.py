@@ -44,12 +44,12 @@ class ChainRow(NamedTuple):
 
     @property
     def head(self) -> ChainHead:
-        """What the next message is judged by."""
+        """The head of the chain, which its next message is judged by."""
         return ChainHead(self.sequence, self.digest.hex(), self.has_ended)
 
 
 class ChainRows:
-    """For the one writer. `forget` is to be called when a transaction was not kept."""
+    """The heads of chains, for the one writer. Call `forget` when a transaction was not kept."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, ChainRow] = {}
@@ -59,7 +59,7 @@ class ChainRows:
         self._places: dict[tuple[str, int | None], tuple[int | None, int]] = {}
 
     def forget(self) -> None:
-        """Read everything again."""
+        """Read the heads of chains again."""
         self._rows.clear()
         self._changed.clear()
         self._findings.clear()
@@ -138,7 +138,7 @@ class ChainRows:
         self._places[name] = (sequence, offset)
 
     def write(self, connection: Connection, now_ms: int) -> dict[str, int]:
-        """Write what has changed; gives the findings, by kind."""
+        """Write the chains that have changed, and findings; gives the findings, by kind."""
         put_all(connection, CHAINS, [self._rows[one] for one in self._changed])
         self._changed.clear()
         told: Counter[str] = Counter()

@@ -23,9 +23,9 @@ MOST_MESSAGES: Final = 2_000
 
 
 class CheckedActs(NamedTuple):
-    """`wrong` has the codes of what is wrong, by chain, and `acts` by act. Of its `messages` some
-    are `unsigned`, and some signed by none of the secrets that are known here. `is_partial`: there
-    are more of them.
+    """Whether the chains of acts verify: `wrong` has the codes of what is wrong, by chain, and
+    `acts` by act. Of its `messages` some are `unsigned`, and some signed by none of the secrets
+    that are known here. `is_partial`: there are more of them.
     """
 
     wrong: Mapping[str, str]
@@ -37,12 +37,12 @@ class CheckedActs(NamedTuple):
 
     @property
     def is_signed(self) -> bool:
-        """Whether each message was held against its signature."""
+        """Whether each message with acts was held against its signature."""
         return not self.unsigned and not self.unchecked
 
 
 def checked_acts(connection: Connection, acts: Collection[str], keyring: Keyring) -> CheckedActs:
-    """Of the acts with these ids."""
+    """Whether the chains of the acts with these ids verify."""
     verification = Verification(keyring)
     chains: dict[str, int] = {}
     messages = act_messages(connection, acts)

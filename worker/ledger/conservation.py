@@ -1,4 +1,5 @@
-"""Whether all that was taken is somewhere: what adds up, what does not, and since when. Pure.
+"""Whether all events that were taken are somewhere: what adds up, what does not, and since when.
+Pure.
 
 What workers say of themselves (events taken from the queues) is counted apart from what receipts
 say (the lives of events at integrations), so that neither covers up for the other. What doors say
@@ -21,9 +22,9 @@ OVERDUE_MS: Final = 600_000
 
 
 class Tally(NamedTuple):
-    """What one process said last. `state` is None where it never told; `unbalanced_since` is when
-    its own numbers began to disagree, `unreceipted_at` when it last told of more outcomes without a
-    receipt than before. Times are in ms since 1970.
+    """What one worker or door said last. `state` is None where it never told; `unbalanced_since` is
+    when its own numbers began to disagree, `unreceipted_at` when it last told of more outcomes
+    without a receipt than before. Times are in ms since 1970.
     """
 
     worker: str
@@ -36,16 +37,16 @@ class Tally(NamedTuple):
     unreceipted_at: int | None = None
 
     def is_live(self, now_ms: int) -> bool:
-        """Whether it may still write."""
+        """Whether a worker or a door may still write."""
         return not self.has_ended and now_ms - self.last_at <= SILENT_MS
 
     @property
     def is_door(self) -> bool:
-        """Whether it puts events on the queue, and takes none off it."""
+        """Whether a process puts events on the queue, and takes none off it."""
         return self.state is not None and self.state.received is not None
 
     def ended_without_end(self, now_ms: int) -> bool:
-        """Whether it was killed, or lost the broker for good."""
+        """Whether a worker or a door was killed, or lost the broker for good."""
         return not self.has_ended and now_ms - self.last_at > SILENT_MS
 
 
@@ -59,7 +60,7 @@ class Taken(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Something that does not add up: how many events of whom, since when (ms since 1970)."""
+    """Events that do not add up: how many of whom, since when (ms since 1970)."""
 
     events: int
     where: str
@@ -78,7 +79,7 @@ class Shares(NamedTuple):
 
     @property
     def begun(self) -> int:
-        """All that have a receipt."""
+        """All lives that have a receipt."""
         return self.delivered + self.skipped + self.dead + self.waiting
 
 
@@ -104,8 +105,8 @@ class Awaited(NamedTuple):
 
 
 class Conservation(NamedTuple):
-    """`received` are events that doors have put on the queue, and `awaited` those on record without
-    an outcome, of which the overtaken ones are missing. `shares` are by
+    """Which events add up: `received` are events that doors have put on the queue, and `awaited`
+    those on record without an outcome, of which the overtaken ones are missing. `shares` are by
     integration, "" for none. `unreceipted` are outcomes without a receipt, by integration: known
     losses of evidence, and none of events.
     """
@@ -120,7 +121,7 @@ class Conservation(NamedTuple):
 
     @property
     def adds_up(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether no event is missing."""
         return not self.missing
 
 
@@ -139,7 +140,7 @@ WHY_OVERTAKEN: Final = "received by a door, and without an outcome though later 
 def shares_of(
     balances: Iterable[tuple[str, int, int]], overdue: Iterable[Overdue]
 ) -> dict[str, Shares]:
-    """By integration, from rows of integration, outcome and lives."""
+    """What became of the lives by integration, from rows of integration, outcome and lives."""
     counts: dict[str, dict[int, int]] = {}
     for integration, outcome, lives in balances:
         counts.setdefault(integration, {})[outcome] = lives
@@ -163,7 +164,7 @@ def conserve(
     now_ms: int,
     awaited: Awaited = _NONE_AWAITED,
 ) -> Conservation:
-    """What adds up, at `now_ms`.
+    """Which events add up, at `now_ms`.
 
     Of a process that ended without end, what it took is what it has receipts for, and what it had
     in hand counts as returned: the broker has it again. What it had acknowledged without a receipt

@@ -38,10 +38,10 @@ _PREFIX: Final = "sqlite://"
 
 
 class Database:
-    """`url` is `sqlite://` and an absolute path. A writer makes the file where it is missing, for
-    its owner alone, or `anew` in any case. It is the only one: a second one raises
-    `LedgerInUse`. Readers see what is committed. Where the file is locked it is waited for
-    `busy_seconds`.
+    """The ledger's database: `url` is `sqlite://` and an absolute path. A writer makes the file
+    where it is missing, for its owner alone, or `anew` in any case. It is the only one: a second
+    one raises `LedgerInUse`. Readers see what is committed. Where the file is locked it is waited
+    for `busy_seconds`.
     """
 
     def __init__(
@@ -65,12 +65,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction: all of the block is kept, or nothing. Raises `LedgerTrouble`."""
+        """One transaction of the ledger: the whole block is kept, or nothing. Raises
+        `LedgerTrouble`.
+        """
         with trouble_told(self.path.name), self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the ledger's file."""
         with suppress(LedgerTrouble), trouble_told(self.path.name):
             self._engine.dispose()
         if self._lock is not None:
@@ -135,7 +137,7 @@ def _engine(path: Path, busy_seconds: float, *, writes: bool) -> Engine:
 
 
 def portions(values: Sequence[T], *, most: int = _AT_ONCE) -> Iterator[Sequence[T]]:
-    """`values` in their order, so many at once as one query takes; `most` where that is fewer."""
+    """`values` in order, as many at once as one query of the ledger takes, or `most` if fewer."""
     for start in range(0, len(values), most):
         yield values[start : start + most]
 
@@ -143,7 +145,7 @@ def portions(values: Sequence[T], *, most: int = _AT_ONCE) -> Iterator[Sequence[
 def rows_with(
     connection: Connection, column: Column[Any], values: Sequence[Any]
 ) -> Iterator[Sequence[Any]]:
-    """The rows of a table that have one of `values` in `column`, which are looked up in order."""
+    """The rows of a table of the ledger with one of `values` in `column`, looked up in order."""
     for portion in portions(values):
         some = tuple(portion)
         if connection.dialect.name == "sqlite" and len(some) == _AT_ONCE:
@@ -154,7 +156,7 @@ def rows_with(
 
 
 def highest_id(connection: Connection, table: Table) -> int:
-    """Of the rows of `table`, which are numbered by `id` from 1 on; 0 where there is none."""
+    """The highest `id` of a table's rows, which are numbered from 1 on; 0 where there is none."""
     highest: int | None = connection.execute(select(func.max(table.c.id))).scalar()
     return highest or 0
 
@@ -167,12 +169,12 @@ def _look_up(column: Column[Any]) -> str:
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows, each with a value for every column of `table`, in order."""
+    """Insert rows into the ledger, each with a value for every column of `table`, in order."""
     _write_all(connection, table, rows, replaces=False)
 
 
 def put_all(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """The same; a row whose primary key is there already replaces it."""
+    """Put rows into the ledger as `insert_all` does; each replaces one with its primary key."""
     _write_all(connection, table, rows, replaces=True)
 
 

@@ -15,19 +15,21 @@ _MOST_KEPT: Final = 20_000
 
 
 class Dictionary:
-    """For the one writer. `forget` is to be called when a transaction was not kept."""
+    """The numbers of repeated texts, for the one writer. Call `forget` when a transaction was not
+    kept.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._next_id = 0
 
     def forget(self) -> None:
-        """Read everything again."""
+        """Read the numbers of texts again."""
         self._ids.clear()
         self._next_id = 0
 
     def ids_of(self, connection: Connection, texts: Collection[str]) -> dict[str, int]:
-        """The number of each text; those that are new get one."""
+        """The number of each text in the ledger; those that are new get one."""
         if len(self._ids) > _MOST_KEPT:
             self._ids.clear()
         known = self._ids
@@ -53,7 +55,7 @@ def _read(connection: Connection, texts: list[str]) -> Iterable[tuple[str, int]]
 
 
 def texts_of(connection: Connection, ids: Collection[int]) -> dict[int, str]:
-    """The texts with these numbers, for readers."""
+    """The texts with these numbers in the ledger, for readers."""
     found: dict[int, str] = {}
     wanted = list(set(ids))
     for some in portions(wanted):
@@ -63,5 +65,5 @@ def texts_of(connection: Connection, ids: Collection[int]) -> dict[int, str]:
 
 
 def id_of(connection: Connection, text: str) -> int | None:
-    """The number of one text, for readers; None where no row can have it."""
+    """The number of one text in the ledger, for readers; None where no row can have it."""
     return connection.execute(select(NAMES.c.id).where(NAMES.c.text == text)).scalar()

@@ -20,8 +20,9 @@ CLOCKS_MS: Final = 60_000
 
 
 class Explained(NamedTuple):
-    """Pairs of a time (ms since 1970) and of how many events: so many `unreceipted` ones that were
-    received before it, and so many that are `held` and were received since.
+    """Events without an outcome that workers explain: pairs of a time (ms since 1970) and of how
+    many events: so many `unreceipted` ones that were received before it, and so many that are
+    `held` and were received since.
     """
 
     unreceipted: Sequence[tuple[int, int]] = ()
@@ -37,8 +38,9 @@ class Explained(NamedTuple):
         return explained
 
     def last_ones(self, count_since: Callable[[int], int]) -> int:
-        """How many of the others that came last are held; `count_since` says how many of those
-        others came since a time."""
+        """How many of the other overtaken events that came last are held; `count_since` says how
+        many of those others came since a time.
+        """
         explained = 0
         for since_ms, events in sorted(self.held, reverse=True):
             explained = min(explained + events, count_since(since_ms))
@@ -46,8 +48,8 @@ class Explained(NamedTuple):
 
 
 def explained_by(tallies: Iterable[Tally], read_ms: int) -> Explained:
-    """What processes told that the ledger has heard until `read_ms`. A door's receipt that is
-    missing is one of an event that nobody awaits.
+    """The events without an outcome that workers explain, as the ledger has heard until `read_ms`.
+    A door's receipt that is missing is one of an event that nobody awaits.
     """
     told = [(one, one.state) for one in tallies if one.state is not None and not one.is_door]
     unreceipted = [

@@ -30,24 +30,25 @@ HOW_TO_CHECK: Final = (
 
 
 class Selection(NamedTuple):
-    """Which receipts are meant, None for all: an integration, and times in ms since 1970 of the
-    messages."""
+    """Which receipts an auditor gets, None for all: an integration, and times in ms since 1970 of
+    the messages.
+    """
 
     integration: str | None
     since: int | None
     until: int | None
 
     def has(self, one: StoredReceipt) -> bool:
-        """Whether a receipt is meant."""
+        """Whether an auditor gets this receipt."""
         return self.integration in (None, one.receipt.integration)
 
     def may_be_in(self, message_id: int) -> bool:
-        """Whether a message may have one that is meant."""
+        """Whether a message may have a receipt that the auditor gets."""
         return True
 
     @property
     def asked_for(self) -> dict[str, Any]:
-        """As the file says it."""
+        """The selection of receipts as the auditor's file says it."""
         return self._asdict()
 
 
@@ -61,23 +62,23 @@ class LifeSelection(NamedTuple):
     chains: frozenset[int]
 
     def has(self, one: StoredReceipt) -> bool:
-        """Whether a receipt is meant."""
+        """Whether an auditor gets this receipt."""
         return one.id in self.receipts
 
     def may_be_in(self, message_id: int) -> bool:
-        """Whether a message has one that is meant."""
+        """Whether a message has a receipt that the auditor gets."""
         return message_id in self.messages
 
     @property
     def asked_for(self) -> dict[str, Any]:
-        """As the file says it."""
+        """The selection of a life's receipts as the auditor's file says it."""
         return {"life": self.life}
 
 
 def life_selection(
     connection: Connection, life: bytes, steps: Sequence[StoredReceipt]
 ) -> LifeSelection:
-    """That of a life by its key and its steps, of which there is one at least."""
+    """The selection of a life's receipts, by its key and its steps, of which there are some."""
     messages = frozenset(one.message_id for one in steps)
     chains = select(MESSAGES.c.chain_id).where(MESSAGES.c.id.in_(messages))
     return LifeSelection(
@@ -91,8 +92,8 @@ def life_selection(
 def export_file(
     connection: Connection, selection: Selection | LifeSelection, now_ms: int
 ) -> Iterator[dict[str, Any]]:
-    """All lines of the file: what it is, those of `export_lines`, and the totals, without which the
-    file was cut short.
+    """All lines of an auditor's file of receipts: what it is, those of `export_lines`, and the
+    totals, without which the file was cut short.
     """
     yield first_line(RECEIPTS_FILE, selection.asked_for, now_ms)
     messages = receipts = 0
@@ -104,7 +105,7 @@ def export_file(
 
 
 def first_line(kind: FileKind, asked_for: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    """What a file is, and how to check it."""
+    """What an auditor's file is, and how to check it."""
     return {
         "what": kind.what,
         "made_at": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(),
@@ -114,17 +115,17 @@ def first_line(kind: FileKind, asked_for: dict[str, Any], now_ms: int) -> dict[s
 
 
 def last_line(messages: int, receipts: int) -> dict[str, Any]:
-    """The totals of a file."""
+    """The totals of an auditor's file of receipts."""
     return {"messages": messages, RECEIPTS_FILE.noun: receipts}
 
 
 def receipts_in(line: dict[str, Any]) -> int:
-    """How many a line has that were asked for."""
+    """How many receipts a line of an auditor's file has that were asked for."""
     return sum("row" in one for one in line.get("rows", ()))
 
 
 def message_line(message: Row[Any]) -> dict[str, Any]:
-    """A message of `messages` with its chain, without its rows."""
+    """The line of an auditor's file for a message with its chain, without its rows."""
     return {
         "offset": message.stream_offset,
         "generation": message.generation,
@@ -137,7 +138,7 @@ def message_line(message: Row[Any]) -> dict[str, Any]:
 def export_lines(
     connection: Connection, selection: Selection | LifeSelection
 ) -> Iterator[dict[str, Any]]:
-    """The lines, in the order of the stream."""
+    """The lines of the messages in an auditor's file, in the order of the stream."""
     last: int | None = 0
     while last is not None:
         lines, last = export_portion(connection, selection, last)
@@ -147,8 +148,8 @@ def export_lines(
 def export_portion(
     connection: Connection, selection: Selection | LifeSelection, last: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """The lines of some messages after the one with the number `last`, which is 0 at the beginning,
-    and the number of their last one; None where there are no more.
+    """The lines of an auditor's file for some messages after the one with the number `last`, which
+    is 0 at the beginning, and the number of their last one; None where there are no more.
     """
     messages = _messages(connection, selection, last)
     receipts = _receipts_of(connection, [one for one in messages if selection.may_be_in(one.id)])

@@ -16,8 +16,8 @@ from worker.ledger.schema import ACTS
 
 
 class ActSelection(NamedTuple):
-    """Which acts are meant, None for all: those about an integration, and those of which something
-    is on record in a time (ms since 1970).
+    """Which acts an auditor gets, None for all: those about an integration, and those of which
+    something is on record in a time (ms since 1970).
     """
 
     integration: str | None
@@ -26,12 +26,12 @@ class ActSelection(NamedTuple):
 
     @property
     def asked_for(self) -> dict[str, Any]:
-        """As the file says it."""
+        """The selection of acts as the auditor's file says it."""
         return self._asdict()
 
 
 def chosen_acts(connection: Connection, selection: ActSelection) -> list[str]:
-    """The ids of those that are meant."""
+    """The ids of the acts that an auditor gets."""
     query = select(ACTS.c.act).where(*_conditions(selection)).distinct()
     return list(connection.execute(query).scalars())
 
@@ -39,8 +39,8 @@ def chosen_acts(connection: Connection, selection: ActSelection) -> list[str]:
 def export_acts(
     connection: Connection, selection: ActSelection, now_ms: int
 ) -> Iterator[dict[str, Any]]:
-    """All lines of the file: what it is, one for each message, and the totals, without which the
-    file was cut short.
+    """All lines of an auditor's file of acts: what it is, one for each message, and the totals,
+    without which the file was cut short.
     """
     yield first_line(ACTS_FILE, selection.asked_for, now_ms)
     acts = chosen_acts(connection, selection)

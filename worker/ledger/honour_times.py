@@ -25,7 +25,9 @@ _GIVEN: Final = CHOICE_NUMBERS["given"]
 
 
 class Quantiles(NamedTuple):
-    """`times` of which half were shorter than `p50_ms`, and 99 of 100 than `p99_ms`."""
+    """So many `times` from a choice to Adobe's yes, of which half were shorter than `p50_ms`, and
+    99 of 100 than `p99_ms`.
+    """
 
     times: int
     p50_ms: int
@@ -33,8 +35,8 @@ class Quantiles(NamedTuple):
 
 
 class HonourTimes(NamedTuple):
-    """Of withdrawn and given choices: all, and slot by slot, None where there was none.
-    `is_sample` says whether there were more than were looked at.
+    """How long withdrawn and given choices took until Adobe's yes: all, and slot by slot, None
+    where there was none. `is_sample` says whether there were more than were looked at.
     """
 
     withdrawn: Quantiles | None
@@ -47,7 +49,7 @@ class HonourTimes(NamedTuple):
 def honour_times(
     connection: Connection, slots: Slots, integration: str | None = None
 ) -> HonourTimes:
-    """Those of an integration, or of all."""
+    """How long it took from a choice to Adobe's yes, of an integration or of all."""
     columns = (RECEIPTS.c.at, RECEIPTS.c.event_at, RECEIPTS.c.choice, RECEIPTS.c.outcome)
     is_sample = False
     if integration is not None:
@@ -93,7 +95,7 @@ def _told(rows: Sequence[Any], slots: Slots, *, is_sample: bool) -> HonourTimes:
 
 
 def quantiles(times_ms: list[int]) -> Quantiles | None:
-    """None of none."""
+    """The quantiles of times from a choice to Adobe's yes; None of none."""
     if not times_ms:
         return None
     ordered = sorted(times_ms)

@@ -31,7 +31,7 @@ from worker.ledger.worker_state import read_state
 
 
 class RecordWork:
-    """Give it each record by `read`, in their order."""
+    """What the records of one transaction come to. Give it each by `read`, in their order."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RecordWork:
         self._next_id = highest_id(connection, MESSAGES) + 1
 
     def read(self, record: Record) -> None:
-        """One record, whatever it is."""
+        """Judge one record of the stream, whatever it is."""
         self._last = record
         progress = self.progress
         if not progress.has_read:
@@ -103,7 +103,7 @@ class RecordWork:
 
     @property
     def reached(self) -> Progress:
-        """How far the stream is read with these."""
+        """How far the stream is read with these records."""
         if self._last is None:
             return self.progress
         return self.progress._replace(last_digest=self._last.digest)

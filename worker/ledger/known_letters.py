@@ -24,8 +24,9 @@ _FIRST_PAGE: Final = 50
 
 
 class LetterPass(NamedTuple):
-    """The last pass over the queue that came to its end; times in ms since 1970. Of its `letters`
-    the ledger had no receipt of the `unknown` ones, and has no row of those that were `left_out`.
+    """The last pass over the dead letters that came to its end; times in ms since 1970. Of its
+    `letters` the ledger had no receipt of the `unknown` ones, and has no row of those that were
+    `left_out`.
     """
 
     began_at: int
@@ -36,26 +37,28 @@ class LetterPass(NamedTuple):
 
 
 def last_pass(connection: Connection) -> LetterPass | None:
-    """None before the first one."""
+    """The last pass over the dead letters, None before the first one."""
     row = connection.execute(select(LETTER_PASSES).order_by(LETTER_PASSES.c.id.desc())).first()
     return None if row is None else LetterPass(*row[1:])
 
 
 class KnownLetter(NamedTuple):
-    """`life` is the key of its event's life. `letter.id` is "" of one that no pass has seen yet."""
+    """A dead letter as the ledger knows it: `life` is the key of its event's life. `letter.id` is
+    "" of one that no pass has seen yet.
+    """
 
     letter: DeadLetter
     life: bytes
 
 
 def letters_called(connection: Connection, letter_id: str) -> list[KnownLetter]:
-    """The letters with this id; events of a bundle may share one."""
+    """The dead letters with this id; events of a bundle may share one."""
     rows = connection.execute(_of_last_pass().where(LETTERS.c.letter == letter_id)).all()
     return _known(connection, rows)
 
 
 def letters_of(connection: Connection, lives: Collection[bytes]) -> dict[bytes, DeadLetter]:
-    """The letter of each of these lives that has one."""
+    """The dead letter of each of these lives that has one."""
     found: dict[bytes, DeadLetter] = {}
     for some in portions(list(lives)):
         theirs = LETTERS.c.life.in_(some)
@@ -65,14 +68,16 @@ def letters_of(connection: Connection, lives: Collection[bytes]) -> dict[bytes, 
 
 
 def latest_letters(connection: Connection) -> Iterator[KnownLetter]:
-    """All of them, those first that died last; those of unknown age come at the end."""
+    """All dead letters that the ledger knows, those first that died last; those of unknown age come
+    at the end.
+    """
     run = last_pass(connection)
     since = None if run is None else run.began_at
     return merge(_of_queue(connection), _since(connection, since), key=_age)
 
 
 def known_letters(connection: Connection) -> int:
-    """How many `latest_letters` gives, without reading them all."""
+    """How many dead letters `latest_letters` gives, without reading them all."""
     run = last_pass(connection)
     since = None if run is None else run.began_at
     lives = _of_last_pass().with_only_columns(LETTERS.c.life)

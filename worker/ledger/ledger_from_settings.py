@@ -23,7 +23,7 @@ _DAY_SECONDS = 86_400
 
 
 def ledger_url(settings: WorkerSettings) -> str:
-    """Raises `UnusableSetting` where none is set."""
+    """The URL of the ledger. Raises `UnusableSetting` where none is set."""
     url = settings.ledger_url.get_secret_value()
     if not url:
         raise UnusableSetting(
@@ -52,7 +52,7 @@ class LedgerParts(NamedTuple):
 def build_ledger(
     settings: WorkerSettings, database: Database, *, once: bool = False
 ) -> LedgerParts:
-    """For `database`, which is open for writing and of this version."""
+    """The parts of a ledger for `database`, which is open for writing and of this version."""
     secret = settings.receipts_secret.get_secret_value().encode()
     address, queue = address_of(settings), Names(settings.namespace).receipts
     writer = ChainWriter(address, "ledger-anchors", queue, Chain(process_name(), secret))

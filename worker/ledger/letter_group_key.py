@@ -14,8 +14,9 @@ _MOST_KEPT = 10_000
 
 
 class Group(NamedTuple):
-    """A fingerprint with the numbers of its texts: of integration, reason and error, and of the
-    version of the integration's configuration; Adobe's HTTP status and code, and a path.
+    """A group of dead letters: its fingerprint with the numbers of its texts: of integration,
+    reason and error, and of the version of the integration's configuration; Adobe's HTTP status and
+    code, and a path.
     """
 
     integration_id: int
@@ -28,17 +29,19 @@ class Group(NamedTuple):
 
 
 class LetterGroups:
-    """For the one writer. `forget` is to be called when a transaction was not kept."""
+    """The numbers of groups of dead letters, for the one writer. `forget` is to be called when a
+    transaction was not kept.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[Group, int] = {}
 
     def forget(self) -> None:
-        """Read everything again."""
+        """Read the numbers of groups of dead letters again."""
         self._ids.clear()
 
     def id_of(self, connection: Connection, group: Group) -> int:
-        """The number of a group, which gets one where it is new."""
+        """The number of a group of dead letters, which gets one where it is new."""
         found = self._ids.get(group)
         if found is None:
             if len(self._ids) > _MOST_KEPT:

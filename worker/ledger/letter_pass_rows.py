@@ -27,7 +27,7 @@ MOST_LETTERS: Final = 500_000
 
 
 class SeenLetter(NamedTuple):
-    """A letter, and the keys of the lives that may be its event's: the first is the likeliest.
+    """A dead letter, and the keys of the lives that may be its event's: the first is the likeliest.
     `received` are those that the event may have had when a door received it.
     """
 
@@ -37,14 +37,16 @@ class SeenLetter(NamedTuple):
 
 
 class LetterRows:
-    """For the one writer, whose `dictionary` and `groups` are those of the receipts."""
+    """The rows of dead letters, for the one writer, whose `dictionary` and `groups` are those of
+    the receipts.
+    """
 
     def __init__(self, dictionary: Dictionary, groups: LetterGroups) -> None:
         self._dictionary = dictionary
         self._groups = groups
 
     def begin(self, connection: Connection) -> int:
-        """Begin a pass; gives its number. What a pass left that did not end goes."""
+        """Begin a pass over the dead letters; gives its number. What an unended one left goes."""
         last = highest_id(connection, LETTER_PASSES)
         connection.execute(LETTERS.delete().where(LETTERS.c.pass_id != last))
         return last + 1
@@ -52,7 +54,7 @@ class LetterRows:
     def put(
         self, connection: Connection, pass_id: int, seen: Sequence[SeenLetter], now_ms: int
     ) -> int:
-        """Put some letters there; gives how many of them have no receipt."""
+        """Put some dead letters of a pass there; gives how many of them have no receipt."""
         texts = {text for one in seen for text in _texts(one.letter)}
         ids = self._dictionary.ids_of(connection, {*texts, ""})
         lives = LifeRows(connection, {key for one in seen for key in one.lives})
@@ -72,7 +74,9 @@ class LetterRows:
         return unknown
 
     def end(self, connection: Connection, row: tuple[int, int, int, int, int, int]) -> None:
-        """The pass is over, and what it has not seen goes; `row` is that of the table of passes."""
+        """The pass over the dead letters is over, and what it has not seen goes; `row` is that of
+        the table of passes.
+        """
         connection.execute(LETTERS.delete().where(LETTERS.c.pass_id != row[0]))
         connection.execute(LETTER_PASSES.delete())
         insert_all(connection, LETTER_PASSES, [row])

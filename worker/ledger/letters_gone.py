@@ -17,7 +17,9 @@ from worker.ledger.schema import LIVES
 
 
 def note_replays(connection: Connection, packed: Iterable[PackedReceipt]) -> None:
-    """Of receipts that are written: whichever of two lives is heard of first."""
+    """Let go the dead letters that written receipts show as replayed, whichever of two lives is
+    heard of first.
+    """
     before: set[bytes] = set()
     by_next: dict[bytes, bytes] = {}
     for one in packed:
@@ -31,7 +33,7 @@ def note_replays(connection: Connection, packed: Iterable[PackedReceipt]) -> Non
 
 
 def let_go(connection: Connection, lives: Collection[bytes]) -> None:
-    """The letters of these lives are in the queue no longer."""
+    """The dead letters of these lives are in the queue no longer."""
     for some in portions(sorted(lives)):
         theirs = LIVES.c.life.in_(some)
         grouped = LIVES.c.group_id.is_not(None)

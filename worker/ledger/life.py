@@ -19,8 +19,8 @@ FINAL: Final = frozenset({DELIVERED, SKIPPED, DEAD})
 
 
 class Life(NamedTuple):
-    """What became of it so far; times in ms since 1970. `last_id` is its latest receipt, which need
-    not be the one that decides. `group_id` is that of a dead letter.
+    """What became of an event at an integration so far; times in ms since 1970. `last_id` is its
+    latest receipt, which need not be the one that decides. `group_id` is that of a dead letter.
     """
 
     integration_id: int

@@ -13,7 +13,7 @@ from worker.ledger.schema import BALANCES, LIVES, RECEIPTS
 
 
 class LifeRows:
-    """Those with `keys`."""
+    """The lives with `keys`, as one transaction changes them."""
 
     def __init__(self, connection: Connection, keys: Iterable[bytes]) -> None:
         self._connection = connection
@@ -25,11 +25,11 @@ class LifeRows:
         self._now = dict(self._before)
 
     def get(self, key: bytes) -> Life | None:
-        """As it is by now."""
+        """The life with this key, as it is by now."""
         return self._now.get(key)
 
     def put(self, key: bytes, life: Life) -> None:
-        """It is like that from now on."""
+        """The life with this key is like that from now on."""
         self._now[key] = life
 
     def take_doubt(self, key: bytes) -> Life | None:
@@ -43,7 +43,7 @@ class LifeRows:
         return life
 
     def write(self) -> None:
-        """Write what has changed."""
+        """Write the lives that have changed."""
         gone = [key for key in self._before if key not in self._now]
         for some in portions(gone):
             self._connection.execute(LIVES.delete().where(LIVES.c.life.in_(some)))

@@ -92,7 +92,7 @@ STEPS: Final[Sequence[Step]] = (
 
 
 def upgrade(database: Database, steps: Sequence[Step] = STEPS) -> None:
-    """Bring the tables to the newest version. Raises `UnusableLedger` for a newer one."""
+    """Bring the ledger's tables to the newest version. Raises `UnusableLedger` for a newer one."""
     with database.transaction() as connection:
         found = _version(connection)
         newest = 1 + len(steps)
@@ -108,7 +108,7 @@ def upgrade(database: Database, steps: Sequence[Step] = STEPS) -> None:
 
 
 def check_version(database: Database) -> None:
-    """Raises `UnusableLedger` where this version can't read the tables."""
+    """Raises `UnusableLedger` where this version can't read the ledger's tables."""
     newest = 1 + len(STEPS)
     with database.transaction() as connection:
         found = _version(connection)

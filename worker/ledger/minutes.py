@@ -36,7 +36,7 @@ def count_minute(minutes: dict[tuple[int, ...], list[int]], receipt: Receipt, li
 
 
 def write_minutes(connection: Connection, minutes: dict[tuple[int, ...], list[int]]) -> None:
-    """Add the counts to those that are in the table."""
+    """Add the counts of receipts by minute to those that are in the table."""
     query = select(MINUTES).where(MINUTES.c.minute.in_({place[0] for place in minutes}))
     for *place, receipts, lag_ms, most_lag_ms in connection.execute(query):
         counts = minutes.get(tuple(place))

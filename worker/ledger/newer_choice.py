@@ -11,8 +11,8 @@ from worker.reasons import SkipReason
 
 
 def newer_choice(connection: Connection, story: Story) -> Story | None:
-    """The newest delivered one of the same person at the same integration that spoke of a path of
-    `story`; None where that was not superseded, or it isn't known.
+    """The newest delivered choice of the same person at the same integration that spoke of a path
+    of `story`; None where that was not superseded, or it isn't known.
     """
     last = story.steps[-1] if story.steps else None
     if last is None or last.packed_user is None or last.is_blanked:

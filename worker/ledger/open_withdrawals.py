@@ -15,8 +15,8 @@ MOST_LOOKED_AT: Final = 50_000
 
 
 class OpenWithdrawals(NamedTuple):
-    """Of one integration: how many wait and when the oldest of them was made (ms since 1970), how
-    many were given up.
+    """The open withdrawals of one integration: how many wait and when the oldest of them was made
+    (ms since 1970), how many were given up.
     """
 
     waiting: int = 0
@@ -25,14 +25,14 @@ class OpenWithdrawals(NamedTuple):
 
 
 class AllOpenWithdrawals(NamedTuple):
-    """By integration. `is_part` says whether there are more lives than were looked at."""
+    """Open withdrawals by integration. `is_part`: there are more lives than were looked at."""
 
     by_integration: dict[str, OpenWithdrawals]
     is_part: bool
 
     @property
     def oldest(self) -> tuple[str, int] | None:
-        """The integration and time of the oldest one that waits."""
+        """The integration and time of the oldest withdrawal that waits."""
         known = [
             (one.oldest_at, name)
             for name, one in self.by_integration.items()
@@ -45,12 +45,14 @@ class AllOpenWithdrawals(NamedTuple):
 
     @property
     def given_up(self) -> int:
-        """Of all."""
+        """How many withdrawals of all integrations were given up."""
         return sum(one.given_up for one in self.by_integration.values())
 
 
 def open_withdrawals(connection: Connection) -> AllOpenWithdrawals:
-    """As far as the ledger knows: what a worker has in hand it says itself."""
+    """The withdrawals that Adobe does not have, as far as the ledger knows: what a worker has in
+    hand it says itself.
+    """
     found: dict[int, OpenWithdrawals] = {}
     is_part = False
     is_withdrawal = RECEIPTS.c.choice == CHOICE_NUMBERS["withdrawn"]

@@ -17,8 +17,8 @@ _WITHDRAWN: Final = CHOICE_NUMBERS["withdrawn"]
 
 
 class Slots(NamedTuple):
-    """`number` slots of `minutes` each; the last one has the present minute. `first` is the first
-    one's minute since 1970.
+    """Slots of time: `number` slots of `minutes` each; the last one has the present minute. `first`
+    is the first one's minute since 1970.
     """
 
     first: int
@@ -27,17 +27,17 @@ class Slots(NamedTuple):
 
     @classmethod
     def until(cls, now_ms: int, minutes: int, number: int) -> Slots:
-        """The slots that end with the minute of `now_ms`."""
+        """The slots of time that end with the minute of `now_ms`."""
         return cls(now_ms // MINUTE_MS - minutes * number + 1, minutes, number)
 
     @property
     def since_ms(self) -> int:
-        """When the first one begins, in ms since 1970."""
+        """When the first slot of time begins, in ms since 1970."""
         return self.first * MINUTE_MS
 
     @property
     def ms(self) -> int:
-        """How long each is."""
+        """How long each slot of time is, in ms."""
         return self.minutes * MINUTE_MS
 
 
@@ -49,14 +49,14 @@ class OutcomeSeries(NamedTuple):
     withdrawn: Mapping[OutcomeName, int]
 
     def total(self, *outcomes: OutcomeName) -> int:
-        """All receipts with one of these."""
+        """How many receipts have one of these outcomes."""
         return sum(sum(self.receipts[one]) for one in outcomes)
 
 
 def outcome_series(
     connection: Connection, slots: Slots, integration: str | None = None
 ) -> OutcomeSeries:
-    """Those of an integration, or of all."""
+    """The receipts in each slot by outcome, of an integration or of all."""
     slot = (MINUTES.c.minute - slots.first) // slots.minutes
     query = (
         select(slot, MINUTES.c.outcome, MINUTES.c.choice, func.sum(MINUTES.c.receipts))

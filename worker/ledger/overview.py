@@ -45,9 +45,10 @@ class Failing(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """`waiting` are events by when they are due, in the order of `WAITING_NAMES`; `letters` is None
-    before the first pass over the dead letters. `dead_letters` are those that are there now, by
-    integration, while `conservation` counts lives that ended so.
+    """What the ledger knows of the fleet: `waiting` are events by when they are due, in the order
+    of `WAITING_NAMES`; `letters` is None before the first pass over the dead letters.
+    `dead_letters` are those that are there now, by integration, while `conservation` counts lives
+    that ended so.
     """
 
     now: int
@@ -81,7 +82,7 @@ class Overview(NamedTuple):
 
     @property
     def oldest_event_at(self) -> int | None:
-        """The same of any event."""
+        """When the oldest event was made that a worker has in hand, in ms since 1970."""
         return min(filter(None, (_said(one, "oldest_event_at") for one in self.live)), default=None)
 
 
@@ -89,7 +90,7 @@ WAITING_NAMES: Final = ("due", "within a minute", "within ten minutes", "later")
 
 
 def overview(connection: Connection, now_ms: int) -> Overview:
-    """All of it, at `now_ms` (ms since 1970)."""
+    """What the ledger knows of the fleet, at `now_ms` (ms since 1970)."""
     tallies = tallies_of(connection)
     overdue = _overdue(connection, now_ms)
     balances = connection.execute(select(BALANCES)).all()
@@ -133,7 +134,7 @@ def _said(one: Tally, name: str) -> int | None:
 
 
 def tallies_of(connection: Connection) -> list[Tally]:
-    """What each process said last."""
+    """What each worker and door said last."""
     rows = connection.execute(select(CHAINS).where(CHAINS.c.is_worker).order_by(CHAINS.c.id)).all()
     names = texts_of(connection, [row.worker_id for row in rows])
     return [

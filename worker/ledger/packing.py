@@ -54,7 +54,7 @@ def pack_event(event: str) -> bytes:
 
 
 def unpack_event(packed: bytes) -> str:
-    """The id that `pack_event` was given."""
+    """The event's id that `pack_event` was given."""
     kind, rest = packed[:1], packed[1:]
     if kind == _AS_TEXT:
         return rest.decode(errors="surrogatepass")
@@ -66,7 +66,7 @@ def unpack_event(packed: bytes) -> str:
 
 
 def pack_user(user: str | None) -> bytes | None:
-    """Month and hash in 20 bytes; None for nobody, and for what has another shape."""
+    """A person's month and hash in 20 bytes; None for nobody, and for what has another shape."""
     if user is None or not _USER.fullmatch(user):
         return None
     return _month(user[:6]) + bytes.fromhex(user[7:])
@@ -78,19 +78,21 @@ def _month(digits: str) -> bytes:
 
 
 def unpack_user(packed: bytes | None) -> str | None:
-    """What `pack_user` was given."""
+    """The person's month and hash that `pack_user` was given."""
     if packed is None:
         return None
     return f"{int.from_bytes(packed[:4], 'big'):06d}:{packed[4:].hex()}"
 
 
 def user_prefix(packed: bytes | None) -> bytes | None:
-    """By what lives are found; half of the hash is enough for that."""
+    """The part of a person's packed hash by which lives are found; half of the hash is enough."""
     return None if packed is None else packed[4:12]
 
 
 def pack_attributes(attributes: Attributes) -> tuple[str, str]:
-    """The paths, which come again in every receipt of an integration, and a letter for each."""
+    """The paths of attributes, which come again in every receipt of an integration, and a letter
+    for each.
+    """
     letters = "".join([_LETTERS[one] for one in attributes.values()])
     return _as_json(tuple(attributes)), letters
 
@@ -101,19 +103,19 @@ def _as_json(paths: tuple[str, ...]) -> str:
 
 
 def unpack_attributes(paths: str, said: str) -> Attributes:
-    """What `pack_attributes` was given."""
+    """The attributes that `pack_attributes` was given."""
     return {path: _SAID[one] for path, one in zip(orjson.loads(paths), said, strict=True)}
 
 
 def pack_cause(error: str | None, code: str | None, field: str | None) -> str:
-    """What went wrong, in one text that comes again; "" where nothing is said of it."""
+    """What a receipt says went wrong, in one text that comes again; "" where it says nothing."""
     if error is None and code is None and field is None:
         return ""
     return orjson.dumps((error, code, field)).decode()
 
 
 def unpack_cause(text: str) -> tuple[str | None, str | None, str | None]:
-    """What `pack_cause` was given."""
+    """The receipt's error, code and field that `pack_cause` was given."""
     if not text:
         return None, None, None
     error, code, field = orjson.loads(text)
@@ -138,7 +140,7 @@ def life_key(packed_event: bytes, updated_at: int | None, integration: str, deli
 
 
 def after(prefix: bytes) -> bytes:
-    """The end of the range of keys that begin with `prefix`, exclusive."""
+    """The end of the range of keys of lives that begin with `prefix`, exclusive."""
     number = int.from_bytes(prefix, "big") + 1
     if number >> (8 * len(prefix)):
         return prefix + b"\xff" * 9

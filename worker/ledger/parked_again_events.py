@@ -45,8 +45,8 @@ def note_parked_again(
 
 
 def is_parked_again(after_ms: int) -> ColumnElement[bool]:
-    """Of lives: whether it may be of an event in a bundle that comes back then or later (ms since
-    1970).
+    """The condition of lives that may be of an event in a bundle that comes back then or later (ms
+    since 1970).
     """
     theirs = select(PARKED_AGAIN.c.integration_id).where(PARKED_AGAIN.c.due_at >= after_ms)
     return (LIVES.c.outcome == PARKED) & LIVES.c.integration_id.in_(theirs)

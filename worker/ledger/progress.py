@@ -12,7 +12,7 @@ _ROW = 1
 
 
 def read_progress(connection: Connection) -> Progress | None:
-    """As it was committed; None before the first reading."""
+    """How far the stream was read, as it was committed; None before the first reading."""
     found = connection.execute(select(PROGRESS)).first()
     return None if found is None else Progress(*found[1:])
 
@@ -37,7 +37,7 @@ def begin_reading(connection: Connection, start: Start, now_ms: int) -> None:
 
 
 def move_on(connection: Connection, before: Progress, now: Progress) -> None:
-    """Set the progress to `now` if it is still `before`. Raises `LedgerTrouble`."""
+    """Set the progress in the stream to `now` if it is still `before`. Raises `LedgerTrouble`."""
     is_same = (PROGRESS.c.generation == before.generation) & (
         PROGRESS.c.next_offset == before.next_offset
     )

@@ -36,7 +36,7 @@ def _now_ms() -> int:
 
 
 class Reading:
-    """Reads what `new_feed` gives. With `once` it ends when it has read what there is."""
+    """Reads the stream by `new_feed`. With `once` it ends when it has read what there is."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Reading:
         self._feed: RecordFeed | None = None
 
     def stop(self) -> None:
-        """Ask `run` to return, after what is in hand."""
+        """Ask the reading of the stream to end, after what is in hand."""
         self._stopping.set()
         if self._feed is not None:
             self._feed.stir()
 
     async def run(self) -> None:
-        """Returns after `stop`, or with `once` at the end of the stream. What goes wrong with the
-        broker or the file is logged, and tried again; with `once` it is raised.
+        """Read the stream until `stop`, or with `once` to its end. What goes wrong with the broker
+        or the file is logged, and tried again; with `once` it is raised.
         """
         self._upkeep.start()
         pause = _FIRST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""What the log and the metrics tell of the reading."""
+"""What the log and the metrics tell of the reading of the stream."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _NO_STREAM: Final = (
 
 
 class ReadingReport:
-    """`unwritten` and `away` say why the file can't be written and the stream can't be read now,
-    "" while they can. `missing` are events that do not add up, as they were counted last, and
-    `overtaken` those of them that a door received and that have no outcome.
+    """How the reading of the stream goes: `unwritten` and `away` say why the file can't be written
+    and the stream can't be read now, "" while they can. `missing` are events that do not add up, as
+    they were counted last, and `overtaken` those of them that a door received and that have no
+    outcome.
     """
 
     def __init__(self) -> None:
@@ -39,14 +40,14 @@ class ReadingReport:
         self.overtaken = 0
 
     def took(self, records: list[Record], findings: dict[str, int]) -> None:
-        """These were taken in, and that was wrong with them."""
+        """These records of the stream were taken in, and that was wrong with them."""
         self.records += len(records)
         self.away = ""
         self.wrote()
         self.tell(findings)
 
     def wrote(self) -> None:
-        """The file can be written."""
+        """The ledger's file can be written."""
         self.unwritten = ""
 
     def tell(self, findings: dict[str, int]) -> None:
@@ -56,7 +57,7 @@ class ReadingReport:
             log.warning("ledger.finding", kind=kind, count=count, meaning=SENTENCES[kind])
 
     def cannot_write(self, detail: str) -> None:
-        """The file can't be written; logged once, as long as it is the same."""
+        """The ledger's file can't be written; logged once, as long as it is the same."""
         if self.unwritten != detail:
             self.unwritten = detail
             log.error("ledger.not_written", detail=detail)

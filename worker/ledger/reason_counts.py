@@ -31,7 +31,7 @@ class ReasonCount(NamedTuple):
 
 
 def reason_counts(connection: Connection, slots: Slots, integration: str) -> list[ReasonCount]:
-    """Those of an integration, the latest first."""
+    """How often outcomes of an integration had which reason, the latest first."""
     integration_id = id_of(connection, integration)
     last = func.max(MINUTES.c.minute)
     query = (

@@ -55,8 +55,8 @@ class PackedReceipt(NamedTuple):
 def pack(
     receipt: Receipt, row: bytes, message_id: int, place: int, *, is_told: bool
 ) -> PackedReceipt:
-    """`row` is what the receipt was read from, and is kept where it can't be written again: where
-    it `is_told` by the receipt, and that by its columns, it can.
+    """A receipt for its row. `row` is what it was read from, and is kept where it can't be written
+    again: where it `is_told` by the receipt, and that by its columns, it can.
     """
     told = receipt
     if _NUL in row:
@@ -95,7 +95,7 @@ def without_nul(text: str) -> str:
 
 
 class ReceiptRows:
-    """For the one writer. `forget` is to be called when a transaction was not kept."""
+    """The rows of receipts, for the one writer. Call `forget` when a transaction was not kept."""
 
     def __init__(self, dictionary: Dictionary, groups: LetterGroups) -> None:
         self._dictionary = dictionary
@@ -103,7 +103,7 @@ class ReceiptRows:
         self._next_id = 0
 
     def forget(self) -> None:
-        """Read everything again."""
+        """Read the number of the last receipt again."""
         self._next_id = 0
 
     def next_id(self, connection: Connection) -> int:

@@ -37,17 +37,17 @@ BLANKED: Final = "A person's erasure has taken what stood here."
 
 
 def code_of(receipt: Receipt) -> Code | None:
-    """The code of its reason, None where it has none that this version knows."""
+    """The code of a receipt's reason, None where it has none that this version knows."""
     return _CODES.get(receipt.outcome, {}).get(receipt.reason)
 
 
 def sentence(receipt: Receipt) -> str:
-    """What happened, for operators."""
+    """What happened by a receipt, for operators."""
     return sentence_for(receipt.outcome, receipt.reason)
 
 
 def sentence_for(outcome: OutcomeName, reason: str) -> str:
-    """The same of all receipts with an outcome and a reason."""
+    """What happened by all receipts with an outcome and a reason, for operators."""
     code = _CODES.get(outcome, {}).get(reason)
     if code is not None:
         return code.sentence
@@ -55,7 +55,7 @@ def sentence_for(outcome: OutcomeName, reason: str) -> str:
 
 
 def to_do(receipt: Receipt, *, is_last: bool) -> str:
-    """What a person should do about it; nothing about what was overcome since."""
+    """What a person should do about a receipt; nothing about what was overcome since."""
     if not is_last:
         return ""
     code = code_of(receipt)

@@ -28,8 +28,8 @@ class Progress(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where reading begins, whether the stream is another one than before, and how many offsets
-    between were lost to its retention.
+    """Where the reading of the stream begins, whether it is another stream than before, and how
+    many offsets between were lost to its retention.
     """
 
     offset: int

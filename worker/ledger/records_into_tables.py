@@ -35,8 +35,8 @@ from worker.ledger.trouble import LedgerTrouble
 
 
 class TakingIn:
-    """For the one writer of `database`. After an error nothing of the call is kept, and it may be
-    repeated.
+    """Takes records of the stream into the tables, for the one writer of `database`. After an error
+    nothing of the call is kept, and it may be repeated.
     """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
@@ -49,8 +49,8 @@ class TakingIn:
         self._chains = ChainRows()
 
     def take(self, records: Sequence[Record], now_ms: int) -> dict[str, int]:
-        """Take in records in the order of their offsets. Gives what was found to be wrong, by kind.
-        Raises `LedgerTrouble`.
+        """Take in records of the stream in the order of their offsets. Gives what was found to be
+        wrong, by kind. Raises `LedgerTrouble`.
         """
         with _uncollected(), self._kept_or_forgotten() as connection:
             progress = read_progress(connection)
@@ -59,7 +59,7 @@ class TakingIn:
             return self._take(connection, progress, records, now_ms)
 
     def begin(self, start: Start, now_ms: int) -> dict[str, int]:
-        """Go on reading there. Gives what was found to be wrong, and raises, as `take` does."""
+        """Go on reading the stream there. Gives what was wrong, and raises, as `take` does."""
         with self._kept_or_forgotten() as connection:
             if start.lost or start.is_recreated:
                 wait_no_more(connection)
@@ -91,12 +91,12 @@ class TakingIn:
             return self._letters.begin(connection)
 
     def put_letters(self, pass_id: int, seen: Sequence[SeenLetter], now_ms: int) -> int:
-        """Put letters of a pass there; gives how many of them have no receipt."""
+        """Put dead letters of a pass there; gives how many of them have no receipt."""
         with self._kept_or_forgotten() as connection:
             return self._letters.put(connection, pass_id, seen, now_ms)
 
     def end_letters(self, pass_id: int, run: LetterPass) -> None:
-        """The pass came to its end: what it has not seen is gone."""
+        """The pass over the dead letters came to its end: what it has not seen is gone."""
         with self._kept_or_forgotten() as connection:
             self._letters.end(connection, (pass_id, *run))
 

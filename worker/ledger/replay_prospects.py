@@ -27,7 +27,7 @@ _MOST_RECEIPTS: Final = 200_000
 
 
 class LetterLife(NamedTuple):
-    """Of a letter that has a receipt: `user` is the short form of its person's hash."""
+    """What receipts know of a dead letter; `user` is the short form of its person's hash."""
 
     outcome: OutcomeName
     choice: ChoiceKind | None
@@ -44,7 +44,7 @@ class _Dead(NamedTuple):
 
 
 def letter_lives(connection: Connection, keys: Collection[bytes]) -> dict[bytes, LetterLife]:
-    """What is known of the lives with these keys."""
+    """What receipts know of the dead letters of lives with these keys."""
     dead = list(_dead(connection, keys))
     newer = _delivered_of(connection, {one.user for one in dead if one.user is not None})
     return {one.key: _told(one, newer) for one in dead}

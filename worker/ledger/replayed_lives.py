@@ -15,8 +15,8 @@ _MOST: Final = 100
 
 
 def next_key(story: Story, by: int = 1) -> bytes | None:
-    """The key of the life that a replay of its letter begins; None where receipts do not name the
-    event.
+    """The key of the life that a replay of a dead letter begins; None where receipts do not name
+    the event.
     """
     for one in (step.receipt for step in story.steps if not step.is_blanked):
         delivery = one.delivery + by
@@ -26,7 +26,7 @@ def next_key(story: Story, by: int = 1) -> bytes | None:
 
 
 def lives_after(connection: Connection, story: Story) -> list[Story]:
-    """Those of its replays, the first replay first."""
+    """The lives that replays of an event's dead letter began, the first replay first."""
     return list(_lives(connection, story, 1))
 
 

@@ -33,8 +33,9 @@ _DELIVERIES: Final = 16
 
 
 class StoredReceipt(NamedTuple):
-    """`place` is its number in message `message_id`. Of a blanked one `receipt` has no event, user,
-    attributes and xaction, `digest` is that of the row it was, and `raw` the key of its life.
+    """A receipt as it is in the tables: `place` is its number in message `message_id`. Of a blanked
+    one `receipt` has no event, user, attributes and xaction, `digest` is that of the row it was,
+    and `raw` the key of its life.
     """
 
     id: int
@@ -48,19 +49,19 @@ class StoredReceipt(NamedTuple):
 
     @property
     def is_blanked(self) -> bool:
-        """Whether a person's erasure has taken what was in it."""
+        """Whether a person's erasure has taken what was in a receipt."""
         return self.digest is not None
 
     @property
     def row(self) -> bytes | None:
-        """The row as it was in the stream; None for a blanked one."""
+        """The row of a receipt as it was in the stream; None for a blanked one."""
         if self.is_blanked:
             return None
         return self.raw if self.raw is not None else encode_receipt(self.receipt)
 
     @property
     def row_digest(self) -> bytes:
-        """The digest by which its message's heading covers it."""
+        """The digest by which its message's heading covers a receipt."""
         row = self.row
         return self.digest or b"" if row is None else row_digest(row)
 
@@ -142,7 +143,7 @@ def _stored(row: Row[Any], texts: dict[int, str]) -> StoredReceipt:
 
 
 def latest_receipts(connection: Connection, integration: str, most: int) -> list[StoredReceipt]:
-    """The latest first."""
+    """The latest receipts of an integration, the latest first."""
     query = (
         select(RECEIPTS)
         .where(RECEIPTS.c.integration_id == id_of(connection, integration))

@@ -59,12 +59,12 @@ class Story(NamedTuple):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it is to come back."""
+        """Whether an event is to come back."""
         return OUTCOME_NUMBERS[self.outcome] in WAITING
 
 
 class Found(NamedTuple):
-    """`more` says whether there are more than one answer holds."""
+    """Lives that were found; `more` says whether there are more than one answer holds."""
 
     stories: Sequence[Story]
     more: bool

@@ -13,8 +13,8 @@ from worker.wire.message_tap import TappedTransport
 
 
 class RecordFeed:
-    """One connection, and one consumer once it was started. Methods raise what the broker answers,
-    `NoStream`, and `ConnectionError` once the connection is lost.
+    """Reads the stream on one connection, with one consumer once it was started. Methods raise what
+    the broker answers, `NoStream`, and `ConnectionError` once the connection is lost.
     """
 
     def __init__(self, address: BrokerAddress, queue: str) -> None:
@@ -25,36 +25,39 @@ class RecordFeed:
         self._consumer: StreamConsumer | None = None
 
     async def open(self) -> None:
-        """Connect."""
+        """Connect to read the stream."""
         self._connection = await connect(self._address, "ledger", self._transport)
 
     async def look(self, offset: int | Literal["first"]) -> Record | None:
-        """The record at `offset`, or the first one after it; None where none came in time."""
+        """The stream's record at `offset`, or the next one after; None where none came in time."""
         return await self._reader.look(offset)
 
     async def last(self) -> Record | None:
-        """What was written last, as far as the broker's node knows; None where none came in
-        time."""
+        """The stream's last record, as far as the broker's node knows; None where none came in
+        time.
+        """
         return await self._reader.last()
 
     async def start(self, offset: int) -> None:
-        """Read from `offset` on."""
+        """Read the stream from `offset` on."""
         self._consumer = StreamConsumer(self._transport.splitter, self._queue)
         await self._consumer.start(self._open_connection, offset)
 
     async def batch(self, most_seconds: float) -> list[Record]:
-        """What has come, in order; empty when nothing came for so long. After `start`."""
+        """The stream's records that have come, in order; empty when nothing came for so long. After
+        `start`.
+        """
         if self._consumer is None:
             raise ConnectionError("not connected")
         return await self._consumer.batch(most_seconds)
 
     def stir(self) -> None:
-        """Have `batch` return."""
+        """Have `batch` return, though it waits for records."""
         if self._consumer is not None:
             self._consumer.stir()
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection to the stream."""
         if self._consumer is not None:
             self._consumer.stop()
         if self._connection is not None:

@@ -18,7 +18,7 @@ _MOST: Final = 1_000
 
 
 class StreamFinding(Code):
-    """Counted in the ledger beside the findings about chains."""
+    """What may be wrong with the stream, counted in the ledger beside the findings about chains."""
 
     TRUNCATED = (
         "truncated",
@@ -58,12 +58,12 @@ class ToldFinding(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What it means."""
+        """What a finding means."""
         return SENTENCES.get(self.kind, "")
 
 
 def told_findings(connection: Connection) -> list[ToldFinding]:
-    """The latest first."""
+    """The findings of the ledger, the latest first."""
     query = (
         select(FINDINGS, CHAINS.c.chain, CHAINS.c.worker_id)
         .outerjoin(CHAINS, CHAINS.c.id == FINDINGS.c.chain_id)

@@ -17,11 +17,13 @@ class LedgerTrouble(WorkFailed):
 
 
 class UnusableLedger(WrongUse):
-    """No waiting helps: a person must choose another file, version or setting."""
+    """The ledger can't be used, and no waiting helps: a person must choose another file, version or
+    setting.
+    """
 
 
 class LedgerInUse(UnusableLedger):
-    """Another process writes to it."""
+    """Another process writes to the ledger."""
 
 
 _SENTENCES: Final = (

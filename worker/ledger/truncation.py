@@ -12,8 +12,8 @@ from worker.ledger.stream_findings import StreamFinding
 
 
 class Truncation:
-    """The latest one, as the tables had it at the first question; none where the stream was made
-    anew since.
+    """The stream's latest truncation, as the tables had it at the first question; none where the
+    stream was made anew since.
     """
 
     def __init__(self, connection: Connection, generation: int) -> None:
@@ -24,15 +24,15 @@ class Truncation:
 
     @property
     def went_on_at(self) -> int | None:
-        """The offset behind what is lost; None where nothing was."""
+        """The stream's offset behind what is lost; None where nothing was."""
         if not self._is_known:
             self._is_known = True
             self._went_on_at = self._found()
         return self._went_on_at
 
     def took_what_follows(self, chain_id: int, sequence: int) -> bool:
-        """Whether a chain was read that far before it, and so may go on anywhere behind it. To be
-        asked about what an earlier transaction has written.
+        """Whether a chain was read that far before the truncation, and so may go on anywhere behind
+        it. To be asked about what an earlier transaction has written.
         """
         went_on_at = self.went_on_at
         if went_on_at is None:
@@ -68,6 +68,6 @@ class Truncation:
 
 
 def latest_truncation(connection: Connection) -> Truncation:
-    """Of the stream that is read now."""
+    """The latest truncation of the stream that is read now."""
     progress = read_progress(connection)
     return Truncation(connection, 0 if progress is None else progress.generation)

@@ -1,4 +1,4 @@
-"""Of what the ledger can't know, so that "no receipt" is not taken for "never was"."""
+"""What the ledger can't know, so that "no receipt" is not taken for "never was"."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from worker.ledger.stream_findings import ToldFinding, told_findings
 
 
 class UnknownSpans(NamedTuple):
-    """`begins` is the oldest message's time, `read_to` that of the last one that was read, in ms
-    since 1970; `unreceipted` are outcomes of live and ended workers without a receipt.
+    """What the ledger can't know: `begins` is the oldest message's time, `read_to` that of the last
+    one that was read, in ms since 1970; `unreceipted` are outcomes of live and ended workers
+    without a receipt.
     """
 
     begins: int | None
@@ -27,7 +28,7 @@ class UnknownSpans(NamedTuple):
     findings: Sequence[ToldFinding]
 
     def sentences(self, shown: Callable[[int], str]) -> Iterator[str]:
-        """Each thing that may be why there is none; `shown` writes a time."""
+        """Each thing that may be why there is no receipt; `shown` writes a time."""
         if self.begins is None:
             yield "the ledger is empty: `consent-worker ledger` has read nothing yet"
             return
@@ -44,7 +45,7 @@ class UnknownSpans(NamedTuple):
 
 
 def unknown_spans(connection: Connection, now_ms: int) -> UnknownSpans:
-    """Of all that the ledger has, at `now_ms`."""
+    """What the ledger can't know, at `now_ms`."""
     oldest = select(MESSAGES.c.at).order_by(MESSAGES.c.id).limit(1)
     progress = read_progress(connection)
     unreceipted: Counter[str] = Counter()

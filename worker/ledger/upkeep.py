@@ -31,7 +31,9 @@ _NEAR_MS: Final = 10_000
 
 
 class Upkeep:
-    """`caught_up` is set once the ledger has read what was written up to some seconds ago."""
+    """What a ledger does beside its reading. `caught_up` is set once the ledger has read what was
+    written up to some seconds ago.
+    """
 
     def __init__(
         self,
@@ -48,11 +50,11 @@ class Upkeep:
         self.caught_up = asyncio.Event()
 
     def start(self) -> None:
-        """Do all that regularly, from now on."""
+        """Do the ledger's upkeep regularly, from now on."""
         self._working = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """No more of it; the chain of the anchors ends."""
+        """No more upkeep of the ledger; the chain of the anchors ends."""
         if self._working is not None:
             self._working.cancel()
             with suppress(asyncio.CancelledError):

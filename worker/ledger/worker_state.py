@@ -35,12 +35,13 @@ class LaneState(NamedTuple):
 
 
 class WorkerState(NamedTuple):
-    """Events taken from the queues since the process began, and where they are. `receipted` counts
-    those whose receipts were all handed over, None where a worker does not tell. `unreceipted` are
-    outcomes without a receipt, by integration. `received` are events that a door has put on the
-    queue, None of a worker. `cpu_percent` is of one core, since the state before, None where a
-    process does not tell. `parked_again` says when the latest bundle comes back that was parked
-    again unopened since the state before, by integration. Times are in ms since 1970.
+    """The state of a worker or a door: events taken from the queues since it began, and where they
+    are. `receipted` counts those whose receipts were all handed over, None where a worker does not
+    tell. `unreceipted` are outcomes without a receipt, by integration. `received` are events that a
+    door has put on the queue, None of a worker. `cpu_percent` is of one core, since the state
+    before, None where a process does not tell. `parked_again` says when the latest bundle comes
+    back that was parked again unopened since the state before, by integration. Times are in ms
+    since 1970.
     """
 
     version: str
@@ -77,7 +78,7 @@ class WorkerState(NamedTuple):
 
 
 def read_state(row: str | bytes) -> WorkerState:
-    """The state that a row is. Raises `Unreadable`."""
+    """The state of a worker or a door that a row is. Raises `Unreadable`."""
     said = object_of(row.encode() if isinstance(row, str) else row)
     lanes = said.get("lanes") or []
     unreceipted = said.get("unreceipted") or {}

@@ -12,19 +12,19 @@ Answer = TypeVar("Answer")
 
 
 class WriteTurns:
-    """For the one process that writes to `database`."""
+    """Writes to the ledger one after the other, for the one process that writes to `database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writing = asyncio.Lock()
 
     async def take(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Do `work` when nothing else is written; it opens its own transaction."""
+        """Do `work` when nothing else is written to the ledger; it opens its own transaction."""
         async with self._writing:
             return await asyncio.to_thread(work, *arguments)
 
     async def transact(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Do `work`, which is given a connection first, in a transaction."""
+        """Do `work`, which is given a connection first, in a transaction of the ledger."""
 
         def run() -> Answer:
             with self._database.transaction() as connection:

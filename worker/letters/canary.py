@@ -26,8 +26,8 @@ _LOOK_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class CanaryVerdict:
-    """`came_back` of those that were `sent` are dead again; `trouble` says why the others must
-    stay, "" when they may follow.
+    """What became of canaries: `came_back` of those that were `sent` are dead again; `trouble` says
+    why the other letters must stay, "" when they may follow.
     """
 
     sent: int
@@ -74,8 +74,8 @@ class Canaries:
         stop: Stop,
         is_clear: Callable[[], Awaitable[bool]],
     ) -> CanaryVerdict:
-        """`replay` each, and wait, until somebody knows that it `is_clear` at most. `replay` says
-        why a letter can't be replayed, "" when it was.
+        """`replay` each canary, and wait, until somebody knows that it `is_clear` at most. `replay`
+        says why a letter can't be replayed, "" when it was.
         """
         sent = 0
         for one in self._opened:

@@ -15,8 +15,8 @@ _MOST_GROUPS: Final = 10_000
 
 @dataclass(slots=True)
 class LetterGroup:
-    """How many letters have one fingerprint, and when the first and the last of them died, in ms
-    since 1970, None where none says it.
+    """How many dead letters have one fingerprint, and when the first and the last of them died, in
+    ms since 1970, None where none says it.
     """
 
     count: int = 0
@@ -24,7 +24,7 @@ class LetterGroup:
     last_ms: int | None = None
 
     def add(self, dead_at_ms: int | None) -> None:
-        """One more letter."""
+        """One more letter of the group."""
         self.count += 1
         if dead_at_ms is not None:
             self.first_ms = dead_at_ms if self.first_ms is None else min(self.first_ms, dead_at_ms)
@@ -32,14 +32,14 @@ class LetterGroup:
 
 
 class LetterGroups:
-    """The groups of letters, of which there are not too many; `ungrouped` letters are in none."""
+    """The groups of dead letters, of which there are not too many; `ungrouped` ones are in none."""
 
     def __init__(self) -> None:
         self._groups: dict[Fingerprint, LetterGroup] = {}
         self.ungrouped = 0
 
     def add(self, letters: Iterable[DeadLetter]) -> None:
-        """Count some more."""
+        """Count some more letters in their groups."""
         for letter in letters:
             fingerprint = fingerprint_of(letter)
             group = self._groups.get(fingerprint)
@@ -51,5 +51,5 @@ class LetterGroups:
             group.add(letter.dead_at_ms)
 
     def largest_first(self) -> list[tuple[Fingerprint, LetterGroup]]:
-        """All groups."""
+        """All groups of letters, the largest first."""
         return sorted(self._groups.items(), key=lambda one: (-one[1].count, one[0].group))

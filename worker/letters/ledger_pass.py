@@ -41,8 +41,8 @@ _AGAIN_SECONDS: Final = 5.0
 
 
 class LedgerPass:
-    """Makes passes for the process that writes to the ledger. `tell` is given a sentence where a
-    pass has to wait.
+    """Makes passes over the dead letters for the process that writes to the ledger. `tell` is given
+    a sentence where a pass has to wait.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class LedgerPass:
         self._keys = LetterKeys(user_keys(settings))
 
     async def run(self, caught_up: asyncio.Event, request: PassRequest) -> None:
-        """A pass after `caught_up`, and one for each request, until it is to stop. What goes wrong
-        is logged.
+        """Make a pass over the dead letters after `caught_up`, and one for each request, until it
+        is to stop. What goes wrong is logged.
         """
         await self._either(caught_up, _PATIENCE_SECONDS)
         while not self._stop.is_asked:
@@ -79,7 +79,9 @@ class LedgerPass:
                 await self._either(self._stop.asked, _LOOK_SECONDS)
 
     async def attempt(self) -> None:
-        """A pass; what goes wrong is logged. Raises `Interrupted` when it is to stop."""
+        """Make a pass over the dead letters; what goes wrong is logged. Raises `Interrupted` when
+        it is to stop.
+        """
         try:
             run = await self.one_pass()
         except Interrupted:
@@ -90,8 +92,8 @@ class LedgerPass:
             log.info("ledger.letters", letters=run.letters, unknown=run.unknown)
 
     async def one_pass(self) -> LetterPass:
-        """Read all letters of the queue. Raises `BrokerAway`, `LedgerTrouble`, and `Interrupted`
-        when it is to stop.
+        """Read all dead letters of the queue. Raises `BrokerAway`, `LedgerTrouble`, and
+        `Interrupted` when it is to stop.
         """
         began_at = now_ms()
         async with open_desk(self._settings, nullcontext(self._stop), self._tell) as desk:

@@ -25,8 +25,8 @@ OF_LOST_STATE: Final = "also those of before the state was lost"
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """What is to be done with those `chosen`. `canaries` go first, and their fate is waited for
-    `wait_seconds`; `rate` is letters per second, None for as many as can be.
+    """What is to be done with the `chosen` dead letters. `canaries` go first, and their fate is
+    waited for `wait_seconds`; `rate` is letters per second, None for as many as can be.
     """
 
     verb: Verb
@@ -39,9 +39,9 @@ class Handling:
 
 
 def words_of(chosen: Filter) -> list[str]:
-    """What narrows the letters down: codes and ids of letters alone. The id of an event is left
-    out, since that of a snapshot is a user's, and so is what was typed as an id and has no shape of
-    one.
+    """What narrows the dead letters down, in words: codes and ids of letters alone. The id of an
+    event is left out, since that of a snapshot is a user's, and so is what was typed as an id and
+    has no shape of one.
     """
     words = []
     if chosen.id is not None:
@@ -65,13 +65,13 @@ def words_of(chosen: Filter) -> list[str]:
 
 
 def words_of_integration(said: str) -> str:
-    """An integration that somebody has named."""
+    """The words for an integration that somebody has named."""
     known = shown_integration(said)
     return "an integration" if known is None else f"integration {known}"
 
 
 def words_of_work(asked: Handling) -> str:
-    """What is to be done with which letters."""
+    """The words for what is to be done with which dead letters."""
     words = words_of(asked.chosen) or [ALL]
     if asked.verb == "replayed":
         if asked.after_state_loss:

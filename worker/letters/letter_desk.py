@@ -30,7 +30,7 @@ _MOST_INTEGRATIONS: Final = 10_000
 
 
 def no_bar(verb: str, total: int) -> AbstractContextManager[Advance]:
-    """Shows no progress."""
+    """Shows no progress of a pass."""
     return nullcontext(lambda: None)
 
 
@@ -95,8 +95,8 @@ class LetterDesk:
     async def one_pass(
         self, verb: str, *, bar: bool = True, most: int | None = None
     ) -> AsyncIterator[Pass]:
-        """A pass over the letters that are there, or the first `most`, that gives back what it did
-        not settle.
+        """A pass over the dead letters that are there, or the first `most`, that gives back what it
+        did not settle.
         """
         total = await self.letters.count()
         total = total if most is None else min(total, most)
@@ -113,9 +113,9 @@ async def open_desk(
     so_far: Callable[[], str] = lambda: "",
     new_bar: NewBar = no_bar,
 ) -> AsyncIterator[LetterDesk]:
-    """A desk, once nobody else is at work: what one holds the other can't see. `tell` is given a
-    sentence where it has to wait, `so_far` tells what was done when the broker is lost. `stopping`
-    is entered once there is a connection. Raises `BrokerAway`.
+    """A desk for the dead letters, once nobody else is at work: what one holds the other can't see.
+    `tell` is given a sentence where it has to wait, `so_far` tells what was done when the broker is
+    lost. `stopping` is entered once there is a connection. Raises `BrokerAway`.
     """
     names = Names(settings.namespace)
     transport = TappedTransport()

@@ -47,12 +47,12 @@ class OpenedLetter:
     others: Sequence[LetterEvent] = ()
 
     def only_of_chosen(self, is_meant: Callable[[LetterEvent], bool]) -> OpenedLetter:
-        """The same with those alone chosen for which `is_meant` as well."""
+        """The same letter with those events alone chosen for which `is_meant` as well."""
         fewer = _divided(self.message, self.chosen, is_meant)
         return replace(fewer, others=[*self.others, *fewer.others])
 
     async def replay(self, letters: DeadLetters, max_event_bytes: int, epoch: str | None) -> None:
-        """Send what is chosen on its way again. Raises `NotReplayed`."""
+        """Send the letter's chosen events on their way again. Raises `NotReplayed`."""
         if not self.others:
             await letters.replay(self.message, max_event_bytes, epoch)
             return
@@ -60,7 +60,7 @@ class OpenedLetter:
         await letters.replace_by_part(self.message, *_bundle(self.others))
 
     async def discard(self, letters: DeadLetters) -> None:
-        """Take what is chosen off the queue for good; the others stay there."""
+        """Take the letter's chosen events off the queue for good; the others stay there."""
         if not self.others:
             await letters.discard(self.message)
             return

@@ -11,8 +11,8 @@ from worker.ordering.user_digests import UserKeys
 
 
 class LetterKeys:
-    """`users` are those of the workers: the id of a snapshot is a user's, and receipts have its
-    digest.
+    """What receipts call dead letters and their events. `users` are those of the workers: the id of
+    a snapshot is a user's, and receipts have its digest.
     """
 
     def __init__(self, users: UserKeys) -> None:
@@ -40,7 +40,7 @@ class LetterKeys:
         return {envelope.event_id, told.event_id, *self._users.other_ids(told), by_body}
 
     def key_of(self, event: LetterEvent, *, is_next: bool = False) -> bytes:
-        """The key of the life that ended with the letter, or of the next one, which a replay
+        """The key of the life that ended with the dead letter, or of the next one, which a replay
         begins.
         """
         letter = event.letter

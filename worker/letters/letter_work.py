@@ -27,7 +27,7 @@ _NAMED_AT_MOST: Final = 20
 
 @dataclass(slots=True)
 class Tally:
-    """What became of those that were chosen; `kept` names some of those not handled, and why."""
+    """What became of the chosen letters; `kept` names some of those not handled, and why."""
 
     matched: int = 0
     handled: int = 0
@@ -36,13 +36,13 @@ class Tally:
     verdict: CanaryVerdict | None = None
 
     def keep(self, opened: OpenedLetter, reason: str) -> None:
-        """One that was not handled."""
+        """Count a letter that was not handled."""
         self.kept_count += len(opened.chosen)
         for event in opened.chosen[: _NAMED_AT_MOST - len(self.kept)]:
             self.kept.append((event.letter.id, reason))
 
     def begin_pass(self) -> None:
-        """What was matched before and not handled is met again."""
+        """Letters that were matched before and not handled are met again."""
         self.matched = self.handled
         self.kept_count = 0
         self.kept.clear()
@@ -58,11 +58,11 @@ async def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """How somebody takes part: `is_meant` chooses among those that are asked for, `handled` is told
-    of each letter that was replayed or discarded and `kept` of each that could not be, and
-    `is_clear` says of the canaries that they need not be waited for any longer. `go_next` is told
-    of some letters before any of them is touched; what it raises keeps them. `begin_pass` is called
-    before letters are read anew.
+    """How somebody takes part in a replay or discard: `is_meant` chooses among the letters that are
+    asked for, `handled` is told of each letter that was replayed or discarded and `kept` of each
+    that could not be, and `is_clear` says of the canaries that they need not be waited for any
+    longer. `go_next` is told of some letters before any of them is touched; what it raises keeps
+    them. `begin_pass` is called before letters are read anew.
     """
 
     is_meant: Callable[[LetterEvent], bool] = lambda event: True
@@ -74,8 +74,8 @@ class Watching:
 
 
 class LetterWork:
-    """One replay or discard. `guard` counts letters of a lost state, which stay. After the broker
-    was lost it may be run again, and goes on.
+    """One replay or discard of dead letters. `guard` counts letters of a lost state, which stay.
+    After the broker was lost it may be run again, and goes on.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class LetterWork:
         self._to_name: list[OpenedLetter] = []
 
     async def run(self, desk: LetterDesk) -> Pass:
-        """Do it; gives the last pass."""
+        """Do the replay or discard; gives the last pass."""
         left: int | None = None
         if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
             run = await self._send_canaries(desk)
@@ -212,7 +212,7 @@ class LetterWork:
         return ""
 
     def so_far(self) -> str:
-        """What was done by now, where anything could have been."""
+        """What the replay or discard did by now, where it could have done anything."""
         if self._asked.dry_run:
             return ""
         return f"{self._asked.verb} {self.tally.handled}, and the rest stays in the dead letters"

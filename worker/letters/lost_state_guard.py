@@ -33,7 +33,7 @@ class LostStateGuard:
 
     @classmethod
     async def of(cls, settings: WorkerSettings, *, is_off: bool) -> Self:
-        """That of the workers' store. Raises `BrokerAway` and `UnusableSetting`."""
+        """The guard by the workers' store. Raises `BrokerAway` and `UnusableSetting`."""
         async with epochs_of(settings) as epochs:
             found = await epochs.read() if epochs is not None else None
             present = found.present if found is not None else None
@@ -49,10 +49,10 @@ class LostStateGuard:
 
     @classmethod
     def off(cls) -> Self:
-        """One that holds nothing back."""
+        """A guard that holds no letter back."""
         return cls(None, is_known=False, is_off=True)
 
     @property
     def reason(self) -> str:
-        """Why those are held back, after their number."""
+        """Why letters are held back, after their number."""
         return _LOST if self._is_known else _UNKNOWN

@@ -34,7 +34,7 @@ class NamedLetters:
         self._gone = 0
 
     async def go_next(self, letters: Sequence[OpenedLetter]) -> None:
-        """Put on record that these go next, and which are gone since the last time. Raises
+        """Put on record that these letters go next, and which are gone since the last time. Raises
         `TrailAway`: then they must stay.
         """
         going = [key for one in letters for key in self._keys_of(one)]
@@ -56,7 +56,7 @@ class NamedLetters:
         self._going.difference_update(self._keys_of(opened))
 
     def parts(self) -> list[Act]:
-        """Those that are gone, and not on record as such: they go there with the end of the act."""
+        """Letters that are gone, and not on record as such: they go there with the act's end."""
         return list(self._acts("part", self._untold, {}))
 
     def _keys_of(self, opened: OpenedLetter) -> list[str]:

@@ -17,27 +17,27 @@ _LOOK_SECONDS: Final = 0.2
 
 
 class PassRequest:
-    """That of the ledger in the file `ledger`."""
+    """The request for a pass over the dead letters, to the ledger in the file `ledger`."""
 
     def __init__(self, ledger: Path) -> None:
         self._file = ledger.with_name(f"{ledger.name}.letters-wanted")
 
     def make(self) -> None:
-        """Ask for a pass."""
+        """Ask for a pass over the dead letters."""
         self._file.touch()
 
     def is_there(self) -> bool:
-        """Whether somebody asks for one."""
+        """Whether somebody asks for a pass over the dead letters."""
         return self._file.exists()
 
     def take(self) -> None:
-        """The pass begins."""
+        """The pass over the dead letters begins."""
         self._file.unlink(missing_ok=True)
 
 
 def pass_of_the_other(url: str) -> LetterPass:
-    """The first pass that the other process begins from now on. Raises `WorkFailed` where it makes
-    none, and `LedgerTrouble`.
+    """The first pass over the dead letters that the ledger's process begins from now on. Raises
+    `WorkFailed` where it makes none, and `LedgerTrouble`.
     """
     with closing(Database(url)) as database:
         asked_at = now_ms()

@@ -15,7 +15,7 @@ _LONGEST_PASS_SECONDS: Final = 600.0
 
 
 class ReplayPace:
-    """So many letters a second; None for as many as can be."""
+    """The pace of a replay: so many letters a second; None for as many as can be."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
@@ -32,7 +32,7 @@ class ReplayPace:
         return self._rate is not None and time.monotonic() >= self._ends_at
 
     async def turn(self, letters: int, stop: Stop) -> bool:
-        """Wait until so many may go; False when the command is asked to stop."""
+        """Wait until so many letters may go; False when the command is asked to stop."""
         if self._rate is None:
             return True
         now = time.monotonic()

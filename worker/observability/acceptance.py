@@ -18,7 +18,7 @@ _ATTEMPTS: Final = (1, 2, 3, 4, 5, 6, 7)
 
 
 class AcceptanceMetrics:
-    """Counted in `registry` when Adobe accepts, a request at a time."""
+    """Metrics of accepted choices, counted in `registry` when Adobe accepts, by request."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lag = Histogram(
@@ -43,7 +43,7 @@ class AcceptanceMetrics:
         )
 
     def count(self, accepted: Sequence[Delivery], now_seconds: float) -> None:
-        """Adobe has accepted these; `now_seconds` is since the epoch."""
+        """Count deliveries that Adobe has accepted; `now_seconds` is since 1970."""
         lags: dict[ChoiceKind, list[float]] = {}
         for delivery in accepted:
             choice = delivery.choice

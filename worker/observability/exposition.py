@@ -1,5 +1,5 @@
-"""What a scrape is answered with, in slices: thousands of integrations have so many series that to
-write them in one go would hold up every event for half a second.
+"""How the metrics are written for a scrape, in slices: thousands of integrations have so many
+series that to write them in one go would hold up every event for half a second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _END: Final = "# EOF\n"
 
 
 class Exposition(NamedTuple):
-    """The headers of the answer, and its body in parts: each is made when it is asked for."""
+    """The answer to a scrape: headers, and a body in parts, each made when it is asked for."""
 
     headers: dict[str, str]
     parts: Iterator[bytes]

@@ -14,7 +14,7 @@ from worker.observability.series import AskedByIntegration, Counts
 
 
 class Gauges:
-    """In `registry`. Those by integration are asked for while they are written."""
+    """The gauges of a worker, in `registry`. Those by integration are asked for while written."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:

@@ -36,7 +36,7 @@ class Histogram(Collector):
         registry.register(self)
 
     def observe(self, observed: Sequence[float], value: str = "") -> None:
-        """Count each that was `observed`, under this `value` of the label."""
+        """Count each value that was `observed` in the series with this `value` of the label."""
         counts, bounds = self._counts[value], self._bounds
         for one in observed:
             counts[bisect_left(bounds, one)] += 1
@@ -48,12 +48,12 @@ class Histogram(Collector):
         self._sums[""] += observed * times
 
     def describe(self) -> list[HistogramMetricFamily]:
-        """What it will collect, without values."""
+        """What the histogram will collect, without values."""
         labels = [self._label] if self._label else None
         return [HistogramMetricFamily(self._name, self._text, labels=labels)]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """See `Collector`."""
+        """The histogram with what was counted, see `Collector`."""
         (family,) = self.describe()
         bounds = [*map(str, self._bounds), "+Inf"]
         for value, counts in self._counts.items():

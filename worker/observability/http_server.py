@@ -40,7 +40,7 @@ sent again after a second: too late for a probe."""
 
 
 class BoundedLines:
-    """A factory of protocols for `create_server`, around the factory of an HTTP server.
+    """Bounds an HTTP server's connections: a factory for `create_server`, around the server's own.
 
     There is no waiting for room, which would let who holds all connections lock out the probes: a
     connection too many displaces the oldest one of the address that holds the most.
@@ -123,7 +123,7 @@ class _Line(asyncio.Protocol):
 
 
 async def listen(lines: Callable[[], asyncio.Protocol], host: str, port: int) -> asyncio.Server:
-    """Serve at `host` and `port`. Raises OSError when it is taken."""
+    """Serve connections of `lines` at `host` and `port`. Raises OSError when the port is taken."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lines, host, port, backlog=ACCEPTED_AT_ONCE)
     for one in server.sockets:
@@ -138,14 +138,14 @@ _MAX_LINE_BYTES = 4096  # of the request line and of each header
 
 
 class Metered(Protocol):
-    """What is to be scraped."""
+    """Metrics that are to be scraped."""
 
     registry: CollectorRegistry
 
 
 class ObservabilityServer:
-    """Serves until `stop`; `problems` lists what keeps the worker from working, if anything, and
-    `notes` what keeps an integration from it. A connection serves one request and is closed then.
+    """Serves health and metrics until `stop`; `problems` lists what keeps the worker from working,
+    and `notes` what keeps an integration from it. A connection serves one request, then closes.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class ObservabilityServer:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen and return the port, a free one when `port` is 0. Raises `PortUnusable`."""
+        """Listen for probes and scrapes; the port, a free one for 0. Raises `PortUnusable`."""
         app = web.Application()
         app.add_routes(
             [

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 
 class Report(Protocol):
-    """What the metrics ask of the reading."""
+    """What the metrics of a ledger ask of its reading."""
 
     records: int
     unwritten: str
@@ -21,12 +21,12 @@ class Report(Protocol):
 
     @property
     def findings(self) -> Mapping[str, int]:
-        """Messages by what is wrong with them."""
+        """Messages of the stream by what is wrong with them."""
         ...
 
 
 class LedgerMetrics(Collector):
-    """Those of `report` and of the process; `kinds` are all that it may find."""
+    """Metrics of a ledger's `report` and of its process; `kinds` are all that it may find."""
 
     def __init__(self, report: Report, kinds: Iterator[str]) -> None:
         self._report = report
@@ -36,7 +36,7 @@ class LedgerMetrics(Collector):
         ProcessCollector(registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
+        """The metrics of the ledger's report, see `Collector`."""
         report = self._report
         yield CounterMetricFamily(
             "consent_ledger_records",

@@ -22,9 +22,9 @@ MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
 
 
 class LogWriter:
-    """Writes to `target` at once where that does not block, else in a thread, in the same order.
-    `on_dropped` is told how many lines were dropped, when the reader has gone on, or the disk has
-    room again.
+    """Writes the log to `target` at once where that does not block, else in a thread, in the same
+    order. `on_dropped` is told how many lines were dropped, when the reader has gone on, or the
+    disk has room again.
     """
 
     def __init__(self, target: TextIO, on_dropped: Callable[[int], None]) -> None:
@@ -43,7 +43,7 @@ class LogWriter:
             self._ready.register(self._descriptor, select.POLLOUT)
 
     def write(self, line: str) -> None:
-        """Write a whole line. One that can't be written is lost, and stops no delivery."""
+        """Write a whole log line. One that can't be written is lost, and stops no delivery."""
         if self._descriptor is None:
             with suppress(OSError, ValueError):
                 self._target.write(line + "\n")
@@ -64,7 +64,7 @@ class LogWriter:
             self._on_dropped(dropped)
 
     def finish(self, seconds: float = _LAST_SECONDS) -> None:
-        """Wait until all is written, for so long at the most: at the end of the process."""
+        """Wait until the log is written, for so long at the most: at the end of the process."""
         self._is_idle.wait(seconds)
 
     def _write_later(self, data: bytes) -> None:

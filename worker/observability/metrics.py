@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels are ids of integrations, reasons and queues, never people.
+"""Prometheus metrics of a worker. Labels: ids of integrations, reasons and queues, never people.
 
 Every series is there from the start, or from the load of its integration on, with the value 0. What
 becomes of events is counted where it happens; `Gauges` are set when somebody scrapes.
@@ -26,7 +26,7 @@ _REPEAT_RESULTS: Final = (_PLANNED, "repeated", *(one.value for one in SkipReaso
 
 
 class Metrics:
-    """All metrics of one process, in a registry of their own."""
+    """All metrics of one worker process, in a registry of their own."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -110,7 +110,7 @@ class Metrics:
             self._integration_repeats.add(NO_INTEGRATION)
 
     def count_ended_repeat(self, result: str) -> None:
-        """Count how one ended."""
+        """Count how the repeat of an accepted event ended."""
         self._repeats.add((result,))
 
     def _count(self, integration_id: str, kind: str, reason: str, events: int) -> None:

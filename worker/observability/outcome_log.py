@@ -48,7 +48,7 @@ class OutcomeLog:
         self._is_verbose = logging.getLogger().isEnabledFor(logging.DEBUG)
 
     def outcome(self, integration_id: str, outcome: Outcome, seconds: float, event_id: str) -> None:
-        """Told by the pipeline; `seconds` is how long the delivery took in this worker."""
+        """Told of an outcome; `seconds` is how long the delivery took in this worker."""
         integration_id = self._named(integration_id)
         kind, reason = describe(outcome)
         self._metrics.count(integration_id, kind, reason, seconds)
@@ -151,7 +151,7 @@ class OutcomeLog:
     def repeat_ended(
         self, integration_id: str, event_id: str, end: RepeatEnd, seconds: float
     ) -> None:
-        """Told of its end, which is no outcome of the event: that one has had its own."""
+        """Told of the end of a repeat, which is no outcome: the event has had its own."""
         self._metrics.count_ended_repeat(end)
         self._log.info(
             "repeat.ended",
@@ -185,7 +185,7 @@ class OutcomeLog:
         )
 
     def unblocked(self, integration_id: str) -> None:
-        """It works again."""
+        """An integration that was blocked works again."""
         self._log.info("integration.unblocked", integration=integration_id)
 
     def _named(self, integration_id: str) -> str:

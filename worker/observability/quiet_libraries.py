@@ -1,4 +1,4 @@
-"""Keeps the lines of libraries out of what a person reads."""
+"""Keeps the log lines of libraries out of what a person reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ of headers, which producers choose."""
 
 
 def silence_libraries() -> None:
-    """Keep the libraries' own lines out: ours say the same, in one line and without a traceback."""
+    """Keep the libraries' log lines out: ours say the same, in one line and without a traceback."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)

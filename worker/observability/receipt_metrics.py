@@ -11,16 +11,16 @@ from prometheus_client.registry import Collector
 
 
 class Unreceipted(Protocol):
-    """What was acknowledged without a receipt."""
+    """Outcomes that were acknowledged without a receipt."""
 
     @property
     def by_integration(self) -> Mapping[str, int]:
-        """Outcomes by integration, "" where that is none."""
+        """Unreceipted outcomes by integration, "" where that is none."""
         ...
 
 
 class Written(Protocol):
-    """What the metrics ask of the writer."""
+    """What the metrics ask of the writer of receipts."""
 
     @property
     def written(self) -> int:
@@ -34,24 +34,24 @@ class Written(Protocol):
 
     @property
     def away_since(self) -> float | None:
-        """None unless receipts are away."""
+        """Since when receipts are away; None while they are not."""
         ...
 
     @property
     def unreceipted(self) -> Unreceipted:
-        """What was acknowledged without a receipt."""
+        """Outcomes that were acknowledged without a receipt."""
         ...
 
 
 class ReceiptMetrics(Collector):
-    """Those of `writer`, in `registry`."""
+    """Metrics of the receipts of `writer`, in `registry`."""
 
     def __init__(self, writer: Written, registry: CollectorRegistry) -> None:
         self._writer = writer
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
+        """The metrics of the receipts, see `Collector`."""
         writer = self._writer
         yield CounterMetricFamily(
             "consent_receipts", "Receipts on record in the stream.", value=writer.written

@@ -61,15 +61,15 @@ class Counts(_Family):
         super().__init__("counter", name, text, labels, registry)
 
     def add(self, key: tuple[str, ...], by: int = 1) -> None:
-        """So many more."""
+        """Count so many more in the series of `key`."""
         self._counts[key] = self._counts.get(key, 0) + by
 
     def set(self, key: tuple[str, ...], value: float) -> None:
-        """Somebody else counts, and has counted so many."""
+        """Set the series of `key` to what somebody else has counted."""
         self._counts[key] = value
 
     def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
+        """The counter with all its series, see `Collector`."""
         return self._collected(list(self._counts.items()))
 
 
@@ -92,12 +92,12 @@ class CountsByIntegration(_Family):
         super().__init__("counter", name, text, labels, registry)
 
     def know(self, ids: Iterable[str]) -> None:
-        """These have series from now on, and no others: new ones begin with 0."""
+        """These integrations have series from now on, and no others: new ones begin with 0."""
         before = self._counts
         self._counts = {one: before.get(one) or dict.fromkeys(self._values, 0) for one in ids}
 
     def add(self, integration_id: str, value: str = "", by: int = 1) -> bool:
-        """So many more; False for an integration that is not known."""
+        """Count so many more at an integration; False for one that is not known."""
         counts = self._counts.get(integration_id)
         if counts is None:
             return False
@@ -105,7 +105,7 @@ class CountsByIntegration(_Family):
         return True
 
     def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
+        """The counter with a series for each integration, see `Collector`."""
         has_label = len(self._labels) > 1
         return self._collected(
             ((integration_id, value) if has_label else (integration_id,), number)
@@ -122,5 +122,5 @@ class AskedByIntegration(_Family):
         super().__init__("gauge", name, text, ["integration"], registry)
 
     def collect(self) -> Iterator[Metric]:
-        """See `Collector`."""
+        """The gauge with what `ask` tells of each integration now, see `Collector`."""
         return self._collected(((integration_id,), value) for integration_id, value in self.ask())

@@ -17,7 +17,7 @@ MOST_ACCEPTED: Final = 64
 
 
 def new_epoch() -> str:
-    """One that nobody has had."""
+    """An epoch that no store has had."""
     return secrets.token_hex(8)
 
 
@@ -44,7 +44,7 @@ class Epochs(NamedTuple):
 
     @property
     def open_losses(self) -> tuple[Loss, ...]:
-        """Those that no operator has accepted."""
+        """The losses of epochs that no operator has accepted."""
         return tuple(one for one in self.losses if not one.accepted_ms)
 
 
@@ -59,12 +59,14 @@ class EpochKeeper(Protocol):
 
 
 class LastingEpochs(EpochKeeper, Protocol):
-    """What an operator's command asks and tells. Every method raises `StoreUnavailable`."""
+    """What an operator's command asks and tells of a store's epochs. Every method raises
+    `StoreUnavailable`.
+    """
 
     async def read(self) -> Epochs | None:
-        """As they are now; None where no worker has looked yet. Changes nothing."""
+        """The epochs as they are now; None where no worker has looked yet. Changes nothing."""
         ...
 
     async def accept(self, lost: Collection[str]) -> None:
-        """An operator has accepted the loss of these."""
+        """An operator has accepted the loss of these epochs."""
         ...

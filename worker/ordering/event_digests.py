@@ -1,4 +1,4 @@
-"""What takes the place of an event's id that may be a person's, by one secret. Pure."""
+"""Digests in place of event ids that may be a person's, made by one secret. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LONGEST_FORMER_ID: Final = 64
 
 
 class EventDigests:
-    """Makes 32 hexadecimal digits of an id; after a tilde where no secret makes them hard to guess,
-    so that no log and no receipt shows them.
+    """Makes 32 hexadecimal digits of an event's id; after a tilde where no secret makes them hard
+    to guess, so that no log and no receipt shows them.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -22,8 +22,8 @@ class EventDigests:
         self._sign = "" if secret else "~"
 
     def digest(self, envelope: Envelope, event_id: str) -> str:
-        """That of an event with this id, the same for all its versions; or of a snapshot, for the
-        Didomi user with this id, the regulation, and the version.
+        """The digest of an event with this id, the same for all its versions; or of a snapshot, for
+        the Didomi user with this id, the regulation, and the version.
         """
         if not envelope.is_snapshot:
             said = _joined(envelope.organization_id, event_id)

@@ -13,21 +13,23 @@ MOST_CHARACTERS: Final = 256
 
 
 class InletKeeper(Protocol):
-    """Where it is kept. Every method may raise `StoreUnavailable`."""
+    """Where a short text of each integration's inlet is kept. Every method may raise
+    `StoreUnavailable`.
+    """
 
     async def keep(self, state_id: str, text: str) -> None:
-        """Keep `text` in place of what was kept before, until the store loses its data. What is
-        beyond the bounds is not kept.
+        """Keep `text` of an integration's inlet in place of what was kept before, until the store
+        loses its data. What is beyond the bounds is not kept.
         """
         ...
 
     async def kept(self, state_ids: Collection[str]) -> dict[str, str]:
-        """What is kept of the integrations with these, by state id."""
+        """The texts kept of the inlets of integrations with these state ids, by state id."""
         ...
 
 
 class MemoryInlets:
-    """Within this process."""
+    """Keeps what is known of integrations' inlets within this process."""
 
     def __init__(self) -> None:
         self._kept: dict[str, str] = {}

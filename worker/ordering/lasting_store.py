@@ -21,17 +21,17 @@ class LastingStore(NewestStore, Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether it is that of several workers."""
+        """Whether the state is that of several workers."""
         ...
 
     @property
     def digests_are_guessable(self) -> bool:
-        """Whether it is used without a secret, by others than its owner."""
+        """Whether the state is used without a secret, by others than its owner."""
         ...
 
     @property
     def epochs(self) -> LastingEpochs:
-        """By which a loss of the whole state shows."""
+        """The epochs by which a loss of the whole state shows."""
         ...
 
     @property
@@ -40,7 +40,7 @@ class LastingStore(NewestStore, Protocol):
         ...
 
     async def admit(self) -> None:
-        """Look whether the secret is that of the state, which every other call does first. Raises
-        `SecretRefused`, `WrongKindOfRedis`, and `StoreUnavailable`.
+        """Look whether the ordering secret is that of the state, which every other call does first.
+        Raises `SecretRefused`, `WrongKindOfRedis`, and `StoreUnavailable`.
         """
         ...

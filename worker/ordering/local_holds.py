@@ -1,4 +1,4 @@
-"""Whom this process holds: known at once, and not when a store has answered.
+"""Which users this process holds: known at once, and not when a store has answered.
 
 A store is asked by many rounds at a time. It may answer in any order, and Redis grants whatever
 the same owner asks for again, so two rounds could both be granted one user.
@@ -18,7 +18,9 @@ class _Hold(NamedTuple):
 
 
 class Holds:
-    """`clock` is monotonic, in seconds; every lease is held for `lease_seconds` at most."""
+    """The users that this process holds, each by a lease of `lease_seconds` at most; `clock` is
+    monotonic, in seconds.
+    """
 
     def __init__(self, lease_seconds: float, clock: Callable[[], float]) -> None:
         self._lease_seconds = lease_seconds
@@ -53,7 +55,7 @@ class Holds:
         return hold is not None and hold.lease != lease and hold.until > self._clock()
 
     def let_go(self, state_id: str, users: Iterable[str], lease: int) -> None:
-        """Hold these no more by `lease`; whom another one holds stays held."""
+        """Hold these users no more by `lease`; whom another one holds stays held."""
         for user in users:
             key = (state_id, user)
             hold = self._holds.get(key)

@@ -57,7 +57,8 @@ class _User:
 
 
 class MemoryStore(OnePart):
-    """Keeps at most `max_users` users; the one unused for longest is forgotten for a new one.
+    """Keeps the state of at most `max_users` users; the one unused for longest is forgotten for a
+    new one.
 
     A user with a live lease is never forgotten, so leases may keep it above the limit meanwhile.
     `clock` is monotonic, in seconds.
@@ -183,10 +184,10 @@ class MemoryStore(OnePart):
         return set(self._integrations)
 
     async def ping(self, part: str = "") -> None:
-        """Memory is always there."""
+        """The state in memory can always be written."""
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """The state in memory has no connection to let go of."""
 
     def _write(self, user: _User, settlement: Settlement, now: float, expires_at: float) -> None:
         if user.expires_at <= now:

@@ -1,4 +1,4 @@
-"""Random keys by month, which the state keeps for as long as they are needed and then forgets."""
+"""Month keys, by which receipts call persons: random, kept while needed, and then forgotten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEY_BYTES: Final = 32
 
 
 class MonthKeys(Protocol):
-    """Where they are kept."""
+    """Where the state keeps its month keys."""
 
     async def key_of(self, month: str, life_seconds: float, held: bytes | None = None) -> bytes:
         """The key of a month (`YYYYMM`). Where there is none it is `held`, which the caller has had
@@ -19,12 +19,12 @@ class MonthKeys(Protocol):
         ...
 
     async def known(self) -> dict[str, bytes]:
-        """All that are kept, by month. Raises `StoreUnavailable`."""
+        """All month keys that are kept, by month. Raises `StoreUnavailable`."""
         ...
 
 
 def new_key() -> bytes:
-    """One that nobody has had."""
+    """A month key that nobody has had."""
     return secrets.token_bytes(KEY_BYTES)
 
 

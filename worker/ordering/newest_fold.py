@@ -45,9 +45,9 @@ class Choices(Protocol):
 
 
 class Folded(NamedTuple):
-    """`attributes`: what to send. `verdicts`: one for each event, in their order. `written`: the
-    stamps to store when, and only when, the message is accepted; or at once, unless it `is_sent`.
-    `said`: who says it, where that is stored beside them.
+    """What a fold comes to. `attributes`: what to send. `verdicts`: one for each event, in their
+    order. `written`: the stamps to store when, and only when, the message is accepted; or at once,
+    unless it `is_sent`. `said`: who says it, where that is stored beside them.
     """
 
     attributes: Mapping[str, Any]
@@ -138,7 +138,7 @@ def _alone(event: Choices) -> Folded | None:
 
 
 def stamps_of(event: Choices) -> dict[str, Stamp]:
-    """The stamp of each of its attributes, as it is stored once the event is accepted; and of a
+    """The stamp of each attribute of an event, as it is stored once the event is accepted; and of a
     snapshot that of itself.
     """
     other, refusal = pair_of(event)

@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 
 class Script:
-    """Called by its digest; `text` is sent only to a Redis that doesn't know it yet. `rotating` is
-    for users with two digests, who have four keys each.
+    """A script of Redis, called by its digest; `text` is sent only to a Redis that doesn't know it
+    yet. `rotating` is for users with two digests, who have four keys each.
     """
 
     def __init__(self, name: str, *, rotating: bool = False) -> None:
@@ -68,7 +68,7 @@ class RedisCalls:
             log.error("ordering.guessable_digests", detail=GUESSABLE)
 
     async def admit_or_wait(self) -> None:
-        """Before each call, since Redis may be away at the start."""
+        """Look at the secret before each call of Redis, which may have been away at the start."""
         try:
             await self.admit()
         except SecretRefused as refused:
@@ -80,7 +80,7 @@ class RedisCalls:
             await restore(self.servers, self._namespace, self._marks)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-        """What the script answers. All `keys` are in one slot."""
+        """What Redis answers to the script. All `keys` are in one slot."""
         if not (self._is_admitted and self._is_checked):
             await self.admit_or_wait()
 
@@ -94,7 +94,7 @@ class RedisCalls:
         return await self.servers.run(keys[0], run)
 
     async def ping(self, part: str, value: str) -> None:
-        """Whether a part takes writes. Nothing to do where it is no part any more.
+        """Return if `part` of Redis takes writes. Nothing to do where it is no part any more.
 
         A slot that is under way to a master that is away shows by the failure itself, and is not of
         this part any more: then the part is asked by another slot.

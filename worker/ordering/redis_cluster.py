@@ -71,7 +71,7 @@ class ClusterServers:
 
     @property
     def tags(self) -> list[str]:
-        """A hash tag for each master."""
+        """A hash tag for each master of the Redis Cluster."""
         masters = self._slots.masters
         known = (one for one in masters if one != UNSERVED)
         firsts = (self._slots.first_of(one, self._moving) for one in known)

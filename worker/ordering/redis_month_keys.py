@@ -1,4 +1,4 @@
-"""Keys by month, in Redis: shared by a fleet."""
+"""Month keys in Redis, by which the receipts of a whole fleet call persons."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Run = Callable[[Script, Sequence[str], Sequence[str | int]], Awaitable[Any]]
 
 
 class RedisMonthKeys:
-    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here. `key` is where they are kept.
+    """The month keys of a fleet. `run` runs a script with keys and arguments, and raises
+    `StoreUnavailable`; so does each method here. `key` is where they are kept.
     """
 
     def __init__(self, run: Run, key: str) -> None:

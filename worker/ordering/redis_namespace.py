@@ -20,8 +20,8 @@ Run = Callable[[Script, Sequence[str], Sequence[str | int]], Awaitable[Any]]
 
 
 class RedisEpochs:
-    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here. `key` is where it is kept.
+    """The epochs of a namespace on Redis, kept at `key`. `run` runs a script with keys and
+    arguments, and raises `StoreUnavailable`; so does each method here.
     """
 
     def __init__(self, run: Run, key: str) -> None:
@@ -33,12 +33,12 @@ class RedisEpochs:
         return _read(await self._call("look", new_epoch(), met))
 
     async def read(self) -> Epochs | None:
-        """As they are now; None where no worker has looked yet. Changes nothing."""
+        """The epochs as they are now; None where no worker has looked yet. Changes nothing."""
         answer = await self._call("read", "", ())
         return None if answer is None else _read(answer)
 
     async def accept(self, lost: Collection[str]) -> None:
-        """An operator has accepted the loss of these."""
+        """An operator has accepted the loss of these epochs."""
         await self._call("accept", "", lost)
 
     async def _call(self, task: str, new: str, words: Collection[str], *more_keys: str) -> Any:
@@ -67,8 +67,8 @@ _AT_ONCE: Final = 500
 
 
 class RedisInlets:
-    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here. `key` is where it is kept.
+    """What a namespace on Redis knows of inlets, kept at `key`. `run` runs a script with keys and
+    arguments, and raises `StoreUnavailable`; so does each method here.
     """
 
     def __init__(self, run: Run, key: str) -> None:
@@ -98,8 +98,8 @@ _NUMBER: Final = re.compile("[0-9]{1,15}")
 
 
 class RedisStateIds:
-    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`; so does each
-    method here. `key` is where it is kept.
+    """The state ids of a namespace on Redis, kept at `key`. `run` runs a script with keys and
+    arguments, and raises `StoreUnavailable`; so does each method here.
     """
 
     def __init__(self, run: Run, key: str) -> None:

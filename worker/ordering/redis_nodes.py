@@ -21,7 +21,8 @@ _IS_NO_CLUSTER: Final = (
 
 
 class RedisNodes:
-    """Those of `urls`, and whatever others they tell of; at most `max_connections` to each.
+    """The nodes of a Redis Cluster at `urls`, and whatever others they tell of; at most
+    `max_connections` to each.
 
     Raises ValueError, without the URL in its text, for URLs that can't be used.
     """
@@ -38,7 +39,7 @@ class RedisNodes:
             self.at(address)
 
     def at(self, address: str) -> RedisServer:
-        """The one with that `HOST:PORT`."""
+        """The node of Redis with that `HOST:PORT`."""
         server = self._servers.get(address)
         if server is None:
             server = self._servers[address] = RedisServer(
@@ -50,8 +51,8 @@ class RedisNodes:
         return server
 
     async def slots(self) -> SlotMap:
-        """Which master has which slot, by the first node that tells it; those that failed are asked
-        at last. Raises `StoreUnavailable` where none does.
+        """Which master of Redis has which slot, by the first node that tells it; those that failed
+        are asked at last. Raises `StoreUnavailable` where none does.
         """
         problem = StoreUnavailable("no node of the Redis Cluster is known")
         known = dict.fromkeys((*self._servers, *self._urls.addresses))
@@ -68,7 +69,7 @@ class RedisNodes:
         raise problem
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the nodes of Redis."""
         for server in self._servers.values():
             await server.close()
 
@@ -104,5 +105,5 @@ def _read(answer: Any, address: str) -> SlotMap:
 
 
 def host_of(address: str) -> str:
-    """Of `HOST:PORT`."""
+    """The host of a Redis node, of its `HOST:PORT`."""
     return address.rpartition(":")[0]

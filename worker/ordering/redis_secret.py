@@ -37,8 +37,8 @@ async def admit(servers: Servers, namespace: str, marks: Marks) -> None:
 
 
 async def restore(servers: Servers, namespace: str, marks: Marks) -> None:
-    """Write the mark again where it is gone, though this worker was admitted: whoever came with
-    another secret would be taken for the first. Raises `StoreUnavailable`.
+    """Write the mark of the secret again where it is gone, though this worker was admitted: whoever
+    came with another secret would be taken for the first. Raises `StoreUnavailable`.
     """
     key = servers.shared_key(namespace, "digests")
     await _ask(servers, "SET", key, marks.present, "NX")

@@ -65,8 +65,8 @@ _Answer = TypeVar("_Answer")
 
 
 class RedisServer:
-    """One server, at `url`, which failures call `name`. `timeout_seconds` bounds each call as a
-    whole, connecting included.
+    """One server of Redis, at `url`, which failures call `name`. `timeout_seconds` bounds each call
+    as a whole, connecting included.
 
     Raises ValueError, without the URL in its text, for a URL that can't be used.
     """
@@ -82,16 +82,18 @@ class RedisServer:
         self._failures = 0
 
     def call(self, work: Work) -> Coroutine[Any, Any, Any]:
-        """What comes of `work`. Its time begins when there is a connection for it: that many calls
-        wait for others of ours is no fault of Redis. When one has had no answer, those that waited
-        behind it have none, too.
+        """What comes of `work` at this server of Redis. Its time begins when there is a connection
+        for it: that many calls wait for others of ours is no fault of Redis. When one has had no
+        answer, those that waited behind it have none, too.
 
         Raises `StoreUnavailable`, and the `REDIRECTIONS`.
         """
         return self._bounded(partial(work, self._client.execute_command))
 
     def call_asking(self, work: Work) -> Coroutine[Any, Any, Any]:
-        """The same where another node has said so of a slot that is under way to this one."""
+        """As `call`, where another node of Redis has said so of a slot that is under way to this
+        one.
+        """
 
         async def execute(*words: Any) -> Any:
             async with self._client.pipeline(transaction=False) as both:
@@ -102,7 +104,7 @@ class RedisServer:
         return self._bounded(partial(work, execute))
 
     async def close(self) -> None:
-        """Close all connections; trouble while closing is no trouble any more."""
+        """Close all connections to Redis; trouble while closing is no trouble any more."""
         try:
             await self._bounded(self._client.aclose)
         except StoreUnavailable:

@@ -36,7 +36,7 @@ class Servers(Protocol):
         ...
 
     def key_in(self, part: str, namespace: str, name: str) -> str | None:
-        """A key of that name in `part`; None where that is no part any more."""
+        """A key of that name in `part` of Redis; None where that is no part any more."""
         ...
 
     @property
@@ -53,24 +53,24 @@ class Servers(Protocol):
         ...
 
     async def look_again(self) -> None:
-        """Learn anew which parts there are."""
+        """Learn anew which parts Redis has."""
         ...
 
     async def run(self, key: str, work: Work) -> Any:
-        """What comes of `work`, by the server that has `key`."""
+        """What comes of `work`, by the server of Redis that has `key`."""
         ...
 
     async def run_everywhere(self, work: Work) -> list[Any]:
-        """The same by each server, one after the other."""
+        """What comes of `work` by each server of Redis, one after the other."""
         ...
 
     async def close(self) -> None:
-        """Close all connections; trouble while closing is no trouble any more."""
+        """Close all connections to Redis; trouble while closing is no trouble any more."""
         ...
 
 
 class OneServer:
-    """Has all keys. See `Servers`."""
+    """One server of Redis, which has all keys. See `Servers`."""
 
     parts: Sequence[str] = ("",)
     shared_part = ""

@@ -42,11 +42,11 @@ class SlotMap:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known of any slot who has it."""
+        """Whether it is known of any slot which master has it."""
         return self.masters != (UNSERVED,)
 
     def owner(self, slot: int) -> str:
-        """Who has the slot."""
+        """Which master has the slot."""
         return self._owners[slot]
 
     def first_of(self, master: str, without: Collection[int] = ()) -> int | None:
@@ -65,8 +65,9 @@ class SlotMap:
 
 
 def slot_map(ranges: Sequence[Any], asked_host: str) -> SlotMap:
-    """From what CLUSTER SLOTS answers: rows of first slot, last slot and the master's host, port
-    and more. A host without a name is the one that was asked. Raises ValueError for anything else.
+    """The slots of a cluster from what CLUSTER SLOTS answers: rows of first slot, last slot and the
+    master's host, port and more. A host without a name is the one that was asked. Raises ValueError
+    for anything else.
     """
     owners = [UNSERVED] * SLOTS
     try:
@@ -81,7 +82,9 @@ def slot_map(ranges: Sequence[Any], asked_host: str) -> SlotMap:
 
 
 def address_of(host: bytes | str | None, port: int, asked_host: str) -> str:
-    """`HOST:PORT` as it stands in a URL; a host without a name, or `?`, is `asked_host`."""
+    """A Redis node's `HOST:PORT` as it stands in a URL; a host without a name, or `?`, is
+    `asked_host`.
+    """
     name = host.decode() if isinstance(host, bytes) else host or ""
     if name in ("", "?"):
         return f"{asked_host}:{int(port)}"

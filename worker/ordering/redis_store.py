@@ -54,7 +54,7 @@ _SENT, _LASTS, _HAS_TEXTS = 1, 2, 4
 
 
 class RedisStore:
-    """One of these is one owner of leases; every worker of the fleet has its own.
+    """The store on Redis of one owner of leases; every worker of the fleet has its own.
 
     `url` is redis:// or rediss:// (TLS) with its credentials; redis-py's options may follow as a
     query, such as `?ssl_ca_certs=/path`. A cluster is redis+cluster:// or rediss+cluster://, with
@@ -112,12 +112,12 @@ class RedisStore:
 
     @property
     def unreadable_values(self) -> int:
-        """How many stored values could not be read since the start."""
+        """How many values stored in Redis could not be read since the start."""
         return self._values.unreadable
 
     @property
     def digests_are_guessable(self) -> bool:
-        """Whether the namespace is used without a secret."""
+        """Whether the namespace on Redis is used without a secret."""
         return self._calls.digests_are_guessable
 
     async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
@@ -186,8 +186,8 @@ class RedisStore:
         await self._calls.ping(part, self._owner)
 
     async def admit(self) -> None:
-        """Find out whether the secret may be used with this namespace; until then nothing is
-        granted. Raises `SecretRefused` if not.
+        """Find out whether the ordering secret may be used with this namespace; until then nothing
+        is granted. Raises `SecretRefused` if not.
         """
         await self._calls.admit()
 

@@ -22,8 +22,9 @@ is days off."""
 
 
 class RedisValues:
-    """Counts what it can't read, and tells of it from time to time. `clock` is monotonic, in
-    seconds; `marks` are those of the secrets by which users are called.
+    """Reads what Redis has stored of users; counts what it can't read, and tells of it from time to
+    time. `clock` is monotonic, in seconds; `marks` are those of the secrets by which users are
+    called.
     """
 
     def __init__(self, clock: Callable[[], float], marks: Marks | None = None) -> None:

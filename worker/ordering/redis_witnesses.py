@@ -27,7 +27,9 @@ _SAID: Final = re.compile("[0-9a-f]{16}")
 
 
 class ClusterEpochs(RedisEpochs):
-    """`run` runs a script with keys and arguments, and raises `StoreUnavailable`."""
+    """The epochs of a namespace on a Redis Cluster. `run` runs a script with keys and arguments,
+    and raises `StoreUnavailable`.
+    """
 
     def __init__(self, run: Run, servers: ClusterServers, namespace: str) -> None:
         super().__init__(run, servers.shared_key(namespace, "epoch"))

@@ -31,8 +31,8 @@ _CHECK_BYTES: Final = 6
 
 
 class Seals:
-    """Seals with one secret, and opens with that and the `previous` one. Without a secret, as in
-    the memory of one process, a source is kept as it is.
+    """Seals the sources of choices with one secret, and opens with that and the `previous` one.
+    Without a secret, as in the memory of one process, a source is kept as it is.
     """
 
     def __init__(self, secret: bytes = b"", previous: bytes | None = None) -> None:
@@ -67,7 +67,9 @@ class Seals:
     def said(
         self, user: str, stamps: Mapping[str, Stamp], texts: Mapping[str, str]
     ) -> dict[str, Said]:
-        """Path → what its text says, of those that belong to the stamp that stands."""
+        """Path → what the text beside its stamp says, of texts that belong to the stamp that
+        stands.
+        """
         seals = [
             self._seal(master, digest)
             for master, digest in zip(self._masters, both_digests(user), strict=False)

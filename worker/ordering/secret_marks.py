@@ -29,7 +29,7 @@ _ANOTHER: Final = (
 
 
 class SecretRefused(ValueError):
-    """The secret can't be used with this namespace; the text says what to do."""
+    """The ordering secret can't be used with this state; the text says what to do."""
 
 
 _PAST_AT_MOST: Final = 16

@@ -33,7 +33,7 @@ class Known(NamedTuple):
 
 
 def merged_known(several: Sequence[Known]) -> Known:
-    """All of it; of two for one path the later one."""
+    """What stands of one user by all of `several`; of two for one path the later one."""
     return Known(
         {path: stamp for one in several for path, stamp in one.stamps.items()},
         {path: said for one in several for path, said in one.said.items()},

@@ -12,7 +12,7 @@ from worker.transform.decision_types import Source
 
 
 class Statuses(Choices, Protocol):
-    """What this fold must know of an event or a snapshot beyond its choices, see `Deliver`."""
+    """What the fold must know of an event or a snapshot beyond its choices, see `Deliver`."""
 
     @property
     def sources(self) -> Mapping[str, Source] | None: ...
@@ -23,9 +23,9 @@ class Statuses(Choices, Protocol):
 
 
 def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dict[int, Verdict]:
-    """The places of those that have nothing to say: snapshots because a newer one of the same
-    Didomi user has spoken or is about to, or because of that Didomi user nothing is known; and
-    what is of before a whole record of an older worker.
+    """The places of the events that have nothing to say: snapshots because a newer one of the same
+    Didomi user has spoken or is about to, or because of that Didomi user nothing is known; and what
+    is of before a whole record of an older worker.
     """
     settled = _before_the_record(events, stamps)
     waiting: dict[str, list[int]] = {}

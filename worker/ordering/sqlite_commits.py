@@ -35,7 +35,8 @@ class _Job(NamedTuple):
 
 
 class Commits:
-    """`path` is made if it is missing, for its owner's eyes; `schema` are its statements.
+    """The SQLite file at `path`, made if missing, for its owner's eyes; `schema` are its
+    statements.
 
     One process at a time is its worker (`is_worker`), which a lock on a file beside it sees to;
     commands may read and write it meanwhile. After any error it is opened anew for the next call.
@@ -53,18 +54,18 @@ class Commits:
         self._connection: sqlite3.Connection | None = None
 
     async def read(self, work: Work) -> Any:
-        """What `work` returns, which is no exception. Raises `StoreUnavailable`."""
+        """What `work` reads of the SQLite file; no exception. Raises `StoreUnavailable`."""
         return await self._call(work, writes=False)
 
     async def write(self, work: Work) -> Any:
-        """What `work` returns, once what it wrote is on the disk. It may be called in a transaction
-        with others, so it must not fail for what concerns itself alone. Raises `StoreUnavailable`,
-        and then it may be on the disk or not.
+        """What `work` returns, once what it wrote to the SQLite file is on the disk. It may be
+        called in a transaction with others, so it must not fail for what concerns itself alone.
+        Raises `StoreUnavailable`, and then it may be on the disk or not.
         """
         return await self._call(work, writes=True)
 
     async def close(self) -> None:
-        """Finish what was asked for, and let go of the file."""
+        """Finish what was asked for, and let go of the SQLite file."""
         if self._thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join, _CALL_SECONDS)

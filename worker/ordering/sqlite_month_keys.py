@@ -1,4 +1,4 @@
-"""Keys by month, in the file of a single worker."""
+"""Month keys in the file of a single worker, whose receipts call persons by them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _PREFIX: Final = "month key "
 
 
 class SqliteMonthKeys:
-    """`clock` gives seconds since 1970. Every method raises `StoreUnavailable`."""
+    """The month keys in a file. `clock` gives seconds since 1970. Every method raises
+    `StoreUnavailable`.
+    """
 
     def __init__(self, commits: Commits, clock: Callable[[], float]) -> None:
         self._commits = commits

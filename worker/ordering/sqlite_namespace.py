@@ -18,7 +18,9 @@ from worker.ordering.store_protocol import REMEMBERED_AT_MOST
 
 
 class SqliteEpochs:
-    """`clock` gives seconds since 1970. Every method raises `StoreUnavailable`."""
+    """The epochs of a state in a file. `clock` gives seconds since 1970. Every method raises
+    `StoreUnavailable`.
+    """
 
     def __init__(self, commits: Commits, clock: Callable[[], float]) -> None:
         self._commits = commits
@@ -40,12 +42,12 @@ class SqliteEpochs:
         return found
 
     async def read(self) -> Epochs | None:
-        """As they are now; None where no worker has looked yet. Changes nothing."""
+        """The epochs as they are now; None where no worker has looked yet. Changes nothing."""
         found: Epochs | None = await self._commits.read(_read)
         return found
 
     async def accept(self, lost: Collection[str]) -> None:
-        """An operator has accepted the loss of these."""
+        """An operator has accepted the loss of these epochs."""
         now_ms = round(self._clock() * 1000)
 
         def accept(file: sqlite3.Connection) -> None:
@@ -63,7 +65,9 @@ class SqliteEpochs:
 
 
 def noted(epochs: Epochs, met: Collection[str], now_ms: int) -> Epochs:
-    """With those of `met` that are lost, as far as there is room, and the latest accepted ones."""
+    """The epochs with those of `met` that are lost, as far as there is room, and the latest
+    accepted ones.
+    """
     known = {epochs.present, *(one.epoch for one in epochs.losses)}
     room = MOST_OPEN - len(epochs.open_losses)
     new = [Loss(one, now_ms, 0) for one in sorted(met) if one not in known][: max(0, room)]
@@ -91,7 +95,7 @@ def _write(file: sqlite3.Connection, epochs: Epochs) -> None:
 
 
 class SqliteInlets:
-    """Every method raises `StoreUnavailable`."""
+    """What a state in a file knows of inlets. Every method raises `StoreUnavailable`."""
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
@@ -129,7 +133,9 @@ def _name(state_id: str) -> str:
 
 
 def remember(file: sqlite3.Connection, names: Collection[str], until_ms: int) -> None:
-    """Keep the names until then (ms since 1970), and of all the latest `REMEMBERED_AT_MOST`."""
+    """Keep the names of integrations until then (ms since 1970), and of all the latest
+    `REMEMBERED_AT_MOST`.
+    """
     file.executemany(
         "INSERT OR REPLACE INTO integrations VALUES (?, ?)",
         [(one.encode(errors="surrogatepass"), until_ms) for one in names],
@@ -142,7 +148,7 @@ def remember(file: sqlite3.Connection, names: Collection[str], until_ms: int) ->
 
 
 def remembered(file: sqlite3.Connection, now_ms: int) -> set[str]:
-    """The names that are still to be kept at `now_ms` (ms since 1970)."""
+    """The names of integrations that are still to be kept at `now_ms` (ms since 1970)."""
     rows = file.execute("SELECT name FROM integrations WHERE until_ms > ?", (now_ms,)).fetchall()
     return {_decoded(name) for (name,) in rows if isinstance(name, bytes)}
 
@@ -161,7 +167,7 @@ _PUT: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 
 
 class SqliteStateIds:
-    """Every method raises `StoreUnavailable`."""
+    """The state ids of a state in a file. Every method raises `StoreUnavailable`."""
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits

@@ -64,7 +64,7 @@ def is_of_nobody(rows: Sequence[Row | None]) -> bool:
 
 
 def read_row(file: sqlite3.Connection, key: str) -> Row:
-    """Raises ValueError, or RecursionError, for one that is none of ours."""
+    """The row of a user. Raises ValueError, or RecursionError, for one that is none of ours."""
     found = file.execute(
         "SELECT stamps, free_at_ms, expires_at_ms FROM users WHERE key = ?", (key,)
     ).fetchone()
@@ -79,7 +79,7 @@ def read_row(file: sqlite3.Connection, key: str) -> Row:
 def stamps_in(
     rows: Sequence[Row | None], attributes: Collection[str], now_ms: int
 ) -> dict[str, Stamp]:
-    """Those of `attributes`, paths, that stand in the rows of one user; of two the newer."""
+    """The stamps of `attributes`, paths, that stand in the rows of one user; of two the newer."""
     stamps: dict[str, Stamp] = {}
     for row in _in_force(rows, now_ms):
         for path in attributes:
@@ -188,7 +188,7 @@ def erase_user(
     now_ms: int,
     kept_until_ms: int,
 ) -> None:
-    """Leave a tombstone alone; the later of two stays."""
+    """Replace what is kept of a user by a tombstone; the later of two stays."""
     rows = find(file, state_id, user)
     for key, found in zip(keys_of(state_id, user), rows, strict=True):
         row = found or UNKNOWN

@@ -64,10 +64,10 @@ _UNREADABLE: Final = (
 
 
 class SqliteStore(OnePart):
-    """`path` is the file, whose directory must be there. `clock` is monotonic and times leases;
-    `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of the secrets by
-    which users are called. `is_worker`: whether it is for a worker, of which a file has one, or for
-    a command beside it.
+    """A state in the SQLite file `path`, whose directory must be there. `clock` is monotonic and
+    times leases; `wall_clock` is that of gaps and retention; both in seconds. `marks` are those of
+    the secrets by which users are called. `is_worker`: whether it is for a worker, of which a file
+    has one, or for a command beside it.
     """
 
     is_shared = False
@@ -192,8 +192,8 @@ class SqliteStore(OnePart):
         await self._commits.write(lambda file: file.execute(said, (at,)))
 
     async def admit(self) -> None:
-        """Find out whether the secret may be used with this file; until then nothing is granted.
-        Raises `SecretRefused` if not.
+        """Find out whether the ordering secret may be used with this file; until then nothing is
+        granted. Raises `SecretRefused` if not.
         """
         if self._is_admitted or self._marks is None:
             return

@@ -31,7 +31,8 @@ class Stamp(NamedTuple):
     event_id: str
 
     def encode(self) -> str:
-        """Decimal times, `n` for a refusal or `+` for anything else, then the id as it is.
+        """The stamp as text: decimal times, `n` for a refusal or `+` for anything else, then the id
+        as it is.
 
         With a UUID for an id that is at most 64 bytes, up to which Redis stores the values of a
         small hash compactly (its setting hash-max-listpack-value).
@@ -72,8 +73,8 @@ class Said(NamedTuple):
 
 
 def at(time_ms: int) -> Source:
-    """The source of what was taken back at that time (milliseconds since the epoch), which its
-    stamp does not tell.
+    """The source of a choice that was taken back at that time (milliseconds since the epoch), which
+    its stamp does not tell.
     """
     return ["", time_ms, False]
 

@@ -27,14 +27,16 @@ _FRESH: Final = re.compile(r"(.+)~[0-9]{1,6}")
 
 
 class StateRecord(NamedTuple):
-    """What is remembered of an id, which was in force at `at_ms` (ms since 1970) at least."""
+    """What is remembered of an integration's id, which was in force at `at_ms` (ms since 1970) at
+    least.
+    """
 
     target: str
     state_id: str
     at_ms: int
 
     def encode(self) -> str:
-        """A text for `decode`."""
+        """What is remembered of an integration's id, as a text for `decode`."""
         return json.dumps(self, separators=(",", ":"))
 
 
@@ -50,21 +52,23 @@ def decode(text: str) -> StateRecord | None:
 
 
 class StateIdKeeper(Protocol):
-    """Where it is remembered. Every method may raise `StoreUnavailable`."""
+    """Where the state ids of integrations are remembered. Every method may raise
+    `StoreUnavailable`.
+    """
 
     async def read(self) -> tuple[Mapping[str, str], int]:
-        """A text for each id, and the number of writes before."""
+        """A text for each integration's id, and the number of writes before."""
         ...
 
     async def write(self, texts: Mapping[str, str], writes_before: int) -> bool:
-        """Put these in place of what there was; False, and nothing is written, if somebody else has
-        written since. New ids beyond `MOST_STATE_IDS` are left out.
+        """Put these texts of integrations' ids in place of what there was; False, and nothing is
+        written, if somebody else has written since. New ids beyond `MOST_STATE_IDS` are left out.
         """
         ...
 
 
 class MemoryStateIds:
-    """Within this process."""
+    """Remembers the state ids of integrations within this process."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
@@ -87,9 +91,9 @@ class MemoryStateIds:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The `state_ids` of all that are in force; what is to be remembered of which ids, with None
-    for one whose state is given away; the `taken` states, by id with the former one; and ids that
-    begin `anew`, since another one has the state that is named like them.
+    """The `state_ids` of all integrations in force; what is to be remembered of which ids, with
+    None for one whose state is given away; the `taken` states, by id with the former one; and ids
+    that begin `anew`, since another one has the state that is named like them.
     """
 
     state_ids: Mapping[str, str]
@@ -101,7 +105,7 @@ class Settled:
 def settle_state_ids(
     records: Mapping[str, StateRecord], standing: Standing, now_ms: int
 ) -> Settled:
-    """Give every id in force its state id. Pure.
+    """Give every integration in force its state id. Pure.
 
     Who is known with its target keeps what it has. Then those that are new, or that send elsewhere
     now, take over from one with their target that is there no more, of several the one most lately

@@ -42,7 +42,9 @@ async def take_over(keeper: StateIdKeeper, standing: Standing) -> Mapping[str, s
 
 
 async def look_up(keeper: StateIdKeeper, standing: Standing) -> Mapping[str, str]:
-    """The same for a command beside the workers: changes nothing. Raises `StoreUnavailable`."""
+    """The state ids for a command beside the workers: as `take_over`, but changes nothing. Raises
+    `StoreUnavailable`.
+    """
     settled, _ = await _look(keeper, standing)
     return settled.state_ids
 

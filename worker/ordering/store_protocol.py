@@ -98,7 +98,7 @@ class Settlement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things last, in seconds. ValueError where two of them contradict each other.
+    """How long leases and stamps last, in seconds. ValueError where the two contradict each other.
 
     `lease_seconds` must be longer than an attempt may take, or a second worker starts while the
     first still sends. `retention_seconds` is how long a stamp is kept after its user's last change.
@@ -117,7 +117,7 @@ class Timing:
 
 
 def to_ms(seconds: float) -> int:
-    """Whole milliseconds."""
+    """A time in seconds as whole milliseconds."""
     return round(seconds * 1000)
 
 
@@ -145,18 +145,21 @@ class NewestStore(Protocol):
 
     @property
     def parts(self) -> Sequence[str]:
-        """What may be away one by one, such as the masters of a cluster, each by a name for people;
-        one without a name where the store is of one piece. They may change.
+        """The parts of the store that may be away one by one, such as the masters of a cluster,
+        each by a name for people; one without a name where the store is of one piece. They may
+        change.
         """
         ...
 
     @property
     def shared_part(self) -> str:
-        """The part that has what is of all integrations: `epochs`, `inlets`, `state_ids`."""
+        """The part of the store that has what is of all integrations: `epochs`, `inlets`,
+        `state_ids`.
+        """
         ...
 
     def part_of(self, state_id: str) -> str:
-        """The part that has the state of an integration."""
+        """The part of the store that has the state of an integration."""
         ...
 
     @property
@@ -165,7 +168,9 @@ class NewestStore(Protocol):
 
     @property
     def epochs(self) -> EpochKeeper | None:
-        """By which a loss of the whole state shows; None of a store that each process has anew."""
+        """The epochs by which a loss of the whole state shows; None of a store that each process
+        has anew.
+        """
         ...
 
     @property
@@ -218,15 +223,17 @@ class NewestStore(Protocol):
         ...
 
     async def remembered_integrations(self) -> set[str]:
-        """Those for which that time is not over."""
+        """The integrations of `remember_integrations` for which that time is not over."""
         ...
 
     async def ping(self, part: str = "") -> None:
-        """Return if `part` can be written now, which it finds out by a write; also if it is none
-        any more.
+        """Return if `part` of the store can be written now, which it finds out by a write; also if
+        it is none any more.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of every connection. Leases that are still held run out by themselves."""
+        """Let go of every connection of the store. Leases that are still held run out by
+        themselves.
+        """
         ...

@@ -30,9 +30,9 @@ class Moment(NamedTuple):
 
 
 def moments_of(events: Sequence[Choices], folded: Folded) -> list[Moment]:
-    """What the message speaks of that these events are `folded` into. A snapshot takes back what
-    was chosen long before it, and that keeps its place in the order: whatever has been chosen since
-    then is the newer one, though it may be older than the snapshot.
+    """The moments of which the message speaks that these events are `folded` into. A snapshot takes
+    back what was chosen long before it, and that keeps its place in the order: whatever has been
+    chosen since then is the newer one, though it may be older than the snapshot.
     """
     pairs = list(zip(events, folded.verdicts, strict=True))
     own = [one for one, verdict in pairs if verdict is Verdict.CONTRIBUTES]
@@ -56,7 +56,7 @@ def mark_of(unclear: Sequence[Moment], for_ms: int, known: Stamp | None) -> Stam
 
 
 def moved(mark: Stamp, by_ms: int) -> Stamp:
-    """With its time so much later: from what is left to when it is over, and back."""
+    """The mark with its time so much later: from what is left to when it is over, and back."""
     return mark._replace(time_ms=mark.time_ms + by_ms)
 
 
@@ -75,7 +75,7 @@ def holds(mark: Stamp) -> bool:
 
 
 def is_recent(mark: Stamp) -> bool:
-    """Whether it holds, or was over only within the last day."""
+    """Whether a mark holds, or was over only within the last day."""
     return mark.time_ms > -_RECENT_MS
 
 

@@ -31,7 +31,8 @@ class Marks(NamedTuple):
 
 
 class UserKeys:
-    """Makes digests with one secret, which all workers of a fleet must share.
+    """Makes digests of users and event ids with one secret, which all workers of a fleet must
+    share.
 
     Without a secret the digest hides an address from the eye, but who can read the state can still
     test whether a guessed address is in it. `previous` is the fleet's other secret while it rotates
@@ -49,9 +50,9 @@ class UserKeys:
         self.marks = marks_of(secret, previous)
 
     def user_key(self, state_id: str, identity_property: str, identity_value: str) -> str:
-        """22 characters of URL-safe base64 (128 bits) for one identity in the state of one
-        integration; during a rotation with those of the other secret after a tilde, see
-        `both_digests`.
+        """The digest of a user: 22 characters of URL-safe base64 (128 bits) for one identity in the
+        state of one integration; during a rotation with those of the other secret after a tilde,
+        see `both_digests`.
 
         `identity_property` is where the identity is said (a path, or the namespace of an identity
         map), `identity_value` the value as it is sent. The device's id is never used: several
@@ -98,7 +99,7 @@ class UserKeys:
 
 
 def marks_of(secret: bytes, previous: bytes | None = None) -> Marks:
-    """Those of the present secret, and of the other one during a rotation."""
+    """The marks of the present secret, and of the other one during a rotation."""
     return Marks(_mark(secret), None if previous is None else _mark(previous), bool(secret))
 
 

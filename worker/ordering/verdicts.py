@@ -36,12 +36,14 @@ class Verdict(Enum):
 
     @property
     def without_message(self) -> Verdict:
-        """What it comes to where nothing is sent that could be awaited."""
+        """What the verdict comes to where nothing is sent that could be awaited."""
         return _WITHOUT_MESSAGE.get(self, self)
 
     @property
     def with_message(self) -> Verdict:
-        """What it comes to where the event has something to be remembered with the message."""
+        """What the verdict comes to where the event has something to be remembered with the
+        message.
+        """
         return _WITH_MESSAGE.get(self, self)
 
 

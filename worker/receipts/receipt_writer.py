@@ -35,14 +35,14 @@ END_SECONDS: Final = 2.0
 
 
 class Facts(Protocol):
-    """What the writer asks of its worker."""
+    """What the writer of receipts asks of its worker or door."""
 
     def in_hand(self) -> int:
-        """Messages that are not acknowledged."""
+        """Messages that a worker has not acknowledged, or events that a door has in hand."""
         ...
 
     def state_row(self, unreceipted: dict[str, int]) -> bytes:
-        """The row that tells how the worker does."""
+        """The row of kind `state`, which tells how the worker or door does."""
         ...
 
     def now_ms(self) -> int:
@@ -51,8 +51,8 @@ class Facts(Protocol):
 
 
 class ReceiptWriter:
-    """A `ReceiptBook`. `new_stream` makes the connection by which it writes, of what is to be
-    called when its message is confirmed, and when it is connected and has none.
+    """Writes receipts, as a `ReceiptBook`. `new_stream` makes the connection by which it writes, of
+    what is to be called when its message is confirmed, and when it is connected and has none.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ReceiptWriter:
         return self._stream.trouble or f"no confirm in {AWAY_SECONDS:g} s"
 
     def write(self, receipt: ReceiptFields, then: Done) -> None:
-        """See `ReceiptBook`."""
+        """Write a receipt, see `ReceiptBook`."""
         integration_id = receipt["integration"]
         has_room = self._unsent.has_room
         row = _row_of(receipt) if has_room else None
@@ -109,13 +109,13 @@ class ReceiptWriter:
             self._flushing = self._loop.call_soon(self._consider)
 
     def start(self) -> None:
-        """Connect, and write the beginning of the chain."""
+        """Connect to the stream, and write the beginning of the chain."""
         self._send("begin", ())
         self._stream.start()
         self._ticking = self._loop.call_later(STATE_SECONDS, self._tick)
 
     async def close(self) -> None:
-        """Write what is unsent, a last state and the end, if the broker takes them in time."""
+        """Write unsent receipts, a last state and the end, if the broker takes them in time."""
         if self._ticking is not None:
             self._ticking.cancel()
         self._ended = ended = asyncio.Event()

@@ -32,8 +32,8 @@ _LOOK_SECONDS: Final = 1.0
 
 
 class StreamConnection:
-    """Calls `confirmed` when its message is, and `opened` when there is a connection and no
-    message. `trouble` says why nothing can be written now, "" otherwise.
+    """Writes to the stream; calls `confirmed` when its message is, and `opened` when there is a
+    connection and no message. `trouble` says why nothing can be written now, "" otherwise.
     """
 
     def __init__(
@@ -57,26 +57,26 @@ class StreamConnection:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a message is not confirmed."""
+        """Whether a message to the stream is not confirmed."""
         return self._body is not None
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be written now."""
+        """Why nothing can be written to the stream now; "" otherwise."""
         alarm = self._connection.alarm if self._connection is not None else ""
         return of_alarm(alarm) if alarm else self._trouble
 
     def start(self) -> None:
-        """Keep a connection up from now on."""
+        """Keep a connection to the stream up from now on."""
         self._keeping = asyncio.create_task(self._keep())
 
     def send(self, body: bytes) -> None:
-        """Write a message until it is confirmed; there must be no other."""
+        """Write a message to the stream until it is confirmed; there must be no other."""
         self._body = body
         self._write()
 
     async def close(self) -> None:
-        """Let go of the message and of the connection."""
+        """Let go of the message and of the connection to the stream."""
         self._body = None
         if self._keeping is not None:
             self._keeping.cancel()

@@ -1,4 +1,4 @@
-"""Counts what was acknowledged without a receipt."""
+"""Counts outcomes that were acknowledged without a receipt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNWRITABLE: Final = "a receipt has a text that is no UTF-8"
 
 
 class Unreceipted:
-    """Outcomes by integration since the start; "" is none that is known."""
+    """Unreceipted outcomes by integration since the start; "" is none that is known."""
 
     def __init__(self) -> None:
         self.by_integration: Counter[str] = Counter()
@@ -27,15 +27,15 @@ class Unreceipted:
 
     @property
     def total(self) -> int:
-        """Of all integrations."""
+        """Unreceipted outcomes of all integrations."""
         return self.by_integration.total()
 
     def add(self, integration_id: str) -> None:
-        """One more."""
+        """Count one more unreceipted outcome."""
         self.by_integration[integration_id] += 1
 
     def drop(self, integration_id: str, why: str) -> None:
-        """One more, and `why`, which is told once."""
+        """Count one more unreceipted outcome, and tell `why`, each reason once."""
         if why not in self._told:
             self._told.add(why)
             log.error(
@@ -47,8 +47,8 @@ class Unreceipted:
         self.add(integration_id)
 
     def so_far(self) -> dict[str, int]:
-        """The integrations with most of them, as many as there is room for; `OTHERS` stands for
-        what the others have together.
+        """The integrations with most unreceipted outcomes, as many as there is room for; `OTHERS`
+        stands for what the others have together.
         """
         told: dict[str, int] = {}
         rest = self.total

@@ -20,8 +20,8 @@ Done = Callable[[], None]
 
 
 class Unsent(NamedTuple):
-    """A row, whose integration's it is, and what is to be called when it is on record: None where
-    nothing waits for that any more.
+    """An unsent receipt's row, whose integration's it is, and what is to be called when it is on
+    record: None where nothing waits for that any more.
     """
 
     row: bytes
@@ -29,12 +29,12 @@ class Unsent(NamedTuple):
     then: Done | None
 
     def awaited_no_more(self) -> Unsent:
-        """The same, for which nothing waits."""
+        """The same receipt, for which nothing waits."""
         return self._replace(then=None)
 
 
 class UnsentReceipts:
-    """The first that came are the first to go."""
+    """Receipts that are not sent yet: the first that came are the first to go."""
 
     def __init__(self) -> None:
         self._kept: deque[Unsent] = deque()
@@ -48,16 +48,16 @@ class UnsentReceipts:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more may be kept."""
+        """Whether one more receipt may be kept."""
         return len(self._kept) < MOST_UNSENT and self._bytes < MOST_UNSENT_BYTES
 
     def add(self, row: bytes, integration_id: str, then: Done | None) -> None:
-        """Keep one."""
+        """Keep one receipt."""
         self._kept.append(new_tuple(Unsent, (row, integration_id, then)))
         self._bytes += len(row)
 
     def take(self) -> list[Unsent]:
-        """Those that go in the next message; they are kept no longer."""
+        """The receipts that go in the next message; they are kept no longer."""
         if len(self._kept) <= _MOST_RECEIPTS and self._bytes <= _MOST_BYTES:  # as mostly
             everything = list(self._kept)
             self._kept.clear()
@@ -73,5 +73,5 @@ class UnsentReceipts:
         return taken
 
     def await_no_more(self) -> None:
-        """Nothing waits for these from now on."""
+        """Nothing waits for these receipts from now on."""
         self._kept = deque(one.awaited_no_more() for one in self._kept)

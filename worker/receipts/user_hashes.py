@@ -23,8 +23,9 @@ MONTH_DAYS: Final = 31
 
 
 class UserHashes:
-    """`keys` is None where the state does not outlive its worker: then nobody has a hash. A key is
-    made a day before its month, and kept until the last receipts of it are `retention_days` old.
+    """What persons are called in receipts. `keys` is None where the state does not outlive its
+    worker: then nobody has a hash. A key is made a day before its month, and kept until the last
+    receipts of it are `retention_days` old.
     """
 
     def __init__(self, keys: MonthKeys | None, retention_days: int) -> None:
@@ -55,7 +56,9 @@ class UserHashes:
         self._until_ms = 0
 
     def hash_of(self, organization_user_id: str, at_ms: int) -> str | None:
-        """The hash of a trimmed id in receipts of `at_ms` (ms since 1970); None without a key."""
+        """The hash of a trimmed person id in receipts of `at_ms` (ms since 1970); None without a
+        key.
+        """
         if not self._from_ms <= at_ms < self._until_ms:
             self._turn_to(at_ms)
         key = self._key

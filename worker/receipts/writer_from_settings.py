@@ -15,7 +15,7 @@ from worker.settings import WorkerSettings
 
 
 def build_writer(settings: WorkerSettings, hashes: UserHashes, facts: Facts) -> ReceiptWriter:
-    """One with a chain of its own, which is begun by `ReceiptWriter.start`."""
+    """A writer of receipts with a chain of its own, which is begun by `ReceiptWriter.start`."""
     queue = stream_of(settings)
     connection = partial(
         PublishingConnection,

@@ -17,7 +17,7 @@ MAX_SECRETS: Final = 2
 
 
 def admin_routes() -> list[web.RouteDef]:
-    """All of it, below /admin."""
+    """All routes of the emulator's own API, below /admin."""
     return [
         web.get("/healthz", _health),
         web.get("/admin/profiles", _list_profiles),

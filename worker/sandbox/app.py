@@ -28,7 +28,7 @@ _STOP_SECONDS: Final = 0.1
 
 
 def platform_routes() -> list[web.RouteDef]:
-    """What tells of an organization's set-up; reads alone."""
+    """The emulator's routes that tell of an organization's set-up; reads alone."""
     schemas = "/data/foundation/schemaregistry/tenant"
     return [
         web.get("/data/foundation/sandbox-management/", list_sandboxes),
@@ -77,7 +77,7 @@ class Sandbox:
         self.url = ""
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Have the emulator listen. Raises OSError when the port is taken."""
         self._runner = web.AppRunner(
             create_app(self.state),
             access_log=None,
@@ -91,7 +91,9 @@ class Sandbox:
         self.url = f"http://{self._host}:{self._port}"
 
     async def stop(self) -> None:
-        """Close at once; calls that hang are cut off, not released into their handlers."""
+        """Close the emulator at once; calls that hang are cut off, not released into their
+        handlers.
+        """
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

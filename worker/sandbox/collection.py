@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Refusal(Exception):
-    """Why a message is refused."""
+    """Why the emulator refuses a message."""
 
     status: int
     message: str
@@ -70,7 +70,7 @@ def check_authorization(state: SandboxState, inlet: str, authorization: str | No
 
 
 def message_refusal(inlet: str, organization: Any, text: str) -> Refusal:
-    """A 400 in the words of Adobe."""
+    """The refusal of a message, a 400 in the words of Adobe."""
     return Refusal(400, f"inletId: [{inlet}] imsOrgId: [{organization or ''}] {text}")
 
 

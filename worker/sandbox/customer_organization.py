@@ -36,7 +36,7 @@ _STANDARD_NAMESPACES: Final = (
 
 @dataclass
 class Dataflow:
-    """A flow with its connections. What has a default need not be told.
+    """A dataflow with its connections. What has a default need not be told.
 
     `authentication_required` None: the connection does not say it, as older ones. `inherits`: the
     flow repeats its connections' ids; `tells_schema`: its target connection has the schema.
@@ -72,7 +72,9 @@ def _default_namespaces() -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Organization:
-    """All of it by the ids that Adobe's APIs take. `refused`: right → status it is refused with."""
+    """An organization's set-up, by the ids that Adobe's APIs take. `refused`: right → status it is
+    refused with.
+    """
 
     dataflows: dict[str, Dataflow] = field(default_factory=dict)
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -86,7 +88,9 @@ class Organization:
     """Whether a document has told namespaces, so that look-ups with others are refused."""
 
     def put(self, document: dict[str, Any]) -> None:
-        """Add what `document` tells, in place of what has the same id. Raises ValueError."""
+        """Add to the set-up what `document` tells, in place of what has the same id. Raises
+        ValueError.
+        """
         parts = ("dataflows", "schemas", "namespaces", "sandboxes", "descriptors")
         known = {*parts, "datasets", "runs", "refused"}
         if unknown := sorted(set(document) - known):
@@ -107,7 +111,7 @@ class Organization:
             self.refused = refused
 
     def described(self) -> dict[str, Any]:
-        """What the admin API shows; a document for `put`."""
+        """What the admin API shows of the set-up; a document for `put`."""
         return {
             "dataflows": [asdict(one) for one in self.dataflows.values()],
             "datasets": self.datasets,
@@ -139,7 +143,7 @@ class Organization:
         )
 
     def note_record(self, flow_id: str, problem: dict[str, Any] | None) -> None:
-        """Count a record in the run of now; `problem` is why it was dropped, None if it was not."""
+        """Count a record in the flow's run of now; `problem` is why it was dropped, None if not."""
         now_ms = int(time.time() * 1000)
         runs = self.runs.setdefault(flow_id, deque(maxlen=_MOST_RUNS))
         if not runs or now_ms - runs[-1]["createdAt"] >= _RUN_MS:

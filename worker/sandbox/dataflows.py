@@ -34,7 +34,7 @@ _PLAIN: Final = (None, "ATTRIBUTE", "text/x.schema-path")
 
 
 def mapped(rules: list[dict[str, Any]], source: Any, schema: dict[str, Any]) -> dict[str, Any]:
-    """The record that `rules` make of `source`."""
+    """The record that a mapping set's `rules` make of `source`."""
     record: dict[str, Any] = {}
     for rule in rules:
         if rule.get("sourceType") not in _PLAIN:

@@ -29,7 +29,7 @@ BATCH_STATUS_KEYS: Final = ("statusCode", "status")
 
 @dataclass
 class Profile:
-    """One fragment: what one dataset says of one identity."""
+    """One fragment of a profile: what one dataset says of one identity."""
 
     dataset_id: str
     identity: str
@@ -38,7 +38,7 @@ class Profile:
 
 @dataclass
 class SandboxState:
-    """All of it in memory; `token_lifetime_seconds` is what new tokens live."""
+    """What the emulator knows, all in memory; `token_lifetime_seconds` is what new tokens live."""
 
     token_lifetime_seconds: int = TOKEN_LIFETIME_SECONDS
     not_found: str = NOT_FOUND_FORMS[0]
@@ -72,11 +72,11 @@ class SandboxState:
             self.under_way[organization] -= 1
 
     def clear_faults(self, fault_id: str | None = None) -> None:
-        """Back to normal, also for the calls that hang; given an id, that fault ends alone."""
+        """End all faults, also for the calls that hang; given an id, that fault ends alone."""
         self.faults.clear(fault_id)
 
     def issue_token(self) -> str:
-        """A new token, shaped like the JWT that Adobe issues."""
+        """A new access token, shaped like the JWT that Adobe issues."""
         token = f"eyJhbGciOiJSUzI1NiJ9.{secrets.token_urlsafe(24)}.{secrets.token_urlsafe(12)}"
         self.tokens[token] = time.monotonic() + self.token_lifetime_seconds
         self.tokens_issued += 1
@@ -101,7 +101,7 @@ class SandboxState:
             self.profiles[key] = Profile(dataset_id, identity, deepcopy(record))
 
     def find(self, identity: str) -> Profile | None:
-        """Any fragment of this identity."""
+        """Any fragment of the profile with this identity."""
         return next((one for one in self.profiles.values() if one.identity == identity), None)
 
 

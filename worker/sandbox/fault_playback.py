@@ -80,12 +80,14 @@ async def meet_fault(
 
 
 def reset(request: web.Request) -> None:
-    """Drop the connection without a word."""
+    """Drop the client's connection without a word."""
     if request.transport is not None:
         request.transport.abort()
 
 
 def reset_if_staged(request: web.Request, met: Fault | None) -> None:
-    """The work is done, and the client does not get to know: `reset-after-processing`."""
+    """Drop the connection if the fault is `reset-after-processing`: the work is done, and the
+    client does not get to know.
+    """
     if met is not None and met.kind == "reset-after-processing":
         reset(request)

@@ -21,7 +21,8 @@ class InvalidFault(ValueError):
 
 @dataclass
 class Fault:
-    """`times` calls or `seconds` from now; None is without end. `key` is an id, or `*` for all.
+    """A fault for `times` calls or `seconds` from now; None is without end. `key` is an id, or `*`
+    for all.
 
     A `body` that is text is sent as it is, anything else as JSON. `partial` refuses every second
     message of a batch with `status`, and takes the others. With `applied_after_ms` a `collection`
@@ -43,7 +44,7 @@ class Fault:
     released: asyncio.Event = field(default_factory=asyncio.Event, repr=False, init=False)
 
     def described(self) -> dict[str, Any]:
-        """What the admin API shows."""
+        """What the admin API shows of a fault."""
         return {
             name: getattr(self, name)
             for name in Fault.__dataclass_fields__

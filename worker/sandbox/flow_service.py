@@ -1,4 +1,4 @@
-"""Flow Service: flows, their connections and runs.
+"""The emulator's Flow Service: flows, their connections and runs.
 
 Adobe Experience Platform, "Create a streaming connection for the HTTP API", the specification
 flow-service of AdobeDocs/experience-platform-apis (a look-up by id answers a list of one), and

@@ -1,4 +1,4 @@
-"""What every call of Adobe's platform meets before its service: gateway, faults, rights.
+"""What every call of the emulated platform meets before its service: gateway, faults, rights.
 
 The refusals of the gateway: "Experience Platform troubleshooting guide". Those of Flow Service for
 want of a permission: "Flow Service errors" and "Access control labels". What the other services say

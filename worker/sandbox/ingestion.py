@@ -1,4 +1,4 @@
-"""The two endpoints of streaming ingestion: one message, and many.
+"""The emulator's two endpoints of streaming ingestion: one message, and many.
 
 Adobe Experience Platform, "Stream record data" and "Send multiple messages in a single request".
 """

@@ -18,7 +18,7 @@ _MASK = "***"
 
 @web.middleware
 async def journal(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep the request first, so that one which never gets an answer is kept too.
+    """Write a request down first, so that one which never gets an answer is kept too.
 
     `status` stays null for a call that was cut off or never answered.
     """

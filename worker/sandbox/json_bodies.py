@@ -21,7 +21,7 @@ def json_answer(
 
 
 def parsed_or_text(body: bytes) -> Any:
-    """The JSON of a body; its text when it is none; None when it is empty."""
+    """The JSON of a request's body; its text when it is none; None when it is empty."""
     try:
         return orjson.loads(body) if body else None
     except orjson.JSONDecodeError:

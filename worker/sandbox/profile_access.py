@@ -1,4 +1,4 @@
-"""The profile look-up.
+"""The emulator's profile look-up.
 
 Adobe Experience Platform, "Entities endpoint (Profile Access)"; the refusals of the gateway are
 those of "Experience Platform troubleshooting guide".

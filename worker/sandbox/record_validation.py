@@ -62,15 +62,15 @@ def _is_of(value: Any, kind: str) -> bool:
 
 
 def value_at(record: Any, path: list[str]) -> Any:
-    """The value at a path of names; None where there is none."""
+    """The value in a record at a path of names; None where there is none."""
     for step in path:
         record = record.get(step) if isinstance(record, dict) else None
     return record
 
 
 def identity_in(record: dict[str, Any], primary: list[str] | None) -> str | None:
-    """The primary identity: the schema's field if it has one, else the entry of the identityMap
-    that is marked so. The map does not stand in for the field.
+    """The primary identity of a record: the schema's field if it has one, else the entry of the
+    identityMap that is marked so. The map does not stand in for the field.
     """
     if primary is not None:
         value = value_at(record, primary)

@@ -1,4 +1,5 @@
-"""What dataflows refer to: sandboxes, datasets, schemas, descriptors, namespaces, mapping sets.
+"""What the emulator's dataflows refer to: sandboxes, datasets, schemas, descriptors, namespaces,
+mapping sets.
 
 Adobe Experience Platform, "Available sandboxes endpoint", "Datasets endpoint" of Catalog, "Schemas
 endpoint" and "Descriptors endpoint" of the Schema Registry (formats by `Accept`), "List identity

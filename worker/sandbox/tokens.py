@@ -1,4 +1,4 @@
-"""The token endpoint.
+"""The emulator's token endpoint.
 
 Adobe Developer Console, "Server to Server authentication": four mandatory form fields; a
 credential has at most two secrets, both valid; issuing a token cancels no earlier one.

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 def begin_beside(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-    """Do `work` until the task is cancelled; after a fault it is begun anew."""
+    """Do `work` beside delivery until the task is cancelled; after a fault it is begun anew."""
     return asyncio.create_task(keep_running(work, partial(_tell_fault, name)))
 
 

@@ -10,7 +10,7 @@ from worker.observability.ledger_metrics import LedgerMetrics
 
 
 def ledger_server(report: ReadingReport) -> ObservabilityServer:
-    """One that tells what `report` says; not started yet."""
+    """The HTTP server of a ledger, which tells what `report` says; not started yet."""
     kinds = (one.value for group in (FindingCode, StreamFinding) for one in group)
     return ObservabilityServer(
         LedgerMetrics(report, kinds), lambda: report.problems, lambda: [], lambda: None

@@ -9,14 +9,16 @@ from worker.delivery.lanes.lane import Lane
 
 
 class Oldest(NamedTuple):
-    """When the oldest were made, in ms since 1970; None where none is in hand."""
+    """When the oldest event and withdrawal in hand were made, in ms since 1970; None for none."""
 
     event_ms: int | None
     withdrawal_ms: int | None
 
 
 def oldest_in_hand(lanes: Iterable[Lane], now_ms: int) -> Oldest:
-    """Of the events in `lanes`. One that says it was made later than now counts as made now."""
+    """When the oldest event and withdrawal in `lanes` were made. One that says it was made later
+    than now counts as made now.
+    """
     oldest = oldest_withdrawal = None
     for lane in lanes:
         for delivery in lane:

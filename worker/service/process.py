@@ -84,7 +84,7 @@ class Service:
         )
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting` and
+        """Run the worker until SIGTERM or SIGINT. Raises `TopologyConflict`, `UnusableSetting` and
         `PortUnusable`.
         """
         parts, settings, registry = self._parts, self._parts.settings, self._parts.registry

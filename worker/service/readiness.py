@@ -39,7 +39,9 @@ def problems(parts: Parts) -> list[str]:
 
 
 def notes(parts: Parts) -> list[str]:
-    """What does not, but should be looked at. Anybody may read it: nothing of it is Adobe's."""
+    """What does not keep a worker from working, but should be looked at. Anybody may read it:
+    nothing of it is Adobe's.
+    """
     blocked = (
         f"integration {lane.integration.id} is blocked: {lane.block.failure.error}; "
         "the log has more of it, integration.blocked"
@@ -90,7 +92,7 @@ def notes(parts: Parts) -> list[str]:
 
 
 def event_queue_notes(names: Names, consumers: Mapping[str, int]) -> list[str]:
-    """Of each event queue from which not all workers take: they have other lists."""
+    """A note on each event queue from which not all workers take: they have other lists."""
     every = consumers.get(names.events, 0)
     return [
         f"{consumers[one]} of {every} workers take events from {one}: the others have another "

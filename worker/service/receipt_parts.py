@@ -34,7 +34,9 @@ class Receipts:
         self.writer = build_writer(settings, self._hashes, facts)
 
     async def start(self) -> None:
-        """Begin the chain; the first key is there when this returns, if the state gives it."""
+        """Begin the chain of receipts; the first key is there when this returns, if the state has
+        it.
+        """
         if self.writer is None:
             return
         await self._hashes.learn(self._facts.now_ms())
@@ -42,7 +44,7 @@ class Receipts:
         self._learning = begin_beside("month keys", self._learn)
 
     async def stop(self) -> None:
-        """End the chain."""
+        """End the chain of receipts."""
         if self._learning is not None and self.writer is not None:
             self._learning.cancel()
             await self.writer.close()

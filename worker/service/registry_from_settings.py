@@ -17,12 +17,12 @@ def endpoint_policy(settings: WorkerSettings) -> EndpointPolicy:
 
 
 def secret_source(settings: WorkerSettings) -> SecretSource:
-    """Where the references of an integration may lead under these settings."""
+    """Where an integration's references to secrets may lead under these settings."""
     return SecretSource(os.environ, settings.secret_env_prefix, settings.secret_directories)
 
 
 def build_registry(settings: WorkerSettings) -> IntegrationRegistry:
-    """The registry of the settings' directory, not loaded yet."""
+    """The registry of the integrations in the settings' directory, not loaded yet."""
     return IntegrationRegistry(
         settings.integrations,
         endpoint_policy(settings).problem,

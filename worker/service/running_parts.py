@@ -21,7 +21,9 @@ from worker.settings import WorkerSettings
 
 @dataclass(slots=True)
 class Parts:
-    """None stands for a part that is not built yet, and for one that nobody asks for."""
+    """The parts of one worker. None stands for a part that is not built yet, and for one that
+    nobody asks for.
+    """
 
     settings: WorkerSettings
     registry: IntegrationRegistry

@@ -60,7 +60,7 @@ class FleetMemory:
 
     @property
     def ask(self) -> AskFleet | None:
-        """What takes over what other workers know; None where there are no others."""
+        """Takes over what other workers know of integrations; None where there are no others."""
         store = self._store
         is_shared = isinstance(store, LastingStore) and store.is_shared
         return self._take_over if is_shared else None

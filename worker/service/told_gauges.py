@@ -1,4 +1,4 @@
-"""What the parts of a worker tell to who scrapes it."""
+"""What the parts of a worker tell to who scrapes its metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.service.running_parts import Parts
 
 
 def refresh(gauges: Gauges, parts: Parts) -> None:
-    """Set each gauge to what is so now; those by integration are read when they are written."""
+    """Set each gauge of a worker to what is so now; those by integration are read when written."""
     gauges.ready.set(int(not problems(parts)))
     broker = parts.broker
     if broker is not None:

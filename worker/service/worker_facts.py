@@ -31,13 +31,13 @@ class WorkerFacts:
         return now_ms()
 
     def in_hand(self) -> int:
-        """Messages that are not acknowledged."""
+        """Messages that the worker has not acknowledged."""
         broker = self._parts.broker
         return 0 if broker is None or broker.session is None else broker.session.in_hand
 
     def state_row(self, unreceipted: dict[str, int]) -> bytes:
-        """The row of kind `state`; counts are of messages. Readers take no row that is too long:
-        the lanes have the room that the rest of it leaves.
+        """The row of kind `state` of a worker; counts are of messages. Readers take no row that is
+        too long: the lanes have the room that the rest of it leaves.
         """
         broker, lanes, now_ms = self._parts.broker, self._parts.lanes(), self.now_ms()
         counts = broker.counts._asdict() if broker is not None else {}

@@ -1,4 +1,4 @@
-"""How the process is looked at and stopped."""
+"""How a process stops, what it logs, and where its health and metrics are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.settings.value_bounds import LONGEST_SECONDS
 
 
 class ProcessSettings(BaseModel):
-    """How the process is looked at and stopped."""
+    """How a process stops, what it logs, and where its health and metrics are."""
 
     shutdown_timeout_seconds: Annotated[
         float,

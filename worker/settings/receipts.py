@@ -1,4 +1,4 @@
-"""What is kept as evidence of every outcome, and for how long."""
+"""What receipts are kept as evidence of every outcome, and for how long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 
 class ReceiptSettings(BaseModel):
-    """What is kept as evidence of every outcome, and for how long."""
+    """What receipts are kept as evidence of every outcome, and for how long."""
 
     receipts: Annotated[
         Literal["on", "off"],

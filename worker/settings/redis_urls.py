@@ -18,7 +18,9 @@ _PATH: Final = re.compile(r"/?[0-9]{0,5}")
 
 
 class RedisUrls(NamedTuple):
-    """`addresses` are `HOST:PORT` each; `before` and `after` stand around one in its URL."""
+    """The parts of a URL of Redis. `addresses` are `HOST:PORT` each; `before` and `after` stand
+    around one in its URL.
+    """
 
     is_cluster: bool
     addresses: tuple[str, ...]
@@ -26,13 +28,13 @@ class RedisUrls(NamedTuple):
     after: str
 
     def at(self, address: str) -> str:
-        """The URL of the server there, with the credentials and options of all."""
+        """The URL of the Redis server at `address`, with the credentials and options of all."""
         return f"{self.before}{address}{self.after}"
 
 
 def redis_urls(text: str) -> RedisUrls:
-    """What a URL says, of which a cluster's has several hosts with commas between them. Raises
-    ValueError, whose text has nothing of the URL.
+    """What a URL of Redis says, of which a cluster's has several hosts with commas between them.
+    Raises ValueError, whose text has nothing of the URL.
     """
     parts = _PARTS.fullmatch(text)
     if parts is None:

@@ -19,8 +19,8 @@ LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
 
 
 def check_scheme(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
-    """Raises ValueError for what does not begin like a URL of one of `schemes`; `others` might have
-    been meant, too.
+    """Raises ValueError for a setting that does not begin like a URL of one of `schemes`; `others`
+    might have been meant, too.
     """
     starts = [f"{scheme}://" for scheme in schemes]
     if not text.startswith(tuple(starts)):
@@ -28,8 +28,8 @@ def check_scheme(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None
 
 
 def check_url(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
-    """Raises ValueError for what is no URL of one of `schemes` that names a host; `others` might
-    have been meant, too.
+    """Raises ValueError for a setting that is no URL of one of `schemes` that names a host;
+    `others` might have been meant, too.
     """
     check_scheme(text, *schemes, others=others)
     try:

@@ -48,8 +48,8 @@ def old_names_in_use() -> list[str]:
 
 
 def read_old_names() -> dict[str, str]:
-    """What is said by old names, by setting. Raises `UnusableSetting` where the new name says
-    something else.
+    """The values that old names of settings have, by setting. Raises `UnusableSetting` where the
+    new name says something else.
     """
     given = {old: new for old, new in OLD_NAMES.items() if old in os.environ}
     for old, new in given.items():
@@ -72,7 +72,7 @@ class WorkerSettings(
     BrokerSettings,
     BaseSettings,
 ):
-    """Every setting has a default that suits production, except where the stack is local."""
+    """All settings; each has a default that suits production, except where the stack is local."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -95,7 +95,7 @@ class WorkerSettings(
 
 
 def judge_environment() -> Judgement:
-    """What the variables of this process are to the settings."""
+    """What the environment variables of this process are to the settings."""
     known = {f"{PREFIX}{name.upper()}" for name in WorkerSettings.model_fields} | set(OLD_NAMES)
     return judge(os.environ, known, os.environ.get(f"{PREFIX}SECRET_ENV_PREFIX", ""))
 

@@ -54,7 +54,9 @@ _UNWANTED_KINDS: Final[dict[str, dict[EventKind, Skip]]] = {
 
 
 def decide(integration: Integration, envelope: Envelope, now_ms: int) -> Decision:
-    """Deliver, skip, reject or wait; `now_ms` is milliseconds since the epoch. Never raises."""
+    """What becomes of an event at an integration: deliver, skip, reject or wait; `now_ms` is
+    milliseconds since the epoch. Never raises.
+    """
     plan = plan_of(integration)
     if (unwanted := _UNWANTED_KINDS[plan.events].get(envelope.kind)) is not None:
         return unwanted

@@ -38,13 +38,13 @@ class Identity(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is said: the namespace of an identity map, or a path."""
+        """Where an identity is said: the namespace of an identity map, or a path."""
         return (self.namespace if self.in_identity_map else self.path) or ""
 
 
 class Deliver(NamedTuple):
-    """`attributes`: dotted path → value as it is sent, or a `Sent` that says more of it; `EMPTIED`
-    is remembered and not sent.
+    """What is to be said to Adobe. `attributes`: dotted path → value as it is sent, or a `Sent`
+    that says more of it; `EMPTIED` is remembered and not sent.
 
     `unmatched`: mapping ids with nothing to say. `unusable`: those whose place holds a list or an
     object, of which the mapping says nothing. `companions`: the paths that make no message by
@@ -85,7 +85,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """`detail` says which field and what to do, and holds no value of the event."""
+    """Why an event is rejected: `detail` says which field and what to do, without a value of it."""
 
     reason: RejectReason
     detail: str

@@ -32,8 +32,9 @@ class AmbiguousMapping(ValueError):
 
 
 class Attributes(NamedTuple):
-    """`said`: mapping id → value as it is sent. `unmatched`: ids that the event says nothing about;
-    `unusable`: those where it holds a list or an object of which the mapping says nothing.
+    """What an event says by the mappings. `said`: mapping id → value as it is sent. `unmatched`:
+    ids that the event says nothing about; `unusable`: those where it holds a list or an object of
+    which the mapping says nothing.
     """
 
     said: dict[str, Any]
@@ -68,8 +69,8 @@ def flatten(envelope: Envelope, record: ConsentRecord, plan: Plan) -> Flat:
 def attributes_of(
     plan: Plan, flat: Flat, time_ms: int, *, is_pending: bool, is_snapshot: bool = False
 ) -> Attributes:
-    """What is sent of `flat`, whose choices were made at `time_ms`. Without a choice it is nothing,
-    or, of a snapshot, what would go along with choices.
+    """What is sent of a flattened event whose choices were made at `time_ms`. Without a choice it
+    is nothing, or, of a snapshot, what would go along with choices.
 
     Raises `UnusableValue` for a choice that can't be written as its mapping says, and for values
     that are too long for their mappings.
@@ -104,7 +105,7 @@ def attributes_of(
 
 
 def written(entry: Entry, value: Any, time_ms: int, *, is_pending: bool) -> Any:
-    """What the value at the entry's place becomes; None when that says nothing. Raises
+    """What the value at a mapping's place becomes; None when that says nothing. Raises
     `UnusableValue`, which names the place.
     """
     if entry.render is not None:

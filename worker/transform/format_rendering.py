@@ -19,9 +19,9 @@ _REFUSAL_OBJECT: Final = {"val": "n"}
 
 
 class Sent(NamedTuple):
-    """`value` is JSON as it is sent. `is_refusal`: whether the person's choice is a no, however it
-    is written. Where there is a `time_path`, it gets `time_ms` (since the epoch): when the choice
-    was made, always that of the value which is sent.
+    """What a mapping has written: `value` is JSON as it is sent. `is_refusal`: whether the person's
+    choice is a no, however it is written. Where there is a `time_path`, it gets `time_ms` (since
+    the epoch): when the choice was made, always that of the value which is sent.
 
     Only what needs it is wrapped so: true, false and most other values stand for themselves.
     """
@@ -38,12 +38,12 @@ refusal, and never sent."""
 
 
 def is_silent(value: Any) -> bool:
-    """Whether `value` is remembered and never sent."""
+    """Whether `value`, as a mapping has written it, is remembered and never sent."""
     return value.__class__ is Sent and value.value is None
 
 
 def as_json(value: Any) -> Any:
-    """What Adobe gets of it."""
+    """What Adobe gets of `value`, as a mapping has written it."""
     return value.value if isinstance(value, Sent) else value
 
 
@@ -116,7 +116,7 @@ def finish_of(mapping: Mapping) -> Callable[[Any, bool, int], Any]:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether nothing is selected in it: "", and [] or {} of free data."""
+    """Whether nothing is selected in a value of an event: "", and [] or {} of free data."""
     return not value.strip(", \t\r\n") if isinstance(value, str) else value in ([], {})
 
 

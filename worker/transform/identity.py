@@ -41,7 +41,7 @@ class IdentityPlace(NamedTuple):
 
 
 def identity_places(integration: Integration) -> tuple[IdentityPlace, ...]:
-    """Those of an integration, the first one that is usable before others."""
+    """The places of an integration's identifiers, the first one that is usable before others."""
     return tuple(
         IdentityPlace(
             identifier,
@@ -85,7 +85,9 @@ def _identity(place: IdentityPlace, value: str) -> Identity:
 
 
 def normalise(value: str, rule: Normalisation) -> str:
-    """`value` trimmed, and lower-cased or hashed (SHA-256 of the lower-cased, hex) by `rule`."""
+    """An identity's `value` trimmed, and lower-cased or hashed (SHA-256 of the lower-cased, hex) by
+    `rule`.
+    """
     value = value.strip()
     if rule == "trim":
         return value

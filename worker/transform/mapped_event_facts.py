@@ -14,7 +14,7 @@ from worker.transform.xdm_times import iso_time
 
 
 def pairs_beyond(envelope: Envelope, record: ConsentRecord) -> Iterator[tuple[str, Any]]:
-    """Place → value. Raises `UnusableValue`, naming a field and no value."""
+    """Place → value of an event's own facts. Raises `UnusableValue`, naming a field alone."""
     yield "created_at", iso_time(record.event_time_ms)
     if record.updated_at_ms is not None:
         yield "updated_at", iso_time(record.updated_at_ms)

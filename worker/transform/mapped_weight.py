@@ -50,9 +50,9 @@ def light_characters(uses: Mapping[str, Uses]) -> int:
 
 
 def check_weight(flat: Mapping[str, Any], uses: Mapping[str, Uses], light: int = 0) -> None:
-    """Raises `UnusableValue`, which names the place of the longest value, for what is too much, and
-    of a value that is nested too deeply to be written again. Texts of `light_characters` are passed
-    over at once.
+    """Raises `UnusableValue` for values that are too much for an integration's mappings, naming the
+    place of the longest one, and for a value that is nested too deeply to be written again. Texts
+    of `light_characters` are passed over at once.
     """
     for value in flat.values():
         if value is True or value is False:
@@ -93,8 +93,8 @@ def _check_each(flat: Mapping[str, Any], uses: Mapping[str, Uses]) -> None:
 
 
 def written_bytes(attributes: Iterable[Any]) -> int:
-    """About how many bytes of a message these are, without what only their configuration makes
-    long.
+    """About how many bytes of a message these attributes are, without what only their configuration
+    makes long.
     """
     return sum(
         _weight(as_json(value)) for value in attributes if value is not True and value is not False

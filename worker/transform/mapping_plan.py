@@ -45,10 +45,11 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`entries`, in the order of the file; `rows`, of each its target, place, format, whether it
-    looks inside, and itself, since plain tuples are unpacked in a quarter of the time; and
-    `constants` that go along with them. `identity_places` are those of the person. `companions`
-    are the targets that make no message by themselves: constants, and facts of the event.
+    """What an integration's mappings come to: `entries`, in the order of the file; `rows`, of each
+    its target, place, format, whether it looks inside, and itself, since plain tuples are unpacked
+    in a quarter of the time; and `constants` that go along with them. `identity_places` are those
+    of the person. `companions` are the targets that make no message by themselves: constants, and
+    facts of the event.
 
     `wanted`: the places that some mapping names. Of these, `free` may hold anything, and
     `emptiable` say something though they are empty. The rest tells which parts of an event are

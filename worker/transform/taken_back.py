@@ -14,16 +14,14 @@ from worker.transform.mapping_plan import Plan
 
 
 def may_take_back(envelope: Envelope) -> bool:
-    """Whether it says something though it names no choice. The first snapshot of a Didomi user has
-    nothing to take back: a new device of a person starts with it.
+    """Whether a snapshot says something though it names no choice. The first snapshot of a Didomi
+    user has nothing to take back: a new device of a person starts with it.
     """
     return envelope.kind == "user.updated"
 
 
 def has_choices(envelope: Envelope) -> bool:
-    """Whether the status of the user names any choice, mapped or not. Its content must be judged
-    before.
-    """
+    """Whether a snapshot names any choice, mapped or not. Its content must be judged before."""
     consents = envelope.entity.get("consents") or {}
     vendors = consents.get("vendors")
     return (

@@ -16,7 +16,7 @@ _AFTER_CREATION_MS: Final = 1
 
 
 def order_of_update(envelope: Envelope, record: ConsentRecord) -> int | None:
-    """What stands for the last update, mostly its time in milliseconds since the epoch.
+    """What stands for the last update of an event, mostly its time in milliseconds since the epoch.
 
     A choice that is not confirmed yet comes before its confirmation. An `event.updated` comes after
     the `event.created` of the same event, whatever it tells, since `created_at` is that of both. Of

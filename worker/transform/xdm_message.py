@@ -23,7 +23,7 @@ _RECORD_MARK = "\x00record\x00"
 
 
 def build_payload(integration: Integration, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The message for one record."""
+    """The message to Adobe for one record."""
     return _envelope(integration, record)
 
 
@@ -33,7 +33,7 @@ def build_record(
     identity: Identity,
     event_time_ms: int,
 ) -> dict[str, Any]:
-    """The attributes nested by their dotted paths, with the identity in its place.
+    """The XDM record: attributes nested by their dotted paths, with the identity in its place.
 
     Where the integration opts in, also when the newest of the choices was made.
     """
@@ -49,13 +49,16 @@ def build_record(
 
 
 def encode_message(integration: Integration, record: Mapping[str, Any]) -> bytes:
-    """`build_payload` as JSON. What is the same in all messages of an integration is made once."""
+    """The message to Adobe for one record, as JSON. What is the same in all messages of an
+    integration is made once.
+    """
     before, after = _frames.of(integration)
     return before + orjson.dumps(record) + after
 
 
 def nest(attributes: Mapping[str, Any], person: str) -> dict[str, Any]:
-    """`{"a.b": 1}` as `{"a": {"b": 1}}`, `person` in the place of each `PERSON`.
+    """Attributes nested by their paths: `{"a.b": 1}` as `{"a": {"b": 1}}`, `person` in the place of
+    each `PERSON`.
 
     No path may lie inside another (checked when loading).
     """

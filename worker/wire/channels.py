@@ -17,10 +17,10 @@ TIMEOUT_SECONDS: Final = 5.0
 
 
 class ConsumerChannel(Channel):
-    """For one consumer, whose messages come by the tap of its connection (`message_tap`)."""
+    """A channel for one consumer; messages come by the tap of its connection (`message_tap`)."""
 
     async def consume(self, queue: str) -> str:
-        """Start consuming; gives the consumer tag. Raises what the broker answers."""
+        """Start consuming a queue; gives the consumer tag. Raises what the broker answers."""
         answer = await self.basic_consume(queue, _never_called, timeout=TIMEOUT_SECONDS)
         return answer.consumer_tag or ""
 

@@ -84,7 +84,7 @@ _KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
 
 
 def why_unreachable(error: BaseException) -> str:
-    """A part of a sentence, such as "nothing listens at this host and port"."""
+    """Why there is no connection, in words such as "nothing listens at this host and port"."""
     if isinstance(error, InvalidFrameError) and "Close" in str(error):
         return _NO_VIRTUAL_HOST  # where aiormq expects no refusal
     for kind, text in _KNOWN:
@@ -118,7 +118,8 @@ class BrokerAddress:
 
 
 async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
-    """Whether `work` ended within `seconds`; if not, it is cancelled and not waited for.
+    """Whether `work` with the broker ended within `seconds`; if not, it is cancelled and not waited
+    for.
 
     On a connection that stalls, aiormq answers a cancellation by closing its channel and waits for
     the broker's consent to that, so a plain timeout would hang with it.
@@ -144,8 +145,8 @@ class _Connection(aio_pika.Connection):
 async def connect(
     address: BrokerAddress, purpose: str, transport: TappedTransport | None = None
 ) -> AbstractConnection:
-    """A plain connection that does not restore itself, named after its purpose; `transport` taps
-    it, if given. Raises `UnsupportedLibrary`, and what the broker answers.
+    """A plain connection with RabbitMQ that does not restore itself, named after its purpose;
+    `transport` taps it, if given. Raises `UnsupportedLibrary`, and what the broker answers.
     """
     check_private_parts()
     url = URL(address.url.get_secret_value())

@@ -164,11 +164,11 @@ class AlarmListener:
         self._on_alarm = on_alarm
 
     def take_whole(self, data: bytes, at: int, header_at: int, channel: int) -> int:
-        """0: there are no messages on this channel."""
+        """0: there are no messages on the channel of the broker's alarms."""
         return 0
 
     def accepts(self, kind: int, payload: bytes) -> bool:
-        """False: aiormq is to see all frames of this channel."""
+        """False: aiormq is to see all frames of the channel of the broker's alarms."""
         if kind == METHOD:
             if payload[:4] == _BLOCKED:
                 text = payload[5 : 5 + payload[4]] if len(payload) > 4 else b""

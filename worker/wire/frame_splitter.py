@@ -61,11 +61,11 @@ class FrameSplitter:
         self._listeners[0] = AlarmListener(on_alarm)
 
     def stop_listening(self, channel: int) -> None:
-        """Its number may be used again, for what nobody listens to."""
+        """The number of a channel may be used again, for what nobody listens to."""
         self._listeners.pop(channel, None)
 
     def feed(self, data: bytes) -> None:
-        """Bytes have come, to be split after those before them."""
+        """Bytes of the connection have come, to be split after those before them."""
         self._later.append(data)
         self._later_bytes += len(data)
 
@@ -114,13 +114,13 @@ class FrameSplitter:
         return found
 
     def end(self) -> None:
-        """Pass on what is left: no more comes that would complete it."""
+        """Pass on the bytes that are left: no more come that would complete a frame."""
         if rest := self._data[self._at :] + b"".join(self._later):
             self._pass_on(rest)
         self.drop()
 
     def drop(self) -> None:
-        """Forget what is left."""
+        """Forget the bytes of the connection that are left."""
         self._data, self._at = b"", 0
         self._later.clear()
         self._later_bytes = 0

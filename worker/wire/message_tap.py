@@ -29,7 +29,7 @@ _PART_FRAMES: Final = 24
 
 
 class MessageTap(asyncio.StreamReaderProtocol):
-    """Feeds aiormq's reader with what the splitter passes on.
+    """Taps a connection: feeds aiormq's reader with what the splitter passes on.
 
     A connection may bring all of a prefetch at once. It is handled in portions, and whatever else
     the worker has to do comes between them.
@@ -115,7 +115,7 @@ class TappedTransport(TransportFactory):
     async def create(
         self, url: URL, **options: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """See aiormq's `TransportFactory`."""
+        """Open the connection, tapped; see aiormq's `TransportFactory`."""
         provider: SSLContextProvider = options.pop("ssl_context_provider")
         options |= {"host": url.host, "port": url.port}
         if url.scheme == "amqps":

@@ -32,7 +32,7 @@ class UnsupportedLibrary(WrongUse):
 
 @dataclass(frozen=True, slots=True)
 class PrivatePart:
-    """`name` of the class `owner`, used `to` do something.
+    """A private part of a library: `name` of the class `owner`, used `to` do something.
 
     A method has these `parameters` besides `self`. A part that must be set or called by one of the
     owner's methods is named in that method, `by`.
@@ -46,7 +46,7 @@ class PrivatePart:
 
     @property
     def is_there(self) -> bool:
-        """Whether the library that is installed has it as the worker uses it."""
+        """Whether the library that is installed has the private part as the worker uses it."""
         if self.by and self.name not in _names_in(getattr(self.owner, self.by, None)):
             return False
         if self.parameters is None:
@@ -124,7 +124,7 @@ PRIVATE_PARTS: Final = (
 
 
 def missing_parts(parts: Iterable[PrivatePart] = PRIVATE_PARTS) -> list[PrivatePart]:
-    """Those that the installed libraries lack, or have in another shape."""
+    """Private parts that the installed libraries lack, or have in another shape."""
     return [part for part in parts if not part.is_there]
 
 

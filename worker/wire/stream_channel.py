@@ -24,14 +24,14 @@ class StreamChannel(ConsumerChannel):
     """For one consumer of a stream, whose messages come by the tap of its connection."""
 
     async def consume_from(self, queue: str, offset: Place, prefetch: int) -> None:
-        """Start consuming at `offset`. Raises what the broker answers."""
+        """Start consuming a stream at `offset`. Raises what the broker answers."""
         await self.basic_qos(prefetch_count=prefetch, timeout=TIMEOUT_SECONDS)
         await self.basic_consume(
             queue, _never_called, arguments={_OFFSET: offset}, timeout=TIMEOUT_SECONDS
         )
 
     async def acknowledge_to(self, tag: int) -> None:
-        """Acknowledge everything up to the delivery `tag`."""
+        """Acknowledge all records of the stream up to the delivery `tag`."""
         await self.basic_ack(tag, multiple=True)
 
 

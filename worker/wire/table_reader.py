@@ -40,7 +40,7 @@ def number_of_values(value: Any) -> int:
 
 
 def end_of(data: bytes, at: int, limit: int) -> int:
-    """The end of what begins with its length. Raises ValueError beyond `limit`."""
+    """The end of a value that begins with its length. Raises ValueError beyond `limit`."""
     end: int = at + LENGTH.size + LENGTH.unpack_from(data, at)[0]
     if end > limit:
         raise ValueError("a value that ends too soon")
@@ -70,7 +70,7 @@ class Values:
         self.left = most
 
     def read(self, at: int, limit: int, depth: int) -> tuple[Any, int]:
-        """A value and its end. Raises what `BROKEN` lists."""
+        """A value of a table and its end. Raises what `BROKEN` lists."""
         data = self._data
         end = extent(data, at, limit)
         if not self.left:

@@ -1,4 +1,6 @@
-"""Checks integrations beside delivery: at the start, and when they change. Stops nothing."""
+"""Checks set-ups at Adobe beside delivery: at the start, and when integrations change. Stops
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ AGAIN_SECONDS: Final = 900.0
 
 
 class SetUpWatch:
-    """`find` gives the integration of an id that is in force and enabled, or None."""
+    """Checks the set-ups of integrations at Adobe. `find` gives the integration of an id that is in
+    force and enabled, or None.
+    """
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class SetUpWatch:
 
     @property
     def notes(self) -> list[str]:
-        """What is wrong, by the names of checks alone: anybody may read it."""
+        """What is wrong with set-ups at Adobe, by names of checks alone: anybody may read it."""
         wrong = (
             f"integration {one}: its set-up at Adobe is wrong ({', '.join(checks)}); "
             f"`consent-worker integrations check {one}` says what to change"
@@ -51,12 +55,12 @@ class SetUpWatch:
         return first(wrong, "more integrations whose set-up at Adobe is wrong")
 
     def ask(self, integration_ids: Iterable[str]) -> None:
-        """Have these checked, soon."""
+        """Have the set-ups of these integrations checked, soon."""
         self._waiting.update(dict.fromkeys(integration_ids))
         self._asked.set()
 
     async def run(self) -> None:
-        """Check what is asked for, for ever."""
+        """Check the set-ups that are asked for, for ever."""
         workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
         try:
             while True:

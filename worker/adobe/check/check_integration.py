@@ -49,7 +49,7 @@ async def check_integration(
 
 
 def judge(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """All lines but that of the token. Pure."""
+    """All lines of a check but that of the token. Pure."""
     yield _scopes(integration, found)
     yield judge_sandbox(integration, found)
     yield from judge_flow(integration, found)

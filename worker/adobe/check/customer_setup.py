@@ -24,7 +24,7 @@ UNSHOWN: Final = "(a value that is not shown)"
 
 
 def at(document: Any, *path: str | int) -> Any:
-    """The value at `path`; None where there is none."""
+    """The value at `path` in a document of Adobe's; None where there is none."""
     for step in path:
         if isinstance(step, int):
             inside = isinstance(document, list) and len(document) > step
@@ -37,7 +37,9 @@ def at(document: Any, *path: str | int) -> Any:
 
 
 def text_at(document: Any, *path: str | int) -> str:
-    """The text at `path`, a number as its digits; "" where there is neither."""
+    """The text at `path` in a document of Adobe's, a number as its digits; "" where there is
+    neither.
+    """
     value = at(document, *path)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -45,13 +47,13 @@ def text_at(document: Any, *path: str | int) -> str:
 
 
 def objects_at(document: Any, *path: str | int) -> list[dict[str, Any]]:
-    """The objects of the list at `path`; none where there is no list."""
+    """The objects of the list at `path` in a document of Adobe's; none where there is no list."""
     value = at(document, *path)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def shown_name(text: str) -> str:
-    """`text` if it has the shape of a name."""
+    """A text of Adobe's to be shown, if it has the shape of a name."""
     return text if text and _NAME.fullmatch(text) and text.isprintable() else UNSHOWN
 
 
@@ -72,7 +74,7 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """All that was read; `now_ms` is when, in milliseconds since the epoch."""
+    """All that was read of a set-up at Adobe; `now_ms` is when, in milliseconds since the epoch."""
 
     now_ms: int
     sandboxes: Answer = field(default_factory=lambda: NotAsked("a token"))

@@ -34,7 +34,7 @@ class Primary:
 
 
 def judge_identities(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """A line for each identifier, and one for each namespace that is in use."""
+    """The check's lines for identities: for each identifier, and each namespace that is in use."""
     if not isinstance(found.descriptors, Found):
         for identifier, _ in integration.identity_rules:
             yield not_judged("identity", found.descriptors, SCHEMAS, identifier)

@@ -20,8 +20,8 @@ _ASK_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """Adobe does not tell it this credential, and will not before somebody changes something.
-    `detail` is ours to show.
+    """Adobe does not tell the inlet's kind to this credential, and will not before somebody changes
+    something. `detail` is ours to show.
     """
 
     detail: str
@@ -43,7 +43,7 @@ async def ask_kind(
 
 
 def kind_in(integration: Integration, found: SetUp) -> InletKind | Untold | Unanswered:
-    """What the flow and its connection tell. Pure.
+    """Of which kind the inlet is, as the flow and its connection tell. Pure.
 
     Only of a flow whose endpoint is the configured one: what is sent goes to that inlet, and a raw
     one takes a whole envelope with 200 and drops what is in it.

@@ -25,7 +25,7 @@ _MOST_HINTS: Final = 20
 
 
 def judge_mappings(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """A line for each mapping, and one for each place that gets a time."""
+    """The check's lines: one for each mapping, and one for each place that gets a time."""
     judge = _Judge(integration, found)
     for mapping in integration.mappings:
         yield judge.line(mapping.id, sent_values(mapping))

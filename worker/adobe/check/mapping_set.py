@@ -16,14 +16,18 @@ _PLAIN_SOURCES: Final = frozenset({"", "text/x.schema-path", "attribute"})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`sources` are read by it; `is_plain`: the one source goes to `destination` as it is."""
+    """A rule of a mapping set: `sources` are read by it; `is_plain`: the one source goes to
+    `destination` as it is.
+    """
 
     sources: tuple[str, ...]
     destination: str
     is_plain: bool
 
     def reaches(self, path: str) -> str | None:
-        """Where `path`, or what it lies in, goes to by this rule; None where it is not read."""
+        """Where a field at `path`, or what it lies in, goes to by this rule; None if it is not
+        read.
+        """
         for source in self.sources:
             if path == source:
                 return self.destination

@@ -25,7 +25,7 @@ from worker.transform.decision_types import Identity
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The document that was asked for."""
+    """The document that Adobe was asked for."""
 
     document: Any
 
@@ -54,7 +54,7 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class NotAsked:
-    """What the question needs could not be read: `detail` names that."""
+    """What a question to Adobe needs could not be read: `detail` names that."""
 
     detail: str
 
@@ -63,7 +63,7 @@ Answer = Found | Refused | NotFound | Unanswered | NotAsked
 
 
 def not_judged(check: CheckName, answer: Answer, right: str, of: str = "") -> Line:
-    """The line where `answer` brought no document; `right` is what to grant the credential."""
+    """The check's line where `answer` has no document; `right` is what to grant the credential."""
     match answer:
         case Refused(detail):
             text = f"grant the credential's role {right!r}, and this sandbox; {detail}"
@@ -89,7 +89,9 @@ _ADOBES_SIGN: Final = re.compile(rb"ns\.adobe\.com/|FLOW-\d|XDM-\d|\"\d{4}-404\"
 
 
 class PlatformReader:
-    """Reads for one integration, with its credential; never raises for what Adobe does."""
+    """Reads Adobe's platform for one integration, by its credential; never raises for what Adobe
+    does.
+    """
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class PlatformReader:
             return Unanswered("not in time")
 
     async def look_up(self, identity: Identity) -> Reply | None:
-        """Whether Adobe knows them, as deliveries ask it; None if it does."""
+        """Whether Adobe knows the person, as deliveries ask it; None if it does."""
         try:
             async with asyncio.timeout_at(self._ends_at):
                 return await self._client.look_up_anew(self._integration, identity)

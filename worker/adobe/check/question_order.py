@@ -40,7 +40,7 @@ _MOST_OTHER_FLOWS: Final = 10
 
 
 async def collect(reader: PlatformReader, integration: Integration, now_ms: int) -> SetUp:
-    """Everything that can be read; what can't says why."""
+    """Everything of a set-up at Adobe that can be read; what can't says why."""
     found = SetUp(now_ms, sandboxes=await reader.get("/data/foundation/sandbox-management/"))
     found = await _flow(reader, integration, found)
     found = await _target(reader, integration, found)

@@ -37,7 +37,9 @@ WORDS: Final[dict[Verdict, str]] = {"ok": "ok", "wrong": "wrong", "unclear": "ca
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`of` is what was looked at where there are several: a mapping's id, an identifier."""
+    """A line of a check; `of` is what was looked at where there are several: a mapping's id, an
+    identifier.
+    """
 
     check: CheckName
     verdict: Verdict
@@ -54,16 +56,18 @@ def ok(check: CheckName, text: str, of: str = "") -> Line:
 
 
 def wrong(check: CheckName, text: str, of: str = "") -> Line:
-    """`text` says what to change, and where."""
+    """A line of a check whose `text` says what to change, and where."""
     return Line(check, "wrong", text, of)
 
 
 def unclear(check: CheckName, text: str, of: str = "") -> Line:
-    """`text` says which right to grant, or what else keeps it from being judged."""
+    """A line of a check whose `text` says which right to grant, or what else keeps it from being
+    judged.
+    """
     return Line(check, "unclear", text, of)
 
 
 def worst(lines: Iterable[Line]) -> Verdict:
-    """The verdict on all of them: one wrong line outweighs all others."""
+    """The verdict on all lines of a check: one wrong line outweighs all others."""
     verdicts = {one.verdict for one in lines}
     return "wrong" if "wrong" in verdicts else "unclear" if "unclear" in verdicts else "ok"

@@ -36,14 +36,16 @@ class AnyText:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why a value doesn't fit; `certain` is false where it depends on what the value will be."""
+    """Why a value doesn't fit the schema; `certain` is false where it depends on what the value
+    will be.
+    """
 
     text: str
     certain: bool = True
 
 
 def node_at(schema: Any, path: str) -> dict[str, Any] | Misfit | None:
-    """The field at a dotted path; None if there is none, `Misfit` if a list is in the way."""
+    """A schema's field at a dotted path; None without one, `Misfit` if a list is in the way."""
     node = schema
     done: list[str] = []
     for step in path.split("."):
@@ -94,7 +96,9 @@ def _children(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def misfit(node: dict[str, Any], value: Any, where: str) -> Misfit | None:
-    """Why `value` can't stand at `node`; None when it can. `where` is the path, for the text."""
+    """Why `value` can't stand at a schema's `node`; None when it can. `where` is the path, for the
+    text.
+    """
     expected = _types_of(node)
     kind = str if isinstance(value, AnyText) else type(value)
     fitting = _TYPES.get(kind, ())

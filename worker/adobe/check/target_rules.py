@@ -122,7 +122,7 @@ _MOST_SHOWN: Final = 10
 
 
 def judge_required(integration: Integration, found: SetUp) -> Iterator[Line]:
-    """A line for an XDM-compatible inlet."""
+    """Whether records for an XDM-compatible inlet have all that the schema requires."""
     if found.inlet_kind != "xdm":
         return
     if not isinstance(found.schema, Found):

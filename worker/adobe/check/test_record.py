@@ -15,7 +15,7 @@ from worker.transform.xdm_message import build_record
 
 
 async def send_probe(client: AdobeClient, integration: Integration, identity: str) -> Line:
-    """Send the record for `identity`, which is personal data and in no line."""
+    """Send the test record for `identity`, which is personal data and in no line."""
     known = possible_identities(integration, identity)
     if not known:
         identifiers = ", ".join(integration.properties.user_identifier)

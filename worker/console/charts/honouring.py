@@ -1,4 +1,4 @@
-"""How long it took from a choice to Adobe's yes, on a logarithmic scale. Pure."""
+"""The chart of how long it took from a choice to Adobe's yes, on a logarithmic scale. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _p99(one: Quantiles) -> int:
 
 
 def honour_chart(times: HonourTimes, slots: Slots) -> Chart:
-    """Withdrawn and given."""
+    """The chart of how long withdrawn and given choices took until Adobe's yes."""
     withdrawn, given = times.withdrawn_by_slot, times.given_by_slot
     highest = max((one.p99_ms for one in (*withdrawn, *given) if one is not None), default=0)
     ticks = _ticks_for(highest)
@@ -90,7 +90,7 @@ def honour_chart(times: HonourTimes, slots: Slots) -> Chart:
 
 
 def told_time(one: Quantiles | None, read: Reader) -> str:
-    """A time in words, a dash for none."""
+    """How long choices took until Adobe's yes, in words; a dash for none."""
     return "\u2013" if one is None else rough_span(read(one))
 
 

@@ -1,4 +1,4 @@
-"""Receipts a second by outcome, one upon the other. Pure."""
+"""The chart of receipts a second by outcome, one upon the other. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LAYERS: Final[Mapping[str, tuple[OutcomeName, ...]]] = {
 
 
 def outcome_chart(series: OutcomeSeries, now_ms: int) -> Chart:
-    """What came of the events, at `now_ms` (ms since 1970)."""
+    """The chart of what came of the events, at `now_ms` (ms since 1970)."""
     slots = series.slots
     rates = {
         name: rates_of(_summed([series.receipts[one] for one in outcomes]), slots, now_ms)

@@ -18,21 +18,21 @@ _PARTS_UP: Final = 3
 
 
 class Shape(NamedTuple):
-    """A path, and the class that gives it its look."""
+    """A path in a chart, and the class that gives it its look."""
 
     look: str
     path: str
 
 
 class Tick(NamedTuple):
-    """Words at so many percent of an axis, from the left or from the top."""
+    """Words at so many percent of a chart's axis, from the left or from the top."""
 
     place: float
     words: str
 
 
 class Key(NamedTuple):
-    """A line of the legend: how it looks, what it is, its present value."""
+    """A line of a chart's legend: how it looks, what it is, its present value."""
 
     look: str
     name: str
@@ -40,15 +40,17 @@ class Key(NamedTuple):
 
 
 class Line(NamedTuple):
-    """The values of one line, for who draws it with more than shapes: None where there is none."""
+    """The values of one line of a chart, for who draws it with more than shapes: None where there
+    is none.
+    """
 
     name: str
     values: Sequence[float | None]
 
 
 class Chart(NamedTuple):
-    """`rows` are its table, the first cell of each a heading; `lines` are what scripts draw, at
-    `times` in seconds since 1970.
+    """A chart: `rows` are its table, the first cell of each a heading; `lines` are what scripts
+    draw, at `times` in seconds since 1970.
     """
 
     kind: str
@@ -64,7 +66,7 @@ class Chart(NamedTuple):
 
     @property
     def data(self) -> str:
-        """The lines as JSON, for a script."""
+        """The lines of a chart as JSON, for a script."""
         return orjson.dumps(
             {
                 "times": self.times,
@@ -75,7 +77,7 @@ class Chart(NamedTuple):
 
 
 def round_scale(highest: float) -> tuple[float, Sequence[float]]:
-    """The end of a scale from 0 that has room for `highest`, and its round values."""
+    """The end of a chart's scale from 0 that has room for `highest`, and its round values."""
     if highest <= 0:
         return 1.0, (0.0, 1.0)
     size = 10 ** math.floor(math.log10(highest / _PARTS_UP))
@@ -88,20 +90,20 @@ def _x(n: int, count: int) -> float:
 
 
 def line(places: Sequence[float]) -> str:
-    """Through all places, in percent from the top."""
+    """A chart's line through all places, in percent from the top."""
     points = [f"{_x(n, len(places)):.1f},{one:.1f}" for n, one in enumerate(places)]
     return "M" + "L".join(points)
 
 
 def band(lower: Sequence[float], upper: Sequence[float]) -> str:
-    """What is between two lines."""
+    """What is between two lines of a chart."""
     count = len(lower)
     back = [f"{_x(n, count):.1f},{lower[n]:.1f}" for n in range(count - 1, -1, -1)]
     return f"{line(upper)}L{'L'.join(back)}z"
 
 
 def broken_line(places: Sequence[float | None]) -> str:
-    """A line with gaps where nothing is known; a lone place is a short dash."""
+    """A chart's line with gaps where nothing is known; a lone place is a short dash."""
     parts = []
     is_drawing = False
     for n, place in enumerate(places):
@@ -113,18 +115,18 @@ def broken_line(places: Sequence[float | None]) -> str:
 
 
 def times_along(slots: Slots) -> list[Tick]:
-    """Five times, from the first slot's beginning to now."""
+    """Five times on a chart's axis, from the first slot's beginning to now."""
     whole = slots.ms * slots.number
     return [Tick(25.0 * n, _time_word(slots.since_ms + whole * n // 4, whole)) for n in range(5)]
 
 
 def times_of(slots: Slots) -> list[int]:
-    """When each slot begins, in seconds since 1970."""
+    """When each slot of a chart begins, in seconds since 1970."""
     return [(slots.since_ms + n * slots.ms) // 1000 for n in range(slots.number)]
 
 
 def quarters(slots: Slots) -> list[tuple[str, int, int]]:
-    """The rows of a table: which time in words, and the slots from where to where."""
+    """The rows of a chart's table: which time in words, and the slots from where to where."""
     size = slots.number // _ROWS
     whole = slots.ms * slots.number
     rows = []

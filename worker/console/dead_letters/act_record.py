@@ -12,7 +12,7 @@ _NAMES: Final[dict[str, ActName]] = {"replayed": "replayed", "discarded": "disca
 
 
 def told_act(act: LetterAct, stage: ActStage, now_ms: int) -> Act:
-    """How it stands at `now_ms` (ms since 1970)."""
+    """How a replay or a discard stands at `now_ms` (ms since 1970)."""
     asked = act.asked
     beyond = f", {OF_LOST_STATE}" if act.is_replay and asked.after_state_loss else ""
     return Act(

@@ -1,4 +1,4 @@
-"""Which letters an operator means, and what is to be done with them. Pure."""
+"""Which dead letters an operator means, and what is to be done with them. Pure."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ _SPAN: Final = re.compile(r"[0-9]{1,9}[smhd]")
 
 
 class Unclear(ValueError):
-    """What somebody has asked for can't be understood; the text says why."""
+    """What somebody has asked about dead letters can't be understood; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """`since` is how long ago a letter has died at most, such as `1h`. `kind` is that of a choice;
-    `ids` are those of letters, and none means that no letter is named.
+    """Which dead letters are meant: `since` is how long ago a letter has died at most, such as
+    `1h`. `kind` is that of a choice; `ids` are those of letters, and none means that no letter is
+    named.
     """
 
     integration: str = ""
@@ -44,7 +45,7 @@ class Meant:
     ids: frozenset[str] = frozenset()
 
     def filter(self, now_ms: int) -> Filter:
-        """As the dead-letter queue is asked; `kind` is known by receipts alone."""
+        """The filter by which the dead-letter queue is asked; `kind` is known by receipts alone."""
         return Filter(
             integration=self.integration or None,
             reason=self.reason or None,
@@ -54,14 +55,14 @@ class Meant:
         )
 
     def link(self, path: str, **changes: str) -> str:
-        """The page at `path` with this filter and `changes`, so that it can be shared."""
+        """The page at `path` with this filter of dead letters and `changes`, as a link to share."""
         said = {"integration": self.integration, "reason": self.reason, "since": self.since}
         said |= {"kind": self.kind or ""} | changes
         query = urlencode({name: value for name, value in said.items() if value})
         return f"{path}?{query}" if query else path
 
     def full_link(self, path: str) -> str:
-        """The same with group and letters."""
+        """The page at `path` with this filter of dead letters, and with group and letters."""
         pairs = [("group", self.group)] + [("id", one) for one in sorted(self.ids)]
         more = urlencode([(name, value) for name, value in pairs if value])
         link = self.link(path)
@@ -69,7 +70,9 @@ class Meant:
 
     @property
     def options(self) -> str:
-        """The same as options of the command, as far as it has them; ids are listed one by one."""
+        """The filter of dead letters as options of the command, as far as it has them; ids are
+        listed one by one.
+        """
         said = {
             "integration": self.integration,
             "reason": self.reason,
@@ -81,7 +84,7 @@ class Meant:
 
     @property
     def words(self) -> str:
-        """What is meant, for people and the trail: codes and ids alone."""
+        """Which dead letters are meant, for people and the trail: codes and ids alone."""
         parts = words_of(replace(self, since="").filter(0))
         if self.since:
             parts.append(f"dead for less than {self.since}")
@@ -91,7 +94,7 @@ class Meant:
 
     @property
     def has_command(self) -> bool:
-        """Whether the command can be asked for the same."""
+        """Whether the command can be asked for the same dead letters."""
         words = (self.integration, self.reason, *self.ids)
         is_plain = all(re.fullmatch(r"[\w.:-]*", one, re.ASCII) for one in words)
         return self.kind is None and len(self.ids) <= 1 and is_plain
@@ -99,8 +102,8 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An act as it was confirmed: `letters` is how many the preview has shown, and `previewed`
-    which ones: how many there are of each name, see `previewed_letters`.
+    """An act on dead letters as it was confirmed: `letters` is how many the preview has shown, and
+    `previewed` which ones: how many there are of each name, see `previewed_letters`.
     """
 
     verb: Verb
@@ -119,8 +122,8 @@ class Asked:
     """The lives of those that may be canaries, the best first: Adobe is likely to get them."""
 
     def handling(self) -> Handling:
-        """As the work on the letters is told. Those that were previewed may have grown older than
-        the filter says.
+        """The act as the work on the dead letters is told. Those that were previewed may have grown
+        older than the filter says.
         """
         return Handling(
             self.verb,
@@ -132,21 +135,21 @@ class Asked:
         )
 
     def confirmed(self, **options: Any) -> Asked:
-        """The same with the options that were chosen for it."""
+        """The act on dead letters with the options that were chosen for it."""
         return replace(self, **options)
 
     @property
     def chosen_canaries(self) -> frozenset[bytes]:
-        """The lives of the letters that are replayed before all others."""
+        """The lives of the dead letters that are replayed before all others."""
         return frozenset(self.canary_keys[: self.canaries])
 
     def without_canaries(self) -> Asked:
-        """The same for those that follow."""
+        """The same act for the dead letters that follow the canaries."""
         return replace(self, canaries=0)
 
 
 def read_meant(said: Mapping[str, str], ids: Sequence[str] = ()) -> Meant:
-    """The filter of a link or a form. Raises `Unclear`."""
+    """The filter of dead letters in a link or a form. Raises `Unclear`."""
     texts = {name: said.get(name, "") for name in ("integration", "reason", "group", "since")}
     if any(len(one) > _MOST_TEXT for one in (*texts.values(), *ids)) or len(ids) > MOST_IDS:
         raise Unclear(f"a filter has texts of {_MOST_TEXT} characters at most")
@@ -163,7 +166,7 @@ def read_meant(said: Mapping[str, str], ids: Sequence[str] = ()) -> Meant:
 
 
 def number_in(said: Mapping[str, str], name: str, least: float, most: float) -> float | None:
-    """A number of a form; None where the field is empty. Raises `Unclear`."""
+    """A number in the form of an act; None where the field is empty. Raises `Unclear`."""
     text = said.get(name, "").strip()
     if not text:
         return None

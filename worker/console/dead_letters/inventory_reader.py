@@ -44,8 +44,8 @@ class DeskTaken(EndsCommand):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The last inventory, None before the first one; `trouble` says why there is no newer one, and
-    `is_looking` whether somebody is about to make one.
+    """The last inventory of the dead letters, None before the first one; `trouble` says why there
+    is no newer one, and `is_looking` whether somebody is about to make one.
     """
 
     inventory: Inventory | None
@@ -54,7 +54,9 @@ class Looked:
 
 
 class InventoryReader:
-    """`is_busy` says whether an act of this console holds the letters."""
+    """Reads what is in the dead-letter queue; `is_busy` says whether an act of this console holds
+    the letters.
+    """
 
     def __init__(self, context: ConsoleContext, is_busy: Callable[[], bool]) -> None:
         self._context = context
@@ -66,7 +68,9 @@ class InventoryReader:
         self._looking: asyncio.Task[None] | None = None
 
     async def look(self, patience_seconds: float, *, anew: bool = False) -> Looked:
-        """The inventory. One that is not fresh is made anew, which is waited for so long."""
+        """The inventory of the dead letters. One that is not fresh is made anew, which is waited
+        for so long.
+        """
         if not self._is_busy() and (anew or not self._is_fresh()):
             if self._looking is None:
                 self._looking = asyncio.create_task(self._make())
@@ -76,15 +80,15 @@ class InventoryReader:
         return Looked(self._kept, self._trouble, self._looking is not None)
 
     def forget(self) -> None:
-        """Something has changed: the next look makes it anew."""
+        """The dead letters have changed: the next look makes the inventory anew."""
         self._is_stale = True
 
     async def find(self, letter_id: str) -> LetterEvent | None:
-        """One letter with its body. Raises `BrokerAway` and `DeskTaken`."""
+        """One dead letter with its body. Raises `BrokerAway` and `DeskTaken`."""
         return await self._at_desk(lambda desk: _find(desk, letter_id))
 
     async def close(self) -> None:
-        """Make none any more."""
+        """Make no inventory of the dead letters any more."""
         if self._looking is not None:
             self._looking.cancel()
             with suppress(asyncio.CancelledError):

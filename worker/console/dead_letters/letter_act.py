@@ -32,7 +32,7 @@ class Fates:
     """Events of which nobody can tell, or that are beyond the bound."""
 
     def follow(self, opened: OpenedLetter, keys: LetterKeys) -> None:
-        """The events of a letter that was just replayed."""
+        """The events of a dead letter that was just replayed are followed."""
         for event in opened.chosen:
             if event.letter.integration is None or len(self.open) >= _MOST_KEYS:
                 self.unfollowed += 1  # one without an integration may go to any, and to many
@@ -40,7 +40,7 @@ class Fates:
                 self.open.add(keys.key_of(event, is_next=True))
 
     def learn(self, outcomes: Mapping[bytes, OutcomeName]) -> None:
-        """How some of the lives stand."""
+        """How some lives of replayed events stand."""
         for key, outcome in outcomes.items():
             if outcome in _FINAL and key in self.open:
                 self.open.discard(key)
@@ -48,8 +48,8 @@ class Fates:
 
     @property
     def are_clear(self) -> bool:
-        """Whether all have ended, none as a dead letter, and one at least was delivered: one that
-        is skipped does not show that Adobe takes any.
+        """Whether all replayed events have ended, none as a dead letter, and one at least was
+        delivered: one that is skipped does not show that Adobe takes any.
         """
         is_known = not self.open and not self.unfollowed
         return is_known and not self.counts["dead"] and self.counts["delivered"] > 0
@@ -57,8 +57,9 @@ class Fates:
 
 @dataclass(slots=True)
 class LetterAct:
-    """`who` is known by name, or by `role` alone. Times are in ms since 1970. `handled_before` are
-    the letters of works that ended; `said` is why it waits or failed, "" otherwise.
+    """A replay or a discard. `who` is known by name, or by `role` alone. Times are in ms since
+    1970. `handled_before` are the letters of works that ended; `said` is why it waits or failed, ""
+    otherwise.
     """
 
     id: str
@@ -85,12 +86,14 @@ class LetterAct:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, however."""
+        """Whether the replay or discard has ended, however."""
         return self.stage in OVER
 
     @property
     def must_end(self) -> bool:
-        """Whether nothing more may be done: somebody has stopped it, or the canaries failed."""
+        """Whether the act on dead letters must go no further: somebody has stopped it, or the
+        canaries failed.
+        """
         return self.stop.is_asked or (self.verdict is not None and bool(self.verdict.trouble))
 
     @property
@@ -100,17 +103,17 @@ class LetterAct:
 
     @property
     def to_come(self) -> int:
-        """Those that were shown in the preview and are still to be handled."""
+        """The dead letters that were shown in the preview and are still to be handled."""
         return 0 if self.is_over else max(0, self.asked.letters - self.handled)
 
     @property
     def canaries(self) -> CanaryVerdict | None:
-        """What became of the canaries; None while nobody knows, and where there are none."""
+        """What became of a replay's canaries; None while nobody knows, and where there are none."""
         return self.verdict or (None if self.work is None else self.work.tally.verdict)
 
     @property
     def result(self) -> str:
-        """What it came to, as a sentence for the trail."""
+        """What the act on dead letters came to, as a sentence for the trail."""
         words = {"done": "done", "stopped": "stopped", "failed": "failed"}
         word = words.get(self.stage, self.stage)
         said = f"{word}: {self.said}" if self.said else word
@@ -119,15 +122,15 @@ class LetterAct:
 
     @property
     def is_replay(self) -> bool:
-        """Whether letters are sent on their way, and not taken off for good."""
+        """Whether dead letters are sent on their way, and not taken off for good."""
         return self.asked.verb == "replayed"
 
     def note_replayed(self, opened: OpenedLetter) -> None:
-        """A letter was just replayed: what becomes of its events is followed."""
+        """A dead letter was just replayed: what becomes of its events is followed."""
         self.fates.follow(opened, self.keys)
 
     def finish_work(self) -> None:
-        """What the present work came to is added up."""
+        """What the present work on the dead letters came to is added up."""
         work = self.work
         if work is None:
             return
@@ -139,7 +142,7 @@ class LetterAct:
         self.work = None
 
     def seconds_left(self, now_ms: int) -> float | None:
-        """As it goes by now; None where that can't be told."""
+        """Seconds until the replay or discard ends, as it goes by now; None where nobody knows."""
         took = now_ms - self.began_at
         if self.stage != "rest" or not self.handled or took <= 0:
             return None
@@ -148,7 +151,7 @@ class LetterAct:
         return self.to_come * took / 1000 / self.handled
 
     def counts(self) -> dict[str, int]:
-        """For the trail."""
+        """The counts of the act on dead letters, for the trail."""
         said = {"letters": self.asked.letters, "withdrawals": self.asked.withdrawals}
         said |= {self.asked.verb: self.handled, "kept": self.kept, "held_back": self.held_back}
         return said | {name: count for name, count in self.fates.counts.items() if count}

@@ -21,7 +21,7 @@ _REMEMBERED: Final = 20
 
 
 class ActRuns(Exception):
-    """Another act runs, and one after the other is enough."""
+    """Another act on dead letters runs, and one after the other is enough."""
 
     def __init__(self, act: LetterAct) -> None:
         super().__init__(act.id)
@@ -29,7 +29,7 @@ class ActRuns(Exception):
 
 
 class LetterActs:
-    """`trail` is where each of them is put on record."""
+    """The replays and discards of this console; `trail` is where each of them is put on record."""
 
     def __init__(self, context: ConsoleContext, trail: Trail) -> None:
         self._context = context
@@ -39,25 +39,25 @@ class LetterActs:
 
     @property
     def running(self) -> LetterAct | None:
-        """The act that runs now."""
+        """The replay or discard that runs now."""
         return next((one.act for one in self._runs if not one.act.is_over), None)
 
     @property
     def past(self) -> list[LetterAct]:
-        """Those that have ended since the console runs, the latest first."""
+        """The replays and discards that have ended since the console runs, the latest first."""
         return [one.act for one in self._runs if one.act.is_over]
 
     def find(self, act_id: str) -> LetterRun | None:
-        """The run of the act with this id, if it is remembered."""
+        """The run of the replay or discard with this id, if it is remembered."""
         return next((one for one in self._runs if one.act.id == act_id), None)
 
     def check_free(self) -> None:
-        """Raises `ActRuns`."""
+        """Raises `ActRuns` while a replay or a discard runs."""
         if (running := self.running) is not None:
             raise ActRuns(running)
 
     def begin(self, asked: Asked, session: Session, act_id: str) -> LetterAct:
-        """Start it. Raises `ActRuns`."""
+        """Start a replay or a discard. Raises `ActRuns`."""
         self.check_free()
         now_ms = self._context.now_ms()
         keys = self._context.letter_keys
@@ -70,7 +70,7 @@ class LetterActs:
         return act
 
     async def close(self) -> None:
-        """Stop what runs, and wait until it has ended."""
+        """Stop the replay or discard that runs, and wait until it has ended."""
         for one in self._runs:
             one.close()
         await asyncio.gather(*self._tasks)

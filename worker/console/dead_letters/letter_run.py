@@ -43,7 +43,7 @@ _NO_SIGNAL: Final = 0
 
 
 class LetterRun:
-    """Does what `act` asks for, and tells in it how far it came."""
+    """Does the replay or discard that `act` asks for, and tells in it how far it came."""
 
     def __init__(self, context: ConsoleContext, trail: Trail, act: LetterAct) -> None:
         self._context = context
@@ -60,22 +60,22 @@ class LetterRun:
         self._learnt_at = 0.0
 
     def stop(self) -> None:
-        """End it after what is in hand."""
+        """End the replay or discard after what is in hand."""
         self.act.stop.ask(_NO_SIGNAL)
         self._go_on.set()
 
     def close(self) -> None:
-        """End it as `stop` does, and follow nothing any longer."""
+        """End the replay or discard as `stop` does, and follow nothing any longer."""
         if not self.act.is_over:
             self.stop()
         self._closing.set()
 
     def go_on(self) -> None:
-        """Try the broker again now, and not only after the pause."""
+        """Try the broker again for the act now, and not only after the pause."""
         self._go_on.set()
 
     async def learn(self) -> None:
-        """Ask receipts what became of what was replayed; once a second is enough."""
+        """Ask receipts what became of the replayed events; once a second is enough."""
         fates, now = self.act.fates, asyncio.get_running_loop().time()
         if not fates.open or now - self._learnt_at < _LEARN_SECONDS:
             return
@@ -84,7 +84,7 @@ class LetterRun:
             fates.learn(await self._context.query(outcomes_of, set(fates.open)))
 
     async def run(self) -> None:
-        """All of it. Raises nothing: what goes wrong stands in the act."""
+        """All of a replay or a discard. Raises nothing: what goes wrong stands in the act."""
         act = self.act
         try:
             await self._trail.write(self._act_at("begun"))

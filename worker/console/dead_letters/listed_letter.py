@@ -23,7 +23,9 @@ NO_LIFE: Final = LetterLife("dead", None, None, "unknown")
 
 
 class ListedLetter(NamedTuple):
-    """`key` is that of the life that ended with it, `event` the id by which receipts call it."""
+    """A dead letter in a list: `key` is that of the life that ended with it, `event` the id by
+    which receipts call it.
+    """
 
     letter: DeadLetter
     group: str
@@ -32,12 +34,12 @@ class ListedLetter(NamedTuple):
 
     @property
     def name(self) -> bytes:
-        """What tells it from all others but copies of it."""
+        """What tells a dead letter from all others but copies of it."""
         return letter_name(self.letter.id, self.key)
 
 
 def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
-    """What lists need of a letter's event."""
+    """What lists need of a dead letter's event."""
     name, _ = keys.named(event.body)
     group = fingerprint_of(event.letter).group
     return ListedLetter(event.letter, group, name, keys.key_of(event))
@@ -45,9 +47,9 @@ def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The letters of one pass over the queue at `at` (ms since 1970), the newest first, and what
-    receipts know of them. Of `total` letters the last `unseen` were not looked at, since there are
-    too many. `ledger_says` is why receipts could not be asked, "" when they could. `groups` are
+    """The dead letters of one pass over the queue at `at` (ms since 1970), the newest first, and
+    what receipts know of them. Of `total` letters the last `unseen` were not looked at, since there
+    are too many. `ledger_says` is why receipts could not be asked, "" when they could. `groups` are
     those of all letters, which most pages ask for.
     """
 
@@ -60,11 +62,11 @@ class Inventory:
     unseen: int = 0
 
     def life_of(self, one: ListedLetter) -> LetterLife:
-        """What receipts know of a letter."""
+        """What receipts know of a dead letter."""
         return self.lives.get(one.key, NO_LIFE)
 
     def chosen(self, meant: Meant, now_ms: int) -> Sequence[ListedLetter]:
-        """The letters that are meant, the newest first."""
+        """The dead letters that are meant, the newest first."""
         if meant == Meant():
             return self.letters
         chosen = replace(meant.filter(now_ms), group=None)
@@ -77,12 +79,12 @@ class Inventory:
         ]
 
     def withdrawals(self, letters: Iterable[ListedLetter]) -> int:
-        """How many of these take a consent back."""
+        """How many of these dead letters take a consent back."""
         return sum(self.life_of(one).choice == "withdrawn" for one in letters)
 
 
 class ShownGroup(NamedTuple):
-    """Letters that are dead of one cause. `arrivals` counts them in equal spans of time."""
+    """Dead letters of one cause. `arrivals` counts them in equal spans of time."""
 
     fingerprint: Fingerprint
     counted: LetterGroup
@@ -91,12 +93,12 @@ class ShownGroup(NamedTuple):
 
     @property
     def id(self) -> str:
-        """As the commands call it."""
+        """The id of a group of dead letters, as the commands call it."""
         return self.fingerprint.group
 
     @property
     def integration(self) -> str:
-        """Whose letters these are."""
+        """The integration whose dead letters the group has."""
         return self.fingerprint.integration or NO_INTEGRATION
 
 
@@ -108,14 +110,14 @@ def inventory_of(
     ledger_says: str = "",
     unseen: int = 0,
 ) -> Inventory:
-    """One with all that is worked out once."""
+    """An inventory of the dead letters, with all that is worked out once."""
     newest_first = sorted(letters, key=lambda one: one.letter.dead_at_ms or 0, reverse=True)
     made = Inventory(at, total, newest_first, lives, ledger_says, unseen=unseen)
     return replace(made, groups=groups_of(made, newest_first))
 
 
 def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence[ShownGroup]:
-    """The groups of some letters, those with the most withdrawals first, then the largest."""
+    """The groups of some dead letters, those with the most withdrawals first, then the largest."""
     if inventory.groups and letters is inventory.letters:
         return inventory.groups
     counted = LetterGroups()
@@ -132,8 +134,8 @@ def groups_of(inventory: Inventory, letters: Sequence[ListedLetter]) -> Sequence
 
 
 def canaries_among(inventory: Inventory, letters: Iterable[ListedLetter]) -> Sequence[bytes]:
-    """The lives of those that tell whether Adobe takes such letters, the best first: one that is
-    likely skipped tells nothing. Withdrawals come before others.
+    """The lives of the dead letters that tell whether Adobe takes such ones, the best first: one
+    that is likely skipped tells nothing. Withdrawals come before others.
     """
     ranks: dict[bytes, tuple[bool, bool]] = {}
     for one in letters:
@@ -144,8 +146,9 @@ def canaries_among(inventory: Inventory, letters: Iterable[ListedLetter]) -> Seq
 
 
 class Preview(NamedTuple):
-    """What an act would come to, as far as receipts tell: letters and, of these, withdrawals.
-    `held_back` letters stay, since the state was lost; None where the state can't be asked.
+    """What an act on dead letters would come to, as far as receipts tell: letters and, of these,
+    withdrawals. `held_back` letters stay, since the state was lost; None where the state can't be
+    asked.
     """
 
     letters: int
@@ -157,7 +160,7 @@ class Preview(NamedTuple):
 def preview_of(
     inventory: Inventory, letters: Sequence[ListedLetter], held_back: int | None
 ) -> Preview:
-    """The preview of an act on these."""
+    """The preview of an act on these dead letters."""
     counts: Counter[tuple[Prospect, bool]] = Counter()
     for one in letters:
         life = inventory.life_of(one)

@@ -20,7 +20,9 @@ _MOST_PREVIEWS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """`previews` are tickets of acts that were previewed, `reveals` of letters by their ids."""
+    """What the pages of dead letters and of the trail share: `previews` are tickets of acts that
+    were previewed, `reveals` of letters by their ids.
+    """
 
     trail: Trail
     acts: LetterActs
@@ -29,7 +31,7 @@ class Letters:
     reveals: Tickets[str]
 
     async def close(self) -> None:
-        """End what runs, and write what is not on record yet."""
+        """End acts on dead letters that run, and write what is not on record yet."""
         await self.acts.close()
         await self.inventory.close()
         await self.trail.close()
@@ -39,7 +41,7 @@ LETTERS: Final = web.AppKey("letters", Letters)
 
 
 def build_letters(context: ConsoleContext) -> Letters:
-    """All of it, for one console."""
+    """All that the pages of dead letters and of the trail share, for one console."""
     trail = Trail(context.settings, context.now_ms)
     acts = LetterActs(context, trail)
     inventory = InventoryReader(context, lambda: acts.running is not None)
@@ -48,5 +50,5 @@ def build_letters(context: ConsoleContext) -> Letters:
 
 
 async def close_letters(app: web.Application) -> None:
-    """For the end of the console."""
+    """End acts on dead letters at the end of the console."""
     await app[LETTERS].close()

@@ -1,4 +1,4 @@
-"""The letters that a preview has counted: an act takes these, each as often as it was counted."""
+"""The dead letters that a preview counted: an act takes these, each as often as it was counted."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _NAME_BYTES: Final = 16
 
 
 def letter_name(letter_id: str, key: bytes) -> bytes:
-    """What tells a letter from all others: its id and `key`, that of the life which ended with it.
-    Copies of a letter have one name.
+    """What tells a dead letter from all others: its id and `key`, that of the life which ended with
+    it. Copies of a letter have one name.
     """
     return hashlib.blake2b(key + letter_id.encode(), digest_size=_NAME_BYTES).digest()
 
 
 class LettersLeft:
-    """Those `counted` that an act has not handled yet, by their names. A pass claims a letter when
-    it chooses it, and settles it when it was replayed or discarded; what it leaves the next one
-    may claim.
+    """The dead letters of those `counted` that an act has not handled yet, by their names. A pass
+    claims a letter when it chooses it, and settles it when it was replayed or discarded; what it
+    leaves the next one may claim.
     """
 
     def __init__(self, counted: Mapping[bytes, int], keys: LetterKeys) -> None:
@@ -32,12 +32,12 @@ class LettersLeft:
         self._claimed: Counter[bytes] = Counter()
 
     def begin_pass(self) -> None:
-        """All that is left may be claimed."""
+        """All dead letters that are left may be claimed."""
         self._claimed.clear()
 
     def claim(self, event: LetterEvent, among: frozenset[bytes] | None = None) -> bool:
-        """Whether this pass may take it: it was counted, and its key is `among` those that are
-        meant now (None: all are).
+        """Whether this pass may take a dead letter: it was counted, and its key is `among` those
+        that are meant now (None: all are).
         """
         key = self._keys.key_of(event)
         if among is not None and key not in among:
@@ -49,7 +49,7 @@ class LettersLeft:
         return True
 
     def settle(self, opened: OpenedLetter) -> None:
-        """The claimed events of a letter were handled."""
+        """The claimed events of a dead letter were handled."""
         for event in opened.chosen:
             name = letter_name(event.letter.id, self._keys.key_of(event))
             self._claimed[name] -= 1

@@ -1,5 +1,5 @@
-"""One-time tokens of what was previewed: a form that is sent twice does one thing. Pure but for
-their names.
+"""One-time tokens of previewed acts and of letters to reveal: a form that is sent twice does one
+thing. Pure but for their names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST: Final = 1_000
 
 
 class Spent(Exception):
-    """The ticket was used before, for `act`; or nobody knows it any more, and `act` is ""."""
+    """A form's ticket was used before, for `act`; or nobody knows it any more, and `act` is ""."""
 
     def __init__(self, act: str) -> None:
         super().__init__(act)
@@ -34,8 +34,8 @@ class _Ticket(Generic[Asked]):
 
 
 class Tickets(Generic[Asked]):
-    """A ticket is good once, for the session that it was made for, and for a quarter of an hour; of
-    those that were not used the last `most_open` are.
+    """The tickets of forms: each is good once, for the session that it was made for, and for a
+    quarter of an hour; of those that were not used the last `most_open` are.
     """
 
     def __init__(self, now_ms: Callable[[], int], most_open: int = _MOST) -> None:
@@ -44,18 +44,18 @@ class Tickets(Generic[Asked]):
         self._tickets: OrderedDict[str, _Ticket[Asked]] = OrderedDict()
 
     def issue(self, asked: Asked, session: str) -> str:
-        """A new ticket for what was asked for."""
+        """A new ticket of a form, for what was asked for."""
         self._make_room()
         name = secrets.token_urlsafe(16)
         self._tickets[name] = _Ticket(asked, session, self._now_ms())
         return name
 
     def look(self, name: str, session: str) -> Asked:
-        """What a ticket is for, which stays good. Raises `Spent`."""
+        """What the ticket of a form is for, which stays good. Raises `Spent`."""
         return self._good(name, session)[1]
 
     def spend(self, name: str, session: str, act: str) -> Asked:
-        """What a ticket is for, which is used for `act` now. Raises `Spent`."""
+        """What the ticket of a form is for, which is used for `act` now. Raises `Spent`."""
         ticket, asked = self._good(name, session)
         ticket.act, ticket.asked = act, None
         return asked

@@ -1,1 +1,1 @@
-"""The pages, each in a module with a function `routes`."""
+"""The pages of the console, each in a module with a function `routes`."""

@@ -34,12 +34,12 @@ _MOST_TEXT: Final = 100_000
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """One letter."""
+    """The routes of one dead letter."""
     return [web.get(_LETTER, show), web.post(f"{_LETTER}/reveal", reveal)]
 
 
 async def show(request: web.Request) -> web.Response:
-    """What it is, with its body masked."""
+    """The page of a dead letter, with its body masked."""
     letter_id = _id(request)
     parts, session = request.app[LETTERS], request[SESSION]
     event, trouble = None, ""
@@ -70,7 +70,9 @@ async def show(request: web.Request) -> web.Response:
 
 @required(Role.REVEALER)
 async def reveal(request: web.Request) -> web.Response:
-    """The body as it is, once. The line in the trail is on record before anything is shown."""
+    """The body of a dead letter as it is, once. The line in the trail is on record before anything
+    is shown.
+    """
     letter_id = _id(request)
     said = {name: one for name, one in (await request.post()).items() if isinstance(one, str)}
     why = " ".join(said.get("why", "").split())

@@ -1,4 +1,4 @@
-"""What was given up, and what now? Groups first, then letters."""
+"""Which events were given up, and what now? Groups of dead letters first, then letters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATH: Final = "/dead-letters"
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The groups, and the letters of one or of all."""
+    """The routes of the groups of dead letters, and of the letters of one or of all."""
     return [
         web.get(PATH, show_groups),
         web.get(f"{PATH}/letters", show_letters),
@@ -36,7 +36,7 @@ def routes(_: ConsoleContext) -> list[web.RouteDef]:
 
 
 async def show_groups(request: web.Request) -> web.Response:
-    """All groups of those that the filter lets through."""
+    """All groups of those dead letters that the filter lets through."""
     meant = meant_of(request)
     looked = await request.app[LETTERS].inventory.look(_LOOK_SECONDS)
     inventory = looked.inventory
@@ -60,7 +60,7 @@ async def show_groups(request: web.Request) -> web.Response:
 
 
 async def show_letters(request: web.Request) -> web.Response:
-    """Those of a group, or all that the filter lets through, the newest first."""
+    """The dead letters of a group, or all that the filter lets through, the newest first."""
     meant = meant_of(request)
     page = _page(request)
     looked = await request.app[LETTERS].inventory.look(_LOOK_SECONDS)
@@ -89,7 +89,7 @@ async def show_letters(request: web.Request) -> web.Response:
 
 
 def meant_of(request: web.Request) -> Meant:
-    """The filter in the link. Raises HTTPBadRequest."""
+    """The filter of dead letters in the link. Raises HTTPBadRequest."""
     said = dict(request.query)
     if (group := request.match_info.get("group")) is not None:
         said["group"] = group

@@ -25,17 +25,17 @@ _TOO_MANY: Final = "Other events are explained now, one at a time. Try again in 
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The field, and the answer."""
+    """The routes of an event's explanation: the field, and the answer."""
     return [web.get("/explain", ask), web.post("/explain", answer)]
 
 
 async def ask(request: web.Request) -> web.Response:
-    """The empty field."""
+    """The empty field for an event that is to be explained."""
     return await _ask(request)
 
 
 async def answer(request: web.Request) -> web.Response:
-    """What each integration would send. The event comes by POST and is not kept."""
+    """What each integration would send for an event, which comes by POST and is not kept."""
     form = await request.post()
     said = {name: one for name, one in form.items() if isinstance(one, str)}
     body = said.get("event", "").encode(errors="replace")
@@ -109,7 +109,7 @@ def _is_in_force(context: ConsoleContext, known: KnownVersion) -> bool:
 
 
 async def close(app: web.Application) -> None:
-    """For the end of the console."""
+    """End the explanations of events at the end of the console."""
     app[TURNS].close()
 
 

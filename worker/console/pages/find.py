@@ -28,12 +28,12 @@ AT_MOST: Final = 200
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The field, and what was found."""
+    """The routes of the look-up of a choice: the field, and what was found."""
     return [web.get("/find", ask), web.post("/find", find)]
 
 
 async def ask(request: web.Request) -> web.Response:
-    """The empty field."""
+    """The empty field for the id of an event or of a person."""
     return render(request, "find.html", found=None, mistake="")
 
 

@@ -1,4 +1,4 @@
-"""Why this one? What one integration does, what Adobe says, and what its file says."""
+"""Why this integration? What it does, what Adobe says, and what its file says."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The page, and its check."""
+    """The routes of an integration's page, and of its check."""
     return [
         web.get("/integrations/{id}", show),
         web.post("/integrations/{id}/check", check),
@@ -81,7 +81,7 @@ async def show(request: web.Request) -> web.Response:
 
 @required(Role.OPERATOR)
 async def check(request: web.Request) -> web.StreamResponse:
-    """Ask Adobe, and go back to the page; what takes longer goes on."""
+    """Check an integration at Adobe, and go back to its page; what takes longer goes on."""
     context = request.app[CONTEXT]
     integration = context.integrations.get(request.match_info["id"])
     if integration is None:

@@ -1,4 +1,4 @@
-"""Which customer is failing, and what does Adobe say?"""
+"""The list of the integrations: which customer is failing, and what does Adobe say?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOST_CHARACTERS: Final = 100
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The list."""
+    """The route of the list of the integrations."""
     return [web.get("/integrations", show)]
 
 
 async def show(request: web.Request) -> web.Response:
-    """Sorted by trouble; filters are links."""
+    """The list of the integrations, sorted by trouble; filters are links."""
     context, beat, period = request.app[CONTEXT], request[BEAT], period_of(request)
     rows = await context.fleet.rows(beat, period)
     state = request.query.get("state", "")
@@ -56,7 +56,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 def page_of(request: web.Request) -> int:
-    """The number of the page that the link asks for, from 1 on."""
+    """The number of the list's page that the link asks for, from 1 on."""
     text = request.query.get("page", "1")
     return max(1, min(int(text), 1_000_000)) if text.isascii() and text.isdigit() else 1
 

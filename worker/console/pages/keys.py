@@ -1,4 +1,4 @@
-"""The page of keys."""
+"""The page of the keyboard's keys."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from worker.console.rendering import render
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The page."""
+    """The route of the page of the keyboard's keys."""
     return [web.get("/keys", show)]
 
 
 async def show(request: web.Request) -> web.Response:
-    """All of them; none acts at once, and each has a visible control."""
+    """All keys of the keyboard; none acts at once, and each has a visible control."""
     return render(request, "keys.html")

@@ -1,5 +1,5 @@
-"""Replay and discard: what it would come to, the word to begin, how far it came, and what came of
-it.
+"""Replay and discard of dead letters: what it would come to, the word to begin, how far it came,
+and what came of it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MOST_WHY: Final = 200
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """From the preview to the result."""
+    """The routes of an act on dead letters, from the preview to the result."""
     return [
         web.get(f"{PATH}/preview/{{verb}}", preview),
         web.post(f"{PATH}/acts", begin),
@@ -60,7 +60,7 @@ def routes(_: ConsoleContext) -> list[web.RouteDef]:
 
 @required(Role.OPERATOR)
 async def preview(request: web.Request) -> web.Response:
-    """What an act would come to. Nothing is done."""
+    """What an act on dead letters would come to. Nothing is done."""
     verb = _VERBS.get(request.match_info["verb"])
     if verb is None:
         raise web.HTTPNotFound
@@ -88,7 +88,7 @@ async def preview(request: web.Request) -> web.Response:
 
 @required(Role.OPERATOR)
 async def begin(request: web.Request) -> web.StreamResponse:
-    """Start what was previewed. A form that is sent twice starts one act, and leads to it."""
+    """Start the previewed act on dead letters. A form sent twice starts and shows one act."""
     said = {name: one for name, one in (await request.post()).items() if isinstance(one, str)}
     parts, session = request.app[LETTERS], request[SESSION]
     ticket = said.get("ticket", "")
@@ -114,7 +114,7 @@ async def begin(request: web.Request) -> web.StreamResponse:
 
 
 async def show(request: web.Request) -> web.Response:
-    """How far an act came, for everybody."""
+    """How far an act on dead letters came, for everybody."""
     act_id = request.match_info["act"]
     run = request.app[LETTERS].acts.find(act_id)
     if run is None:
@@ -139,7 +139,7 @@ async def show(request: web.Request) -> web.Response:
 
 @required(Role.OPERATOR)
 async def stop(request: web.Request) -> web.StreamResponse:
-    """End an act after what is in hand."""
+    """End an act on dead letters after what is in hand."""
     run = _run(request)
     if not run.act.is_over:
         run.stop()
@@ -148,7 +148,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
 
 @required(Role.OPERATOR)
 async def go_on(request: web.Request) -> web.StreamResponse:
-    """Try the broker again now."""
+    """Try the broker for an act on dead letters again now."""
     run = _run(request)
     run.go_on()
     raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")

@@ -26,7 +26,7 @@ _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """A life, and the file for an auditor."""
+    """The routes of a life, and of the file for an auditor."""
     return [
         web.get("/lives/{life}", show),
         web.get("/lives/{life}/receipts.jsonl", export),
@@ -34,7 +34,7 @@ def routes(_: ConsoleContext) -> list[web.RouteDef]:
 
 
 async def show(request: web.Request) -> web.Response:
-    """Step by step, with what to do and where it is proved."""
+    """The page of a life, step by step, with what to do and where it is proved."""
     context = request.app[CONTEXT]
     key = _key(request)
     found = await context.query(_life_and_places, key)

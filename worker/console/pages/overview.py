@@ -1,4 +1,4 @@
-"""Is the fleet healthy?"""
+"""The console's first page: is the fleet healthy?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MOST_WORKERS: Final = 50
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The first page, and the way to what is worst."""
+    """The routes of the first page, and of the way to what is worst."""
     return [web.get("/", show), web.get("/worst", go_to_worst)]
 
 
 async def show(request: web.Request) -> web.Response:
-    """The verdict, and what it is made of."""
+    """The verdict on the fleet, and what it is made of."""
     context, beat = request.app[CONTEXT], request[BEAT]
     if beat.told is None:
         return render(request, "overview_away.html")
@@ -56,7 +56,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def go_to_worst(request: web.Request) -> web.StreamResponse:
-    """Where the verdict leads."""
+    """Where the verdict on the fleet leads."""
     raise web.HTTPSeeOther(request[BEAT].verdict.link or "/")
 
 
@@ -70,7 +70,7 @@ class Oldest(NamedTuple):
 
 
 def oldest_of(told: Overview, withdrawals: AllOpenWithdrawals) -> Oldest | None:
-    """Of those that wait and those that workers have in hand. Pure."""
+    """The oldest withdrawal of those that wait and those that workers have in hand. Pure."""
     found = []
     if (in_hand := told.oldest_withdrawal_at) is not None:
         found.append(Oldest(in_hand, "in the hands of a worker"))
@@ -92,7 +92,7 @@ def rate_of(traffic: Traffic, now_ms: int) -> float:
 
 
 class WaitingRow(NamedTuple):
-    """How many events are due then, and their share of all that wait, in percent."""
+    """How many waiting events are due then, and their share of all that wait, in percent."""
 
     name: str
     events: int
@@ -100,7 +100,7 @@ class WaitingRow(NamedTuple):
 
 
 def waiting_rows(told: Overview) -> list[WaitingRow]:
-    """What waits, by when it is due. Pure."""
+    """The events that wait, by when they are due. Pure."""
     highest = max(1, *told.waiting)
     return [
         WaitingRow(name, events, 100 * events / highest)

@@ -22,12 +22,12 @@ _HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The stream."""
+    """The route of the stream that says how the fleet does."""
     return [web.get("/live", follow)]
 
 
 async def follow(request: web.Request) -> web.StreamResponse:
-    """Until the browser goes, the session ends, or the console does."""
+    """Tell how the fleet does until the browser goes, the session ends, or the console does."""
     followers = request.app[FOLLOWERS]
     if len(followers) >= _MOST:
         raise web.HTTPServiceUnavailable

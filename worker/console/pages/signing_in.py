@@ -1,4 +1,4 @@
-"""Signing in by a key, and out."""
+"""Signing in to the console by a key, and out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_KEY_CHARACTERS: Final = 512
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """What is open to everybody, but for `/logout`."""
+    """The routes of signing in, which are open to everybody, but for `/logout`."""
     return [
         web.get("/login", show),
         web.post("/login", sign_in),
@@ -31,17 +31,17 @@ def routes(_: ConsoleContext) -> list[web.RouteDef]:
 
 
 async def health(_: web.Request) -> web.Response:
-    """The process lives."""
+    """The process of the console lives."""
     return web.json_response({"status": "ok"})
 
 
 async def show(request: web.Request) -> web.Response:
-    """The form."""
+    """The form to sign in."""
     return _form(request, request.query.get("next", ""))
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    """Judge the key. Who shows too many wrong ones waits; a right one is always taken."""
+    """Judge the key to sign in. Who shows too many wrong ones waits; a right one always counts."""
     context = request.app[CONTEXT]
     said = await request.post()
     way, key = said.get("next"), said.get("key")

@@ -1,4 +1,4 @@
-"""Who did what, when?"""
+"""The page of the trail: who did what, when?"""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MOST_EXPORTED: Final = 5_000
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The list, and the file for an auditor."""
+    """The routes of the trail: the list, and the file for an auditor."""
     return [web.get("/trail", show), web.get("/trail/acts.jsonl", export)]
 
 
 async def show(request: web.Request) -> web.Response:
-    """Acts, the latest first."""
+    """The acts of the trail, the latest first."""
     return await _page(request)
 
 

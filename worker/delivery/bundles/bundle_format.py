@@ -33,7 +33,7 @@ class NotABundle(ValueError):
 
 
 def pack(events: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """One body for these content headers and bodies."""
+    """The body of a bundle, made of the content headers and bodies of its events."""
     return b"".join(
         part
         for content_header, body in events

@@ -78,8 +78,8 @@ class _Gathered:
 
 
 class BundleGathering:
-    """Publishes what is parked. Each event is settled when the broker has confirmed it. `now_ms` is
-    the time in ms since the epoch.
+    """Publishes parked events, gathered in bundles. Each event is settled when the broker has
+    confirmed it. `now_ms` is the time in ms since the epoch.
     """
 
     def __init__(self, delay: DelayKindTargets, now_ms: Callable[[], int]) -> None:

@@ -40,7 +40,7 @@ class BundleOpening:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, message: Incoming) -> None:
-        """A bundle has come."""
+        """A bundle has come back, and waits for its turn."""
         self._bundles.append(message)
         if self._timer is None:
             self._wait()

@@ -31,20 +31,20 @@ def inlet_of(case: Case) -> str:
 
 
 class KeptAnswers:
-    """`keeper` is that of the store; what it does not take is kept for a later try."""
+    """Keeps answers about inlets by the store's `keeper`; what it does not take is tried again."""
 
     def __init__(self, keeper: InletKeeper) -> None:
         self._keeper = keeper
         self._unkept: dict[str, Answer] = {}
 
     async def all_of(self, state_ids: Collection[str]) -> dict[str, Answer]:
-        """What the store has of the integrations with these. Raises `StoreUnavailable`."""
+        """Answers about inlets that the store has, by state id. Raises `StoreUnavailable`."""
         kept = await self._keeper.kept(state_ids)
         answers = {one: Answer.decode(text) for one, text in kept.items()}
         return {one: known for one, known in answers.items() if known is not None}
 
     async def of(self, case: Case) -> Answer | None:
-        """What the store has of the same inlet."""
+        """The answer that the store has about the inlet of a case, if any."""
         try:
             state_id = case.configured.state_id
             found = (await self._keeper.kept([state_id])).get(state_id, "")
@@ -54,7 +54,7 @@ class KeptAnswers:
         return answer if answer is not None and answer.inlet == inlet_of(case) else None
 
     async def keep(self, state_id: str, answer: Answer) -> None:
-        """Keep an answer, now or by `keep_again`."""
+        """Keep an answer about an inlet, now or by `keep_again`."""
         try:
             await self._keeper.keep(state_id, answer.encode())
         except StoreUnavailable:
@@ -63,7 +63,7 @@ class KeptAnswers:
             self._unkept.pop(state_id, None)
 
     async def keep_lost(self, known: Mapping[str, Answer]) -> None:
-        """Keep again what the store has lost, by state id, where nobody else was faster."""
+        """Keep again inlet answers that the store has lost, by state id, if nobody was faster."""
         try:
             kept = await self._keeper.kept(known)
         except StoreUnavailable:
@@ -73,13 +73,13 @@ class KeptAnswers:
                 await self.keep(state_id, answer)
 
     async def keep_again(self) -> None:
-        """Try to keep what the store did not take."""
+        """Try again to keep the answers about inlets that the store did not take."""
         for state_id, answer in list(self._unkept.items()):
             await self.keep(state_id, answer)
 
 
 class Answers:
-    """Puts answers into force in `known`, and keeps them; `now_ms` gives ms since 1970."""
+    """Puts inlet answers into force in `known`, and keeps them; `now_ms` gives ms since 1970."""
 
     def __init__(self, known: KnownInlets, kept: KeptAnswers, now_ms: Callable[[], int]) -> None:
         self._known = known
@@ -88,7 +88,7 @@ class Answers:
         self._turned: dict[str, tuple[int, str]] = {}
 
     async def adopt_answer(self, case: Case, answer: InletKind | Untold) -> None:
-        """What Adobe said of the flow."""
+        """Put into force and keep what Adobe said of the flow of an inlet."""
         if isinstance(answer, Untold):
             log.warning(
                 "inlet.untold", integration=case.configured.id, detail=answer.detail or _SILENT
@@ -98,13 +98,15 @@ class Answers:
             await self.adopt(case, "xdm" if answer == "xdm" else "upsert", "flow")
 
     async def adopt(self, case: Case, told: Told, by: str) -> None:
-        """Put into force and keep what was told `by` the flow, or by answers to messages."""
+        """Put into force and keep what was told of an inlet `by` its flow, or by replies."""
         answer = Answer(told, self._now_ms(), inlet_of(case))
         self.put_into_force(case, answer, by)
         await self._kept.keep(case.configured.state_id, answer)
 
     def put_into_force(self, case: Case, answer: Answer, by: str) -> None:
-        """Unless the file has changed since: the new one has a question of its own."""
+        """Put an answer about an inlet into force, unless the integration's file has changed since:
+        the new one has a question of its own.
+        """
         one, before = case.configured.id, case.answer
         if self._known.is_in_force(case) and case.adopt(answer) and answer.told != "untold":
             log.info("inlet.known", integration=one, mode=answer.told, by=by)

@@ -16,8 +16,8 @@ _TEXT: Final = re.compile(r"(upsert|xdm|untold|asked) ([0-9]{1,16}) ([0-9a-f]{16
 
 
 class Answer(NamedTuple):
-    """`at_ms` is when it was had (ms since 1970), `inlet` the digest of what it is about: another
-    inlet makes it void.
+    """What is known of the kind of one inlet. `at_ms` is when it was had (ms since 1970), `inlet`
+    the digest of what it is about: another inlet makes it void.
     """
 
     told: Told
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
     @classmethod
     def decode(cls, text: str) -> Answer | None:
-        """None for what is none of ours."""
+        """The answer about an inlet that a text of the store has; None for what is none of ours."""
         found = _TEXT.fullmatch(text)
         if found is None:
             return None
@@ -45,7 +45,7 @@ waited comes back within that."""
 
 
 class Doubt:
-    """Of one integration. Times are seconds of one monotonic clock."""
+    """Whether an inlet may have changed its kind. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._began_at: float | None = None
@@ -53,7 +53,7 @@ class Doubt:
         self._settled_until = 0.0
 
     def refused(self, now: float) -> bool:
-        """Adobe refuses the form; says whether the message has to wait for a new answer."""
+        """Adobe refuses a form; says whether the message waits for a new answer about the inlet."""
         if now < self._settled_until:
             return False
         if self._began_at is None:
@@ -64,5 +64,5 @@ class Doubt:
         return True
 
     def answered(self) -> None:
-        """Adobe has told the kind once more."""
+        """Adobe has told the kind of the inlet once more."""
         self._is_answered = True

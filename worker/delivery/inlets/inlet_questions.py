@@ -25,19 +25,19 @@ from worker.ordering.inlet_notes import InletKeeper
 
 
 class Tasks:
-    """Those under way: the loop itself holds tasks weakly."""
+    """Tasks about inlets that are under way: the loop itself holds tasks weakly."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Future[None]] = set()
 
     def begin(self, work: Awaitable[None]) -> None:
-        """Begin some work; nobody waits for it."""
+        """Begin some work about inlets; nobody waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the work about inlets that is under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -55,8 +55,9 @@ Ask = Callable[[Integration], Awaitable[InletKind | Untold | Unanswered]]
 
 
 class FirstQuestions:
-    """`ask` asks Adobe; answers are put into force by `answers`, and looked for in `kept` before.
-    `now_ms` gives ms since 1970. `ask_again` begins a question that nobody waits for.
+    """Asks of which kind an inlet is that nothing is known of. `ask` asks Adobe; answers are put
+    into force by `answers`, and looked for in `kept` before. `now_ms` gives ms since 1970.
+    `ask_again` begins a question that nobody waits for.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class FirstQuestions:
         self._slots = asyncio.Semaphore(_FIRST_AT_ONCE)
 
     async def ask(self, case: Case) -> None:
-        """Return when something is in force, for which events wait."""
+        """Return when something is in force for an inlet, for which events wait."""
         try:
             await self._find_out(case)
         except Exception:  # a fault of ours
@@ -124,7 +125,8 @@ _AGAIN_AT_ONCE: Final = 2
 
 
 class InletQuestions:
-    """`ask` asks Adobe, and `keeper` is that of the store; `clock` gives seconds since 1970.
+    """Finds out the kinds of inlets, at first and again. `ask` asks Adobe, and `keeper` is that of
+    the store; `clock` gives seconds since 1970.
 
     `known` has what is in force.
     """
@@ -144,11 +146,11 @@ class InletQuestions:
         self._first = FirstQuestions(ask, self._kept, self._answers, self._now_ms, self._ask_again)
 
     async def recall(self, state_ids: Collection[str]) -> None:
-        """Learn what the fleet knows of the integrations with these. Raises `StoreUnavailable`."""
+        """Learn what the fleet knows of inlets, by these state ids. Raises `StoreUnavailable`."""
         self.known.recalled |= await self._kept.all_of(state_ids)
 
     async def run(self) -> None:
-        """Ask again what is old, and keep what the store did not take, for ever."""
+        """Ask again about inlets of old answers, and keep what the store did not take, for ever."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for case in self.known.cases:
@@ -159,18 +161,18 @@ class InletQuestions:
 
     @property
     def notes(self) -> list[str]:
-        """See `Answers.notes`."""
+        """Notes on inlets that have become raw; see `Answers.notes`."""
         return self._answers.notes
 
     def keep_again(self) -> None:
-        """The store has lost what it kept: it gets what this worker knows."""
+        """The store has lost its answers about inlets: it gets what this worker knows."""
         known = dict(self.known.recalled)
         cases = self.known.cases
         known |= {one.configured.state_id: one.answer for one in cases if one.answer}
         self._tasks.begin(self._kept.keep_lost(known))
 
     async def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more about inlets."""
         await self._tasks.stop()
 
     # What the known inlets call

@@ -41,9 +41,9 @@ _REFUSES_BOTH: Final = (
 
 
 class Case:
-    """One integration. `in_force` is what is sent by; the one of the file while that is unknown, or
-    while it is `unfit`, which says why. `whole`: the form that may be tried where Adobe does not
-    tell; None where it would erase choices.
+    """One integration with `payload_mode` auto. `in_force` is what is sent by; the one of the file
+    while that is unknown, or while it is `unfit`, which says why. `whole`: the form that may be
+    tried where Adobe does not tell; None where it would erase choices.
     """
 
     def __init__(self, configured: Integration) -> None:
@@ -61,11 +61,11 @@ class Case:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing can be sent now, and soon may."""
+        """Whether nothing can be sent to the inlet now, and soon may."""
         return self.is_trying or self.answer is None or self.answer.told == "asked"
 
     def adopt(self, answer: Answer) -> bool:
-        """Put an answer into force; says whether it tells something else than before."""
+        """Put an answer about the inlet into force; says whether it tells something new."""
         told, before = answer.told, self.answer.told if self.answer else None
         self.answer = answer
         self.doubt.answered()
@@ -105,9 +105,9 @@ def _ignored(*_: object) -> None:
 
 
 class KnownInlets:
-    """`find_out` is called for an integration of which nothing is known, `again` for one that Adobe
-    refused, and `learned` when Adobe's answer to a message has told a mode. Without them only modes
-    that the files name are ever known.
+    """Knows in which mode messages go to each inlet. `find_out` is called for an integration of
+    which nothing is known, `again` for one that Adobe refused, and `learned` when Adobe's answer to
+    a message has told a mode. Without them only modes that the files name are ever known.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class KnownInlets:
         return list(self._cases.values())
 
     def is_in_force(self, case: Case) -> bool:
-        """Whether it is the one of its integration still, whose file may have changed."""
+        """Whether a case is the one of its integration still, whose file may have changed."""
         return self._cases.get(case.configured.id) is case
 
     def in_force(self, integration: Integration) -> Integration:
-        """What is sent by; `integration` itself with `payload_mode` auto while nothing can be."""
+        """The integration in the mode to send by; with `payload_mode` auto while nothing can be."""
         if integration.payload_mode != "auto":
             return integration
         case = self._cases.get(integration.id)
@@ -146,7 +146,7 @@ class KnownInlets:
         return case is None or case.is_unknown
 
     def unsent(self, integration: Integration) -> Retryable:
-        """The reply to what can't be sent, since its mode is unfit or unknown."""
+        """The reply to what can't be sent, since the mode of its inlet is unfit or unknown."""
         case = self._cases.get(integration.id)
         if case is not None and case.unfit:
             self._again(case)

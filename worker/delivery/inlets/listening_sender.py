@@ -30,7 +30,7 @@ class ListeningSender:
         return await self._sender.look_up_record(integration, identity, paths)
 
     async def send(self, integration: Integration, messages: Sequence[OutgoingMessage]) -> Replies:
-        """Send `messages` in one request."""
+        """Send `messages` to Adobe in one request, unless the mode of their inlet is not known."""
         if integration.payload_mode == "auto":
             return self._inlets.unsent(integration)
         return self._inlets.heard(integration, await self._sender.send(integration, messages))

@@ -33,12 +33,14 @@ class RoutesInForce:
         self.doubt_about_all = routes.doubt_about_all
 
     def for_organization(self, organization_id: str) -> list[Integration]:
-        """Those that are enabled."""
+        """The integrations of an organization that are enabled."""
         in_force = self._inlets.in_force
         return [in_force(one) for one in self._routes.for_organization(organization_id)]
 
     def undoubted_for(self, organization_id: str) -> list[Integration]:
-        """The same, where they are all that there is to know; else empty."""
+        """The enabled integrations of an organization, where they are all that there is to know;
+        else empty.
+        """
         found = self._routes.undoubted_for(organization_id)
         for one in found:
             if one.payload_mode == "auto":
@@ -46,6 +48,6 @@ class RoutesInForce:
         return found
 
     def get(self, integration_id: str) -> Integration | None:
-        """The one with this id."""
+        """The integration with this id."""
         found = self._routes.get(integration_id)
         return self._inlets.in_force(found) if found is not None and found.enabled else found

@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 
 
 class FormMismatch:
-    """`block`, `wait` and `conclude` act on what is found, `end_safely` makes a dead letter where
-    one of them fails; `now_ms` gives ms since 1970.
+    """Finds out what becomes of events whose form Adobe refuses. `block`, `wait` and `conclude` act
+    on what is found, `end_safely` makes a dead letter where one of them fails; `now_ms` gives ms
+    since 1970.
     """
 
     def __init__(
@@ -109,8 +110,8 @@ End = Callable[[Integration, Delivery, Result | None], None]
 
 
 class Trials:
-    """`end` is called once with what came of it; None where it could not be tried. It does not
-    raise.
+    """Sends an event in the other form, to try it. `end` is called once with what came of it; None
+    where it could not be tried. It does not raise.
     """
 
     def __init__(self, runner: RoundRunner, gate: StoreGate, end: End) -> None:
@@ -120,7 +121,7 @@ class Trials:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, whole: Integration, delivery: Delivery) -> None:
-        """Send it. Not by its lane, which has messages in the first form."""
+        """Send a delivery in the other form. Not by its lane, whose messages have the first."""
         task = asyncio.create_task(self._try(whole, delivery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -88,8 +88,8 @@ def allowance(lane: Load, intake: Source, slow_lanes: int | None = None) -> int:
 
 
 def held_limits_of(integration: Integration) -> HeldLimits:
-    """Those of an integration. What waits longer in a worker than `PACED_SECONDS` keeps
-    acknowledgements open, until the broker ends the session of all customers.
+    """The limits of what the lane of an integration may hold. What waits longer in a worker than
+    `PACED_SECONDS` keeps acknowledgements open, until the broker ends the session of all customers.
     """
     limits = integration.limits
     if limits.requests_per_second is None:

@@ -22,7 +22,7 @@ _USERS: Final = 2
 
 
 class SetupSuspicion:
-    """Of one integration, since its configuration changed last."""
+    """What refusals tell of an integration's set-up, since its configuration changed last."""
 
     def __init__(self) -> None:
         self._was_accepted = False
@@ -30,7 +30,7 @@ class SetupSuspicion:
         self._users: set[str] = set()
 
     def accepted(self) -> None:
-        """Adobe took a message, so nothing is proven by what was refused before."""
+        """Adobe took a message, so what was refused before proves nothing of the set-up."""
         self._was_accepted = True
         self._refused = 0
         self._users.clear()
@@ -44,8 +44,8 @@ class SetupSuspicion:
         return fault == "set-up" or (fault != "message" and not self._was_accepted)
 
     def refused(self, user: str) -> bool:
-        """One more message is refused that way; says whether that proves the set-up wrong: at
-        least 20 messages of at least two users in a row.
+        """Adobe refuses one more message; says whether that proves the set-up wrong: at least 20
+        messages of at least two users in a row.
         """
         self._refused += 1
         if len(self._users) < _USERS:
@@ -60,9 +60,9 @@ _LONGEST_SECONDS: Final = 240.0
 
 
 class Block:
-    """Times are seconds of one monotonic clock. `probe_seconds` lie between two probes at first,
-    and up to eight times as much later on; a probe that tells nothing is over after
-    `probe_timeout_seconds`.
+    """Whether an integration is blocked, and when an event may probe it. Times are seconds of one
+    monotonic clock. `probe_seconds` lie between two probes at first, and up to eight times as much
+    later on; a probe that tells nothing is over after `probe_timeout_seconds`.
     """
 
     def __init__(self, probe_seconds: float, probe_timeout_seconds: float) -> None:
@@ -93,14 +93,14 @@ class Block:
         return begins
 
     def end(self) -> bool:
-        """It works again, or may do so; says whether there was a block."""
+        """The integration works again, or may do so; says whether there was a block."""
         was_on = self.is_on
         self.failure = None
         self._is_probing = False
         return was_on
 
     def claim_probe(self, now: float) -> bool:
-        """Whether the event at hand is to be let through, as the only one."""
+        """Whether the event at hand is to be let through the block, as its only probe."""
         if now < self._probe_at:
             return False
         self._probe_at = now + self._probe_timeout_seconds
@@ -109,17 +109,17 @@ class Block:
         return True
 
     def is_probe_due(self, now: float) -> bool:
-        """Whether the next event that comes will be let through."""
+        """Whether the next event that comes will be let through the block."""
         return now >= self._probe_at
 
     def probe_was_inconclusive(self, now: float) -> None:
-        """The event let through had nothing to send: the next one may be the probe at once."""
+        """The probe of the block had nothing to send: the next event may be one at once."""
         if self._is_probing:
             self._probe_at = now
             self._is_probing = self._next_probe_is_parked = False
 
     def parking_delay(self, parks: int, now: float) -> float:
-        """Seconds to park an event that was parked `parks` times.
+        """Seconds to park an event of a blocked integration that was parked `parks` times.
 
         The first one after each probe comes back as the next probe; the others come back later,
         and ever more rarely, so that a long block costs the broker little.

@@ -38,19 +38,19 @@ class Throughput:
         self._rate = max(self._rate, _FIRST_GUESS)
 
     def count(self, settled: int) -> None:
-        """So many events were settled just now."""
+        """So many events of the lane were settled just now."""
         self._turn()
         self.quiet_since = self._clock()
         self._current += settled
 
     def recent(self) -> float:
-        """Events a second in the last half second or whole second."""
+        """Events a second that the lane has settled in the last half second or whole second."""
         self._turn()
         passed = self._clock() - self._turned_at
         return (self._last + self._current) / (_TURN_SECONDS + passed)
 
     def seconds_until_room(self, events: int) -> float:
-        """Seconds until there is room for `events` more that were not counted on yet."""
+        """Seconds until the lane has room for `events` more that were not counted on yet."""
         now = self._clock()
         recent = self.recent()
         if recent or now - self._busy_since >= _LEARN_SECONDS:
@@ -82,7 +82,9 @@ _LEARNING: Final = 0.25
 
 
 class EndpointHealth:
-    """`clock` gives seconds. The lane sends nothing before `resting_until`, as Adobe asked."""
+    """How the endpoint of a lane does; `clock` gives seconds. The lane sends nothing before
+    `resting_until`, as Adobe asked.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -103,7 +105,7 @@ class EndpointHealth:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing was answered lately, though there was something to do."""
+        """Whether the endpoint has answered nothing lately, though there was something to do."""
         return self.throughput.quiet_since < self._clock() - self.still_seconds
 
     def hand_over_seconds(self, attempt_seconds: float, *, is_suspect: bool = False) -> float:
@@ -115,7 +117,7 @@ class EndpointHealth:
         return least if is_suspect else max(least, usual)
 
     def configuration_changed(self) -> None:
-        """What failed so far may be mended."""
+        """A changed configuration is in force: what made the endpoint fail so far may be mended."""
         self._failures = 0
 
     def lost_patience(self) -> None:

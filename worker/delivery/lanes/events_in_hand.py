@@ -24,7 +24,9 @@ Batch = list[list[Delivery]]
 
 
 class UnderWay:
-    """`events` are those in hand: what is handed over is not among them."""
+    """The requests of a lane that are under way. `events` are those in hand: what is handed over is
+    not among them.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
@@ -39,25 +41,25 @@ class UnderWay:
                 yield from (one for one in group if not one.is_handed_over)
 
     def begin(self, batch: Batch) -> None:
-        """A request begins."""
+        """A request of the lane begins."""
         self.requests += 1
         self.messages += len(batch)
         for group in batch:
             self.events += len(group)
 
     def keep(self, task: asyncio.Task[None], batch: Batch) -> None:
-        """Remember what a task is about until it is done."""
+        """Remember the batch that a round's task is about until it is done."""
         self._rounds[task] = batch
         task.add_done_callback(self._rounds.pop)
 
     def end(self, batch: Batch) -> None:
-        """A request has ended."""
+        """A request of the lane has ended."""
         self.requests -= 1
         self.messages -= len(batch)
         self.events -= held_of(batch)
 
     def hand_over(self, events: int) -> None:
-        """So many events are not in hand any more."""
+        """So many events of requests are handed over, and not in hand any more."""
         self.events -= events
 
 
@@ -81,19 +83,19 @@ class Begun:
         self._dropped: Counter[tuple[float, str]] = Counter()
 
     def add(self, integration_id: str, due_at: float) -> None:
-        """One more is in the delay until `due_at`."""
+        """One more begun event is in the delay until `due_at`."""
         heapq.heappush(self._due, (due_at, integration_id))
         self._counts[integration_id] = self._counts.get(integration_id, 0) + 1
 
     def drop(self, integration_id: str, due_at: float) -> None:
-        """One that was added until `due_at` is through, before it is due."""
+        """A begun event that was added until `due_at` is through, before it is due."""
         self._expire()
         if due_at > self._clock():
             self._dropped[due_at, integration_id] += 1
             self._uncount(integration_id)
 
     def of(self, integration_id: str) -> int:
-        """How many of this integration are in the delay."""
+        """How many begun events of this integration are in the delay."""
         self._expire()
         return self._counts.get(integration_id, 0)
 
@@ -125,7 +127,7 @@ class Begun:
 
 
 class Confirming:
-    """Those of the lane of an integration; `clock` gives seconds."""
+    """Successors of a lane's events that the broker has not confirmed; `clock` gives seconds."""
 
     def __init__(self, integration_id: str, begun: Begun, clock: Callable[[], float]) -> None:
         self._integration_id = integration_id
@@ -153,14 +155,14 @@ class Confirming:
         return confirmed
 
     def accepted_late(self, delivery: Delivery) -> None:
-        """One that was handed over is accepted after all: its successor has only to come back, and
-        keeps no other event from being begun.
+        """A delivery that was handed over is accepted after all: its successor has only to come
+        back, and keeps no other event from being begun.
         """
         delivery.is_through = True
         if delivery.due_at is not None:
             self._begun.drop(self._integration_id, delivery.due_at)
 
     def drop_returned(self) -> None:
-        """Let go of what the broker has again."""
+        """Let go of deliveries whose message the broker has again."""
         for delivery in [one for one in self.since if not one.message.is_ours]:
             del self.since[delivery]

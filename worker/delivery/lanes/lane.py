@@ -31,9 +31,9 @@ DRAIN_SECONDS: Final = 4.0
 
 
 class Lane:
-    """`conclude` is called with the lane and the results of each round, `hand_over` with what has
-    had no answer for long, of which it marks what is handed over, and `release` with what comes
-    back unsent and may not wait on.
+    """What a worker has of one integration. `conclude` is called with the lane and the results of
+    each round, `hand_over` with what has had no answer for long, of which it marks what is handed
+    over, and `release` with what comes back unsent and may not wait on.
     """
 
     def __init__(
@@ -72,36 +72,38 @@ class Lane:
 
     @property
     def held(self) -> int:
-        """Events in hand: those that wait, and those in requests that are not handed over."""
+        """Events that the lane has in hand: those that wait, and those in requests that are not
+        handed over.
+        """
         return self._waiting.events + self._under_way.events
 
     @property
     def waiting(self) -> int:
-        """Fresh events held that are in no request."""
+        """Fresh events held by the lane that are in no request."""
         return self._waiting.events - self._waiting.due_events
 
     @property
     def occupied(self) -> int:
-        """Events that take up room among the fresh: those held, but for the due ones that wait, and
-        those whose successor is not confirmed yet.
+        """Events of the lane that take up room among the fresh: those held, but for the due ones
+        that wait, and those whose successor is not confirmed yet.
         """
         waiting, since = self._waiting, self.confirming.since
         return waiting.events - waiting.due_events + self._under_way.events + len(since)
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has nothing to do: nothing is held, in flight, or in a gap."""
+        """Whether the lane has nothing to do: nothing is held, in flight, or in a gap."""
         return not (self.confirming.since or self._under_way.requests or self._waiting.has_users)
 
     @property
     def takes_suspects(self) -> bool:
-        """Whether its suspects may have the one place that those of all lanes share."""
+        """Whether the lane's suspects may have the one place that those of all lanes share."""
         return not (self.health.is_failing or self._suspects.is_resting(self.integration.id))
 
     def keeps_up(self) -> bool:
-        """Whether what it holds will soon be through: by the age of the event that waits longest,
-        or by the pace that the lane keeps. The second is for a worker that is itself what events
-        wait for: to park them would only be more work for it. Not while confirms stay away.
+        """Whether what the lane holds will soon be through: by the age of the event that waits
+        longest, or by the pace that the lane keeps. The second is for a worker that is itself what
+        events wait for: to park them would only be more work for it. Not while confirms stay away.
         """
         now = self._loop.time()
         if now - next(iter(self.confirming.since.values()), now) > STILL_SECONDS:
@@ -113,8 +115,8 @@ class Lane:
         return not is_failing and self.held <= DRAIN_SECONDS * self.health.throughput.recent()
 
     def stands_still(self) -> bool:
-        """Whether its requests have had no answer lately, though nothing asked it to wait, or it
-        begins nothing but probes, and has one; or its state is away, that of others is not.
+        """Whether the lane's requests have had no answer lately, though nothing asked it to wait,
+        or it begins nothing but probes, and has one; or its state is away, that of others is not.
         """
         gate = self.gate
         if gate.closed and not gate.is_open_for(self.integration.state_id):
@@ -144,7 +146,7 @@ class Lane:
         return self.block.end()
 
     def offer(self, delivery: Delivery) -> None:
-        """Take a delivery in. Whether there is room is for the caller to ask (`allowance`)."""
+        """Take a delivery into the lane. The caller asks whether there is room (`allowance`)."""
         waiting = self._waiting
         has_nothing = not (waiting.events or self._under_way.events)
         if has_nothing and not self.health.is_failing:
@@ -169,7 +171,7 @@ class Lane:
         self._state.drop_returned()
 
     def take_all_waiting(self) -> list[Delivery]:
-        """Everything that waits, taken out, to be parked."""
+        """All deliveries that wait in the lane, taken out, to be parked."""
         return self._waiting.take_all()
 
     def __iter__(self) -> Iterator[Delivery]:
@@ -179,7 +181,7 @@ class Lane:
         yield from self._under_way
 
     def held_of(self, intake: Source) -> int:
-        """How much of the room of `intake` is taken by events held that came by it."""
+        """How much of the room of `intake` is taken by events of the lane that came by it."""
         places = {one.message.place for one in self if one.message.source is intake}
         return len(places) * intake.events_each
 

@@ -52,11 +52,11 @@ class Lanes:
         return lane
 
     def may_send(self, lane: Lane) -> bool:
-        """Whether the state of newest-wins is there, without which nothing is sent."""
+        """Whether the state of a lane can be used, without which it sends nothing."""
         return self._gate.is_open_for(lane.integration.state_id)
 
     def has_room_for_one_of(self, intake: Source, lane: Lane) -> bool:
-        """Whether a lane may hold one more of `intake`."""
+        """Whether a lane may hold one more event of `intake`."""
         if self._gate.closed and not self._gate.is_open:
             return True  # intake pauses: nothing is given up, and the prefetch does the rest
         more = allowance(lane, intake)
@@ -70,7 +70,7 @@ class Lanes:
             asyncio.get_running_loop().call_soon(lane.requests.pump)
 
     def drop_returned(self) -> None:
-        """Let go of what the broker has again."""
+        """Let every lane let go of deliveries that the broker has again."""
         for lane in self:
             lane.drop_returned()
 

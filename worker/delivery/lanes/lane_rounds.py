@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class LaneRounds:
-    """Runs the rounds that `LaneRequests` begins."""
+    """Runs the rounds of a lane, which `LaneRequests` begins."""
 
     def __init__(self, state: LaneState, shared: SharedParts, acts: LaneActs) -> None:
         self._state = state
@@ -41,7 +41,7 @@ class LaneRounds:
         self.slots = RequestSlots(state.integration.limits.requests_in_flight)
 
     def begin(self, batch: Batch, then: Callable[[], None]) -> None:
-        """A round with this batch, which is under way from now; `then` others may begin."""
+        """A round of the lane with this batch, under way from now; `then` others may begin."""
         # What is in force now: another one may be when the task has its first turn, or ends.
         task = asyncio.create_task(self._round(self._state.integration, batch, then))
         self._state.under_way.keep(task, batch)
@@ -136,8 +136,8 @@ class LaneRounds:
         return tried
 
     def lose_patience(self, batch: Batch) -> None:
-        """Its endpoint hangs, as it seems: what is in the request is not to keep acknowledgements
-        from covering ranges for the rest of its time.
+        """The lane's endpoint hangs, as it seems: what is in the request is not to keep
+        acknowledgements from covering ranges for the rest of its time.
         """
         sent = [one for group in batch for one in group if _may_be_handed_over(one)]
         held_before = held_of(batch)

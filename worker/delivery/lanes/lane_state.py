@@ -21,9 +21,9 @@ Results = list[tuple[Delivery, Result]]
 
 
 def may_wait_on(before: Integration, now: Integration) -> bool:
-    """Whether what was decided for `before` may wait for its turn while `now` is in force. Another
-    form has something else to say, another state calls its user by another digest, and an operator
-    who has paused the integration wants nothing sent.
+    """Whether an event that was decided for integration `before` may wait for its turn while `now`
+    is in force. Another form has something else to say, another state calls its user by another
+    digest, and an operator who has paused the integration wants nothing sent.
     """
     is_same = (before.payload_mode, before.state_id) == (now.payload_mode, now.state_id)
     return is_same and not now.paused
@@ -42,8 +42,8 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
-    """Those of all lanes. At most `max_events_in_flight` events of a lane are in requests and in
-    hand at a time, since these can't be parked.
+    """The parts that all lanes share. At most `max_events_in_flight` events of a lane are in
+    requests and in hand at a time, since these can't be parked.
     """
 
     runner: RoundRunner
@@ -67,7 +67,7 @@ class LaneState:
     window: RequestWindow
 
     def drop_returned(self) -> None:
-        """Let go of what the broker has again, and that is not in a request."""
+        """Let go of deliveries that the broker has again, and that are in no request."""
         self.confirming.drop_returned()
         self.waiting.drop_returned()
 

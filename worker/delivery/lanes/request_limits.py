@@ -18,7 +18,7 @@ from worker.integrations.model import Integration
 
 
 class RequestWindow:
-    """`size` requests may be in flight, from 1 to `limit`."""
+    """How many requests of a lane may be in flight: `size` of them, from 1 to `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,16 +27,16 @@ class RequestWindow:
 
     @property
     def size(self) -> int:
-        """Requests that may be in flight now."""
+        """Requests of the lane that may be in flight now."""
         return int(self._size)
 
     @property
     def epoch(self) -> int:
-        """To be given back with the outcome of a request that starts now."""
+        """How often the window was halved; a request that starts now gives it back at its end."""
         return self._epoch
 
     def set_limit(self, limit: int) -> None:
-        """The configuration has changed."""
+        """A changed configuration lets so many requests be in flight at most."""
         self._limit = limit
         self._size = min(self._size, float(limit))
 
@@ -58,13 +58,14 @@ round splits."""
 
 
 def messages_per_request(integration: Integration) -> int:
-    """The most messages of one request."""
+    """The most messages that one request of an integration may have."""
     return integration.limits.messages_per_request if takes_batches(integration) else 1
 
 
 def batch_of(waiting: Groups, most: int, events_in_requests: int, most_events: int) -> Batch:
-    """At most so many messages of these; empty if too much is in requests. `most_events` of a lane
-    may be in requests, beside one message that has more by itself.
+    """The batch of the next request: at most so many messages of these; empty if too much is in
+    requests. `most_events` of a lane may be in requests, beside one message that has more by
+    itself.
     """
     batch: Batch = []
     size = 0

@@ -19,7 +19,7 @@ from typing import Final
 
 
 class Alarm:
-    """`call` is called at that moment of the loop's clock."""
+    """Wakes a lane that may send later: `call` is called at that moment of the loop's clock."""
 
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
@@ -28,7 +28,7 @@ class Alarm:
         self._at = 0.0
 
     def set(self, moment: float) -> None:
-        """Call then at the latest."""
+        """Wake the lane at that moment at the latest."""
         if self._timer is not None:
             # Kept here: what uvloop gives for a moment that has come does not tell it.
             if self._at <= moment:
@@ -58,7 +58,9 @@ _WINDOW_SECONDS: Final = 0.1
 
 
 class RequestPacer:
-    """Times are seconds of one monotonic clock; `cpu_seconds` says what the process has used."""
+    """Says when the requests of a worker may start. Times are seconds of one monotonic clock;
+    `cpu_seconds` says what the process has used.
+    """
 
     def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
         self._cpu_seconds = cpu_seconds
@@ -73,7 +75,7 @@ class RequestPacer:
         """For how long all of them together at most: one that fills up meanwhile starts at once."""
 
     def came(self) -> None:
-        """One more event is to be sent."""
+        """One more event of any lane is to be sent."""
         self._came += 1
 
     def reserve(self, now: float) -> float:

@@ -32,8 +32,8 @@ BeginRound = Callable[[Batch, Callable[[], None]], None]
 
 
 class LaneRequests:
-    """Begins requests: `begin_round` gets the batch of each, and what is to be called when its
-    round has ended, and so others may begin.
+    """Begins the requests of a lane: `begin_round` gets the batch of each, and what is to be called
+    when its round has ended, and so others may begin.
     """
 
     def __init__(self, state: LaneState, shared: SharedParts, begin_round: BeginRound) -> None:
@@ -56,11 +56,11 @@ class LaneRequests:
 
     @property
     def next_at(self) -> float:
-        """Before that moment of the loop's clock no request may begin."""
+        """Before that moment of the loop's clock no request of the lane may begin."""
         return max(self._health.resting_until, self._next_request_at)
 
     def pump(self) -> None:
-        """Start as many requests as may be."""
+        """Start as many requests of the lane as may be."""
         self.pump_is_due = False
         now = self._loop.time()
         next_gap = self._waiting.end_gaps(now)
@@ -83,7 +83,7 @@ class LaneRequests:
             self._batch_waits_until = None
 
     def start(self, batch: Batch) -> None:
-        """Start a request with all of this, now."""
+        """Start a request of the lane with all of this batch, now."""
         self._waiting.begin(batch)
         self._under_way.begin(batch)
         now = time.monotonic()

@@ -16,7 +16,9 @@ lanes rest: all that are slow have a tenth of the place together, however many t
 
 
 class SuspectTurns:
-    """`clock` gives seconds. A suspect of a lane that rests is parked, and has a turn later."""
+    """Whose turn it is in the one place for suspects; `clock` gives seconds. A suspect of a lane
+    that rests is parked, and has a turn later.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -24,7 +26,7 @@ class SuspectTurns:
         self._turns: dict[str, float] = {}
 
     def is_resting(self, integration_id: str) -> bool:
-        """Whether a lane may not have the place now."""
+        """Whether a lane may not have the place for suspects now."""
         return self._clock() < self._rests.get(integration_id, 0.0)
 
     def held(self, integration_id: str, seconds: float) -> None:

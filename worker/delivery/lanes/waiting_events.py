@@ -46,7 +46,9 @@ Groups = dict[str, list[Delivery]]
 
 
 class Waiting:
-    """`fresh` and `due` have what may go now. Of one user it goes as one message each."""
+    """The events that wait in a lane. `fresh` and `due` have what may go now. Of one user it goes
+    as one message each.
+    """
 
     def __init__(self) -> None:
         self.fresh: Groups = {}
@@ -66,18 +68,18 @@ class Waiting:
 
     @property
     def has_users(self) -> bool:
-        """Whether anything waits, is under way, or in a gap."""
+        """Whether any user of the lane has events that wait or are under way, or is in a gap."""
         return bool(self.fresh or self.due or self._blocked_by_user)
 
     def add(self, delivery: Delivery) -> list[Delivery] | None:
-        """Take one in. All that waits with it and may go now; None if it may not."""
+        """Take a delivery in. All that waits with it and may go now; None if it may not."""
         self.events += 1
         if delivery.is_due:
             self.due_events += 1
         return self._place(delivery)
 
     def begin(self, groups: list[list[Delivery]]) -> None:
-        """These groups, each all that is fresh or all that is due of a user, are under way."""
+        """These groups of events, each all fresh or all due ones of a user, are under way."""
         for group in groups:
             user, is_due = group[0].user, group[0].is_due
             own, other = (self.due, self.fresh) if is_due else (self.fresh, self.due)
@@ -88,12 +90,12 @@ class Waiting:
                 self.due_events -= len(group)
 
     def put_behind(self, delivery: Delivery) -> None:
-        """It is to go after the message of its user that is under way."""
+        """A delivery is to go after the message of its user that is under way."""
         self._count(delivery, 1)
         self._blocked_by_user[delivery.user].insert(0, delivery)
 
     def put_back(self, groups: list[list[Delivery]]) -> None:
-        """They were not sent: to the head of what waits, before what came for their users."""
+        """Put groups that were not sent at the head, before what came for their users."""
         heads: tuple[Groups, Groups] = ({}, {})
         behind: list[Delivery] = []
         for group in groups:
@@ -107,7 +109,7 @@ class Waiting:
             self._place(delivery)
 
     def end_gaps(self, now: float) -> float | None:
-        """Let go what is behind a gap that is over; when the next one is."""
+        """Let events go that waited for a user's gap that is over; when the next gap is."""
         users, next_end = self.gaps.end(now)
         for user in users:
             for delivery in self._blocked_by_user.pop(user, ()):
@@ -115,25 +117,25 @@ class Waiting:
         return next_end
 
     def watch_next(self) -> None:
-        """The oldest is through, or gone: the next one is the first of the fresh ones that wait."""
+        """The oldest event is through, or gone: the next one is the first fresh one that waits."""
         self.oldest = next((group[0] for group in self.fresh.values()), None)
 
     def drop_returned(self) -> None:
-        """Let go of what the broker has again."""
+        """Let go of waiting deliveries that the broker has again."""
         self._keep(lambda one: one.message.is_ours)
         if self.oldest is not None and not self.oldest.message.is_ours:
             self.watch_next()
 
     def take_all(self) -> list[Delivery]:
-        """Everything, taken out."""
+        """All deliveries that wait in the lane, taken out."""
         taken = [one for group in self for one in group]
         self._keep(lambda _: False)
         self.watch_next()
         return taken
 
     def give_up(self, intake: Source, events: int) -> list[Delivery]:
-        """`events` of the fresh ones of `intake`, or all there are, the newest users first, taken
-        out. What is begun stays, and so does a suspect.
+        """Waiting deliveries, taken out: `events` of the fresh ones of `intake`, or all there are,
+        the newest users first. What is begun stays, and so does a suspect.
         """
         given_up: list[Delivery] = []
         for groups in (self.fresh, self._blocked_by_user):

@@ -45,7 +45,7 @@ _DAMAGED: Final = (
 
 
 class Records(Protocol):
-    """Tells what Adobe has; never raises for what Adobe or the network does."""
+    """Tells what Adobe has of a person; never raises for what Adobe or the network does."""
 
     async def look_up_record(
         self, integration: Integration, identity: Identity, paths: Sequence[str]
@@ -53,7 +53,7 @@ class Records(Protocol):
 
 
 class Completion:
-    """`records` are asked where it is needed."""
+    """Completes whole records by what Adobe has; `records` are asked where it is needed."""
 
     def __init__(self, records: Records, gate: StoreGate) -> None:
         self._records = records
@@ -66,7 +66,9 @@ class Completion:
         slots: RequestSlots,
         deadline: float,
     ) -> list[UserMessage]:
-        """The same, with what was found; those of which nothing can be found out have a reply."""
+        """The same messages, with what was found of their persons; those of which nothing can be
+        found out have a reply.
+        """
         needs = {id(one): _need(integration, one) for one in messages if one.folded.is_sent}
         has_lost: bool | None = None
         if "after a loss" in needs.values():

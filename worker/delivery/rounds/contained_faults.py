@@ -39,15 +39,16 @@ def contain(
 
 
 def crashed(integration: Integration, error: Exception) -> Crashed:
-    """What a fault makes of deliveries; the log has it."""
+    """What a fault of ours makes of deliveries in a round; the log has it."""
     name = type(error).__name__
     log.exception("message.unexpected_error", integration=integration.id, error=name)
     return Crashed(name)
 
 
 def accepted_of(message: UserMessage) -> Known:
-    """What stands now that did not before, see `UserMessage.accepted`. Where that meets a fault,
-    the stamps of what was accepted or had only to be remembered: what was said counts as unknown.
+    """What stands of a user now that did not before the message, see `UserMessage.accepted`. Where
+    that meets a fault, the stamps of what was accepted or had only to be remembered: what was said
+    counts as unknown.
     """
     try:
         return message.accepted()
@@ -63,9 +64,9 @@ def accepted_of(message: UserMessage) -> Known:
 def settlement_of(
     message: UserMessage, accepted: Known, unclear_ms: int, seals: Seals
 ) -> Settlement:
-    """The end of the lease, see `UserMessage.settlement`. Where a fault prevents it, the stamps of
-    what Adobe accepted stand alone: what was said counts as unknown, and is looked up if need be.
-    What Adobe may still carry out is marked all the same.
+    """The end of a user's lease, see `UserMessage.settlement`. Where a fault prevents it, the
+    stamps of what Adobe accepted stand alone: what was said counts as unknown, and is looked up if
+    need be. What Adobe may still carry out is marked all the same.
     """
     try:
         return message.settlement(accepted, unclear_ms, seals)
@@ -102,7 +103,7 @@ def stopped(message: UserMessage, error: Exception) -> None:
 
 
 def results_of(message: UserMessage) -> list[tuple[Delivery, Result]]:
-    """What became of each delivery, also of those of which the message can't tell it."""
+    """What became of each delivery of a message, also of those of which that can't tell it."""
     try:
         results = message.results()
     except Exception as error:

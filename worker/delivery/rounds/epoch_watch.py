@@ -37,7 +37,7 @@ def shown_time(time_ms: int) -> str:
 
 
 class EpochWatch:
-    """`keeper` is that of the store; without one there is nothing to watch."""
+    """Watches the epoch of the store by its `keeper`; without one there is nothing to watch."""
 
     def __init__(self, keeper: EpochKeeper | None) -> None:
         self._keeper = keeper
@@ -56,12 +56,12 @@ class EpochWatch:
         self._on_loss.append(callback)
 
     def when_accepted(self, callback: Callable[[], None]) -> None:
-        """Call `callback` each time an operator has accepted what was lost."""
+        """Call `callback` each time an operator has accepted that the state was lost."""
         self._on_accepted.append(callback)
 
     @property
     def problem(self) -> str:
-        """What an operator has to know; empty while no loss is open."""
+        """What an operator has to know of a loss of the state; empty while none is open."""
         if self._seen is None or not self._seen.open_losses:
             return ""
         return _LOST.format(began=shown_time(self._seen.began_ms))
@@ -81,7 +81,7 @@ class EpochWatch:
             self._met.add(epoch)
 
     async def look(self) -> None:
-        """Tell the store what was met, and learn how it is. Raises `StoreUnavailable`."""
+        """Tell the store which epochs were met, and learn how it is. Raises `StoreUnavailable`."""
         if self._keeper is None:
             return
         before = self._seen

@@ -18,6 +18,6 @@ class Gaps(NamedTuple):
 
 
 def gaps_of(integration: Integration, attempt_seconds: float) -> Gaps:
-    """Those of an integration; `attempt_seconds` is the time limit of an attempt."""
+    """The gaps of an integration's users; `attempt_seconds` is the time limit of an attempt."""
     gap = integration.limits.profile_gap_seconds
     return Gaps(gap, min(gap, attempt_seconds * _FAILURE_SHARE))

@@ -21,18 +21,19 @@ less and less often then, until the gate has been open for so long."""
 
 
 def unasked(error: Exception) -> StoreUnavailable:
-    """Why a part is closed whose state a fault of ours keeps from being known."""
+    """Why the gate of a part of the state is closed that a fault of ours keeps from being known."""
     return StoreUnavailable(f"can't be asked ({type(error).__name__})")
 
 
 def tell_fault(error: Exception) -> None:
-    """Of ours, while it is handled."""
+    """Log a fault of ours with the state, while it is handled."""
     log.exception("ordering.unexpected_error", error=type(error).__name__)
 
 
 class PartGate:
-    """`ask` returns if the part can be used, and raises `StoreUnavailable` if not; `opened` is
-    called each time it is back. After a fault of ours it is asked again, too.
+    """The gate before one part of the state. `ask` returns if the part can be used, and raises
+    `StoreUnavailable` if not; `opened` is called each time it is back. After a fault of ours it is
+    asked again, too.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class PartGate:
         self._pause_seconds = _PING_SECONDS
 
     def close(self, problem: StoreUnavailable) -> None:
-        """The part is away: ask for it until it answers."""
+        """The part of the state is away: ask for it until it answers."""
         if self.opening is None or self.opening.done():
             log.error("ordering.unavailable", detail=str(problem))
             self.problem = str(problem)
@@ -59,7 +60,7 @@ class PartGate:
             self.opening = asyncio.create_task(self._reopen())
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more for the part of the state."""
         if self.opening is not None:
             self.opening.cancel()
 

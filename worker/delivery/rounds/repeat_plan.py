@@ -73,10 +73,10 @@ def plan_repeats_of_parts(
     *,
     replaces: bool,
 ) -> None:
-    """Of one user's messages that went one after the other: an unclear one may be carried out after
-    those that followed. Whole records (`replaces`) are taken back by it whatever they say, others
-    where they are the newer choice of the same time. Of each part its deliveries, of when what of
-    it is unclear is, and whether it was accepted.
+    """Plan the repeats of one user's messages that went one after the other: an unclear one may be
+    carried out after those that followed. Whole records (`replaces`) are taken back by it whatever
+    they say, others where they are the newer choice of the same time. Of each part its deliveries,
+    of when what of it is unclear is, and whether it was accepted.
     """
     mark: Stamp | None = None
     for deliveries, unclear, is_accepted in parts:

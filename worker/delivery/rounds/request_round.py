@@ -70,9 +70,9 @@ class Round:
         self._deadline = time.monotonic() + parts.attempt_seconds
 
     async def deliver(self, groups: Sequence[list[Delivery]]) -> list[tuple[Delivery, Result]]:
-        """A result for each delivery. Raises `StoreUnavailable`, and then nothing was sent. Once
-        something was, a fault of ours concerns the person alone whose message it is: what Adobe
-        has accepted of others is to be remembered.
+        """A round's result for each delivery. Raises `StoreUnavailable`, and then nothing was sent.
+        Once something was, a fault of ours concerns the person alone whose message it is: what
+        Adobe has accepted of others is to be remembered.
         """
         integration, gate = self._integration, self._parts.gate
         claims = claims_of(integration, groups)

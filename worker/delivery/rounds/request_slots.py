@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class RequestSlots:
-    """`limit` requests may be under way at a time.
+    """The requests of an integration that may be under way: `limit` at a time.
 
     A slot is held for one request, and nobody who has one waits for another: so nothing can wait
     for ever while requests end.
@@ -22,7 +22,9 @@ class RequestSlots:
         self._others: deque[asyncio.Future[None]] = deque()
 
     def set_limit(self, limit: int) -> None:
-        """The configuration has changed. Requests above a lower limit end as they would have."""
+        """A changed configuration lets `limit` requests be under way. Those above a lower one end
+        as they would have.
+        """
         self._limit = limit
         self._hand_out()
 

@@ -25,7 +25,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
-    """Choices were taken back of which nothing is sent; they are remembered."""
+    """The event takes back choices of which nothing is sent; they are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """A fault of our own; `error` is its type."""
+    """A fault of our own met the delivery; `error` is its type."""
 
     error: str
 
@@ -76,8 +76,8 @@ ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
 
 
 def at_once(verdict: Verdict, delivery: Delivery, said: Mapping[str, Said]) -> Result | None:
-    """What a verdict means whatever becomes of the message; None if it awaits that. `said` is what
-    stands of the person.
+    """What a verdict on an event means whatever becomes of the message; None if it awaits that.
+    `said` is what stands of the person.
     """
     is_copy = verdict is Verdict.DUPLICATE and delivery.state.is_handed_over
     if is_copy and took_nothing_back(delivery.choice, said):

@@ -48,8 +48,8 @@ class AdobeRounds:
     async def deliver(
         self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
     ) -> list[tuple[Delivery, Result]]:
-        """A result for each delivery; each group has those of one user. Each request has one of
-        the `slots`.
+        """A round's result for each delivery; each group has those of one user. Each request has
+        one of the `slots`.
 
         Raises `StoreUnavailable`, and then nothing was sent.
         """

@@ -30,7 +30,7 @@ _ALWAYS: Final = (ERASED, UNCLEAR)
 
 
 def claims_of(integration: Integration, groups: Sequence[list[Delivery]]) -> list[Claim]:
-    """Those of several users, each with the deliveries of one."""
+    """The claims of several users, each for the deliveries of one."""
     if integration.keeps_more or integration.event_time_path is not None:
         return [_claim_of(integration, group) for group in groups]
     claims: list[Claim] = []
@@ -81,7 +81,7 @@ class StoreGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether any part can be used."""
+        """Whether any part of the state can be used."""
         closed = self.closed
         return not closed or any(one not in closed for one in self.store.parts)
 
@@ -91,16 +91,16 @@ class StoreGate:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with each part that is away."""
+        """What is wrong with each part of the state that is away."""
         return [gate.problem for gate in self.closed.values()]
 
     @property
     def problem(self) -> str:
-        """What is wrong with a part that is away, or empty."""
+        """What is wrong with a part of the state that is away, or empty."""
         return next(iter(self.problems), "")
 
     def when_open(self, callback: Callable[[], None]) -> None:
-        """Call `callback` each time a part is back."""
+        """Call `callback` each time a part of the state is back."""
         self._on_open.append(callback)
 
     def close(self, problem: StoreUnavailable, state_id: str | None = None) -> None:
@@ -127,7 +127,7 @@ class StoreGate:
             await self._look()
 
     async def watch(self, every_seconds: float) -> None:
-        """Check so often, for ever."""
+        """Check the store so often, for ever."""
         while True:
             await asyncio.sleep(every_seconds)
             try:
@@ -138,7 +138,9 @@ class StoreGate:
     async def settle(
         self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
-        """Settle, however long it takes: without that an accepted choice would be forgotten."""
+        """Settle users in the store, however long it takes: without that an accepted choice would
+        be forgotten.
+        """
         if not settlements:
             return
         while True:

@@ -101,18 +101,18 @@ class UserMessage:
         self.parts: tuple[UserMessage, ...] = ()
 
     def completed(self, found: Known) -> UserMessage:
-        """The same with what was found at Adobe, which is kept once a message has carried it."""
+        """The message with what was found at Adobe, which is kept once a message has carried it."""
         known = Known({**self.known.stamps, **found.stamps}, {**self.known.said, **found.said})
         return UserMessage(self.integration, self.deliveries, self.user, self.lease, known, found)
 
     def mark_sent(self) -> None:
-        """A request that speaks of it begins."""
+        """A request that speaks of the message begins."""
         self.was_sent = True
         for delivery in self.deliveries:
             delivery.was_sent = True
 
     def late(self) -> Retryable | Untried:
-        """What is to be said of it when the time of the attempt is over."""
+        """What is to be said of the message when the time of the attempt is over."""
         tried = any(one.was_sent or one.is_suspect for one in self.deliveries)
         return _TIMEOUT if tried else Untried()
 
@@ -149,7 +149,7 @@ class UserMessage:
         return max(times)
 
     def results(self) -> list[tuple[Delivery, Result]]:
-        """What became of each delivery."""
+        """What became of each delivery of the message."""
         if self.parts:
             return [result for part in self.parts for result in part.results()]
         if UNCLEAR in self.known.stamps:
@@ -180,8 +180,8 @@ class UserMessage:
         return self.reply or _TIMEOUT
 
     def accepted(self) -> Known:
-        """What stands now that did not before: of what Adobe accepted, or what was only to be
-        remembered.
+        """What stands of the user now that did not before: of what Adobe accepted, or what was only
+        to be remembered.
         """
         own = self._accepted()
         if self.found is None or not own.stamps:  # as nearly always
@@ -227,7 +227,7 @@ class UserMessage:
         return new_tuple(Settlement, (self.user, self.lease, written, self.was_sent, None, False))
 
     def settlement(self, accepted: Known, unclear_ms: int, seals: Seals) -> Settlement:
-        """The end of the lease; `accepted` is what stands now that did not before."""
+        """The end of the user's lease; `accepted` is what stands now that did not before."""
         keeps_more = self.integration.keeps_more
         stamps, said = accepted
         texts = None

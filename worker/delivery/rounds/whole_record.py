@@ -15,8 +15,8 @@ from worker.transform.mapping_plan import Plan, plan_of
 def whole_record(
     integration: Integration, known: Known, attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`attributes`, and for all other mapped paths what stands of the user, as the integration
-    writes it today.
+    """What a whole record says: `attributes`, and for all other mapped paths what stands of the
+    user, as the integration writes it today.
     """
     plan = plan_of(integration)
     record = dict(attributes)
