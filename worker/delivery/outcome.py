@@ -2,10 +2,14 @@
 
 What Adobe accepted is acknowledged, and counted as `delivered`, a round at a time. Else:
 
-Outcome  ├─ Skipped     nothing is to be done: acknowledged and counted by reason  ├─ Retried
-failed for now: published to a delay, confirmed, then acknowledged  ├─ Parked      not tried:
-published to a delay without counting, confirmed, then acknowledged  └─ Dead        given up or
-unusable: published to the dead letters, confirmed, acknowledged
+| Outcome   | means                            | and is told to the broker by                  |
+|-----------|----------------------------------|-----------------------------------------------|
+| `Skipped` | nothing is to be done            | an acknowledgement, counted by reason         |
+| `Retried` | failed for now                   | a message to a delay, then an acknowledgement |
+| `Parked`  | not tried, and no attempt counts | a message to a delay, then an acknowledgement |
+| `Dead`    | given up, or unusable            | a dead letter, then an acknowledgement        |
+
+What is published is confirmed before the acknowledgement.
 """
 
 from __future__ import annotations
