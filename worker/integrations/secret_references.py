@@ -49,6 +49,8 @@ def misplaced_references(document: dict[str, Any]) -> list[str]:
 
 def _is_reference(text: str, *, is_content: bool) -> bool:
     """What a mapping sends as it is may look like a reference, but for the braces."""
+    if "$" not in text and _FILE not in text:  # as nearly all
+        return False
     if _BRACES in text:
         return True
     text = text.strip()
