@@ -73,7 +73,8 @@ class RetryState:
     @property
     def may_be_at_adobe(self) -> bool:
         """Whether an earlier request may have told Adobe of the event, whatever became of it."""
-        return self.was_returned or self.attempts_made > 0 or self.replays > 0
+        was_tried = self.attempts_made > 0 or self.replays > 0
+        return was_tried or self.was_returned or self.is_repeat
 
     def parked(
         self, integration_id: str | None, spared_ms: int, blocked_since_ms: int | None

@@ -160,6 +160,14 @@ def pair_of(event: Choices) -> Pair:
     )
 
 
+def is_after(event: Choices, tombstone: Stamp) -> bool:
+    """Whether a choice was made or changed after its person's erasure. What orders snapshots of one
+    moment is no time.
+    """
+    changed_ms = event.updated_at_ms if event.didomi_user is None else None
+    return max(event.event_time_ms, changed_ms or event.event_time_ms) > tombstone.time_ms
+
+
 def when(event: Choices) -> tuple[int, int]:
     """The order in which the choices of one user were made, as far as times tell."""
     return event.event_time_ms, event.updated_at_ms or 0

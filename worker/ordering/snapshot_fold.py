@@ -15,7 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.ordering.newest_fold import Folded, without_message
-from worker.ordering.snapshot_lines import Line, Lines, lines_of, restates, undone_by_a_newer
+from worker.ordering.snapshot_lines import (
+    Line,
+    Lines,
+    is_undone,
+    lines_of,
+    restates,
+    undoing_lines,
+)
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
 from worker.ordering.stamp import Said, Stamp, is_path
 from worker.ordering.verdicts import Verdict
@@ -58,25 +65,24 @@ def fold_known(
     told Adobe, though nothing of that is known.
     """
     settled = not_speaking(events, known.stamps)
-    # A whole record undoes by itself what it does not have.
-    undone: dict[int, Verdict] = {}
-    if not replaces:
-        undone = {place: settled[place] for place in maybe_at_adobe if place in settled}
+    undone = {
+        place
+        for place in maybe_at_adobe
+        if is_undone(events[place], settled.get(place), events, known.stamps)
+    }
     lines = [
-        lines_of(event, known.stamps, known.said, replaces=replaces)
-        if place not in settled
-        else undone_by_a_newer(event, undone.get(place), events, known.stamps)
-        for place, event in enumerate(events)
+        _lines(place, events, known, settled, () if replaces else undone, replaces=replaces)
+        for place in range(len(events))
     ]
     winners = _winners(lines, known.stamps)
-    contributing, emptying = _who_wins(events, winners, undone.keys(), replaces=replaces)
-    if replaces:
-        contributing |= _who_speaks_for_the_record(events, settled, known)
+    contributing, emptying = _who_wins(events, winners, undone, replaces=replaces)
+    if replaces:  # a whole record undoes whatever it does not have
+        contributing |= undone | _who_speaks_for_the_record(events, settled, known)
     verdicts: list[Verdict] = []
     for place, event in enumerate(events):
         verdict = settled.get(place)
         if verdict is not None:
-            verdict = verdict.with_message if place in contributing else verdict
+            verdict = Verdict.UNDOES if place in contributing else verdict
         elif place in contributing:
             verdict = Verdict.CONTRIBUTES
         elif place in emptying:
@@ -102,6 +108,24 @@ def fold_known(
     if not contributing:
         return without_message(folded)
     return folded._replace(attributes={path: won[path].value for path in folded.said})
+
+
+def _lines(
+    place: int,
+    events: Sequence[Statuses],
+    known: Known,
+    settled: Collection[int],
+    undone: Collection[int],
+    *,
+    replaces: bool,
+) -> Lines:
+    """What the event at a place says of each path."""
+    event = events[place]
+    if place not in settled:
+        return lines_of(event, known.stamps, known.said, replaces=replaces)
+    if place in undone:
+        return undoing_lines(event, events, known.stamps, known.said)
+    return {}
 
 
 def maybe_said(folded: Folded, known: Known) -> Known:

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from worker.ordering.newest_fold import pair_of, stamps_of
 from worker.ordering.speaking_snapshots import Statuses
-from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, newest_of
+from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, is_path, newest_of
 from worker.ordering.store_protocol import UNCLEAR
-from worker.ordering.unclear_requests import is_newer, is_recent
+from worker.ordering.unclear_requests import follows, is_recent
 from worker.ordering.user_digests import both_digests
 from worker.ordering.verdicts import Verdict
 from worker.transform.format_rendering import EMPTIED, Sent, is_refusal, is_silent
@@ -62,8 +62,11 @@ def _taken_back(
     event: Statuses, stamps: Mapping[str, Stamp], said: Mapping[str, Said], *, replaces: bool
 ) -> Iterator[tuple[str, Stamp]]:
     """The paths that a snapshot takes back by not naming them, each with its stamp. What an unclear
-    request may still set is taken back once more.
+    request may still set is taken back once more. What another one of the same moment has said
+    stays, whichever of them came first.
     """
+    if pair_of(event)[0] in [stamps.get(name) for name in newest_of(event.didomi_user or "")]:
+        return
     digests = [one for one in both_digests(event.didomi_user or "") if one]
     states_again = restates(event, stamps, replaces=replaces)
     for path in event.absent:
@@ -76,38 +79,60 @@ def _taken_back(
             yield path, _just_after(stands)
 
 
-def undone_by_a_newer(
+def is_undone(
     event: Statuses,
     verdict: Verdict | None,
     events: Sequence[Statuses],
     stamps: Mapping[str, Stamp],
-) -> dict[str, Line]:
-    """What a snapshot had said, taken back, where by its `verdict` a newer one of the same Didomi
-    user speaks, of `events` or by `stamps`; without a verdict nothing. Adobe may have it: of a
-    request whose worker died nobody knows what it has set, and the newer snapshot took back what
-    was known. So it ends as in the right order, whichever of them came first. What others have
-    chosen since then stays.
+) -> bool:
+    """Whether a snapshot does not speak, by its `verdict`, because a newer one of the same Didomi
+    user does: of `events`, or by `stamps`. None is the verdict of who speaks.
     """
-    user = event.didomi_user
-    if user is None or verdict not in _OUTSPOKEN:
-        return {}
-    newest = max(
-        [pair_of(one)[0] for one in events if one.didomi_user == user]
-        + [stamps[name] for name in newest_of(user) if name in stamps]
-    )
-    if newest == pair_of(event)[0]:
-        return {}  # it is older than a whole record, and than nothing of that user
-    said = Said(both_digests(user)[0], is_taken_back=True)
-    rivals = [stamps_of(one) for one in events]
+    if event.didomi_user is None or verdict not in _OUTSPOKEN:
+        return False
+    # Else it is older than a whole record, and than nothing of that user.
+    return _newest(event.didomi_user, events, stamps) > pair_of(event)[0]
+
+
+def undoing_lines(
+    event: Statuses,
+    events: Sequence[Statuses],
+    stamps: Mapping[str, Stamp],
+    said: Mapping[str, Said],
+) -> dict[str, Line]:
+    """What a snapshot had said that `is_undone`, taken back. Adobe may have it: of a request whose
+    worker died, or that has no answer, nobody knows what it has set, and the newer snapshot took
+    back what was known. So it ends as in the right order, whichever of them came first. What others
+    have chosen since then stays. What an unclear request may still set is taken back once more.
+    """
+    digests = both_digests(event.didomi_user or "")
+    newest = _newest(event.didomi_user or "", events, stamps)
+    mark = stamps.get(UNCLEAR)
+    states_again = mark is not None and is_recent(mark)
     lines: dict[str, Line] = {}
     for path, own in stamps_of(event).items():
         absent = event.absent.get(path, EMPTIED)
-        if is_silent(absent) or any(own < one[path] for one in (stamps, *rivals) if path in one):
+        stands, by = stamps.get(path), said.get(path, _STATE_ONLY)
+        if is_silent(absent) or not is_path(path):
+            continue
+        if stands is None or stands <= own:
+            stamp = _just_after(own)
+        elif states_again and by.is_taken_back and by.didomi_user in digests:
+            stamp = _just_after(stands)
+        else:
             continue
         if absent.__class__ is Sent:
             absent = absent._replace(time_ms=newest.time_ms)
-        lines[path] = Line(_just_after(own), absent, said)
+        lines[path] = Line(stamp, absent, Said(digests[0], is_taken_back=True))
     return lines
+
+
+def _newest(didomi_user: str, events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> Stamp:
+    """The stamp of the newest snapshot of a Didomi user, of whom there is one."""
+    return max(
+        [pair_of(one)[0] for one in events if one.didomi_user == didomi_user]
+        + [stamps[name] for name in newest_of(didomi_user) if name in stamps]
+    )
 
 
 def took_nothing_back(event: Statuses, said: Mapping[str, Said]) -> bool:
@@ -132,4 +157,4 @@ def restates(event: Statuses, stamps: Mapping[str, Stamp], *, replaces: bool) ->
     request with a whole record takes back what was sent after it, however old that is.
     """
     mark = stamps.get(UNCLEAR)
-    return mark is not None and is_recent(mark) and (replaces or is_newer(event, mark))
+    return mark is not None and is_recent(mark) and (replaces or follows(event, mark))

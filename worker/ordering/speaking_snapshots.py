@@ -1,11 +1,15 @@
-"""Which snapshots speak: of each Didomi user the newest, if that user is known at all. Pure."""
+"""Which snapshots speak: of each Didomi user the newest, if that user is known at all. Pure.
+
+Two that say different things at one moment, without versions that tell them apart, both speak: by
+attribute a refusal wins, whichever of them comes first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from worker.ordering.newest_fold import Choices, pair_of
+from worker.ordering.newest_fold import Choices, pair_of, stamps_of
 from worker.ordering.stamp import WHOLE_RECORD, Stamp, newest_of
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
@@ -35,19 +39,44 @@ def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dic
         accepted, own = _newest_accepted(event.didomi_user, stamps), pair_of(event)[0]
         if accepted is None or own > accepted:
             waiting.setdefault(event.didomi_user, []).append(place)
-        else:
-            settled[place] = Verdict.DUPLICATE if own == accepted else Verdict.SUPERSEDED
+        elif own < accepted:
+            settled[place] = Verdict.SUPERSEDED
+        elif not _says_more(event, stamps):
+            settled[place] = Verdict.DUPLICATE
     for didomi_user, places in waiting.items():
         is_known = _newest_accepted(didomi_user, stamps) is not None
         if not is_known and all(events[place].is_silent_if_unknown for place in places):
             settled |= dict.fromkeys(places, Verdict.SAYS_NOTHING)
             continue
         speaker = max(places, key=lambda place: (*_order(events[place]), -place))
-        for place in places:
-            is_copy = _order(events[place]) == _order(events[speaker])
-            if place != speaker:
-                settled[place] = Verdict.FOLLOWS if is_copy else Verdict.YIELDS
+        settled.update(_beside(speaker, places, events))
     return settled
+
+
+def _beside(
+    speaker: int, places: Sequence[int], events: Sequence[Statuses]
+) -> Iterator[tuple[int, Verdict]]:
+    """The verdicts on the other snapshots of a Didomi user, but for those that speak as well."""
+    said = [events[speaker].attributes]
+    for place in places:
+        event = events[place]
+        if place == speaker:
+            continue
+        if pair_of(event)[0] != pair_of(events[speaker])[0]:
+            yield place, Verdict.YIELDS
+        elif event.attributes in said:
+            yield place, Verdict.FOLLOWS
+        else:
+            said.append(event.attributes)
+
+
+def _says_more(event: Statuses, stamps: Mapping[str, Stamp]) -> bool:
+    """Whether it says something newer of an attribute than what stands, though a snapshot of the
+    same moment has spoken.
+    """
+    named = [path for path in event.attributes if path not in event.companions]
+    own = stamps_of(event)
+    return any(path not in stamps or own[path] > stamps[path] for path in named)
 
 
 def _order(event: Statuses) -> tuple[Stamp, str]:

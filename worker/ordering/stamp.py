@@ -30,6 +30,12 @@ class Stamp(NamedTuple):
     is_refusal: bool
     event_id: str
 
+    def is_of(self, other: Stamp) -> bool:
+        """Whether both are of one event. If it is a refusal follows from how its mapping writes the
+        choice, and that may have changed.
+        """
+        return self.event_id == other.event_id and self[:2] == other[:2]
+
     def encode(self) -> str:
         """The stamp as text: decimal times, `n` for a refusal or `+` for anything else, then the id
         as it is.

@@ -4,11 +4,16 @@ Such a request leaves a *mark* beside the user's stamps, at the path `UNCLEAR`: 
 still be carried out, and the oldest moment of which that is unclear. Whoever gets a newer choice
 accepted while the mark holds sends that one again when it is over. The repeat makes no new choice:
 it is sent where its own stamp still stands, and nowhere else.
+
+Of what was unclear before, within the last day, the mark keeps the oldest moment: it may have been
+carried out, so snapshots take it back again. It makes no repeats, or an endpoint that never answers
+at first would have them for ever.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final, NamedTuple
@@ -18,6 +23,8 @@ from worker.ordering.stamp import Stamp, is_path, is_snapshot
 from worker.ordering.verdicts import Verdict
 
 _RECENT_MS: Final = 86_400_000
+_SINCE: Final = "@"
+_NUMBER: Final = re.compile("-?[0-9]{1,16}")
 _SEVERAL = ""
 """Stands for which choice of a time is meant when two of the same time are unclear."""
 
@@ -45,14 +52,20 @@ def moments_of(events: Sequence[Choices], folded: Folded) -> list[Moment]:
     return moments
 
 
-def mark_of(unclear: Sequence[Moment], for_ms: int, known: Stamp | None) -> Stamp:
+def mark_of(
+    unclear: Sequence[Moment], for_ms: int, known: Stamp | None, *, is_whole: bool
+) -> Stamp:
     """The mark to write when it is unclear whether Adobe has got choices of these moments, at least
-    one: for the next `for_ms`. `known` is the mark that was there before, over or not.
+    one: for the next `for_ms`. `known` is the mark that was there before, over or not. `is_whole`:
+    they were in a whole record, which takes back what it does not have.
     """
-    marks = [Stamp(for_ms, time_ms, False, which) for time_ms, which in unclear]
+    marks = [Stamp(for_ms, time_ms, is_whole, which) for time_ms, which in unclear]
     if known is not None and holds(known):
         marks.append(known)
-    return reduce(merged, marks)
+    mark = reduce(merged, marks)
+    if known is None or holds(known) or not is_recent(known):
+        return mark
+    return _with_since(mark, min(_since(mark), _since(known)))
 
 
 def moved(mark: Stamp, by_ms: int) -> Stamp:
@@ -62,11 +75,13 @@ def moved(mark: Stamp, by_ms: int) -> Stamp:
 
 def merged(one: Stamp, other: Stamp) -> Stamp:
     """One mark for two: it holds as long as the longer of them, from the older choice on."""
-    which = min(one, other, key=lambda mark: mark.updated_ms).event_id
-    if one.updated_ms == other.updated_ms and one.event_id != other.event_id:
+    which = _named(min(one, other, key=lambda mark: mark.updated_ms))
+    if one.updated_ms == other.updated_ms and _named(one) != _named(other):
         which = _SEVERAL
     longest = max(one.time_ms, other.time_ms)
-    return Stamp(longest, min(one.updated_ms, other.updated_ms), False, which)
+    is_whole = one.is_refusal or other.is_refusal
+    both = Stamp(longest, min(one.updated_ms, other.updated_ms), is_whole, which)
+    return _with_since(both, min(_since(one), _since(other)))
 
 
 def holds(mark: Stamp) -> bool:
@@ -80,10 +95,19 @@ def is_recent(mark: Stamp) -> bool:
 
 
 def is_newer(choice: Choices, mark: Stamp) -> bool:
-    """Whether what is unclear may be older than `choice`. Of two at the same time it may."""
+    """Whether what is unclear may be older than `choice`, or a whole record, which takes back what
+    was sent after it, however old that is. Of two at the same time it may.
+    """
+    if mark.is_refusal:
+        return True
     if choice.event_time_ms == mark.updated_ms:
-        return _which(choice) != mark.event_id
+        return _which(choice) != _named(mark)
     return choice.event_time_ms > mark.updated_ms
+
+
+def follows(choice: Choices, mark: Stamp) -> bool:
+    """Whether what is unclear, or was within the day before that, may be older than `choice`."""
+    return is_newer(choice, mark) or choice.event_time_ms > _since(mark)
 
 
 def was_accepted(choice: Choices, stored: Mapping[str, Stamp]) -> bool:
@@ -91,7 +115,7 @@ def was_accepted(choice: Choices, stored: Mapping[str, Stamp]) -> bool:
     an attribute, or something newer for all of them.
     """
     pairs = [(stored.get(path), stamp) for path, stamp in stamps_of(choice).items()]
-    return any(known == stamp for known, stamp in pairs) or all(
+    return any(known is not None and known.is_of(stamp) for known, stamp in pairs) or all(
         known is not None and known > stamp for known, stamp in pairs
     )
 
@@ -100,14 +124,34 @@ def before(choices: Sequence[Choices], stored: Mapping[str, Stamp]) -> Mapping[s
     """The stamps as if these choices had not been accepted: so they are sent where their own stand,
     and nothing older is. Of a Didomi user it stays known that there was a snapshot.
     """
-    own = {(path, stamp) for one in choices for path, stamp in stamps_of(one).items()}
+    own: dict[str, list[Stamp]] = {}
+    for one in choices:
+        for path, stamp in stamps_of(one).items():
+            own.setdefault(path, []).append(stamp)
     left: dict[str, Stamp] = {}
     for path, stamp in stored.items():
-        if (path, stamp) not in own:
+        if not any(stamp.is_of(one) for one in own.get(path, ())):
             left[path] = stamp
         elif is_snapshot(path):
             left[path] = stamp._replace(time_ms=stamp.time_ms - 1)
     return left
+
+
+def _named(mark: Stamp) -> str:
+    """Which choice of its moment a mark means."""
+    return mark.event_id.partition(_SINCE)[0]
+
+
+def _since(mark: Stamp) -> int:
+    """The oldest moment of which a mark knows, in ms since the epoch."""
+    told = mark.event_id.partition(_SINCE)[2]
+    return int(told) if _NUMBER.fullmatch(told) else mark.updated_ms
+
+
+def _with_since(mark: Stamp, since_ms: int) -> Stamp:
+    which = _named(mark)
+    told = which if since_ms >= mark.updated_ms else f"{which}{_SINCE}{since_ms}"
+    return mark._replace(event_id=told)
 
 
 def _which(choice: Choices) -> str:

@@ -16,6 +16,9 @@ class Verdict(Enum):
     EMPTIES = "empties"
     """All that is its own takes choices back in silence: remembered once there is no message, or
     that is accepted."""
+    UNDOES = "undoes"
+    """A snapshot that Adobe may have, though a newer one speaks: the message takes back what it had
+    said. It is superseded once that is accepted."""
     FOLLOWS = "follows"
     """It is a copy of what is in the message: a duplicate once that is accepted."""
     SUPERSEDED = "superseded"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.newest_fold import Folded, fold
+from worker.ordering.newest_fold import Folded, fold, is_after
 from worker.ordering.stamp import Stamp
 from worker.ordering.verdicts import Verdict
 from worker.transform.format_rendering import EMPTIED, Sent, is_refusal
@@ -31,6 +31,25 @@ LATER = Event("e2", 2_000, {"news": False})
 
 def stamp(event: Event, path: str = "news") -> Stamp:
     return fold([event], {}).written[path]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        pytest.param(Event("e", 1_000), False, id="made before"),
+        pytest.param(Event("e", 1_500), False, id="made then"),
+        pytest.param(Event("e", 2_000), True, id="made after it"),
+        pytest.param(Event("e", 1_000, updated_at_ms=2_000), True, id="changed after it"),
+        pytest.param(Event("e", 2_000, updated_at_ms=1_000), True, id="a clock that went back"),
+        pytest.param(
+            Event("e", 1_000, updated_at_ms=9_000, didomi_user="phone"),
+            False,
+            id="the version of a snapshot, which is no time",
+        ),
+    ],
+)
+def test_what_was_made_or_changed_after_an_erasure_is_new(event: Event, expected: bool) -> None:
+    assert is_after(event, Stamp(1_500, 0, False, "")) is expected
 
 
 def test_one_event_with_nothing_stored_is_sent_as_it_is() -> None:

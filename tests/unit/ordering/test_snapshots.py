@@ -106,7 +106,7 @@ def test_what_adobe_may_have_of_an_older_snapshot_is_taken_back_when_that_comes_
     state.adobe = {"news": True, "sms": True}  # by a worker that died before it knew
     older = Status(10_00, {"news": True, "sms": True})
     assert state.take(Status(11_00, {"sms": True})) == [CONTRIBUTES]
-    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.YIELDS]
+    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.UNDOES]
     assert state.adobe == {"news": False, "sms": True}
     assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED], "once"
 
@@ -115,7 +115,7 @@ def test_what_adobe_may_have_is_taken_back_also_where_the_newer_snapshot_waits_b
     state = State()
     state.adobe = {"news": True}
     verdicts = state.take(Status(10_00, {"news": True}), Status(11_00), maybe_at_adobe=[0])
-    assert verdicts == [Verdict.YIELDS, EMPTIES]
+    assert verdicts == [Verdict.UNDOES, EMPTIES]
     assert (state.adobe, state.messages) == ({"news": False}, 1)
 
 
@@ -123,7 +123,7 @@ def test_what_only_goes_along_is_taken_back_as_well() -> None:
     state = State()
     state.take(Status(11_00, {"sms": True}))
     older = Status(10_00, {"sms": True, "news": True}, companions=frozenset({"news"}))
-    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.YIELDS]
+    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.UNDOES]
     assert state.adobe == {"sms": True, "news": False}
 
 

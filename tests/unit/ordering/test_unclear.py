@@ -14,6 +14,7 @@ from worker.ordering.stamp import Stamp
 from worker.ordering.unclear_requests import (
     Moment,
     before,
+    follows,
     holds,
     is_newer,
     mark_of,
@@ -57,20 +58,51 @@ def moments(unclear: list[Choice]) -> list[Moment]:
     ],
 )
 def test_what_may_be_overwritten_by_what_is_unclear(choice: Choice, newer: bool) -> None:
-    assert is_newer(choice, mark_of(moments([OLD]), 1000, None)) is newer
+    assert is_newer(choice, mark_of(moments([OLD]), 1000, None, is_whole=False)) is newer
 
 
 def test_a_mark_speaks_of_the_oldest_choice_and_holds_the_longest() -> None:
-    first = mark_of(moments([NEW, OLD]), 1000, None)
+    first = mark_of(moments([NEW, OLD]), 1000, None, is_whole=False)
     assert (first.time_ms, first.updated_ms) == (1000, 10)
-    assert mark_of(moments([NEW]), 5000, first) == first._replace(time_ms=5000)
-    over = first._replace(time_ms=0)
+    assert mark_of(moments([NEW]), 5000, first, is_whole=False) == first._replace(time_ms=5000)
+
+
+def test_a_new_mark_keeps_the_moment_of_what_was_unclear_within_a_day() -> None:
+    """It may have been carried out: a snapshot takes it back. It makes no repeats."""
+    first = mark_of(moments([OLD]), 1000, None, is_whole=False)
+    over = first._replace(time_ms=-3_600_000)
     assert not holds(over)
-    assert mark_of(moments([NEW]), 5000, over).updated_ms == 20, "what is over speaks of nothing"
+    mark = mark_of(moments([NEW]), 5000, over, is_whole=False)
+    between = Choice(15, "between")
+    assert not is_newer(between, mark)
+    assert not is_newer(NEW, mark), "itself"
+    assert follows(between, mark)
+    assert not follows(OLD, mark)
+    assert Stamp.decode(mark.encode()) == mark
+    third = mark_of(moments([Choice(30, "newest")]), 5000, mark, is_whole=False)
+    assert (third.updated_ms, follows(between, third)) == (20, True)
+    long_over = first._replace(time_ms=-90_000_000)
+    assert not follows(between, mark_of(moments([NEW]), 5000, long_over, is_whole=False))
+
+
+def test_what_was_sent_after_a_whole_record_is_newer_than_that() -> None:
+    mark = mark_of(moments([NEW]), 1000, None, is_whole=True)
+    later = mark_of(moments([NEW]), 1000, mark, is_whole=False)
+    for one in (mark, later, Stamp.decode(mark.encode())):
+        assert is_newer(OLD, one)
+
+
+def test_a_choice_is_the_same_though_its_mapping_writes_it_otherwise_now() -> None:
+    """A boolean has refused, and the text of the same event does not tell that."""
+    stored = {"news": Stamp(20, 0, True, "new")}
+    now = Choice(20, "new", attributes={"news": "no"})
+    assert stamps_of(now)["news"] < stored["news"]
+    assert was_accepted(now, stored)
+    assert before([now], stored) == {}
 
 
 def test_of_two_at_the_same_time_each_may_overwrite_the_other() -> None:
-    mark = mark_of(moments([Choice(10, "a"), Choice(10, "b")]), 1000, None)
+    mark = mark_of(moments([Choice(10, "a"), Choice(10, "b")]), 1000, None, is_whole=False)
     assert is_newer(Choice(10, "a"), mark)
     assert is_newer(Choice(10, "b"), mark)
 
@@ -79,7 +111,7 @@ def test_what_is_taken_back_is_of_when_it_was_chosen() -> None:
     snapshot, since = Choice(20, "snapshot"), Choice(15, "since")
     taken_back = {"news": Stamp(10, 0, True, "old~"), "@device": Stamp(20, 0, False, "snapshot")}
     folded = fold([snapshot], {})._replace(written=taken_back)
-    mark = mark_of(moments_of([snapshot], folded), 1000, None)
+    mark = mark_of(moments_of([snapshot], folded), 1000, None, is_whole=False)
     assert [is_newer(one, mark) for one in (Choice(9, "a"), OLD, since, NEW)] == [
         False,
         True,  # of two at the same time each may
@@ -90,14 +122,16 @@ def test_what_is_taken_back_is_of_when_it_was_chosen() -> None:
 
 @given(st.lists(choices, min_size=1), choices)
 def test_marks_may_be_put_together_in_any_order(unclear: list[Choice], other: Choice) -> None:
-    mark = mark_of(moments(unclear), 1000, None)
-    assert mark == mark_of(moments(unclear[::-1]), 1000, None)
+    mark = mark_of(moments(unclear), 1000, None, is_whole=False)
+    assert mark == mark_of(moments(unclear[::-1]), 1000, None, is_whole=False)
     assert mark == merged(mark, mark)
     assert Stamp.decode(mark.encode()) == mark
     assert len(mark.encode()) <= 64, "which Redis stores compactly"
     oldest = min(one.event_time_ms for one in unclear)
     assert is_newer(other, mark) or other.event_time_ms <= oldest
-    alone = [is_newer(other, mark_of(moments([one]), 1000, None)) for one in unclear]
+    alone = [
+        is_newer(other, mark_of(moments([one]), 1000, None, is_whole=False)) for one in unclear
+    ]
     assert is_newer(other, mark) or not any(alone), "nothing is overlooked"
 
 

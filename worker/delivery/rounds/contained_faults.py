@@ -88,7 +88,9 @@ def _mark_despite(message: UserMessage, unclear_ms: int) -> dict[str, Stamp]:
         unclear = [Moment(BEFORE_ALL.time_ms, "")]  # all that comes meanwhile counts as newer
     if not unclear:
         return {}
-    return {UNCLEAR: mark_of(unclear, unclear_ms, message.known.stamps.get(UNCLEAR))}
+    is_whole = message.integration.replaces_record
+    before = message.known.stamps.get(UNCLEAR)
+    return {UNCLEAR: mark_of(unclear, unclear_ms, before, is_whole=is_whole)}
 
 
 def stopped(message: UserMessage, error: Exception) -> None:

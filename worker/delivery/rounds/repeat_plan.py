@@ -81,7 +81,7 @@ def plan_repeats_of_parts(
     mark: Stamp | None = None
     for deliveries, unclear, is_accepted in parts:
         if unclear:
-            mark = mark_of(unclear, unclear_ms, mark)
+            mark = mark_of(unclear, unclear_ms, mark, is_whole=replaces)
         if mark is None or not is_accepted:
             continue
         for delivery in deliveries:
@@ -110,14 +110,18 @@ def plan_repeats(
     if mark is None:
         return
     for delivery, verdict in zip(group, verdicts, strict=True):
-        is_due = verdict is Verdict.CONTRIBUTES and is_accepted and holds(mark)
+        undoes = verdict is Verdict.UNDOES
+        is_due = (undoes or verdict is Verdict.CONTRIBUTES) and is_accepted and holds(mark)
         may_be_lost = is_recent(mark) and not delivery.state.is_repeat
         if not is_due and may_be_lost and (is_accepted or not verdict.awaits_message):
             is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
-        if is_due and (replaces or is_newer(delivery.choice, mark)):
+        # What is undone may be what is unclear. Where a repeat of that is so itself, no harm is done.
+        is_later = (undoes and not delivery.state.is_repeat) or is_newer(delivery.choice, mark)
+        if is_due and (replaces or is_later):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
 
 
 def _stands(choice: Choices, granted: Mapping[str, Stamp]) -> bool:
     """Whether Adobe has it for some attribute, though something newer for others."""
-    return any(granted.get(path) == stamp for path, stamp in stamps_of(choice).items())
+    pairs = [(granted.get(path), stamp) for path, stamp in stamps_of(choice).items()]
+    return any(known is not None and known.is_of(stamp) for known, stamp in pairs)

@@ -34,10 +34,9 @@ from worker.delivery.rounds.store_gate import StoreGate, claims_of
 from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
-from worker.ordering.newest_fold import when
+from worker.ordering.newest_fold import is_after, when
 from worker.ordering.sealed_values import Seals
 from worker.ordering.snapshot_fold import Known
-from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, Contended, Granted, Settlement
 from worker.transform.decision_types import NOTHING
 
@@ -86,7 +85,8 @@ class Round:
                 continue
             left = group
             if ERASED in answer.stored:
-                left = _not_erased(group, answer.stored[ERASED])
+                erased = answer.stored[ERASED]
+                left = [one for one in group if is_after(one.choice, erased)]
                 results.extend((one, Erased()) for one in group if one not in left)
             messages.append(self._message(left, answer, group[0].user))
         if integration.replaces_record:
@@ -238,11 +238,6 @@ class Round:
                     message.is_unclear |= writing.awaits_answer or writing.was_repeated
                 return None, False
         return replies, writing.was_repeated
-
-
-def _not_erased(group: list[Delivery], tombstone: Stamp) -> list[Delivery]:
-    """Those of `group` that are of after the person's erasure."""
-    return [one for one in group if one.choice.event_time_ms > tombstone.time_ms]
 
 
 def _is_messages_fault(reply: object) -> bool:

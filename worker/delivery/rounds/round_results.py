@@ -69,6 +69,7 @@ _AT_ONCE: Final[dict[Verdict, Result]] = {
 }
 ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
     Verdict.YIELDS: Superseded(),
+    Verdict.UNDOES: Superseded(),
     Verdict.FOLLOWS: Duplicate(),
     Verdict.EMPTIES: Emptied(),
 }

@@ -241,7 +241,8 @@ class UserMessage:
             texts = seals.texts(self.user, stamps, said)
         unclear = self.unclear() if self.is_unclear or self.parts else []
         if unclear:
-            mark = mark_of(unclear, unclear_ms, self.known.stamps.get(UNCLEAR))
+            whole, before = self.integration.replaces_record, self.known.stamps.get(UNCLEAR)
+            mark = mark_of(unclear, unclear_ms, before, is_whole=whole)
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
         said_of_it = (self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
         return new_tuple(Settlement, said_of_it)
