@@ -115,7 +115,7 @@ def plan_repeats(
         may_be_lost = is_recent(mark) and not delivery.state.is_repeat
         if not is_due and may_be_lost and (is_accepted or not verdict.awaits_message):
             is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
-        # What is undone may be what is unclear. Where a repeat of that is so itself, no harm is done.
+        # What is undone may be what is unclear; a repeat that is so itself does no harm.
         is_later = (undoes and not delivery.state.is_repeat) or is_newer(delivery.choice, mark)
         if is_due and (replaces or is_later):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
