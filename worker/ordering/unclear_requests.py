@@ -101,8 +101,13 @@ def is_newer(choice: Choices, mark: Stamp) -> bool:
     if mark.is_refusal:
         return True
     if choice.event_time_ms == mark.updated_ms:
-        return _which(choice) != _named(mark)
+        return not is_named(choice, mark)
     return choice.event_time_ms > mark.updated_ms
+
+
+def is_named(choice: Choices, mark: Stamp) -> bool:
+    """Whether a mark speaks of nothing but this choice."""
+    return choice.event_time_ms == mark.updated_ms and _which(choice) == _named(mark)
 
 
 def follows(choice: Choices, mark: Stamp) -> bool:

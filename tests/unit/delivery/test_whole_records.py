@@ -208,6 +208,25 @@ async def test_whatever_is_accepted_after_an_unclear_record_is_sent_once_more(
     assert len(worker.adobe.records) == sent + 1
 
 
+@pytest.mark.parametrize("target", [COMPLETED, SNAPSHOTS], ids=["events", "snapshots"])
+@in_virtual_time
+async def test_a_repeat_that_is_unclear_itself_is_not_repeated_for_ever(
+    target: Integration,
+) -> None:
+    worker = Worker(Store(), target)
+    said = (choice if target is COMPLETED else snapshot)(20, news=True)
+    worker.adobe.replies = [UNCLEAR]
+    assert await worker.take(said) == [UNCLEAR]
+    assert await worker.take(said) == [OK]
+    await after(130)
+    worker.adobe.replies = [UNCLEAR]
+    assert await worker.take(said, state=REPEAT) == [UNCLEAR]
+    again = worker.delivery(said, REPEAT)
+    await worker.runner.deliver(target, [[again]], RequestSlots(1))
+    assert worker.adobe.has == {"news": True}
+    assert again.repeat_seconds is None, "its own first try has said the same"
+
+
 @in_virtual_time
 async def test_a_snapshot_that_takes_back_what_may_still_arrive_is_sent_though_empty() -> None:
     worker = Worker(Store(), SNAPSHOTS)

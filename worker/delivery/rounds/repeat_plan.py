@@ -18,6 +18,7 @@ from worker.ordering.unclear_requests import (
     Moment,
     before,
     holds,
+    is_named,
     is_newer,
     is_recent,
     mark_of,
@@ -115,9 +116,10 @@ def plan_repeats(
         may_be_lost = is_recent(mark) and not delivery.state.is_repeat
         if not is_due and may_be_lost and (is_accepted or not verdict.awaits_message):
             is_due = verdict is Verdict.DUPLICATE or _stands(delivery.choice, granted)
-        # What is undone may be what is unclear; a repeat that is so itself does no harm.
-        is_later = (undoes and not delivery.state.is_repeat) or is_newer(delivery.choice, mark)
-        if is_due and (replaces or is_later):
+        choice = delivery.choice
+        # What is undone may be what is unclear itself. A repeat that is so does no harm.
+        is_harmless = delivery.state.is_repeat and is_named(choice, mark)
+        if is_due and not is_harmless and (undoes or replaces or is_newer(choice, mark)):
             delivery.repeat_seconds = max(mark.time_ms, 0) / 1000 + _MARGIN_SECONDS
 
 
