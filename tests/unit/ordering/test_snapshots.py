@@ -398,3 +398,70 @@ def test_no_older_choice_replaces_a_newer_one(history: list[Status]) -> None:
             if value is True:
                 assert any(one.attributes[path] is True for one in naming)
     assert len(results) == 1
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_of_two_snapshots_of_one_moment_the_refusal_wins_and_nothing_is_taken_back(
+    order: tuple[bool, bool], replaces: bool
+) -> None:
+    yes, no = Status(10_00, {"news": True, "sms": True}), Status(10_00, {"news": False})
+    first, second = (yes if one else no for one in order)
+    alone, together = State(replaces=replaces), State(replaces=replaces)
+    alone.take(first)
+    alone.take(second)
+    together.take(first, second)
+    assert alone.adobe == together.adobe == {"news": False, "sms": True}
+    assert alone.take(first) == [Verdict.DUPLICATE]
+    assert alone.take(second) == [Verdict.DUPLICATE]
+
+
+def test_copies_of_two_snapshots_of_one_moment_follow() -> None:
+    yes, no = Status(10_00, {"sms": True}), Status(10_00, {"news": False})
+    verdicts = State().take(yes, no, yes, no, Status(9_00, {"news": True}))
+    assert sorted(one.value for one in verdicts) == [
+        "contributes",
+        "contributes",
+        "follows",
+        "follows",
+        "yields",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "states_again"), [(60_000, True), (-60_000, True), (-86_400_001, False)]
+)
+def test_what_an_unclear_request_may_still_set_is_undone_once_more(
+    left_ms: int, states_again: bool
+) -> None:
+    state = State()
+    older = Status(10_00, {"news": True})
+    state.take(older, Status(11_00), maybe_at_adobe=[0])
+    assert state.messages == 1
+    mark = {UNCLEAR: Stamp(left_ms, 10_00, False, "which")}
+    state.known = state.known._replace(stamps={**state.known.stamps, **mark})
+    verdict = Verdict.UNDOES if states_again else SUPERSEDED
+    assert state.take(older, maybe_at_adobe=[0]) == [verdict]
+    assert (state.messages, state.adobe) == (1 + states_again, {"news": False})
+
+
+def test_what_another_device_has_taken_back_since_is_not_undone_once_more() -> None:
+    state = State()
+    older = Status(10_00, {"news": True})
+    state.take(older, Status(11_00), maybe_at_adobe=[0])
+    state.take(Status(10_30, {"news": True}, didomi_user=TABLET))
+    mark = {UNCLEAR: Stamp(60_000, 10_00, False, "which")}
+    state.known = state.known._replace(stamps={**state.known.stamps, **mark})
+    assert state.take(older, maybe_at_adobe=[0]) == [SUPERSEDED]
+    assert state.adobe == {"news": True}
+
+
+def test_a_whole_record_that_may_be_there_is_followed_by_another_one() -> None:
+    state = State(replaces=True)
+    state.take(Status(9_00, {"sms": True}, didomi_user=TABLET))
+    state.take(Status(11_00))
+    sent = state.messages
+    older = Status(10_00, {"news": True})
+    assert state.take(older) == [SUPERSEDED]
+    assert state.take(older, maybe_at_adobe=[0]) == [Verdict.UNDOES]
+    assert state.messages == sent + 1
