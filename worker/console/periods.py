@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from worker.console.formats import rough_span
+from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.outcome_series import Slots
 
 
@@ -23,6 +25,11 @@ class Period(NamedTuple):
     honour_share: int
     kept_seconds: float
 
+    @property
+    def slot_words(self) -> str:
+        """How long a slot of the period is, in words."""
+        return rough_span(self.minutes * MINUTE_MS)
+
     def slots(self, now_ms: int) -> Slots:
         """The slots of the period that ends now."""
         return Slots.until(now_ms, self.minutes, self.slot_count)
@@ -36,7 +43,7 @@ class Period(NamedTuple):
 
 PERIODS: Final = (
     Period("hour", "last hour", "1", 1, 60, 2, 2.0),
-    Period("day", "last day", "2", 15, 96, 3, 30.0),
+    Period("day", "last day", "2", 15, 96, 4, 30.0),
     Period("week", "last week", "3", 120, 84, 3, 120.0),
 )
 _BY_NAME: Final = {one.name: one for one in PERIODS}

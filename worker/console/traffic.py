@@ -15,17 +15,21 @@ from worker.ledger.honour_times import HonourTimes, honour_times
 from worker.ledger.open_withdrawals import AllOpenWithdrawals, open_withdrawals
 from worker.ledger.outcome_series import OutcomeSeries, all_series, outcome_series
 from worker.ledger.reason_counts import ReasonCount, reason_counts
+from worker.ledger.unknown_spans import begins_ms
 
 _MOST_KEPT: Final = 64
 _OPEN_SECONDS: Final = 2.0
 
 
 class Traffic(NamedTuple):
-    """What came of the events of all integrations, or of one, of which `reasons` tells, too."""
+    """What came of the events of all integrations, or of one, of which `reasons` tells, too.
+    `begins_ms` is when the ledger begins, in ms since 1970, None for an empty one.
+    """
 
     series: OutcomeSeries
     times: HonourTimes
     reasons: list[ReasonCount]
+    begins_ms: int | None
 
 
 class KeptTraffic:
@@ -73,6 +77,7 @@ class KeptTraffic:
                 outcome_series(connection, slots, integration),
                 honour_times(connection, period.honour_slots(now), integration),
                 [] if integration is None else reason_counts(connection, slots, integration),
+                begins_ms(connection),
             )
 
         return await self._ledger.query(ask)

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from worker.counting import counted, verb
+from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.overview import STANDS_MS, tallies_of
 from worker.ledger.progress import read_progress
-from worker.ledger.schema import MESSAGES
+from worker.ledger.schema import MESSAGES, MINUTES
 from worker.ledger.stream_findings import ToldFinding, told_findings
 
 
@@ -44,16 +45,27 @@ class UnknownSpans(NamedTuple):
             yield f"{one.messages} {one.kind}, last {shown(one.last_at)}: {one.sentence}"
 
 
+def begins_ms(connection: Connection) -> int | None:
+    """When the ledger begins, in ms since 1970: by its oldest message, or by a receipt that waited
+    for one. None for an empty ledger.
+    """
+    query = select(MESSAGES.c.at).order_by(MESSAGES.c.id).limit(1)
+    oldest = connection.execute(query).scalar()
+    minute = connection.execute(select(func.min(MINUTES.c.minute))).scalar()
+    if minute is None or (oldest is not None and oldest < (minute + 1) * MINUTE_MS):
+        return oldest
+    return int(minute) * MINUTE_MS
+
+
 def unknown_spans(connection: Connection, now_ms: int) -> UnknownSpans:
     """What the ledger can't know, at `now_ms`."""
-    oldest = select(MESSAGES.c.at).order_by(MESSAGES.c.id).limit(1)
     progress = read_progress(connection)
     unreceipted: Counter[str] = Counter()
     for one in tallies_of(connection):
         if one.state is not None:
             unreceipted.update(one.state.unreceipted)
     return UnknownSpans(
-        begins=connection.execute(oldest).scalar(),
+        begins=begins_ms(connection),
         read_to=None if progress is None else progress.written_at,
         is_behind=progress is None or now_ms - progress.alive_at > STANDS_MS,
         unreceipted=dict(unreceipted),

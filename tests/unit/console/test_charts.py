@@ -8,7 +8,7 @@ import pytest
 
 from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
-from worker.console.charts.parts import broken_line, round_scale
+from worker.console.charts.parts import broken_line, round_scale, table_rows, times_along
 from worker.ledger.honour_times import HonourTimes, quantiles
 from worker.ledger.outcome_series import OutcomeSeries, Slots
 from worker.ledger.packing import OUTCOMES
@@ -34,7 +34,7 @@ def test_a_scale_is_round_and_has_room(highest: float, top: float) -> None:
 def test_shapes_stay_in_their_box_and_stand_upon_each_other() -> None:
     slots = Slots.until(NOW, 1, 60)
     chart = outcome_chart(
-        _series(slots, delivered=[600] * 60, dead=[0] * 30 + [60] * 30, parked=[6] * 60), NOW
+        _series(slots, delivered=[600] * 60, dead=[0] * 30 + [60] * 30, parked=[6] * 60), NOW, 0
     )
     numbers = [float(one) for shape in chart.shapes for one in re.findall(r"-?[\d.]+", shape.path)]
     assert min(numbers) >= 0
@@ -45,29 +45,64 @@ def test_shapes_stay_in_their_box_and_stand_upon_each_other() -> None:
         "a-dead",
         "l l-delivered",
     ]
-    assert [row[1] for row in chart.rows] == ["10"] * 3 + [chart.rows[3][1]]
-    assert [row[4] for row in chart.rows[:3]] == ["0", "0", "1"]
+    assert [row[1] for row in chart.rows] == ["10"] * 5 + [chart.rows[5][1]]
+    assert [row[4] for row in chart.rows[:5]] == ["0", "0", "0", "1", "1"]
     assert "delivered" in chart.label
 
 
 def test_the_slot_that_has_just_begun_is_measured_by_what_of_it_is_over() -> None:
     now = NOW - NOW % 60_000 + 6_000
     slots = Slots.until(now, 1, 60)
-    chart = outcome_chart(_series(slots, delivered=[60] * 59 + [6]), now)
+    chart = outcome_chart(_series(slots, delivered=[60] * 59 + [6]), now, 0)
     assert chart.lines[0].values[-2:] == [1.0, 1.0]
-    at_once = outcome_chart(_series(slots, delivered=[60] * 59 + [0]), now - 6_000)
+    at_once = outcome_chart(_series(slots, delivered=[60] * 59 + [0]), now - 6_000, 0)
     assert at_once.lines[0].values[-2:] == [1.0, 1.0]
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
     slots = Slots.until(NOW, 15, 96)
-    assert outcome_chart(_series(slots), NOW).label == "No events now"
-    none = [None] * 32
+    assert outcome_chart(_series(slots), NOW, 0).label == "No events now"
+    none = [None] * 24
     times = HonourTimes(None, None, none, none, is_sample=False)
-    chart = honour_chart(times, Slots.until(NOW, 45, 32))
+    chart = honour_chart(times, Slots.until(NOW, 60, 24))
     assert chart.shapes == []
     assert chart.label == "No withdrawal was honoured in this time"
     assert {cell for row in chart.rows for cell in row[1:]} == {"\u2013"}
+
+
+def test_before_the_ledger_begins_nothing_is_drawn_and_no_zero_is_told() -> None:
+    slots = Slots.until(NOW, 15, 96)
+    begins = slots.since_ms + 90 * slots.ms + 120_000
+    series = _series(slots, delivered=[0] * 90 + [900] * 6)
+    chart = outcome_chart(series, NOW, begins)
+    assert chart.lines[0].values[:-1] == [None] * 90 + [1.0] * 5
+    places = [float(one) for one in re.findall(r"[ML]([\d.]+),", chart.shapes[0].path)]
+    assert min(places) == pytest.approx(100 * 90 / 95, abs=0.1)
+    assert [row[1] for row in chart.rows] == ["\u2013"] * 22 + ["1", "1"]
+    assert chart.note == "No receipts before 2027-01-15 06:33:00 UTC: the ledger begins then."
+    assert outcome_chart(series, NOW, slots.since_ms).note == ""
+    alone = outcome_chart(series, NOW, NOW)
+    assert [one.path for one in alone.shapes][1] == "M99.2,28.9L100.0,28.9"
+    empty = outcome_chart(_series(slots), NOW, None)
+    assert {cell for row in empty.rows for cell in row[1:]} == {"\u2013"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "number", "along", "rows", "first"),
+    [
+        (1, 60, ["07:01", "08:01"], 6, "07:01\u201307:11"),
+        (15, 96, ["01-14 08:01", "08:01"], 24, "01-14 08:01\u201309:01"),
+        (120, 84, ["01-08", "01-15"], 7, "01-08 08:01\u201301-09 08:01"),
+    ],
+)
+def test_times_say_which_day_where_the_time_of_day_does_not(
+    minutes: int, number: int, along: list[str], rows: int, first: str
+) -> None:
+    slots = Slots.until(NOW, minutes, number)
+    ticks = [one.words for one in times_along(slots)]
+    assert [ticks[0], ticks[-1]] == along
+    told = table_rows(slots)
+    assert (len(told), told[0][0], told[-1][2]) == (rows, first, number)
 
 
 def test_a_gap_is_a_gap() -> None:

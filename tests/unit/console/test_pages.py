@@ -171,6 +171,19 @@ async def test_periods_are_links_and_an_unknown_one_is_an_hour(console: RunningC
         assert "Events a second now" in page.text or "No events now" in page.text
 
 
+async def test_a_day_is_told_by_the_hour_and_from_where_the_ledger_begins(
+    console: RunningConsole,
+) -> None:
+    await console.sign_in()
+    for path in ("/?period=day", "/integrations/shop?period=day"):
+        said = words_of((await console.get(path)).text)
+        assert re.search(r"No receipts before [\d-]+ [\d:]+ UTC: the ledger begins then\.", said)
+        table = said.partition("Events a second, the average of each hour")[2]
+        assert re.search(r"\d\d-\d\d \d\d:\d\d\u2013\d\d:\d\d \u2013 ", table), "not a zero"
+        assert "each point is the average of 15 min" in said
+    assert "Events a second, last 15 min" in words_of((await console.get("/?period=day")).text)
+
+
 async def test_ten_thousand_integrations_are_paged(tmp_path: Path, ledger: LedgerFile) -> None:
     count = 10_000
     worker = MadeWorker()

@@ -13,7 +13,8 @@ from worker.console.charts.parts import (
     Shape,
     Tick,
     broken_line,
-    quarters,
+    row_span,
+    table_rows,
     times_along,
     times_of,
 )
@@ -75,7 +76,7 @@ def honour_chart(times: HonourTimes, slots: Slots) -> Chart:
                     for read in (_p50, _p99)
                 ),
             ]
-            for words, start, end in quarters(slots)
+            for words, start, end in table_rows(slots)
         ],
         times=times_of(slots),
         lines=[
@@ -86,6 +87,7 @@ def honour_chart(times: HonourTimes, slots: Slots) -> Chart:
                 ("given p99", given, _p99),
             )
         ],
+        row_span=row_span(slots),
     )
 
 
@@ -106,5 +108,5 @@ def _ticks_for(highest_ms: int) -> list[int]:
 
 
 def _slowest(some: Sequence[Quantiles | None]) -> Quantiles | None:
-    """The slot with the highest p99, which stands for a quarter of the time in the table."""
+    """The slot with the highest p99, which stands for a row of the table."""
     return max((one for one in some if one is not None), key=_p99, default=None)

@@ -13,15 +13,16 @@ from worker.console.charts.parts import (
     Tick,
     band,
     line,
-    quarters,
     round_scale,
+    row_span,
+    table_rows,
     times_along,
     times_of,
 )
-from worker.console.formats import number
+from worker.console.formats import moment, number
 from worker.console.rates import rates_of
 from worker.evidence.receipt import OutcomeName
-from worker.ledger.outcome_series import OutcomeSeries
+from worker.ledger.outcome_series import OutcomeSeries, Slots
 
 _LAYERS: Final[Mapping[str, tuple[OutcomeName, ...]]] = {
     "delivered": ("delivered",),
@@ -32,9 +33,12 @@ _LAYERS: Final[Mapping[str, tuple[OutcomeName, ...]]] = {
 """From the bottom to the top."""
 
 
-def outcome_chart(series: OutcomeSeries, now_ms: int) -> Chart:
-    """The chart of what came of the events, at `now_ms` (ms since 1970)."""
+def outcome_chart(series: OutcomeSeries, now_ms: int, begins_ms: int | None) -> Chart:
+    """The chart of what came of the events, at `now_ms`. Nothing is drawn of what was before
+    `begins_ms`, when the ledger begins, None for an empty one. Both are in ms since 1970.
+    """
     slots = series.slots
+    unknown = _unknown_slots(slots, begins_ms)
     rates = {
         name: rates_of(_summed([series.receipts[one] for one in outcomes]), slots, now_ms)
         for name, outcomes in _LAYERS.items()
@@ -43,30 +47,56 @@ def outcome_chart(series: OutcomeSeries, now_ms: int) -> Chart:
     return Chart(
         kind="outcomes",
         label=_label(rates),
-        shapes=list(_shapes(rates, top)),
+        shapes=_shapes({name: rate[unknown:] for name, rate in rates.items()}, top, slots.number),
         up=[Tick(100 - 100 * one / top, f"{one:,g}") for one in values],
         along=times_along(slots),
         keys=[Key(f"a-{name}", name, _told(rate[-1])) for name, rate in reversed(rates.items())],
         columns=list(rates),
         rows=[
-            [words, *(_told(sum(rate[start:end]) / (end - start)) for rate in rates.values())]
-            for words, start, end in quarters(slots)
+            [words, *(_average(rate[max(start, unknown) : end]) for rate in rates.values())]
+            for words, start, end in table_rows(slots)
         ],
         times=times_of(slots),
-        lines=[Line(name, [round(one, 2) for one in rate]) for name, rate in rates.items()],
+        lines=[
+            Line(name, [*([None] * unknown), *(round(one, 2) for one in rate[unknown:])])
+            for name, rate in rates.items()
+        ],
+        row_span=row_span(slots),
+        note=_note(slots, begins_ms),
     )
 
 
-def _shapes(rates: Mapping[str, Sequence[float]], top: float) -> list[Shape]:
+def _unknown_slots(slots: Slots, begins_ms: int | None) -> int:
+    """How many slots were over when the ledger began."""
+    if begins_ms is None:
+        return slots.number
+    return min(slots.number, max(0, (begins_ms - slots.since_ms) // slots.ms))
+
+
+def _note(slots: Slots, begins_ms: int | None) -> str:
+    if begins_ms is None:
+        return "The ledger has no receipts yet."
+    if begins_ms <= slots.since_ms:
+        return ""
+    return f"No receipts before {moment(begins_ms)}: the ledger begins then."
+
+
+def _average(rate: Sequence[float]) -> str:
+    """In words; a dash where nothing is known."""
+    return _told(sum(rate) / len(rate)) if rate else "\u2013"
+
+
+def _shapes(rates: Mapping[str, Sequence[float]], top: float, count: int) -> list[Shape]:
+    """The shapes of the last of `count` slots, of which something is known."""
     lower = [100.0] * len(rates["delivered"])
     shapes = []
     edge: list[Shape] = []
     for name, rate in rates.items():
         upper = [low - 100 * one / top for low, one in zip(lower, rate, strict=True)]
         if any(rate):
-            shapes.append(Shape(f"a-{name}", band(lower, upper)))
+            shapes.append(Shape(f"a-{name}", band(lower, upper, count)))
         if name == "delivered":
-            edge.append(Shape("l l-delivered", line(upper)))
+            edge.append(Shape("l l-delivered", line(upper, count)))
         lower = upper
     return shapes + edge
 

@@ -13,7 +13,9 @@ from worker.ledger.outcome_series import Slots
 
 _STEPS: Final = (1, 2, 2.5, 5, 10, 20)
 _DAY_MS: Final = 86_400_000
-_ROWS: Final = 4
+_HOUR_MS: Final = 3_600_000
+_DOT: Final = 0.8
+"""Percent of the width that a lone value has at least, or nobody would see it."""
 _PARTS_UP: Final = 3
 
 
@@ -50,7 +52,8 @@ class Line(NamedTuple):
 
 class Chart(NamedTuple):
     """A chart: `rows` are its table, the first cell of each a heading; `lines` are what scripts
-    draw, at `times` in seconds since 1970.
+    draw, at `times` in seconds since 1970. A row is of one `row_span`, as "hour"; `note` says what
+    the chart can't tell.
     """
 
     kind: str
@@ -63,6 +66,8 @@ class Chart(NamedTuple):
     rows: Sequence[Sequence[str]]
     times: Sequence[int]
     lines: Sequence[Line]
+    row_span: str
+    note: str = ""
 
     @property
     def data(self) -> str:
@@ -89,17 +94,26 @@ def _x(n: int, count: int) -> float:
     return 100 * n / max(1, count - 1)
 
 
-def line(places: Sequence[float]) -> str:
-    """A chart's line through all places, in percent from the top."""
-    points = [f"{_x(n, len(places)):.1f},{one:.1f}" for n, one in enumerate(places)]
-    return "M" + "L".join(points)
+def _points(places: Sequence[float], count: int) -> list[str]:
+    """The points of a chart's line that has its places at the last of `count` slots."""
+    first = count - len(places)
+    points = [(_x(first + n, count), one) for n, one in enumerate(places)]
+    if len(points) == 1:
+        points.insert(0, (points[0][0] - _DOT, points[0][1]))
+    return [f"{x:.1f},{y:.1f}" for x, y in points]
 
 
-def band(lower: Sequence[float], upper: Sequence[float]) -> str:
-    """What is between two lines of a chart."""
-    count = len(lower)
-    back = [f"{_x(n, count):.1f},{lower[n]:.1f}" for n in range(count - 1, -1, -1)]
-    return f"{line(upper)}L{'L'.join(back)}z"
+def line(places: Sequence[float], count: int) -> str:
+    """A chart's line through all places, in percent from the top: those of the last of `count`
+    slots, since nothing is known of those before.
+    """
+    return "M" + "L".join(_points(places, count))
+
+
+def band(lower: Sequence[float], upper: Sequence[float], count: int) -> str:
+    """What is between two lines of a chart, each as of `line`."""
+    back = _points(lower, count)[::-1]
+    return f"{line(upper, count)}L{'L'.join(back)}z"
 
 
 def broken_line(places: Sequence[float | None]) -> str:
@@ -117,7 +131,20 @@ def broken_line(places: Sequence[float | None]) -> str:
 def times_along(slots: Slots) -> list[Tick]:
     """Five times on a chart's axis, from the first slot's beginning to now."""
     whole = slots.ms * slots.number
-    return [Tick(25.0 * n, _time_word(slots.since_ms + whole * n // 4, whole)) for n in range(5)]
+    times = [slots.since_ms + whole * n // 4 for n in range(5)]
+    ticks = []
+    before = ""
+    for n, one in enumerate(times):
+        day, minute = _day(one), _minute(one)
+        if whole > _DAY_MS:
+            words = day
+        else:
+            # A day begins and ends at the same time of day: which one, the date says.
+            is_other = day != before and (n > 0 or whole == _DAY_MS)
+            words = f"{day} {minute}" if is_other else minute
+        ticks.append(Tick(25.0 * n, words))
+        before = day
+    return ticks
 
 
 def times_of(slots: Slots) -> list[int]:
@@ -125,18 +152,42 @@ def times_of(slots: Slots) -> list[int]:
     return [(slots.since_ms + n * slots.ms) // 1000 for n in range(slots.number)]
 
 
-def quarters(slots: Slots) -> list[tuple[str, int, int]]:
+def row_span(slots: Slots) -> str:
+    """How much time a row of a chart's table has, in words."""
+    return _rows_of(slots)[1]
+
+
+def table_rows(slots: Slots) -> list[tuple[str, int, int]]:
     """The rows of a chart's table: which time in words, and the slots from where to where."""
-    size = slots.number // _ROWS
-    whole = slots.ms * slots.number
+    count = _rows_of(slots)[0]
     rows = []
-    for n in range(_ROWS):
-        began = slots.since_ms + n * size * slots.ms
-        words = [_time_word(one, whole) for one in (began, began + size * slots.ms)]
-        rows.append(("\u2013".join(words), n * size, (n + 1) * size))
+    for n in range(count):
+        start, end = slots.number * n // count, slots.number * (n + 1) // count
+        words = _times(slots.since_ms + start * slots.ms, slots.since_ms + end * slots.ms, slots)
+        rows.append((words, start, end))
     return rows
 
 
-def _time_word(at_ms: int, whole_ms: int) -> str:
-    """The time of day, or the day where there are several."""
-    return moment(at_ms)[5:10] if whole_ms > _DAY_MS else clock(at_ms)[:5]
+def _rows_of(slots: Slots) -> tuple[int, str]:
+    whole = slots.ms * slots.number
+    if whole <= _HOUR_MS:
+        return 6, "10 minutes"
+    return (24, "hour") if whole <= _DAY_MS else (7, "day")
+
+
+def _times(began_ms: int, ended_ms: int, slots: Slots) -> str:
+    first, last = _minute(began_ms), _minute(ended_ms)
+    whole = slots.ms * slots.number
+    if whole <= _HOUR_MS:
+        return f"{first}\u2013{last}"
+    if whole <= _DAY_MS:
+        return f"{_day(began_ms)} {first}\u2013{last}"
+    return f"{_day(began_ms)} {first}\u2013{_day(ended_ms)} {last}"
+
+
+def _day(at_ms: int) -> str:
+    return moment(at_ms)[5:10]
+
+
+def _minute(at_ms: int) -> str:
+    return clock(at_ms)[:5]

@@ -64,7 +64,7 @@ async def show(request: web.Request) -> web.Response:
         traffic=traffic,
         reasons=traffic.reasons,
         meaning=sentence_for,
-        outcomes=outcome_chart(traffic.series, now),
+        outcomes=outcome_chart(traffic.series, now, traffic.begins_ms),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         receipts=receipts,
         life_of=lambda receipt: key_of_life(receipt).hex(),

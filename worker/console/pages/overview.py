@@ -47,7 +47,7 @@ async def show(request: web.Request) -> web.Response:
         withdrawals=withdrawals,
         traffic=traffic,
         rate=rate_of(traffic, now),
-        outcomes=outcome_chart(traffic.series, now),
+        outcomes=outcome_chart(traffic.series, now, traffic.begins_ms),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         waiting=waiting_rows(beat.told),
         workers=beat.told.workers[:_MOST_WORKERS],
