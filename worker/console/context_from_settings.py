@@ -76,7 +76,7 @@ def build_context(
         integrations=integrations,
         identity=Identity(settings, Sessions(secret, now_ms, memory), now_ms),
         tries=LoginTries(time.monotonic),
-        pulse=Pulse(ledger, integrations, now_ms),
+        pulse=Pulse(ledger, integrations, traffic, now_ms),
         traffic=traffic,
         fleet=Fleet(integrations, traffic, now_ms),
         checks=Checks(check, now_ms),

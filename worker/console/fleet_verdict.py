@@ -166,6 +166,7 @@ _WHY: Final[Mapping[str, str]] = {
     "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
     "paused": "Its file says that it is paused; its events are parked until that is taken back.",
 }
+_GOES_WELL: Final = "All else goes well now; look why they failed before."
 _HEADLINES: Final[Mapping[str, str]] = {
     "failing": "{who} is failing",
     "blocked": "{who} is blocked",
@@ -175,8 +176,15 @@ _HEADLINES: Final[Mapping[str, str]] = {
 }
 
 
-def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
-    """The verdict on the fleet, in one sentence."""
+def given_up_sentence(withdrawals: int) -> str:
+    """What is said of withdrawals that were given up, and are dead letters still."""
+    if withdrawals == 1:
+        return "1 withdrawal was given up: replay it."
+    return f"{number(withdrawals)} withdrawals were given up: replay them."
+
+
+def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -> Verdict:
+    """The verdict on the fleet, in one sentence; `given_up` withdrawals are dead letters still."""
     if told.progress is None or not told.progress.written_at:
         return Verdict(
             "silent",
@@ -196,16 +204,14 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble]) -> Verdict:
         return Verdict(
             worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
         )
-    if troubles:
-        worst = troubles[0]
-        also = _beside(len(troubles) - 1)
-        return Verdict(
-            worst.state,
-            "Nothing needs you.",
-            f"{_headline(worst)} {also}".strip(),
-            worst.link,
-            _open_text(worst),
-        )
+    worst = troubles[0] if troubles else None
+    because = f"{_headline(worst)} {_beside(len(troubles) - 1)}".strip() if worst else ""
+    if given_up:
+        sentence = given_up_sentence(given_up)
+        link = "/dead-letters?kind=withdrawn"
+        return Verdict("dead", sentence, because or _GOES_WELL, link, "Open the dead letters")
+    if worst:
+        return Verdict(worst.state, "Nothing needs you.", because, worst.link, _open_text(worst))
     return Verdict(
         "well",
         "All well.",

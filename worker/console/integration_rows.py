@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.fleet_verdict import LaneAtAll, sentence_of
+from worker.console.fleet_verdict import LaneAtAll, given_up_sentence, sentence_of
+from worker.console.formats import number
 from worker.console.rates import rate_now
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
@@ -24,9 +25,9 @@ STATES: Final = (
     "well",
 )
 """The worst first."""
+_CALM: Final = frozenset({"silent", "disabled", "well"})
 _NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
-
-
+_FIRST_CALM: Final = min(STATES.index(one) for one in _CALM)
 _SPARK_SLOTS: Final = 30
 
 
@@ -73,7 +74,21 @@ class IntegrationRow(NamedTuple):
     @property
     def is_calm(self) -> bool:
         """Whether there is nothing to say of an integration."""
-        return self.state in ("well", "silent", "disabled")
+        return self.state in _CALM and not self.letters
+
+    @property
+    def words(self) -> str:
+        """An integration's state as pages say it: what does well now, and gave up events before, is
+        not simply well.
+        """
+        if self.state not in _CALM or not self.letters:
+            return self.state
+        return f"{self.state}{' now' * (self.state == 'well')}, {number(self.letters)} dead"
+
+    @property
+    def mark(self) -> str:
+        """The status word whose mark and tone an integration has."""
+        return "warning" if self.words != self.state else self.state
 
 
 class Known(NamedTuple):
@@ -101,9 +116,19 @@ def rows_of(known: Known) -> list[IntegrationRow]:
     return sorted(rows, key=_by_trouble)
 
 
-def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, str]:
-    """Where more withdrawals and more events wait is worse."""
-    return STATES.index(row.state), -row.withdrawals.waiting, -row.shares.waiting, row.id
+def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, int, int, str]:
+    """Where more withdrawals and more events wait is worse. What does well now and has dead letters
+    comes before all that only does well.
+    """
+    is_left = row.state in _CALM and row.letters > 0
+    return (
+        _FIRST_CALM if is_left else STATES.index(row.state) + (row.state in _CALM),
+        -row.withdrawals.waiting,
+        -row.shares.waiting,
+        -row.withdrawals.given_up if is_left else 0,
+        -row.letters if is_left else 0,
+        row.id,
+    )
 
 
 def row_of(integration: str, known: Known) -> IntegrationRow:
@@ -171,6 +196,9 @@ def headline(rows: Sequence[IntegrationRow]) -> str:
     urgent = [one for one in rows if one.needs_somebody]
     if not rows:
         return "No integration is configured."
+    given_up = sum(one.withdrawals.given_up for one in rows)
+    if not urgent and given_up:
+        return given_up_sentence(given_up)
     if not urgent:
         return (
             f"None of {len(rows):,} integrations needs you."

@@ -10,6 +10,7 @@ from worker.console.banners import Banner, banner_of_away, banners_of
 from worker.console.fleet_verdict import Trouble, Verdict, troubles_of, verdict_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.ledger_reader import LedgerReader
+from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.ledger.overview import Overview, overview
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
@@ -58,9 +59,11 @@ class Pulse:
         self,
         ledger: LedgerReader,
         integrations: IntegrationRegistry,
+        traffic: KeptTraffic,
         now_ms: Callable[[], int],
     ) -> None:
         self._ledger = ledger
+        self._traffic = traffic
         self._integrations = integrations
         self._now_ms = now_ms
         self._kept = KeptAnswer(self._ask, _SECONDS)
@@ -77,7 +80,13 @@ class Pulse:
         now = self._now_ms()
         try:
             told = await self._ledger.query(overview, now)
+            # Who has no dead letter need not be asked about withdrawals among them.
+            given_up = (
+                (await self._traffic.open_withdrawals()).given_up
+                if any(told.dead_letters.values())
+                else 0
+            )
         except (LedgerTrouble, UnusableLedger) as trouble:
             return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
         troubles = troubles_of(told, bad_files(self._integrations))
-        return Beat(told, verdict_of(told, troubles), troubles, banners_of(told))
+        return Beat(told, verdict_of(told, troubles, given_up), troubles, banners_of(told))

@@ -89,6 +89,15 @@ def test_what_needs_nobody_does_not_alarm() -> None:
     assert _sentence(_told([_lane("shop", "well")])) == "All well."
 
 
+def test_withdrawals_that_were_given_up_come_after_what_is_urgent_and_before_the_rest() -> None:
+    slowed = _told([_lane("shop", "slowed")])
+    verdict = verdict_of(slowed, troubles_of(slowed, {}), 1)
+    assert verdict.sentence == "1 withdrawal was given up: replay it."
+    assert verdict.because.startswith("shop is slowed: ")
+    failing = _told([_lane("shop", "failing")])
+    assert verdict_of(failing, troubles_of(failing, {}), 1).sentence.startswith("shop is failing")
+
+
 def test_old_news_is_no_news() -> None:
     failing = [_lane("shop", "failing")]
     assert _sentence(_told(failing, alive_ago=60_000)) == "Nobody reads the receipts now."

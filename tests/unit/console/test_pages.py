@@ -114,6 +114,30 @@ async def test_integrations_are_sorted_by_trouble_and_filtered_by_links(
     assert "No integration matches" in nothing.text
 
 
+async def test_what_was_given_up_is_named_when_all_goes_well_again(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    for name in ("museum", "shop"):
+        write_integration(tmp_path, name)
+    lanes = [lane(name, state="well", error="", words="") for name in ("museum", "shop")]
+    some = [*usual_receipts(5), *dead(7), *dead(2, choice="given"), receipt(integration="museum")]
+    fill(ledger, some, lanes=lanes)
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        page = await console.get("/")
+        said = words_of(page.text)
+        assert said.startswith(" 7 withdrawals were given up: replay them. All else goes well now")
+        assert (await console.get("/worst")).way == "/dead-letters?kind=withdrawn"
+        page = await console.get("/integrations")
+        assert words_of(page.text).startswith(" 7 withdrawals were given up: replay them.")
+        rows = re.findall(r'<a href="/integrations/([a-z]+)"><bdi>', page.text)
+        assert rows == ["shop", "museum"], "what has dead letters comes first"
+        assert "well now, 9 dead" in page.text
+        page = await console.get("/integrations/shop")
+        assert "shop is well now, 9 dead." in words_of(page.text)
+        assert '<span class="good">' not in page.text.partition("<h1>")[2].partition("</h1>")[0]
+
+
 async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole) -> None:
     said = words_of((await troubled.get("/integrations/travel")).text)
     assert "travel is blocked: Adobe refuses the client id or its secret." in said
