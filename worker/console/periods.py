@@ -26,6 +26,11 @@ class Period(NamedTuple):
     kept_seconds: float
 
     @property
+    def query(self) -> str:
+        """What a link has to say to ask for the period; nothing for the usual one."""
+        return "" if self is PERIODS[0] else f"?period={self.name}"
+
+    @property
     def slot_words(self) -> str:
         """How long a slot of the period is, in words."""
         return rough_span(self.minutes * MINUTE_MS)

@@ -141,7 +141,12 @@ async def test_what_was_given_up_is_named_when_all_goes_well_again(
 async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole) -> None:
     said = words_of((await troubled.get("/integrations/travel")).text)
     assert "travel is blocked: Adobe refuses the client id or its secret." in said
-    assert "Rotate the secret" in said
+    file = troubled.context.settings.integrations / "travel.json"
+    assert f"into authentication.client_secret of {file} , or where that points to" in said
+    assert "by consent-worker integrations check travel ." in said
+    assert "Waiting 1 held until it is mended" in said
+    assert re.search(r"Last receipt (now|\d+ s ago) ?\.", said)
+    assert "ask the producer" not in said
     assert "Oldest unhonoured withdrawal 22 min" in said
     said = words_of((await troubled.get("/integrations/shop")).text)
     assert "shop is failing: Adobe answers 5xx." in said
@@ -182,6 +187,30 @@ async def test_a_check_is_asked_for_once_and_told_line_by_line(troubled: Running
     assert "has no field `_northwind`" in said
     unknown = await troubled.post("/integrations/telecom/check", form)
     assert unknown.status == 404, "there is no valid file to check by"
+
+
+async def test_a_check_leads_back_to_the_period_that_was_chosen(troubled: RunningConsole) -> None:
+    page = await troubled.get("/integrations/shop?period=day")
+    action = "/integrations/shop/check?period=day"
+    assert f'action="{action}"' in page.text
+    answer = await troubled.post(action, {"csrf": await troubled.csrf()})
+    assert answer.way == "/integrations/shop?period=day#check"
+
+
+async def test_an_integration_without_receipts_says_whom_to_ask(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    for name in ("shop", "press"):
+        write_integration(tmp_path, name)
+    fill(ledger, [receipt(at=made_now_ms() - 7_300_000)])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        asked = "What is missing here never reached the queue, or no worker took it"
+        said = words_of((await console.get("/integrations/shop")).text)
+        assert "Last receipt 2 h ago ." in said
+        assert asked in said
+        said = words_of((await console.get("/integrations/press")).text)
+        assert "No receipt of it is in the ledger. " + asked in said
 
 
 async def test_periods_are_links_and_an_unknown_one_is_an_hour(console: RunningConsole) -> None:

@@ -8,28 +8,23 @@ from typing import Final
 from aiohttp import web
 
 from worker.console.access import Role, required
+from worker.console.advice import advice
 from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.formats import integration_page
 from worker.console.masked_config import difference, masked_text
 from worker.console.periods import PERIODS, period_of
 from worker.console.rendering import BEAT, render
 from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.receipt_sentences import sentence_for
 from worker.ledger.stored_receipts import key_of_life, latest_receipts
-from worker.remedies import OF_ERRORS
 
 _RECEIPTS: Final = 12
 _GROUPS: Final = 8
 _PATIENCE_SECONDS: Final = 8.0
-_TO_DO: Final = {
-    "paused": "Take `paused` out of its file, and it goes on by itself.",
-    "invalid": "Mend its file; it is read again within seconds. Until then the version before it "
-    "goes on, if there was one.",
-    "gone": "Put the file back, or discard what waits for it.",
-    "disabled": "Set `enabled` to true in its file, if it is to have events.",
-}
-_PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at the network."
+_SILENT_MS: Final = 600_000
+"""After so long without a receipt the page says whom to ask."""
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
@@ -57,9 +52,7 @@ async def show(request: web.Request) -> web.Response:
         request,
         "integration.html",
         row=row,
-        to_do=_TO_DO.get(row.state)
-        or OF_ERRORS.get("" if row.lane is None else row.lane.error)
-        or (_PASSES if row.state == "failing" else ""),
+        to_do=advice(row, context.integrations.file_of(integration)),
         model=model,
         traffic=traffic,
         reasons=traffic.reasons,
@@ -67,6 +60,7 @@ async def show(request: web.Request) -> web.Response:
         outcomes=outcome_chart(traffic.series, now, traffic.begins_ms),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         receipts=receipts,
+        is_quiet=not receipts or now - receipts[0].receipt.at >= _SILENT_MS,
         life_of=lambda receipt: key_of_life(receipt).hex(),
         groups=groups,
         config="" if model is None else masked_text(model, context.mask_key),
@@ -82,9 +76,9 @@ async def show(request: web.Request) -> web.Response:
 @required(Role.OPERATOR)
 async def check(request: web.Request) -> web.StreamResponse:
     """Check an integration at Adobe, and go back to its page; what takes longer goes on."""
-    context = request.app[CONTEXT]
+    context, period = request.app[CONTEXT], period_of(request)
     integration = context.integrations.get(request.match_info["id"])
     if integration is None:
         raise web.HTTPNotFound
     await context.checks.run(integration, _PATIENCE_SECONDS)
-    raise web.HTTPSeeOther(f"/integrations/{integration.id}#check")
+    raise web.HTTPSeeOther(f"{integration_page(integration.id)}{period.query}#check")

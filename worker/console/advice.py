@@ -1,0 +1,48 @@
+"""What to do about an integration that is in trouble: who has to do it, and where. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from worker.console.integration_rows import IntegrationRow
+from worker.reasons import ErrorCode
+from worker.remedies import OF_ERRORS
+
+_OF_STATES: Final[Mapping[str, str]] = {
+    "paused": "Take `paused` out of its file, and it goes on by itself.",
+    "invalid": "Mend its file; it is read again within seconds. Until then the version before it "
+    "goes on, if there was one.",
+    "gone": "Put the file back, or discard what waits for it.",
+    "disabled": "Set `enabled` to true in its file, if it is to have events.",
+}
+_PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at the network."
+_ROTATE: Final = (
+    "Ask the customer's Adobe admin for a new client secret from Adobe's Developer Console. Put it "
+    "into `authentication.client_secret` of {file}, or where that points to. What waits goes by "
+    "itself then. See by `consent-worker integrations check {integration}`."
+)
+
+
+def advice(row: IntegrationRow, file: Path | None) -> str:
+    """What to do about an integration, "" for nothing; `file` is where its configuration is."""
+    error = "" if row.lane is None else row.lane.error
+    return (
+        _OF_STATES.get(row.state)
+        or advice_of_error(error, row.id, file)
+        or (_PASSES if row.state == "failing" else "")
+    )
+
+
+def advice_of_error(error: str, integration: str, file: Path | None) -> str:
+    """What to do about an error at an integration, "" where nothing is known."""
+    if error != ErrorCode.TOKEN_REFUSED:
+        return OF_ERRORS.get(error, "")
+    named = f"the file of `{_bare(integration)}`" if file is None else f"`{_bare(str(file))}`"
+    return _ROTATE.format(file=named, integration=_bare(integration))
+
+
+def _bare(text: str) -> str:
+    """Without what would end the code that it stands in."""
+    return text.replace("`", "")
