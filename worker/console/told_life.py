@@ -22,6 +22,10 @@ _HEADS: Final[Mapping[OutcomeName, str]] = {
     "dead": "Given up: a dead letter",
     "erased": "Erased",
 }
+_HELD_UNTIL: Final[Mapping[str, str]] = {
+    ParkReason.BLOCKED: "its integration is mended",
+    ParkReason.PAUSED: "its integration is paused no longer",
+}
 _LEAST_SHARE: Final = 0.4
 """Percent of the ruler that a mark has at least, or nobody would see it."""
 
@@ -116,6 +120,7 @@ def _tries(story: Story) -> int:
 def _sentence(story: Story, took_ms: int | None) -> str:
     tries = _tries(story)
     counted = f"{number(tries)} tries" if tries != 1 else "1 try"
+    so_far = f"{counted} so far" if tries else "not tried yet"
     match story.outcome:
         case "delivered":
             late = "" if took_ms is None else f", {span(took_ms)} after it was made"
@@ -129,11 +134,16 @@ def _sentence(story: Story, took_ms: int | None) -> str:
         case "erased":
             return "The person was erased."
         case "parked" if _parked_for(story) == ParkReason.BLOCKED:
-            return f"Held up until somebody mends its integration; {counted} so far."
+            return f"Held until its integration is mended; {so_far}."
         case "parked" if _parked_for(story) == ParkReason.PAUSED:
-            return f"Held up until its integration is paused no longer; {counted} so far."
+            return f"Held until its integration is paused no longer; {so_far}."
         case _:
-            return f"On its way: {counted} so far, and it comes back by itself."
+            return f"On its way: {so_far}, and it comes back by itself."
+
+
+def held_until(story: Story) -> str:
+    """Until when an event is parked each time that it comes back; "" where it may go then."""
+    return _HELD_UNTIL.get(_parked_for(story), "") if story.outcome == "parked" else ""
 
 
 def _parked_for(story: Story) -> str:

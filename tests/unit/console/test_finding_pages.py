@@ -218,7 +218,14 @@ async def test_a_superseded_life_names_the_newer_choice_and_a_blocked_one_adobes
     old = receipt("ev-1", outcome="skipped", reason="superseded", event_at=AT, **usual)
     new = receipt("ev-2", event_at=AT + 5_000, **usual)
     elsewhere = receipt("ev-3", event_at=AT + 9_000, **(usual | {"attributes": {"_shop.b": True}}))
-    held = receipt("ev-4", outcome="parked", reason="blocked", event_at=AT, due_at=AT + 900_000)
+    held = receipt(
+        "ev-4",
+        outcome="parked",
+        reason="blocked",
+        attempt=0,
+        event_at=AT,
+        due_at=AT + 900_000,
+    )
     words = {"state": "blocked", "error": "token-refused", "words": "invalid_client"}
     fill(ledger, [old, new, elsewhere, held], lanes=[lane("shop", **words)])
     async with running_console(tmp_path, amqp_url=SecretStr(NOBODY)) as console:
@@ -226,6 +233,8 @@ async def test_a_superseded_life_names_the_newer_choice_and_a_blocked_one_adobes
         page = (await console.get(f"/lives/{key_of_life(old).hex()}")).text
         assert f'<a href="/lives/{key_of_life(new).hex()}">The newer choice</a>' in page
         page = (await console.get(f"/lives/{key_of_life(held).hex()}")).text
-        assert "Held up until somebody mends its integration" in page
-        assert "by itself" not in page
+        assert "Held until its integration is mended; not tried yet." in page
+        assert re.search("Next look <time .*</time>; it is held again until its integration", page)
+        assert "comes back" not in page
+        assert "authentication.client_secret</code> of the file of <code>shop</code>" in page
         assert "invalid_client" in page

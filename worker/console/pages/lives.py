@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from sqlalchemy import Connection
 
+from worker.console.advice import advice_of_error
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
@@ -15,7 +16,7 @@ from worker.console.file_download import send_lines
 from worker.console.fleet_verdict import LaneAtAll, lanes_of
 from worker.console.life_file import life_file
 from worker.console.rendering import BEAT, SESSION, render
-from worker.console.told_life import tell_life
+from worker.console.told_life import held_until, tell_life
 from worker.ledger.chain_places import ChainPlace, life_places
 from worker.ledger.exporting import LifeSelection, life_selection
 from worker.ledger.newer_choice import newer_choice
@@ -41,6 +42,7 @@ async def show(request: web.Request) -> web.Response:
     if found is None:
         return render(request, "life_unknown.html", 404)
     story, places, replays, newer = found
+    lane = _lane_in_trouble(request, story)
     looked = await request.app[LETTERS].inventory.look(0)
     return render(
         request,
@@ -52,7 +54,13 @@ async def show(request: web.Request) -> web.Response:
         key=key.hex(),
         places=places,
         newer=newer,
-        lane=_lane_in_trouble(request, story),
+        lane=lane,
+        held_until=held_until(story),
+        advice=""
+        if lane is None or lane.state != "blocked"
+        else advice_of_error(
+            lane.error, story.integration, context.integrations.file_of(story.integration)
+        ),
         letter=_letter(looked.inventory, key),
         receipts=len(story.steps),
     )
