@@ -4,7 +4,7 @@ stands nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -46,7 +46,7 @@ async def find(request: web.Request) -> web.Response:
         return render(request, "find.html", 400, found=None, mistake=mistake)
     context = request.app[CONTEXT]
     found = await context.query(find_event, text, Wanted())
-    values: dict[str, Any] = {"what": "event", "user": "", "notes": []}
+    values: dict[str, Any] = {"what": "event", "users": [], "notes": []}
     if not found.stories:
         found, values = await _of_person(request, text)
     stories = sorted(found.stories, key=_chosen_at, reverse=True)
@@ -82,8 +82,13 @@ async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, 
         about = "by a person\u2019s id" if count else "by an id that is no known event\u2019s"
         trail = request.app[LETTERS].trail
         trail.note(trail.act_of(session, "found", about=about, result=result))
-    latest = unpack_user(max(users)) if users and found.stories else ""
-    return found, {"what": "person", "user": latest or "", "notes": notes}
+    return found, {"what": "person", "users": _called(found.stories, users), "notes": notes}
+
+
+def _called(stories: Sequence[Story], users: Collection[bytes]) -> list[str]:
+    """What receipts call a person who has these packed hashes, the latest month first."""
+    packed = {step.packed_user for one in stories for step in one.steps}
+    return list(filter(None, map(unpack_user, sorted(packed.intersection(users), reverse=True))))
 
 
 def _replayed(stories: Sequence[Story]) -> set[bytes]:
