@@ -47,12 +47,23 @@ async def test_acts_of_commands_stand_there_also_one_that_was_killed(
     said = words_of((await console.get("/trail")).text)
     assert "2 acts, chained as all receipts" in said
     assert "signed, whole and as they were written" in said
+    assert '<p class="sub"><span class="good">' in (await console.get("/trail")).text
     assert re.search("dora command replayed 9 letters: group 3f9a01c2", said)
     assert "9 replayed, done" in said
     killed = "no end is on record: it runs still, or was killed. 300 letters are gone for good, 280"
     assert killed in said
     assert "File for an auditor" not in said, "nothing to click that is refused"
     assert (await console.get("/trail/acts.jsonl")).status == 403
+
+
+async def test_what_is_not_signed_is_no_green_tick(tmp_path: Path, ledger: LedgerFile) -> None:
+    put_on_record(ledger, made_act(1))
+    async with running_console(tmp_path, amqp_url=SecretStr(NOBODY)) as console:
+        await console.sign_in()
+        page = (await console.get("/trail")).text
+        verdict = page.partition('<p class="sub">')[2].partition("</p>")[0]
+        assert verdict.startswith('<span class="warn">')
+        assert "set <code>CONSENT_WORKER_RECEIPTS_SECRET</code> for the whole fleet" in verdict
 
 
 async def test_the_page_says_what_does_not_verify(
