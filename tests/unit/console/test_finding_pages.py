@@ -39,6 +39,7 @@ async def _month_key(settings: WorkerSettings) -> str:
     assert store is not None
     try:
         await store.admit()
+        await store.month_keys.key_of("202612", 86_400)
         key = await store.month_keys.key_of("202611", 86_400)
         return user_hashes(ANNA, {"202611": key})[0]
     finally:
@@ -90,6 +91,9 @@ async def test_an_event_and_a_person_are_found_by_one_field(
     assert f"2 choices of {'this event' if text == 'ev-9' else 'one person'}" in page
     assert "<b>withdrew</b>" in page
     assert "retries-exhausted" in page
+    assert ("202611:" in page) is (text != "ev-9"), "what the receipts call her"
+    assert "202612:" not in page, "no receipt calls her by that month's key"
+    assert '<h2 id="found" tabindex="-1" autofocus>' in page
     links = set(re.findall(r'href="(/lives/[0-9a-f]{32})"', page))
     assert len(links) == 2
     for link in links:
@@ -100,6 +104,8 @@ async def test_what_is_not_found_says_what_the_ledger_can_not_know(console: Runn
     page = await _find(console, "nobody@northwind.example")
     assert "No receipt of it is in the ledger." in page
     assert "the ledger has receipts since" in page
+    assert "The whole id is needed, upper and lower case as they were sent" in page
+    assert "ask the producer" in page
     for text, sentence in (
         ("", "Type one id"),
         ("x" * 1025, "Type one id"),
@@ -131,6 +137,8 @@ async def test_a_life_is_told_step_by_step_with_its_proof(console: RunningConsol
         "3 from 1 process",
         "not signed",
         "Unhonoured",
+        "not signed: see <code>CONSENT_WORKER_RECEIPTS_SECRET</code>",
+        "Download the file for the auditor",
     ):
         assert words in page, words
     file = await console.get(f"/lives/{dead}/receipts.jsonl")

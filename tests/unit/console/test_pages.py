@@ -24,6 +24,7 @@ from tests.unit.console.console_parts import (
 )
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.console.context_from_settings import note_configs
+from worker.console.pages.keys import WORDS
 from worker.evidence.receipt import Receipt
 
 
@@ -325,3 +326,15 @@ async def test_a_letter_that_was_replayed_is_counted_as_none(
         )
         row = (await console.get("/integrations")).text
         assert '<a href="/dead-letters?integration=shop">2</a>' in row
+
+
+async def test_the_page_of_the_keys_explains_words_as_the_glossary_does(
+    console: RunningConsole,
+) -> None:
+    await console.sign_in()
+    said = words_of((await console.get("/keys")).text)
+    assert "download the file for the auditor; it stands in the trail" in said
+    glossary = (Path(__file__).parents[3] / "docs/architecture.md").read_text()
+    for word, meaning in WORDS:
+        assert f"{word} {meaning}" in said
+        assert word == "begun" or f"| {word} | {meaning} |" in glossary
