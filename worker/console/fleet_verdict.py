@@ -204,14 +204,14 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
         return Verdict(
             worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
         )
-    worst = troubles[0] if troubles else None
-    because = f"{_headline(worst)} {_beside(len(troubles) - 1)}".strip() if worst else ""
+    mild = troubles[0] if troubles else None
+    because = f"{_headline(mild)} {_beside(len(troubles) - 1)}".strip() if mild else ""
     if given_up:
         sentence = given_up_sentence(given_up)
         link = "/dead-letters?kind=withdrawn"
         return Verdict("dead", sentence, because or _GOES_WELL, link, "Open the dead letters")
-    if worst:
-        return Verdict(worst.state, "Nothing needs you.", because, worst.link, _open_text(worst))
+    if mild:
+        return Verdict(mild.state, "Nothing needs you.", because, mild.link, _open_text(mild))
     return Verdict(
         "well",
         "All well.",

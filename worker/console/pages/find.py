@@ -88,7 +88,8 @@ async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, 
 def _called(stories: Sequence[Story], users: Collection[bytes]) -> list[str]:
     """What receipts call a person who has these packed hashes, the latest month first."""
     packed = {step.packed_user for one in stories for step in one.steps}
-    return list(filter(None, map(unpack_user, sorted(packed.intersection(users), reverse=True))))
+    theirs = sorted((one for one in users if one in packed), reverse=True)
+    return [unpack_user(one) or "" for one in theirs]
 
 
 def _replayed(stories: Sequence[Story]) -> set[bytes]:
