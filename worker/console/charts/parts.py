@@ -129,21 +129,15 @@ def broken_line(places: Sequence[float | None]) -> str:
 
 
 def times_along(slots: Slots) -> list[Tick]:
-    """Five times on a chart's axis, from the first slot's beginning to now."""
+    """Times on a chart's axis, from the first slot's beginning to now."""
     whole = slots.ms * slots.number
-    times = [slots.since_ms + whole * n // 4 for n in range(5)]
+    # A day begins and ends at the same time of day, and with the date there is room for three.
+    count = 3 if whole == _DAY_MS else 5
     ticks = []
-    before = ""
-    for n, one in enumerate(times):
-        day, minute = _day(one), _minute(one)
-        if whole > _DAY_MS:
-            words = day
-        else:
-            # A day begins and ends at the same time of day: which one, the date says.
-            is_other = day != before and (n > 0 or whole == _DAY_MS)
-            words = f"{day} {minute}" if is_other else minute
-        ticks.append(Tick(25.0 * n, words))
-        before = day
+    for n in range(count):
+        at = slots.since_ms + whole * n // (count - 1)
+        words = [_day(at)] * (whole >= _DAY_MS) + [_minute(at)] * (whole <= _DAY_MS)
+        ticks.append(Tick(100 * n / (count - 1), " ".join(words)))
     return ticks
 
 
