@@ -155,6 +155,15 @@ async def test_keys_rest_while_somebody_types(browser: Browser, console: Running
         assert page.url == f"{console.url}/integrations"
 
 
+async def test_the_result_of_find_has_the_focus(browser: Browser, console: RunningConsole) -> None:
+    async with opened(browser, console) as page:
+        await page.keyboard.press("/")
+        await page.wait_for_url("**/find")
+        await page.keyboard.type("nobody-9")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#found")).to_be_focused()
+
+
 async def test_what_changes_is_said_without_a_reload(
     browser: Browser, console: RunningConsole
 ) -> None:
