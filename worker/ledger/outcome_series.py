@@ -52,6 +52,18 @@ class OutcomeSeries(NamedTuple):
         """How many receipts have one of these outcomes."""
         return sum(sum(self.receipts[one]) for one in outcomes)
 
+    @property
+    def failing_spells(self) -> int:
+        """How many times tries began to fail: at first, and after a slot in which some succeeded
+        and none failed. In one without a try nothing has ended.
+        """
+        spells = 0
+        is_failing = False
+        for failed, went in zip(self.receipts["retried"], self.receipts["delivered"], strict=True):
+            spells += failed > 0 and not is_failing
+            is_failing = failed > 0 or (is_failing and not went)
+        return spells
+
 
 def outcome_series(
     connection: Connection, slots: Slots, integration: str | None = None

@@ -139,6 +139,21 @@ async def test_what_was_given_up_is_named_when_all_goes_well_again(
         assert '<span class="good">' not in page.text.partition("<h1>")[2].partition("</h1>")[0]
 
 
+async def test_an_outage_that_comes_again_and_again_is_told_in_spells(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    write_integration(tmp_path, "shop")
+    minutes = [50, 30, 29, 27, 10]
+    went = [receipt(at=made_now_ms() - 60_000 * one) for one in (40, 20)]
+    failed = {"outcome": "retried", "reason": "adobe-unavailable", "status": 503, "xaction": None}
+    tries = [receipt(at=made_now_ms() - 60_000 * one, due_at=1, **failed) for one in minutes]
+    fill(ledger, [*tries, *went, *usual_receipts(3)], lanes=[lane(since=made_now_ms() - 7_500)])
+    async with running_console(tmp_path) as console:
+        await console.sign_in()
+        said = words_of((await console.get("/integrations/shop")).text)
+        assert "Tries failed in 3 spells within the last hour." in said
+
+
 async def test_one_integration_says_why_and_what_to_do(troubled: RunningConsole) -> None:
     said = words_of((await troubled.get("/integrations/travel")).text)
     assert "travel is blocked: Adobe refuses the client id or its secret." in said
