@@ -145,7 +145,12 @@ async def test_an_outage_that_comes_again_and_again_is_told_in_spells(
     write_integration(tmp_path, "shop")
     minutes = [50, 30, 29, 27, 10]
     went = [receipt(at=made_now_ms() - 60_000 * one) for one in (40, 20)]
-    failed = {"outcome": "retried", "reason": "adobe-unavailable", "status": 503, "xaction": None}
+    failed: dict[str, Any] = {
+        "outcome": "retried",
+        "reason": "adobe-unavailable",
+        "status": 503,
+        "xaction": None,
+    }
     tries = [receipt(at=made_now_ms() - 60_000 * one, due_at=1, **failed) for one in minutes]
     fill(ledger, [*tries, *went, *usual_receipts(3)], lanes=[lane(since=made_now_ms() - 7_500)])
     async with running_console(tmp_path) as console:
