@@ -73,7 +73,7 @@ def test_nothing_is_drawn_of_nothing() -> None:
 def test_before_the_ledger_begins_nothing_is_drawn_and_no_zero_is_told() -> None:
     slots = Slots.until(NOW, 15, 96)
     begins = slots.since_ms + 90 * slots.ms + 120_000
-    series = _series(slots, delivered=[0] * 90 + [900] * 6)
+    series = _series(slots, delivered=[0] * 90 + [780] + [900] * 5)
     chart = outcome_chart(series, NOW, begins)
     assert chart.lines[0].values[:-1] == [None] * 90 + [1.0] * 5
     places = [float(one) for one in re.findall(r"[ML]([\d.]+),", chart.shapes[0].path)]
@@ -82,9 +82,22 @@ def test_before_the_ledger_begins_nothing_is_drawn_and_no_zero_is_told() -> None
     assert chart.note == "No receipts before 2027-01-15 06:33:00 UTC: the ledger begins then."
     assert outcome_chart(series, NOW, slots.since_ms).note == ""
     alone = outcome_chart(series, NOW, NOW)
-    assert [one.path for one in alone.shapes][1] == "M99.2,28.9L100.0,28.9"
+    assert [one.path for one in alone.shapes][1] == "M99.2,0.0L100.0,0.0"
     empty = outcome_chart(_series(slots), NOW, None)
     assert {cell for row in empty.rows for cell in row[1:]} == {"\u2013"}
+
+
+@pytest.mark.parametrize("minutes_ago", [10, 60, 130, 230])
+def test_a_young_ledger_is_measured_by_the_time_that_it_knows(minutes_ago: int) -> None:
+    now = NOW - NOW % 60_000 + 30_000
+    slots = Slots.until(now, 120, 84)
+    begins = now - minutes_ago * 60_000
+    since = [max(begins, slots.since_ms + n * slots.ms) for n in range(84)]
+    ends = [min(now, slots.since_ms + (n + 1) * slots.ms) for n in range(84)]
+    counts = [max(0, end - one) // 1000 for one, end in zip(since, ends, strict=True)]
+    chart = outcome_chart(_series(slots, delivered=counts), now, begins)
+    known = [one for one in chart.lines[0].values if one is not None]
+    assert known == [pytest.approx(1.0, abs=0.01)] * len(known)
 
 
 @pytest.mark.parametrize(

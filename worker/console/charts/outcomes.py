@@ -40,7 +40,9 @@ def outcome_chart(series: OutcomeSeries, now_ms: int, begins_ms: int | None) -> 
     slots = series.slots
     unknown = _unknown_slots(slots, begins_ms)
     rates = {
-        name: rates_of(_summed([series.receipts[one] for one in outcomes]), slots, now_ms)
+        name: rates_of(
+            _summed([series.receipts[one] for one in outcomes]), slots, now_ms, begins_ms
+        )
         for name, outcomes in _LAYERS.items()
     }
     top, values = round_scale(max(map(sum, zip(*rates.values(), strict=True))))

@@ -88,7 +88,7 @@ def rate_of(traffic: Traffic, now_ms: int) -> float:
     """Receipts a second now. Pure."""
     series = traffic.series
     counts: list[int] = [sum(some) for some in zip(*series.receipts.values(), strict=True)]
-    return rate_now(counts, series.slots, now_ms)
+    return rate_now(counts, series.slots, now_ms, traffic.begins_ms)
 
 
 class WaitingRow(NamedTuple):
