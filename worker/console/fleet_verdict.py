@@ -147,17 +147,21 @@ def _of_lane(lane: LaneAtAll, told: Overview) -> Trouble:
     letters = told.dead_letters.get(lane.integration, 0)
     counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": letters}
     effect = ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
-    why = sentence_of(lane.error) or _WHY.get(lane.state, "")
     return Trouble(
         lane.state,
         lane.integration,
-        why,
+        why_of(lane),
         lane.words,
         lane.since,
         effect or "none so far",
         integration_page(lane.integration),
         "open",
     )
+
+
+def why_of(lane: LaneAtAll) -> str:
+    """Our sentence for the state of an integration, "" where it does well."""
+    return sentence_of(lane.error) or _WHY.get(lane.state, "")
 
 
 _WHY: Final[Mapping[str, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -17,12 +18,14 @@ from tests.unit.console.console_parts import (
     SECRET,
     RunningConsole,
     fill,
+    lane,
     running_console,
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.console.console_database import SeenConfig
 from worker.console.context_from_settings import note_configs
+from worker.console.sample_events import SAMPLE
 
 EVENT: dict[str, Any] = {
     "id": "ev-0001",
@@ -89,6 +92,48 @@ async def test_whatever_is_pasted_is_answered_and_never_echoed(
     assert words in page
     assert "<script>alert" not in page
     assert len(page) < 60_000
+
+
+async def test_a_mistake_leaves_what_was_pasted_in_the_field(console: RunningConsole) -> None:
+    pasted = '\n{"id": "</textarea>", '
+    status, page = await _explain(console, pasted)
+    assert status == 400
+    field = html.unescape(re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[0])
+    assert field == f"\n{pasted}", "a browser leaves out the first line end"
+    later = (await console.get("/explain")).text
+    assert "&lt;/textarea&gt;" not in later, "it is kept nowhere"
+
+
+def test_the_sample_is_the_example() -> None:
+    assert json.loads(Path("examples/event.json").read_text()) == SAMPLE
+
+
+@pytest.mark.parametrize("shape", ["bare", "envelope"])
+async def test_a_sample_is_filled_in_and_can_be_explained(
+    console: RunningConsole, shape: str
+) -> None:
+    form = {"event": "", "sample": shape, "integration": "other", "csrf": await console.csrf()}
+    page = (await console.post("/explain", form)).text
+    assert "for <code><bdi>elsewhere</bdi></code>" in page
+    form = {"event": "", "sample": shape, "csrf": await console.csrf()}
+    page = (await console.post("/explain", form)).text
+    found = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[0]
+    status, page = await _explain(console, html.unescape(found))
+    assert (status, "northwind" in page) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("blocked", "so it would wait instead"), ("failing", "failing</span> now:")],
+)
+async def test_that_an_integration_is_in_trouble_is_told_beside_what_it_would_send(
+    console: RunningConsole, ledger: LedgerFile, state: str, words: str
+) -> None:
+    fill(ledger, [], lanes=[lane("shop", state=state)])
+    console.forget()
+    _, page = await _explain(console, json.dumps(EVENT))
+    assert f"would send 1, {state} now" in page
+    assert words in page
 
 
 async def test_an_event_of_nobody_says_whose_integrations_are_here(console: RunningConsole) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -12,7 +12,9 @@ from worker.console.console_database import KnownVersion
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.explained_event import MOST_SHOWN, Asked, explained, organization_in
 from worker.console.explaining_turns import ExplainingTurns, TooManyWait
-from worker.console.rendering import render
+from worker.console.fleet_verdict import lanes_of, why_of
+from worker.console.rendering import BEAT, render
+from worker.console.sample_events import sample_event
 
 TURNS: Final = web.AppKey("turns", ExplainingTurns)
 _MOST_VERSIONS: Final = 50
@@ -21,7 +23,21 @@ _MOST_ID: Final = 200
 _FORGOTTEN: Final = (
     "That version is not remembered any more: the console keeps five of each integration."
 )
+_NO_EVENT: Final = "Paste an event first: one JSON document, in Didomi\u2019s envelope or bare."
 _TOO_MANY: Final = "Other events are explained now, one at a time. Try again in a moment."
+
+
+class Typed(NamedTuple):
+    """What stands in the form of an explanation, which answers to it alone repeat. `sample_of` is
+    the organization of a sample, None where somebody has typed the event.
+    """
+
+    event: str = ""
+    config: str = ""
+    sample_of: str | None = None
+
+
+NOTHING: Final = Typed()
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
@@ -38,19 +54,22 @@ async def answer(request: web.Request) -> web.Response:
     """What each integration would send for an event, which comes by POST and is not kept."""
     form = await request.post()
     said = {name: one for name, one in form.items() if isinstance(one, str)}
-    body = said.get("event", "").encode(errors="replace")
-    if not body.strip():
-        return await _ask(
-            request, "Paste an event first: one JSON document, in Didomi\u2019s envelope or bare."
-        )
     context = request.app[CONTEXT]
+    typed = Typed(said.get("event", ""), said.get("config", ""))
+    if shape := said.get("sample"):
+        organization = _organization(context, said.get("integration", ""))
+        sample = typed._replace(event=sample_event(shape, organization), sample_of=organization)
+        return await _ask(request, typed=sample)
+    body = typed.event.encode(errors="replace")
+    if not body.strip():
+        return await _ask(request, _NO_EVENT, typed=typed)
     integrations = context.integrations.integrations
-    digest, _, chosen = said.get("config", "").partition(" ")
+    digest, _, chosen = typed.config.partition(" ")
     older = None
     if digest:
         older = await asyncio.to_thread(context.memory.version, chosen, digest)
         if older is None:
-            return await _ask(request, _FORGOTTEN)
+            return await _ask(request, _FORGOTTEN, typed=typed)
     asked = Asked(
         body,
         chosen or said.get("integration", ""),
@@ -63,8 +82,8 @@ async def answer(request: web.Request) -> web.Response:
         # The page, too: it may have tens of thousands of lines.
         told = await request.app[TURNS].take(_answered, request, asked)
     except TooManyWait:
-        return await _ask(request, _TOO_MANY, 503)
-    return told if isinstance(told, web.Response) else await _ask(request, told)
+        return await _ask(request, _TOO_MANY, 503, typed=typed)
+    return told if isinstance(told, web.Response) else await _ask(request, told, typed=typed)
 
 
 def _answered(request: web.Request, asked: Asked) -> web.Response | str:
@@ -73,12 +92,15 @@ def _answered(request: web.Request, asked: Asked) -> web.Response | str:
     if isinstance(told, str):
         return told
     lines, theirs, others = told
+    overview = request[BEAT].told
     return render(
         request,
         "explain.html",
         lines=lines,
         explained=theirs,
         others=others,
+        lanes={} if overview is None else lanes_of(overview),
+        why_of=why_of,
         is_same=asked.older is not None and len(theirs) > 1 and theirs[0].does_as(theirs[1]),
         bytes=len(asked.body),
         organization=organization_in(orjson.loads(asked.body)),
@@ -86,7 +108,9 @@ def _answered(request: web.Request, asked: Asked) -> web.Response | str:
     )
 
 
-async def _ask(request: web.Request, mistake: str = "", status: int = 400) -> web.Response:
+async def _ask(
+    request: web.Request, mistake: str = "", status: int = 400, typed: Typed = NOTHING
+) -> web.Response:
     context = request.app[CONTEXT]
     integration = request.query.get("integration", "")[:_MOST_ID]
     known = await asyncio.to_thread(context.memory.known_versions, integration, _MOST_VERSIONS)
@@ -98,9 +122,21 @@ async def _ask(request: web.Request, mistake: str = "", status: int = 400) -> we
         status if mistake else 200,
         most_bytes=_most(request),
         mistake=mistake,
+        event=typed.event,
+        chosen=typed.config,
+        is_sample=typed.sample_of is not None,
+        organization=typed.sample_of,
         older=older,
         integration=integration,
     )
+
+
+def _organization(context: ConsoleContext, integration: str) -> str:
+    """The organization of that integration or of the first one, "" where there is none."""
+    known = sorted(
+        context.integrations.integrations, key=lambda one: (one.id != integration, one.id)
+    )
+    return known[0].organization_id if known else ""
 
 
 def _is_in_force(context: ConsoleContext, known: KnownVersion) -> bool:
