@@ -155,6 +155,10 @@ def _page(request: web.Request, status: int, why: str = "") -> web.Response:
     if status == web.HTTPForbidden.status_code and request.get(SESSION) is None:
         head, rest = "This was refused", "Nothing was changed."
     role = request[SESSION].role if request.get(SESSION) is not None else None
+    needed = required_role(request.match_info.handler)
+    if status == web.HTTPForbidden.status_code and role is not None and role < needed:
+        whose = f"This needs the {needed.word}\u2019s key; yours is the {role.word}\u2019s."
+        rest = f"Nothing was changed. {whose}"
     return render(
         request,
         "trouble.html",
