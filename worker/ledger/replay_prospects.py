@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from worker.evidence.receipt import ChoiceKind, OutcomeName
 from worker.ledger.database import portions, rows_with
+from worker.ledger.dictionary import texts_of
 from worker.ledger.life import DELIVERED
 from worker.ledger.packing import OUTCOMES
 from worker.ledger.schema import LIVES
@@ -41,6 +42,7 @@ class _Dead(NamedTuple):
     integration_id: int
     user: bytes | None
     receipt: StoredReceipt
+    choice: ChoiceKind | None
 
 
 def letter_lives(connection: Connection, keys: Collection[bytes]) -> dict[bytes, LetterLife]:
@@ -50,21 +52,55 @@ def letter_lives(connection: Connection, keys: Collection[bytes]) -> dict[bytes,
     return {one.key: _told(one, newer) for one in dead}
 
 
-def outcomes_of(connection: Connection, keys: Collection[bytes]) -> dict[bytes, OutcomeName]:
+class LifeOutcome(NamedTuple):
+    """How a life stands. `reason` is that of a skip, "" otherwise."""
+
+    outcome: OutcomeName
+    reason: str = ""
+
+
+def outcomes_of(connection: Connection, keys: Collection[bytes]) -> dict[bytes, LifeOutcome]:
     """How the lives with these keys stand; those without a receipt are left out."""
-    wanted = sorted(keys)
-    found: dict[bytes, OutcomeName] = {}
-    for row in rows_with(connection, LIVES.c.life, wanted):
-        found[bytes(row[1])] = OUTCOMES[row[4]]
+    rows = list(rows_with(connection, LIVES.c.life, sorted(keys)))
+    found: dict[bytes, LifeOutcome] = {}
+    reasons = texts_of(connection, {row[5] for row in rows})
+    for row in rows:
+        outcome = OUTCOMES[row[4]]
+        reason = reasons.get(row[5], "") if outcome == "skipped" else ""
+        found[bytes(row[1])] = LifeOutcome(outcome, reason)
     return found
 
 
 def _dead(connection: Connection, keys: Collection[bytes]) -> Iterable[_Dead]:
     lives = list(rows_with(connection, LIVES.c.life, sorted(keys)))
     receipts = {one.id: one for one in receipts_with(connection, [life[9] for life in lives])}
+    before = _choices_before(connection, receipts.values())
     for _, key, integration_id, user, outcome, *_, last_id in lives:
         if last_id in receipts:
-            yield _Dead(bytes(key), outcome, integration_id, user, receipts[last_id])
+            last = receipts[last_id]
+            choice = last.receipt.choice or before.get(last_id)
+            yield _Dead(bytes(key), outcome, integration_id, user, last, choice)
+
+
+def _choices_before(
+    connection: Connection, receipts: Iterable[StoredReceipt]
+) -> dict[int, ChoiceKind]:
+    """What earlier receipts of a life say of its choice where the last one does not, by the number
+    of the last one.
+    """
+    found: dict[int, ChoiceKind] = {}
+    lasts = {one.before_id: one.id for one in receipts if one.receipt.choice is None}
+    looked_at = 0
+    while (wanted := [one for one in lasts if one is not None]) and looked_at < _MOST_RECEIPTS:
+        looked_at += len(wanted)
+        earlier: dict[int | None, int] = {}
+        for one in receipts_with(connection, wanted):
+            if one.receipt.choice is not None:
+                found[lasts[one.id]] = one.receipt.choice
+            else:
+                earlier[one.before_id] = lasts[one.id]
+        lasts = earlier
+    return found
 
 
 def _delivered_of(
@@ -89,7 +125,7 @@ def _told(one: _Dead, delivered: Mapping[tuple[bytes, str], list[StoredReceipt]]
     if one.user is not None and receipt.event_at is not None:
         theirs = delivered.get((one.user, receipt.integration), [])
         prospect = _prospect(one.receipt, theirs)
-    return LetterLife(OUTCOMES[one.outcome], receipt.choice, receipt.user, prospect)
+    return LetterLife(OUTCOMES[one.outcome], one.choice, receipt.user, prospect)
 
 
 def _prospect(letter: StoredReceipt, delivered: Iterable[StoredReceipt]) -> Prospect:

@@ -92,8 +92,22 @@ def test_the_fate_of_a_replay_is_that_of_its_new_life(tmp_path: Path) -> None:
     worker = MadeWorker()
     with ledger_file(tmp_path) as ledger:
         ledger.take(worker.receipts([_dead()]))
-        for outcome in (None, "retried", "delivered"):
-            if outcome is not None:
-                ledger.take(worker.receipts([replayed._replace(outcome=outcome)]))
+        for outcome, reason in (("", ""), ("retried", ""), ("skipped", "superseded")):
+            if outcome:
+                ledger.take(worker.receipts([replayed._replace(outcome=outcome, reason=reason)]))
             with ledger.transaction() as connection:
-                assert outcomes_of(connection, [key]).get(key) == outcome
+                told = outcomes_of(connection, [key]).get(key)
+                assert told == ((outcome, reason) if outcome else None)
+
+
+def test_what_an_earlier_receipt_says_of_the_choice_counts(tmp_path: Path) -> None:
+    last = _dead(choice=None, at=AT + 90)
+    tries = [
+        _dead(outcome="retried", choice=choice, at=AT + n, due_at=AT)
+        for n, choice in enumerate(("given", "withdrawn", None, None))
+    ]
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(MadeWorker().receipts([*tries, last]))
+        with ledger.transaction() as connection:
+            (told,) = letter_lives(connection, [key_of_life(last)]).values()
+    assert told.choice == "withdrawn"

@@ -10,10 +10,12 @@ from typing import Final, Literal
 from worker.console.dead_letters.asked import Asked
 from worker.evidence.receipt import OutcomeName
 from worker.interrupt import Stop
+from worker.ledger.replay_prospects import LifeOutcome
 from worker.letters.canary import CanaryVerdict
 from worker.letters.letter_events import OpenedLetter
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_work import LetterWork
+from worker.reasons import SkipReason
 
 Stage = Literal["begins", "searches", "canary", "rest", "away", "done", "stopped", "failed"]
 OVER: Final = frozenset({"done", "stopped", "failed"})
@@ -28,6 +30,8 @@ class Fates:
 
     open: set[bytes] = field(default_factory=set)
     counts: Counter[OutcomeName] = field(default_factory=Counter)
+    skips: Counter[str] = field(default_factory=Counter)
+    """By their reasons."""
     unfollowed: int = 0
     """Events of which nobody can tell, or that are beyond the bound."""
 
@@ -39,12 +43,19 @@ class Fates:
             else:
                 self.open.add(keys.key_of(event, is_next=True))
 
-    def learn(self, outcomes: Mapping[bytes, OutcomeName]) -> None:
+    def learn(self, outcomes: Mapping[bytes, LifeOutcome]) -> None:
         """How some lives of replayed events stand."""
-        for key, outcome in outcomes.items():
+        for key, (outcome, reason) in outcomes.items():
             if outcome in _FINAL and key in self.open:
                 self.open.discard(key)
                 self.counts[outcome] += 1
+                if outcome == "skipped":
+                    self.skips[reason] += 1
+
+    @property
+    def needless(self) -> int:
+        """Events that were skipped since Adobe has the choice, or a newer one."""
+        return self.skips[SkipReason.SUPERSEDED] + self.skips[SkipReason.DUPLICATE]
 
     @property
     def are_clear(self) -> bool:

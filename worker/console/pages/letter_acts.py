@@ -1,6 +1,4 @@
-"""Replay and discard of dead letters: what it would come to, the word to begin, how far it came,
-and what came of it.
-"""
+"""Replay and discard of dead letters: what it would come to, and the word to begin."""
 
 from __future__ import annotations
 
@@ -20,7 +18,6 @@ from worker.console.dead_letters.asked import (
     number_in,
 )
 from worker.console.dead_letters.letter_acts import ActRuns
-from worker.console.dead_letters.letter_run import LetterRun
 from worker.console.dead_letters.listed_letter import (
     Inventory,
     ListedLetter,
@@ -30,6 +27,7 @@ from worker.console.dead_letters.listed_letter import (
 )
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.dead_letters.tickets import Spent
+from worker.console.fleet_verdict import lanes_of
 from worker.console.pages.dead_letters import PATH, meant_of
 from worker.console.rendering import BEAT, SESSION, render
 from worker.errors import ServerTrouble
@@ -48,13 +46,10 @@ _MOST_WHY: Final = 200
 
 
 def routes(_: ConsoleContext) -> list[web.RouteDef]:
-    """The routes of an act on dead letters, from the preview to the result."""
+    """The routes of an act on dead letters: its preview, and its begin."""
     return [
         web.get(f"{PATH}/preview/{{verb}}", preview),
         web.post(f"{PATH}/acts", begin),
-        web.get(f"{PATH}/acts/{{act}}", show),
-        web.post(f"{PATH}/acts/{{act}}/stop", stop),
-        web.post(f"{PATH}/acts/{{act}}/go-on", go_on),
     ]
 
 
@@ -111,54 +106,6 @@ async def begin(request: web.Request) -> web.StreamResponse:
     parts.acts.begin(asked, session, act_id)
     parts.inventory.forget()
     raise web.HTTPSeeOther(f"{PATH}/acts/{act_id}")
-
-
-async def show(request: web.Request) -> web.Response:
-    """How far an act on dead letters came, for everybody."""
-    act_id = request.match_info["act"]
-    run = request.app[LETTERS].acts.find(act_id)
-    if run is None:
-        return render(request, "act_unknown.html", 404)
-    await run.learn()
-    act, now_ms = run.act, request.app[CONTEXT].now_ms()
-    joined = None
-    if act.is_over:
-        looked = await request.app[LETTERS].inventory.look(0.5)
-        if looked.inventory is not None and looked.inventory.at >= (act.ended_at or 0):
-            joined = len(looked.inventory.chosen(act.asked.meant, now_ms))
-    return render(
-        request,
-        "act.html",
-        act=act,
-        meant=act.asked.meant,
-        fates=act.fates,
-        seconds_left=act.seconds_left(now_ms),
-        joined=joined,
-    )
-
-
-@required(Role.OPERATOR)
-async def stop(request: web.Request) -> web.StreamResponse:
-    """End an act on dead letters after what is in hand."""
-    run = _run(request)
-    if not run.act.is_over:
-        run.stop()
-    raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")
-
-
-@required(Role.OPERATOR)
-async def go_on(request: web.Request) -> web.StreamResponse:
-    """Try the broker for an act on dead letters again now."""
-    run = _run(request)
-    run.go_on()
-    raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")
-
-
-def _run(request: web.Request) -> LetterRun:
-    run = request.app[LETTERS].acts.find(request.match_info["act"])
-    if run is None:
-        raise web.HTTPNotFound
-    return run
 
 
 async def _held_back(request: web.Request, letters: Sequence[ListedLetter]) -> int | None:
@@ -219,7 +166,7 @@ def _show_preview(
 ) -> web.Response:
     named = {one.letter.integration for one in letters}
     beat = request[BEAT]
-    failing = [] if beat.told is None else [one.lane for one in beat.told.failing]
+    lanes = {} if beat.told is None else lanes_of(beat.told)
     workers = None if beat.told is None else len(beat.told.live)
     values: dict[str, Any] = {
         "asked": asked,
@@ -228,7 +175,9 @@ def _show_preview(
         "inventory": inventory,
         "preview": told,
         "integrations": sorted(one for one in named if one is not None),
-        "troubled": [one for one in failing if one.integration in named],
+        "troubled": [
+            one for one in lanes.values() if one.state != "well" and one.integration in named
+        ],
         "workers": workers,
         "canaries": min(_USUAL_CANARIES, max(1, len(letters) // 10)) if len(letters) > 1 else 0,
         "wait_seconds": span_seconds(CANARY_WAIT),
