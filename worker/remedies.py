@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from worker.reasons import DeadReason, ErrorCode
 
@@ -36,6 +36,13 @@ OF_REASONS: Final[Mapping[str, str]] = {
     DeadReason.UNROUTABLE: "Compare topology show with the broker; replay.",
     DeadReason.UNEXPECTED_ERROR: "Report it; replay after the upgrade.",
 }
+
+Advised = Literal["replay", "discard", ""]
+_DISCARDED: Final = frozenset(
+    {DeadReason.INVALID_JSON, DeadReason.INVALID_EVENT, DeadReason.TOO_LARGE}
+)
+"""What `OF_REASONS` advises to discard: a replay of such a letter ends as it did before."""
+_NEITHER: Final = frozenset({DeadReason.POISON})
 
 OF_ERRORS: Final[Mapping[str, str]] = {
     ErrorCode.ADOBE_UNAVAILABLE: "Look at Adobe's status page.",
@@ -83,3 +90,13 @@ def meaning_of(reason: str, error: str | None) -> str | None:
 def remedy_for(reason: str, error: str | None) -> str | None:
     """What to do about a dead letter: its error knows better than its reason, if it has one."""
     return OF_ERRORS.get(error or "") or OF_REASONS.get(reason)
+
+
+def advised_act(reason: str, error: str | None) -> Advised:
+    """The act on a dead letter that `remedy_for` comes to, "" where it advises neither."""
+    if error not in OF_ERRORS:
+        if reason in _DISCARDED:
+            return "discard"
+        if reason in _NEITHER:
+            return ""
+    return "replay"

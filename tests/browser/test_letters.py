@@ -136,8 +136,9 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         await page.goto(f"{stack.console.url}/dead-letters")
         await page.get_by_role("link", name="Inspect").first.click()
         await page.wait_for_url("**/dead-letters/groups/*")
+        await _select_some(page)
         await page.keyboard.press("r")
-        await page.get_by_label("Canary", exact=True).fill("2")
+        await page.get_by_label("Canaries", exact=False).first.fill("2")
         await page.get_by_label("Why").fill("incident 4711")
         await page.get_by_role("button", name="Replay the canaries").click()
         await page.wait_for_url("**/dead-letters/acts/*")
@@ -148,7 +149,7 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         # Which of the withdrawals are the canaries, the queue decides.
         withdrawn = range(1, LETTERS, 2)
         await stack.tell(*(stack.fate(n, "delivered", delivery=1) for n in withdrawn))
-        await page.get_by_role("heading", name=f"Replayed {LETTERS} letters.").wait_for(
+        await page.get_by_role("heading", name=f"Replayed {LETTERS} letters").wait_for(
             timeout=20_000
         )
         assert await page.evaluate("window.sameDocument")
@@ -156,6 +157,9 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         assert await findings(page) == []
         all_of_them = re.compile(rf"delivered\s*{len(withdrawn)}$")
         await page.locator(".prog .ends li", has_text=all_of_them).wait_for(timeout=20_000)
+        # The navigation follows without a reload: one that died otherwise is left.
+        await page.locator("#letters-there", has_text=re.compile(r"^1$")).wait_for(timeout=20_000)
+        assert await page.evaluate("window.sameDocument")
         act = page.url
         await page.goto(f"{stack.console.url}/trail")
         await page.get_by_text("incident 4711").first.wait_for()
@@ -165,6 +169,25 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
             for name, way in (("act", act), ("trail", f"{stack.console.url}/trail")):
                 await page.goto(way)
                 await _picture(page, name, look)
+
+
+async def _select_some(page: Page) -> None:
+    """Whatever asks for a replay takes the selection while there is one, and all when not."""
+    chosen = page.get_by_role("button", name="Replay the selected")
+    assert await chosen.is_disabled()
+    for number in (2, 3):
+        await page.get_by_label(f"select letter letter-{number}", exact=True).check()
+    await page.get_by_text(f"2 of {LETTERS} selected").wait_for()
+    assert await page.get_by_role("link", name="Replay 2 selected").count() == 1
+    await page.keyboard.press("r")
+    await page.get_by_role("heading", name="Replay 2 letters?").wait_for()
+    await page.go_back()
+    every = page.get_by_label("select all letters of this page")
+    await every.check()
+    await page.get_by_text(f"{LETTERS} of {LETTERS} selected").wait_for()
+    await every.uncheck()
+    await page.get_by_role("link", name=f"Replay all {LETTERS}").wait_for()
+    assert await page.get_by_role("button", name="Discard the selected").is_disabled()
 
 
 @pytest.mark.parametrize("has_script", [True, False])

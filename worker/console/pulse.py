@@ -28,8 +28,10 @@ class Beat(NamedTuple):
 
     @property
     def letters(self) -> int:
-        """Dead letters that the ledger knows of."""
-        return 0 if self.told is None else sum(one.letters for one in self.told.groups)
+        """Events that are dead letters now, as far as the ledger knows. Letters of one event count
+        once, and those without a receipt not at all.
+        """
+        return 0 if self.told is None else sum(self.told.dead_letters.values())
 
     @property
     def urgent(self) -> int:

@@ -108,9 +108,10 @@ class LetterStack:
         self._told += len(receipts)
         await wait_until(lambda: self.ledger.count(RECEIPTS) >= self._told, "receipts are read")
 
-    async def live(self) -> None:
-        """The worker says that it does well, now."""
-        lanes = [lane("shop", state="well", error="", words="", held=0)]
+    async def live(self, **said: Any) -> None:
+        """The worker says that it does well, or what is `said`, now."""
+        usual: dict[str, Any] = {"state": "well", "error": "", "words": "", "held": 0}
+        lanes = [lane("shop", **usual | said)]
         await self._write([self._worker.state(state(lanes=lanes))])
 
     async def _write(self, bodies: Sequence[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,14 @@ async def test_a_viewer_sees_groups_and_letters_and_can_do_nothing(
         for text in (page, letters, letter):
             assert not [one for one in PLANTED if one in text]
             assert "/preview/" not in text, "nothing to click that is refused"
+            assert "Replay and discard need an operator\u2019s key." in text
         for path in (
             "/dead-letters/preview/replay",
             f"/dead-letters/preview/discard?group={group}",
         ):
-            assert (await stack.console.get(path)).status == 403
+            refused = await stack.console.get(path)
+            assert refused.status == 403
+            assert "This needs the operator\u2019s key; yours is the viewer\u2019s." in refused.text
         for path in ("/dead-letters/acts", "/dead-letters/letters/letter-1/reveal"):
             assert (await stack.post(path, {"why": "for a test"})).status == 403
         await stack.wait_for_depth("dead-letters", 4)
@@ -90,14 +94,19 @@ async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: Lette
     assert "0 of 6" not in page
     # These are the canaries: withdrawals that receipts know nothing newer of; and they arrive.
     await stack.tell(*(stack.fate(n, "delivered", delivery=1) for n in (3, 5)))
-    page = await stack.wait_for(act, "Replayed 6 letters.")
+    page = await stack.wait_for(act, "Replayed 6 letters")
     assert "2 sent, none came back" in page
     assert await stack.depth("retries") == 6
     await stack.wait_for_depth("dead-letters", 1)  # another group stays
     late = [stack.fate(n, "skipped", delivery=1, reason="superseded") for n in (0, 1)]
     await stack.tell(*late, *(stack.fate(n, "dead", delivery=1) for n in (2, 4)))
-    page = await stack.wait_for(act, "2 died again")
-    assert "None like these is there any more." in page or "like these" in page
+    page = await stack.wait_for(act, "2 delivered, 2 not needed; 2 died again")
+    assert "not needed: Adobe has a newer choice of the person</span><b>2</b>" in page
+    stack.console.clock.moved_ms = 20_000  # what was seen a moment ago is no longer fresh
+    page = await stack.wait_for(act, "None like these is there any more.")
+    await stack.bury(9, consent_dead_at=int(time.time() * 1000) + 30_000)
+    stack.console.clock.moved_ms = 40_000
+    await stack.wait_for(act, "1 new letter like these has come since this began")
     (told,) = await stack.trail(1, lambda acts: "dead" in (acts[0].ended or acts[0].begun).counts)
     assert told.result == "done; 2 died again"
     assert (told.name, told.why, told.role) == ("replayed", "incident 4711", "operator")
@@ -165,18 +174,61 @@ async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: Let
         )
 
 
+async def test_the_advised_act_is_the_first_one(stack: LetterStack) -> None:
+    await stack.bury(1, consent_dead_reason="invalid-json", consent_error="invalid-json")
+    await stack.bury(2)
+    discard, replay = (
+        'btn primary" data-pick="Discard"',
+        'btn primary" data-key="r" data-pick="Replay"',
+    )
+    for path, first in (
+        ("/dead-letters/letters/letter-1", discard),
+        ("/dead-letters/letters/letter-2", replay),
+        ("/dead-letters/letters?reason=invalid-json", discard),
+        ("/dead-letters/letters?reason=retries-exhausted", replay),
+    ):
+        page = await stack.page(path)
+        assert page.count("btn primary") == 1, path
+        assert first in page, path
+    mixed = await stack.page("/dead-letters/letters")
+    assert "btn primary" not in mixed, "what helps one does not help the other"
+    assert "Replay all 2…" in mixed
+
+
+async def test_a_failing_integration_is_told_above_the_button(stack: LetterStack) -> None:
+    await stack.bury(1)
+    await stack.live(state="failing", words="Service Unavailable")
+    page = await stack.wait_for("/dead-letters/preview/replay", "shop</bdi> is failing now.")
+    assert page.index("is failing now.") < page.index('<button class="primary"')
+    assert "Why (optional)" in page
+
+
+async def test_letters_of_an_unknown_choice_are_a_filter(stack: LetterStack) -> None:
+    await stack.tell(stack.fate(1), stack.fate(2))
+    await stack.bury(1, 2, 3)
+    page = await stack.page("/dead-letters")
+    for word, count in (("withdrawn", 1), ("given", 1), ("not known", 1)):
+        assert f"<bdi>{word}</bdi> <b>{count}</b>" in page
+    assert "count 2: events, by receipts" in page
+    assert 'id="letters-there">3</span>' in page, "the navigation says what the page says"
+    unknown = await stack.page("/dead-letters/letters?kind=unknown")
+    assert re.findall("/dead-letters/letters/(letter-[0-9])", unknown) == ["letter-3"]
+
+
 async def test_letters_of_a_lost_state_stay_unless_somebody_says_otherwise(
     stack: LetterStack,
 ) -> None:
     await stack.bury(1, consent_epoch="a" * 16)
     await stack.bury(2)
     preview = "/dead-letters/preview/replay"
-    assert "1 of them is of before the state was lost" in await stack.page(preview)
-    page = await stack.wait_for(await stack.begin(preview), "Replayed 1 letter.")
+    page = await stack.page(preview)
+    assert "1 of them is from before the workers lost their state" in page
+    assert 'name="after_state_loss"' in page
+    page = await stack.wait_for(await stack.begin(preview), "Replayed 1 letter")
     assert "1 of before the state was lost" in page
     await stack.wait_for_depth("dead-letters", 1)
     act = await stack.begin(preview, after_state_loss="yes")
-    await stack.wait_for(act, "Replayed 1 letter.")
+    await stack.wait_for(act, "Replayed 1 letter")
     await stack.wait_for_depth("dead-letters", 0)
 
 

@@ -358,3 +358,18 @@ async def test_the_page_of_the_keys_explains_words_as_the_glossary_does(
     for word, meaning in WORDS:
         assert f"{word} {meaning}" in said
         assert word == "begun" or f"| {word} | {meaning} |" in glossary
+
+
+async def test_the_navigation_counts_the_letters_of_all_groups(
+    console: RunningConsole, ledger: LedgerFile
+) -> None:
+    dead = [
+        receipt(outcome="dead", reason="adobe-rejected", status=400 + n, xaction=None)
+        for n in range(30)
+    ]
+    fill(ledger, dead)
+    console.forget()
+    await console.sign_in()
+    page = (await console.get("/")).text
+    assert '<span class="n" id="letters-there">30</span>' in page
+    assert "hover for the exact time" in page

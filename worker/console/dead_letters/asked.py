@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from worker.broker.letter_filter import Filter
@@ -18,10 +18,12 @@ from worker.moments import moment_ms
 MOST_IDS: Final = 1_000
 MOST_CANARIES: Final = 1_000
 _MOST_TEXT: Final = 200
-_KINDS: Final[Mapping[str, ChoiceKind]] = {
+Kind = ChoiceKind | Literal["unknown"]
+_KINDS: Final[Mapping[str, Kind]] = {
     "withdrawn": "withdrawn",
     "given": "given",
     "other": "other",
+    "unknown": "unknown",
 }
 _SPAN: Final = re.compile(r"[0-9]{1,9}[smhd]")
 
@@ -33,15 +35,15 @@ class Unclear(ValueError):
 @dataclass(frozen=True, slots=True)
 class Meant:
     """Which dead letters are meant: `since` is how long ago a letter has died at most, such as
-    `1h`. `kind` is that of a choice; `ids` are those of letters, and none means that no letter is
-    named.
+    `1h`. `kind` is that of a choice, `unknown` where receipts do not tell it. `ids` are those of
+    letters, and none means that no letter is named.
     """
 
     integration: str = ""
     reason: str = ""
     group: str = ""
     since: str = ""
-    kind: ChoiceKind | None = None
+    kind: Kind | None = None
     ids: frozenset[str] = frozenset()
 
     def filter(self, now_ms: int) -> Filter:
@@ -161,7 +163,7 @@ def read_meant(said: Mapping[str, str], ids: Sequence[str] = ()) -> Meant:
         raise Unclear("since is an age, such as 90s, 2h or 7d")
     kind = said.get("kind", "")
     if kind and kind not in _KINDS:
-        raise Unclear("kind is withdrawn, given or other")
+        raise Unclear("kind is withdrawn, given, other or unknown")
     return Meant(**texts, kind=_KINDS.get(kind), ids=frozenset(ids))
 
 

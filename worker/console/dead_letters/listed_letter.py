@@ -75,7 +75,7 @@ class Inventory:
             for one in self.letters
             if meant.group in ("", one.group)
             and chosen.matches(one.letter)
-            and (meant.kind is None or self.life_of(one).choice == meant.kind)
+            and meant.kind in (None, self.life_of(one).choice or "unknown")
         ]
 
     def withdrawals(self, letters: Iterable[ListedLetter]) -> int:

@@ -23,7 +23,7 @@ from worker.ledger.replay_prospects import letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
 from worker.redaction import redact
-from worker.remedies import meaning_of, remedy_for
+from worker.remedies import advised_act, meaning_of, remedy_for
 
 _LETTER: Final = f"{PATH}/letters/{{letter}}"
 _MOST_ID: Final = 128
@@ -65,6 +65,7 @@ async def show(request: web.Request) -> web.Response:
         running=parts.acts.running,
         meaning=meaning_of(event.letter.reason, event.letter.error),
         remedy=remedy_for(event.letter.reason, event.letter.error),
+        advised=advised_act(event.letter.reason, event.letter.error),
     )
 
 

@@ -9,18 +9,24 @@ from typing import Any, Final
 from aiohttp import web
 
 from worker.console.context import CONTEXT, ConsoleContext
-from worker.console.dead_letters.asked import Meant, Unclear, read_meant
+from worker.console.dead_letters.asked import Kind, Meant, Unclear, read_meant
 from worker.console.dead_letters.inventory_reader import Looked
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter, groups_of
 from worker.console.dead_letters.parts import LETTERS
-from worker.console.rendering import render
+from worker.console.rendering import BEAT, render
 from worker.reasons import NO_INTEGRATION
-from worker.remedies import meaning_of, remedy_for
+from worker.remedies import Advised, advised_act, meaning_of, remedy_for
 
 AT_ONCE: Final = 50
 _LOOK_SECONDS: Final = 2.0
 """A page waits so long for a pass over the letters; then it shows what was known before."""
 _SPANS: Final = (("", "any time"), ("1h", "last hour"), ("24h", "last day"), ("7d", "last week"))
+_CHOICES: Final[Sequence[tuple[Kind, str]]] = (
+    ("withdrawn", "withdrawn"),
+    ("given", "given"),
+    ("other", "other"),
+    ("unknown", "not known"),
+)
 _MOST_NAMED: Final = 6
 _MOST_PAGE: Final = 100_000
 PATH: Final = "/dead-letters"
@@ -82,10 +88,18 @@ async def show_letters(request: web.Request) -> web.Response:
         shown=[(one, inventory.life_of(one)) for one in letters[start : start + AT_ONCE]],
         more=len(letters) > start + AT_ONCE,
         group=groups[0] if groups else None,
+        advised=_advised(letters),
         filters=_filters(inventory, meant, request.path),
         remedy_for=remedy_for,
         meaning_of=meaning_of,
     )
+
+
+def _advised(letters: Sequence[ListedLetter]) -> Advised:
+    """The act that is advised for all of these dead letters, "" where it is not one for all."""
+    causes = {(one.letter.reason, one.letter.error) for one in letters}
+    advised = {advised_act(reason, error) for reason, error in causes}
+    return advised.pop() if len(advised) == 1 else ""
 
 
 def meant_of(request: web.Request) -> Meant:
@@ -114,6 +128,7 @@ def _shared(request: web.Request, looked: Looked) -> dict[str, Any]:
         "running": acts.running,
         "last": next(iter(acts.past), None),
         "no_integration": NO_INTEGRATION,
+        "receipts_know": None if (beat := request[BEAT]).told is None else beat.letters,
     }
 
 
@@ -122,7 +137,7 @@ def _filters(
 ) -> dict[str, Sequence[tuple[str, str, int | None, bool]]]:
     """Of each filter its links: word, address, how many, and whether it is in force."""
     letters = [one for one in inventory.letters if meant.group in ("", one.group)]
-    kinds = Counter(inventory.life_of(one).choice for one in letters)
+    kinds = Counter(inventory.life_of(one).choice or "unknown" for one in letters)
     filters: dict[str, Sequence[tuple[str, str, int | None, bool]]] = {
         "died": [
             (word, meant.link(path, since=since), None, meant.since == since)
@@ -131,8 +146,8 @@ def _filters(
         "choice": [
             ("all", meant.link(path, kind=""), None, meant.kind is None),
             *(
-                (kind, meant.link(path, kind=kind), kinds[kind], meant.kind == kind)
-                for kind in ("withdrawn", "given", "other")
+                (word, meant.link(path, kind=kind), kinds[kind], meant.kind == kind)
+                for kind, word in _CHOICES
                 if kinds[kind] or meant.kind == kind
             ),
         ],

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.formats import clock, number
 from worker.console.pulse import Beat
 from worker.console.rendering import SESSION
 
@@ -56,4 +57,6 @@ def _told(beat: Beat) -> bytes:
     sign = {"failing": "\u25b2 ", "missing": "\u25b2 ", "away": "\u25b2 ", "blocked": "\u2298 "}
     sentence = beat.verdict.sentence
     title = f"{sign.get(beat.verdict.state, '')}{sentence[:80]} \u00b7 consent-worker"
-    return orjson.dumps({"sentence": sentence, "title": title, "is_urgent": beat.urgent > 0})
+    said = {"sentence": sentence, "title": title, "is_urgent": beat.urgent > 0}
+    now = "" if beat.told is None else clock(beat.told.now)
+    return orjson.dumps(said | {"letters": number(beat.letters), "clock": now})

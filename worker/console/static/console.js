@@ -89,6 +89,41 @@
     if (ACTS[key]) { event.preventDefault(); ACTS[key](); }
   });
 
+  // ---- the selection of dead letters: the buttons above and `r` take it, once there is one
+
+  const picks = $("#picks");
+  const every = $("#pick-all");
+  if (picks && every) {
+    const boxes = () => all("tbody input[type=checkbox]", picks);
+    const count = () => boxes().filter((one) => one.checked).length;
+    const whole = $("#picked").textContent;
+    const above = all("[data-pick]").map((link) => [link, link.textContent]);
+    const tell = () => {
+      const marked = count();
+      const mean = (verb) => `${verb} ${marked} selected…`;
+      $("#picked").textContent = marked ? `${marked} of ${picks.dataset.of} selected` : whole;
+      for (const [link, words] of above) link.textContent = marked ? mean(link.dataset.pick) : words;
+      for (const one of all("[data-picked]", picks)) {
+        one.disabled = !marked;
+        one.textContent = marked ? mean(one.dataset.picked) : `${one.dataset.picked} the selected…`;
+      }
+      every.checked = marked > 0 && marked === boxes().length;
+      every.indeterminate = marked > 0 && !every.checked;
+    };
+    every.hidden = false;
+    every.addEventListener("change", () => { for (const one of boxes()) one.checked = every.checked; tell(); });
+    picks.addEventListener("change", tell);
+    for (const [link] of above) {
+      link.addEventListener("click", (event) => {
+        if (!count()) return;
+        event.preventDefault();
+        $(`[data-picked=${link.dataset.pick}]`, picks).click();
+      });
+    }
+    tell();
+    window.addEventListener("pageshow", tell); // a browser that goes back marks them again
+  }
+
   // ---- what lives
 
   const live = $("#live");
@@ -114,9 +149,15 @@
       if (icon) icon.href = beat.is_urgent ? icon.dataset.failing : icon.dataset.well;
       if (last !== null && last !== beat.sentence) say(beat.sentence);
       last = beat.sentence;
+      const letters = $("#letters-there");
+      if (letters) { letters.textContent = beat.letters; letters.hidden = beat.letters === "0"; }
       // What somebody points at does not move.
       const isBusy = $(".fleet tbody tr:hover, .plot:hover, #beat form:focus-within");
-      if (!isHeld && !document.hidden && !isBusy) document.dispatchEvent(new CustomEvent("beat"));
+      if (!isHeld && !document.hidden && !isBusy) {
+        document.dispatchEvent(new CustomEvent("beat"));
+        const page = $("#page-of");
+        if (page && beat.clock) page.textContent = beat.clock;
+      }
     });
     window.addEventListener("pagehide", () => source.close());
   }
