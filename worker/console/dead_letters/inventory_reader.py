@@ -79,6 +79,11 @@ class InventoryReader:
                 await asyncio.wait_for(asyncio.shield(self._looking), patience_seconds)
         return Looked(self._kept, self._trouble, self._looking is not None)
 
+    @property
+    def fresh(self) -> Inventory | None:
+        """The last inventory of the dead letters, None where it is not fresh."""
+        return self._kept if self._is_fresh() else None
+
     def forget(self) -> None:
         """The dead letters have changed: the next look makes the inventory anew."""
         self._is_stale = True

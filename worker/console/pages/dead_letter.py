@@ -63,6 +63,7 @@ async def show(request: web.Request) -> web.Response:
         lines=_masked(event.body),
         ticket=ticket,
         running=parts.acts.running,
+        inventory=parts.inventory.fresh,
         meaning=meaning_of(event.letter.reason, event.letter.error),
         remedy=remedy_for(event.letter.reason, event.letter.error),
         advised=advised_act(event.letter.reason, event.letter.error),
