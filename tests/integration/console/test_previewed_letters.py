@@ -29,7 +29,7 @@ async def test_what_dies_after_the_preview_stays(stack: LetterStack, path: str, 
     await stack.bury(2)  # a copy of one that was counted once
     form = {"ticket": ticket, "typed": "3", "canaries": "0"}
     act = (await stack.post("/dead-letters/acts", form)).way
-    await stack.wait_for(act, f"{verb}ed 3 letters.")
+    await stack.wait_for(act, f"{verb}ed 3 letters")
     await stack.wait_for_depth("dead-letters", 3)
     assert f"{verb} 3 letters" in await stack.page(preview)
 
@@ -45,7 +45,7 @@ async def test_letters_that_were_not_looked_at_are_told_and_stay(
     assert f"{verb} 3 letters" in page
     assert "The first 3 of 5 letters were looked at." in page
     act = await stack.begin(preview, typed="3", canaries="0")
-    await stack.wait_for(act, f"{verb}ed 3 letters.")
+    await stack.wait_for(act, f"{verb}ed 3 letters")
     await stack.wait_for_depth("dead-letters", 2)
 
 
@@ -55,7 +55,7 @@ async def test_copies_that_were_counted_are_all_taken(stack: LetterStack) -> Non
     preview = "/dead-letters/preview/discard"
     assert "Discard 3 letters, for good?" in await stack.page(preview)
     act = await stack.begin(preview, typed="3")
-    await stack.wait_for(act, "Discarded 3 letters.")
+    await stack.wait_for(act, "Discarded 3 letters")
     await stack.wait_for_depth("dead-letters", 0)
 
 
