@@ -90,8 +90,8 @@ async def test_a_letter_is_found_understood_replayed_and_proved(
             assert counted == [("11", "3"), ("1", "1"), ("0", "0"), ("0", "0"), ("12", "4")]
             ticket = re.findall('name="ticket" value="([^"]+)"', page)[0]
             act, _ = await browser.post("/dead-letters/acts", ticket=ticket, canaries="3")
-            newer = "not needed: Adobe has a newer choice of the person"
-            ends = rf"<span>delivered</span><b>11</b>.*<span>{newer}</span><b>1</b>"
+            needless = "not needed: Adobe has a newer choice of the person"
+            ends = rf"<span>delivered</span><b>11</b>.*<span>{needless}</span><b>1</b>"
             page = await browser.until(
                 act, lambda text: re.search(ends, text, re.DOTALL) is not None, "what became of all"
             )
