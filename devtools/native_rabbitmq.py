@@ -107,7 +107,10 @@ class NativeRabbitMQ:
             "disk_free_limit.absolute = 50MB\nraft.wal_max_size_bytes = 16777216\n" + metrics
         )
         (self.home / "advanced.config").write_text(
-            "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n"
+            "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000},\n"
+            # Up to 3.13 each quorum queue sets files aside that it never opens. Once all are set
+            # aside, after some hundred tests, no line is accepted any more.
+            "           {file_handles_high_watermark, 1000000}]}].\n"
         )
         plugins = "rabbitmq_prometheus" if has_metrics else ""
         (self.home / "enabled_plugins").write_text(f"[{plugins}].\n")
