@@ -25,6 +25,8 @@ from worker.ordering.snapshot_lines import (
 )
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
 from worker.ordering.stamp import Said, Stamp, is_path
+from worker.ordering.store_protocol import UNCLEAR
+from worker.ordering.unclear_requests import is_recent
 from worker.ordering.verdicts import Verdict
 from worker.transform.format_rendering import is_silent
 
@@ -68,7 +70,7 @@ def fold_known(
     undone = {
         place
         for place in maybe_at_adobe
-        if is_undone(events[place], settled.get(place), events, known.stamps)
+        if place in settled and is_undone(events[place], settled[place], events, known.stamps)
     }
     lines = [
         _lines(place, events, known, settled, () if replaces else undone, replaces=replaces)
@@ -76,8 +78,11 @@ def fold_known(
     ]
     winners = _winners(lines, known.stamps)
     contributing, emptying = _who_wins(events, winners, undone, replaces=replaces)
-    if replaces:  # a whole record undoes whatever it does not have
-        contributing |= undone | _who_speaks_for_the_record(events, settled, known)
+    if replaces:
+        contributing |= _who_speaks_for_the_record(events, settled, known)
+        mark = known.stamps.get(UNCLEAR)
+        if mark is None or not is_recent(mark):  # else the record of the newer one is repeated
+            contributing |= undone
     verdicts: list[Verdict] = []
     for place, event in enumerate(events):
         verdict = settled.get(place)

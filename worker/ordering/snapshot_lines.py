@@ -81,12 +81,12 @@ def _taken_back(
 
 def is_undone(
     event: Statuses,
-    verdict: Verdict | None,
+    verdict: Verdict,
     events: Sequence[Statuses],
     stamps: Mapping[str, Stamp],
 ) -> bool:
     """Whether a snapshot does not speak, by its `verdict`, because a newer one of the same Didomi
-    user does: of `events`, or by `stamps`. None is the verdict of who speaks.
+    user does: of `events`, or by `stamps`.
     """
     if event.didomi_user is None or verdict not in _OUTSPOKEN:
         return False
