@@ -20,13 +20,12 @@ from worker.ordering.snapshot_lines import (
     Lines,
     is_undone,
     lines_of,
+    recent_mark,
     restates,
     undoing_lines,
 )
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
 from worker.ordering.stamp import Said, Stamp, is_path
-from worker.ordering.store_protocol import UNCLEAR
-from worker.ordering.unclear_requests import is_recent
 from worker.ordering.verdicts import Verdict
 from worker.transform.format_rendering import is_silent
 
@@ -80,8 +79,7 @@ def fold_known(
     contributing, emptying = _who_wins(events, winners, undone, replaces=replaces)
     if replaces:
         contributing |= _who_speaks_for_the_record(events, settled, known)
-        mark = known.stamps.get(UNCLEAR)
-        if mark is None or not is_recent(mark):  # else the record of the newer one is repeated
+        if recent_mark(known.stamps) is None:  # else the record of the newer one is repeated
             contributing |= undone
     verdicts: list[Verdict] = []
     for place, event in enumerate(events):

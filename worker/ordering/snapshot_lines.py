@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.ordering.newest_fold import pair_of, stamps_of
-from worker.ordering.speaking_snapshots import Statuses
+from worker.ordering.speaking_snapshots import Statuses, newest_accepted
 from worker.ordering.stamp import MAX_EVENT_ID, Said, Stamp, at, is_path, newest_of
 from worker.ordering.store_protocol import UNCLEAR
 from worker.ordering.unclear_requests import follows, is_recent
@@ -65,7 +65,7 @@ def _taken_back(
     request may still set is taken back once more. What another one of the same moment has said
     stays, whichever of them came first.
     """
-    if pair_of(event)[0] in [stamps.get(name) for name in newest_of(event.didomi_user or "")]:
+    if newest_accepted(event.didomi_user or "", stamps) == pair_of(event)[0]:
         return
     digests = [one for one in both_digests(event.didomi_user or "") if one]
     states_again = restates(event, stamps, replaces=replaces)
@@ -107,8 +107,7 @@ def undoing_lines(
     """
     digests = both_digests(event.didomi_user or "")
     newest = _newest(event.didomi_user or "", events, stamps)
-    mark = stamps.get(UNCLEAR)
-    states_again = mark is not None and is_recent(mark)
+    states_again = recent_mark(stamps) is not None
     lines: dict[str, Line] = {}
     for path, own in stamps_of(event).items():
         absent = event.absent.get(path, EMPTIED)
@@ -129,10 +128,8 @@ def undoing_lines(
 
 def _newest(didomi_user: str, events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> Stamp:
     """The stamp of the newest snapshot of a Didomi user, of whom there is one."""
-    return max(
-        [pair_of(one)[0] for one in events if one.didomi_user == didomi_user]
-        + [stamps[name] for name in newest_of(didomi_user) if name in stamps]
-    )
+    there = [pair_of(one)[0] for one in events if one.didomi_user == didomi_user]
+    return max([*there, newest_accepted(didomi_user, stamps) or there[0]])
 
 
 def took_nothing_back(event: Statuses, said: Mapping[str, Said]) -> bool:
@@ -156,5 +153,11 @@ def restates(event: Statuses, stamps: Mapping[str, Stamp], *, replaces: bool) ->
     """Whether an older request without an answer may still be carried out, or has been lately. A
     request with a whole record takes back what was sent after it, however old that is.
     """
+    mark = recent_mark(stamps)
+    return mark is not None and (replaces or follows(event, mark))
+
+
+def recent_mark(stamps: Mapping[str, Stamp]) -> Stamp | None:
+    """The mark of what is unclear of a person, or was within the last day."""
     mark = stamps.get(UNCLEAR)
-    return mark is not None and is_recent(mark) and (replaces or follows(event, mark))
+    return mark if mark is not None and is_recent(mark) else None

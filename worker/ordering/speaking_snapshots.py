@@ -36,7 +36,7 @@ def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dic
     for place, event in enumerate(events):
         if event.didomi_user is None or place in settled:
             continue
-        accepted, own = _newest_accepted(event.didomi_user, stamps), pair_of(event)[0]
+        accepted, own = newest_accepted(event.didomi_user, stamps), pair_of(event)[0]
         if accepted is None or own > accepted:
             waiting.setdefault(event.didomi_user, []).append(place)
         elif own < accepted:
@@ -44,7 +44,7 @@ def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dic
         elif not _says_more(event, stamps):
             settled[place] = Verdict.DUPLICATE
     for didomi_user, places in waiting.items():
-        is_known = _newest_accepted(didomi_user, stamps) is not None
+        is_known = newest_accepted(didomi_user, stamps) is not None
         if not is_known and all(events[place].is_silent_if_unknown for place in places):
             settled |= dict.fromkeys(places, Verdict.SAYS_NOTHING)
             continue
@@ -86,7 +86,8 @@ def _order(event: Statuses) -> tuple[Stamp, str]:
     return pair_of(event)[0], repr(sorted(event.attributes.items()))
 
 
-def _newest_accepted(didomi_user: str, stamps: Mapping[str, Stamp]) -> Stamp | None:
+def newest_accepted(didomi_user: str, stamps: Mapping[str, Stamp]) -> Stamp | None:
+    """The stamp of the newest snapshot of a Didomi user that has spoken; None where none has."""
     found = [stamps[name] for name in newest_of(didomi_user) if name in stamps]
     return max(found, default=None)
 
