@@ -63,7 +63,7 @@ soak: $(STAMP) ## Play thousands of random histories through failing fleets (SOA
 fuzz: $(STAMP) ## Feed all that reads from outside what nobody would write (FUZZ_CASES=10_000_000 FUZZ_SEED=7)
 	$(BIN)/python -m devtools.fuzz --cases $(FUZZ_CASES) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
-chaos: $(STAMP) ## Kill and stall a cluster, Redis and workers for minutes (CHAOS_SEED, _SECONDS, _EVENTS, _QUEUES, _REDIS)
+chaos: $(STAMP) ## Kill and stall a cluster, Redis, workers and a ledger (CHAOS_SEED, _SECONDS, _EVENTS, _QUEUES, _REDIS)
 	@$(BIN)/python -m devtools.chaos
 
 $(BENCH_STAMP): constraints-bench.txt

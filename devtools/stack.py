@@ -132,8 +132,18 @@ class Stack:
 
     def log_entries(self) -> list[dict[str, Any]]:
         """What all workers have logged, line by line; a half-written line is left out."""
-        lines = self.log_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [entry for entries in self.worker_logs() for entry in entries]
+
+    def worker_logs(self) -> list[list[dict[str, Any]]]:
+        """What each worker process has logged, the first to the last; see `log_entries`."""
+        return [
+            [
+                json.loads(line)
+                for line in file.read_text().splitlines()
+                if line.startswith("{") and line.endswith("}")
+            ]
+            for file in self._log_files()
+        ]
 
     def start_ledger(self) -> subprocess.Popen[bytes]:
         """`consent-worker ledger`, which ends with the workers; a file below `path` has its log."""
@@ -161,7 +171,11 @@ class Stack:
 
     def log_text(self) -> str:
         """Everything that all workers have logged."""
-        return "".join(one.read_text() for one in sorted(self.path.glob("worker-*.log")))
+        return "".join(one.read_text() for one in self._log_files())
+
+    def _log_files(self) -> list[Path]:
+        """The first worker's to the last one's."""
+        return sorted(self.path.glob("worker-*.log"), key=lambda one: (len(one.name), one.name))
 
     async def command(
         self, *arguments: str, stdin: bytes = b"", directory: Path | None = None

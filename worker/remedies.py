@@ -7,6 +7,11 @@ from typing import Final, Literal
 
 from worker.reasons import DeadReason, ErrorCode
 
+_ASK_THE_ADMIN: Final = (
+    "Ask the customer's Adobe admin for a new client secret from Adobe's Developer Console, and "
+    "put it into `authentication.client_secret` of {file}, or where that points to. What waits "
+    "goes by itself then. See by `consent-worker integrations check{integration}`."
+)
 _MEND_AND_REPLAY: Final = "Mend schema, dataflow or mapping; replay."
 
 OF_REASONS: Final[Mapping[str, str]] = {
@@ -64,9 +69,7 @@ OF_ERRORS: Final[Mapping[str, str]] = {
     ),
     ErrorCode.TIMEOUT: "Check the endpoint; see CONSENT_WORKER_ATTEMPT_TIMEOUT_SECONDS.",
     ErrorCode.TOKEN_UNAVAILABLE: "Check CONSENT_WORKER_IMS_URL and the network.",
-    ErrorCode.TOKEN_REFUSED: (
-        "Rotate the secret in its file; see by `consent-worker integrations check`."
-    ),
+    ErrorCode.TOKEN_REFUSED: _ASK_THE_ADMIN.format(file="the integration's file", integration=""),
     ErrorCode.LOOKUP_REFUSED: "Grant it, or set upsert_mode to true.",
     ErrorCode.LOOKUP_REJECTED: "Check merge_policy_id, namespace and sandbox_name.",
     ErrorCode.INLET_MISMATCH: "The detail says what to set; integrations check.",
@@ -77,6 +80,11 @@ OF_ERRORS: Final[Mapping[str, str]] = {
 }
 
 _SENTENCES: Final[Mapping[str, str]] = {one: one.sentence for one in (*ErrorCode, *DeadReason)}
+
+
+def remedy_for_secret(file: str, integration: str) -> str:
+    """What to do about `integration`, whose secret in `file` Adobe refuses."""
+    return _ASK_THE_ADMIN.format(file=file, integration=f" {integration}")
 
 
 def meaning_of(reason: str, error: str | None) -> str | None:

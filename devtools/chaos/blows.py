@@ -1,4 +1,5 @@
-"""What strikes nodes, workers and Redis, one after the other of each kind; it follows from a seed.
+"""What strikes nodes, workers, Redis and the ledger, one after the other of each kind; it follows
+from a seed.
 
 So at most one node is away at a time, and two of three remain, by which a quorum queue goes on.
 """
@@ -48,6 +49,7 @@ KINDS: Final = (
     # A lease ends in 36 s: some workers wake after that.
     Kind("worker", 3, (1, 6), (0.1, 8), (2, 60)),
     Kind("redis", 1, (5, 20), (0.1, 10), (1, 20)),
+    Kind("ledger", 1, (5, 20), (0.1, 10), (1, 20)),
 )
 
 

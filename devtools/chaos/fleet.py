@@ -1,4 +1,4 @@
-"""The worker processes, and their integrations."""
+"""The processes of the fleet that are struck: workers, and the ledger."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 
-from devtools.stack import Stack
-
 _STOP_SECONDS = 60.0
 """More than a worker may take: its own limit, and what it takes to close lines that stall."""
 
 
-class Worker:
-    """One of the fleet, in one process after the other; `tell` is told of what is wrong with it."""
+class Member:
+    """One of the fleet, in one process after the other that `begin` starts; `tell` is told of what
+    is wrong with it.
+    """
 
-    def __init__(self, stack: Stack, number: int, tell: Callable[[str], None]) -> None:
-        self._stack = stack
-        self._name = f"worker {number}"
+    def __init__(
+        self, name: str, begin: Callable[[], subprocess.Popen[bytes]], tell: Callable[[str], None]
+    ) -> None:
+        self._name = name
+        self._begin = begin
         self._tell = tell
-        self._process = stack.start_worker()
+        self._process = begin()
 
     def kill(self) -> None:
         self._look()
@@ -37,7 +39,7 @@ class Worker:
             self.kill()
 
     def start(self) -> None:
-        self._process = self._stack.start_worker()
+        self._process = self._begin()
 
     def stall(self) -> None:
         self._look()

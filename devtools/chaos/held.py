@@ -18,10 +18,14 @@ _LOOKS: Final = 3
 
 
 async def held(cluster: Cluster, redis_urls: Sequence[str], namespace: str) -> list[str]:
-    """Dead letters may lie in their queue, but in nobody's hands."""
+    """What is held now. Dead letters may lie in their queue, but in nobody's hands; the stream of
+    the receipts keeps all that it has.
+    """
     found = []
     for queue in await asyncio.to_thread(cluster.queues):
         name, ready = queue["name"], queue["messages_ready"]
+        if name == f"{namespace}.receipts":
+            continue
         unacknowledged = queue["messages_unacknowledged"]
         is_letters = name == f"{namespace}.dead-letters"
         if not name.startswith(f"{namespace}."):

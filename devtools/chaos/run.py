@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from devtools.chaos import check
+from devtools.chaos import check, on_record
 from devtools.chaos.blows import KINDS, blows, strike
 from devtools.chaos.check import Ends, Letter
 from devtools.chaos.cluster import NODES
 from devtools.chaos.customers import CUSTOMERS, draw, in_order_of_publishing
 from devtools.chaos.held import nothing_held
+from devtools.chaos.ledger_questions import conservation, manipulations
 from devtools.chaos.outages import fail, outages
 from devtools.chaos.producer import Producer
 from devtools.chaos.scene import NAMESPACE, WORKERS, Scene
@@ -98,6 +99,7 @@ class _Run:
         left = await self._letters("after")
         self._check("after the replay", left)
         self._story.all_wrong("after the replay", check.beyond_hope(self._drawn, left))
+        await self._look_at_the_ledger(letters + left)
         self._sum_up(letters, left)
 
     async def _trouble(self) -> None:
@@ -117,7 +119,7 @@ class _Run:
                 group.create_task(fail(state, one.id, outages(seed, one.id), until, tell))
                 for one in CUSTOMERS
             ]
-        self._look_at_workers()
+        self._look_at_members()
         await asyncio.to_thread(self._scene.cluster.wait_for_all)
         told = ", ".join(f"{name} {task.result()}" for name, task in struck.items())
         self._story.say(
@@ -135,11 +137,11 @@ class _Run:
             self._story.tell,
         )
         self._story.all_wrong(when, [f"after {_SETTLE_SECONDS:g} s {one}" for one in found])
-        self._look_at_workers()
+        self._look_at_members()
 
-    def _look_at_workers(self) -> None:
-        for worker in self._scene.workers:
-            worker.look()
+    def _look_at_members(self) -> None:
+        for one in (*self._scene.workers, *self._scene.ledger):
+            one.look()
 
     def _check(self, when: str, letters: list[Letter]) -> None:
         entries = self._scene.stack.log_entries()
@@ -149,6 +151,29 @@ class _Run:
             *check.own_faults(entries, letters),
         ]
         self._story.all_wrong(when, problems)
+
+    async def _look_at_the_ledger(self, letters: list[Letter]) -> None:
+        """Whether it has an end of each event, adds up, and is proven by the stream."""
+        self._story.say("Waiting until the ledger has read all, and adds up")
+        said = await conservation(self._scene.stack)
+        logs, ids = self._scene.stack.worker_logs(), self._ids
+        ends = Ends.of(self._scene.stack.log_entries(), ids)
+        recorded = on_record.read_recorded(self._scene.ledger_file, ids)
+        excused = set().union(*(on_record.unwritten(entries, ids) for entries in logs))
+        published, unreceipted = self._producer.confirmed, said["unreceipted"]
+        problems = [
+            *(f"missing by the ledger: {one}" for one in said["missing"]),
+            *on_record.not_on_record(published, recorded, excused, unreceipted),
+            *on_record.wrong_on_record(recorded, ends, letters),
+            *await manipulations(self._scene.stack),
+        ]
+        self._story.all_wrong("by the receipts", problems)
+        absent = sum(recorded.get(key) not in on_record.ENDS for key in published)
+        self._story.say(
+            f"On record: {len(recorded)} of {len(published)} events, {absent} without an end; "
+            f"receipts were away, and their worker ended, for up to {len(excused)}; without room "
+            f"for a receipt: {sum(unreceipted.values())}"
+        )
 
     async def _letters(self, when: str) -> list[Letter]:
         """By the command of operators, which leaves them where they are."""

@@ -1,9 +1,12 @@
-"""Everything that a run starts: cluster, balancer, Redis, the emulator of Adobe and workers."""
+"""Everything that a run starts: cluster, balancer, Redis, the emulator of Adobe, workers and a
+ledger.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +20,7 @@ from devtools.chaos.blows import Target
 from devtools.chaos.check import Profiles
 from devtools.chaos.cluster import NODES, Cluster
 from devtools.chaos.customers import CUSTOMERS, Customer
-from devtools.chaos.fleet import Worker
+from devtools.chaos.fleet import Member
 from devtools.chaos.story import Story
 from devtools.choices import Event, mappings
 from devtools.native_redis import NativeRedis
@@ -53,7 +56,8 @@ class Scene:
             else NativeRedis(options=_REDIS_OPTIONS)
         )
         self.balancer = Balancer([node.port for node in self.cluster.nodes])
-        self.workers: list[Worker] = []
+        self.workers: list[Member] = []
+        self.ledger: list[Member] = []
 
     @property
     def settings(self) -> WorkerSettings:
@@ -71,7 +75,17 @@ class Scene:
     @property
     def targets(self) -> dict[str, Sequence[Target]]:
         """What can be struck, by its kind."""
-        return {"node": self.cluster.nodes, "worker": self.workers, "redis": self.redis_servers}
+        return {
+            "node": self.cluster.nodes,
+            "worker": self.workers,
+            "redis": self.redis_servers,
+            "ledger": self.ledger,
+        }
+
+    @property
+    def ledger_file(self) -> Path:
+        """Of SQLite."""
+        return self.stack.path / "ledger.sqlite"
 
     @property
     def redis_servers(self) -> list[NativeRedis]:
@@ -106,14 +120,19 @@ class Scene:
             UNCLEAR_SECONDS=UNCLEAR_SECONDS,
             WATCH_SECONDS=3,
             LOG_LEVEL="debug",
+            RECEIPTS="on",
+            RECEIPTS_SECRET=secrets.token_hex(16),
         )
+        self.stack.override("LEDGER_URL", f"sqlite://{self.ledger_file}")
         await self._exit.enter_async_context(self.stack)
         for customer in CUSTOMERS:
             changes = customer.changes | {"mappings": mappings()}
             self.stack.add_integration(customer.id, **changes)
         self._exit.callback(self._let_go_on)
         for number in range(1, WORKERS + 1):
-            self.workers.append(Worker(self.stack, number, self._story.wrong))
+            started = Member(f"worker {number}", self.stack.start_worker, self._story.wrong)
+            self.workers.append(started)
+        self.ledger.append(Member("the ledger", self.stack.start_ledger, self._story.wrong))
         await self.stack.wait_until_consuming(_CONSUMING_SECONDS)
 
     async def _declare(self) -> None:
@@ -155,8 +174,9 @@ class Scene:
                 shutil.copytree(node.home / "log", kept / f"node-{number}")
         for number, server in enumerate(self.redis_servers, 1):
             shutil.copy(server.home / "output", kept / f"redis-{number}.txt")
-        for log in self.stack.path.glob("worker-*.log"):
-            shutil.copy(log, kept)
+        for pattern in ("worker-*.log", "ledger-*.log", f"{self.ledger_file.name}*"):
+            for file in self.stack.path.glob(pattern):
+                shutil.copy(file, kept)
         with (kept / "requests.jsonl").open("w") as journal:
             for request in self.stack.sandbox.state.requests:
                 journal.write(json.dumps(request) + "\n")

@@ -8,7 +8,7 @@ from typing import Final
 
 from worker.console.integration_rows import IntegrationRow
 from worker.reasons import ErrorCode
-from worker.remedies import OF_ERRORS
+from worker.remedies import OF_ERRORS, remedy_for_secret
 
 _OF_STATES: Final[Mapping[str, str]] = {
     "paused": "Take `paused` out of its file, and it goes on by itself.",
@@ -18,11 +18,6 @@ _OF_STATES: Final[Mapping[str, str]] = {
     "disabled": "Set `enabled` to true in its file, if it is to have events.",
 }
 _PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at the network."
-_ROTATE: Final = (
-    "Ask the customer's Adobe admin for a new client secret from Adobe's Developer Console. Put it "
-    "into `authentication.client_secret` of {file}, or where that points to. What waits goes by "
-    "itself then. See by `consent-worker integrations check {integration}`."
-)
 
 
 def advice(row: IntegrationRow, file: Path | None) -> str:
@@ -40,7 +35,7 @@ def advice_of_error(error: str, integration: str, file: Path | None) -> str:
     if error != ErrorCode.TOKEN_REFUSED:
         return OF_ERRORS.get(error, "")
     named = f"the file of `{_bare(integration)}`" if file is None else f"`{_bare(str(file))}`"
-    return _ROTATE.format(file=named, integration=_bare(integration))
+    return remedy_for_secret(named, _bare(integration))
 
 
 def _bare(text: str) -> str:

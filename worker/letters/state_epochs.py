@@ -12,7 +12,7 @@ from worker.ordering.store_protocol import StoreUnavailable
 from worker.settings import WorkerSettings
 from worker.store_choice import lasting_store
 
-AGAIN: Final = "; run the command again, it may be repeated"
+AGAIN: Final = "; mend that, and run the command again, it may be repeated"
 """What a command is told when the state is away."""
 
 

@@ -29,7 +29,7 @@ def test_blows_follow_from_the_seed(kind: Kind) -> None:
 
 
 def test_blows_of_one_kind_do_not_depend_on_another() -> None:
-    node, worker, _ = (list(islice(blows(1, kind), 20)) for kind in KINDS)
+    node, worker, *_ = (list(islice(blows(1, kind), 20)) for kind in KINDS)
     assert [one.what for one in node] != [one.what for one in worker]
 
 

@@ -35,7 +35,7 @@ def test_where_the_error_is_known_it_says_what_to_do() -> None:
     assert "status page" in to_do(dead, is_last=True)
     assert "dead-letters replay" in to_do(dead, is_last=True)
     held = receipt(outcome="parked", reason="blocked", error="token-refused")
-    assert "Rotate the secret" in to_do(held, is_last=True)
+    assert "a new client secret" in to_do(held, is_last=True)
 
 
 @pytest.mark.parametrize("outcome", ["received", "delivered", "erased"])
