@@ -120,7 +120,7 @@ def read_file(
         )
     except InvalidIntegration as invalid:
         return FileContent(
-            problem=invalid,
+            problem=invalid.with_traceback(None),  # whose frames have the whole file
             secret_stamps=resolution.stamps,
             can_be_tried_again=not is_read or bool(resolution.problems),
         )
@@ -137,13 +137,17 @@ def _validate(
     surroundings: Surroundings,
 ) -> Integration:
     problems = _shortened(problems, len(problems))
+    integration = None
     try:
         integration = Integration.model_validate(document, context=surroundings)
     except ValidationError as error:
         told = {problem.partition(": ")[0] for problem in problems}
         sentences = _shortened(*sentences_of(error, _MOST_PROBLEMS))
         problems += [one for one in sentences if one.partition(": ")[0] not in told]
-        raise _invalid(path, problems, document) from None
+    if integration is None:
+        # Not as the error's successor: the garbage collector can't look into pydantic's errors, and
+        # the frames in them, which hold what is raised here, would stay for good with the file.
+        raise _invalid(path, problems, document)
     if problem := endpoint_check(integration.properties.dataflow_endpoint):
         problems.append(f"properties.dataflow_endpoint: {problem}")
     if problems:

@@ -22,11 +22,12 @@ def in_mode(integration: Integration, mode: WrittenMode) -> Integration:
     """
     # Not `dict(integration)`, which has what is worked out of the fields as well.
     said = {name: getattr(integration, name) for name in Integration.model_fields}
+    sentences: list[str] = []
     try:
         fitting = Integration.model_validate(
             said | {"payload_mode": mode}, context=integration.surroundings
         )
+        return fitting.with_state_id(integration.state_id)
     except ValidationError as error:
         sentences, _ = sentences_of(error, _MOST_SENTENCES)
-        raise UnfitMode("; ".join(sentences)) from None
-    return fitting.with_state_id(integration.state_id)
+    raise UnfitMode("; ".join(sentences))  # see `loading` for why it is no successor

@@ -11,8 +11,9 @@ PERSON: Final = "<value>"
 path is kept, logged and shown with this in place of the person."""
 _MOST_STEPS: Final = 64
 """What Adobe's schemas need at most is a dozen; what writes JSON gives up at some 250."""
-_NAME: Final = "[A-Za-z0-9_]*[A-Za-z0-9][A-Za-z0-9_]*"
-_PLAIN: Final = re.compile(rf"{_NAME}(?:\.{_NAME}){{0,{_MOST_STEPS - 1}}}")
+_NAME: Final = "_*+[A-Za-z0-9][A-Za-z0-9_]*+"
+"""That fits in one way only, and gives back nothing: a path that is too deep is refused at once."""
+_PLAIN: Final = re.compile(rf"{_NAME}(?:\.{_NAME}){{0,{_MOST_STEPS - 1}}}+")
 
 
 def check_path(path: str) -> str:

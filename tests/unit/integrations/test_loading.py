@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def test_more_mappings_than_redis_can_take_are_refused_at_load(
     ("changes", "said"),
     [
         pytest.param(_map((".".join("a" * 65), NEWS)), "at most 64 names deep", id="deep path"),
+        pytest.param(_map(("_acme" + ".m9cme" * 90, NEWS)), "at most 64 names", id="names"),
         pytest.param(_map(("a" * 1025, NEWS)), "at most 1024 characters", id="long path"),
         pytest.param(
             _map(("a", "consents_purposes_" + "_values_x" * 300_000)), "at most 1024", id="value"
@@ -202,6 +204,21 @@ def test_a_file_that_is_larger_than_any_integration_is_not_read(tmp_path: Path) 
         file.truncate(1 << 40)  # a terabyte of holes
     with pytest.raises(InvalidIntegration, match="is larger than 4194304 bytes"):
         load_integration(path, NOTHING, CHECK)
+
+
+def test_a_file_that_stays_wrong_may_be_read_again_and_again(tmp_path: Path) -> None:
+    path = _write(tmp_path, regulations=["GDPR"])
+
+    def kept() -> int:
+        """Readings that are still in memory, each of which would have the file with its secrets."""
+        gc.collect()
+        return sum(isinstance(one, InvalidIntegration) for one in gc.get_objects())
+
+    before = kept()
+    for _ in range(5):
+        with pytest.raises(InvalidIntegration, match="regulations"):
+            load_integration(path, NOTHING, CHECK)
+    assert kept() == before
 
 
 def test_a_fault_of_the_worker_s_own_is_that_file_s_only(tmp_path: Path) -> None:
