@@ -3,7 +3,8 @@
 A real stream is filled with made receipts first, which takes longer than all that is measured. With
 `--direct` they are made while they are taken in, without a broker, and only the time of the taking
 in counts. `--multiply 10` then asks a ledger of ten times the size, and has it read a fifth more.
-`--letters 50000` puts so many dead letters there as a pass does, and lists them.
+`--letters 50000` puts so many dead letters there as a pass does, and lists them. `--keep FILE`
+leaves the ledger there, as for `python -m bench.console FILE`.
 """
 
 from __future__ import annotations
@@ -242,11 +243,14 @@ def _main() -> None:
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--multiply", type=int, default=1, help="then copy the rows so often")
     parser.add_argument("--letters", type=int, default=0, help="and so many dead letters")
+    parser.add_argument("--keep", type=Path, help="leave the ledger in this new file")
     chosen = parser.parse_args()
     count: int = chosen.receipts
     sample = _Sample(count)
     with tempfile.TemporaryDirectory(prefix="bench-ledger-") as directory:
-        file = Path(directory) / "ledger.sqlite"
+        file = chosen.keep or Path(directory) / "ledger.sqlite"
+        if file.exists():
+            parser.error(f"{file} is there already")
         if chosen.direct:
             seconds, used = _take_directly(file, _messages(count, sample))
         else:
