@@ -119,8 +119,8 @@ async def show(broker_url: str) -> None:
         for role, key in KEYS.items():
             console.print(f"   {role:9} {key}")
         console.print(
-            "Adobe is out for shop now and then, and refuses travel's secret. To mend that, write "
-            f"[bold]{_NEW_SECRET}[/] as client_secret into "
+            "Adobe is out for shop now and then, and refuses travel's secret: it knows another one "
+            f'now, [bold]"{_NEW_SECRET}"[/]. To mend that, let client_secret be these two words in '
             f"{live.stack.integrations / 'travel.json'}. examples/event.json is an event of shop, "
             "to be pasted at Explain. Ctrl-C ends."
         )

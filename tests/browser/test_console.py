@@ -117,6 +117,18 @@ async def test_no_figure_and_no_line_of_a_check_crosses_its_edge(
         assert await page.evaluate(_CROSSING) == []
 
 
+async def test_escape_leaves_a_field_and_the_keys_work_again(
+    browser: Browser, console: RunningConsole
+) -> None:
+    async with opened(browser, console) as page:
+        await page.goto(f"{console.url}/find")
+        await expect(page.locator("#q")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("g")
+        await page.keyboard.press("i")
+        await page.wait_for_url("**/integrations")
+
+
 async def test_the_three_clicks_from_trouble_to_its_cause(
     browser: Browser, console: RunningConsole
 ) -> None:

@@ -17,6 +17,9 @@ _OF_STATES: Final[Mapping[str, str]] = {
     "gone": "Put the file back, or discard what waits for it.",
     "disabled": "Set `enabled` to true in its file, if it is to have events.",
 }
+_LETTERS: Final = (
+    "See its dead letters: replay what is still needed, which the preview tells, or discard them."
+)
 _PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at the network."
 
 
@@ -26,7 +29,7 @@ def advice(row: IntegrationRow, file: Path | None) -> str:
     return (
         _OF_STATES.get(row.state)
         or advice_of_error(error, row.id, file)
-        or (_PASSES if row.state == "failing" else "")
+        or (_PASSES if row.state == "failing" else _LETTERS if row.letters else "")
     )
 
 

@@ -32,7 +32,8 @@ _LEAST_SHARE: Final = 0.4
 
 class Step(NamedTuple):
     """One or several receipts that say the same, one after the other. `after_ms` is how long after
-    the step before; `todo` is what a person should do, "" for nothing.
+    the last receipt of the step before, which `follows_several` says had more than one; `todo` is
+    what a person should do, "" for nothing.
     """
 
     outcome: OutcomeName
@@ -41,6 +42,7 @@ class Step(NamedTuple):
     todo: str
     receipts: Sequence[Receipt]
     after_ms: int | None
+    follows_several: bool
     is_blanked: bool
 
     @property
@@ -159,7 +161,7 @@ def _because(story: Story) -> str:
 
 
 def _steps(story: Story) -> Iterator[Step]:
-    before: int | None = None
+    before: Sequence[Receipt] = ()
     for run in _runs(story.steps):
         receipts = [one.receipt for one in run]
         is_last = run[-1] is story.steps[-1]
@@ -171,10 +173,11 @@ def _steps(story: Story) -> Iterator[Step]:
             BLANKED if is_blanked else sentence(last),
             "" if is_blanked else to_do(last, is_last=is_last),
             receipts,
-            None if before is None else receipts[0].at - before,
+            receipts[0].at - before[-1].at if before else None,
+            len(before) > 1,
             is_blanked,
         )
-        before = last.at
+        before = receipts
 
 
 def _runs(steps: Sequence[StoredReceipt]) -> Iterator[list[StoredReceipt]]:

@@ -95,7 +95,7 @@ async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: Lette
     # These are the canaries: withdrawals that receipts know nothing newer of; and they arrive.
     await stack.tell(*(stack.fate(n, "delivered", delivery=1) for n in (3, 5)))
     page = await stack.wait_for(act, "Replayed 6 letters")
-    assert "2 sent, none came back" in page
+    assert "2 sent, none died again" in page
     assert await stack.depth("retries") == 6
     await stack.wait_for_depth("dead-letters", 1)  # another group stays
     late = [stack.fate(n, "skipped", delivery=1, reason="superseded") for n in (0, 1)]
@@ -193,6 +193,20 @@ async def test_the_advised_act_is_the_first_one(stack: LetterStack) -> None:
     mixed = await stack.page("/dead-letters/letters")
     assert "btn primary" not in mixed, "what helps one does not help the other"
     assert "Replay all 2…" in mixed
+
+
+async def test_a_life_advises_what_its_letter_does(stack: LetterStack) -> None:
+    newer = stack.fate(90, "delivered", user=stack.fate(0).user, event_at=stack.at_ms)
+    await stack.tell(stack.fate(0), stack.fate(2), newer)
+    await stack.bury(0, 2)
+    await stack.page("/dead-letters/letters")
+    for letter, act, is_needless in (("letter-0", "Discard", True), ("letter-2", "Replay", False)):
+        page = await stack.page(f"/dead-letters/letters/{letter}")
+        life = re.findall("/lives/[0-9a-f]{32}", page)[0]
+        said = await stack.page(life)
+        assert ("Adobe already has a newer choice of this person" in said) == is_needless
+        (first,) = re.findall('class="btn primary"[^>]* data-pick="([A-Za-z]+)"', said)
+        assert first == act, letter
 
 
 async def test_a_failing_integration_is_told_above_the_button(stack: LetterStack) -> None:

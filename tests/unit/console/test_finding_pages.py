@@ -106,6 +106,7 @@ async def test_what_is_not_found_says_what_the_ledger_can_not_know(console: Runn
     assert "the ledger has receipts since" in page
     assert "The whole id is needed, upper and lower case as they were sent" in page
     assert "ask the producer" in page
+    assert "not by Didomi\u2019s own <code>user.id</code>" in page
     for text, sentence in (
         ("", "Type one id"),
         ("x" * 1025, "Type one id"),
@@ -137,7 +138,8 @@ async def test_a_life_is_told_step_by_step_with_its_proof(console: RunningConsol
         "3 from 1 process",
         "not signed",
         "Unhonoured",
-        "not signed: see <code>CONSENT_WORKER_RECEIPTS_SECRET</code>",
+        "intact, not signed<span",
+        "for a signature see <code>CONSENT_WORKER_RECEIPTS_SECRET</code>",
         "Download the file for the auditor",
     ):
         assert words in page, words

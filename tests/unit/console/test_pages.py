@@ -136,6 +136,7 @@ async def test_what_was_given_up_is_named_when_all_goes_well_again(
         assert "well now, 9 dead" in page.text
         page = await console.get("/integrations/shop")
         assert "shop is well now, 9 dead." in words_of(page.text)
+        assert "See its dead letters: replay what is still needed" in page.text
         assert '<span class="good">' not in page.text.partition("<h1>")[2].partition("</h1>")[0]
 
 

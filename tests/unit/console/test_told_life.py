@@ -42,7 +42,7 @@ def test_tries_that_say_the_same_are_one_step(tmp_path: Path) -> None:
     assert life.sentence == "Not honoured: given up after 7 tries."
     assert life.state == "dead"
     assert "Five or more retries failed" in life.because
-    assert life.steps[1].after_ms == 230_000
+    assert (life.steps[1].after_ms, life.steps[1].follows_several) == (230_000, True)
     assert (life.steps[0].todo, "replay" in life.steps[1].todo) == ("", True)
     assert life.took_ms == 290_000
     assert sum(one.kind == "try" for one in life.ruler) == 7

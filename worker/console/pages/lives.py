@@ -20,8 +20,10 @@ from worker.console.told_life import held_until, tell_life
 from worker.ledger.chain_places import ChainPlace, life_places
 from worker.ledger.exporting import LifeSelection, life_selection
 from worker.ledger.newer_choice import newer_choice
+from worker.ledger.replay_prospects import Prospect, letter_lives
 from worker.ledger.replayed_lives import all_deliveries, lives_after
 from worker.ledger.stories import Story, find_life
+from worker.remedies import advised_act
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -44,6 +46,7 @@ async def show(request: web.Request) -> web.Response:
     story, places, replays, newer = found
     lane = _lane_in_trouble(request, story)
     looked = await request.app[LETTERS].inventory.look(0)
+    letter = _letter(looked.inventory, key)
     return render(
         request,
         "life.html",
@@ -61,7 +64,9 @@ async def show(request: web.Request) -> web.Response:
         else advice_of_error(
             lane.error, story.integration, context.integrations.file_of(story.integration)
         ),
-        letter=_letter(looked.inventory, key),
+        letter=letter,
+        advised="" if letter is None else advised_act(letter.letter.reason, letter.letter.error),
+        prospect=await context.query(_prospect, key) if story.outcome == "dead" else "unknown",
         receipts=len(story.steps),
     )
 
@@ -97,6 +102,12 @@ def _life_and_places(
         return None
     places = life_places(connection, story.steps)
     return story, places, lives_after(connection, story), newer_choice(connection, story)
+
+
+def _prospect(connection: Connection, key: bytes) -> Prospect:
+    """What a replay of this life's dead letter would come to."""
+    known = letter_lives(connection, {key}).get(key)
+    return "unknown" if known is None else known.prospect
 
 
 def _selection(connection: Connection, key: bytes) -> LifeSelection | None:

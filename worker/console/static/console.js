@@ -77,7 +77,8 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+    const field = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (field) { if (event.key === "Escape") field.blur(); return; }
     const key = event.key;
     const earlier = before;
     before = "";
