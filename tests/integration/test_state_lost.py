@@ -222,17 +222,38 @@ async def test_letters_of_a_lost_state_are_held_back_until_an_operator_insists(
     await wait_until(_alarms_are(stack, (0, False), 1), "no alarm for what was accepted")
 
 
+async def test_a_letter_of_a_lost_state_that_dies_again_is_held_back_again(
+    stack: Stack, operator: Redis, bury: Callable[[bytes], Awaitable[None]]
+) -> None:
+    await _start(stack)
+    await bury(_body(LENA, "e1", 1))
+    ((_, epoch),) = await _letters(stack)
+    await operator.flushall()
+    await wait_until(lambda: _told(stack, "ordering.state_lost") == 1, "the alarm")
+    await stack.command("state", "accept")
+    stack.sandbox.state.faults.inject(target="collection", kind="status", status=400, times=1)
+    code, out, err = await stack.command("dead-letters", "replay", "--after-state-loss")
+    assert (code, out) == (0, "replayed 1\n"), err
+    await stack.wait_for_depth("dead-letters", 1)
+    assert [one for _, one in await _letters(stack)] == [epoch]
+    code, out, _ = await stack.command("dead-letters", "replay", "--json")
+    assert (code, json.loads(out)["of_lost_state"]) == (1, 1)
+    assert LENA not in stack.delivered("shop")
+    await wait_until(_alarms_are(stack, (0, False), 1), "no alarm for what was accepted")
+
+
 async def _has_letters(stack: Stack, epoch: str) -> bool:
     """What was given back is there again a moment later."""
     epochs = [one for _, one in await _letters(stack)]
     return len(epochs) == 2 and epoch in epochs and None not in epochs and len(set(epochs)) == 2
 
 
-async def test_what_is_replayed_is_of_the_present_state(
+async def test_what_is_replayed_stays_of_the_state_that_a_worker_met_it_under(
     stack: Stack, operator: Redis, bury: Callable[[bytes], Awaitable[None]]
 ) -> None:
     await _start(stack)
     await bury(_body(LENA, "e1", 1))
+    ((_, epoch),) = await _letters(stack)
     await _stop(stack)
     await operator.set(f"{stack.namespace}:epoch", f"{'0' * 16} 1800000000000")
     code, out, err = await stack.command("dead-letters", "replay", "--after-state-loss")
@@ -242,7 +263,7 @@ async def test_what_is_replayed_is_of_the_present_state(
         queue = await channel.get_queue(f"{stack.namespace}.retries", ensure=False)
         message = await queue.get(no_ack=True)
     assert message is not None
-    assert message.headers["consent-epoch"] == "0" * 16
+    assert message.headers["consent-epoch"] == epoch
 
 
 async def test_without_redis_a_start_says_that_it_forgets_and_letters_with_an_epoch_stay(

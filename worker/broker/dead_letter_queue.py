@@ -93,7 +93,8 @@ class DeadLetters:
         self, message: HeldLetter, max_event_bytes: int, epoch: str | None = None
     ) -> None:
         """Send a dead letter on its way again, with a fresh budget, then take it off the queue.
-        From now on it is of this `epoch`.
+        One that was never of an epoch is of this one from now on; any other stays what it is, or it
+        would be held back no longer if it died again.
 
         One that names its integration goes to `consent.retries`, so that a long replay does not
         hold up fresh events; one that never got that far is handled as a fresh event.
@@ -126,8 +127,8 @@ class DeadLetters:
         own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
         if is_bundle:
             own[names.BUNDLE] = events
-        if epoch is not None:
-            own[names.EPOCH] = epoch
+        if (met := letter.epoch or epoch) is not None:
+            own[names.EPOCH] = met
         if letter.integration:
             own[names.INTEGRATION] = letter.integration
             if names.is_repeat(message.headers):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,8 +17,14 @@ from worker.ledger.outcome_series import OutcomeSeries, all_series, outcome_seri
 from worker.ledger.reason_counts import ReasonCount, reason_counts
 from worker.ledger.unknown_spans import begins_ms
 
+Answer = TypeVar("Answer")
+
 _MOST_KEPT: Final = 64
 _OPEN_SECONDS: Final = 2.0
+_STALE_TIMES: Final = 5
+"""So many times as old as it is kept an answer may be, while it is asked for anew: a page that is
+open asks again within seconds, and who opens one does not wait.
+"""
 
 
 class Traffic(NamedTuple):
@@ -40,7 +46,7 @@ class KeptTraffic:
         self._now_ms = now_ms
         self._kept: OrderedDict[tuple[str, str | None], KeptAnswer[Traffic]] = OrderedDict()
         self._rates: dict[str, KeptAnswer[dict[str, list[int]]]] = {}
-        self._open = KeptAnswer(lambda: ledger.query(open_withdrawals), _OPEN_SECONDS)
+        self._open = _kept(lambda: ledger.query(open_withdrawals), _OPEN_SECONDS)
 
     async def of(self, period: Period, integration: str | None = None) -> Traffic:
         """What came of the events of all integrations, or of one. Raises `LedgerTrouble` and
@@ -49,7 +55,7 @@ class KeptTraffic:
         key = (period.name, integration)
         kept = self._kept.get(key)
         if kept is None:
-            kept = KeptAnswer(lambda: self._ask(period, integration), period.kept_seconds)
+            kept = _kept(lambda: self._ask(period, integration), period.kept_seconds)
             self._kept[key] = kept
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -60,7 +66,7 @@ class KeptTraffic:
         """The receipts of each integration, slot by slot. Raises as `of` does."""
         kept = self._rates.get(period.name)
         if kept is None:
-            kept = KeptAnswer(lambda: self._ask_rates(period), 2 * period.kept_seconds)
+            kept = _kept(lambda: self._ask_rates(period), 2 * period.kept_seconds)
             self._rates[period.name] = kept
         return await kept.get()
 
@@ -84,3 +90,7 @@ class KeptTraffic:
 
     async def _ask_rates(self, period: Period) -> dict[str, list[int]]:
         return await self._ledger.query(all_series, period.slots(self._now_ms()))
+
+
+def _kept(ask: Callable[[], Awaitable[Answer]], seconds: float) -> KeptAnswer[Answer]:
+    return KeptAnswer(ask, seconds, _STALE_TIMES * seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from devtools.waiting import wait_until
 from worker.console.kept_answers import KeptAnswer
 
 
@@ -26,7 +27,7 @@ class Question:
 async def test_many_at_once_are_answered_by_one_question_which_is_kept_for_its_time() -> None:
     now = 5.0
     question = Question()
-    kept = KeptAnswer(question, 2.0, lambda: now)
+    kept = KeptAnswer(question, 2.0, clock=lambda: now)
     asking = [asyncio.create_task(kept.get()) for _ in range(20)]
     await asyncio.sleep(0)
     question.may_answer.set()
@@ -37,6 +38,28 @@ async def test_many_at_once_are_answered_by_one_question_which_is_kept_for_its_t
     assert await kept.get() == 2
     kept.forget()
     assert await kept.get() == 3
+
+
+async def test_a_stale_answer_is_given_at_once_while_a_new_one_is_asked_for() -> None:
+    now = 5.0
+    question = Question()
+    question.may_answer.set()
+    kept = KeptAnswer(question, 2.0, 10.0, lambda: now)
+    assert await kept.get() == 1
+    now += 9.0
+    question.may_answer.clear()
+    assert await kept.get() == 1, "nobody waits"
+    await asyncio.sleep(0)
+    assert question.asked == 2
+    question.may_answer.set()
+
+    async def is_new() -> bool:
+        return await kept.get() == 2
+
+    await wait_until(is_new, "the new answer")
+    await asyncio.sleep(0)
+    now += 11.0
+    assert await kept.get() == 3, "too old to be given"
 
 
 async def test_who_hangs_up_takes_the_answer_from_nobody() -> None:
