@@ -22,6 +22,7 @@ from worker.ordering.snapshot_lines import (
     lines_of,
     recent_mark,
     restates,
+    spoken_line,
     undoing_lines,
 )
 from worker.ordering.speaking_snapshots import Statuses, not_speaking
@@ -65,7 +66,10 @@ def fold_known(
     is a message too. `maybe_at_adobe`: the places of events of which an earlier request may have
     told Adobe, though nothing of that is known.
     """
-    settled = not_speaking(events, known.stamps)
+    is_unclear = recent_mark(known.stamps) is not None
+    settled = not_speaking(
+        events, known.stamps, known.said, is_record_unclear=replaces and is_unclear
+    )
     undone = {
         place
         for place in maybe_at_adobe
@@ -79,7 +83,7 @@ def fold_known(
     contributing, emptying = _who_wins(events, winners, undone, replaces=replaces)
     if replaces:
         contributing |= _who_speaks_for_the_record(events, settled, known)
-        if recent_mark(known.stamps) is None:  # else the record of the newer one is repeated
+        if not is_unclear:  # else the record of the newer one is repeated
             contributing |= undone
     verdicts: list[Verdict] = []
     for place, event in enumerate(events):
@@ -117,7 +121,7 @@ def _lines(
     place: int,
     events: Sequence[Statuses],
     known: Known,
-    settled: Collection[int],
+    settled: Mapping[int, Verdict],
     undone: Collection[int],
     *,
     replaces: bool,
@@ -128,7 +132,7 @@ def _lines(
         return lines_of(event, known.stamps, known.said, replaces=replaces)
     if place in undone:
         return undoing_lines(event, events, known.stamps, known.said)
-    return {}
+    return spoken_line(event) if settled[place] is Verdict.SAYS_NOTHING else {}
 
 
 def maybe_said(folded: Folded, known: Known) -> Known:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from worker.ordering.newest_fold import Choices, pair_of, stamps_of
-from worker.ordering.stamp import WHOLE_RECORD, Stamp, newest_of
+from worker.ordering.stamp import WHOLE_RECORD, Said, Stamp, is_path, newest_of
+from worker.ordering.user_digests import both_digests
 from worker.ordering.verdicts import Verdict
 from worker.transform.decision_types import Source
 
@@ -26,10 +27,17 @@ class Statuses(Choices, Protocol):
     def is_silent_if_unknown(self) -> bool: ...
 
 
-def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dict[int, Verdict]:
+def not_speaking(
+    events: Sequence[Statuses],
+    stamps: Mapping[str, Stamp],
+    said: Mapping[str, Said],
+    *,
+    is_record_unclear: bool,
+) -> dict[int, Verdict]:
     """The places of the events that have nothing to say: snapshots because a newer one of the same
     Didomi user has spoken or is about to, or because of that Didomi user nothing is known; and what
-    is of before a whole record of an older worker.
+    is of before a whole record of an older worker. `stamps` and `said` are those that stand;
+    `is_record_unclear`: Adobe may have a whole record that is not known, of any Didomi user.
     """
     settled = _before_the_record(events, stamps)
     waiting: dict[str, list[int]] = {}
@@ -44,13 +52,24 @@ def not_speaking(events: Sequence[Statuses], stamps: Mapping[str, Stamp]) -> dic
         elif not _says_more(event, stamps):
             settled[place] = Verdict.DUPLICATE
     for didomi_user, places in waiting.items():
-        is_known = newest_accepted(didomi_user, stamps) is not None
-        if not is_known and all(events[place].is_silent_if_unknown for place in places):
+        is_silent = all(events[place].is_silent_if_unknown for place in places)
+        is_known = is_record_unclear or _is_known(didomi_user, stamps, said)
+        if is_silent and not is_known:
             settled |= dict.fromkeys(places, Verdict.SAYS_NOTHING)
             continue
         speaker = max(places, key=lambda place: (*_order(events[place]), -place))
         settled.update(_beside(speaker, places, events))
     return settled
+
+
+def _is_known(didomi_user: str, stamps: Mapping[str, Stamp], said: Mapping[str, Said]) -> bool:
+    """Whether anything was sent of a Didomi user, or may have been: one of whom only snapshots came
+    that said nothing is as good as unknown.
+    """
+    digests = [one for one in both_digests(didomi_user) if one]
+    if any(one.didomi_user in digests for one in said.values()):
+        return True
+    return newest_accepted(didomi_user, stamps) is not None and any(map(is_path, stamps))
 
 
 def _beside(

@@ -26,7 +26,8 @@ class Verdict(Enum):
     DUPLICATE = "duplicate"
     """It is itself what Adobe has accepted: may be skipped at once."""
     SAYS_NOTHING = "says nothing"
-    """It would take choices back of somebody of whom nothing is known: may be skipped at once."""
+    """It would take choices back of somebody of whom nothing is known: remembered once there is no
+    message, or that is accepted, so that an older one that comes late is superseded."""
 
     @property
     def awaits_message(self) -> bool:
@@ -50,7 +51,7 @@ class Verdict(Enum):
         return _WITH_MESSAGE.get(self, self)
 
 
-_AT_ONCE: Final = frozenset({Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.SAYS_NOTHING})
+_AT_ONCE: Final = frozenset({Verdict.SUPERSEDED, Verdict.DUPLICATE})
 _WITHOUT_MESSAGE: Final = {
     Verdict.YIELDS: Verdict.SUPERSEDED,
     Verdict.FOLLOWS: Verdict.DUPLICATE,

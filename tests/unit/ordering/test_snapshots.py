@@ -200,16 +200,43 @@ def test_a_snapshot_without_consents_counts_as_empty_of_whom_is_known_alone(repl
     nothing = Status(11_00, is_silent_if_unknown=True)
     state = State(replaces=replaces)
     assert state.take(nothing) == [Verdict.SAYS_NOTHING]
-    assert state.known == NOTHING
+    assert state.take(replace(nothing, event_time_ms=11_30)) == [Verdict.SAYS_NOTHING]
     assert state.messages == 0
-    state.take(Status(10_00, {"news": True}))
+    state.take(Status(12_00, {"news": True}))
     assert state.take(replace(nothing, didomi_user=TABLET)) == [Verdict.SAYS_NOTHING]
-    assert state.take(nothing) == [CONTRIBUTES]
+    assert state.take(replace(nothing, event_time_ms=13_00)) == [CONTRIBUTES]
     together = State(replaces=replaces)
     said = Status(10_00, {"news": True})
     verdicts = together.take(said, nothing)
     assert Verdict.SAYS_NOTHING not in verdicts
     assert together.take(said) == [SUPERSEDED]
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_what_is_older_than_a_snapshot_without_consents_is_superseded(replaces: bool) -> None:
+    state = State(replaces=replaces)
+    waits = Status(10_00, {"news": True})
+    nothing = Status(11_00, is_silent_if_unknown=True)
+    assert state.take(nothing) == [Verdict.SAYS_NOTHING]
+    assert state.take(waits) == [SUPERSEDED]
+    assert state.take(replace(waits, didomi_user=TABLET)) == [CONTRIBUTES]
+    assert state.adobe == {"news": True}
+    assert state.take(replace(nothing, event_time_ms=12_00)) == [EMPTIES]
+    assert (state.adobe, state.messages) == ({"news": True}, 1), "which another device has said"
+
+
+def test_a_snapshot_without_consents_takes_back_what_a_request_without_an_answer_may_have_set() -> (
+    None
+):
+    said = Status(10_00, {"news": True})
+    maybe = maybe_said(fold_known([said], NOTHING, replaces=False), NOTHING)
+    nothing = Status(11_00, is_silent_if_unknown=True)
+    mark = Stamp(-1, said.event_time_ms, False, "its event")
+    known = Known({**maybe.stamps, UNCLEAR: mark}, maybe.said)
+    folded = fold_known([nothing], known, replaces=False)
+    assert (folded.verdicts, folded.attributes) == ([CONTRIBUTES], {"news": False})
+    record = fold_known([nothing], Known({UNCLEAR: mark}, {}), replaces=True)
+    assert (record.verdicts, record.is_sent) == ([CONTRIBUTES], True)
 
 
 def test_of_snapshots_that_wait_together_the_newest_of_each_user_speaks() -> None:

@@ -65,13 +65,13 @@ Result = Reply | Superseded | Duplicate | Emptied | NoChoices | Erased | Busy | 
 _AT_ONCE: Final[dict[Verdict, Result]] = {
     Verdict.SUPERSEDED: Superseded(),
     Verdict.DUPLICATE: Duplicate(),
-    Verdict.SAYS_NOTHING: NoChoices(),
 }
 ONCE_ACCEPTED: Final[dict[Verdict, Result]] = {
     Verdict.YIELDS: Superseded(),
     Verdict.UNDOES: Superseded(),
     Verdict.FOLLOWS: Duplicate(),
     Verdict.EMPTIES: Emptied(),
+    Verdict.SAYS_NOTHING: NoChoices(),
 }
 """What it means when Adobe has accepted the message."""
 

@@ -14,7 +14,6 @@ from worker.delivery.rounds.repeat_plan import granted_to, plan_repeats, stamps_
 from worker.delivery.rounds.round_results import (
     ONCE_ACCEPTED,
     Crashed,
-    Emptied,
     Result,
     Untried,
     at_once,
@@ -173,9 +172,8 @@ class UserMessage:
             return self.reply or _TIMEOUT
         if (result := at_once(verdict, delivery, self.known.said)) is not None:
             return result
-        if verdict is Verdict.EMPTIES and not self.folded.is_sent:
-            return Emptied()
-        if isinstance(self.reply, Accepted) and verdict in ONCE_ACCEPTED:
+        is_done = not self.folded.is_sent or isinstance(self.reply, Accepted)
+        if is_done and verdict in ONCE_ACCEPTED:
             return ONCE_ACCEPTED[verdict]
         return self.reply or _TIMEOUT
 
