@@ -96,6 +96,26 @@ async def test_a_kind_that_auto_has_found_outlives_the_loss_so_that_accept_names
     await wait_until(lambda: record(stack) == kept, "what was looked up goes along")
 
 
+async def test_what_was_accepted_after_a_loss_does_not_pass_for_all_that_there_is(
+    stack: Stack, operator: Redis
+) -> None:
+    stack.add_integration("shop", payload_mode="xdm", dataset_starts_empty=True, mappings=MAPPINGS)
+    await start(stack)
+    await stack.publish([choice(LENA, "newsletter")])
+    await wait_until(lambda: told(stack, "delivery.delivered") != [], "the first choice")
+    slow = stack.sandbox.state.faults.inject(
+        target="collection", kind="latency", latency_ms=2_000, times=1
+    )
+    await stack.publish([choice(LENA, "profiling")])
+    await wait_until(slow.is_over, "a request that has come, and has no answer yet")
+    await operator.delete(*[key async for key in operator.scan_iter(f"{stack.namespace}:*")])
+    await wait_until(lambda: len(told(stack, "delivery.delivered")) == 2, "its answer")
+    await wait_until(lambda: told(stack, "ordering.state_lost") != [], "the alarm")
+    await stack.publish([choice(LENA, "profiling", enabled=False)])
+    kept = {"newsletter": True, "profiling": False}
+    await wait_until(lambda: record(stack) == kept, "what was looked up goes along")
+
+
 async def test_a_running_worker_goes_on_as_soon_as_the_loss_is_accepted(
     stack: Stack, operator: Redis
 ) -> None:

@@ -135,7 +135,7 @@ class MemoryStore(OnePart):
         never = now + LASTING_SECONDS
         users = self._users
         for one in settlements:
-            name, lease, written, sent, _, lasts = one
+            name, lease, written, sent, _, lasts, _ = one
             key = _key(state_id, name)
             user = users.get(key)
             if user is None:

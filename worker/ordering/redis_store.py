@@ -49,7 +49,7 @@ _BEGIN: Final = Script("begin.lua"), Script("begin.lua", rotating=True)
 _SETTLE: Final = Script("settle.lua"), Script("settle.lua", rotating=True)
 _ERASE: Final = Script("erase.lua")
 _INTEGRATIONS: Final = Script("integrations.lua")
-_SENT, _LASTS, _HAS_TEXTS = 1, 2, 4
+_SENT, _LASTS, _HAS_TEXTS, _IS_PART = 1, 2, 4, 8
 """Flags of a settlement, see settle.lua."""
 
 
@@ -149,8 +149,9 @@ class RedisStore:
             to_ms(self._timing.retention_seconds),
         ]
         arguments.append(latest_ms())
-        for _, lease, written, sent, texts, lasts in settlements:
+        for _, lease, written, sent, texts, lasts, is_part in settlements:
             flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
+            flags += is_part * _IS_PART
             arguments += (lease, flags, len(written))
             for path, stamp in written.items():
                 arguments += (path, stamp.encode())

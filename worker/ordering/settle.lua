@@ -4,7 +4,8 @@
 -- ARGV: owner; gap in ms; retention in ms; the latest time that a stamp can have, in ms since the
 --       epoch; then for each user the number of the lease, flags, how many stamps follow, and for each
 --       its path and the stamp; and its text, empty for none, if there are texts. Flags: 1 if anything
---       was sent, 2 if nothing of the user expires, 4 if there are texts.
+--       was sent, 2 if nothing of the user expires, 4 if there are texts, 8 if the stamps are to be
+--       written only where something of the user is there: else all was lost since the grant.
 --
 -- The text beside a stamp is at '=PATH'. It is written when its stamp is, or stands already.
 --
@@ -180,6 +181,11 @@ local function move(from, to)
   redis.call('DEL', from)
 end
 
+local function is_missing(key)
+  local size = redis.pcall('HLEN', key)
+  return not is_other_type(size) and size == 0
+end
+
 local function release(key, lease, is_sent)
   local busy = redis.pcall('GET', key)
   if is_other_type(busy) then
@@ -195,12 +201,13 @@ end
 
 for i = 1, #KEYS, STRIDE do
   local lease, flags, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local is_sent, lasts, has_texts = flags % 2 == 1, flags % 4 >= 2, flags >= 4
+  local is_sent, lasts, has_texts = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
+  local is_part = flags >= 8
   local width = has_texts and 3 or 2
   if STRIDE == 4 then
     move(KEYS[i + 2], KEYS[i])
   end
-  if count > 0 then
+  if count > 0 and not (is_part and is_missing(KEYS[i])) then
     write(KEYS[i], at + 3, count, width, lasts and LASTING_MS or retention_ms)
   end
   at = at + 3 + width * count

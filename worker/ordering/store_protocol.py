@@ -85,7 +85,9 @@ class Settlement(NamedTuple):
 
     `texts` are those beside the stamps, each written exactly when its stamp is, or stands already:
     a stamp without one takes away what was there. None leaves all texts as they are. `lasts`:
-    nothing of the user expires from now on.
+    nothing of the user expires from now on. `is_part`: without what stood at the grant the stamps
+    would pass for all that there is; so a store that may have lost its data since then writes them
+    only where something of the user is there.
     """
 
     user: str
@@ -94,6 +96,7 @@ class Settlement(NamedTuple):
     sent: bool
     texts: Mapping[str, str] | None = None
     lasts: bool = False
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,9 @@ class UserMessage:
             return None
         stands = isinstance(self.reply, Accepted) or not self.folded.is_sent
         written = self.folded.written if stands else NOTHING
-        return new_tuple(Settlement, (self.user, self.lease, written, self.was_sent, None, False))
+        return new_tuple(
+            Settlement, (self.user, self.lease, written, self.was_sent, None, False, False)
+        )
 
     def settlement(self, accepted: Known, unclear_ms: int, seals: Seals) -> Settlement:
         """The end of the user's lease; `accepted` is what stands now that did not before."""
@@ -242,5 +244,7 @@ class UserMessage:
             whole, before = self.integration.replaces_record, self.known.stamps.get(UNCLEAR)
             mark = mark_of(unclear, unclear_ms, before, is_whole=whole)
             stamps = {**stamps, **self._newest_sent(), UNCLEAR: mark}
-        said_of_it = (self.user, self.lease, stamps, self.was_sent, texts, keeps_more)
+        found = () if self.found is None else self.found.stamps
+        is_part = self.integration.replaces_record and bool(self.known.stamps.keys() - found)
+        said_of_it = (self.user, self.lease, stamps, self.was_sent, texts, keeps_more, is_part)
         return new_tuple(Settlement, said_of_it)
