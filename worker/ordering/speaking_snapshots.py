@@ -49,7 +49,7 @@ def not_speaking(
             waiting.setdefault(event.didomi_user, []).append(place)
         elif own < accepted:
             settled[place] = Verdict.SUPERSEDED
-        elif not _says_more(event, stamps):
+        elif event.is_silent_if_unknown or not _says_more(event, stamps):
             settled[place] = Verdict.DUPLICATE
     for didomi_user, places in waiting.items():
         is_silent = all(events[place].is_silent_if_unknown for place in places)

@@ -122,7 +122,9 @@ def check_statuses(case: StatusCase) -> None:
     if not folded.is_sent:
         assert not folded.attributes
         awaited = {one for one in folded.verdicts if one.awaits_message}
-        assert awaited <= {Verdict.EMPTIES}, "an event waits for a message that is none"
+        assert awaited <= {Verdict.EMPTIES, Verdict.SAYS_NOTHING}, (
+            "an event waits for a message that is none"
+        )
     after = Known(stamps | dict(folded.written), said | dict(folded.said))
     again = fold_known(events, after, replaces=replaces, maybe_at_adobe=sent_before)
     # One that Adobe may have is taken back only after the newer one is known to have spoken.

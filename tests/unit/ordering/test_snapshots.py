@@ -218,6 +218,7 @@ def test_what_is_older_than_a_snapshot_without_consents_is_superseded(replaces: 
     waits = Status(10_00, {"news": True})
     nothing = Status(11_00, is_silent_if_unknown=True)
     assert state.take(nothing) == [Verdict.SAYS_NOTHING]
+    assert state.take(nothing) == [Verdict.DUPLICATE]
     assert state.take(waits) == [SUPERSEDED]
     assert state.take(replace(waits, didomi_user=TABLET)) == [CONTRIBUTES]
     assert state.adobe == {"news": True}
