@@ -157,7 +157,7 @@ class _Run:
         self._story.say("Waiting until the ledger has read all, and adds up")
         said = await conservation(self._scene.stack)
         logs, ids = self._scene.stack.worker_logs(), self._ids
-        ends = Ends.of(self._scene.stack.log_entries(), ids)
+        ends = Ends.of((entry for entries in logs for entry in entries), ids)
         recorded = on_record.read_recorded(self._scene.ledger_file, ids)
         excused = set().union(*(on_record.unwritten(entries, ids) for entries in logs))
         published, unreceipted = self._producer.confirmed, said["unreceipted"]

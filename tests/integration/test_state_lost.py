@@ -189,16 +189,24 @@ async def bury(stack: Stack) -> Callable[[bytes], Awaitable[None]]:
     return make
 
 
-@pytest.mark.timeout(300)
-async def test_letters_of_a_lost_state_are_held_back_until_an_operator_insists(
+async def _letter_of_a_lost_state(
     stack: Stack, operator: Redis, bury: Callable[[bytes], Awaitable[None]]
-) -> None:
+) -> tuple[Any, Any]:
+    """The id of a dead letter of before a loss that was noticed, and its epoch."""
     await _start(stack)
     await bury(_body(LENA, "e1", 1))
     ((letter_id, epoch),) = await _letters(stack)
     assert epoch
     await operator.flushall()
     await wait_until(lambda: _told(stack, "ordering.state_lost") == 1, "the alarm")
+    return letter_id, epoch
+
+
+@pytest.mark.timeout(300)
+async def test_letters_of_a_lost_state_are_held_back_until_an_operator_insists(
+    stack: Stack, operator: Redis, bury: Callable[[bytes], Awaitable[None]]
+) -> None:
+    letter_id, epoch = await _letter_of_a_lost_state(stack, operator, bury)
     await bury(_body(EMIL, "e2", 1))
     await wait_until(lambda: _has_letters(stack, epoch), "one of before, and one of now")
 
@@ -225,11 +233,7 @@ async def test_letters_of_a_lost_state_are_held_back_until_an_operator_insists(
 async def test_a_letter_of_a_lost_state_that_dies_again_is_held_back_again(
     stack: Stack, operator: Redis, bury: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    await _start(stack)
-    await bury(_body(LENA, "e1", 1))
-    ((_, epoch),) = await _letters(stack)
-    await operator.flushall()
-    await wait_until(lambda: _told(stack, "ordering.state_lost") == 1, "the alarm")
+    _, epoch = await _letter_of_a_lost_state(stack, operator, bury)
     await stack.command("state", "accept")
     stack.sandbox.state.faults.inject(target="collection", kind="status", status=400, times=1)
     code, out, err = await stack.command("dead-letters", "replay", "--after-state-loss")

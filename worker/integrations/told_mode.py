@@ -22,7 +22,6 @@ def in_mode(integration: Integration, mode: WrittenMode) -> Integration:
     """
     # Not `dict(integration)`, which has what is worked out of the fields as well.
     said = {name: getattr(integration, name) for name in Integration.model_fields}
-    sentences: list[str] = []
     try:
         fitting = Integration.model_validate(
             said | {"payload_mode": mode}, context=integration.surroundings

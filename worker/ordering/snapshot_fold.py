@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.ordering.newest_fold import Folded, without_message
+from worker.ordering.newest_fold import Folded, pair_of, without_message
 from worker.ordering.snapshot_lines import (
     Line,
     Lines,
@@ -132,7 +132,9 @@ def _lines(
         return lines_of(event, known.stamps, known.said, replaces=replaces)
     if place in undone:
         return undoing_lines(event, events, known.stamps, known.said)
-    return spoken_line(event) if settled[place] is Verdict.SAYS_NOTHING else {}
+    if settled[place] is Verdict.SAYS_NOTHING and event.didomi_user is not None:
+        return spoken_line(event.didomi_user, pair_of(event)[0])
+    return {}
 
 
 def maybe_said(folded: Folded, known: Known) -> Known:

@@ -51,18 +51,16 @@ def lines_of(
         for path, value in event.attributes.items()
     }
     if event.didomi_user is not None:
-        lines |= spoken_line(event)
+        lines |= spoken_line(event.didomi_user, other)
         taken_back = Said(digest, True, None if event.sources is None else at(event.event_time_ms))
         for path, stamp in _taken_back(event, stamps, said, replaces=replaces):
             lines[path] = Line(stamp, event.absent[path], taken_back)
     return lines
 
 
-def spoken_line(event: Statuses) -> dict[str, Line]:
-    """That a snapshot of its Didomi user has spoken, by which older ones are superseded."""
-    if event.didomi_user is None:
-        return {}
-    return {newest_of(event.didomi_user)[0]: Line(pair_of(event)[0], _HAS_SPOKEN, _STATE_ONLY)}
+def spoken_line(didomi_user: str, stamp: Stamp) -> dict[str, Line]:
+    """That a snapshot of a Didomi user has spoken, by which older ones are superseded."""
+    return {newest_of(didomi_user)[0]: Line(stamp, _HAS_SPOKEN, _STATE_ONLY)}
 
 
 def _taken_back(

@@ -53,8 +53,7 @@ def not_speaking(
             settled[place] = Verdict.DUPLICATE
     for didomi_user, places in waiting.items():
         is_silent = all(events[place].is_silent_if_unknown for place in places)
-        is_known = is_record_unclear or _is_known(didomi_user, stamps, said)
-        if is_silent and not is_known:
+        if is_silent and not (is_record_unclear or _is_known(didomi_user, stamps, said)):
             settled |= dict.fromkeys(places, Verdict.SAYS_NOTHING)
             continue
         speaker = max(places, key=lambda place: (*_order(events[place]), -place))

@@ -66,7 +66,9 @@ async def show(request: web.Request) -> web.Response:
         ),
         letter=letter,
         advised="" if letter is None else advised_act(letter.letter.reason, letter.letter.error),
-        prospect=await context.query(_prospect, key) if story.outcome == "dead" else "unknown",
+        prospect=await context.query(_prospect, key)
+        if story.outcome == "dead" and not replays
+        else "unknown",
         receipts=len(story.steps),
     )
 
