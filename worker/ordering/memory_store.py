@@ -30,7 +30,7 @@ from worker.ordering.store_protocol import (
     to_ms,
     tombstone,
 )
-from worker.ordering.unclear_requests import moved
+from worker.ordering.unclear_requests import added_at, moved
 from worker.transform.decision_types import NOTHING
 
 _MAX_SHARED_PATHS: Final = 10_000
@@ -203,11 +203,12 @@ class MemoryStore(OnePart):
         stamps = dict(zip(user.paths, user.stamps, strict=True))
         texts = dict(user.texts) if given_texts is not None else {}
         for path, given in written.items():
-            stamp = moved(given, to_ms(now)) if path == UNCLEAR else given
             known = stamps.get(path)
-            if known is None or stamp > known:
-                stamps[path] = stamp
-            if given_texts is not None and stamps[path] == stamp:
+            if path == UNCLEAR:
+                stamps[path] = added_at(to_ms(now), given, known)
+            elif known is None or given > known:
+                stamps[path] = given
+            if given_texts is not None and stamps[path] == given:
                 texts.pop(path, None)
                 if path in given_texts:
                     texts[path] = given_texts[path]

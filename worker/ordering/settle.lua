@@ -10,7 +10,8 @@
 -- The text beside a stamp is at '=PATH'. It is written when its stamp is, or stands already.
 --
 -- The stamp of a mark (path '?', see worker/ordering/unclear_requests.py) comes with the ms for which it holds,
--- and is stored with the time at which it is over.
+-- and is stored with the time at which it is over. It is added to the one that is there: a call that is late, or
+-- repeated because its answer got lost, does not know what was marked meanwhile.
 --
 -- What is there and can't be read, or is of another type than ours, is replaced. What stands under a
 -- user's other digest moves to the first one.
@@ -20,6 +21,7 @@ local at = 5
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_STAMP_BYTES, MOST_FIELDS = 500, 1024, 5000
 local UNCLEAR, TEXT = '?', 61 -- the sign '='
+local RECENT_MS = 86400000
 local LASTING_MS = '3153600000000' -- a hundred years: to persist a key needs a right of its own
 
 -- Only another type concerns the key alone. Any other error (rights, memory) concerns the whole
@@ -87,11 +89,56 @@ local function is_newer(a, b)
   return is_greater(a_id, b_id)
 end
 
+local function now_in_ms()
+  local now = redis.call('TIME')
+  return tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+end
+
 local function with_end(mark)
   local ms, rest = string.match(mark, '^(-?%d+)(.*)$')
-  local now = redis.call('TIME')
-  local at_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) + tonumber(ms)
-  return string.format('%.0f', at_ms) .. rest
+  return string.format('%.0f', now_in_ms() + tonumber(ms)) .. rest
+end
+
+-- Which choice of its moment a mark means, and the oldest moment that it knows of.
+local function named(id, moment)
+  local at_since = string.find(id, '@', 1, true)
+  if not at_since then
+    return id, moment
+  end
+  local since = string.sub(id, at_since + 1)
+  local is_number = string.match(since, '^-?%d+$') and #string.gsub(since, '-', '') <= 16
+  return string.sub(id, 1, at_since - 1), is_number and tonumber(since) or moment
+end
+
+-- As `added` in worker/ordering/unclear_requests.py, of two marks with their ends.
+local function added(mark, known)
+  local ends, moment, sign, id = parts(mark)
+  local known_ends, known_moment, known_sign, known_id = parts(known)
+  local left_ms = known_ends - now_in_ms()
+  if left_ms <= -RECENT_MS then
+    return mark
+  end
+  local which, since = named(id, moment)
+  local known_which, known_since = named(known_id, known_moment)
+  if left_ms > 0 then
+    if known_moment == moment and known_which ~= which then
+      which = ''
+    elseif known_moment < moment then
+      moment, which = known_moment, known_which
+    end
+    ends = math.max(ends, known_ends)
+    sign = (sign == 'n' or known_sign == 'n') and 'n' or '+'
+  end
+  since = math.min(since, known_since)
+  local both = string.format('%.0f', ends)
+  if moment ~= 0 then
+    both = both .. '.' .. string.format('%.0f', moment)
+  end
+  both = both .. sign .. which
+  if since < moment then
+    both = both .. '@' .. string.format('%.0f', since)
+  end
+  return #both <= LONGEST_STAMP_BYTES and both or mark
 end
 
 -- A text that is taken away stays as an empty one: to delete a field needs a right of its own.
@@ -118,6 +165,10 @@ local function write_some(key, first, count, width)
     local stamp = ARGV[at_stamp]
     if path == UNCLEAR then
       stamp = with_end(stamp)
+      if known[i] and is_readable(known[i]) then
+        stamp = added(stamp, known[i])
+        known[i] = nil -- what was known is in it
+      end
     end
     if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
@@ -164,6 +215,9 @@ local function move(from, to)
       known = {}
     end
     if string.byte(path) ~= TEXT and is_readable(stamp) then
+      if path == UNCLEAR and known[1] and is_readable(known[1]) then
+        stamp, known[1] = added(stamp, known[1]), nil
+      end
       if not known[1] or not is_readable(known[1]) or is_newer(stamp, known[1]) then
         local fields = {path, stamp}
         add_text(fields, to, path, texts[path] or '')

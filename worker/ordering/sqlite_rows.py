@@ -15,7 +15,7 @@ import orjson
 
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, UNCLEAR, Settlement, tombstone
-from worker.ordering.unclear_requests import merged, moved
+from worker.ordering.unclear_requests import added_at, merged, moved
 from worker.ordering.user_digests import both_digests
 
 SCHEMA: Final = (
@@ -167,11 +167,11 @@ def write_settlement(
             kept_until_ms = max(kept_until_ms, row.expires_at_ms)
             state.add_row(row)
     if settlement.written:
-        written = dict(settlement.written)
-        if UNCLEAR in written:
-            written[UNCLEAR] = moved(written[UNCLEAR], now_ms)
         texts = settlement.texts
-        for path, stamp in written.items():
+        for path, stamp in settlement.written.items():
+            if path == UNCLEAR:
+                state.stamps[path] = added_at(now_ms, stamp, state.stamps.get(path))
+                continue
             text = None if texts is None else texts.get(path)
             state.add(path, stamp, text, keeps_text=texts is None)
         kept_until_ms = max(kept_until_ms, expires_at_ms)  # a tombstone is kept for longer

@@ -60,12 +60,27 @@ def mark_of(
     they were in a whole record, which takes back what it does not have.
     """
     marks = [Stamp(for_ms, time_ms, is_whole, which) for time_ms, which in unclear]
-    if known is not None and holds(known):
-        marks.append(known)
-    mark = reduce(merged, marks)
-    if known is None or holds(known) or not is_recent(known):
+    return added(reduce(merged, marks), known)
+
+
+def added(mark: Stamp, known: Stamp | None) -> Stamp:
+    """What is kept where a mark is written and `known` is there: a settlement that comes late, or
+    is repeated because its answer got lost, does not know what was marked meanwhile. To add a mark
+    once more changes nothing. settle.lua does the same.
+    """
+    if known is None or not is_recent(known):
         return mark
+    if holds(known):
+        return merged(mark, known)
     return _with_since(mark, min(_since(mark), _since(known)))
+
+
+def added_at(now_ms: int, mark: Stamp, stored: Stamp | None) -> Stamp:
+    """`added` for a store, which keeps a mark with the time at which it is over: so is `stored`,
+    and so is what comes of it.
+    """
+    known = None if stored is None else moved(stored, -now_ms)
+    return moved(added(mark, known), now_ms)
 
 
 def moved(mark: Stamp, by_ms: int) -> Stamp:

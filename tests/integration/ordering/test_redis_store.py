@@ -25,6 +25,7 @@ from tests.integration.ordering.commands import run
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
+    UNCLEAR,
     Claim,
     Contended,
     Granted,
@@ -414,6 +415,21 @@ async def test_a_part_of_what_was_lost_since_its_grant_does_not_pass_for_all(
         assert isinstance(granted, Granted)
         assert granted.stored.keys() == stands
         await store.settle("shop", [Settlement("lena", granted.lease, {}, False)], 0)
+
+
+async def test_a_settlement_that_comes_late_takes_no_mark_of_others_away(
+    make_store: MakeStore,
+) -> None:
+    """Its worker was cut from Redis after that had carried it out, and says it again."""
+    one, other = make_store(), make_store()
+    marked = {UNCLEAR: Stamp(60_000, 500, False, "newer")}
+    late = Settlement("lena", await lease(one), marked, True)
+    await one.settle("shop", [late], 0)
+    oldest = Stamp(60_000, 200, False, "oldest")
+    marked = {UNCLEAR: oldest}
+    await other.settle("shop", [Settlement("lena", await lease(other), marked, True)], 0)
+    await one.settle("shop", [late], 0)
+    assert (await stored(other, UNCLEAR))[UNCLEAR][1:] == oldest[1:]
 
 
 async def _delete_all(redis_url: str, namespace: str) -> None:

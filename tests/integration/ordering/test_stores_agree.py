@@ -54,8 +54,14 @@ stamps = st.builds(
     # Sorted by their characters, by their bytes and by most locales these differ.
     st.sampled_from(["", "a", "B", "ab", "_a", "é", "\x00", "a\nb", "\uffff", "\U00010000"]),
 )
-# No two ends of marks are near each other but those of the same mark.
-marks = st.sampled_from([Stamp(30_000, 1, False, "a"), Stamp(125_000, -1, False, "b")])
+# Their ends are well between the moments at which anything happens.
+marks = st.builds(
+    Stamp,
+    st.sampled_from([35_000, 125_000]),
+    st.integers(-1, 1),
+    st.booleans(),
+    st.sampled_from(["", "a", "b", "a@-5", "@-5", "b@-9"]),
+)
 written = st.builds(
     dict[str, Stamp].__or__,
     st.dictionaries(st.sampled_from(ATTRIBUTES), stamps),
@@ -215,6 +221,9 @@ class Stores(RuleBasedStateMachine):
         if written:
             if user.expires_at <= self.now:
                 user.stamps, user.texts = {}, {}
+            if UNCLEAR in written:
+                mark = _added(written.pop(UNCLEAR), user.stamps.get(UNCLEAR), self.now)
+                user.stamps[UNCLEAR] = mark
             for path, stamp in written.items():
                 if path not in user.stamps or stamp > user.stamps[path]:
                     user.stamps[path] = stamp
@@ -274,6 +283,35 @@ class Stores(RuleBasedStateMachine):
         for one in self.inspector.zrange(self.integrations_key, 0, -1):
             assert isinstance(one, bytes)
             self.inspector.zincrby(self.integrations_key, -seconds, one)
+
+
+def _added(mark: Stamp, known: Stamp | None, now: float) -> Stamp:
+    """What is kept of two marks that hold, or have held within the last day: the oldest moment of
+    which they speak, for the longer of the two; and of one that is over, since when that is so.
+    """
+    if known is None:
+        return mark
+    which, since = _read(mark)
+    known_which, known_since = _read(known)
+    since = min(since, known_since)
+    if known.time_ms > now * 1000:
+        if known.updated_ms == mark.updated_ms and known_which != which:
+            which = ""
+        elif known.updated_ms < mark.updated_ms:
+            which = known_which
+        mark = Stamp(
+            max(mark.time_ms, known.time_ms),
+            min(mark.updated_ms, known.updated_ms),
+            mark.is_refusal or known.is_refusal,
+            "",
+        )
+    told = f"{which}@{since}" if since < mark.updated_ms else which
+    return mark._replace(event_id=told)
+
+
+def _read(mark: Stamp) -> tuple[str, int]:
+    which, _, since = mark.event_id.partition("@")
+    return which, int(since or mark.updated_ms)
 
 
 def _moved(stamps: dict[str, Stamp], seconds: float) -> dict[str, Stamp]:
