@@ -117,6 +117,28 @@ async def test_no_figure_and_no_line_of_a_check_crosses_its_edge(
         assert await page.evaluate(_CROSSING) == []
 
 
+async def test_how_long_something_has_been_so_is_since_when_in_absolute_times(
+    browser: Browser, console: RunningConsole
+) -> None:
+    async with opened(browser, console) as page:
+        await page.goto(f"{console.url}/integrations/shop")
+        lasting = page.locator("time[data-absolute]").first
+        assert re.fullmatch(r"For \d+\s\w+", await lasting.inner_text())
+        await page.get_by_role("button", name="show absolute times").click()
+        assert re.fullmatch(r"Since \d{4}-\d\d-\d\d [\d:]+ UTC", await lasting.inner_text())
+
+
+async def test_u_leads_from_a_life_back_to_the_list_that_led_to_it(
+    browser: Browser, console: RunningConsole
+) -> None:
+    async with opened(browser, console) as page:
+        await page.goto(f"{console.url}/integrations/shop")
+        await page.locator("a[href^='/lives/']").first.click()
+        await page.wait_for_url("**/lives/*")
+        await page.keyboard.press("u")
+        await page.wait_for_url("**/integrations/shop")
+
+
 async def test_escape_leaves_a_field_and_the_keys_work_again(
     browser: Browser, console: RunningConsole
 ) -> None:

@@ -25,13 +25,14 @@ Check = Callable[[Integration], Awaitable[Sequence[Line]]]
 
 
 class Checked(NamedTuple):
-    """The result of a set-up's check: `began_at` is in ms since 1970. `failure` says why there is
-    no result, "" where there is.
+    """The result of a set-up's check: `began_at` is in ms since 1970, and `version` that of the
+    configuration, secrets included. `failure` says why there is no result, "" where there is.
     """
 
     lines: Sequence[Line]
     began_at: int
     took_ms: int
+    version: str
     failure: str = ""
 
     @property
@@ -91,7 +92,8 @@ class Checks:
                 failure = f"the check itself has failed ({type(error).__name__})"
                 log.error("console.check_failed", integration=integration.id, error=failure)
             took_ms = int((time.monotonic() - began) * 1000)
-            self._done[integration.id] = Checked(lines, began_at, took_ms, failure)
+            version = integration.version
+            self._done[integration.id] = Checked(lines, began_at, took_ms, version, failure)
             self._done.move_to_end(integration.id)
             if len(self._done) > _MOST_KEPT:
                 self._done.popitem(last=False)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from worker.console.bad_files import bad_files
-from worker.console.fleet_verdict import lanes_of
+from worker.console.fleet_lanes import lanes_of
 from worker.console.integration_rows import FileFacts, IntegrationRow, Known, row_of, rows_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.periods import PERIODS, Period

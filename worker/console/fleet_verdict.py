@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from worker.console.bad_files import BadFile
+from worker.console.fleet_lanes import LaneAtAll, lanes_of
 from worker.console.formats import integration_page, number
 from worker.ledger.conservation import Shares
 from worker.ledger.overview import Overview
-from worker.ledger.worker_state import LaneState
 from worker.reasons import ErrorCode
 
-LANE_STATES: Final = ("failing", "blocked", "slowed", "paused", "well")
-"""The worst first."""
 _RANKS: Final[Mapping[str, int]] = {
     one: rank
     for rank, one in enumerate(
-        ("missing", "away", "failing", "blocked", "invalid", "slowed", "paused")
+        ("missing", "away", "failing", "blocked", "invalid", "slowed", "paused", "dead")
     )
 }
 _SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
@@ -45,23 +44,7 @@ class Trouble(NamedTuple):
     @property
     def needs_somebody(self) -> bool:
         """Whether a trouble of the fleet is more than something to know."""
-        return self.state not in ("slowed", "paused")
-
-
-class LaneAtAll(NamedTuple):
-    """An integration as all live workers see it together: the worst state, what they hold, how many
-    requests may be in flight, and how long the first of their tokens lives.
-    """
-
-    integration: str
-    state: str
-    error: str
-    words: str
-    since: int | None
-    held: int
-    workers: int
-    allowed: int | None
-    token_seconds: int | None
+        return self.state not in ("slowed", "paused", "dead")
 
 
 class Verdict(NamedTuple):
@@ -74,35 +57,6 @@ class Verdict(NamedTuple):
     because: str
     link: str = ""
     link_text: str = ""
-
-
-def lanes_of(told: Overview) -> dict[str, LaneAtAll]:
-    """The integrations that live workers tell of."""
-    by_integration: dict[str, list[LaneState]] = {}
-    for worker in told.live:
-        for lane in worker.state.lanes if worker.state is not None else ():
-            by_integration.setdefault(lane.integration, []).append(lane)
-    return {one: _together(one, lanes) for one, lanes in by_integration.items()}
-
-
-def _together(integration: str, lanes: Sequence[LaneState]) -> LaneAtAll:
-    worst = min(lanes, key=lambda one: (_rank_of_lane(one.state), one.since or 0))
-    same = [one for one in lanes if one.state == worst.state]
-    return LaneAtAll(
-        integration,
-        worst.state if worst.state in LANE_STATES else "well",
-        next((one.error for one in same if one.error), ""),
-        next((one.words for one in same if one.words), ""),
-        min((one.since for one in same if one.since is not None), default=None),
-        sum(one.held for one in lanes),
-        len(lanes),
-        None if None in (allowed := [one.allowed for one in lanes]) else sum(filter(None, allowed)),
-        min((one.token_seconds for one in lanes if one.token_seconds is not None), default=None),
-    )
-
-
-def _rank_of_lane(state: str) -> int:
-    return LANE_STATES.index(state) if state in LANE_STATES else len(LANE_STATES)
 
 
 def sentence_of(error: str) -> str:
@@ -135,6 +89,12 @@ def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]
         for one, bad in sorted(invalid.items())
         if not (bad.lacks_secrets and one in lanes)  # a worker has them
     ]
+    named = {one.who for one in found}
+    found += [
+        _of_letters(one, count)
+        for one, count in told.dead_letters.items()
+        if count and one and one not in named
+    ]
     return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
 
 
@@ -156,6 +116,15 @@ def _of_lane(lane: LaneAtAll, told: Overview) -> Trouble:
         effect or "none so far",
         integration_page(lane.integration),
         "open",
+    )
+
+
+def _of_letters(integration: str, letters: int) -> Trouble:
+    """An integration that does well now, or silently, and has dead letters."""
+    why = "It does well now; some of its events were given up before."
+    link = f"/dead-letters?integration={quote(integration, safe='')}"
+    return Trouble(
+        "dead", integration, why, effect=f"{number(letters)} dead", link=link, link_text="letters"
     )
 
 
@@ -208,12 +177,16 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
         return Verdict(
             worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
         )
-    mild = troubles[0] if troubles else None
-    because = f"{_headline(mild)} {_beside(len(troubles) - 1)}".strip() if mild else ""
+    milder = [one for one in troubles if one.state != "dead"]
+    mild = milder[0] if milder else None
+    because = f"{_headline(mild)} {_beside(len(milder) - 1)}".strip() if mild else ""
     if given_up:
         sentence = given_up_sentence(given_up)
         link = "/dead-letters?kind=withdrawn"
         return Verdict("dead", sentence, because or _GOES_WELL, link, "Open the dead letters")
+    if troubles and not mild:
+        sentence = f"Nothing is urgent; {_lie_dead(told)}."
+        return Verdict("warning", sentence, _GOES_WELL, "/dead-letters", "Open the dead letters")
     if mild:
         return Verdict(mild.state, "Nothing needs you.", because, mild.link, _open_text(mild))
     return Verdict(
@@ -221,6 +194,11 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
         "All well.",
         "Every choice that workers took is accounted for, and each integration keeps up.",
     )
+
+
+def _lie_dead(told: Overview) -> str:
+    letters = sum(told.dead_letters.values())
+    return "1 event lies dead" if letters == 1 else f"{number(letters)} events lie dead"
 
 
 def _headline(one: Trouble) -> str:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.fleet_verdict import LaneAtAll, given_up_sentence, sentence_of
+from worker.console.fleet_lanes import LaneAtAll
+from worker.console.fleet_verdict import given_up_sentence, sentence_of
 from worker.console.formats import number
 from worker.console.rates import rate_now
 from worker.ledger.conservation import Shares

@@ -7,7 +7,8 @@ from typing import Any
 
 from devtools.made_receipts import state
 from worker.console.bad_files import BadFile
-from worker.console.fleet_verdict import lanes_of, troubles_of, verdict_of
+from worker.console.fleet_lanes import lanes_of
+from worker.console.fleet_verdict import troubles_of, verdict_of
 from worker.ledger.conservation import Missing, Shares, Tally, conserve
 from worker.ledger.overview import Overview
 from worker.ledger.records import Progress
@@ -75,7 +76,7 @@ def test_the_order_of_what_is_wrong() -> None:
     missing = Missing(3, "worker-0", NOW - 1, "taken, and nowhere")
     lost = told._replace(conservation=told.conservation._replace(missing=[missing]))
     states = [one.state for one in troubles_of(lost, {"z": BAD})]
-    assert states == ["missing", "failing", "blocked", "invalid", "slowed", "paused"]
+    assert states == ["missing", "failing", "blocked", "invalid", "slowed", "paused", "dead"]
     assert _sentence(lost) == "3 events of worker-0 do not add up."
     assert _sentence(told, {"z": BAD}) == "d is failing: Adobe answers 5xx."
     assert verdict_of(told, troubles_of(told, {})).because == "One more thing is wrong."
@@ -86,7 +87,15 @@ def test_what_needs_nobody_does_not_alarm() -> None:
     verdict = verdict_of(told, troubles_of(told, {}))
     assert verdict.sentence == "Nothing needs you."
     assert verdict.because.startswith("shop is slowed: ")
-    assert _sentence(_told([_lane("shop", "well")])) == "All well."
+    assert _sentence(_told([_lane("shop", "well")], dead_letters={})) == "All well."
+
+
+def test_who_does_well_now_and_has_dead_letters_is_named() -> None:
+    told = _told([_lane("shop", "well")])
+    (shop,) = troubles_of(told, {})
+    assert (shop.who, shop.effect, shop.needs_somebody) == ("shop", "3 dead", False)
+    assert shop.link == "/dead-letters?integration=shop"
+    assert _sentence(told) == "Nothing is urgent; 3 events lie dead."
 
 
 def test_withdrawals_that_were_given_up_come_after_what_is_urgent_and_before_the_rest() -> None:

@@ -204,8 +204,13 @@ async def test_a_check_is_asked_for_once_and_told_line_by_line(troubled: Running
     form = {"csrf": await troubled.csrf()}
     answer = await troubled.post("/integrations/shop/check", form)
     assert answer.status == 303
-    said = words_of((await troubled.get("/integrations/shop")).text)
+    page = await troubled.get("/integrations/shop")
+    said = words_of(page.text)
     assert "1 wrong, 0 not judged" in said
+    assert page.text.count('id="check"') == 1
+    assert page.text.index('id="check"') < page.text.index("What happened")
+    (version,) = re.findall(r"by config (\w{6})", said)
+    assert f"version {version}" in said, "the one in force, so its secrets are those of now"
     assert "has no field `_northwind`" in said
     unknown = await troubled.post("/integrations/telecom/check", form)
     assert unknown.status == 404, "there is no valid file to check by"

@@ -27,7 +27,7 @@ from worker.console.dead_letters.listed_letter import (
 )
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.dead_letters.tickets import Spent
-from worker.console.fleet_verdict import lanes_of
+from worker.console.fleet_lanes import lanes_of
 from worker.console.pages.dead_letters import PATH, meant_of
 from worker.console.rendering import BEAT, SESSION, render
 from worker.errors import ServerTrouble

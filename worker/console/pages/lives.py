@@ -13,7 +13,7 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.file_download import send_lines
-from worker.console.fleet_verdict import LaneAtAll, lanes_of
+from worker.console.fleet_lanes import LaneAtAll, lanes_of
 from worker.console.life_file import life_file
 from worker.console.rendering import BEAT, SESSION, render
 from worker.console.told_life import held_until, tell_life

@@ -9,7 +9,7 @@ from aiohttp import web
 from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
-from worker.console.fleet_verdict import lanes_of
+from worker.console.fleet_lanes import HOLDING, lanes_of
 from worker.console.periods import PERIODS, period_of
 from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
@@ -47,6 +47,7 @@ async def show(request: web.Request) -> web.Response:
         withdrawals=withdrawals,
         traffic=traffic,
         rate=rate_of(traffic, now),
+        held=held_events(beat.told),
         outcomes=outcome_chart(traffic.series, now, traffic.begins_ms),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         waiting=waiting_rows(beat.told),
@@ -89,6 +90,13 @@ def rate_of(traffic: Traffic, now_ms: int) -> float:
     series = traffic.series
     counts: list[int] = [sum(some) for some in zip(*series.receipts.values(), strict=True)]
     return rate_now(counts, series.slots, now_ms, traffic.begins_ms)
+
+
+def held_events(told: Overview) -> int:
+    """How many waiting events are of integrations that are blocked or paused. Pure."""
+    shares = told.conservation.shares
+    held = [one.integration for one in lanes_of(told).values() if one.state in HOLDING]
+    return sum(shares[one].waiting for one in held if one in shares)
 
 
 class WaitingRow(NamedTuple):

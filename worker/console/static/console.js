@@ -32,7 +32,7 @@
     const wanted = isAbsolute();
     for (const one of all("time[title]", within)) {
       if (one.dataset.said === undefined) one.dataset.said = one.textContent;
-      one.textContent = wanted ? one.title : one.dataset.said;
+      one.textContent = wanted ? one.dataset.absolute || one.title : one.dataset.said;
     }
     if (absolute) absolute.textContent = wanted ? "show relative times" : "show absolute times";
   };
@@ -59,6 +59,14 @@
     next.scrollIntoView({ block: "nearest" });
   };
   const follow = (choice) => { const one = $(choice); if (one) one.click(); return Boolean(one); };
+  // A life has no page above it but the one that led to it; what Find has found is not shown again.
+  const goUp = () => {
+    const crumb = $(".crumb a");
+    const from = document.referrer && new URL(document.referrer);
+    const isBack = from && from.origin === location.origin && from.pathname !== location.pathname
+      && crumb && "back" in crumb.dataset && from.pathname !== crumb.dataset.back;
+    if (isBack || !follow(".crumb a")) history.back();
+  };
   const ACTS = {
     "?": () => { location.href = "/keys"; },
     "/": () => { const field = $("#find"); if (field) field.focus(); else location.href = "/find"; },
@@ -66,7 +74,7 @@
     k: () => move(-1),
     x: () => { const row = document.activeElement.closest("tr"); const box = row && $("input[type=checkbox]", row); if (box) box.click(); },
     f: () => { const one = $(".filters a"); if (one) one.focus(); },
-    u: () => follow(".crumb a") || history.back(),
+    u: goUp,
     c: () => follow("[data-key=c]"),
     r: () => follow("[data-key=r]"),
     y: () => follow("[data-key=y]"),
