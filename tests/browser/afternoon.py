@@ -90,7 +90,7 @@ def _travel(at: int, minute: int, now: int) -> Receipt:
         organization="org-travel",
         choice="withdrawn",
         outcome="parked",
-        reason="setup-failure",
+        reason="blocked",
         due_at=now + 41_000,
         status=400,
         xaction=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +11,12 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.pictures import ARE_WANTED, picture
 from tests.unit.console.console_parts import OPERATOR, VIEWER, RunningConsole
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AXE: Final = (Path(__file__).parent / "vendor/axe.min.js").read_text()
-SHOTS: Final = Path(__file__).parents[2] / "docs/console"
 PAGES: Final = {
     "overview": "/",
     "integrations": "/integrations",
@@ -255,9 +254,8 @@ async def test_a_page_is_light_and_soon_there(browser: Browser, console: Running
         assert shift < 0.02
 
 
-@pytest.mark.skipif("CONSOLE_SHOTS" not in os.environ, reason="makes docs/console/*.png")
+@pytest.mark.skipif(not ARE_WANTED, reason="makes docs/console/*.png")
 async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
-    SHOTS.mkdir(exist_ok=True)
     looks: dict[str, dict[str, Any]] = {
         "light": {"color_scheme": "light"},
         "dark": {"color_scheme": "dark"},
@@ -267,7 +265,7 @@ async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
         async with opened(browser, console, OPERATOR, **options) as page:
             for name in ("overview", "integrations", "integration"):
                 await page.goto(console.url + PAGES[name])
-                await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
+                await picture(page, name, look)
 
 
 async def test_a_chart_tells_the_values_under_the_cursor(

@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.browser.test_console import PHONE, SHOTS, findings, opened
+from tests.browser.pictures import ARE_WANTED, picture
+from tests.browser.test_console import PHONE, findings, opened
 from tests.integration.console.letter_parts import ANNA, PERSON, LetterStack, letter_stack
 from tests.unit.console.console_parts import OPERATOR, REVEALER, write_integration
 from worker.broker.act_writer import ActWriter
@@ -86,12 +87,6 @@ async def _find(page: Page, stack: LetterStack) -> None:
     await page.get_by_role("button", name="Find").click()
 
 
-async def _picture(page: Page, name: str, look: str) -> None:
-    """For the docs, where they are asked for, see `test_console`."""
-    if "CONSOLE_SHOTS" in os.environ:
-        await page.screenshot(path=SHOTS / f"{name}-{look}.png", full_page=look == "phone")
-
-
 @pytest.mark.parametrize("look", LOOKS)
 async def test_axe_finds_nothing(browser: Browser, stack: LetterStack, look: str) -> None:
     await stack.live()
@@ -99,7 +94,7 @@ async def test_axe_finds_nothing(browser: Browser, stack: LetterStack, look: str
 
         async def judge(name: str) -> None:
             if name in PICTURES:
-                await _picture(page, name, look)
+                await picture(page, name, look)
             assert await findings(page) == [], name
             width = await page.evaluate("document.documentElement.scrollWidth")
             assert look != "phone" or width <= 390, name
@@ -165,12 +160,12 @@ async def test_a_group_is_replayed_and_its_fate_seen_without_a_reload(
         act = page.url
         await page.goto(f"{stack.console.url}/trail")
         await page.get_by_text("incident 4711").first.wait_for()
-    for look, options in LOOKS.items() if "CONSOLE_SHOTS" in os.environ else ():
+    for look, options in LOOKS.items() if ARE_WANTED else ():
         await stack.live()
         async with opened(browser, stack.console, OPERATOR, **options) as page:
             for name, way in (("act", act), ("trail", f"{stack.console.url}/trail")):
                 await page.goto(way)
-                await _picture(page, name, look)
+                await picture(page, name, look)
 
 
 async def _select_some(page: Page) -> None:
