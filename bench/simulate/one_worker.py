@@ -132,7 +132,6 @@ class _Worker:
         lane = self._lanes[number]
         lane.waiting.append(max(arrived, self.now if arrived == 0.0 else 0.0))
         self._work(self._event_seconds)
-        self._pacer.came()
         self._look(lane)
 
     def _look(self, lane: _Lane) -> None:

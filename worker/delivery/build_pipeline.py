@@ -23,7 +23,7 @@ from worker.delivery.lanes.events_in_hand import Begun
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.lanes.lane_state import Pauses, SharedParts
-from worker.delivery.lanes.request_pacing import RequestPacer
+from worker.delivery.lanes.request_pacing import RequestPacer, needed_core
 from worker.delivery.lanes.suspect_turns import SuspectTurns
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer
@@ -100,7 +100,7 @@ def build_pipeline(
     shared = SharedParts(
         runner=runner,
         gate=gate,
-        pacer=RequestPacer(),
+        pacer=RequestPacer(needed_core()),
         begun=Begun(limits.retries_in_hand, time.monotonic),
         suspects=SuspectTurns(time.monotonic),
         pauses=Pauses(attempt_seconds, policy.min_gap_seconds, policy.min_gap_seconds),

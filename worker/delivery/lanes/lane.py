@@ -56,7 +56,7 @@ class Lane:
         self.window = RequestWindow(integration.limits.requests_in_flight)
         self._waiting = Waiting()
         self._under_way = UnderWay()
-        self._pacer, self._suspects, self.gate = shared.pacer, shared.suspects, shared.gate
+        self._suspects, self.gate = shared.suspects, shared.gate
         self._state = state = LaneState(
             integration, self._waiting, self._under_way, self.confirming, self.health, self.window
         )
@@ -151,7 +151,6 @@ class Lane:
         has_nothing = not (waiting.events or self._under_way.events)
         if has_nothing and not self.health.is_failing:
             self.health.throughput.begin()
-        self._pacer.came()
         if waiting.oldest is None:
             waiting.oldest = delivery
         if not waiting.due:

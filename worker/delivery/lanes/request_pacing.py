@@ -1,10 +1,10 @@
 """When requests of a worker start: the busier it is, the longer each waits for company.
 
 A request costs a worker about as much as ten events do, so few large requests are much cheaper than
-many small ones. But batches grow by themselves only where the worker is what events wait for; where
-it is not (the broker or the endpoints are slower), it would spend on small requests all that it has
-to spare. So all lanes share one pace, which slows down while the worker needs much of its core:
-what network cards do with interrupts under load. A worker at ease lets nothing wait.
+many small ones. Batches grow by themselves only once the worker is what events wait for; shortly
+before that small requests take up all that is left of its core, and a burst finds none. So all
+lanes share one pace, which slows down while the worker needs nearly all of its core: what network
+cards do with interrupts under load. A worker that has time to spare lets nothing wait.
 
 The pace is kept by the generic cell rate algorithm (ITU-T I.371), with starts in the order in which
 they are asked for.
@@ -13,8 +13,10 @@ they are asked for.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 
@@ -44,39 +46,51 @@ class Alarm:
 
 LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""
-_BUSY: Final = 0.45
-_VERY_BUSY: Final = 0.75
-_AT_EASE: Final = 0.3
-"""Shares of a core."""
-_MANY_PER_SECOND: Final = 800
-"""Events a second; fewer than these may each have a request, if there is time for it."""
+_BUSY: Final = 0.8
+_AT_EASE: Final = 0.65
+"""Shares of a core. Between them the pace stays as it is."""
 _SHORTEST_SECONDS: Final = 1 / 1000
 _LONGEST_SECONDS: Final = 1 / 100
 _STEP: Final = 1.5
+_STEP_BACK: Final = 1.2
+_ALL_STEPS_BACK: Final = 13
+"""From the longest interval to the shortest one."""
 _BURST: Final = 16
 _WINDOW_SECONDS: Final = 0.1
 
 
+def needed_core() -> Callable[[], float]:
+    """What tells for how many seconds this thread has needed a core so far: while it had one, and
+    while it waited for one that others had. Where Linux does not tell the second (a kernel without
+    scheduling statistics, another system), the CPU time of the process.
+    """
+    statistics = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+
+    def seconds() -> float:
+        ran_ns, waited_ns, _ = statistics.read_text().split()
+        return (int(ran_ns) + int(waited_ns)) / 1e9
+
+    try:
+        return seconds if seconds() > 0 else time.process_time
+    except (OSError, ValueError):
+        return time.process_time
+
+
 class RequestPacer:
     """Says when the requests of a worker may start. Times are seconds of one monotonic clock;
-    `cpu_seconds` says what the process has used.
+    `core_seconds` says for how long the worker has needed a core.
     """
 
-    def __init__(self, cpu_seconds: Callable[[], float] = time.process_time) -> None:
-        self._cpu_seconds = cpu_seconds
+    def __init__(self, core_seconds: Callable[[], float]) -> None:
+        self._core_seconds = core_seconds
         self._interval = _SHORTEST_SECONDS
         self._due_at = 0.0
         self._judged_at = 0.0
-        self._came = 0
-        self._used_then = cpu_seconds()
+        self._needed_then = core_seconds()
         self.delayed = 0
         """How many requests had to wait for company."""
         self.delayed_seconds = 0.0
         """For how long all of them together at most: one that fills up meanwhile starts at once."""
-
-    def came(self) -> None:
-        """One more event of any lane is to be sent."""
-        self._came += 1
 
     def reserve(self, now: float) -> float:
         """When the next request may start; a moment before `now` is at once."""
@@ -93,11 +107,12 @@ class RequestPacer:
         return start_at
 
     def _judge(self, now: float) -> None:
-        used = self._cpu_seconds()
+        needed = self._core_seconds()
         passed = now - self._judged_at
-        share, came = (used - self._used_then) / passed, self._came / passed
-        self._judged_at, self._used_then, self._came = now, used, 0
-        if share > _VERY_BUSY or (share > _BUSY and came > _MANY_PER_SECOND):
+        share = (needed - self._needed_then) / passed
+        self._judged_at, self._needed_then = now, needed
+        if share > _BUSY:
             self._interval = min(self._interval * _STEP, _LONGEST_SECONDS)
         elif share < _AT_EASE:
-            self._interval = max(self._interval / _STEP, _SHORTEST_SECONDS)
+            steps = min(passed / _WINDOW_SECONDS, _ALL_STEPS_BACK)  # more after a silence
+            self._interval = max(self._interval / _STEP_BACK**steps, _SHORTEST_SECONDS)
