@@ -71,7 +71,7 @@ $(BENCH_STAMP): constraints-bench.txt
 	$(BENCH_VENV)/bin/pip install --quiet --constraint constraints-bench.txt $(PEERS)
 	@touch $@
 
-bench: $(STAMP) $(BENCH_STAMP) ## Compare cost and speed with peers, in some forty minutes
+bench: $(STAMP) $(BENCH_STAMP) ## Compare cost and speed with peers, in some fifty minutes
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 bench-full: $(STAMP) $(BENCH_STAMP) ## The same with longer runs and a million messages waiting
