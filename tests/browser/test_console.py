@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.pictures import ARE_WANTED, picture
+from tests.browser.pictures import picture
 from tests.unit.console.console_parts import OPERATOR, VIEWER, RunningConsole
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -72,8 +72,9 @@ async def test_axe_finds_nothing(
     browser: Browser, console: RunningConsole, scheme: Any, rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, console, OPERATOR, color_scheme=scheme) as page:
-        for path in PAGES.values():
+        for name, path in PAGES.items():
             await page.goto(console.url + path)
+            await picture(page, name, scheme)
             assert await findings(page, *rules) == [], path
 
 
@@ -81,8 +82,9 @@ async def test_a_phone_has_no_sideways_scrolling_and_large_targets(
     browser: Browser, console: RunningConsole
 ) -> None:
     async with opened(browser, console, OPERATOR, **PHONE) as page:
-        for path in PAGES.values():
+        for name, path in PAGES.items():
             await page.goto(console.url + path)
+            await picture(page, name, "phone")
             assert await findings(page, "target-size", "scrollable-region-focusable") == [], path
             assert await page.evaluate(_WIDTH) <= 390, path
             await page.get_by_role("button", name="show absolute times").click()
@@ -252,20 +254,6 @@ async def test_a_page_is_light_and_soon_there(browser: Browser, console: Running
             setTimeout(() => done(sum), 300); })"""
         )
         assert shift < 0.02
-
-
-@pytest.mark.skipif(not ARE_WANTED, reason="makes docs/console/*.png")
-async def test_screenshots(browser: Browser, console: RunningConsole) -> None:
-    looks: dict[str, dict[str, Any]] = {
-        "light": {"color_scheme": "light"},
-        "dark": {"color_scheme": "dark"},
-        "phone": PHONE,
-    }
-    for look, options in looks.items():
-        async with opened(browser, console, OPERATOR, **options) as page:
-            for name in ("overview", "integrations", "integration"):
-                await page.goto(console.url + PAGES[name])
-                await picture(page, name, look)
 
 
 async def test_a_chart_tells_the_values_under_the_cursor(

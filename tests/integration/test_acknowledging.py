@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractExchange
 from pydantic import SecretStr
 
 from devtools.waiting import wait_until
-from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from tests.integration.tls import make_certificate, tls_line
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.headers import RETURNS
 from worker.broker.message import Handler, Host, Incoming
@@ -132,7 +132,6 @@ async def test_messages_settled_in_any_order_are_acknowledged_once_each(
     assert len(handler.bodies) == len(set(handler.bodies)) == MESSAGES
 
 
-@needs_openssl
 async def test_messages_come_by_tls(broker_url: str, namespace: str, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     handler = _KeepsSome()

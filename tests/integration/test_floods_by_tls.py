@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.tls import make_certificate, needs_openssl
+from tests.integration.tls import make_certificate
 
 TLS = """
 import asyncio, ssl, sys
@@ -41,7 +41,6 @@ uvloop.run(main())
 """
 
 
-@needs_openssl
 def test_a_reply_without_end_is_cut_off(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     ran = subprocess.run(

@@ -15,7 +15,7 @@ from devtools.native_redis import NativeRedis
 from devtools.native_redis_cluster import NativeRedisCluster
 from devtools.stack import Stack, event
 from devtools.waiting import wait_until
-from tests.integration.tls import make_certificate, needs_openssl
+from tests.integration.tls import make_certificate
 
 SHOPS = ("shop-0", "shop-1", "shop-2", "shop-3", "shop-6", "shop-7")
 """Two at each master, by their slots."""
@@ -206,7 +206,6 @@ async def test_a_person_is_erased_on_a_cluster_and_older_choices_are_skipped(
         assert len(stack.messages(shop)) == before[shop] + 1
 
 
-@needs_openssl
 @pytest.mark.timeout(180)
 async def test_by_tls(broker_url: str, namespace: str, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)

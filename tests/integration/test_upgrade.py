@@ -148,7 +148,7 @@ async def test_each_version_ends_what_the_other_has_in_flight(
     assert json.loads(out)["kept"] == 0
     for name in INTEGRATIONS:
         await wait_until(
-            lambda name=name: len(stack.delivered(name)) == 2 * USERS,  # type: ignore[misc]
+            partial(lambda name: len(stack.delivered(name)) == 2 * USERS, name),
             f"all of {name}",
             90,
         )

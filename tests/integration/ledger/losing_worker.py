@@ -7,6 +7,7 @@ of one whose person's address begins with `lost-part`.
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from worker.cli.entry_point import main
 from worker.delivery.delivery import Delivery
@@ -31,6 +32,5 @@ def _forget(self: Receipting, delivery: Delivery, *of: Any) -> Done:
 
 
 if __name__ == "__main__":
-    Pipeline.handle = _lose  # type: ignore[method-assign]
-    Receipting.delivered = _forget  # type: ignore[method-assign, assignment]
-    main()
+    with patch.object(Pipeline, "handle", _lose), patch.object(Receipting, "delivered", _forget):
+        main()

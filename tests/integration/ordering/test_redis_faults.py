@@ -15,7 +15,7 @@ from devtools.ports import free_port
 from devtools.proxy import TcpProxy, through
 from devtools.redis_server import running_redis
 from devtools.waiting import wait_until
-from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from tests.integration.tls import make_certificate, tls_line
 from worker.ordering.redis_store import RedisStore
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
@@ -235,7 +235,6 @@ def test_a_namespace_that_can_not_be_used_is_refused() -> None:
         RedisStore("redis://127.0.0.1", TIMING, namespace="{all}")
 
 
-@needs_openssl
 async def test_tls(redis_url: str, namespace: str, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     async with tls_line(redis_url, certificate, key) as port, TcpProxy("127.0.0.1", port) as line:

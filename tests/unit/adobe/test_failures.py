@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.integration.tls import make_certificate, needs_openssl, tls_line
+from tests.integration.tls import make_certificate, tls_line
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.failed_replies import sentence_of
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
@@ -100,7 +100,6 @@ async def test_a_header_that_is_none(session: aiohttp.ClientSession) -> None:
         assert await told(session, url, key="hush\r\nx: y") == UNUSABLE
 
 
-@needs_openssl
 async def test_a_certificate_that_is_not_trusted(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientPayloadError
 
 from devtools.waiting import wait_until
-from tests.integration.tls import make_certificate, needs_openssl
+from tests.integration.tls import make_certificate
 from tests.unit.adobe.test_written import Serve, listening, send
 from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.http_client import ExchangeFailed, exchange, open_session
@@ -140,7 +140,6 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
-@needs_openssl
 @pytest.mark.parametrize(("head", "rest"), BODIES)
 async def test_a_malformed_body_by_tls_waits_for_no_farewell(
     head: bytes, rest: bytes, context: ssl.SSLContext

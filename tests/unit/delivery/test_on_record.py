@@ -82,9 +82,9 @@ async def test_a_bundle_unopened_or_opened() -> None:
 
 
 @in_virtual_time
-async def test_a_bug_makes_one_dead_letter_of_all() -> None:
+async def test_a_bug_makes_one_dead_letter_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     worker, book, _ = a_worker()
-    worker.undoubted_for = lambda _: 1 / 0  # type: ignore[assignment,method-assign,return-value]
+    monkeypatch.setattr(worker, "undoubted_for", lambda _: 1 / 0)
     await worker.take(body("ev-1"))
     assert book.told == [("dead", "unexpected-error", 0)]
     assert (worker.hand.in_hand, worker.hand.receipted) == (0, 1)

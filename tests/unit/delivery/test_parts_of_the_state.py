@@ -79,13 +79,15 @@ async def test_what_is_of_all_integrations_closes_its_own_part() -> None:
 
 
 @in_virtual_time
-async def test_a_part_that_is_none_any_more_keeps_nobody_waiting() -> None:
+async def test_a_part_that_is_none_any_more_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     store = Spread()
     gate = StoreGate(store)
     store.gone = {"b"}
     gate.close(AWAY, "b1")
     store.parts = ("a", "c")
-    store.part_of = lambda state_id: "a"  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "part_of", lambda state_id: "a")
     assert open_for(gate) == ["a1", "b1", "b2", "c1"]
     await gate.stop()
 
