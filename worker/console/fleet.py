@@ -17,8 +17,6 @@ from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry
 
 _FILES_SECONDS: Final = 2.0
-_STALE_FILES_SECONDS: Final = 10.0
-"""Nobody waits for a thousand files to be looked at, see `KeptAnswer`."""
 
 
 class Fleet:
@@ -35,19 +33,11 @@ class Fleet:
         self._now_ms = now_ms
         self._integrations = integrations
         self._traffic = traffic
-        self._files = KeptAnswer(self._read_files, _FILES_SECONDS, _STALE_FILES_SECONDS)
-        self._made: tuple[Beat, Period, list[IntegrationRow]] | None = None
+        self._files = KeptAnswer(self._read_files, _FILES_SECONDS)
 
     async def rows(self, beat: Beat, period: Period) -> list[IntegrationRow]:
-        """A row for each integration, worst first, made once for all who look at the fleet at the
-        same `beat`. Raises `LedgerTrouble` and `UnusableLedger`.
-        """
-        made = self._made
-        if made is not None and made[0] is beat and made[1] is period:
-            return made[2]
-        rows = await asyncio.to_thread(rows_of, await self._known(beat, period))
-        self._made = beat, period, rows
-        return rows
+        """A row for each integration, worst first. Raises `LedgerTrouble` and `UnusableLedger`."""
+        return await asyncio.to_thread(rows_of, await self._known(beat, period))
 
     async def row(self, beat: Beat, period: Period, integration: str) -> IntegrationRow | None:
         """The row of one integration; None where nobody knows it. Raises as `rows` does."""

@@ -184,11 +184,11 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
         sentence = given_up_sentence(given_up)
         link = "/dead-letters?kind=withdrawn"
         return Verdict("dead", sentence, because or _GOES_WELL, link, "Open the dead letters")
-    if troubles and not mild:
-        sentence = f"Nothing is urgent; {_lie_dead(told)}."
-        return Verdict("warning", sentence, _GOES_WELL, "/dead-letters", "Open the dead letters")
     if mild:
         return Verdict(mild.state, "Nothing needs you.", because, mild.link, _open_text(mild))
+    if troubles:
+        sentence = f"Nothing is urgent; {_lie_dead(told)}."
+        return Verdict("warning", sentence, _GOES_WELL, "/dead-letters", "Open the dead letters")
     return Verdict(
         "well",
         "All well.",

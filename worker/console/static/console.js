@@ -64,7 +64,7 @@
     const crumb = $(".crumb a");
     const from = document.referrer && new URL(document.referrer);
     const isBack = from && from.origin === location.origin && from.pathname !== location.pathname
-      && crumb && "back" in crumb.dataset && from.pathname !== crumb.dataset.back;
+      && crumb && "back" in crumb.dataset && from.pathname !== crumb.pathname;
     if (isBack || !follow(".crumb a")) history.back();
   };
   const ACTS = {
