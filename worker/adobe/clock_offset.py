@@ -9,12 +9,25 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from statistics import median, median_high, median_low
 from typing import Final
 
 _REPLIES_OF_A_HOST: Final = 5
 _MOST_HOSTS: Final = 64
 _ENOUGH_REPLIES: Final = 3
+
+
+@lru_cache(maxsize=_MOST_HOSTS)  # replies of one second have the same
+def _seconds_of(date: str) -> float | None:
+    """Since 1970."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 
 class ClockOffset:
@@ -33,15 +46,11 @@ class ClockOffset:
         """
         if not date:
             return
-        try:
-            moment = parsedate_to_datetime(date)
-        except (ValueError, OverflowError):
+        seconds = _seconds_of(date)
+        if seconds is None:
             return
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
         offsets = self._hosts.setdefault(host, deque(maxlen=_REPLIES_OF_A_HOST))
-        offsets.append((moment - epoch).total_seconds() - self._clock())
+        offsets.append(seconds - self._clock())
         self._hosts.move_to_end(host)
         if len(self._hosts) > _MOST_HOSTS:
             self._hosts.popitem(last=False)

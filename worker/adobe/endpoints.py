@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from yarl import URL
@@ -44,13 +45,14 @@ class EndpointPolicy:
 
     def problem(self, url: str) -> str | None:
         """Why `url` may not be called, as a sentence for the person who configured it; or None."""
-        return self._problem(url, self._list_problem)
+        return _problem_of(self, url)
 
     def service_problem(self, url: str) -> str | None:
         """Why a URL of the operator's settings may not be called; it need not be on the list."""
-        return self._problem(url, lambda host, port: None)
+        return self.problem_by(url, lambda host, port: None)
 
-    def _problem(self, url: str, of_host: Callable[[str, int | None], str | None]) -> str | None:
+    def problem_by(self, url: str, of_host: Callable[[str, int | None], str | None]) -> str | None:
+        """As `problem`, with the judgement `of_host` in place of the list."""
         try:
             parsed = URL(url)
             host, port = (parsed.host or "").lower(), parsed.port
@@ -70,7 +72,8 @@ class EndpointPolicy:
             return "must not be a private address"
         return None
 
-    def _list_problem(self, host: str, port: int | None) -> str | None:
+    def list_problem(self, host: str, port: int | None) -> str | None:
+        """Why a host is not on the list, or None."""
         if self._is_listed(host, port):
             return None
         listed = ", ".join(self.allowed_hosts) or "empty"
@@ -86,6 +89,11 @@ class EndpointPolicy:
             ):
                 return True
         return False
+
+
+@lru_cache(maxsize=4096)  # asked before each request
+def _problem_of(policy: EndpointPolicy, url: str) -> str | None:
+    return policy.problem_by(url, policy.list_problem)
 
 
 def _is_private_literal(host: str) -> bool:

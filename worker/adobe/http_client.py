@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache, partial
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -19,7 +20,7 @@ from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.failed_replies import sentence_of
 from worker.adobe.guarded_resolver import resolver_for
 from worker.adobe.reply_counts import ReplyCounts
-from worker.adobe.response_bounds import bounded, guard, line_of_rest
+from worker.adobe.response_bounds import Bounds, bounds_of, guard, line_of_rest
 from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536
@@ -50,13 +51,22 @@ class RawReply:
 
 
 class _Line:
-    """What is known of the connection of one request."""
+    """The connection of one request: what its reply may bring, and what is known of it."""
 
-    __slots__ = ("was_reused", "writing")
+    __slots__ = ("bounds", "was_reused", "writing")
 
-    def __init__(self, writing: Writing) -> None:
+    def __init__(self, bounds: Bounds, writing: Writing) -> None:
+        self.bounds = bounds
         self.was_reused = False
         self.writing = writing
+
+
+_line: ContextVar[_Line | None] = ContextVar("line", default=None)
+
+
+def _line_here() -> _Line:
+    """That of the request which is being made."""
+    return _line.get() or _Line(bounds_of(MAX_BODY_BYTES), Writing())
 
 
 class _Request(aiohttp.ClientRequest):
@@ -69,22 +79,33 @@ class _Request(aiohttp.ClientRequest):
         if is_too_late():
             raise TimeoutError
         if conn.transport is not None:
-            guard(conn.transport)
+            line = _line_here()
+            line.was_reused = guard(conn.transport, line.bounds)
         return await super().send(conn)
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
         if not is_too_late():
+            _line_here().writing.awaits_answer = True  # the head goes with the body's first bytes
             await super().write_bytes(writer, conn, content_length)
         elif conn.protocol is not None:
             conn.protocol.set_exception(TimeoutError())  # for who awaits the reply
 
 
-_fresh: WeakKeyDictionary[aiohttp.ClientSession, Callable[[], aiohttp.ClientSession]] = (
-    WeakKeyDictionary()
-)
-"""How to open a session with no connection yet, that is otherwise like this one."""
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What belongs to a session: the time of one request in seconds, what is told of replies, and
+    how to open a session with no connection yet, that is otherwise like this one.
+    """
+
+    total_timeout_seconds: float
+    clock: ClockOffset
+    replies: ReplyCounts
+    open_fresh: Callable[[], aiohttp.ClientSession]
+
+
+_pools: WeakKeyDictionary[aiohttp.ClientSession, _Pool] = WeakKeyDictionary()
 
 
 def open_session(
@@ -98,52 +119,34 @@ def open_session(
 
     No bound is shared by customers: most have Adobe's one host, and each lane bounds its own.
     """
-    tracing = _tracing(clock or ClockOffset(), replies or ReplyCounts())
-    resolver = resolver_for(policy)
-    session = _open(resolver, total_timeout_seconds, tracing)
-    _fresh[session] = lambda: _open(resolver, total_timeout_seconds, tracing)
+    open_fresh = partial(_open, resolver_for(policy))
+    session = open_fresh()
+    _pools[session] = _Pool(
+        total_timeout_seconds, clock or ClockOffset(), replies or ReplyCounts(), open_fresh
+    )
     return session
 
 
-def _open(
-    resolver: AbstractResolver, total_timeout_seconds: float, tracing: aiohttp.TraceConfig
-) -> aiohttp.ClientSession:
+def _open(resolver: AbstractResolver) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, resolver=resolver, ttl_dns_cache=60)
     return aiohttp.ClientSession(
         connector=connector,
         request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(
-            total=total_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
-        ),
+        # The time of a request is bounded by `exchange`: a second timer would cost each request.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
         trust_env=False,
         headers={"User-Agent": "consent-worker"},
-        trace_configs=[tracing],
     )
 
 
-def _tracing(clock: ClockOffset, replies: ReplyCounts) -> aiohttp.TraceConfig:
-    async def reused(_: Any, context: Any, __: Any) -> None:
-        if isinstance(context.trace_request_ctx, _Line):
-            context.trace_request_ctx.was_reused = True
-
-    async def written(_: Any, context: Any, __: Any) -> None:
-        if isinstance(context.trace_request_ctx, _Line):
-            context.trace_request_ctx.writing.awaits_answer = True
-
-    async def ended(_: Any, __: Any, end: aiohttp.TraceRequestEndParams) -> None:
-        replies.came(end.response.status)
-        clock.note(end.url.host or "", end.response.headers.get("Date"))
-
-    async def failed(_: Any, __: Any, ___: Any) -> None:
-        replies.stayed_away()
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(reused)
-    tracing.on_request_chunk_sent.append(written)  # the head goes with the body's first bytes
-    tracing.on_request_end.append(ended)
-    tracing.on_request_exception.append(failed)
-    return tracing
+@lru_cache(maxsize=4096)
+def _parsed(url: str) -> URL:
+    """Of a thousand customers each has an endpoint of their own; yarl remembers the last 128."""
+    try:
+        return URL(url)
+    except ValueError as error:
+        raise aiohttp.InvalidUrlClientError(url) from error
 
 
 async def exchange(
@@ -166,32 +169,38 @@ async def exchange(
     time and on a new connection: others that were kept alive are often closed as well.
     """
 
+    pool = _pools[session]
+    bounds = bounds_of(max_body_bytes)
+
     async def ask(session: aiohttp.ClientSession, line: _Line) -> RawReply:
-        with bounded(max_body_bytes):
+        parsed = _parsed(url) if isinstance(url, str) else url
+        has_head = False
+        _line.set(line)
+        try:
             async with session.request(
-                method,
-                url,
-                headers=headers,
-                params=params,
-                data=data,
-                allow_redirects=False,
-                trace_request_ctx=line,
+                method, parsed, headers=headers, params=params, data=data, allow_redirects=False
             ) as response:
+                has_head = True
+                pool.replies.came(response.status)
+                pool.clock.note(parsed.host or "", response.headers.get("Date"))
                 body = await _read(response, max_body_bytes)
                 return RawReply(response.status, response.headers, body)
+        finally:
+            if not has_head:
+                pool.replies.stayed_away()
 
     writing = being_watched() if changes else Writing()
-    line = _Line(writing)
+    line = _Line(bounds, writing)
     try:
-        async with asyncio.timeout(session.timeout.total):
+        async with asyncio.timeout(pool.total_timeout_seconds):
             try:
                 reply = await ask(session, line)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not line.was_reused or _began(error) or session not in _fresh:
+                if not line.was_reused or _began(error):
                     raise
                 writing.was_repeated = writing.awaits_answer
-                async with _fresh[session]() as fresh:
-                    reply = await ask(fresh, _Line(writing))
+                async with pool.open_fresh() as fresh:
+                    reply = await ask(fresh, _Line(bounds, writing))
     except TimeoutError:
         is_unclear = changes and writing.awaits_answer
         raise ExchangeFailed(

@@ -12,9 +12,6 @@ not who reads: the read would last for the whole time of the request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -39,35 +36,26 @@ class ReplyTooLong(aiohttp.ClientPayloadError):
     """The other side has said more than any reply of Adobe's has."""
 
 
-_bounds: ContextVar[Bounds | None] = ContextVar("bounds", default=None)
-
-
-@contextmanager
-def bounded(body_bytes: int) -> Iterator[None]:
-    """Of the replies to requests that are made within the block, a body of at most `body_bytes` is
-    wanted.
-    """
+def bounds_of(body_bytes: int) -> Bounds:
+    """The bounds of the reply to a request that wants a body of at most `body_bytes`."""
     # Twice, and a piece of the line: of a longer body more comes before it is known that no more
     # is wanted.
     most = HEAD_BYTES + PIECE_BYTES + 2 * body_bytes
-    bounds = Bounds(most, LINES + most // BYTES_A_LINE)
-    token = _bounds.set(bounds)
-    try:
-        yield
-    finally:
-        _bounds.reset(token)
+    return Bounds(most, LINES + most // BYTES_A_LINE)
 
 
-def guard(transport: asyncio.Transport) -> None:
+def guard(transport: asyncio.Transport, bounds: Bounds) -> bool:
     """From now on a line brings no more than the reply may have to the request that is about to be
-    written.
+    written. Returns whether the line has had a request before.
     """
     line = transport.get_protocol()
+    was_used = isinstance(line, _Guard)
     if not isinstance(line, _Guard):
         line = _Guard(line, transport)
         transport.set_protocol(line)
-    line.left = _bounds.get() or Bounds(HEAD_BYTES, LINES)
+    line.bytes_left, line.lines_left = bounds
     line.body = None
+    return was_used
 
 
 def line_of_rest(response: aiohttp.ClientResponse) -> _Guard | None:
@@ -98,13 +86,13 @@ class _Guard(asyncio.Protocol):
     def __init__(self, inner: Any, transport: asyncio.Transport) -> None:
         self._inner = inner
         self._transport = transport
-        self.left = Bounds(0, 0)
+        self.bytes_left = self.lines_left = 0
         self.body: aiohttp.StreamReader | None = None
 
     def data_received(self, data: bytes) -> None:
-        most_bytes, most_lines = self.left
-        self.left = Bounds(most_bytes - len(data), most_lines - data.count(b"\n"))
-        if min(self.left) < 0:
+        self.bytes_left -= len(data)
+        self.lines_left -= data.count(b"\n")
+        if self.bytes_left < 0 or self.lines_left < 0:
             self._inner.set_exception(ReplyTooLong())
             self._transport.abort()
         else:

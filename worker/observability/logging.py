@@ -109,8 +109,13 @@ def _redact_values(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if not key.startswith("_"):  # those are structlog's own, and not rendered
-            event[key] = _redacted(value)
+        kind = type(value)
+        if kind is str:
+            text = redact(value)
+            if text is not value and key[0] != "_":
+                event[key] = text
+        elif kind is not int and kind is not float and key[:1] != "_":
+            event[key] = _redacted(value)  # `_record` and the like are structlog's own
     return event
 
 

@@ -167,13 +167,14 @@ async def test_it_is_so_whenever_the_malformed_part_comes(turns: int) -> None:
 
 
 async def test_it_is_so_if_the_line_has_ended_before_anybody_reads() -> None:
-    heads = _Heads()
+    head_is_read = asyncio.Event()
     async with (
-        listening(_answering(CHUNKED, b"zz\r\n", heads.read.wait, closes=True)) as url,
-        open_session(LOCAL, LONG_SECONDS, replies=heads) as session,
+        listening(_answering(CHUNKED, b"zz\r\n", head_is_read.wait, closes=True)) as url,
+        open_session(LOCAL, LONG_SECONDS) as session,
         asyncio.timeout(10),
         session.post(url, data=b"{}") as response,
     ):
+        head_is_read.set()
         connection = response.connection
         assert connection is not None
         await wait_until(lambda: connection.transport is None, "the line is lost")
