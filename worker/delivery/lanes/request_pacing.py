@@ -49,11 +49,12 @@ LONGEST_WAIT_SECONDS: Final = 0.1
 _BUSY: Final = 0.8
 _AT_EASE: Final = 0.65
 """Shares of a core. Between them the pace stays as it is."""
-_SHORTEST_SECONDS: Final = 1 / 1000
+_SHORTEST_SECONDS: Final = 1 / 5000
+"""More requests than a core can make: at ease only the core is the bound."""
 _LONGEST_SECONDS: Final = 1 / 100
 _STEP: Final = 1.5
 _STEP_BACK: Final = 1.2
-_ALL_STEPS_BACK: Final = 13
+_ALL_STEPS_BACK: Final = 22
 """From the longest interval to the shortest one."""
 _BURST: Final = 16
 _WINDOW_SECONDS: Final = 0.1
@@ -87,6 +88,7 @@ class RequestPacer:
         self._due_at = 0.0
         self._judged_at = 0.0
         self._needed_then = core_seconds()
+        self._asked = 0
         self.delayed = 0
         """How many requests had to wait for company."""
         self.delayed_seconds = 0.0
@@ -96,6 +98,7 @@ class RequestPacer:
         """When the next request may start; a moment before `now` is at once."""
         if now - self._judged_at >= _WINDOW_SECONDS:
             self._judge(now)
+        self._asked += 1
         start_at = self._due_at - _BURST * self._interval
         if start_at > now + LONGEST_WAIT_SECONDS:
             start_at = now + LONGEST_WAIT_SECONDS
@@ -110,9 +113,11 @@ class RequestPacer:
         needed = self._core_seconds()
         passed = now - self._judged_at
         share = (needed - self._needed_then) / passed
-        self._judged_at, self._needed_then = now, needed
+        apart = passed / max(self._asked, 1)
+        self._judged_at, self._needed_then, self._asked = now, needed, 0
         if share > _BUSY:
-            self._interval = min(self._interval * _STEP, _LONGEST_SECONDS)
+            # From how far apart they really are, or many steps would pass without effect.
+            self._interval = min(max(self._interval, apart) * _STEP, _LONGEST_SECONDS)
         elif share < _AT_EASE:
             steps = min(passed / _WINDOW_SECONDS, _ALL_STEPS_BACK)  # more after a silence
             self._interval = max(self._interval / _STEP_BACK**steps, _SHORTEST_SECONDS)
