@@ -79,7 +79,7 @@ class MemoryStore(OnePart):
             raise ValueError("there must be room for at least one user")
         self.inlets = MemoryInlets()
         self.state_ids = MemoryStateIds()
-        self._timing = timing
+        self.timing = timing
         self._max_users = max_users
         self._clock = clock
         self._last_lease = 0
@@ -94,7 +94,7 @@ class MemoryStore(OnePart):
     async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """See `NewestStore`."""
         now = self._clock()
-        until = now + self._timing.lease_seconds
+        until = now + self.timing.lease_seconds
         users = self._users
         answers: list[Granted | Contended] = []
         for name, attributes, wanted in claims:
@@ -131,7 +131,7 @@ class MemoryStore(OnePart):
         now = self._clock()
         # One object for all of them: of a float for each user, a hundred thousand users make MBs.
         free_at = now + gap_seconds
-        expires_at = now + self._timing.retention_seconds
+        expires_at = now + self.timing.retention_seconds
         never = now + LASTING_SECONDS
         users = self._users
         for one in settlements:

@@ -81,7 +81,7 @@ class RedisStore:
     ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError("the namespace must be letters, digits, dots, dashes and underscores")
-        self._timing = timing
+        self.timing = timing
         self._namespace = namespace
         self._owner = secrets.token_hex(8)
         self._held = Holds(timing.lease_seconds, clock)
@@ -146,7 +146,7 @@ class RedisStore:
         arguments: list[str | int] = [
             self._owner,
             to_ms(gap_seconds),
-            to_ms(self._timing.retention_seconds),
+            to_ms(self.timing.retention_seconds),
         ]
         arguments.append(latest_ms())
         for _, lease, written, sent, texts, lasts, is_part in settlements:
@@ -201,7 +201,7 @@ class RedisStore:
     ) -> list[Granted | Contended]:
         if not claims:
             return []
-        arguments: list[str | int] = [self._owner, lease, to_ms(self._timing.lease_seconds)]
+        arguments: list[str | int] = [self._owner, lease, to_ms(self.timing.lease_seconds)]
         for _, attributes, texts in claims:
             arguments += (len(attributes) + len(texts), *attributes)
             if texts:

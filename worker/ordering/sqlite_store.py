@@ -91,7 +91,7 @@ class SqliteStore(OnePart):
         self.inlets = SqliteInlets(self._commits)
         self.state_ids = SqliteStateIds(self._commits)
         self.month_keys = SqliteMonthKeys(self._commits, wall_clock)
-        self._timing = timing
+        self.timing = timing
         self._wall_clock = wall_clock
         self._marks = marks
         self._is_admitted = marks is None
@@ -110,7 +110,7 @@ class SqliteStore(OnePart):
             if anothers is not None:
                 held[claim.user] = anothers
             elif claim.user in asked:  # claimed twice, and granted once
-                held[claim.user] = Contended(self._timing.lease_seconds, is_held=True)
+                held[claim.user] = Contended(self.timing.lease_seconds, is_held=True)
             else:
                 asked[claim.user] = claim
         try:
@@ -143,7 +143,7 @@ class SqliteStore(OnePart):
         ]
         if changes:
             await self._admit_or_refuse()
-            expires_at_ms = now_ms + to_ms(self._timing.retention_seconds)
+            expires_at_ms = now_ms + to_ms(self.timing.retention_seconds)
             never_ms = now_ms + to_ms(LASTING_SECONDS)
             free_at_ms = now_ms + to_ms(gap_seconds)
             self._settled += 1

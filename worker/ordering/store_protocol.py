@@ -155,6 +155,11 @@ class NewestStore(Protocol):
         ...
 
     @property
+    def timing(self) -> Timing:
+        """How long its leases and stamps last."""
+        ...
+
+    @property
     def shared_part(self) -> str:
         """The part of the store that has what is of all integrations: `epochs`, `inlets`,
         `state_ids`.
@@ -200,9 +205,10 @@ class NewestStore(Protocol):
         """Write stamps and give leases back.
 
         A stamp never replaces a newer one, so it is right to write also after the lease has run
-        out. Only the lease with that number is given back: one that ran out and was taken by
-        somebody else stays theirs. `sent` starts the gap, the pause of `gap_seconds` (0 for none)
-        before the next message for the user, unless somebody else holds the user.
+        out; but then somebody else may have sent for the user meanwhile. Only the lease with that
+        number is given back: one that ran out and was taken by somebody else stays theirs. `sent`
+        starts the gap, the pause of `gap_seconds` (0 for none) before the next message for the
+        user, unless somebody else holds the user.
 
         When it raises, do it again: repeating does no harm, and until it succeeds the user stays
         held for as long as the lease runs. An event whose verdict awaits the message must not be

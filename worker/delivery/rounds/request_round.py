@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from worker.adobe.attempt_deadline import is_too_late, watched
@@ -28,6 +28,7 @@ from worker.delivery.rounds.contained_faults import (
 from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.repeat_plan import plan_repeats_of_parts
 from worker.delivery.rounds.request_slots import RequestSlots
+from worker.delivery.rounds.round_lease import RoundLease
 from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate, claims_of
@@ -56,6 +57,7 @@ class RoundParts(Protocol):
     attempt_seconds: float
     unclear_ms: int
     seals: Seals
+    clock: Callable[[], float]
 
 
 class Round:
@@ -67,6 +69,8 @@ class Round:
         self._slots = slots
         # From before the store is asked: the lease runs since then, however late its answer is.
         self._deadline = time.monotonic() + parts.attempt_seconds
+        seconds, is_whole = parts.gate.store.timing.lease_seconds, integration.replaces_record
+        self._lease = RoundLease(seconds, parts.clock, is_whole=is_whole)
 
     async def deliver(self, groups: Sequence[list[Delivery]]) -> list[tuple[Delivery, Result]]:
         """A round's result for each delivery. Raises `StoreUnavailable`, and then nothing was sent.
@@ -105,6 +109,7 @@ class Round:
                 except Exception as error:
                     stopped(message, error)
         await self._settle(messages)
+        self._lease.tell(messages)
         for message in messages:
             results.extend(results_of(message))
         return results
@@ -133,8 +138,8 @@ class Round:
                 settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
             is_accepted = after_success == after_failure or stamps
             (accepted if is_accepted else rest).append(settlement)
-        await self._parts.gate.settle(self._integration.state_id, accepted, after_success)
-        await self._parts.gate.settle(self._integration.state_id, rest, after_failure)
+        for some, gap in ((accepted, after_success), (rest, after_failure)):
+            await self._parts.gate.settle(self._integration.state_id, some, gap, self._lease)
 
     async def _take_apart(self, message: UserMessage) -> None:
         """A message of several events was refused: let each of them stand for itself.

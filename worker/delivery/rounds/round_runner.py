@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from worker.adobe.attempt_deadline import Deadline, awake_or_not, until
@@ -28,6 +28,7 @@ class RoundRunner(Protocol):
 class AdobeRounds:
     """`attempt_seconds` bounds one round, so that a lease outlives it. A request without a valid
     answer may be carried out for `unclear_seconds` more. What is kept beside stamps has `seals`.
+    `clock` goes on while the machine sleeps, in seconds.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class AdobeRounds:
         attempt_seconds: float,
         unclear_seconds: float,
         seals: Seals | None = None,
+        clock: Callable[[], float] = awake_or_not,
     ) -> None:
         self.sender = sender
         self.gate = gate
@@ -44,6 +46,7 @@ class AdobeRounds:
         self.attempt_seconds = attempt_seconds
         self.unclear_ms = round(unclear_seconds * 1000)
         self.seals = seals or Seals()
+        self.clock = clock
 
     async def deliver(
         self, integration: Integration, groups: Sequence[list[Delivery]], slots: RequestSlots
@@ -53,5 +56,5 @@ class AdobeRounds:
 
         Raises `StoreUnavailable`, and then nothing was sent.
         """
-        with until(Deadline(awake_or_not() + self.attempt_seconds)):
+        with until(Deadline(self.clock() + self.attempt_seconds, self.clock)):
             return await Round(self, integration, slots).deliver(groups)

@@ -13,6 +13,7 @@ from typing import Final
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.rounds.part_gate import PartGate, tell_fault, unasked
+from worker.delivery.rounds.round_lease import LeaseTime
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.stamp import NEWEST_SENT, WHOLE_RECORD, newest_of
@@ -136,14 +137,21 @@ class StoreGate:
                 tell_fault(error)
 
     async def settle(
-        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
+        self,
+        state_id: str,
+        settlements: Sequence[Settlement],
+        gap_seconds: float,
+        lease: LeaseTime | None = None,
     ) -> None:
         """Settle users in the store, however long it takes: without that an accepted choice would
-        be forgotten.
+        be forgotten. What is settled after its `lease` is marked as that.
         """
         if not settlements:
             return
         while True:
+            is_late = lease is not None and lease.is_over
+            if is_late and lease is not None:
+                settlements = lease.marked(settlements)
             try:
                 await self.store.settle(state_id, settlements, gap_seconds)
             except Exception as error:
@@ -156,7 +164,8 @@ class StoreGate:
                 if opening is not None:
                     await asyncio.shield(opening)
             else:
-                return
+                if is_late or lease is None or not lease.is_over:
+                    return
 
     async def stop(self) -> None:
         """Ask no more, and let go of the store."""

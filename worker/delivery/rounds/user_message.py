@@ -151,7 +151,7 @@ class UserMessage:
         """What became of each delivery of the message."""
         if self.parts:
             return [result for part in self.parts for result in part.results()]
-        if UNCLEAR in self.known.stamps:
+        if UNCLEAR in self.granted:
             plan_repeats(
                 self.deliveries,
                 self.folded.verdicts,
