@@ -1,7 +1,7 @@
 """The state of newest-wins in one SQLite file: for a single worker, and kept over its restarts.
 
-Leases are kept in memory: when the worker ends, so do its requests. The clock of what is in the
-file is that of the machine.
+Leases are kept in memory, and in a `LeaseJournal` for the worker after this one. The clock of what
+is in the file is that of the machine.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from worker.fast_tuples import new_tuple
+from worker.ordering.lease_journal import LeaseJournal
 from worker.ordering.local_holds import Holds
-from worker.ordering.secret_marks import SecretRefused, mark_after
+from worker.ordering.sqlite_admission import Admission
 from worker.ordering.sqlite_commits import Commits
 from worker.ordering.sqlite_month_keys import SqliteMonthKeys
 from worker.ordering.sqlite_namespace import (
@@ -46,7 +47,6 @@ from worker.ordering.store_protocol import (
     Granted,
     OnePart,
     Settlement,
-    StoreUnavailable,
     Timing,
     to_ms,
 )
@@ -94,14 +94,16 @@ class SqliteStore(OnePart):
         self.timing = timing
         self._wall_clock = wall_clock
         self._marks = marks
-        self._is_admitted = marks is None
+        self._admission = Admission(self._commits, marks)
         self._held = Holds(timing.lease_seconds, clock)
+        journal = LeaseJournal(path, timing.lease_seconds, wall_clock)
+        self._journal = journal if is_worker else None
         self._settled = 0
         self._swept_to = ""
 
     async def begin(self, state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
         """See `NewestStore`."""
-        await self._admit_or_refuse()
+        await self._admission.admit_or_refuse()
         lease = self._held.new_lease()
         asked: dict[str, Claim] = {}
         held: dict[str, Contended] = {}
@@ -114,7 +116,7 @@ class SqliteStore(OnePart):
             else:
                 asked[claim.user] = claim
         try:
-            found = await self._commits.read(lambda file: find_all(file, state_id, asked))
+            found = await self._commits.read(lambda file: self._look(file, state_id, asked))
         except BaseException:
             self._held.let_go(state_id, asked, lease)
             raise
@@ -142,7 +144,7 @@ class SqliteStore(OnePart):
             if one.written or one.sent
         ]
         if changes:
-            await self._admit_or_refuse()
+            await self._admission.admit_or_refuse()
             expires_at_ms = now_ms + to_ms(self.timing.retention_seconds)
             never_ms = now_ms + to_ms(LASTING_SECONDS)
             free_at_ms = now_ms + to_ms(gap_seconds)
@@ -154,16 +156,19 @@ class SqliteStore(OnePart):
                     until_ms = free_at_ms if has_gap else 0
                     ends_ms = never_ms if one.lasts else expires_at_ms
                     write_settlement(file, state_id, one, now_ms, until_ms, ends_ms)
+                self._free(state_id, settlements)
                 if sweeps:
                     self._swept_to = sweep(file, self._swept_to, now_ms)
 
             await self._commits.write(write)
+        elif settlements:
+            await self._commits.read(lambda _: self._free(state_id, settlements))
         for one in settlements:
             self._held.let_go(state_id, [one.user], one.lease)
 
     async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """See `NewestStore`."""
-        await self._admit_or_refuse()
+        await self._admission.admit_or_refuse()
         now_ms = self._now_ms()
         until_ms = now_ms + to_ms(kept_seconds)
         await self._commits.write(
@@ -186,7 +191,7 @@ class SqliteStore(OnePart):
 
     async def ping(self, part: str = "") -> None:
         """See `NewestStore`."""
-        await self._admit_or_refuse()
+        await self._admission.admit_or_refuse()
         at = str(self._now_ms())
         said = "INSERT OR REPLACE INTO facts VALUES ('ping', ?)"
         await self._commits.write(lambda file: file.execute(said, (at,)))
@@ -195,33 +200,24 @@ class SqliteStore(OnePart):
         """Find out whether the ordering secret may be used with this file; until then nothing is
         granted. Raises `SecretRefused` if not.
         """
-        if self._is_admitted or self._marks is None:
-            return
-        marks = self._marks
-
-        def admit(file: sqlite3.Connection) -> str:
-            found = file.execute("SELECT value FROM facts WHERE name = 'digests'").fetchone()
-            try:
-                after = mark_after(str(found[0]) if found else None, marks)
-            except SecretRefused as refused:
-                return str(refused)
-            file.execute("INSERT OR REPLACE INTO facts VALUES ('digests', ?)", (after,))
-            return ""
-
-        refused = await self._commits.write(admit)
-        if refused:
-            raise SecretRefused(refused)
-        self._is_admitted = True
-
-    async def _admit_or_refuse(self) -> None:
-        try:
-            await self.admit()
-        except SecretRefused as refused:
-            raise StoreUnavailable(f"CONSENT_WORKER_ORDERING_SECRET {refused}") from None
+        await self._admission.admit()
 
     async def close(self) -> None:
         """See `NewestStore`."""
         await self._commits.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _look(
+        self, file: sqlite3.Connection, state_id: str, users: Collection[str]
+    ) -> list[list[Row | None]]:
+        if self._journal is not None:
+            self._journal.hold(state_id, users)
+        return find_all(file, state_id, users)
+
+    def _free(self, state_id: str, settlements: Sequence[Settlement]) -> None:
+        if self._journal is not None:
+            self._journal.free(state_id, [one.user for one in settlements])
 
     def _answer(
         self,
@@ -231,9 +227,11 @@ class SqliteStore(OnePart):
         rows: Sequence[Row | None],
         now_ms: int,
     ) -> Granted | Contended:
-        if is_of_nobody(rows):
+        held_ms = 0 if self._journal is None else self._journal.left_ms(state_id, claim.user)
+        if is_of_nobody(rows) and not held_ms:
             return new_tuple(Granted, (lease, NOTHING, NOTHING, False))
-        left_ms = max((one.free_at_ms - now_ms for one in rows if one is not None), default=0)
+        gaps_ms = [one.free_at_ms - now_ms for one in rows if one is not None]
+        left_ms = max(held_ms, *gaps_ms, 0)
         # No gap of ours is longer; the clock was set back, or somebody else has written it.
         if 0 < left_ms <= to_ms(LONGEST_LEASE_SECONDS):
             self._held.let_go(state_id, [claim.user], lease)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.records import COMPLETED, SNAPSHOTS, Adobe, Worker, choice, snapshot
+from worker.delivery.rounds.round_results import Busy
 from worker.integrations.model import Integration
 from worker.ordering.memory_store import MemoryStore
 from worker.ordering.sqlite_store import SqliteStore
@@ -27,6 +28,7 @@ from worker.ordering.user_digests import UserKeys
 TARGETS = {"events": COMPLETED, "snapshots": SNAPSHOTS}
 EVENTS = 60
 SECRET = b"secret"
+LEASE_SECONDS = 0.5
 
 
 def history(kind: str, seed: int) -> list[bytes]:
@@ -61,12 +63,20 @@ class Telling(Adobe):
         return replies
 
 
+async def take(worker: Worker, body: bytes) -> None:
+    """Who was held when the life before this one was killed waits for the rest of that lease."""
+    (result,) = await worker.take(body)
+    if isinstance(result, Busy):
+        await asyncio.sleep(result.wait_seconds)
+        await take(worker, body)
+
+
 async def live(path: str, kind: str, seed: int, first: int) -> None:
     """Play the history from there on, and tell what is done."""
-    store = SqliteStore(Path(path), Timing(60, 1_000), marks=UserKeys(SECRET).marks)
+    store = SqliteStore(Path(path), Timing(LEASE_SECONDS, 1_000), marks=UserKeys(SECRET).marks)
     worker = Worker(store, TARGETS[kind], secret=SECRET, adobe=Telling())
     for number, body in enumerate(history(kind, seed)[first:], first):
-        await worker.take(body)
+        await take(worker, body)
         tell(done=number + 1)
     await store.close()
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -90,11 +91,10 @@ async def known_of(store: SqliteStore, user: str) -> dict[str, Stamp]:
     return dict(granted.stored)
 
 
-async def test_stamps_and_gaps_outlive_the_worker_and_leases_do_not(path: Path) -> None:
+async def test_stamps_and_gaps_outlive_the_worker(path: Path) -> None:
     before = SqliteStore(path, TIMING)
     await accept(before, "lena", NO)
     await accept(before, "emil", YES, gap_seconds=30.0)
-    await before.begin("shop", [Claim("lena", (NEWSLETTER,))])
     await before.close()
     after = SqliteStore(path, TIMING)
     assert await known_of(after, "lena") == {NEWSLETTER: NO}
@@ -103,6 +103,80 @@ async def test_stamps_and_gaps_outlive_the_worker_and_leases_do_not(path: Path) 
     assert not cooling.is_held
     assert 0 < cooling.wait_seconds <= 30
     await after.close()
+
+
+HELD_UNTIL_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from worker.ordering.sqlite_store import SqliteStore
+from worker.ordering.store_protocol import Claim, Settlement, Timing
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), Timing(60.0, 86_400.0))
+    users = ("lena", "emil", "nina")
+    _, emil, nina = await store.begin("shop", [Claim(one, ("a",)) for one in users])
+    await store.settle("shop", [Settlement("emil", emil.lease, {}, True)], 0)
+    await store.settle("shop", [Settlement("nina", nina.lease, {}, False)], 0)
+    print("held", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def killed_while_it_holds(path: Path) -> None:
+    script = subprocess.Popen(
+        [sys.executable, "-c", HELD_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE
+    )
+    assert script.stdout is not None
+    assert script.stdout.readline() == b"held\n"
+    os.kill(script.pid, signal.SIGKILL)
+    script.communicate()
+
+
+@pytest.mark.parametrize("half_written", [b"", b'[9999999999999,"shop",["ni'])
+async def test_who_was_held_by_a_killed_worker_waits_for_the_end_of_that_lease(
+    path: Path, half_written: bytes
+) -> None:
+    """Its request may yet be carried out, over whatever would be sent now."""
+    await asyncio.to_thread(killed_while_it_holds, path)
+    with path.with_name("state.sqlite-leases").open("ab") as journal:
+        journal.write(half_written)
+    now = [time.time()]
+    for _ in range(2):  # the next one may be killed as well
+        store = SqliteStore(path, TIMING, wall_clock=lambda: now[0])
+        claims = [Claim(one, (NEWSLETTER,)) for one in ("lena", "emil", "nina", "ole")]
+        lena, *others = await store.begin("shop", claims)
+        assert isinstance(lena, Contended)
+        assert 50 < lena.wait_seconds <= 60
+        assert all(isinstance(one, Granted) for one in others)
+        await store.settle(
+            "shop",
+            [
+                Settlement(claim.user, one.lease, {}, False)
+                for claim, one in zip(claims[1:], others, strict=True)
+                if isinstance(one, Granted)
+            ],
+            0,
+        )
+        await store.close()
+    now[0] += 61
+    store = SqliteStore(path, TIMING, wall_clock=lambda: now[0])
+    assert await known_of(store, "lena") == {}
+    await store.close()
+
+
+async def test_the_file_of_leases_stays_small(path: Path) -> None:
+    now = [1000.0]
+    store = SqliteStore(path, TIMING, wall_clock=lambda: now[0])
+    sizes = []
+    for _ in range(20):
+        now[0] += 10.0
+        for number in range(50):
+            await accept(store, f"user-{number}", YES)
+        sizes.append(sum(one.stat().st_size for one in path.parent.glob("*-leases*")))
+    assert max(sizes[15:]) <= max(sizes[:15]), "two leases are the longest that is kept"
+    await store.close()
 
 
 async def test_the_file_is_for_its_owners_eyes(path: Path) -> None:
