@@ -52,6 +52,8 @@ from worker.wire.message_tap import TappedTransport
 BUDGET_SECONDS = 2.0
 ATTEMPT_SECONDS = 1.0
 LEASE_SECONDS = 5.0
+LOSS_SECONDS = 7.0
+"""Longer than a lease: what was accepted is settled when others may have sent something older."""
 UNCLEAR_SECONDS = 4.0
 CLOCK_LEADS = (0.0, 300.0, -300.0)
 SETTLE_SECONDS = 90.0
@@ -65,7 +67,7 @@ _SHIELDED = frozenset({"unexpected-error", "invalid-headers", "unroutable"})
 
 
 DisturbanceKind = Literal[
-    "kill", "cut-broker", "cut-redis", "cut-adobe", "revoke-tokens", "letters"
+    "kill", "cut-broker", "cut-redis", "lose-redis", "cut-adobe", "revoke-tokens", "letters"
 ]
 
 
@@ -103,7 +105,7 @@ class Plan:
             "letters",
         ]
         if workers > 1:
-            kinds += ["kill", "kill", "kill", "cut-redis"]
+            kinds += ["kill", "kill", "kill", "cut-redis", "lose-redis"]
         disturbances = sorted(
             (
                 Disturbance(chance.uniform(0.5, 6), chance.choice(kinds), chance.randrange(workers))
@@ -391,6 +393,8 @@ class Fleet:
                     life.cut(_port(self._amqp_url))
                 case "cut-redis":
                     life.cut(_port(self._state_url))
+                case "lose-redis":
+                    life.lose(_port(self._state_url), LOSS_SECONDS)
                 case "cut-adobe":
                     life.cut(_port(self.sandbox.url))
                 case "revoke-tokens":

@@ -36,6 +36,7 @@ class Life:
 
     def __init__(self) -> None:
         self.is_over = False
+        self._refused: dict[int, float] = {}
         self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._lines: WeakSet[asyncio.Transport] = WeakSet()
 
@@ -50,6 +51,14 @@ class Life:
         for line in list(self._lines):
             if (line.get_extra_info("peername") or ("", 0))[1] == port:
                 line.abort()
+
+    def lose(self, port: int, seconds: float) -> None:
+        """Break all lines to a port, and refuse others for so long."""
+        self._refused[port] = time.monotonic() + seconds
+        self.cut(port)
+
+    def refuses(self, port: int) -> bool:
+        return time.monotonic() < self._refused.get(port, 0.0)
 
     async def end(self) -> None:
         """Die. Returns when nothing is left of it."""
@@ -91,8 +100,11 @@ class MortalLoop(asyncio.SelectorEventLoop):
         return task
 
     async def create_connection(self, *arguments: Any, **options: Any) -> Any:
-        transport, protocol = await super().create_connection(*arguments, **options)
         owner = _OWNER.get()
+        port = arguments[2] if len(arguments) > 2 else options.get("port")
+        if owner is not None and port is not None and owner.refuses(port):
+            raise ConnectionRefusedError(f"port {port} is not there for this worker")
+        transport, protocol = await super().create_connection(*arguments, **options)
         if owner is not None:
             owner.own_line(transport)
         return transport, protocol
