@@ -82,6 +82,12 @@ class Acknowledging:
         self._rejected.append(tag)
         self._start_sending()
 
+    def refuse(self, tag: int) -> None:
+        """Reject a message that was handed on; no record is made of it."""
+        self.reject(tag)
+        self.note_record()
+        self.source.message_done()
+
     async def close(self) -> None:
         """Send acknowledgements that are owed, stragglers included, and nothing from then on."""
         self._is_closing = True

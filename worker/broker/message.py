@@ -38,9 +38,11 @@ class Host(Protocol):
         then: Callable[[], None],
         *,
         mandatory: bool = True,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         """Publish a message until the broker has confirmed it, and call `then`; never, if the
-        session is lost before.
+        session is lost before. Instead of `then`, `too_large` is called with the broker's bound
+        (bytes) for a body above that.
         """
         ...
 
@@ -93,6 +95,10 @@ class Holder(Protocol):
 
     def acknowledge(self, tag: int) -> None:
         """The message with `tag` is done with."""
+        ...
+
+    def refuse(self, tag: int) -> None:
+        """The broker is to make a dead letter of the message with `tag` as it is."""
         ...
 
     def note_record(self) -> None:
@@ -172,6 +178,13 @@ class Incoming:
         was_in_hand = self.open_deliveries > 0
         self.open_deliveries = self._open_records = -1
         return was_in_hand
+
+    def refuse(self, _most_bytes: int) -> None:
+        """The broker takes no successor of the message, since its body is above the broker's bound:
+        it makes a dead letter of the message as it is. What its deliveries still do has no effect.
+        """
+        if self.is_ours and self.abandon():
+            self._holder.refuse(self.tag)
 
     def divide(self, deliveries: int) -> None:
         """The message has so many deliveries, and none of them is done."""

@@ -3,7 +3,8 @@
 Of a message there is one copy on a connection: what the broker has not confirmed lies somewhere in
 it, and a second copy would only lie behind that. Only when confirms stay away for long, or the
 connection ends, is another one opened, and each message that is not confirmed goes once on it. A
-duplicate is harmless, a loss is not.
+duplicate is harmless, a loss is not. A message for which the broker ends connections does not keep
+back the others (`publish_portions`, `size_bound`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from typing import Final
 
 import structlog
 
-from worker.broker.publishing_connection import Connections, PublishingConnection
+from worker.broker.publish_portions import Portions
+from worker.broker.publishing_connection import Connections, PublishingConnection, of_alarm
+from worker.broker.republished import fitted_header
+from worker.broker.sent_message import LONGEST_PAUSE_SECONDS, Sent, next_pause
+from worker.broker.size_bound import SizeBound
 from worker.broker.unconfirmed_log import UnconfirmedLog
 from worker.wire.confirms import REFUSED, Outgoing
 from worker.wire.connecting import is_connection_error, why_unreachable
@@ -25,23 +30,7 @@ LONGEST_PATIENCE_SECONDS: Final = 600.0
 REFUSED_SECONDS: Final = 10.0
 """A bound may have gone meanwhile: RabbitMQ 3.10 goes on refusing on the channel that it refused on
 while the bound was there, and takes the same on a new one."""
-_FIRST_PAUSE_SECONDS: Final = 0.25
-_LONGEST_PAUSE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
-_REASON_CHARACTERS: Final = 100
-
-
-class _Sent:
-    """What is known of a message that is not confirmed. It was written on `connection`, if any."""
-
-    __slots__ = ("connection", "give_up_at", "pause", "problem", "refused_at")
-
-    def __init__(self) -> None:
-        self.connection: PublishingConnection | None = None
-        self.give_up_at = 0.0
-        self.pause = _FIRST_PAUSE_SECONDS
-        self.problem = ""
-        self.refused_at: float | None = None
 
 
 class Publisher:
@@ -67,10 +56,12 @@ class Publisher:
         self._fail = fail
         self._connection: PublishingConnection | None = None
         self._lost_for = "not opened yet"
-        self._opened_at = 0.0
+        self._opened_at = self._pause = 0.0
+        self._bound = SizeBound()
+        self._portions = Portions()
         self._unconfirmed = UnconfirmedLog()
         self._alarm = ""
-        self._pending: dict[Outgoing, _Sent] = {}
+        self._pending: dict[Outgoing, Sent] = {}
         self._loop = asyncio.get_running_loop()
         self._watching: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
@@ -84,18 +75,17 @@ class Publisher:
         """Let go of messages that are not confirmed, and of the publishing connection."""
         self._is_closed = True
         self._pending.clear()
-        if self._watching is not None:
-            self._watching.cancel()
-        if self._reopening is not None:
-            self._reopening.cancel()
+        for waiting in (self._watching, self._reopening):
+            if waiting is not None:
+                waiting.cancel()
         if self._connection is not None:
             self._connections.close_soon(self._connection)
         await self._connections.all_closed()
 
     def publish(self, one: Outgoing) -> None:
         """Send message `one`; what `then` is for never happens if the publisher is closed first."""
-        if not self._is_closed:
-            self._pending[one] = _Sent()
+        if not self._is_closed and not self._bound.give_back(one, self._loop.time()):
+            self._pending[one] = Sent()
             self._send(one)
 
     @property
@@ -106,8 +96,9 @@ class Publisher:
         if self._alarm:
             return of_alarm(self._alarm)
         for one, sent in self._pending.items():
-            if sent.problem:
-                return f"publishing to {one.exchange or 'a queue'}: {sent.problem}"
+            problem = sent.problem or self._portions.problem_of(one)
+            if problem:
+                return f"publishing to {one.exchange or 'a queue'}: {problem}"
         return ""
 
     # A message
@@ -117,36 +108,43 @@ class Publisher:
         sent, connection = self._pending.get(one), self._connection
         if sent is None or connection is None or sent.connection is connection or self._alarm:
             return
-        if connection.channel.is_closed:
-            return  # it is told of in a moment
+        channel, now = connection.channel, self._loop.time()
+        if channel.is_closed or now < sent.not_before:  # the former is told of in a moment
+            return
+        if not self._portions.admits(one, len(channel.unconfirmed), now):
+            return
+        if len(one.header) > channel.most_header_bytes:
+            one.header = fitted_header(one.properties, len(one.body), channel.most_header_bytes)
         sent.connection = connection
-        sent.give_up_at = self._loop.time() + self._patience
-        connection.channel.send(one)
+        sent.give_up_at = now + self._patience
+        channel.send(one)
         if self._watching is None:
-            self._watch_later()
+            self._look_later()
 
     def _answered(self, one: Outgoing, problem: str) -> None:
         sent = self._pending.get(one)
         if sent is None:
             return
         self._patience = self._first_patience
+        was_bounded = self._portions.is_bounded
+        self._portions.answered(one)
         if not problem:
+            self._pause = 0.0
             if sent.refused_at is not None:
                 self._refused_seconds = self._first_refused
             del self._pending[one]
             one.then()
-            return
-        now = self._loop.time()
-        self._unconfirmed.tell(one, problem, len(self._pending), now)
-        sent.problem = problem
-        sent.connection = None  # the broker does not have it
-        self._loop.call_later(sent.pause, self._send, one)
-        sent.pause = min(sent.pause * 2, _LONGEST_PAUSE_SECONDS)
-        if problem == REFUSED:
-            sent.refused_at = now if sent.refused_at is None else sent.refused_at
-            if now - max(sent.refused_at, self._opened_at) >= self._refused_seconds:
+        else:
+            now = self._loop.time()
+            self._unconfirmed.tell(one, problem, len(self._pending), now)
+            self._loop.call_later(sent.pause, self._send, one)
+            sent.not_taken(problem, now)
+            since = sent.refused_at if problem == REFUSED and sent.refused_at is not None else now
+            if now - max(since, self._opened_at) >= self._refused_seconds:
                 self._refused_seconds = min(2 * self._refused_seconds, LONGEST_PATIENCE_SECONDS)
                 self._replace("the broker refuses what it may take on another one")
+        if was_bounded:
+            self._send_all()
 
     # A connection
 
@@ -155,6 +153,9 @@ class Publisher:
         connection.alarm_changed = self._alarm_changed
         self._connection = connection
         self._opened_at = self._loop.time()
+        self._portions.reopened()
+        for sent in self._pending.values():
+            sent.not_before = 0.0
         self._alarm_changed()
         if connection.channel.is_closed:
             self._lost(connection)  # before anybody listened
@@ -166,8 +167,18 @@ class Publisher:
             self._send(one)
 
     def _lost(self, connection: PublishingConnection) -> None:
-        if connection is self._connection:
-            self._replace(connection.why_lost)
+        if connection is not self._connection:
+            return
+        now = self._loop.time()
+        self._bound.learn(connection.size_refusal, now)
+        large = [one for one in self._pending if self._bound.give_back(one, now)]
+        for one in large:
+            del self._pending[one]
+            self._portions.forget(one)
+        if not large:
+            unconfirmed = connection.channel.unconfirmed.values()
+            self._portions.lost(list(unconfirmed), connection.why_lost, now)
+        self._replace(connection.why_lost)
 
     def _replace(self, reason: str) -> None:
         """Let go of the connection, and open another one."""
@@ -178,13 +189,17 @@ class Publisher:
         connection.alarm_changed = lambda: None
         self._lost_for = reason
         self._alarm = ""  # the next one hears of it by itself
+        if self._loop.time() - self._opened_at > LONGEST_PAUSE_SECONDS:
+            self._pause = 0.0
         log.warning("publish.reopening", reason=reason, pending=len(self._pending))
         self._connections.close_soon(connection)
         self._reopening = asyncio.create_task(self._reopen())
 
     async def _reopen(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        """Open another connection: at once, or after growing pauses while none confirms any."""
         while True:
+            await asyncio.sleep(self._pause)
+            self._pause = next_pause(self._pause)
             try:
                 connection = await self._connections.opened(self._lost)
             except Exception as error:
@@ -192,12 +207,10 @@ class Publisher:
                     self._fail(f"publishing can't go on: {error}")
                     return
                 self._lost_for = why_unreachable(error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            else:
-                break
-        log.info("publish.reopened", pending=len(self._pending))
-        self._use(connection)
+                continue
+            log.info("publish.reopened", pending=len(self._pending))
+            self._use(connection)
+            return
 
     def _alarm_changed(self) -> None:
         alarm = self._connection.alarm if self._connection is not None else ""
@@ -212,16 +225,15 @@ class Publisher:
                 sent.give_up_at = later
             self._send_all()
 
-    def _watch_later(self) -> None:
-        seconds = min(self._patience, _LOOK_SECONDS)
-        self._watching = self._loop.call_later(seconds, self._watch)
+    def _look_later(self) -> None:
+        self._watching = self._loop.call_later(min(self._patience, _LOOK_SECONDS), self._watch)
 
     def _watch(self) -> None:
         """Look for what has waited too long, as long as anything waits."""
         self._watching = None
         if not self._pending:
             return
-        self._watch_later()
+        self._look_later()
         if self._connection is None or self._alarm:
             return
         now = self._loop.time()
@@ -229,10 +241,6 @@ class Publisher:
             if sent.connection is self._connection and sent.give_up_at <= now:
                 self._replace(f"no confirm in {self._patience:g} s")
                 self._patience = min(2 * self._patience, LONGEST_PATIENCE_SECONDS)
-                break
-
-
-def of_alarm(reason: str) -> str:
-    """What the broker's `reason` for taking nothing comes to, for the log and the readiness."""
-    shown = "".join(one if one.isprintable() else " " for one in reason[:_REASON_CHARACTERS])
-    return f"the broker takes no messages: {shown}"
+                return
+        if self._portions.is_bounded:
+            self._send_all()  # one that was set aside may be due

@@ -8,11 +8,13 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.size_bound import SizeRefusal, size_refusal_in
 from worker.redaction import redact
 from worker.wire.channels import on_closed, open_channel, why_closed
 from worker.wire.confirms import GATHER_SECONDS, ConfirmChannel
 from worker.wire.connecting import (
     CLOSE_TIMEOUT_SECONDS,
+    AMQPError,
     BrokerAddress,
     ChannelAccessRefused,
     at_most,
@@ -21,6 +23,7 @@ from worker.wire.connecting import (
 from worker.wire.message_tap import TappedTransport
 
 OPEN_TIMEOUT_SECONDS: Final = 8.0
+_REASON_CHARACTERS: Final = 100
 
 Declare = Callable[[AbstractConnection], Awaitable[None]]
 
@@ -62,11 +65,24 @@ class PublishingConnection:
 
     @property
     def why_lost(self) -> str:
-        """Why the connection was lost, with the right that is missing if RabbitMQ names one."""
+        """Why the connection was lost, by what RabbitMQ answers: it names the right that is missing
+        and the bound that is exceeded.
+        """
         error = why_closed(self.channel)
         if isinstance(error, ChannelAccessRefused):
             return f"RabbitMQ refuses this user: {redact(str(error))}"
+        if (refusal := self.size_refusal) is not None:
+            return (
+                f"a message of {refusal.body_bytes} bytes is above RabbitMQ's max_message_size of "
+                f"{refusal.most_bytes}"
+            )
         return "the connection was closed"
+
+    @property
+    def size_refusal(self) -> SizeRefusal | None:
+        """The sizes, if the connection was lost for a message that is too large for the broker."""
+        error = why_closed(self.channel)
+        return size_refusal_in(str(error)) if isinstance(error, AMQPError) else None
 
     async def close(self) -> None:
         """Say goodbye if the broker listens, and cut the connection if it doesn't."""
@@ -112,3 +128,9 @@ class Connections:
         """Wait for publishing connections that are being closed."""
         if self._closings:
             await asyncio.wait(self._closings)
+
+
+def of_alarm(reason: str) -> str:
+    """What the broker's `reason` for taking nothing comes to, for the log and the readiness."""
+    shown = "".join(one if one.isprintable() else " " for one in reason[:_REASON_CHARACTERS])
+    return f"the broker takes no messages: {shown}"

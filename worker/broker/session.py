@@ -118,12 +118,14 @@ class Session:
         then: Callable[[], None],
         *,
         mandatory: bool = True,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         """Publish a message until the broker has confirmed it, and call `then`; never, if the
         session is lost before: then the broker delivers again what the message was to follow.
+        Instead of `then`, `too_large` is called with the broker's bound for a body above that.
         """
         if self._publisher is not None and not self.lost.is_set():
-            one = Outgoing(exchange, routing_key, properties, body, mandatory, then)
+            one = Outgoing(exchange, routing_key, properties, body, mandatory, then, too_large)
             self._publisher.publish(one)
 
     async def check(self, idle_limit_seconds: float) -> None:

@@ -98,6 +98,7 @@ class Pipeline:
         self._returned_bundles = returned_bundles
         self._now_ms = now_ms
         self._opening = BundleOpening(self._open_bundle, self._take)
+        returned_bundles.open_again = self._opening.add
         self._giving_way = GivingWay(self._take)
         self._unknown = UnknownOrganizations(ask_fleet, partial(self._take, is_first=False))
         self._skip_warnings = SkipWarnings()

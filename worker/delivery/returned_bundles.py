@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from worker.broker import headers as names
@@ -58,6 +59,8 @@ class ReturnedBundles:
         self._observer = observer
         self.parked_again = parked_again
         self._now_ms = now_ms
+        self.open_again: Callable[[Incoming], None] = lambda _: None
+        """Called with a bundle that could not be parked again: its turn is to come once more."""
 
     def open(self, bundle: Incoming) -> tuple[list[Incoming], float]:
         """The events of a bundle that are to be handled now, and for how long to rest after a slice
@@ -81,6 +84,8 @@ class ReturnedBundles:
         events = bundle.headers[names.BUNDLE]
         if isinstance(events, bool) or not isinstance(events, int) or not 0 < events <= MOST_EVENTS:
             return False  # no number of ours: what is in it tells
+        if not self._successors.takes_bundle(bundle):
+            return False  # it is taken apart
         now_ms = self._now_ms()
         try:
             state = read_retry_state(bundle.headers, now_ms)
@@ -99,7 +104,9 @@ class ReturnedBundles:
             self.parked_again.note(state.integration_id, due_at)
             bundle.done_on_record()
 
-        self._successors.park_bundle(bundle, after, outcome, events, confirmed)
+        self._successors.park_bundle(
+            bundle, after, outcome, events, confirmed, partial(self.open_again, bundle)
+        )
         return True
 
     def _still_parked(self, bundle: Incoming, state: RetryState, events: int) -> Parked | None:

@@ -102,10 +102,23 @@ class Successors:
         outcome: Parked,
         events: int,
         done: Callable[[], None],
+        open_it: Callable[[], None],
     ) -> None:
-        """Park a bundle whole, with the `state` after that."""
+        """Park a bundle whole, with the `state` after that; `open_it` is called instead of `done`
+        if the broker takes no message as large as it.
+        """
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
-        self._delayed(bundle, own, outcome.delay_seconds, done, parked=True)
+
+        def too_large(most_bytes: int) -> None:
+            self._gathering.bound_bytes = most_bytes
+            open_it()
+
+        self._delayed(bundle, own, outcome.delay_seconds, done, parked=True, too_large=too_large)
+
+    def takes_bundle(self, bundle: Incoming) -> bool:
+        """Whether the broker takes a bundle as large as this one again, as far as is known."""
+        most = self._gathering.bound_bytes
+        return most is None or len(bundle.body) <= most
 
     def set_aside(self, message: Incoming, outcome: Parked) -> None:
         """Park a message with all that it says, unread."""
@@ -131,11 +144,20 @@ class Successors:
         done: Callable[[], None],
         *,
         parked: bool = False,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         to = self._delay.target(delay_seconds, parked=parked)
         due = {names.DUE_AT: due_at_ms(delay_seconds, self._now_ms())}
         headers = own | due | to.headers
-        self._publish(message, to.exchange, to.routing_key, headers, done, mandatory=to.mandatory)
+        self._publish(
+            message,
+            to.exchange,
+            to.routing_key,
+            headers,
+            done,
+            mandatory=to.mandatory,
+            too_large=too_large,
+        )
 
     @staticmethod
     def _publish(
@@ -146,6 +168,7 @@ class Successors:
         done: Callable[[], None],
         *,
         mandatory: bool = True,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         message.host.publish(
             exchange,
@@ -154,6 +177,7 @@ class Successors:
             message.body,
             done,
             mandatory=mandatory,
+            too_large=too_large or message.refuse,
         )
 
 

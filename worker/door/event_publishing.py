@@ -15,8 +15,7 @@ from typing import Final
 import structlog
 
 from worker.broker.declare_refusals import TopologyConflict
-from worker.broker.publisher import of_alarm
-from worker.broker.publishing_connection import Connections, PublishingConnection
+from worker.broker.publishing_connection import Connections, PublishingConnection, of_alarm
 from worker.broker.republished import new_message_id
 from worker.door.answers import AnswerCode
 from worker.door.event_queues import EventQueues

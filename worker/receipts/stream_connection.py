@@ -12,8 +12,7 @@ from typing import Final
 
 import structlog
 
-from worker.broker.publisher import of_alarm
-from worker.broker.publishing_connection import Connections, PublishingConnection
+from worker.broker.publishing_connection import Connections, PublishingConnection, of_alarm
 from worker.broker.receipts_stream import StreamUnusable
 from worker.evidence.heading import CONTENT_TYPE
 from worker.wire.confirms import Outgoing

@@ -18,7 +18,7 @@ from aiormq.abc import ChannelFrame, ConfirmationFrameType
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from worker.wire.frames import content, encode_content_header
+from worker.wire.frames import AROUND_BYTES, content, encode_content_header
 from worker.wire.property_reader import Properties
 
 GATHER_SECONDS: Final = 0.05
@@ -28,7 +28,8 @@ much for bursts of 25 as for bursts of ten."""
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """One message on its way to the broker; `then` is called once it is confirmed.
+    """One message on its way to the broker; `then` is called once it is confirmed. Or `too_large`,
+    if given, with the broker's bound in bytes, where the body is above that.
 
     Raises ValueError or TypeError for what AMQP can't carry.
     """
@@ -39,6 +40,7 @@ class Outgoing:
     body: bytes
     mandatory: bool
     then: Callable[[], None]
+    too_large: Callable[[int], None] | None = None
     header: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +48,8 @@ class Outgoing:
         self.header = encode_content_header(self.properties, len(self.body))
 
 
+UNBOUNDED_FRAME_BYTES: Final = 128 * 1024
+"""The size of our frames where the broker bounds none, as RabbitMQ does by default."""
 REFUSED: Final = "refused"
 """What `answered` is told of a message that the broker has not taken in."""
 
@@ -65,7 +69,10 @@ class ConfirmChannel(Channel):
         self._frames: list[bytes] = []
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._is_writing = False
-        self._frame_bytes = self.max_content_size + self.CONTENT_FRAME_SIZE
+        negotiated_bytes = self.max_content_size + self.CONTENT_FRAME_SIZE
+        self._frame_bytes = negotiated_bytes or UNBOUNDED_FRAME_BYTES  # 0 stands for no bound
+        self.most_header_bytes = self._frame_bytes - AROUND_BYTES
+        """Of a content header: it travels in one frame."""
 
     def send(self, one: Outgoing) -> None:
         """Number the message and write it soon, in order."""

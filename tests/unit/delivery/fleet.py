@@ -62,6 +62,7 @@ class Delaying(Line):
         then: Callable[[], None],
         *,
         mandatory: bool = True,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         headers = dict(properties.headers or {})
         loop = asyncio.get_running_loop()

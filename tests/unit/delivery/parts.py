@@ -63,6 +63,7 @@ class Line:
         then: Callable[[], None],
         *,
         mandatory: bool = True,
+        too_large: Callable[[int], None] | None = None,
     ) -> None:
         if not self.lost.is_set():
             self.published.append(Published(exchange, routing_key, properties, body, mandatory))
@@ -79,6 +80,7 @@ class Hand:
         self.in_hand = 0
         self.is_second = False
         self.acknowledged: list[int] = []
+        self.refused: list[int] = []
         self.receipted = 0
         self._given = 0
 
@@ -116,6 +118,10 @@ class Hand:
     def acknowledge(self, tag: int) -> None:
         assert tag not in self.acknowledged, "acknowledged twice"
         self.acknowledged.append(tag)
+        self.in_hand -= 1
+
+    def refuse(self, tag: int) -> None:
+        self.refused.append(tag)
         self.in_hand -= 1
 
     def note_record(self) -> None:

@@ -22,6 +22,8 @@ MOST_VALUES: Final = 32_768
 dozen."""
 _OPENED_EVENTS: Final = 4 * MOST_EVENTS
 _LENGTH: Final = Struct(">I")
+AROUND_EVENT_BYTES: Final = _LENGTH.size
+"""What an event takes in a bundle beside its content header and its body."""
 _BODY_SIZE: Final = Struct(">Q")
 _BODY_SIZE_AT: Final = 4
 _LEAST_HEADER_BYTES: Final = 14

@@ -80,6 +80,10 @@ class _Bundle:
     def acknowledge(self, _: int) -> None:
         self._message.done()
 
+    def refuse(self, _: int) -> None:
+        """All of it becomes a dead letter: the broker knows no part of a message."""
+        self._message.refuse(0)
+
     def note_record(self) -> None:
         self._message.note_record()
 
