@@ -13,17 +13,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.broker.headers import CONTRACT, CONTRACT_VERSION, OWN_HEADERS, PRODUCER_MESSAGE_ID
+from worker.broker.headers import (
+    CONTRACT,
+    CONTRACT_VERSION,
+    ERROR_DETAIL,
+    OWN_HEADERS,
+    PRODUCER_MESSAGE_ID,
+)
 from worker.redaction import kept_id
-from worker.wire.frames import encoded_value
+from worker.wire.frames import encode_content_header, encoded_value
 from worker.wire.property_reader import PERSISTENT, Properties
 from worker.wire.table_reader import MAX_VALUES, number_of_values
 
 # CC and BCC route copies (RabbitMQ: sender-selected distribution).
 _REFUSED_HEADERS: Final = frozenset({"cc", "bcc"})
 _DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
-# A content header travels in one frame; RabbitMQ negotiates 128 KiB. Leave room for our own part.
 MAX_PRODUCER_HEADER_BYTES: Final = 64 * 1024
+"""A content header travels in one frame, of 128 KiB by RabbitMQ's default, and has our own beside
+these. `fitted_header` sees to smaller frames, once it is known which ones the broker takes."""
 _MOST_PRODUCER_VALUES: Final = MAX_VALUES - 64
 """What comes back is read up to `MAX_VALUES`, and has our own headers beside these."""
 _AROUND_NAME_BYTES: Final = 1
@@ -33,6 +40,7 @@ _MAX_ID_BYTES: Final = 255
 """Of a `message_id` (AMQP 0-9-1 specification, section 4.2.5.3)."""
 
 
+_FOR_PEOPLE: Final = frozenset({ERROR_DETAIL, PRODUCER_MESSAGE_ID})
 _OWN_ID: Final = re.compile(r"[0-9a-f]{32}")
 _this_process: Final = os.urandom(8).hex()
 _numbers: Final = itertools.count()
@@ -91,14 +99,46 @@ def part_of_bundle(original: Properties, own_headers: Mapping[str, Any]) -> Prop
     )
 
 
+def fitted_header(properties: Properties, body_bytes: int, most_bytes: int) -> bytes:
+    """The content header of a message that is published again, encoded, with no more bytes than
+    that: a larger one would end the connection.
+
+    The producer's largest headers are left out of `properties`; if that is not enough, what ours
+    say for people alone; then `True` stands for the longest of ours, which is none of ours.
+    """
+    while len(encoded := encode_content_header(properties, body_bytes)) > most_bytes:
+        headers = dict(properties.headers or {})
+        excess = len(encoded) - most_bytes
+        for name in sorted(headers, key=lambda name: _order_of_leaving(name, headers[name])):
+            value = headers[name]
+            if name in OWN_HEADERS and name not in _FOR_PEOPLE:
+                if not isinstance(value, str):
+                    return encoded  # nothing more can be left out
+                headers[name] = True
+            else:
+                del headers[name]
+                excess -= _AROUND_NAME_BYTES + len(name.encode())
+            excess -= _carried_bytes(value) or 0
+            if excess <= 0:
+                break
+        properties.headers = headers
+    return encoded
+
+
+def _order_of_leaving(name: str, value: Any) -> tuple[int, int]:
+    is_needed = name in OWN_HEADERS and name not in _FOR_PEOPLE
+    rank = (3 if isinstance(value, str) else 4) if is_needed else int(name in _FOR_PEOPLE)
+    return rank, -(_carried_bytes(value) or 0)
+
+
 def producer_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """The application headers of the producer: neither the broker's nor ours nor routing ones.
 
     Text that is not UTF-8 becomes bytes, and what AMQP's common types can't carry is left out: a
     message that could not be published again could never leave the worker's hands. Beyond
     `MAX_PRODUCER_HEADER_BYTES` the largest are left out, because a content header that does not fit
-    in a frame would close the connection; and beyond so many values the longest lists, because what
-    comes back could not be read whole.
+    in a frame would close the connection (see `fitted_header`); and beyond so many values the
+    longest lists, because what comes back could not be read whole.
     """
     sizes: dict[str, int] = {}
     for name, value in headers.items():

@@ -9,7 +9,13 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from worker.broker.headers import own_headers_of
-from worker.broker.republished import MAX_PRODUCER_HEADER_BYTES, part_of_bundle, successor_of
+from worker.broker.republished import (
+    MAX_PRODUCER_HEADER_BYTES,
+    fitted_header,
+    part_of_bundle,
+    successor_of,
+)
+from worker.wire.frames import encode_content_header
 
 
 def _original(**changes: Any) -> Basic.Properties:
@@ -110,3 +116,34 @@ def test_a_producers_id_that_may_tell_of_a_person_is_kept_as_its_digest(moved: b
     own = own_headers_of(headers)
     kept = (successor_of(original, own).headers or {})["consent-producer-message-id"]
     assert str(kept).startswith("sha256-")
+
+
+@pytest.mark.parametrize("most_bytes", [4096, 8192, 131_072])
+def test_a_content_header_fits_into_the_frames_that_the_broker_takes(most_bytes: int) -> None:
+    headers = {"small": "kept"} | {f"h{number}": "x" * 900 for number in range(60)}
+    own = {"consent-attempts": 1, "consent-error-detail": "d" * 1024}
+    successor = successor_of(_original(headers=headers), own)
+    encoded = fitted_header(successor, 7, most_bytes)
+    assert len(encoded) <= most_bytes
+    kept = _headers(successor)
+    assert kept["small"] == "kept"
+    assert kept["consent-attempts"] == 1
+    assert kept["consent-error-detail"] == "d" * 1024, "the producer's are left out before ours"
+    assert encoded == encode_content_header(successor, 7)
+    assert len(encoded) > most_bytes - 1000 or len(kept) == len(headers) + 4, "no more than needed"
+
+
+def test_of_ours_what_is_for_people_is_left_out_before_what_the_worker_reads() -> None:
+    own = {"consent-integration": "shop", "consent-error-detail": "d" * 1024}
+    successor = successor_of(_original(headers={}), own)
+    assert len(fitted_header(successor, 7, 500)) <= 500
+    assert _headers(successor) == {
+        "consent-integration": "shop",
+        "consent-contract": 2,
+        "consent-producer-message-id": "from-the-producer",
+    }
+    odd = own_headers_of({"consent-served": "s" * 1000, "consent-integration": "shop"})
+    strange = successor_of(Basic.Properties(headers={}), odd)
+    fitted_header(strange, 7, 500)
+    assert _headers(strange)["consent-served"] is True
+    assert _headers(strange)["consent-integration"] == "shop"
