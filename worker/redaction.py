@@ -13,6 +13,8 @@ from typing import Final
 _LOCAL: Final = r"[^\s@<>\"'(),;:=/\[\]]"
 """A character of what stands before the `@` of an address. Whole runs of these are looked at, each
 once (that is what `(?<!` and `++` say), or a long text would cost its length many times over."""
+_UUID_SHAPE: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+"""With a counter behind it Adobe calls a transaction by one."""
 _PATTERNS: Final = (
     (
         re.compile(
@@ -29,7 +31,10 @@ _PATTERNS: Final = (
         ),
         r"\1\2<secret>",
     ),
-    (re.compile(r"\b[A-Za-z0-9_-]{40,}\b"), "<long value>"),
+    (
+        re.compile(rf"\b(?!{_UUID_SHAPE}(?:-[0-9]{{1,6}})?(?![\w-]))[A-Za-z0-9_-]{{40,}}\b"),
+        "<long value>",
+    ),
 )
 _TRACES: Final = re.compile(r"@|%40|eyJ|(?i:bearer|client_secret|access_token|api_key|password)")
 _LONG_CHARACTERS: Final = 40

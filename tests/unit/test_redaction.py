@@ -33,6 +33,12 @@ from worker.redaction import kept_id, redact, shown_id, shown_integration, shown
         pytest.param("https://ns.adobe.com/problem/inlet", None, id="URL without credentials"),
         pytest.param("1795486162398:117:118", None, id="transaction"),
         pytest.param("0123456789ABCDEF01234567", None, id="an Adobe id"),
+        pytest.param(
+            "(transaction 7b1d2c34-1111-4222-8333-944455556666-000117)", None, id="UUID and index"
+        ),
+        pytest.param(
+            "7b1d2c34-1111-4222-8333-944455556666-lee", "<long value>", id="UUID and name"
+        ),
     ],
 )
 def test_what_looks_private_is_masked(text: str, masked: str | None) -> None:

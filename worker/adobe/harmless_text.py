@@ -101,6 +101,12 @@ _TRANSACTION: Final = re.compile(
     r"[12][0-9]{12}(?::[0-9]{1,6}){2,3}"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:-[0-9]{1,6})?"
 )
+_SHOWN_WORDS: Final = re.compile(
+    rf"HTTP [1-9][0-9]{{2}}(?:: (?:{_SERVICE_CODE.pattern}|{_GATEWAY_CODE.pattern}"
+    rf"|{'|'.join(map(re.escape, (*_OAUTH_CODES, *_TITLES.values(), *_SENTENCES)))}))*"
+    rf"(?: \(text [0-9a-f]{{{2 * _FINGERPRINT_BYTES}}}\))?"
+    rf"(?: \(transaction (?:{_TRANSACTION.pattern})\))?"
+)
 _PLAIN_WORD: Final = re.compile(r"(?<!\S)[^\W\d_]+[.,:;]?(?!\S)")
 
 
@@ -150,6 +156,11 @@ def shown_words(status: int, document: Any, key: bytes, characters: int = MOST_C
         shown += f" (text {fingerprint(' '.join(unknown), key)})"
     transaction = shown_transaction(document.get("xactionId") if _is_object(document) else None)
     return f"{shown} (transaction {transaction})" if transaction else shown
+
+
+def are_adobes_words(detail: str) -> bool:
+    """Whether a detail consists of what `shown_words` makes of a refusal, and of nothing else."""
+    return _SHOWN_WORDS.fullmatch(detail) is not None
 
 
 def fingerprint(text: str, key: bytes) -> str:

@@ -14,10 +14,9 @@ from worker.broker.republished import is_own_message_id
 from worker.counting import counted, verb
 from worker.evidence.letter_cause import Fingerprint, adobe_code_in, field_in
 from worker.reasons import DeadReason
-from worker.redaction import shown_id
+from worker.redaction import redact, shown_id
 
 _LONGEST_CODE: Final = 64
-_LONGEST_DETAIL: Final = 2048
 _NAMELESS: Final = re.compile(r"nameless-[0-9a-f]{16}", re.ASCII)
 _LATEST_MS: Final = 253_402_300_799_999
 """The end of the year 9999."""
@@ -91,10 +90,13 @@ def shown_letter_id(text: str) -> str | None:
 
 
 def _detail(message: LetterMessage) -> str | None:
-    """What went wrong, if a worker wrote it: the message has an id of a worker's making then."""
+    """What went wrong, if a worker wrote it: the message has an id of a worker's making then. Such
+    an id can be forged, so what looks private is masked all the same.
+    """
     if not is_own_message_id(message.message_id):
         return None
-    return _text(message.headers.get(names.ERROR_DETAIL), _LONGEST_DETAIL)
+    said = _text(message.headers.get(names.ERROR_DETAIL), names.LONGEST_TEXT_CHARACTERS)
+    return None if said is None else redact(said)
 
 
 def _detail_of_bundle(headers: Any) -> str | None:

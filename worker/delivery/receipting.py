@@ -26,7 +26,7 @@ from worker.evidence.letter_cause import adobe_code_in, field_in
 from worker.evidence.receipt import OutcomeName, ReceiptFields, body_id
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, ErrorCode, SkipReason
-from worker.redaction import shown_id, shown_name
+from worker.redaction import redact, shown_id, shown_name
 from worker.transform.choice_summary import told_attributes
 from worker.transform.decision_types import Deliver
 
@@ -212,9 +212,10 @@ def _add_cause(receipt: ReceiptFields, failure: Failure) -> None:
     """What went wrong, in codes alone."""
     if failure.error != receipt["reason"] or receipt["outcome"] == "dead":
         receipt["error"] = failure.error
-    if (code := adobe_code_in(failure.detail)) is not None:
+    detail = redact(failure.detail)  # as a dead letter is read, or its group would be another one
+    if (code := adobe_code_in(detail)) is not None:
         receipt["code"] = code
-    if (field := field_in(receipt["reason"], failure.detail)) is not None:
+    if (field := field_in(receipt["reason"], detail)) is not None:
         receipt["field"] = field
 
 

@@ -19,6 +19,7 @@ from worker.ledger.life import DEAD
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_letters import LETTER_GROUPS, LETTER_PASSES, LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, receipts_with
+from worker.redaction import redact
 
 _FIRST_PAGE: Final = 50
 
@@ -152,7 +153,7 @@ def _known(connection: Connection, rows: Sequence[Row[Any]]) -> list[KnownLetter
                 reason=texts.get(row.reason_id, ""),
                 integration=texts.get(row.integration_id) or None,
                 error=texts.get(row.error_id) or None,
-                detail=row.detail,
+                detail=None if row.detail is None else redact(row.detail),  # of before, too
                 http_status=row.status,
                 attempts=row.attempts,
                 first_attempt_at_ms=row.first_attempt_at,

@@ -65,9 +65,11 @@ class LetterStack:
         }
         return json.dumps(event).encode()
 
-    async def bury(self, *numbers: int, body: bytes | None = None, **changes: Any) -> None:
+    async def bury(
+        self, *numbers: int, body: bytes | None = None, like_workers: bool = False, **changes: Any
+    ) -> None:
         """Dead letters of the shop, with bodies of their own or this one, and `changes` to their
-        headers.
+        headers. Those `like_workers` have an id as workers make them.
         """
         channel = await self._connection.channel(publisher_confirms=True)
         for number in numbers:
@@ -82,7 +84,7 @@ class LetterStack:
             message = aio_pika.Message(
                 self.body(number) if body is None else body,
                 delivery_mode=2,
-                message_id=f"letter-{number}",
+                message_id=f"{number:032x}" if like_workers else f"letter-{number}",
                 headers=headers,
             )
             await channel.default_exchange.publish(message, f"{self.namespace}.dead-letters")

@@ -279,6 +279,19 @@ async def test_whatever_a_letter_is_made_of_it_is_shown_as_text_and_can_be_disca
     await stack.wait_for_depth("dead-letters", 0)
 
 
+async def test_a_detail_that_somebody_forged_is_masked_and_none_of_adobes_words(
+    stack: LetterStack,
+) -> None:
+    forged = f"lena@northwind.example {_SCRIPT}"
+    await stack.bury(1, like_workers=True, consent_error_detail=forged)
+    await stack.bury(2, like_workers=True, consent_error_detail="HTTP 503: Service Unavailable")
+    page = await stack.page(f"/dead-letters/letters/{1:032x}")
+    assert "<dt>Detail</dt><dd><bdi>&lt;email&gt; &lt;script&gt;" in page
+    assert "lena@" not in page
+    page = await stack.page(f"/dead-letters/letters/{2:032x}")
+    assert "<q><bdi>HTTP 503: Service Unavailable</bdi></q>" in page
+
+
 @pytest.mark.parametrize(
     "form",
     [

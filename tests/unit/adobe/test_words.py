@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.adobe.collection_replies import classify_collection, classify_many
-from worker.adobe.harmless_text import shown_transaction, shown_words
+from worker.adobe.harmless_text import are_adobes_words, shown_transaction, shown_words
 from worker.adobe.profile_lookup import classify_lookup
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.token_replies import classify_token
@@ -92,7 +92,20 @@ def test_no_value_that_is_quoted_is_shown_in_any_form_or_place(value: str, place
 def test_a_detail_has_the_harmless_shape_and_a_bound(document: Any, status: int) -> None:
     said = shown_words(status, document | {"report": document}, KEY)
     assert HARMLESS.fullmatch(said)
+    assert are_adobes_words(said)
     assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("", "503", "HTTP 4000", "HTTP 400: lena@b.example", "HTTP 400: Lena", "HTTP 400 "),
+        *("HTTP 400: Forbidden (text lena)", "HTTP 400: Forbidden\n", "the body is no JSON"),
+        "HTTP 400: Forbidden (transaction 4915123456789)",
+    ],
+)
+def test_what_has_other_words_is_not_taken_for_adobes(said: str) -> None:
+    assert not are_adobes_words(said)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,17 @@ def test_a_detail_is_told_of_what_a_worker_wrote(message_id: str | None, is_told
     assert describe(message).detail == ("HTTP 400" if is_told else None)
 
 
+def test_a_detail_in_which_something_private_was_forged_is_masked_and_bounded() -> None:
+    def detail(said: str) -> str | None:
+        headers: Any = {"consent-error-detail": said}
+        message: Any = aio_pika.Message(b"1", message_id=new_message_id(), headers=headers)
+        return describe(message).detail
+
+    assert detail("of lena@b.example, Bearer abc.def") == "of <email>, Bearer <token>"
+    assert detail("x " * 512) == "x " * 512
+    assert detail("x " * 512 + "y") is None
+
+
 @pytest.mark.parametrize("forged", ["lena@b.example", "Lena Lindqvist", "", "x" * 129, "a\n"])
 def test_an_integration_that_is_none_by_its_shape_is_not_told(forged: str) -> None:
     assert _letter(**{"consent-integration": forged}).integration is None

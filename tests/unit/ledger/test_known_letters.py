@@ -153,6 +153,14 @@ def test_a_letter_with_a_receipt_is_known_and_in_the_group_of_its_headers(tmp_pa
         assert group.fingerprint == fingerprint_of(same) == fingerprint_of_receipt(dead)
 
 
+def test_a_detail_that_was_kept_as_it_came_is_told_masked(tmp_path: Path) -> None:
+    with ledger_file(tmp_path) as ledger:
+        passed(ledger, [seen("ev-1", letter(1, detail="of lena@b.example"))])
+        with ledger.transaction() as connection:
+            (told,) = letters_called(connection, letter(1).id)
+    assert told.letter.detail == "of <email>"
+
+
 def test_what_a_worker_called_by_its_body_or_by_no_integration_is_known(tmp_path: Path) -> None:
     unread = _dead_receipt("body:" + "0" * 32, reason="too-large", integration="")
     with ledger_file(tmp_path) as ledger:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from worker.adobe.harmless_text import are_adobes_words
 from worker.broker.broker_access import BrokerAway
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
@@ -60,6 +61,7 @@ async def show(request: web.Request) -> web.Response:
         "dead_letter.html",
         one=one,
         life=life,
+        is_adobes=are_adobes_words(event.letter.detail or ""),
         lines=_masked(event.body),
         ticket=ticket,
         running=parts.acts.running,
