@@ -21,6 +21,7 @@ from worker.console.event_places import (
     is_didomis,
     is_of_choices,
 )
+from worker.events import folded, names_of_user
 from worker.redaction import shown_id, shown_name
 
 MOST_LINES: Final = 2_000
@@ -56,7 +57,7 @@ ShowsKey = Callable[[Path, str], bool]
 def event_lines(document: Any) -> list[Line]:
     """The masked lines of an event, as it came. The id of an entity is shown where it is that of an
     event: of `user.*`, and of what is nothing known, it is a person's at Didomi. Nor is it shown
-    where somebody in the event is called the same.
+    where somebody in the event is called the same, as in the log and in receipts.
     """
     entities = events_in(document)
     persons = frozenset(_persons(document))
@@ -65,26 +66,22 @@ def event_lines(document: Any) -> list[Line]:
         if not path or not isinstance(value, str):  # what stands there may be anything
             return False
         if path[-1] == "id" and not is_of_choices(path):
-            return path[:-1] in entities and value not in persons and bool(shown_id(value))
+            return path[:-1] in entities and folded(value) not in persons and bool(shown_id(value))
         return shows_of_event(path, value)
 
     return lines_of(document, shows, shows_key_of_event)
 
 
 def _persons(value: Any, depth: int = 0) -> Iterator[str]:
-    """What persons are called in a document."""
+    """What persons are called in a document, without case and blanks around."""
     if isinstance(value, list):
         for one in value:
             yield from _persons(one, depth + 1) if depth < _MOST_DEPTH else ()
     if not isinstance(value, dict) or depth >= _MOST_DEPTH:
         return
-    user = value.get("user")
-    for called in (
-        value.get("organization_user_id"),
-        user.get("id") if isinstance(user, dict) else 0,
-    ):
-        if isinstance(called, str):
-            yield called
+    own = {"organization_user_id": value.get("organization_user_id")}
+    for user in (own, value.get("user")):
+        yield from map(folded, names_of_user(user))
     for one in value.values():
         yield from _persons(one, depth + 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from worker.events import Envelope, UndecodableEvent
+from worker.events import Envelope, UndecodableEvent, is_called_as_person
 from worker.events.field_readers import optional_time
 from worker.evidence.receipt import body_id
 from worker.fast_tuples import new_tuple
@@ -15,8 +15,8 @@ from worker.transform.decision_types import Deliver
 
 class EventFacts(NamedTuple):
     """What a receipt tells of an event. `event_id` is one that may be shown: an id that could be
-    anything is told by the body. Times are in ms since 1970, and the same for an event whatever
-    becomes of it. `organization_id` may be anything; `user_id` is the trimmed
+    anything, or is the person's, is told by the body. Times are in ms since 1970, and the same for
+    an event whatever becomes of it. `organization_id` may be anything; `user_id` is the trimmed
     `organization_user_id`, personal data.
     """
 
@@ -39,7 +39,9 @@ def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFa
     # Not by the digest of an event's id, as logs and the state: not all who write receipts have the
     # secret, and without it an id could be guessed.
     own_id: str = said_id if is_snapshot else entity.get("id") or ""
-    event_id = shown_id(own_id) or body_id(body)
+    event_id = shown_id(own_id)
+    if event_id is None or is_called_as_person(event_id, entity):
+        event_id = body_id(body)
     if choice is None:
         updated_at_ms = _time_in(entity, "updated_at")
         event_at_ms = updated_at_ms if is_snapshot else _time_in(entity, "created_at")

@@ -7,6 +7,7 @@ before its content is judged): `open_envelope` finds out what kind of event this
 event: values are personal data.
 """
 
+from worker.events.called_as_person import folded, is_called_as_person, names_of_user
 from worker.events.envelope import EVENT_KINDS, MAX_VALUES, Envelope, EventKind, open_envelope
 from worker.events.field_readers import FlattenedEvent, UndecodableEvent
 from worker.events.record import BESIDES_ENABLED, ConsentRecord, EarlyEvent, read_record
@@ -21,6 +22,9 @@ __all__ = [
     "EventKind",
     "FlattenedEvent",
     "UndecodableEvent",
+    "folded",
+    "is_called_as_person",
+    "names_of_user",
     "open_envelope",
     "read_record",
 ]

@@ -140,10 +140,13 @@ class LedgerPass:
 
 def seen_letter(event: LetterEvent, keys: LetterKeys) -> SeenLetter:
     """A letter with the lives that its event may have in the ledger. A worker that could not read a
-    body, or did not try, calls the event by it; one that knew no such integration names none.
+    body, or did not try, calls the event by it; one that knew no such integration names none; and
+    one of before has called it otherwise.
     """
     letter = event.letter
-    names = dict.fromkeys((keys.named(event.body), (body_id(event.body), None)))
+    former = keys.former_name(event.body)
+    others = [] if former is None else [former]
+    names = dict.fromkeys((keys.named(event.body), (body_id(event.body), None), *others))
     integrations = dict.fromkeys((letter.integration or "", ""))
     lives = [
         life_key(pack_event(name), updated_at_ms, integration, letter.replays)

@@ -8,6 +8,7 @@ from worker.evidence.receipt import body_id
 from worker.ledger.packing import life_key, pack_event
 from worker.letters.letter_events import LetterEvent
 from worker.ordering.user_digests import UserKeys
+from worker.redaction import shown_id
 
 
 class LetterKeys:
@@ -27,6 +28,20 @@ class LetterKeys:
         facts = facts_of(envelope, body, None)
         return facts.event_id, facts.updated_at_ms
 
+    def former_name(self, body: bytes) -> tuple[str, int | None] | None:
+        """What receipts up to 0.3.0 call an event whose id is what it calls its person, which was
+        judged by its shape alone; None for all others.
+        """
+        try:
+            envelope = open_envelope(body)
+        except UndecodableEvent:
+            return None
+        event_id = envelope.event_id
+        if envelope.is_snapshot or shown_id(event_id) is None:
+            return None
+        facts = facts_of(envelope, body, None)
+        return None if facts.event_id == event_id else (event_id, facts.updated_at_ms)
+
     def ids_of(self, body: bytes) -> set[str]:
         """All that an event is called by: Didomi's id, what the log and the state have in its place
         where that may tell of a person, and what receipts call it.
@@ -43,7 +58,16 @@ class LetterKeys:
         """The key of the life that ended with the dead letter, or of the next one, which a replay
         begins.
         """
-        letter = event.letter
-        name, updated_at_ms = self.named(event.body)
-        integration = letter.integration or ""
-        return life_key(pack_event(name), updated_at_ms, integration, letter.replays + is_next)
+        return _life(event, self.named(event.body), is_next)
+
+    def former_key_of(self, event: LetterEvent) -> bytes | None:
+        """The key of the life that ended with the dead letter, by its `former_name`."""
+        former = self.former_name(event.body)
+        return None if former is None else _life(event, former)
+
+
+def _life(event: LetterEvent, named: tuple[str, int | None], is_next: bool = False) -> bytes:
+    name, updated_at_ms = named
+    letter = event.letter
+    integration = letter.integration or ""
+    return life_key(pack_event(name), updated_at_ms, integration, letter.replays + is_next)

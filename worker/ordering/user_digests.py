@@ -8,7 +8,7 @@ import hashlib
 from binascii import b2a_base64
 from typing import Final, NamedTuple
 
-from worker.events import Envelope
+from worker.events import Envelope, is_called_as_person
 from worker.ordering.event_digests import EventDigests, former_ids
 from worker.ordering.keyed_hash import keyed
 from worker.redaction import shown_id
@@ -75,11 +75,15 @@ class UserKeys:
     def without_person(self, envelope: Envelope) -> Envelope:
         """`envelope` with an event id that may be told and kept. Of a snapshot it is a user's at
         Didomi, which in apps is that of the advertising device; of an event it is whatever its
-        producer wrote, which may be a person's by its shape. Such an id becomes a digest, see
-        `EventDigests`.
+        producer wrote, which may be a person's by its shape, or as the event calls its person.
+        Such an id becomes a digest, see `EventDigests`.
         """
         event_id = envelope.event_id
-        if not event_id or (not envelope.is_snapshot and shown_id(event_id) is not None):
+        if not event_id or (
+            not envelope.is_snapshot
+            and shown_id(event_id) is not None
+            and not is_called_as_person(event_id, envelope.entity)
+        ):
             return envelope
         return envelope._replace(event_id=self._events.digest(envelope, event_id))
 

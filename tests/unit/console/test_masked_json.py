@@ -181,3 +181,13 @@ def test_a_body_may_be_any_json(document: Any) -> None:
     shown = _text(event_lines(document))
     assert "4915" not in shown
     assert "lena" not in shown
+
+
+@pytest.mark.parametrize(
+    "user", [{"organization_user_id": " USR-778"}, {"id": "usr-778"}, {"id": 778}]
+)
+def test_the_id_of_an_event_that_is_its_persons_is_masked(user: dict[str, Any]) -> None:
+    event_id = "778" if user == {"id": 778} else "usr-778"
+    entity = {"id": event_id, "organization_id": "northwind", "user": user}
+    text = _text(event_lines({"type": "event.created", "parameters": {"entity": entity}}))
+    assert "778" not in text

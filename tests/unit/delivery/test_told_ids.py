@@ -162,3 +162,25 @@ async def test_copies_of_an_event_with_a_personal_id_know_each_other() -> None:
 def test_receipts_call_such_an_event_by_its_body_as_the_door_does() -> None:
     opened = UserKeys(b"a secret").without_person(open_envelope(event()))
     assert facts_of(opened, event(), None).event_id == body_id(event())
+
+
+SAME = "usr-778"
+
+
+@pytest.mark.parametrize("user", [{"organization_user_id": "USR-778 "}, {"id": SAME}])
+def test_receipts_call_an_event_whose_id_is_its_persons_by_its_body(user: dict[str, Any]) -> None:
+    said = orjson.dumps(event_document(id=SAME, user=user))
+    for secret in (b"", b"a secret"):
+        opened = UserKeys(secret).without_person(open_envelope(said))
+        assert facts_of(opened, said, None).event_id == body_id(said)
+
+
+@in_virtual_time
+async def test_an_outcome_of_such_an_event_is_told_by_a_digest() -> None:
+    adobe, store = Adobe(), Store()
+    worker = Teller(adobe, store, EVENTS)
+    await worker.take(orjson.dumps(event_document(id=SAME, user={"organization_user_id": SAME})))
+    assert worker.told == ["dead"]  # the integration wants an address
+    assert all(DIGEST.fullmatch(one) for one in worker.ids)
+    headers = [one.headers for one in worker.hand.host.published]
+    assert SAME not in repr((headers, store.settlements, worker.ids))

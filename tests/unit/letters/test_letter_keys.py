@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aio_pika
 import orjson
 import pytest
 
 from tests.unit.examples import event_document
+from worker.broker.dead_letter import describe
+from worker.console.dead_letters.listed_letter import NO_LIFE, keys_of, listed
 from worker.delivery.receipt_facts import facts_of
 from worker.events import open_envelope
 from worker.evidence.receipt import body_id
+from worker.ledger.packing import life_key, pack_event
+from worker.letters.ledger_pass import seen_letter
+from worker.letters.letter_events import LetterEvent
 from worker.letters.letter_key import LetterKeys
 from worker.ordering.user_digests import UserKeys
 
@@ -28,6 +36,7 @@ def _snapshot() -> bytes:
         (orjson.dumps(event_document(id="lena@northwind.example")), "lena@northwind.example"),
         (orjson.dumps(event_document(id="evt-20240101123456")), "evt-20240101123456"),
         (_snapshot(), "DEVICE-OF-LENA"),
+        (orjson.dumps(event_document(id="usr-7", user={"organization_user_id": "USR-7"})), "usr-7"),
     ],
 )
 def test_an_event_has_each_id_that_somebody_may_have_read(body: bytes, event_id: str) -> None:
@@ -44,3 +53,28 @@ def test_an_event_has_each_id_that_somebody_may_have_read(body: bytes, event_id:
 
 def test_what_is_no_event_is_called_by_its_body() -> None:
     assert KEYS.ids_of(b"{") == {body_id(b"{")}
+
+
+def _letter(body: bytes) -> LetterEvent:
+    headers: Any = {"consent-integration": "shop", "consent-dead-reason": "poison"}
+    message: Any = aio_pika.Message(body, message_id="letter-1", headers=headers)
+    return LetterEvent(describe(message), headers, body)
+
+
+def test_a_life_of_before_is_known_by_the_id_that_is_its_persons() -> None:
+    event = _letter(orjson.dumps(event_document(id="usr-7", user={"id": "usr-7"})))
+    former = life_key(pack_event("usr-7"), KEYS.named(event.body)[1], "shop", 0)
+    seen = seen_letter(event, KEYS)
+    assert seen.lives[0] == KEYS.key_of(event) != former
+    assert former in seen.lives
+    one = listed(event, KEYS)
+    assert keys_of([one]) == {one.key, former}
+    assert one.life_key({former: NO_LIFE}) == former
+    assert one.life_key({former: NO_LIFE, one.key: NO_LIFE}) == one.life_key({}) == one.key
+
+
+@pytest.mark.parametrize("event_id", ["usr-8", "lena@northwind.example"])
+def test_all_others_are_called_as_they_were(event_id: str) -> None:
+    event = _letter(orjson.dumps(event_document(id=event_id, user={"id": "usr-7"})))
+    assert KEYS.former_key_of(event) is None
+    assert listed(event, KEYS).life_key({}) == KEYS.key_of(event)

@@ -105,6 +105,31 @@ def test_an_event_keeps_an_id_that_tells_of_nobody(event_id: str) -> None:
     assert _called(event_id) == event_id
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"organization_user_id": "usr-778"},
+        {"organization_user_id": " USR-778\n", "id": "another"},
+        {"id": "usr-778"},
+        {"id": None, "organization_user_id": "Usr-778"},
+    ],
+)
+def test_an_id_that_is_its_persons_is_called_by_a_digest_and_by_the_id_of_before(
+    user: dict[str, Any],
+) -> None:
+    keys = UserKeys(b"s")
+    told = keys.without_person(envelope(id="usr-778", user=user))
+    assert re.fullmatch("[0-9a-f]{32}", told.event_id)
+    assert keys.other_ids(told) == ("usr-778",)
+    assert _called("usr-779", user=user) == "usr-779"
+
+
+@pytest.mark.parametrize("user", [None, 7, [], {}, {"id": 778}, {"id": ["usr-778"]}])
+def test_whatever_a_user_is_an_event_is_called_by_its_id_or_by_a_digest(user: Any) -> None:
+    assert _called("usr-778", user=user) == "usr-778"
+    assert (_called("778", user=user) == "778") is (user != {"id": 778})
+
+
 def _told_as(event_id: str, secret: bytes) -> str:
     return _told(secret, id=event_id)
 

@@ -19,6 +19,7 @@ from worker.console.dead_letters.listed_letter import (
     Inventory,
     ListedLetter,
     inventory_of,
+    keys_of,
     listed,
 )
 from worker.errors import EndsCommand
@@ -115,7 +116,7 @@ class InventoryReader:
         says = ""
         lives: dict[bytes, LetterLife] = {}
         try:
-            lives = await self._context.query(letter_lives, {one.key for one in letters})
+            lives = await self._context.query(letter_lives, keys_of(letters))
         except (LedgerTrouble, UnusableLedger) as trouble_of_ledger:
             says = str(trouble_of_ledger)
         unseen = max(0, total - MOST_LETTERS)

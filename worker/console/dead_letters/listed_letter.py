@@ -24,13 +24,20 @@ NO_LIFE: Final = LetterLife("dead", None, None, "unknown")
 
 class ListedLetter(NamedTuple):
     """A dead letter in a list: `key` is that of the life that ended with it, `event` the id by
-    which receipts call it.
+    which receipts call it. Receipts of before may have that life under the key `former`.
     """
 
     letter: DeadLetter
     group: str
     event: str
     key: bytes
+    former: bytes | None = None
+
+    def life_key(self, lives: Mapping[bytes, LetterLife]) -> bytes:
+        """The key of the life that ended with the letter, by what receipts have of it."""
+        former = self.former
+        is_former = former is not None and former in lives and self.key not in lives
+        return former if is_former and former is not None else self.key
 
     @property
     def name(self) -> bytes:
@@ -42,7 +49,13 @@ def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
     """What lists need of a dead letter's event."""
     name, _ = keys.named(event.body)
     group = fingerprint_of(event.letter).group
-    return ListedLetter(event.letter, group, name, keys.key_of(event))
+    return ListedLetter(event.letter, group, name, keys.key_of(event), keys.former_key_of(event))
+
+
+def keys_of(letters: Iterable[ListedLetter]) -> set[bytes]:
+    """The keys under which receipts may have the lives of dead letters."""
+    letters = list(letters)
+    return {one.key for one in letters} | {one.former for one in letters if one.former is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class Inventory:
 
     def life_of(self, one: ListedLetter) -> LetterLife:
         """What receipts know of a dead letter."""
-        return self.lives.get(one.key, NO_LIFE)
+        return self.lives.get(one.life_key(self.lives), NO_LIFE)
 
     def chosen(self, meant: Meant, now_ms: int) -> Sequence[ListedLetter]:
         """The dead letters that are meant, the newest first."""

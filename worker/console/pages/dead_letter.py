@@ -14,7 +14,7 @@ from worker.broker.broker_access import BrokerAway
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.inventory_reader import DeskTaken
-from worker.console.dead_letters.listed_letter import listed
+from worker.console.dead_letters.listed_letter import keys_of, listed
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.dead_letters.tickets import Spent
 from worker.console.masked_json import Line, event_lines, lines_of
@@ -52,7 +52,7 @@ async def show(request: web.Request) -> web.Response:
         return render(
             request, "dead_letter_gone.html", 503 if trouble else 404, trouble=trouble, id=letter_id
         )
-    one, life = await _known(request, event)
+    one, life_key, life = await _known(request, event)
     ticket = ""
     if session.role >= Role.REVEALER:
         ticket = parts.reveals.issue(letter_id, session.id)
@@ -61,6 +61,7 @@ async def show(request: web.Request) -> web.Response:
         "dead_letter.html",
         one=one,
         life=life,
+        life_key=life_key,
         is_adobes=are_adobes_words(event.letter.detail or ""),
         lines=_masked(event.body),
         ticket=ticket,
@@ -112,14 +113,15 @@ def _id(request: web.Request) -> str:
     return letter_id
 
 
-async def _known(request: web.Request, event: LetterEvent) -> tuple[Any, Any]:
+async def _known(request: web.Request, event: LetterEvent) -> tuple[Any, bytes, Any]:
     context = request.app[CONTEXT]
     one = listed(event, context.letter_keys)
     try:
-        lives = await context.query(letter_lives, {one.key})
+        lives = await context.query(letter_lives, keys_of([one]))
     except (LedgerTrouble, UnusableLedger):
-        return one, None
-    return one, lives.get(one.key)
+        return one, one.key, None
+    key = one.life_key(lives)
+    return one, key, lives.get(key)
 
 
 def _masked(body: bytes) -> list[Line] | None:

@@ -85,7 +85,10 @@ async def show_letters(request: web.Request) -> web.Response:
         page=page,
         count=len(letters),
         withdrawals=inventory.withdrawals(letters),
-        shown=[(one, inventory.life_of(one)) for one in letters[start : start + AT_ONCE]],
+        shown=[
+            (one, one.life_key(inventory.lives), inventory.life_of(one))
+            for one in letters[start : start + AT_ONCE]
+        ],
         more=len(letters) > start + AT_ONCE,
         group=groups[0] if groups else None,
         advised=_advised(letters),
