@@ -10,6 +10,7 @@ from worker.console import static_files
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS, build_letters, close_letters
 from worker.console.explaining_turns import ExplainingTurns
+from worker.console.followers import Followers
 from worker.console.guard import add_headers, let_in, tell_trouble
 from worker.console.pages import (
     dead_letter,
@@ -56,7 +57,7 @@ def build_app(context: ConsoleContext) -> web.Application:
     app.on_cleanup.append(close_letters)
     app[explaining.TURNS] = ExplainingTurns()
     app.on_cleanup.append(explaining.close)
-    app[pulse_stream.FOLLOWERS] = set()
+    app[pulse_stream.FOLLOWERS] = Followers()
     app.add_routes(static_files.routes())
     for page in _PAGES:
         app.add_routes(page.routes(context))

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from worker.console.access import Role, role_named
-from worker.console.sessions import SESSION_SECONDS, Session, Sessions
+from worker.console.sessions import PROXY_SESSION, SESSION_SECONDS, Session, Sessions
 from worker.redaction import shown_name
 from worker.settings.console import ConsoleSettings
 
@@ -97,7 +97,7 @@ class Identity:
                 "say viewer, operator or revealer, and then perhaps a space and a short name of "
                 "letters, digits, dots and hyphens"
             )
-        return Session(role, name, f"proxy:{role.word}:{name}", self._now_ms())
+        return Session(role, name, f"{PROXY_SESSION}{role.word}:{name}", self._now_ms())
 
 
 def address_of(request: web.Request) -> str:

@@ -13,6 +13,8 @@ from worker.console.access import Role, role_named
 
 SESSION_SECONDS: Final = 8 * 3600
 """A shift."""
+PROXY_SESSION: Final = "proxy:"
+"""How the id of a session begins that a proxy tells."""
 _LEAD_MS: Final = 60_000
 """A session of further ahead was made by a clock that is off, and counts for nothing."""
 _MOST_COOKIE_CHARACTERS: Final = 1024
@@ -28,6 +30,11 @@ class Session(NamedTuple):
     name: str
     id: str
     issued_ms: int
+
+    @property
+    def is_of_proxy(self) -> bool:
+        """Whether a trusted proxy says who it is; no cookie's id has a colon."""
+        return self.id.startswith(PROXY_SESSION)
 
     @property
     def who(self) -> str:

@@ -10,15 +10,14 @@ import orjson
 from aiohttp import web
 
 from worker.console.context import CONTEXT, ConsoleContext
+from worker.console.followers import Followers
 from worker.console.formats import clock, number
 from worker.console.pulse import Beat
 from worker.console.rendering import SESSION
 
 _LOOK_SECONDS: Final = 1.0
 _SAY_AGAIN_LOOKS: Final = 5
-_MOST: Final = 128
-"""Open connections of this kind."""
-FOLLOWERS: Final = web.AppKey("followers", set[object])
+FOLLOWERS: Final = web.AppKey("followers", Followers)
 _HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
@@ -29,27 +28,23 @@ def routes(_: ConsoleContext) -> list[web.RouteDef]:
 
 async def follow(request: web.Request) -> web.StreamResponse:
     """Tell how the fleet does until the browser goes, the session ends, or the console does."""
-    followers = request.app[FOLLOWERS]
-    if len(followers) >= _MOST:
-        raise web.HTTPServiceUnavailable
-    context = request.app[CONTEXT]
+    context, session = request.app[CONTEXT], request[SESSION]
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
-    mine = object()
-    followers.add(mine)
     said: object = None
     looks = 0
-    with suppress(ConnectionError, asyncio.CancelledError):
-        try:
-            while context.identity.of(request) == request[SESSION]:
-                beat = await context.pulse.beat()
-                if looks % _SAY_AGAIN_LOOKS == 0 or beat.verdict != said:
-                    said = beat.verdict
-                    await response.write(b"event: beat\ndata: " + _told(beat) + b"\n\n")
-                looks += 1
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            followers.discard(mine)
+    with (
+        suppress(ConnectionError, asyncio.CancelledError),
+        request.app[FOLLOWERS].following(session) as is_ended,
+    ):
+        while not is_ended.is_set() and context.identity.of(request) == session:
+            beat = await context.pulse.beat()
+            if looks % _SAY_AGAIN_LOOKS == 0 or beat.verdict != said:
+                said = beat.verdict
+                await response.write(b"event: beat\ndata: " + _told(beat) + b"\n\n")
+            looks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(is_ended.wait(), _LOOK_SECONDS)
     return response
 
 

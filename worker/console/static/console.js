@@ -145,11 +145,16 @@
   };
   const place = $("#beat");
   if (place && live && window.EventSource) {
-    const source = new EventSource("/live");
+    // A browser gives up for good where it is refused, and asks anew at once where a stream ends.
+    const LEAST_PAUSE_MS = 2000;
+    const MOST_PAUSE_MS = 60000;
+    const LASTING_MS = 30000; // of a stream after which the pauses begin anew
+    let source = null;
+    let timer = null;
+    let pause = LEAST_PAUSE_MS;
     let last = null;
-    source.addEventListener("open", () => { isConnected = true; tellLive(); });
-    source.addEventListener("error", () => { isConnected = false; tellLive(); });
-    source.addEventListener("beat", (event) => {
+    const stop = () => { clearTimeout(timer); source.close(); };
+    const onBeat = (event) => {
       isConnected = true;
       tellLive();
       const beat = JSON.parse(event.data);
@@ -167,8 +172,24 @@
         const page = $("#page-of");
         if (page && beat.clock) page.textContent = beat.clock;
       }
-    });
-    window.addEventListener("pagehide", () => source.close());
+    };
+    const follow = () => {
+      const began = Date.now();
+      source = new EventSource("/live");
+      source.addEventListener("open", () => { isConnected = true; tellLive(); });
+      source.addEventListener("beat", onBeat);
+      source.addEventListener("error", () => {
+        isConnected = false;
+        tellLive();
+        stop();
+        if (Date.now() - began > LASTING_MS) pause = LEAST_PAUSE_MS;
+        timer = setTimeout(follow, pause * (0.5 + Math.random() / 2));
+        pause = Math.min(MOST_PAUSE_MS, pause * 2);
+      });
+    };
+    follow();
+    window.addEventListener("pagehide", stop);
+    window.addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   }
 
   const settle = (within) => { offerCopies(within); showTimes(within); };
