@@ -143,3 +143,9 @@ PLAIN: Final[Mapping[AnswerCode, Answer]] = {one: answer(one) for one in AnswerC
     AnswerCode.ACCEPTED: ACCEPTED
 }
 """Those without a detail, made once."""
+_SLOW_BODY: Final = PLAIN[AnswerCode.TOO_SLOW].body
+TOO_SLOW: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_SLOW_BODY), _SLOW_BODY)
+)
+"""The whole response to headers that did not come in time."""

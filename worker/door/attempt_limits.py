@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from worker.door.client_address import holder_of
+from worker.serving.address_holders import holder_of
 
 BURST_ATTEMPTS: Final = 20
 ATTEMPTS_PER_SECOND: Final = 0.2

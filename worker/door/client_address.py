@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-_NETWORK_BITS: Final = 64
-"""Of IPv6 whoever has one address has the rest of its network, too."""
-_Address = IPv4Address | IPv6Address
+from worker.serving.address_holders import parsed_address
+
 _Network = IPv4Network | IPv6Network
 
 
@@ -32,7 +30,7 @@ class ClientAddresses:
             return peer
         seen = peer
         for one in reversed(",".join(forwarded).split(",")):
-            address = _parsed(one.strip())
+            address = parsed_address(one.strip())
             if address is None:
                 break  # nobody knows what stands further ahead
             seen = str(address)
@@ -41,26 +39,7 @@ class ClientAddresses:
         return seen
 
     def _is_proxy_now(self, text: str) -> bool:
-        address = _parsed(text)
+        address = parsed_address(text)
         return address is not None and any(
             address.version == one.version and address in one for one in self._proxies
         )
-
-
-def holder_of(address: str) -> str:
-    """Whom an address is counted for: itself, and of IPv6 its network."""
-    parsed = _parsed(address) if ":" in address else None
-    if not isinstance(parsed, IPv6Address):
-        return address if parsed is None else str(parsed)
-    return f"{int(parsed) >> _NETWORK_BITS:x}/{_NETWORK_BITS}"
-
-
-def _parsed(text: str) -> _Address | None:
-    """An address; one of IPv4 that is written as one of IPv6 is that of IPv4."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address

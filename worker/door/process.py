@@ -13,13 +13,12 @@ from worker.broker.ensured_topology import ensure
 from worker.broker.publishing_connection import PublishingConnection
 from worker.broker.session_settings import address_of
 from worker.broker.topology import build_topology
+from worker.door.answers import TOO_SLOW
 from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import GATHER_SECONDS, EventPublishing
 from worker.door.event_queues import EventQueues
-from worker.door.http_connections import ROOM_BYTES, Lines
-from worker.door.http_protocol import DoorProtocol
 from worker.door.received_events import DoorFacts, ReceivedEvents
 from worker.door.webhook_requests import WebhookRequests
 from worker.file_limit import raise_limit
@@ -29,6 +28,8 @@ from worker.observability.receipt_metrics import ReceiptMetrics
 from worker.receipts.receipt_writer import ReceiptWriter
 from worker.receipts.user_hashes import UserHashes
 from worker.receipts.writer_from_settings import build_writer
+from worker.serving.http_connections import ROOM_BYTES, Lines
+from worker.serving.http_protocol import BoundedProtocol
 from worker.settings import WorkerSettings
 from worker.store_choice import user_keys
 
@@ -71,9 +72,10 @@ class Door:
         )
         self._server = web.Server(self._requests.handle)
         self._lines = self._requests.lines = Lines(
-            partial(DoorProtocol, self._server, self._requests.unreadable),
+            partial(BoundedProtocol, self._server, self._requests.unreadable),
             settings.door_answer_seconds,
             settings.max_event_bytes + ROOM_BYTES,
+            TOO_SLOW,
         )
         self.port = self.http_port = 0
         """Of webhooks, and of health and metrics; 0 before they are there."""

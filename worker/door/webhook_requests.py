@@ -29,7 +29,6 @@ from worker.door.client_address import ClientAddresses
 from worker.door.credentials import Credentials
 from worker.door.door_metrics import DoorMetrics
 from worker.door.event_publishing import EventPublishing
-from worker.door.http_connections import Line, Lines
 from worker.door.refusal_log import RefusalLog
 from worker.door.token_requests import (
     BODY_SECONDS,
@@ -38,6 +37,7 @@ from worker.door.token_requests import (
     answer_token_request,
 )
 from worker.door.webhook_judgement import judge_body
+from worker.serving.http_connections import Line, Lines
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class WebhookRequests:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response to a request to the door, whatever it is."""
         line = self._line_of(request)
-        began = line.begin() if line is not None else self._loop.time()
+        began = line.begin(request.content) if line is not None else self._loop.time()
         try:
             said = await self._answer(request, began + self._answer_seconds)
         except Exception as error:
@@ -86,20 +86,20 @@ class WebhookRequests:
         finally:
             if line is not None:
                 line.end(is_whole=request.content.is_eof())
-        return self._response(said, began)
+        return self._response(said, began, closes=line is not None and line.is_half_closed)
 
-    def unreadable(self) -> web.StreamResponse:
+    def unreadable(self, _: int) -> web.StreamResponse:
         """The door's response to what is no request of HTTP."""
         return self._response(answer(AnswerCode.NOT_HTTP, closes=True), self._loop.time())
 
-    def _response(self, said: Answer, began: float) -> web.StreamResponse:
+    def _response(self, said: Answer, began: float, *, closes: bool = False) -> web.StreamResponse:
         now = self._loop.time()
         self._metrics.count_answer(said.code, now - began)
         self._refusals.tell(said.code, now)
         response = web.Response(
             body=said.body, status=said.code.status, headers={**_ALWAYS, **said.headers}
         )
-        if said.closes or self.is_stopping:
+        if said.closes or closes or self.is_stopping:
             response.force_close()
         return response
 

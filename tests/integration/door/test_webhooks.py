@@ -31,8 +31,8 @@ from tests.integration.door.door_parts import (
 )
 from worker.door.answers import TOKEN_PATH, WEBHOOK_PATH
 from worker.door.attempt_limits import BURST_ATTEMPTS
-from worker.door.http_connections import MOST_LINES
 from worker.door.token_requests import BODY_SECONDS
+from worker.serving.http_connections import MOST_LINES
 
 MOST_BYTES = 4096
 ANSWER_SECONDS = 3.0

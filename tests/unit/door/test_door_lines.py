@@ -13,7 +13,8 @@ import uvloop
 from aiohttp import web
 
 from devtools.waiting import wait_until
-from worker.door.http_connections import Line, Lines
+from worker.door.answers import TOO_SLOW
+from worker.serving.http_connections import Line, Lines
 
 MOST = 5
 MOST_BYTES = 20_000
@@ -46,17 +47,22 @@ async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         line = lines.of(request.protocol)
         assert line is not None
-        line.begin()
-        if request.path == "/unproven":
-            with line.reading_unproven():
-                body = await request.content.read()
-            unproven.append(body)
-        await may_answer.wait()
+        line.begin(request.content)
+        try:
+            if request.path == "/unproven":
+                with line.reading_unproven():
+                    unproven.append(await request.content.read())
+            await may_answer.wait()
+            response = web.Response()
+        except ConnectionResetError:
+            response = web.Response(status=400)
         line.end(is_whole=request.content.is_eof())
-        return web.Response()
+        if line.is_half_closed:
+            response.force_close()
+        return response
 
     server = web.Server(handle, access_log=None)
-    lines = Lines(server, seconds, MOST_BYTES, MOST)
+    lines = Lines(server, seconds, MOST_BYTES, TOO_SLOW, MOST)
     listener = await asyncio.get_running_loop().create_server(lines, "127.0.0.1", 0)
     try:
         yield Serving(listener.sockets[0].getsockname()[1], lines, may_answer, unproven)
@@ -148,7 +154,7 @@ async def test_a_network_of_ipv6_is_one_address_of_connections() -> None:
     def protocol() -> asyncio.Protocol:
         return asyncio.Protocol()
 
-    lines = Lines(protocol, 30.0, MOST_BYTES, MOST)
+    lines = Lines(protocol, 30.0, MOST_BYTES, TOO_SLOW, MOST)
     mine = [Line(protocol(), lines) for _ in range(2)]
     theirs = [Line(protocol(), lines) for _ in range(MOST - 2)]
     for one in mine:
@@ -199,3 +205,35 @@ async def test_a_stop_closes_what_is_idle_and_nothing_else() -> None:
         assert await _status(busy) == b"200"
         for each in (busy_writer, idle_writer):
             each.close()
+
+
+async def test_who_sends_no_more_is_answered_all_the_same() -> None:
+    async with serving() as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(REQUEST)
+        writer.write_eof()
+        await wait_until(lambda: one.lines.under_way == 1, "the request")
+        one.may_answer.set()
+        assert await _status(reader) == b"200"
+        assert await reader.read() == b"", "and the connection ends"
+        writer.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 99])
+async def test_who_sends_no_more_in_the_midst_of_a_body_is_told_at_once(body: bytes) -> None:
+    async with serving() as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(OF_A_STRANGER + body)
+        writer.write_eof()
+        assert await _status(reader) == b"400"
+        await wait_until(lambda: len(one.lines) == 0, "the end of the connection")
+        writer.close()
+
+
+async def test_who_sends_no_more_in_the_midst_of_headers_is_told_in_time() -> None:
+    async with serving(seconds=0.5) as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(REQUEST[:20])
+        writer.write_eof()
+        assert await _status(reader) == b"408"
+        writer.close()

@@ -1,4 +1,4 @@
-"""The connections of the door: how many there are, how long a request may take to begin, and what
+"""The connections of a server: how many there are, how long a request may take to begin, and what
 one may send before it is answered.
 
 They stay open between requests, as proxies like it. Who makes too many displaces connections of the
@@ -13,23 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, cast
 
-from worker.door.answers import PLAIN, AnswerCode
-from worker.door.client_address import holder_of
+from aiohttp import StreamReader
+
+from worker.serving.address_holders import holder_of
 
 MOST_LINES: Final = 1_000
 SWEEP_SECONDS: Final = 0.5
 ROOM_BYTES: Final = 512 * 1024
 """Beside a body: for headers, for what is read in one go, and for a next request that is sent
 before this one is answered."""
-_TOO_SLOW_BODY: Final = PLAIN[AnswerCode.TOO_SLOW].body
-_TOO_SLOW: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_TOO_SLOW_BODY), _TOO_SLOW_BODY)
-)
 
 
 class Line(asyncio.Protocol):
-    """One connection of the door; what comes goes to the HTTP server's own protocol."""
+    """One connection; what comes goes to the HTTP server's own protocol."""
 
     def __init__(self, inner: asyncio.Protocol, lines: Lines) -> None:
         self.inner = inner
@@ -41,7 +37,10 @@ class Line(asyncio.Protocol):
         self.receiving_since: float | None = None
         """When the first byte came of a request that is not handled yet."""
         self.is_handling = False
+        self.is_half_closed = False
+        """Whether the client sends no more, and may wait for its answer."""
         self._is_unproven = False
+        self._content: StreamReader | None = None
 
     @property
     def is_displaceable(self) -> bool:
@@ -63,10 +62,12 @@ class Line(asyncio.Protocol):
         else:
             self.inner.data_received(data)
 
-    def begin(self) -> float:
-        """A request is handled from now on; when its first byte came."""
+    def begin(self, content: StreamReader) -> float:
+        """A request is handled from now on, whose body is `content`; when its first byte came."""
         began, self.receiving_since = self.receiving_since, None
         self.is_handling, self._is_lingering = True, False
+        self._content = content
+        self._end_content()
         return self._loop.time() if began is None else began
 
     def end(self, is_whole: bool) -> None:
@@ -74,6 +75,7 @@ class Line(asyncio.Protocol):
         dropped, so that the answer is not lost with the connection.
         """
         self.is_handling, self._is_lingering = False, not is_whole
+        self._content = None
         self._bytes = 0
 
     @contextmanager
@@ -88,7 +90,7 @@ class Line(asyncio.Protocol):
     def give_up(self) -> None:
         """Close the connection, whose request takes too long to come."""
         if self._transport is not None:
-            self._transport.write(_TOO_SLOW)
+            self._transport.write(self._lines.too_slow)
             self._transport.close()
         self.receiving_since = None
 
@@ -98,7 +100,16 @@ class Line(asyncio.Protocol):
             self._transport.abort()
 
     def eof_received(self) -> bool | None:
-        return self.inner.eof_received()
+        """A request that has begun is answered all the same; who handles it closes afterwards."""
+        self.inner.eof_received()
+        self.is_half_closed = self.is_handling or self.receiving_since is not None
+        self._end_content()
+        return self.is_half_closed
+
+    def _end_content(self) -> None:
+        """What has not come of the body never will."""
+        if self.is_half_closed and self._content is not None and not self._content.is_eof():
+            self._content.set_exception(ConnectionResetError("the client sends no more"))
 
     def pause_writing(self) -> None:
         self.inner.pause_writing()
@@ -112,9 +123,9 @@ class Line(asyncio.Protocol):
 
 
 class Lines:
-    """The connections of a door: a factory of protocols for `create_server`, around the `factory`
+    """The connections of a server: a factory of protocols for `create_server`, around the `factory`
     of an HTTP server. A request may take `seconds` from its first byte to the end of its headers,
-    and have `most_bytes`.
+    or is answered by `too_slow`, a whole response; and it may have `most_bytes`.
     """
 
     def __init__(
@@ -122,12 +133,14 @@ class Lines:
         factory: Callable[[], asyncio.Protocol],
         seconds: float,
         most_bytes: int,
+        too_slow: bytes,
         most: int = MOST_LINES,
     ) -> None:
         self._factory = factory
         self._seconds = seconds
         self._most = most
         self.most_bytes = most_bytes
+        self.too_slow = too_slow
         self._open: dict[Line, str] = {}  # oldest first
         self._by_protocol: dict[asyncio.Protocol, Line] = {}
         self._loop = asyncio.get_running_loop()

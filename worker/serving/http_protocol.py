@@ -1,5 +1,5 @@
-"""The door's HTTP server: aiohttp's, within bounds, and in the door's own words where a request is
-none. aiohttp's words would quote it, and a header that can't be read may be the one with a secret.
+"""aiohttp's HTTP server within bounds, and in our own words where a request is none. Its own words
+would quote it, and a header that can't be read may be the one with a secret.
 """
 
 from __future__ import annotations
@@ -17,17 +17,24 @@ IDLE_SECONDS: Final = 75.0
 into one that is just being closed."""
 LINGER_SECONDS: Final = 2.0
 """For which the rest of a body is read that was not wanted, so that the answer arrives."""
-_FIELD_BYTES: Final = 4096
+FIELD_BYTES: Final = 4096
 _FIELDS: Final = 64
 _READ_BYTES: Final = 2**16
 
 
-class DoorProtocol(web.RequestHandler):
-    """One connection of the door's `server`; `unreadable` makes the response to what is no HTTP."""
+class BoundedProtocol(web.RequestHandler):
+    """One connection of `server`; `unreadable` makes the response to what is no HTTP, by the status
+    that aiohttp would give it. A line of the head has `field_bytes` at most.
+    """
 
     __slots__ = ("_unreadable",)
 
-    def __init__(self, server: web.Server, unreadable: Callable[[], web.StreamResponse]) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        unreadable: Callable[[int], web.StreamResponse],
+        field_bytes: int = FIELD_BYTES,
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -35,8 +42,8 @@ class DoorProtocol(web.RequestHandler):
             logger=quiet_logger(__name__),
             keepalive_timeout=IDLE_SECONDS,
             lingering_time=LINGER_SECONDS,
-            max_line_size=_FIELD_BYTES,
-            max_field_size=_FIELD_BYTES,
+            max_line_size=field_bytes,
+            max_field_size=field_bytes,
             max_headers=_FIELDS,
             read_bufsize=_READ_BYTES,
             auto_decompress=False,
@@ -53,4 +60,4 @@ class DoorProtocol(web.RequestHandler):
         """The response to a request that can't be read, see `web.RequestHandler`."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
-        return self._unreadable()
+        return self._unreadable(status)

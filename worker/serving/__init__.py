@@ -1,0 +1,1 @@
+"""What the HTTP servers of door and console share: connections within bounds, and our own words."""
