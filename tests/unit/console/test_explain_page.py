@@ -226,3 +226,11 @@ async def test_a_version_that_is_forgotten_or_unreadable_is_told(console: Runnin
     console.context.memory.note([seen])
     status, page = await _by(console, f"{seen.digest} shop")
     assert (status, "can\u2019t be read any more" in page) == (400, True)
+
+
+async def test_what_was_pasted_is_given_back_within_a_bound(console: RunningConsole) -> None:
+    status, page = await _explain(console, "{" + "x" * 500_000)
+    assert status == 400
+    assert "x" * 100 not in page
+    assert len(page) < 20_000
+    assert "is too long to be given back" in page

@@ -21,6 +21,9 @@ TURNS: Final = web.AppKey("turns", ExplainingTurns)
 _MOST_VERSIONS: Final = 50
 """Older ones that can be chosen; a link of an integration's page names its own."""
 _MOST_ID: Final = 200
+_MOST_GIVEN_BACK: Final = 2**16
+"""Characters of what was pasted that an answer to a mistake gives back; most events have fewer."""
+_NOT_GIVEN_BACK: Final = " What you pasted is too long to be given back: paste it once more."
 _FORGOTTEN: Final = (
     "That version is not remembered any more: the console keeps five of each integration."
 )
@@ -113,6 +116,8 @@ async def _ask(
     request: web.Request, mistake: str = "", status: int = 400, typed: Typed = NOTHING
 ) -> web.Response:
     context = request.app[CONTEXT]
+    if len(typed.event) > _MOST_GIVEN_BACK:
+        typed, mistake = typed._replace(event=""), mistake + _NOT_GIVEN_BACK
     integration = request.query.get("integration", "")[:_MOST_ID]
     known = await asyncio.to_thread(context.memory.known_versions, integration, _MOST_VERSIONS)
     # What differs in its secrets alone is explained alike.
