@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -51,7 +53,7 @@ async def console(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningCo
     """Anna withdrew, and the choice is dead at the shop and was delivered at the press."""
     write_integration(tmp_path, "shop")
     state_url = SecretStr(f"sqlite://{tmp_path}/state.sqlite")
-    options = {"state_url": state_url, "amqp_url": SecretStr(NOBODY)}
+    options: dict[str, Any] = {"state_url": state_url, "amqp_url": SecretStr(NOBODY)}
     async with running_console(tmp_path, **options) as running:
         user = await _month_key(running.context.settings)
         usual = {"user": user, "choice": "withdrawn", "event_at": AT}
@@ -108,9 +110,8 @@ async def test_what_is_not_found_says_what_the_ledger_can_not_know(console: Runn
     assert "ask the producer" in page
     assert "not by Didomi\u2019s own <code>user.id</code>" in page
     for text, sentence in (
-        ("", "Type one id"),
-        ("x" * 1025, "Type one id"),
-        ("a\nb", "Type one id"),
+        ("", "Type the id of an event or of a person."),
+        ("x" * 1025, "This has 1,025 characters, and an id 1,024 at most."),
     ):
         assert sentence in await _find(console, text)
 
@@ -248,3 +249,16 @@ async def test_a_superseded_life_names_the_newer_choice_and_a_blocked_one_adobes
         assert "comes back" not in page
         assert "authentication.client_secret</code> of the file of <code>shop</code>" in page
         assert "invalid_client" in page
+
+
+@pytest.mark.parametrize(
+    "text", ["ev\u202e-9", "an\u00adna\u00a0meier", "a\nb", "a\x00b", "\udcff", "x" * 1024]
+)
+async def test_an_id_of_any_characters_is_looked_for(console: RunningConsole, text: str) -> None:
+    form = {"q": text.encode(errors="surrogateescape"), "csrf": await console.csrf()}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with console.http.post(
+        f"{console.url}/find", data=urlencode(form), headers=kind
+    ) as answer:
+        assert answer.status == 200
+        assert "No receipt of it is in the ledger." in await answer.text()

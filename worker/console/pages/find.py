@@ -12,7 +12,7 @@ from aiohttp import web
 from worker.broker.broker_access import BrokerAway
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS
-from worker.console.formats import moment
+from worker.console.formats import moment, number
 from worker.console.rendering import SESSION, render
 from worker.known_month_keys import NO_KEYS, known_month_keys
 from worker.ledger.packing import unpack_user, users_of
@@ -41,8 +41,7 @@ async def find(request: web.Request) -> web.Response:
     """All lives of an event or of a person. What was typed is not shown again."""
     said = (await request.post()).get("q", "")
     text = said.strip() if isinstance(said, str) else ""
-    if not text or len(text) > _MOST_ID or not text.isprintable():
-        mistake = f"Type one id, of {_MOST_ID} characters at most."
+    if mistake := _mistake(text):
         return render(request, "find.html", 400, found=None, mistake=mistake)
     context = request.app[CONTEXT]
     found = await context.query(find_event, text, Wanted())
@@ -62,6 +61,17 @@ async def find(request: web.Request) -> web.Response:
         mistake="",
         **values,
     )
+
+
+def _mistake(text: str) -> str:
+    """What is wrong with what was typed. An id may have any characters, also such as are not seen:
+    whoever sends events chooses them.
+    """
+    if not text:
+        return "Type the id of an event or of a person."
+    if len(text) > _MOST_ID:
+        return f"This has {number(len(text))} characters, and an id {number(_MOST_ID)} at most."
+    return ""
 
 
 async def _of_person(request: web.Request, person: str) -> tuple[Any, dict[str, Any]]:
