@@ -11,7 +11,7 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.parts import LETTERS, build_letters, close_letters
 from worker.console.explaining_turns import ExplainingTurns
 from worker.console.followers import Followers
-from worker.console.guard import add_headers, let_in, tell_trouble
+from worker.console.guard import TOLD, add_headers, let_in, tell_trouble
 from worker.console.pages import (
     dead_letter,
     dead_letters,
@@ -28,8 +28,10 @@ from worker.console.pages import (
     signing_in,
     trail,
 )
+from worker.console.request_times import CONNECTIONS, Connections, count_line
+from worker.serving.rarely_told import RarelyTold
 
-_MOST_BODY_BYTES: Final = 4 * 2**20
+MOST_BODY_BYTES: Final = 4 * 2**20
 """An event has 1 MiB at most, and a form writes most characters that are no letters as three."""
 _PAGES: Final = (
     signing_in,
@@ -51,8 +53,12 @@ _PAGES: Final = (
 
 def build_app(context: ConsoleContext) -> web.Application:
     """The console's application with all pages."""
-    app = web.Application(client_max_size=_MOST_BODY_BYTES, middlewares=[tell_trouble, let_in])
+    app = web.Application(
+        client_max_size=MOST_BODY_BYTES, middlewares=[count_line, tell_trouble, let_in]
+    )
     app[CONTEXT] = context
+    app[CONNECTIONS] = Connections()
+    app[TOLD] = RarelyTold()
     app[LETTERS] = build_letters(context)
     app.on_cleanup.append(close_letters)
     app[explaining.TURNS] = ExplainingTurns()

@@ -5,6 +5,7 @@ answers have.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
@@ -16,29 +17,18 @@ from worker.console import csrf
 from worker.console.access import Role, required_role
 from worker.console.context import CONTEXT
 from worker.console.identity import MisleadingProxy
+from worker.console.raw_answers import HEADERS
 from worker.console.rendering import BEAT, SESSION, is_asked_by_script, render
+from worker.console.request_times import read_form
 from worker.console.sessions import Session
 from worker.errors import EndsCommand
+from worker.serving.rarely_told import RarelyTold
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-_HEADERS: Final = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    # Not no-referrer, by which browsers would hide of their own forms where they come from.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Server": "consent-worker",
-}
+TOLD: Final = web.AppKey("told", RarelyTold)
 _OPEN: Final = ("/login", "/healthz")
 _OPEN_BELOW: Final = "/static/"
 _SAFE: Final = ("GET", "HEAD")
@@ -46,7 +36,7 @@ _SAFE: Final = ("GET", "HEAD")
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers of every response of the console, errors included."""
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
 
 
@@ -67,8 +57,10 @@ async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResp
         raise
     except Exception as error:
         # Neither the text of the error nor the query: both may quote what a person sent.
-        name = type(error).__name__
-        log.error("console.page_failed", path=_route(request), error=name, place=_place(error))
+        what = (_route(request), type(error).__name__, _place(error))
+        if times := request.app[TOLD].count(what, time.monotonic()):
+            path, name, place = what
+            log.error("console.page_failed", path=path, error=name, place=place, times=times)
         return _page(request, 500)
 
 
@@ -77,13 +69,15 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses requests of those who may not: nothing is open that is not named here."""
     if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
         _check_origin(request)
-        await _read_form(request)
+        if request.method not in _SAFE:
+            await read_form(request, is_open=True)
         return await handler(request)
     context = request.app[CONTEXT]
     try:
         session = context.identity.of(request)
     except MisleadingProxy as mistake:
-        log.warning("console.proxy_misleads", detail=str(mistake))
+        if times := request.app[TOLD].count("proxy", time.monotonic()):
+            log.warning("console.proxy_misleads", times=times, detail=str(mistake))
         raise web.HTTPForbidden from None
     if session is None:
         return _to_login(request)
@@ -113,19 +107,9 @@ def _check_origin(request: web.Request) -> None:
         raise web.HTTPForbidden
 
 
-async def _read_form(request: web.Request) -> None:
-    """Read what was sent, once for all who ask for it. A sender of what is no form gets 400."""
-    if request.method in _SAFE:
-        return
-    try:
-        await request.post()
-    except (ValueError, LookupError, AssertionError):
-        raise web.HTTPBadRequest from None
-
-
 async def _check_form(request: web.Request, session: Session, secret: bytes) -> None:
     _check_origin(request)
-    await _read_form(request)
+    await read_form(request, is_open=False)
     token = request.headers.get(csrf.HEADER)
     if token is None:
         said = (await request.post()).get(csrf.FIELD)
@@ -139,6 +123,7 @@ _SENTENCES: Final = {
     401: ("You are not signed in", "The session has ended. Nothing was changed."),
     403: ("Your key may not do this", "Nothing was changed. Another key may."),
     404: ("There is no such page", "The link may be of an older console."),
+    408: ("This took too long to come", "Nothing was changed."),
     405: ("This is not done that way", "Nothing was changed."),
     413: ("That is too large", "Nothing was changed. Events have 1 MiB at most."),
     500: (

@@ -121,5 +121,7 @@ def _cookie_name(request: web.Request) -> str:
 
 def _is_local(request: web.Request) -> bool:
     """Whether the browser reached the console by a name of its own machine, where HTTP will do."""
-    host = request.url.host
-    return host in _LOCAL_HOSTS
+    try:
+        return request.url.host in _LOCAL_HOSTS
+    except ValueError:  # anybody may write anything as the host, and it is no name of this machine
+        return False

@@ -8,17 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import structlog
-from aiohttp import web
 
 from worker.adobe.check.check_integration import check_integration
 from worker.adobe.check.report_lines import Line
 from worker.adobe.endpoints import INSECURE
 from worker.adobe.http_client import open_session
-from worker.console.app import build_app
+from worker.console.app import MOST_BODY_BYTES, build_app
 from worker.console.context_from_settings import build_context, note_configs
+from worker.console.http_server import ConsoleServer
 from worker.console.running_ledger import RunningLedger
 from worker.integrations.change_summary import Change
 from worker.integrations.loading import InvalidIntegrations
@@ -29,15 +28,13 @@ from worker.ledger.database import Database
 from worker.ledger.ledger_from_settings import LedgerParts, build_ledger, ledger_url
 from worker.letters.ledger_pass import LedgerPass
 from worker.letters.pass_request import PassRequest
-from worker.listening_ports import CONSOLE, PortUnusable, listening
+from worker.listening_ports import PortUnusable
 from worker.service.ledger_server import ledger_server
 from worker.service.pipeline_from_settings import build_client
 from worker.service.registry_from_settings import endpoint_policy
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
-
-_STOP_SECONDS: Final = 2.0
 
 
 def tell_fault(name: str, error: Exception) -> None:
@@ -55,9 +52,7 @@ class Console:
     def __init__(self, settings: WorkerSettings, *, runs_ledger: bool) -> None:
         self._settings = settings
         self._context = build_context(settings, self._check)
-        self._runner = web.AppRunner(
-            build_app(self._context), access_log=None, shutdown_timeout=_STOP_SECONDS
-        )
+        self._server = ConsoleServer(build_app(self._context), MOST_BODY_BYTES)
         self._tasks: list[asyncio.Task[None]] = []
         self._runs_ledger = runs_ledger
 
@@ -71,10 +66,7 @@ class Console:
         if settings.allow_insecure:
             log.warning("settings.insecure", detail=INSECURE)
         await asyncio.to_thread(note_configs, self._context)
-        await self._runner.setup()
-        host, port = settings.console_host, settings.console_port
-        with listening(host, port, CONSOLE):
-            await web.TCPSite(self._runner, host, port).start()
+        port = await self._server.start(settings.console_host, settings.console_port)
         self._keep_running(
             "integrations",
             lambda: integrations.watch(settings.reload_seconds, self._note_change),
@@ -86,11 +78,11 @@ class Console:
                 self._around_ledger,
             )
             self._keep_running("ledger", ledger.run)
-        return int(self._runner.addresses[0][1])
+        return port
 
     async def stop(self) -> None:
         """Let go of everything that the console has."""
-        await self._runner.cleanup()
+        await self._server.stop()
         await self._context.checks.stop()
         for one in self._tasks:
             one.cancel()

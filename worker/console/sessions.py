@@ -67,7 +67,7 @@ class Sessions:
 
     def read(self, cookie: str) -> Session | None:
         """The session of a cookie; None for one that is forged, expired or ended."""
-        if len(cookie) > _MOST_COOKIE_CHARACTERS:
+        if len(cookie) > _MOST_COOKIE_CHARACTERS or not cookie.isascii():
             return None
         try:
             said: Any = self._serializer.loads(cookie)

@@ -133,6 +133,7 @@ async def listen(lines: Callable[[], asyncio.Protocol], host: str, port: int) ->
     return server
 
 
+_OF_CLIENTS = HttpProcessingError, ConnectionError, web.RequestPayloadError
 Sentences = Callable[[], list[str]]
 _MAX_LINE_BYTES = 4096  # of the request line and of each header
 
@@ -230,8 +231,8 @@ async def _close_afterwards(_request: web.Request, response: web.StreamResponse)
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """The log of an HTTP server, without requests that can't be read: whoever reaches the port
-    could fill the log with them.
+    """The log of an HTTP server, without requests that can't be read or are cut short: whoever
+    reaches the port could fill the log with them.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_is_own_fault)
@@ -239,4 +240,4 @@ def quiet_logger(name: str) -> logging.Logger:
 
 
 def _is_own_fault(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], _OF_CLIENTS))

@@ -75,6 +75,8 @@ class Line(asyncio.Protocol):
         dropped, so that the answer is not lost with the connection.
         """
         self.is_handling, self._is_lingering = False, not is_whole
+        if self.is_half_closed and self._content is not None:
+            self._content.feed_eof()  # there is no rest to be read
         self._content = None
         self._bytes = 0
 

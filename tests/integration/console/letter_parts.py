@@ -210,7 +210,7 @@ async def letter_stack(
     """With all queues declared, and the ledger reading. Console and ledger reach the broker
     `by_way_of` another URL, if there is one.
     """
-    options = {"amqp_url": SecretStr(by_way_of or amqp_url), "namespace": namespace}
+    options: dict[str, Any] = {"amqp_url": SecretStr(by_way_of or amqp_url), "namespace": namespace}
     write_integration(home, "shop")
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(ledger_file(home))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-from aiohttp.test_utils import TestServer
+from aiohttp import web
 from pydantic import SecretStr
 
 from devtools.made_receipts import MadeWorker, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.adobe.check.report_lines import Line, ok, wrong
-from worker.console.app import build_app
+from worker.console.app import MOST_BODY_BYTES, build_app
 from worker.console.context import ConsoleContext
 from worker.console.context_from_settings import build_context, note_configs
 from worker.console.dead_letters.parts import LETTERS
+from worker.console.http_server import ConsoleServer
+from worker.console.request_times import CONNECTIONS
 from worker.evidence.receipt import Receipt
 from worker.integrations.model import Integration
 from worker.settings import WorkerSettings
@@ -47,14 +49,22 @@ class RunningConsole:
     """`get` and `post` are a browser's that keeps cookies and follows no redirect."""
 
     def __init__(
-        self, context: ConsoleContext, server: TestServer, http: aiohttp.ClientSession, clock: Clock
+        self,
+        context: ConsoleContext,
+        app: web.Application,
+        port: int,
+        http: aiohttp.ClientSession,
+        clock: Clock,
     ) -> None:
         self.context = context
         self.clock = clock
-        self._server = server
         self.http = http
-        self.letters = server.app[LETTERS]
-        self.url = str(server.make_url("")).rstrip("/")
+        self.letters = app[LETTERS]
+        self.port = port
+        lines = app[CONNECTIONS].lines
+        assert lines is not None
+        self.lines = lines
+        self.url = f"http://127.0.0.1:{port}"
 
     async def get(self, path: str, **options: Any) -> Answer:
         return await self._ask("GET", path, **options)
@@ -129,23 +139,24 @@ async def usual_check(_: Integration) -> Sequence[Line]:
 
 @asynccontextmanager
 async def running_console(
-    home: Path, check: Any = usual_check, **settings: Any
+    home: Path, check: Any = usual_check, bounds: Mapping[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[RunningConsole]:
-    """One over what is in `home`."""
+    """One over what is in `home`; `bounds` are those of its HTTP server."""
     clock = Clock()
     context = build_context(settings_of(home, **settings), check, clock)
     if context.settings.integrations.is_dir():
         context.integrations.load()
     note_configs(context)
-    server = TestServer(build_app(context))
-    await server.start_server()
+    app = build_app(context)
+    server = ConsoleServer(app, MOST_BODY_BYTES, **(bounds or {}))
+    port = await server.start("127.0.0.1", 0)
     try:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar) as http:
-            yield RunningConsole(context, server, http, clock)
+            yield RunningConsole(context, app, port, http, clock)
     finally:
         await context.checks.stop()
-        await server.close()
+        await server.stop()
         context.ledger.close()
         context.memory.close()
 

@@ -18,10 +18,11 @@ from worker.door.attempt_limits import (
     AttemptLimits,
 )
 from worker.door.client_address import ClientAddresses
-from worker.door.refusal_log import EVERY_SECONDS, RefusalLog
+from worker.door.refusal_log import RefusalLog
 from worker.door.sent_events import MOST_UNCONFIRMED_BYTES, Arrival, SentEvent, SentEvents
 from worker.door.webhook_judgement import judge_body
 from worker.events import Envelope
+from worker.serving.rarely_told import EVERY_SECONDS
 from worker.wire.confirms import Outgoing
 from worker.wire.property_reader import Properties
 

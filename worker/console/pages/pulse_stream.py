@@ -14,6 +14,7 @@ from worker.console.followers import Followers
 from worker.console.formats import clock, number
 from worker.console.pulse import Beat
 from worker.console.rendering import SESSION
+from worker.console.request_times import has_left
 
 _LOOK_SECONDS: Final = 1.0
 _SAY_AGAIN_LOOKS: Final = 5
@@ -37,7 +38,9 @@ async def follow(request: web.Request) -> web.StreamResponse:
         suppress(ConnectionError, asyncio.CancelledError),
         request.app[FOLLOWERS].following(session) as is_ended,
     ):
-        while not is_ended.is_set() and context.identity.of(request) == session:
+        while context.identity.of(request) == session:
+            if is_ended.is_set() or has_left(request):
+                break
             beat = await context.pulse.beat()
             if looks % _SAY_AGAIN_LOOKS == 0 or beat.verdict != said:
                 said = beat.verdict
