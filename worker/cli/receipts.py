@@ -25,11 +25,12 @@ from worker.cli.receipts_find import find
 from worker.cli.terminal import in_column, progress, shown
 from worker.counting import counted, verb
 from worker.evidence.bounded_json import Unreadable
-from worker.evidence.exported_file import NOT_TOLD, NoExport, verify_file
+from worker.evidence.exported_file import MOST_LINE_BYTES, NOT_TOLD, NoExport, verify_file
 from worker.evidence.findings import Finding
 from worker.evidence.heading import read_message
 from worker.evidence.receipt import Receipt, read_receipt
 from worker.evidence.verification import Verification
+from worker.integrations.safe_files import UnusableFile, lines_of
 from worker.interrupt import Stop, stoppable
 from worker.ledger.ledger_from_settings import keyring_of
 from worker.settings import WorkerSettings
@@ -41,7 +42,7 @@ app.command("find")(find)
 app.command("export")(export)
 
 _LATEST_MESSAGES: Final = 2000
-"""How far back the latest receipts are looked for, where all are wanted."""
+"""Looked through for the latest receipts, where all are wanted."""
 
 
 @app.command("tail")
@@ -73,10 +74,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Verify all that the stream or a file has; ends with 1 if it finds a manipulation."""
-    if file:
-        told = _verified_file(Path(file))
-    else:
-        told = asyncio.run(_verified_stream(wants_bar=not as_json))
+    is_bar = not as_json
+    told = _verified_file(Path(file)) if file else asyncio.run(_verified_stream(wants_bar=is_bar))
     if as_json:
         print_json(_report(*told))
     else:
@@ -162,11 +161,13 @@ class _Tail:
 
 def _verified_file(path: Path) -> tuple[Verification, list[Finding]]:
     """Raises `BadInput` and OSError."""
-    with path.open("rb") as stream:
-        try:
-            return verify_file(stream, keyring_of(command_settings()))
-        except NoExport as error:
-            raise BadInput(str(error)) from None
+    try:
+        with lines_of(path, MOST_LINE_BYTES) as lines:
+            return verify_file(lines, keyring_of(command_settings()))
+    except UnusableFile as error:
+        raise BadInput(f"{shown(str(path))} {error}") from None
+    except NoExport as error:
+        raise BadInput(str(error)) from None
 
 
 async def _verified_stream(*, wants_bar: bool) -> tuple[Verification, list[Finding]]:

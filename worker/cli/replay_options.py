@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -28,6 +29,12 @@ from worker.letters.letter_act_request import CANARY_WAIT, Handling
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
+def _finite(rate: float | None) -> float | None:
+    if rate is not None and not math.isfinite(rate):
+        raise typer.BadParameter("it must be a number of letters")
+    return rate
+
+
 def replay(
     letter_id: IdOption = "",
     integration: IntegrationOption = "",
@@ -46,7 +53,8 @@ def replay(
         str, typer.Option(help="How long no canary may come back, such as 330s; 20m at most.")
     ] = CANARY_WAIT,
     rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Replay so many a second at most.")
+        float | None,
+        typer.Option(min=0.01, callback=_finite, help="Replay so many a second at most."),
     ] = None,
     after_state_loss: Annotated[
         bool,

@@ -29,6 +29,8 @@ RECEIPTS_FILE: Final = FileKind("receipts of consent-worker", "receipts")
 ACTS_FILE: Final = FileKind("acts of consent-worker", "rows")
 _KINDS: Final = {one.what: one for one in (RECEIPTS_FILE, ACTS_FILE)}
 _DIGEST_DIGITS: Final = 64
+MOST_LINE_BYTES: Final = 16 * 1024 * 1024
+"""Of a file: a line has one message, which the writer of receipts ends at 1 MiB, in JSON again."""
 NOT_TOLD: Final = (
     "whether a whole chain, and so an act, or the beginning or the end of one was left out, a file "
     "does not tell, since its totals are not signed: have it made again from a stream that verifies"

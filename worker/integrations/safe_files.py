@@ -1,4 +1,4 @@
-"""Reads small regular files that anybody may have put there, and tells whether they have changed.
+"""Reads regular files that anybody may have put there, and tells whether they have changed.
 
 Nothing here blocks on a FIFO, a device or a socket, and nothing reads more than it was allowed to.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 _NANOSECONDS: Final = 1_000_000_000
 _YOUNG_SECONDS: Final = 2
@@ -59,10 +60,8 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
     Raises `UnusableFile`, OSError, and ValueError for a path that can't be one.
     """
-    _check_kind(path.stat().st_mode)  # first: to open a device may already do something
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = _opened(path)
     try:
-        _check_kind(os.fstat(descriptor).st_mode)
         content = bytearray()
         while len(content) <= most_bytes:
             piece = os.read(descriptor, most_bytes + 1 - len(content))
@@ -73,6 +72,38 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         with suppress(OSError):
             os.close(descriptor)
     raise UnusableFile(f"is larger than {most_bytes} bytes")
+
+
+@contextmanager
+def lines_of(path: Path, most_bytes: int) -> Iterator[Iterator[bytes]]:
+    """The lines of a regular file of any length, each with its end; links are followed.
+
+    Raises `UnusableFile`, also for a line of more than `most_bytes`, OSError, and ValueError for a
+    path that can't be one.
+    """
+    with os.fdopen(_opened(path), "rb") as stream:
+        yield _lines(stream, most_bytes)
+
+
+def _lines(stream: BinaryIO, most_bytes: int) -> Iterator[bytes]:
+    number = 0
+    while line := stream.readline(most_bytes + 1):
+        number += 1
+        if len(line) > most_bytes:
+            raise UnusableFile(f"has a line of more than {most_bytes} bytes, line {number}")
+        yield line
+
+
+def _opened(path: Path) -> int:
+    """A descriptor of a regular file."""
+    _check_kind(path.stat().st_mode)  # first: to open a device may already do something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _check_kind(os.fstat(descriptor).st_mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _check_kind(mode: int) -> None:
