@@ -39,8 +39,9 @@ async def test_a_door_before_the_first_worker_waits_and_a_ledger_reads_the_dead_
 
             async def says_why() -> bool:
                 told = json.loads((await door.get("/readyz"))[1])
-                why = "broker: this user lacks a right that a worker needs"
-                return bool(told["problems"] == [why])
+                why = "broker: this user lacks a right that a worker needs: ACCESS_REFUSED - "
+                (problem,) = told["problems"]
+                return problem.startswith(why) and "to exchange 'consent." in problem
 
             await wait_until(says_why, "the door to say why")
             code, _, err = await stack.command("topology", "declare")

@@ -20,6 +20,7 @@ from sqlalchemy import URL, Column, Connection, Engine, Table, create_engine, ev
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
+from worker.ledger.file_kind import refuse_another_kind
 from worker.ledger.trouble import LedgerInUse, LedgerTrouble, UnusableLedger, trouble_told
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Database:
     ) -> None:
         self.path = Path(url.removeprefix(_PREFIX))
         self._lock: int | None = None
+        refuse_another_kind(self.path)
         if writes:
             self._prepare_file(anew=anew)
         elif not self.path.exists():

@@ -16,11 +16,13 @@ from redis.exceptions import (
     AuthenticationWrongNumberOfArgsError,
     BusyLoadingError,
     ClusterDownError,
+    InvalidResponse,
     MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -164,6 +166,10 @@ def _problem(error: Exception) -> str:
         return _REFUSALS[code]
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "shows a certificate that is not trusted, or is another host's"
+    if isinstance(error, InvalidResponse):
+        return "answers as no Redis does; CONSENT_WORKER_STATE_URL may name another service's port"
+    if isinstance(error, ResponseError) and "DB index is out of range" in str(error):
+        return "has no database of this number; CONSENT_WORKER_STATE_URL ends with it"
     if isinstance(error, RedisConnectionError | OSError):
         return "can't be reached, or has ended the connection"
     return f"can't be used ({type(error).__name__})"

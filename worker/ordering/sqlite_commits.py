@@ -139,6 +139,8 @@ class Commits:
                 "lost its -wal file while it was in use; what that held is written back"
             )
         if self._connection is None:
+            if self._path.exists() and not self._path.is_file():
+                raise StoreUnavailable("is no regular file; CONSENT_WORKER_STATE_URL must name one")
             if self._is_worker:
                 self._be_the_worker()
             # By its owner alone, from the beginning: SQLite gives its other files the same rights.
@@ -187,12 +189,18 @@ def _text(value: bytes) -> str:
 
 
 def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    # FULL: what was confirmed survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise StoreUnavailable(f"is of a newer version ({version}) than this worker ({_VERSION})")
+    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+    if not version and tables.fetchone()[0]:
+        raise StoreUnavailable(
+            "is no state: it is a ledger, or another program's file; name a file of its own in "
+            "CONSENT_WORKER_STATE_URL"
+        )
+    # FULL: what was confirmed survives a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}").fetchone()
     connection.execute("BEGIN EXCLUSIVE")
     for statement in schema:
         connection.execute(statement)

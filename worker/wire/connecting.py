@@ -34,6 +34,7 @@ from aiormq.exceptions import (
 from pydantic import SecretStr
 from yarl import URL
 
+from worker.redaction import redact
 from worker.wire.message_tap import TappedTransport
 from worker.wire.private_parts import check_private_parts
 
@@ -60,6 +61,10 @@ def is_connection_error(error: Exception) -> bool:
     )
 
 
+class NoGreeting(TimeoutError):
+    """Nothing answered when a connection was opened."""
+
+
 _NO_VIRTUAL_HOST: Final = "the virtual host is not there, or is closed to this user"
 _WRONG_CREDENTIALS: Final = "RabbitMQ refuses the user or the password"
 _AT_THE_OPENING: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -74,6 +79,11 @@ _AT_THE_OPENING: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLError, "TLS fails; the port may be one without it"),
     (gaierror, "the name of the host is not known"),
     (ConnectionRefusedError, "nothing listens at this host and port"),
+    (
+        NoGreeting,
+        "there was no answer in time; what listens there may not speak AMQP, as at another "
+        "service's port",
+    ),
 )
 """What ends the opening of a connection, and nothing later. The narrower ones first."""
 _KNOWN: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -89,7 +99,9 @@ def why_unreachable(error: BaseException) -> str:
         return _NO_VIRTUAL_HOST  # where aiormq expects no refusal
     for kind, text in _KNOWN:
         if _is_or_is_from(error, kind):
-            return text
+            refusal = error if isinstance(error, ChannelAccessRefused) else error.__cause__
+            is_named = isinstance(refusal, ChannelAccessRefused) and kind is ChannelAccessRefused
+            return f"{text}: {redact(str(refusal))}" if is_named else text
     return f"the connection ended ({type(error).__name__})"
 
 
@@ -159,6 +171,8 @@ async def connect(
     )
     try:
         await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
+    except TimeoutError:
+        raise NoGreeting from None
     except StopAsyncIteration:
         # aiormq's word for a connection that has ended when it begins to read: something answers in
         # place of a broker that is away, such as a load balancer.
