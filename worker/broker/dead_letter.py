@@ -123,12 +123,14 @@ def _reason(headers: Any, body_bytes: int) -> str:
 
 def _dead_at_ms(headers: Any) -> int | None:
     """When it became a dead letter; of one that the broker made by the broker's clock, to the
-    second.
+    second. Of one that an alternate exchange caught nobody says that: then it is when the delay on
+    which it was sent would have been over, minutes later at the most.
     """
     at = _last_death(headers).get("time")
     if isinstance(at, datetime):
         return whole_number(int(at.timestamp() * 1000), _LATEST_MS)
-    return whole_number(headers.get(names.DEAD_AT), _LATEST_MS)
+    said = headers.get(names.DEAD_AT, headers.get(names.DUE_AT))
+    return whole_number(said, _LATEST_MS)
 
 
 def _last_death(headers: Any) -> Mapping[str, Any]:

@@ -179,3 +179,11 @@ def test_an_integration_that_is_none_by_its_shape_is_not_told(forged: str) -> No
     assert _letter(**{"consent-integration": forged}).integration is None
     with pytest.raises(InvalidHeaders):
         read_retry_state({"consent-integration": forged}, NOW_MS)
+
+
+def test_a_letter_that_fitted_no_binding_has_the_time_at_which_it_was_to_come_back() -> None:
+    letter = _letter(**{"consent-due-at": NOW_MS})
+    assert (letter.reason, letter.dead_at_ms) == ("unroutable", NOW_MS)
+    later = {"consent-due-at": NOW_MS - 5, "consent-dead-at": NOW_MS}
+    assert _letter(**later).dead_at_ms == NOW_MS
+    assert _letter(**{"consent-due-at": "soon"}).dead_at_ms is None
