@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
 from worker.counting import counted, verb
+from worker.events import UndecodableEvent, is_called_as_person, open_envelope
 from worker.evidence.letter_cause import Fingerprint, adobe_code_in, field_in
 from worker.reasons import DeadReason
 from worker.redaction import redact, shown_id
@@ -79,9 +80,19 @@ def describe(message: LetterMessage) -> DeadLetter:
 
 def id_of(message_id: str | None, body: bytes) -> str:
     """What a dead letter is called. One without an id, or with one that is not UTF-8 or may tell of
-    a person, is called by a digest of its body.
+    a person, is called by a digest of its body; so is one with the id of its person.
     """
-    return shown_id(message_id or "") or f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+    shown = shown_id(message_id or "")
+    if shown is not None and (is_own_message_id(shown) or not _is_persons(shown, body)):
+        return shown
+    return f"nameless-{hashlib.sha256(body).hexdigest()[:16]}"
+
+
+def _is_persons(message_id: str, body: bytes) -> bool:
+    try:
+        return is_called_as_person(message_id, open_envelope(body).entity)
+    except UndecodableEvent:
+        return False
 
 
 def shown_letter_id(text: str) -> str | None:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
+import orjson
 import pytest
 
+from tests.unit.examples import event_document
 from worker.broker.dead_letter import DeadLetter, describe
 from worker.broker.letter_filter import Filter
 from worker.broker.republished import new_message_id
@@ -146,6 +148,16 @@ def test_letters_without_an_id_are_told_apart() -> None:
 def test_an_id_that_may_tell_of_a_person_is_not_told(telling: str) -> None:
     message: Any = aio_pika.Message(b"1", message_id=telling, headers={})
     assert describe(message).id.startswith("nameless-")
+
+
+def test_a_message_with_the_id_of_its_person_is_called_by_its_body() -> None:
+    def called(message_id: str) -> str:
+        body = orjson.dumps(event_document(user={"organization_user_id": "usr-778"}))
+        message: Any = aio_pika.Message(body, message_id=message_id, headers={})
+        return describe(message).id
+
+    assert called("USR-778").startswith("nameless-")
+    assert called("usr-779") == "usr-779"
 
 
 @pytest.mark.parametrize(
