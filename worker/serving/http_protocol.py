@@ -60,4 +60,7 @@ class BoundedProtocol(web.RequestHandler):
         """The response to a request that can't be read, see `web.RequestHandler`."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
+        if status >= web.HTTPInternalServerError.status_code:
+            # A fault of ours, whose text may quote what was sent.
+            self.logger.error("a request was not handled: %s", type(exc).__name__)
         return self._unreadable(status)

@@ -23,7 +23,7 @@ from tests.unit.console.console_parts import (
     usual_receipts,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
-from worker.console import request_times
+from worker.console import guard, request_times
 
 MOST = 8
 LOGIN = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\n"
@@ -217,3 +217,18 @@ async def test_a_body_that_is_cut_writes_no_line(
             await wait_until(lambda: len(small.lines) == 0, "the end of the connection")
     assert {one["event"] for one in lines} <= {"console.key_refused"}
     assert caplog.records == []
+
+
+async def test_a_fault_beside_all_pages_is_answered_and_told_without_its_text(
+    small: RunningConsole, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("of lena")
+
+    monkeypatch.setattr(guard, "_page", fail)
+    await small.sign_in()
+    trouble = await small.get("/nowhere")
+    assert (trouble.status, trouble.headers["Server"]) == (500, "consent-worker")
+    assert trouble.text == "The console has failed at this request.\n"
+    assert "ValueError" in caplog.text
+    assert "lena" not in caplog.text
