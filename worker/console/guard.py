@@ -19,7 +19,7 @@ from worker.console.context import CONTEXT
 from worker.console.identity import MisleadingProxy
 from worker.console.raw_answers import HEADERS
 from worker.console.rendering import BEAT, SESSION, is_asked_by_script, render
-from worker.console.request_times import read_form
+from worker.console.request_times import MOST_OPEN_BODY_BYTES, read_form
 from worker.console.sessions import Session
 from worker.errors import EndsCommand
 from worker.serving.rarely_told import RarelyTold
@@ -70,6 +70,7 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
         _check_origin(request)
         if request.method not in _SAFE:
+            request = request.clone(client_max_size=MOST_OPEN_BODY_BYTES)
             await read_form(request, is_open=True)
         return await handler(request)
     context = request.app[CONTEXT]

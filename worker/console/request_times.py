@@ -68,9 +68,6 @@ async def read_form(request: web.Request, *, is_open: bool) -> None:
     connection may be closed for another. `is_open`: nobody knows who sends it. Raises
     `HTTPBadRequest`, `HTTPRequestTimeout` and `HTTPRequestEntityTooLarge`.
     """
-    size = request.content_length
-    if is_open and request.can_read_body and (size is None or size > MOST_OPEN_BODY_BYTES):
-        raise web.HTTPRequestEntityTooLarge(MOST_OPEN_BODY_BYTES, size or 0)
     line = request.get(LINE)
     try:
         with line.reading_unproven() if line is not None else nullcontext():
