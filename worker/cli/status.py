@@ -14,7 +14,7 @@ from worker.cli.command_support import command_settings, print_json, say
 from worker.cli.json_output import JsonOption
 from worker.cli.ledger_access import opened_ledger, shown_at, shown_span
 from worker.cli.terminal import in_column, shown
-from worker.counting import counted
+from worker.counting import counted, verb
 from worker.ledger.conservation import Conservation, Tally
 from worker.ledger.database import Database
 from worker.ledger.known_letters import LetterPass
@@ -74,8 +74,13 @@ def _lines(told: Overview) -> Iterator[str]:
         words = f": {shown(lane.words)}" if lane.words else ""
         yield (
             f"  integration {in_column(lane.integration)} is {shown(lane.state)} at "
-            f"{in_column(failing.worker)}{since}, {counted(lane.held, 'event')} held  "
+            f"{in_column(failing.worker)}{since}, {counted(lane.held, 'event')} in hand  "
             f"{shown(lane.error)}{words}"
+        )
+    for integration, count in list(told.untold.items())[:_MOST_SHOWN] if told.live else ():
+        yield (
+            f"  integration {in_column(integration)}: {counted(count, 'event')} "
+            f"{verb(count, 'waits', 'wait')}, and no live worker tells of it: is its file there?"
         )
     for group in told.groups:
         yield f"  {_group(group, now)}"
@@ -199,6 +204,7 @@ def _document(told: Overview) -> dict[str, Any]:
         "oldest_event_at": told.oldest_event_at,
         "oldest_withdrawal_at": told.oldest_withdrawal_at,
         "waiting": dict(zip(WAITING_NAMES, told.waiting, strict=True)),
+        "untold": dict(told.untold),
         "failing": [{"worker": one.worker} | one.lane._asdict() for one in told.failing],
         "dead_letter_groups": [
             {"group": one.fingerprint.group} | one.fingerprint._asdict() | _counts(one)

@@ -14,9 +14,12 @@ _OF_STATES: Final[Mapping[str, str]] = {
     "paused": "Take `paused` out of its file, and it goes on by itself.",
     "invalid": "Mend its file; it is read again within seconds. Until then the version before it "
     "goes on, if there was one.",
-    "gone": "Put the file back, or discard what waits for it.",
     "disabled": "Set `enabled` to true in its file, if it is to have events.",
 }
+_WAITS_FOR_A_FILE: Final = (
+    "Put the file back, and what waits goes on. Without it each event becomes a dead letter a day "
+    "after it came: discard these, if nobody is to have them."
+)
 _LETTERS: Final = (
     "See its dead letters: replay what is still needed, which the preview tells, or discard them."
 )
@@ -26,6 +29,12 @@ _PASSES: Final = "Nothing, if it passes; else look at Adobe's status page and at
 def advice(row: IntegrationRow, file: Path | None) -> str:
     """What to do about an integration, "" for nothing; `file` is where its configuration is."""
     error = "" if row.lane is None else row.lane.error
+    if row.state == "gone":
+        return (
+            _LETTERS
+            if row.is_at_rest and row.letters
+            else ("" if row.is_at_rest else _WAITS_FOR_A_FILE)
+        )
     return (
         _OF_STATES.get(row.state)
         or advice_of_error(error, row.id, file)

@@ -30,6 +30,17 @@ def bad_files(integrations: IntegrationRegistry) -> Mapping[str, BadFile]:
     return {one.integration_id or one.path.stem: _bad_file(one) for one in integrations.invalid}
 
 
+def with_files(
+    integrations: IntegrationRegistry, bad: Mapping[str, BadFile]
+) -> frozenset[str] | None:
+    """The integrations that have a file, be it a good one or not; None where the directory can't be
+    read here, and so nobody can tell.
+    """
+    if not integrations.known_ids:
+        return None
+    return integrations.known_ids.union(bad, (one.id for one in integrations.integrations))
+
+
 def _bad_file(one: InvalidIntegration) -> BadFile:
     lacks_secrets = all(
         problem.startswith(_OF_SECRETS) and any(word in problem for word in _REFERENCES)

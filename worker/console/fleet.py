@@ -15,6 +15,7 @@ from worker.console.periods import PERIODS, Period
 from worker.console.pulse import Beat
 from worker.console.traffic import KeptTraffic
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ledger.trouble import LedgerTrouble
 
 _FILES_SECONDS: Final = 2.0
 
@@ -36,7 +37,9 @@ class Fleet:
         self._files = KeptAnswer(self._read_files, _FILES_SECONDS)
 
     async def rows(self, beat: Beat, period: Period) -> list[IntegrationRow]:
-        """A row for each integration, worst first. Raises `LedgerTrouble` and `UnusableLedger`."""
+        """A row for each integration, worst first. Raises `LedgerTrouble` and `UnusableLedger`,
+        also while the counts are still kept: rows without lanes would say that all is well.
+        """
         return await asyncio.to_thread(rows_of, await self._known(beat, period))
 
     async def row(self, beat: Beat, period: Period, integration: str) -> IntegrationRow | None:
@@ -48,18 +51,21 @@ class Fleet:
 
     async def _known(self, beat: Beat, period: Period) -> Known:
         told, now = beat.told, self._now_ms()
+        if told is None:
+            raise LedgerTrouble("the ledger can't be read now")
         withdrawals = await self._traffic.open_withdrawals()
         return Known(
             files=await self._files.get(),
-            lanes={} if told is None else lanes_of(told),
-            shares={} if told is None else told.conservation.shares,
-            letters={} if told is None else told.dead_letters,
+            lanes=lanes_of(told),
+            shares=told.conservation.shares,
+            letters=told.dead_letters,
             withdrawals=withdrawals.by_integration,
             counts=await self._traffic.rates(period),
             lately=await self._traffic.rates(PERIODS[0]),
             slots=period.slots(now),
             now_ms=now,
             reads_files=bool(self._integrations.known_ids),
+            in_need=beat.in_need,
         )
 
     async def _read_files(self) -> Mapping[str, FileFacts]:

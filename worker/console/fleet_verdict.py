@@ -1,50 +1,13 @@
-"""What is wrong with the fleet, the worst first, and the one sentence that says it. Pure."""
+"""The one sentence that says how the fleet does. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
-from worker.console.bad_files import BadFile
-from worker.console.fleet_lanes import LaneAtAll, lanes_of
-from worker.console.formats import integration_page, number
-from worker.ledger.conservation import Shares
+from worker.console.fleet_troubles import Trouble, in_need
+from worker.console.formats import number
 from worker.ledger.overview import Overview
-from worker.reasons import ErrorCode
-
-_RANKS: Final[Mapping[str, int]] = {
-    one: rank
-    for rank, one in enumerate(
-        ("missing", "away", "failing", "blocked", "invalid", "slowed", "paused", "dead")
-    )
-}
-_SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
-
-
-class Trouble(NamedTuple):
-    """One thing that is wrong with the fleet. `who` is an integration where `link` leads to its
-    page; `why` is our sentence, `words` are Adobe's. `since` is in ms since 1970.
-    """
-
-    state: str
-    who: str
-    why: str
-    words: str = ""
-    since: int | None = None
-    effect: str = ""
-    link: str = ""
-    link_text: str = ""
-
-    @property
-    def rank(self) -> int:
-        """How bad a trouble of the fleet is: 0 is the worst."""
-        return _RANKS[self.state]
-
-    @property
-    def needs_somebody(self) -> bool:
-        """Whether a trouble of the fleet is more than something to know."""
-        return self.state not in ("slowed", "paused", "dead")
 
 
 class Verdict(NamedTuple):
@@ -59,91 +22,12 @@ class Verdict(NamedTuple):
     link_text: str = ""
 
 
-def sentence_of(error: str) -> str:
-    """Our sentence for the code of an error; "" for one that this version does not know."""
-    return _SENTENCES.get(error, "")
-
-
-def troubles_of(told: Overview, invalid: Mapping[str, BadFile]) -> list[Trouble]:
-    """All that is wrong with the fleet, the worst first; `invalid` are files that are not valid."""
-    found = [
-        Trouble(
-            "missing",
-            one.where,
-            one.why,
-            since=one.since,
-            effect=f"{number(one.events)} events",
-        )
-        for one in told.conservation.missing
-    ]
-    has_read = told.progress is not None and told.progress.written_at > 0
-    if told.runs and has_read and not told.live:
-        why = "No worker tells that it runs, so nothing is delivered; what comes waits in RabbitMQ."
-        found.append(Trouble("away", "no worker", why, since=_last_word(told)))
-    lanes = lanes_of(told)
-    for lane in lanes.values():
-        if lane.state != "well":
-            found.append(_of_lane(lane, told))
-    found += [
-        Trouble("invalid", one, bad.why, link=integration_page(one), link_text="see why")
-        for one, bad in sorted(invalid.items())
-        if not (bad.lacks_secrets and one in lanes)  # a worker has them
-    ]
-    named = {one.who for one in found}
-    found += [
-        _of_letters(one, count)
-        for one, count in told.dead_letters.items()
-        if count and one and one not in named
-    ]
-    return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
-
-
-def _last_word(told: Overview) -> int | None:
-    return max((one.last_at for one in told.workers), default=None)
-
-
-def _of_lane(lane: LaneAtAll, told: Overview) -> Trouble:
-    shares = told.conservation.shares.get(lane.integration, Shares())
-    letters = told.dead_letters.get(lane.integration, 0)
-    counts = {"in hand": lane.held, "waiting": shares.waiting, "dead": letters}
-    effect = ", ".join(f"{number(count)} {what}" for what, count in counts.items() if count)
-    return Trouble(
-        lane.state,
-        lane.integration,
-        why_of(lane),
-        lane.words,
-        lane.since,
-        effect or "none so far",
-        integration_page(lane.integration),
-        "open",
-    )
-
-
-def _of_letters(integration: str, letters: int) -> Trouble:
-    """An integration that does well now, or silently, and has dead letters."""
-    why = "It does well now; some of its events were given up before."
-    link = f"/dead-letters?integration={quote(integration, safe='')}"
-    return Trouble(
-        "dead", integration, why, effect=f"{number(letters)} dead", link=link, link_text="letters"
-    )
-
-
-def why_of(lane: LaneAtAll) -> str:
-    """Our sentence for the state of an integration, "" where it does well."""
-    return sentence_of(lane.error) or _WHY.get(lane.state, "")
-
-
-_WHY: Final[Mapping[str, str]] = {
-    "failing": "Its endpoint gave no good answer lately; one event at a time tries it.",
-    "blocked": "Its set-up is at fault; its events are parked, and one at a time tries again.",
-    "slowed": "Its endpoint is slower than events come; what finds no room is parked.",
-    "paused": "Its file says that it is paused; its events are parked until that is taken back.",
-}
 _GOES_WELL: Final = "All else goes well now; look why they failed before."
 _HEADLINES: Final[Mapping[str, str]] = {
     "failing": "{who} is failing",
     "blocked": "{who} is blocked",
     "invalid": "The file of {who} is not valid",
+    "gone": "{who} is gone",
     "slowed": "{who} is slowed",
     "paused": "{who} is paused",
 }
@@ -175,11 +59,11 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
     if urgent:
         worst = urgent[0]
         return Verdict(
-            worst.state, _headline(worst), _beside(len(urgent) - 1), worst.link, _open_text(worst)
+            worst.state, _headline(worst), _beside(worst, urgent), worst.link, _open_text(worst)
         )
     milder = [one for one in troubles if one.state != "dead"]
     mild = milder[0] if milder else None
-    because = f"{_headline(mild)} {_beside(len(milder) - 1)}".strip() if mild else ""
+    because = f"{_headline(mild)} {_beside_mild(len(milder) - 1)}".strip() if mild else ""
     if given_up:
         sentence = given_up_sentence(given_up)
         link = "/dead-letters?kind=withdrawn"
@@ -214,7 +98,33 @@ def _open_text(one: Trouble) -> str:
     return f"Open {one.who}" if one.link else ""
 
 
-def _beside(others: int) -> str:
+def _beside(worst: Trouble, urgent: Sequence[Trouble]) -> str:
+    """What else is urgent: the integrations that the navigation counts, and what is of none."""
+    integrations = len(in_need(urgent) - {worst.who})
+    more = "more " * bool(worst.link)
+    others = sum(not one.link for one in urgent if one is not worst)
+    said = []
+    if integrations:
+        need = "needs" if integrations == 1 else "need"
+        said.append(f"{number(integrations)} {more}{_integrations(integrations)} {need} you.")
+    if others:
+        said.append(f"{_things(others)} wrong, too.")
+    return " ".join(said)
+
+
+def _integrations(count: int) -> str:
+    return "integration" if count == 1 else "integrations"
+
+
+def _things(count: int) -> str:
+    return "One other thing is" if count == 1 else f"{number(count)} other things are"
+
+
+def _beside_mild(others: int) -> str:
     if not others:
         return ""
-    return "One more thing is wrong." if others == 1 else f"{number(others)} more things are wrong."
+    return (
+        "One more is slowed or paused."
+        if others == 1
+        else (f"{number(others)} more are slowed or paused.")
+    )

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.console.fleet_lanes import LaneAtAll
-from worker.console.fleet_verdict import given_up_sentence, sentence_of
+from worker.console.fleet_troubles import HARD, WHY_GONE, has_left, sentence_of
+from worker.console.fleet_verdict import given_up_sentence
 from worker.console.formats import number
 from worker.console.rates import rate_now
 from worker.ledger.conservation import Shares
@@ -27,7 +28,6 @@ STATES: Final = (
 )
 """The worst first."""
 _CALM: Final = frozenset({"silent", "disabled", "well"})
-_NEED_SOMEBODY: Final = frozenset({"failing", "blocked", "invalid", "gone"})
 _FIRST_CALM: Final = min(STATES.index(one) for one in _CALM)
 _SPARK_SLOTS: Final = 30
 
@@ -46,8 +46,9 @@ class FileFacts(NamedTuple):
 
 
 class IntegrationRow(NamedTuple):
-    """What is known of an integration: `state` is a status word. `letters` are its dead letters
-    that are there now. `counts` are its receipts, slot by slot; `rate` is a second.
+    """What is known of an integration: `state` is a status word, and `needs_somebody` says whether
+    that is more than something to know. `letters` are its dead letters that are there now. `counts`
+    are its receipts, slot by slot; `rate` is a second.
     """
 
     id: str
@@ -60,11 +61,7 @@ class IntegrationRow(NamedTuple):
     withdrawals: OpenWithdrawals
     counts: Sequence[int]
     rate: float
-
-    @property
-    def needs_somebody(self) -> bool:
-        """Whether an integration's state is more than something to know."""
-        return self.state in _NEED_SOMEBODY
+    needs_somebody: bool = False
 
     @property
     def spark(self) -> Sequence[int]:
@@ -75,14 +72,22 @@ class IntegrationRow(NamedTuple):
     @property
     def is_calm(self) -> bool:
         """Whether there is nothing to say of an integration."""
-        return self.state in _CALM and not self.letters
+        return self.is_at_rest and not self.letters
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether an integration's state is none to do something about: one that is gone has left
+        no event that waits.
+        """
+        has_ended = self.state == "gone" and not has_left(self.lane, self.shares)
+        return has_ended or self.state in _CALM
 
     @property
     def words(self) -> str:
         """An integration's state as pages say it: what does well now, and gave up events before, is
         not simply well.
         """
-        if self.state not in _CALM or not self.letters:
+        if not self.is_at_rest or not self.letters:
             return self.state
         return f"{self.state}{' now' * (self.state == 'well')}, {number(self.letters)} dead"
 
@@ -95,7 +100,7 @@ class IntegrationRow(NamedTuple):
 class Known(NamedTuple):
     """What the rows of integrations are made of at `now_ms` (ms since 1970), by integration each.
     `counts` are by `slots`, `lately` those of the last hour. `reads_files`: the directory can be
-    read here.
+    read here. `in_need` are those that need somebody.
     """
 
     files: Mapping[str, FileFacts]
@@ -108,6 +113,7 @@ class Known(NamedTuple):
     slots: Slots
     now_ms: int
     reads_files: bool
+    in_need: frozenset[str] = frozenset()
 
 
 def rows_of(known: Known) -> list[IntegrationRow]:
@@ -121,9 +127,10 @@ def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, int, int, str]:
     """Where more withdrawals and more events wait is worse. What does well now and has dead letters
     comes before all that only does well.
     """
-    is_left = row.state in _CALM and row.letters > 0
+    is_left = row.is_at_rest and row.letters > 0
+    place = max(STATES.index(row.state), _FIRST_CALM) if row.is_at_rest else STATES.index(row.state)
     return (
-        _FIRST_CALM if is_left else STATES.index(row.state) + (row.state in _CALM),
+        _FIRST_CALM if is_left else place + row.is_at_rest,
         -row.withdrawals.waiting,
         -row.shares.waiting,
         -row.withdrawals.given_up if is_left else 0,
@@ -135,26 +142,27 @@ def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, int, int, str]:
 def row_of(integration: str, known: Known) -> IntegrationRow:
     """What is known of one integration, which may be nothing."""
     file, lane = known.files.get(integration), known.lanes.get(integration)
-    counts = known.counts.get(integration, ())
+    shares, counts = known.shares.get(integration, Shares()), known.counts.get(integration, ())
     state = _state(file, lane, any(known.lately.get(integration, ())), known.reads_files)
     return IntegrationRow(
         integration,
         state,
         file,
         lane,
-        _why(state, file, lane),
-        known.shares.get(integration, Shares()),
+        _why(state, file, lane, shares),
+        shares,
         known.letters.get(integration, 0),
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
         rate_now(counts, known.slots, known.now_ms),
+        integration in known.in_need,
     )
 
 
 def _state(
     file: FileFacts | None, lane: LaneAtAll | None, has_traffic: bool, reads_files: bool
 ) -> str:
-    if lane is not None and lane.state in ("failing", "blocked"):
+    if lane is not None and lane.state in HARD:
         return lane.state
     if file is None:
         return "gone" if reads_files else "well" if has_traffic else "silent"
@@ -168,7 +176,7 @@ def _state(
 
 
 _WHY: Final[Mapping[str, str]] = {
-    "gone": "There is no file of it any more.",
+    "gone": "There is no file of it any more, and nothing waits for it.",
     "paused": "Its file says so; its events are parked until that is taken back.",
     "silent": "No event came for it within the last hour.",
     "disabled": "Its file says so; events of its organization are skipped for it.",
@@ -178,7 +186,9 @@ _WHY: Final[Mapping[str, str]] = {
 }
 
 
-def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None) -> str:
+def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None, shares: Shares) -> str:
+    if state == "gone" and has_left(lane, shares):
+        return WHY_GONE
     if state == "invalid" and file is not None:
         return file.why_invalid
     if lane is not None and lane.state == state and (said := sentence_of(lane.error)):
@@ -192,20 +202,19 @@ def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
     return [(one, counts[one]) for one in STATES if counts[one]]
 
 
-def headline(rows: Sequence[IntegrationRow]) -> str:
-    """One sentence for the page of the integrations."""
-    urgent = [one for one in rows if one.needs_somebody]
+def headline(rows: Sequence[IntegrationRow], in_need: frozenset[str]) -> str:
+    """One sentence for the page of the integrations, of which those `in_need` need somebody."""
     if not rows:
         return "No integration is configured."
     given_up = sum(one.withdrawals.given_up for one in rows)
-    if not urgent and given_up:
+    if not in_need and given_up:
         return given_up_sentence(given_up)
-    if not urgent:
+    if not in_need:
         return (
             f"None of {len(rows):,} integrations needs you."
             if len(rows) > 1
             else (f"{rows[0].id} does not need you.")
         )
-    if len(urgent) == 1:
-        return f"{urgent[0].id} needs you, of {len(rows):,} integrations."
-    return f"{len(urgent):,} of {len(rows):,} integrations need you."
+    if len(in_need) == 1:
+        return f"{next(iter(in_need))} needs you, of {len(rows):,} integrations."
+    return f"{len(in_need):,} of {len(rows):,} integrations need you."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from worker.console.bad_files import bad_files
+from worker.console.bad_files import bad_files, with_files
 from worker.console.banners import Banner, banner_of_away, banners_of
-from worker.console.fleet_verdict import Trouble, Verdict, troubles_of, verdict_of
+from worker.console.fleet_troubles import Trouble, in_need, troubles_of
+from worker.console.fleet_verdict import Verdict, verdict_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.ledger_reader import LedgerReader
 from worker.console.traffic import KeptTraffic
@@ -34,9 +35,14 @@ class Beat(NamedTuple):
         return 0 if self.told is None else sum(self.told.dead_letters.values())
 
     @property
+    def in_need(self) -> frozenset[str]:
+        """The integrations that need somebody."""
+        return in_need(self.troubles)
+
+    @property
     def urgent(self) -> int:
-        """Integrations that need somebody."""
-        return sum(one.needs_somebody and bool(one.link) for one in self.troubles)
+        """How many integrations need somebody: the one number of it that pages tell."""
+        return len(self.in_need)
 
     @property
     def lag_ms(self) -> int | None:
@@ -90,5 +96,6 @@ class Pulse:
             )
         except (LedgerTrouble, UnusableLedger) as trouble:
             return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
-        troubles = troubles_of(told, bad_files(self._integrations))
+        invalid = bad_files(self._integrations)
+        troubles = troubles_of(told, invalid, with_files(self._integrations, invalid))
         return Beat(told, verdict_of(told, troubles, given_up), troubles, banners_of(told))

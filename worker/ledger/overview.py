@@ -69,6 +69,23 @@ class Overview(NamedTuple):
         return [one for one in self.workers if one.is_live(self.now)]
 
     @property
+    def untold(self) -> Mapping[str, int]:
+        """The waiting events of integrations of which no live worker tells, by integration: most
+        often its file is gone, or no event of it has come back since the workers began.
+        """
+        lanes = {
+            lane.integration
+            for one in self.live
+            if one.state is not None
+            for lane in one.state.lanes
+        }
+        return {
+            one: shares.waiting
+            for one, shares in sorted(self.conservation.shares.items())
+            if one and shares.waiting and one not in lanes
+        }
+
+    @property
     def runs(self) -> bool:
         """Whether a ledger reads the stream now."""
         return self.progress is not None and self.now - self.progress.alive_at <= STANDS_MS

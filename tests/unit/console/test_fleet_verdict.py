@@ -8,7 +8,8 @@ from typing import Any
 from devtools.made_receipts import state
 from worker.console.bad_files import BadFile
 from worker.console.fleet_lanes import lanes_of
-from worker.console.fleet_verdict import troubles_of, verdict_of
+from worker.console.fleet_troubles import in_need, troubles_of
+from worker.console.fleet_verdict import verdict_of
 from worker.ledger.conservation import Missing, Shares, Tally, conserve
 from worker.ledger.overview import Overview
 from worker.ledger.records import Progress
@@ -79,7 +80,18 @@ def test_the_order_of_what_is_wrong() -> None:
     assert states == ["missing", "failing", "blocked", "invalid", "slowed", "paused", "dead"]
     assert _sentence(lost) == "3 events of worker-0 do not add up."
     assert _sentence(told, {"z": BAD}) == "d is failing: Adobe answers 5xx."
-    assert verdict_of(told, troubles_of(told, {})).because == "One more thing is wrong."
+    assert verdict_of(told, troubles_of(told, {})).because == "1 more integration needs you."
+
+
+def test_what_is_gone_is_urgent_while_events_wait_for_it_and_is_named_once() -> None:
+    told = _told([_lane("shop", "slowed"), _lane("press", "well", held=0), _lane("art", "failing")])
+    found = troubles_of(told, {}, files=["zoo"])
+    states = [(one.who, one.state) for one in found if one.state != "dead"]
+    assert states == [("art", "failing"), ("shop", "gone")], "press has left nothing"
+    assert in_need(found) == {"art", "shop"}
+    assert [one.state for one in troubles_of(told, {}, files=None) if one.who == "shop"] == [
+        "slowed"
+    ], "nobody can tell"
 
 
 def test_what_needs_nobody_does_not_alarm() -> None:

@@ -36,7 +36,7 @@ async def _is_told(console: RunningConsole, sentence: str) -> None:
     assert sentence in said
     assert "Delivery isn\u2019t touched by this" in said
     assert (await console.get("/keys")).status == 200
-    assert (await console.get("/integrations")).status in (200, 503)
+    assert (await console.get("/integrations")).status == 503
     assert sentence in words_of((await console.get("/integrations")).text)
 
 
@@ -48,6 +48,21 @@ async def test_a_ledger_that_was_never_there(tmp_path: Path) -> None:
             fill(ledger, usual_receipts())
             console.forget()
             assert "All well." in words_of((await console.get("/")).text), "it has come"
+
+
+async def test_no_integration_is_said_to_be_well_by_what_is_still_kept(
+    console: RunningConsole, ledger: LedgerFile
+) -> None:
+    await console.sign_in()
+    assert (await console.get("/integrations")).status == 200  # its counts are kept from now on
+    ledger.database.close()
+    for end in ("", "-wal", "-shm"):
+        _file(console).with_name(f"ledger.sqlite{end}").unlink(missing_ok=True)
+    console.forget()
+    for path in ("/integrations", "/integrations/shop"):
+        page = await console.get(path)
+        assert page.status == 503
+        assert "This can\u2019t be answered now" in words_of(page.text)
 
 
 async def test_a_ledger_that_nobody_has_filled(tmp_path: Path, ledger: LedgerFile) -> None:

@@ -91,7 +91,7 @@ async def test_the_worst_thing_stands_on_top_with_the_way_to_it(troubled: Runnin
     page = await troubled.get("/")
     said = words_of(page.text)
     assert said.startswith(
-        " shop is failing: Adobe answers 5xx. 2 more things are wrong. Open shop"
+        " shop is failing: Adobe answers 5xx. 2 more integrations need you. Open shop"
     )
     assert "Service Unavailable" in said
     assert re.search(r"Oldest unhonoured withdrawal 22 min.* travel, which is blocked", said)

@@ -13,7 +13,7 @@ from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.explained_event import MOST_SHOWN, Asked, explained, organization_in
 from worker.console.explaining_turns import ExplainingTurns, TooManyWait
 from worker.console.fleet_lanes import lanes_of
-from worker.console.fleet_verdict import why_of
+from worker.console.fleet_troubles import why_of
 from worker.console.rendering import BEAT, render
 from worker.console.sample_events import sample_event
 

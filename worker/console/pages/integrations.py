@@ -39,7 +39,7 @@ async def show(request: web.Request) -> web.Response:
         request,
         "integrations.html",
         rows=chosen[start : start + ROWS],
-        headline=headline(rows),
+        headline=headline(rows, beat.in_need),
         all_rows=len(rows),
         counts=counts_by_state(rows),
         state=state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from worker.console.charts.honouring import honour_chart
 from worker.console.charts.outcomes import outcome_chart
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.fleet_lanes import HOLDING, lanes_of
+from worker.console.fleet_troubles import Trouble
 from worker.console.periods import PERIODS, period_of
 from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
@@ -43,11 +45,11 @@ async def show(request: web.Request) -> web.Response:
         more_troubles=max(0, len(beat.troubles) - _MOST_TROUBLES),
         period=period,
         periods=PERIODS,
-        oldest=oldest_of(beat.told, withdrawals),
+        oldest=oldest_of(beat.told, withdrawals, beat.troubles),
         withdrawals=withdrawals,
         traffic=traffic,
         rate=rate_of(traffic, now),
-        held=held_events(beat.told),
+        held=held_events(beat.told, beat.troubles),
         outcomes=outcome_chart(traffic.series, now, traffic.begins_ms),
         honouring=honour_chart(traffic.times, period.honour_slots(now)),
         waiting=waiting_rows(beat.told),
@@ -70,17 +72,22 @@ class Oldest(NamedTuple):
     where: str
 
 
-def oldest_of(told: Overview, withdrawals: AllOpenWithdrawals) -> Oldest | None:
-    """The oldest withdrawal of those that wait and those that workers have in hand. Pure."""
+_HOLDS_UP: Final = ("failing", "blocked", "invalid", "gone", "paused")
+
+
+def oldest_of(
+    told: Overview, withdrawals: AllOpenWithdrawals, troubles: Sequence[Trouble]
+) -> Oldest | None:
+    """The oldest withdrawal of those that wait and those that workers have in hand. `troubles` say
+    what holds up an integration. Pure.
+    """
     found = []
     if (in_hand := told.oldest_withdrawal_at) is not None:
         found.append(Oldest(in_hand, "in the hands of a worker"))
     if (waiting := withdrawals.oldest) is not None:
-        lane = lanes_of(told).get(waiting[0])
-        is_held_up = lane is not None and lane.state in ("blocked", "failing", "paused")
-        why = (
-            f"which is {lane.state}" if lane is not None and is_held_up else "waiting for its turn"
-        )
+        states = [one.state for one in troubles if one.who == waiting[0]]
+        state = next((one for one in states if one in _HOLDS_UP), "")
+        why = f"which is {state}" if state else "waiting for its turn"
         found.append(Oldest(waiting[1], f"{waiting[0] or 'no integration'}, {why}"))
     return min(found, default=None)
 
@@ -92,10 +99,11 @@ def rate_of(traffic: Traffic, now_ms: int) -> float:
     return rate_now(counts, series.slots, now_ms, traffic.begins_ms)
 
 
-def held_events(told: Overview) -> int:
-    """How many waiting events are of integrations that are blocked or paused. Pure."""
+def held_events(told: Overview, troubles: Sequence[Trouble]) -> int:
+    """How many waiting events are of integrations that are blocked, paused or gone. Pure."""
     shares = told.conservation.shares
-    held = [one.integration for one in lanes_of(told).values() if one.state in HOLDING]
+    held = {one.integration for one in lanes_of(told).values() if one.state in HOLDING}
+    held |= {one.who for one in troubles if one.state == "gone"}
     return sum(shares[one].waiting for one in held if one in shares)
 
 
