@@ -13,10 +13,11 @@ from worker.broker import headers as names
 from worker.broker.republished import is_own_message_id
 from worker.counting import counted, verb
 from worker.events import UndecodableEvent, is_called_as_person, open_envelope
-from worker.evidence.letter_cause import Fingerprint, adobe_code_in, field_in
+from worker.evidence.letter_cause import NOBODY_KNOWS_IT, Fingerprint, adobe_code_in, field_in
 from worker.reasons import DeadReason
 from worker.redaction import redact, shown_id
 
+_UNKNOWN: Final = DeadReason.UNKNOWN_INTEGRATION
 _LONGEST_CODE: Final = 64
 _NAMELESS: Final = re.compile(r"nameless-[0-9a-f]{16}", re.ASCII)
 _LATEST_MS: Final = 253_402_300_799_999
@@ -161,8 +162,16 @@ def whole_number(value: object, most: int) -> int | None:
     return value if type(value) is int and 0 <= value <= most else None
 
 
+def receipted_integration(letter: DeadLetter) -> str | None:
+    """The integration by which a receipt tells of a dead letter, None where it names none: no
+    worker knew the one that the letter is for.
+    """
+    is_nobodys = letter.detail == NOBODY_KNOWS_IT
+    return None if is_nobodys and letter.reason == _UNKNOWN else letter.integration
+
+
 def fingerprint_of(letter: DeadLetter) -> Fingerprint:
-    """The fingerprint of a dead letter, whose codes are judged already."""
+    """The fingerprint of a dead letter, whose codes are judged already; the one of its receipt."""
     detail = letter.detail or ""
     return Fingerprint(
         letter.reason,
@@ -170,6 +179,6 @@ def fingerprint_of(letter: DeadLetter) -> Fingerprint:
         adobe_code_in(detail),
         field_in(letter.reason, detail),
         letter.http_status,
-        letter.integration,
+        receipted_integration(letter),
         letter.config,
     )

@@ -84,7 +84,7 @@ def build_pipeline(
         return Moment(now_ms(), time.monotonic())
 
     in_force = RoutesInForce(routes, inlets)
-    routing = Routing(in_force, policy, limits)
+    routing = Routing(in_force, policy, limits, is_known)
     successors = Successors(delay, queues, BundleGathering(delay, now_ms), gate.epochs, now_ms)
     parked_again = ParkedAgain(is_known)
     receipting = Receipting(receipts, in_force.get, is_known, now_ms)

@@ -7,6 +7,7 @@ nobody can say whether an event is for it: such an event waits for a person.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from worker.delivery.outcome import Dead, Failure, Outcome, Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.retry_policy import RetryPolicy
+from worker.evidence.letter_cause import NOBODY_KNOWS_IT
 from worker.integrations.model import Integration
 from worker.reasons import DeadReason, ParkReason, SkipReason
 
@@ -40,13 +42,20 @@ Part = To | Ends
 
 class Routing:
     """Says to which integrations an event goes. `routes` knows the integrations; `policy` and
-    `limits` say what comes too late.
+    `limits` say what comes too late. `is_known` says which ids of integrations receipts may name.
     """
 
-    def __init__(self, routes: Routes, policy: RetryPolicy, limits: PipelineLimits) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        policy: RetryPolicy,
+        limits: PipelineLimits,
+        is_known: Callable[[str], bool],
+    ) -> None:
         self._routes = routes
         self._policy = policy
         self._limits = limits
+        self._is_known = is_known
 
     def parts(self, state: RetryState, organization_id: str, now_ms: int) -> list[Part]:
         """The deliveries of an event, at least one: a copy for an integration that might have been
@@ -177,6 +186,8 @@ class Routing:
             to_all = self._to_all(replace(state, integration_id=None), organization_id, now_ms)
             return [Ends(integration_id, state, Skipped(SkipReason.SERVED)), *to_all]
         detail = "its organization has no integration with this id"
+        if not self._is_known(integration_id):
+            detail = NOBODY_KNOWS_IT
         return [_dead(state, DeadReason.UNKNOWN_INTEGRATION, detail)]
 
     def _in_doubt(

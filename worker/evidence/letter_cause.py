@@ -15,6 +15,10 @@ from worker.evidence.bounded_json import MOST_ID_CHARACTERS
 from worker.evidence.receipt import Receipt
 from worker.reasons import DeadReason
 
+NOBODY_KNOWS_IT: Final = "nobody knows an integration with this id"
+"""The detail of a letter `unknown-integration` whose integration no receipt names: what a producer
+has written there may be anything.
+"""
 GROUP_ID: Final = re.compile(r"[0-9a-f]{8}")
 """The shape of a group's id."""
 _ADOBE_CODE: Final = re.compile(

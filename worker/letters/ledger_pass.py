@@ -15,11 +15,10 @@ import structlog
 
 from worker.broker.letter_filter import Filter
 from worker.errors import EndsCommand
-from worker.evidence.receipt import body_id
 from worker.interrupt import Interrupted, Stop
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_pass_rows import MOST_LETTERS, SeenLetter
-from worker.ledger.packing import life_key, pack_event, received_key
+from worker.ledger.packing import pack_event, received_key
 from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.write_turns import WriteTurns
 from worker.letters.letter_desk import LetterDesk, open_desk
@@ -139,19 +138,7 @@ class LedgerPass:
 
 
 def seen_letter(event: LetterEvent, keys: LetterKeys) -> SeenLetter:
-    """A letter with the lives that its event may have in the ledger. A worker that could not read a
-    body, or did not try, calls the event by it; one that knew no such integration names none; and
-    one of before has called it otherwise.
-    """
-    letter = event.letter
-    former = keys.former_name(event.body)
-    others = [] if former is None else [former]
-    names = dict.fromkeys((keys.named(event.body), (body_id(event.body), None), *others))
-    integrations = dict.fromkeys((letter.integration or "", ""))
-    lives = [
-        life_key(pack_event(name), updated_at_ms, integration, letter.replays)
-        for name, updated_at_ms in names
-        for integration in integrations
-    ]
+    """A letter with the lives that its event may have in the ledger."""
+    names = keys.names_of(event.body)
     received = [received_key(pack_event(name), updated_at_ms) for name, updated_at_ms in names]
-    return SeenLetter(letter, tuple(dict.fromkeys(lives)), tuple(received))
+    return SeenLetter(event.letter, tuple(keys.lives_of(event)), tuple(received))

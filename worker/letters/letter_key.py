@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from worker.broker.dead_letter import receipted_integration
 from worker.delivery.receipt_facts import facts_of
 from worker.events import UndecodableEvent, open_envelope
 from worker.evidence.receipt import body_id
@@ -58,16 +61,39 @@ class LetterKeys:
         """The key of the life that ended with the dead letter, or of the next one, which a replay
         begins.
         """
-        return _life(event, self.named(event.body), is_next)
+        return _life(event, self.named(event.body), receipted_integration(event.letter), is_next)
 
-    def former_key_of(self, event: LetterEvent) -> bytes | None:
-        """The key of the life that ended with the dead letter, by its `former_name`."""
+    def names_of(self, body: bytes) -> Collection[tuple[str, int | None]]:
+        """What receipts may call an event, the likeliest first, and its `updated_at`. A worker that
+        could not read a body, or did not try, calls the event by it.
+        """
+        former = self.former_name(body)
+        others = [] if former is None else [former]
+        return dict.fromkeys((self.named(body), (body_id(body), None), *others))
+
+    def lives_of(self, event: LetterEvent) -> Collection[bytes]:
+        """The keys of the lives that the dead letter may have ended, the likeliest first. A worker
+        that knew no such integration names none.
+        """
+        integrations = (receipted_integration(event.letter), event.letter.integration, None)
+        return dict.fromkeys(
+            _life(event, name, integration)
+            for name in self.names_of(event.body)
+            for integration in dict.fromkeys(integrations)
+        )
+
+    def former_lives_of(self, event: LetterEvent) -> Collection[bytes]:
+        """As `lives_of`, of what a worker up to 0.3.0 has tried, by its `former_name`."""
         former = self.former_name(event.body)
-        return None if former is None else _life(event, former)
+        return () if former is None else (_life(event, former, event.letter.integration),)
 
 
-def _life(event: LetterEvent, named: tuple[str, int | None], is_next: bool = False) -> bytes:
+def _life(
+    event: LetterEvent,
+    named: tuple[str, int | None],
+    integration: str | None,
+    is_next: bool = False,
+) -> bytes:
     name, updated_at_ms = named
-    letter = event.letter
-    integration = letter.integration or ""
-    return life_key(pack_event(name), updated_at_ms, integration, letter.replays + is_next)
+    replays = event.letter.replays + is_next
+    return life_key(pack_event(name), updated_at_ms, integration or "", replays)

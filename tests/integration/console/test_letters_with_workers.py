@@ -109,3 +109,49 @@ async def test_a_letter_is_found_understood_replayed_and_proved(
         code, out, _ = await stack.command("receipts", "verify", str(file))
         assert (code, "MANIPULATION" in out) == (1, True)
         assert PERSON not in live.log
+
+
+@pytest.mark.timeout(240)
+async def test_letters_that_receipts_call_otherwise_have_one_group_and_their_life(
+    broker_url: str, namespace: str
+) -> None:
+    """Of an integration that nobody knows a receipt has no name; of what was not read, the body."""
+    async with LiveConsole(broker_url, namespace, MAX_EVENT_BYTES=2_000) as live:
+        stack = live.stack
+        stack.add_integration("shop")
+        stack.start_worker()
+        await stack.wait_until_consuming()
+        for n, changes in ((0, {}), (1, {"padding": "x" * 2_000})):
+            body = event("org-shop", PERSON, event_id=f"ev-{n}") | changes
+            headers = {"consent-integration": "ghost"} if n == 0 else {}
+            await stack.publish([json.dumps(body).encode()], headers=headers)
+        await stack.wait_for_depth("dead-letters", 2)
+        await live.start()
+
+        async def there() -> bool:
+            _, out, _ = await stack.command("status", "--json")
+            return len(json.loads(out)["dead_letter_groups"]) == 2
+
+        await wait_until(there, "receipts are read", 60)
+        _, out, _ = await stack.command("status", "--json")
+        by_receipts = {one["group"] for one in json.loads(out)["dead_letter_groups"]}
+        _, out, _ = await stack.command("dead-letters", "groups", "--json")
+        assert {one["group"] for one in json.loads(out)} == by_receipts
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(live.url, cookie_jar=jar) as http:
+            async with http.post("/login", data={"key": KEYS["operator"]}) as answer:
+                assert answer.status == 200
+            browser = _Browser(http)
+            page = await browser.until("/dead-letters", lambda text: "2 dead letters" in text, "it")
+            groups = set(re.findall("/dead-letters/groups/([0-9a-f]{8})", page))
+            assert groups == by_receipts
+            for group in groups:
+                page = await browser.until(
+                    f"/dead-letters/groups/{group}", lambda text: "/lives/" in text, "its life"
+                )
+                await browser.get(re.findall("/lives/[0-9a-f]{32}", page)[0])
+                letter = await browser.get(re.findall('/dead-letters/letters/[^"/]+', page)[0])
+                await browser.get(re.findall("/lives/[0-9a-f]{32}", letter)[0])
+            page = await browser.get("/dead-letters/groups/00000000")
+            assert "No letter of this group was in the queue." in page
+            assert "replayed or discarded" not in page

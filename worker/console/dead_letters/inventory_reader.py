@@ -19,7 +19,6 @@ from worker.console.dead_letters.listed_letter import (
     Inventory,
     ListedLetter,
     inventory_of,
-    keys_of,
     listed,
 )
 from worker.errors import EndsCommand
@@ -116,7 +115,8 @@ class InventoryReader:
         says = ""
         lives: dict[bytes, LetterLife] = {}
         try:
-            lives = await self._context.query(letter_lives, keys_of(letters))
+            keys = {key for one in letters for key in one.keys}
+            lives = await self._context.query(letter_lives, keys)
         except (LedgerTrouble, UnusableLedger) as trouble_of_ledger:
             says = str(trouble_of_ledger)
         unseen = max(0, total - MOST_LETTERS)

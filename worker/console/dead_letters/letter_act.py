@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from worker.broker.dead_letter import receipted_integration
 from worker.console.dead_letters.asked import Asked
 from worker.evidence.receipt import OutcomeName
 from worker.interrupt import Stop
@@ -38,8 +39,8 @@ class Fates:
     def follow(self, opened: OpenedLetter, keys: LetterKeys) -> None:
         """The events of a dead letter that was just replayed are followed."""
         for event in opened.chosen:
-            if event.letter.integration is None or len(self.open) >= _MOST_KEYS:
-                self.unfollowed += 1  # one without an integration may go to any, and to many
+            if receipted_integration(event.letter) is None or len(self.open) >= _MOST_KEYS:
+                self.unfollowed += 1  # one of no known integration may go to any, and to many
             else:
                 self.open.add(keys.key_of(event, is_next=True))
 

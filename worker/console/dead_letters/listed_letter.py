@@ -24,38 +24,34 @@ NO_LIFE: Final = LetterLife("dead", None, None, "unknown")
 
 class ListedLetter(NamedTuple):
     """A dead letter in a list: `key` is that of the life that ended with it, `event` the id by
-    which receipts call it. Receipts of before may have that life under the key `former`.
+    which receipts call it. `other_keys` are those that the life may have where no worker tried the
+    event, or where one up to 0.3.0 called it otherwise.
     """
 
     letter: DeadLetter
     group: str
     event: str
     key: bytes
-    former: bytes | None = None
-
-    def life_key(self, lives: Mapping[bytes, LetterLife]) -> bytes:
-        """The key of the life that ended with the letter, by what receipts have of it."""
-        former = self.former
-        is_former = former is not None and former in lives and self.key not in lives
-        return former if is_former and former is not None else self.key
+    other_keys: Sequence[bytes] = ()
 
     @property
     def name(self) -> bytes:
         """What tells a dead letter from all others but copies of it."""
         return letter_name(self.letter.id, self.key)
 
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """The keys that the life of a dead letter may have, the likeliest first."""
+        return (self.key, *self.other_keys)
+
 
 def listed(event: LetterEvent, keys: LetterKeys) -> ListedLetter:
     """What lists need of a dead letter's event."""
     name, _ = keys.named(event.body)
     group = fingerprint_of(event.letter).group
-    return ListedLetter(event.letter, group, name, keys.key_of(event), keys.former_key_of(event))
-
-
-def keys_of(letters: Iterable[ListedLetter]) -> set[bytes]:
-    """The keys under which receipts may have the lives of dead letters."""
-    letters = list(letters)
-    return {one.key for one in letters} | {one.former for one in letters if one.former is not None}
+    key = keys.key_of(event)
+    others = keys.former_lives_of(event) if event.letter.attempts else keys.lives_of(event)
+    return ListedLetter(event.letter, group, name, key, [one for one in others if one != key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,12 @@ class Inventory:
 
     def life_of(self, one: ListedLetter) -> LetterLife:
         """What receipts know of a dead letter."""
-        return self.lives.get(one.life_key(self.lives), NO_LIFE)
+        key = self.life_key(one)
+        return NO_LIFE if key is None else self.lives[key]
+
+    def life_key(self, one: ListedLetter) -> bytes | None:
+        """The key of the life that ended with a dead letter, None where receipts know none."""
+        return next((key for key in one.keys if key in self.lives), None)
 
     def chosen(self, meant: Meant, now_ms: int) -> Sequence[ListedLetter]:
         """The dead letters that are meant, the newest first."""

@@ -4,7 +4,7 @@ who may see it, once, for a reason that stays in the trail.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from aiohttp import web
@@ -14,13 +14,13 @@ from worker.broker.broker_access import BrokerAway
 from worker.console.access import Role, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.inventory_reader import DeskTaken
-from worker.console.dead_letters.listed_letter import keys_of, listed
+from worker.console.dead_letters.listed_letter import ListedLetter, listed
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.dead_letters.tickets import Spent
 from worker.console.masked_json import Line, event_lines, lines_of
 from worker.console.pages.dead_letters import PATH
 from worker.console.rendering import SESSION, render
-from worker.ledger.replay_prospects import letter_lives
+from worker.ledger.replay_prospects import LetterLife, letter_lives
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 from worker.letters.letter_events import LetterEvent
 from worker.redaction import redact
@@ -52,7 +52,7 @@ async def show(request: web.Request) -> web.Response:
         return render(
             request, "dead_letter_gone.html", 503 if trouble else 404, trouble=trouble, id=letter_id
         )
-    one, life_key, life = await _known(request, event)
+    one, life, life_key = await _known(request, event)
     ticket = ""
     if session.role >= Role.REVEALER:
         ticket = parts.reveals.issue(letter_id, session.id)
@@ -113,15 +113,18 @@ def _id(request: web.Request) -> str:
     return letter_id
 
 
-async def _known(request: web.Request, event: LetterEvent) -> tuple[Any, bytes, Any]:
+async def _known(
+    request: web.Request, event: LetterEvent
+) -> tuple[ListedLetter, LetterLife | None, bytes | None]:
+    """The letter, what receipts know of its life, and the key of that."""
     context = request.app[CONTEXT]
     one = listed(event, context.letter_keys)
     try:
-        lives = await context.query(letter_lives, keys_of([one]))
+        lives = await context.query(letter_lives, set(one.keys))
     except (LedgerTrouble, UnusableLedger):
-        return one, one.key, None
-    key = one.life_key(lives)
-    return one, key, lives.get(key)
+        return one, None, None
+    key = next((known for known in one.keys if known in lives), None)
+    return one, None if key is None else lives[key], key
 
 
 def _masked(body: bytes) -> list[Line] | None:

@@ -86,11 +86,12 @@ async def show_letters(request: web.Request) -> web.Response:
         count=len(letters),
         withdrawals=inventory.withdrawals(letters),
         shown=[
-            (one, one.life_key(inventory.lives), inventory.life_of(one))
+            (one, inventory.life_of(one), inventory.life_key(one))
             for one in letters[start : start + AT_ONCE]
         ],
         more=len(letters) > start + AT_ONCE,
         group=groups[0] if groups else None,
+        group_alone=Meant(group=meant.group),
         advised=_advised(letters),
         filters=_filters(inventory, meant, request.path),
         remedy_for=remedy_for,

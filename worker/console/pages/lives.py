@@ -131,4 +131,4 @@ def _letter(inventory: Inventory | None, key: bytes) -> ListedLetter | None:
     """The dead letter that this life has ended as, if it is in the queue by what is known."""
     if inventory is None:
         return None
-    return next((one for one in inventory.letters if key in (one.key, one.former)), None)
+    return next((one for one in inventory.letters if inventory.life_key(one) == key), None)
