@@ -79,6 +79,11 @@ OF_ERRORS: Final[Mapping[str, str]] = {
     ErrorCode.ENDPOINT_NOT_ALLOWED: ("Set CONSENT_WORKER_ALLOWED_HOSTS, or mend the integration."),
 }
 
+_THEN: Final[Mapping[str, str]] = {
+    ErrorCode.ADOBE_UNAVAILABLE: "Replay when Adobe is back.",
+    ErrorCode.TOKEN_REFUSED: "Then replay the dead letters.",
+}
+
 _SENTENCES: Final[Mapping[str, str]] = {one: one.sentence for one in (*ErrorCode, *DeadReason)}
 
 
@@ -95,9 +100,21 @@ def meaning_of(reason: str, error: str | None) -> str | None:
     return " ".join(said) or None
 
 
-def remedy_for(reason: str, error: str | None) -> str | None:
-    """What to do about a dead letter: its error knows better than its reason, if it has one."""
+def mend_for(reason: str, error: str | None) -> str | None:
+    """What mends the cause of a dead letter: its error knows better than its reason, if it has
+    one.
+    """
     return OF_ERRORS.get(error or "") or OF_REASONS.get(reason)
+
+
+def remedy_for(reason: str, error: str | None) -> str | None:
+    """What to do about a dead letter. What mends its error leaves the letter where it is, so a
+    replay follows.
+    """
+    mend = mend_for(reason, error)
+    if mend is None or error is None or error not in OF_ERRORS or "replay" in mend:
+        return mend
+    return f"{mend} {_THEN.get(error, 'Then replay.')}"
 
 
 def advised_act(reason: str, error: str | None) -> Advised:

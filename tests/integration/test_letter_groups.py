@@ -137,7 +137,7 @@ async def test_letters_of_one_cause_are_a_group_with_what_to_do(stack: Stack) ->
     assert larger["first_dead_at"] < larger["last_dead_at"]
     assert (smaller["count"], smaller["error"]) == (3, "adobe-unavailable")
     assert smaller["meaning"].endswith("Adobe answers 5xx.")
-    assert smaller["what_to_do"] == "Look at Adobe's status page."
+    assert smaller["what_to_do"] == "Look at Adobe's status page. Replay when Adobe is back."
     _, out, _ = await stack.command("dead-letters", "groups", "--since", "90m")
     assert f"{larger['group']}  2 letters  adobe-rejected  integration shop" in out
     assert "Look at Adobe's status page." in out

@@ -84,7 +84,11 @@ def test_somebody_is_told_what_to_do_about_every_code_of_a_dead_letter(code: Cod
 
 
 def test_what_to_do_is_said_of_the_error_where_that_knows_better() -> None:
-    assert remedy_for("retries-exhausted", "timeout") == OF_ERRORS["timeout"]
+    timeout = remedy_for("retries-exhausted", "timeout")
+    assert timeout == f"{OF_ERRORS['timeout']} Then replay."
+    unavailable = remedy_for("retries-exhausted", "adobe-unavailable")
+    assert unavailable == "Look at Adobe's status page. Replay when Adobe is back."
+    assert remedy_for("adobe-rejected", "adobe-rejected") == OF_ERRORS["adobe-rejected"]
     assert remedy_for("no-identity", "no-identity") == OF_REASONS["no-identity"]
     assert remedy_for("unknown", "unknown") is None
     assert meaning_of("unknown", None) is None

@@ -9,7 +9,7 @@ from typing import Final
 from worker.code_kinds import Code, Kind
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.reasons import DeadReason, ErrorCode, ParkReason, SkipReason
-from worker.remedies import OF_ERRORS, remedy_for
+from worker.remedies import OF_ERRORS, mend_for
 
 _CODES: Final[Mapping[OutcomeName, Mapping[str, Code]]] = {
     "skipped": {str(one): one for one in SkipReason},
@@ -61,7 +61,7 @@ def to_do(receipt: Receipt, *, is_last: bool) -> str:
     code = code_of(receipt)
     if code is None:
         return "" if receipt.outcome in _WITHOUT_REASON else "Upgrade this command."
-    if receipt.outcome == "dead" and (remedy := remedy_for(receipt.reason, receipt.error)):
+    if receipt.outcome == "dead" and (remedy := mend_for(receipt.reason, receipt.error)):
         return remedy if _OF_LETTERS.search(remedy) else remedy + _DEAD
     if receipt.outcome == "parked" and (remedy := OF_ERRORS.get(receipt.error or "")):
         return remedy

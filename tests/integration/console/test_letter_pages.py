@@ -50,7 +50,7 @@ async def test_a_viewer_sees_groups_and_letters_and_can_do_nothing(
         page = await stack.page("/dead-letters")
         assert "4 dead letters in 2 groups" in page
         assert "1 of them withdraws consent" in page
-        assert "Look at Adobe&#39;s status page." in page
+        assert "Look at Adobe&#39;s status page. Replay when Adobe is back." in page
         group = _group(page)
         letters = await stack.page(f"/dead-letters/groups/{group}")
         assert letters.count("/dead-letters/letters/letter-") == 3
@@ -85,6 +85,10 @@ async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: Lette
     preview = f"/dead-letters/preview/replay?group={group}"
     page = await stack.page(preview)
     assert "Replay 6 letters?" in page
+    assert f'<a href="/dead-letters/groups/{group}">group {group}</a> / replay' in page
+    half = {"ticket": await stack.ticket(preview), "canaries": "1.5"}
+    answer = await stack.post("/dead-letters/acts", half)
+    assert (answer.status, "canaries is a whole number" in answer.text) == (400, True)
     counted = re.findall(r'<td class="num">(\d+)</td><td class="num">(\d+)</td>', page)
     assert counted == [("4", "2"), ("2", "1"), ("0", "0"), ("0", "0"), ("6", "3")]
     assert f"consent-worker dead-letters replay --group {group}" in page
@@ -101,6 +105,10 @@ async def test_a_group_is_replayed_by_canaries_and_its_fate_is_seen(stack: Lette
     late = [stack.fate(n, "skipped", delivery=1, reason="superseded") for n in (0, 1)]
     await stack.tell(*late, *(stack.fate(n, "dead", delivery=1) for n in (2, 4)))
     page = await stack.wait_for(act, "2 delivered, 2 not needed; 2 died again")
+    lives = re.findall("/lives/[0-9a-f]{32}", page)
+    assert len(lives) == 6, "each can be proved"
+    for one in lives:
+        assert "Replay" in await stack.page(one)
     assert "not needed: Adobe has a newer choice of the person</span><b>2</b>" in page
     stack.console.clock.moved_ms = 20_000  # what was seen a moment ago is no longer fresh
     page = await stack.wait_for(act, "None like these is there any more.")
@@ -144,7 +152,9 @@ async def test_a_form_that_is_sent_twice_and_a_second_operator_do_nothing_more(
     # What the other had previewed is good still.
     assert (await stack.post("/dead-letters/acts", {"ticket": second})).status == 303
     await stack.wait_for_depth("dead-letters", 0)
-    await stack.trail(2, are_over)
+    assert "by <bdi>operator</bdi>" in page.partition("<dt>Stopped</dt>")[2]
+    later, stopped = await stack.trail(2, are_over)
+    assert (later.result, stopped.result) == ("done", "stopped by operator")
 
 
 async def test_nothing_selected_does_not_mean_all_and_some_mean_these(stack: LetterStack) -> None:

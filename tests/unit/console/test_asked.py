@@ -101,3 +101,10 @@ def test_a_number_of_a_form_has_bounds() -> None:
     for text in ("x", "nan", "inf", "-1", "10", "1e9"):
         with pytest.raises(Unclear, match="rate is a number from 1 to 9"):
             number_in({"rate": text}, "rate", 1, 9)
+
+
+def test_what_is_counted_is_no_fraction() -> None:
+    assert number_in({"canaries": "2"}, "canaries", 0, 9, is_whole=True) == 2
+    for text in ("1.5", "x", "10"):
+        with pytest.raises(Unclear, match="canaries is a whole number from 0 to 9"):
+            number_in({"canaries": text}, "canaries", 0, 9, is_whole=True)

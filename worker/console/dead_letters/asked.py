@@ -167,8 +167,12 @@ def read_meant(said: Mapping[str, str], ids: Sequence[str] = ()) -> Meant:
     return Meant(**texts, kind=_KINDS.get(kind), ids=frozenset(ids))
 
 
-def number_in(said: Mapping[str, str], name: str, least: float, most: float) -> float | None:
-    """A number in the form of an act; None where the field is empty. Raises `Unclear`."""
+def number_in(
+    said: Mapping[str, str], name: str, least: float, most: float, *, is_whole: bool = False
+) -> float | None:
+    """A number in the form of an act; None where the field is empty. Raises `Unclear`, also for a
+    fraction where the number `is_whole`.
+    """
     text = said.get(name, "").strip()
     if not text:
         return None
@@ -176,6 +180,6 @@ def number_in(said: Mapping[str, str], name: str, least: float, most: float) -> 
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not least <= value <= most:
-        raise Unclear(f"{name} is a number from {least:g} to {most:g}")
+    if not least <= value <= most or (is_whole and not value.is_integer()):
+        raise Unclear(f"{name} is a {'whole ' * is_whole}number from {least:g} to {most:g}")
     return value

@@ -18,6 +18,8 @@ from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_work import LetterWork
 from worker.reasons import SkipReason
 
+_MOST_SHOWN: Final = 10
+"""Lives of each outcome to which the page of an act leads."""
 Stage = Literal["begins", "searches", "canary", "rest", "away", "done", "stopped", "failed"]
 OVER: Final = frozenset({"done", "stopped", "failed"})
 _FINAL: Final = frozenset({"delivered", "skipped", "dead"})
@@ -33,6 +35,8 @@ class Fates:
     counts: Counter[OutcomeName] = field(default_factory=Counter)
     skips: Counter[str] = field(default_factory=Counter)
     """By their reasons."""
+    ended: dict[OutcomeName, list[bytes]] = field(default_factory=dict)
+    """The keys of some of the new lives, by how they have ended."""
     unfollowed: int = 0
     """Events of which nobody can tell, or that are beyond the bound."""
 
@@ -50,6 +54,8 @@ class Fates:
             if outcome in _FINAL and key in self.open:
                 self.open.discard(key)
                 self.counts[outcome] += 1
+                if self.counts[outcome] <= _MOST_SHOWN:
+                    self.ended.setdefault(outcome, []).append(key)
                 if outcome == "skipped":
                     self.skips[reason] += 1
 
@@ -71,7 +77,7 @@ class Fates:
 class LetterAct:
     """A replay or a discard. `who` is known by name, or by `role` alone. Times are in ms since
     1970. `handled_before` are the letters of works that ended; `said` is why it waits or failed, ""
-    otherwise.
+    otherwise. `stopped_by` is who asked first to stop it, "" for nobody.
     """
 
     id: str
@@ -82,6 +88,7 @@ class LetterAct:
     keys: LetterKeys
     stage: Stage = "begins"
     stop: Stop = field(default_factory=Stop)
+    stopped_by: str = ""
     fates: Fates = field(default_factory=Fates)
     work: LetterWork | None = None
     verdict: CanaryVerdict | None = None
@@ -126,8 +133,8 @@ class LetterAct:
     @property
     def result(self) -> str:
         """What the act on dead letters came to, as a sentence for the trail."""
-        words = {"done": "done", "stopped": "stopped", "failed": "failed"}
-        word = words.get(self.stage, self.stage)
+        by = f" by {self.stopped_by}" if self.stage == "stopped" and self.stopped_by else ""
+        word = f"{self.stage}{by}"
         said = f"{word}: {self.said}" if self.said else word
         dead = self.fates.counts["dead"]
         return f"{said}; {dead} died again" if dead else said

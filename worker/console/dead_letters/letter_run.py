@@ -59,8 +59,12 @@ class LetterRun:
         self._closing = asyncio.Event()
         self._learnt_at = 0.0
 
-    def stop(self) -> None:
-        """End the replay or discard after what is in hand."""
+    def stop(self, who: str = "") -> None:
+        """End the replay or discard after what is in hand. `who` has asked for it, "" where the
+        console ends.
+        """
+        if not self.act.stop.is_asked:
+            self.act.stopped_by = who
         self.act.stop.ask(_NO_SIGNAL)
         self._go_on.set()
 

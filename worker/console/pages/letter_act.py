@@ -14,7 +14,7 @@ from worker.console.dead_letters.letter_run import LetterRun
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
 from worker.console.dead_letters.parts import LETTERS
 from worker.console.pages.dead_letters import PATH
-from worker.console.rendering import render
+from worker.console.rendering import SESSION, render
 from worker.reasons import SkipReason
 
 _SETTLES_MS: Final = 60_000
@@ -67,10 +67,10 @@ def _new(act: LetterAct, letters: Sequence[ListedLetter]) -> int:
 
 @required(Role.OPERATOR)
 async def stop(request: web.Request) -> web.StreamResponse:
-    """End an act on dead letters after what is in hand."""
-    run = _run(request)
+    """End an act on dead letters after what is in hand; who asks for it stands in the trail."""
+    run, session = _run(request), request[SESSION]
     if not run.act.is_over:
-        run.stop()
+        run.stop(f"{session.name}, {session.role.word}" if session.name else session.role.word)
     raise web.HTTPSeeOther(f"{PATH}/acts/{run.act.id}")
 
 

@@ -145,8 +145,8 @@ def _confirmed(previewed: Asked, said: Mapping[str, str]) -> Asked:
         if typed != str(previewed.letters):
             raise Unclear(f"type {previewed.letters} to discard as many; nothing was discarded")
         return previewed.confirmed(why=why)
-    canaries = number_in(said, "canaries", 0, MOST_CANARIES)
-    wait = number_in(said, "wait", 1, LONGEST_WAIT_SECONDS)
+    canaries = number_in(said, "canaries", 0, MOST_CANARIES, is_whole=True)
+    wait = number_in(said, "wait", 1, LONGEST_WAIT_SECONDS, is_whole=True)
     return previewed.confirmed(
         why=why,
         canaries=int(canaries or 0),
