@@ -228,7 +228,7 @@ async def test_without_javascript_everything_can_be_read(
         await page.get_by_role("link", name="blocked 1").click()
         await page.get_by_role("link", name="travel", exact=True).click()
         assert "travel is blocked" in await page.get_by_role("heading", level=1).inner_text()
-        charts = page.get_by_role("img", name=re.compile("Events a second now|No events now"))
+        charts = page.get_by_role("img", name=re.compile("Receipts a second now|No receipts now"))
         assert await charts.locator("path").count() >= 1
         await page.get_by_role("link", name="last week").click()
         assert "period=week" in page.url

@@ -21,6 +21,7 @@ _RANKS: Final[Mapping[str, int]] = {
 }
 HARD: Final = ("failing", "blocked")
 """States of lanes that are told whatever an integration's file says."""
+GIVEN_UP_BEFORE: Final = "Nothing is wrong with it now; some of its events were given up before."
 WHY_GONE: Final = "There is no file of it any more, and events wait for it."
 _SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
 
@@ -150,10 +151,10 @@ def _effect(integration: str, lane: LaneAtAll | None, told: Overview) -> str:
 
 def _of_letters(integration: str, letters: int) -> Trouble:
     """An integration that does well now, or silently, and has dead letters."""
-    why = "It does well now; some of its events were given up before."
     link = f"/dead-letters?integration={quote(integration, safe='')}"
+    effect = f"{number(letters)} dead"
     return Trouble(
-        "dead", integration, why, effect=f"{number(letters)} dead", link=link, link_text="letters"
+        "dead", integration, GIVEN_UP_BEFORE, effect=effect, link=link, link_text="letters"
     )
 
 

@@ -36,8 +36,8 @@ _HEADLINES: Final[Mapping[str, str]] = {
 def given_up_sentence(withdrawals: int) -> str:
     """What is said of withdrawals that were given up, and are dead letters still."""
     if withdrawals == 1:
-        return "1 withdrawal was given up: replay it."
-    return f"{number(withdrawals)} withdrawals were given up: replay them."
+        return "1 withdrawal was given up: see whether it is still needed."
+    return f"{number(withdrawals)} withdrawals were given up: see which are still needed."
 
 
 def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -> Verdict:

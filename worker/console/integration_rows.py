@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.console.fleet_lanes import LaneAtAll
-from worker.console.fleet_troubles import HARD, WHY_GONE, has_left, sentence_of
+from worker.console.fleet_troubles import GIVEN_UP_BEFORE, HARD, WHY_GONE, has_left, sentence_of
 from worker.console.fleet_verdict import given_up_sentence
 from worker.console.formats import number
 from worker.console.rates import rate_now
@@ -22,13 +22,14 @@ STATES: Final = (
     "gone",
     "slowed",
     "paused",
+    "dead",
     "silent",
     "disabled",
     "well",
 )
 """The worst first."""
 _CALM: Final = frozenset({"silent", "disabled", "well"})
-_FIRST_CALM: Final = min(STATES.index(one) for one in _CALM)
+_FIRST_CALM: Final = STATES.index("dead")
 _SPARK_SLOTS: Final = 30
 
 
@@ -92,6 +93,19 @@ class IntegrationRow(NamedTuple):
         return f"{self.state}{' now' * (self.state == 'well')}, {number(self.letters)} dead"
 
     @property
+    def listed_as(self) -> str:
+        """The status word under which an integration is listed: `dead` where nothing is wrong but
+        that dead letters are left.
+        """
+        return "dead" if self.is_at_rest and self.letters else self.state
+
+    @property
+    def case(self) -> str:
+        """What is the case with an integration, in our words."""
+        why = "" if self.state == "silent" else self.why
+        return f"{why} {GIVEN_UP_BEFORE}".strip() if self.listed_as == "dead" else why
+
+    @property
     def mark(self) -> str:
         """The status word whose mark and tone an integration has."""
         return "warning" if self.words != self.state else self.state
@@ -128,9 +142,9 @@ def _by_trouble(row: IntegrationRow) -> tuple[int, int, int, int, int, str]:
     comes before all that only does well.
     """
     is_left = row.is_at_rest and row.letters > 0
-    place = max(STATES.index(row.state), _FIRST_CALM) if row.is_at_rest else STATES.index(row.state)
+    place = STATES.index(row.listed_as)
     return (
-        _FIRST_CALM if is_left else place + row.is_at_rest,
+        max(place, _FIRST_CALM + 1) if row.is_at_rest and not is_left else place,
         -row.withdrawals.waiting,
         -row.shares.waiting,
         -row.withdrawals.given_up if is_left else 0,
@@ -198,7 +212,7 @@ def _why(state: str, file: FileFacts | None, lane: LaneAtAll | None, shares: Sha
 
 def counts_by_state(rows: Iterable[IntegrationRow]) -> list[tuple[str, int]]:
     """How many integrations are in which state, the worst first; states of none are left out."""
-    counts = Counter(one.state for one in rows)
+    counts = Counter(one.listed_as for one in rows)
     return [(one, counts[one]) for one in STATES if counts[one]]
 
 

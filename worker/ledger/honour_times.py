@@ -36,7 +36,8 @@ class Quantiles(NamedTuple):
 
 class HonourTimes(NamedTuple):
     """How long withdrawn and given choices took until Adobe's yes: all, and slot by slot, None
-    where there was none. `is_sample` says whether there were more than were looked at.
+    where there was none. `looked_at` receipts were read for it, and `is_sample` says whether there
+    were more.
     """
 
     withdrawn: Quantiles | None
@@ -44,6 +45,7 @@ class HonourTimes(NamedTuple):
     withdrawn_by_slot: Sequence[Quantiles | None]
     given_by_slot: Sequence[Quantiles | None]
     is_sample: bool
+    looked_at: int
 
 
 def honour_times(
@@ -91,6 +93,7 @@ def _told(rows: Sequence[Any], slots: Slots, *, is_sample: bool) -> HonourTimes:
         [quantiles(some) for some in times[_WITHDRAWN]],
         [quantiles(some) for some in times[_GIVEN]],
         is_sample,
+        min(len(rows), MOST_LOOKED_AT),
     )
 
 

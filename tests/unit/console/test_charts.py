@@ -61,9 +61,9 @@ def test_the_slot_that_has_just_begun_is_measured_by_what_of_it_is_over() -> Non
 
 def test_nothing_is_drawn_of_nothing() -> None:
     slots = Slots.until(NOW, 15, 96)
-    assert outcome_chart(_series(slots), NOW, 0).label == "No events now"
+    assert outcome_chart(_series(slots), NOW, 0).label == "No receipts now"
     none = [None] * 24
-    times = HonourTimes(None, None, none, none, is_sample=False)
+    times = HonourTimes(None, None, none, none, is_sample=False, looked_at=0)
     chart = honour_chart(times, Slots.until(NOW, 60, 24))
     assert chart.shapes == []
     assert chart.label == "No withdrawal was honoured in this time"

@@ -113,7 +113,7 @@ def test_who_does_well_now_and_has_dead_letters_is_named() -> None:
 def test_withdrawals_that_were_given_up_come_after_what_is_urgent_and_before_the_rest() -> None:
     slowed = _told([_lane("shop", "slowed")])
     verdict = verdict_of(slowed, troubles_of(slowed, {}), 1)
-    assert verdict.sentence == "1 withdrawal was given up: replay it."
+    assert verdict.sentence == "1 withdrawal was given up: see whether it is still needed."
     assert verdict.because.startswith("shop is slowed: ")
     failing = _told([_lane("shop", "failing")])
     assert verdict_of(failing, troubles_of(failing, {}), 1).sentence.startswith("shop is failing")

@@ -127,10 +127,16 @@ async def test_what_was_given_up_is_named_when_all_goes_well_again(
         await console.sign_in()
         page = await console.get("/")
         said = words_of(page.text)
-        assert said.startswith(" 7 withdrawals were given up: replay them. All else goes well now")
+        given_up = " 7 withdrawals were given up: see which are still needed."
+        assert said.startswith(f"{given_up} All else goes well now")
         assert (await console.get("/worst")).way == "/dead-letters?kind=withdrawn"
         page = await console.get("/integrations")
-        assert words_of(page.text).startswith(" 7 withdrawals were given up: replay them.")
+        said = words_of(page.text)
+        assert said.startswith(given_up)
+        assert "dead 1" in said, "the filter calls them as the overview does"
+        assert "Nothing is wrong with it now; some of its events were given up before." in said
+        only = await console.get("/integrations?state=dead")
+        assert re.findall(r'<a href="/integrations/([a-z]+)"><bdi>', only.text) == ["shop"]
         rows = re.findall(r'<a href="/integrations/([a-z]+)"><bdi>', page.text)
         assert rows == ["shop", "museum"], "what has dead letters comes first"
         assert "well now, 9 dead" in page.text
@@ -248,7 +254,7 @@ async def test_periods_are_links_and_an_unknown_one_is_an_hour(console: RunningC
         current = re.findall(r'<a [^>]*aria-current="true">([^<]*)</a>', page.text)
         known = {"day": "last day", "week": "last week"}
         assert current == [known.get(period, "last hour")]
-        assert "Events a second now" in page.text or "No events now" in page.text
+        assert "Receipts a second now" in page.text or "No receipts now" in page.text
 
 
 async def test_a_day_is_told_by_the_hour_and_from_where_the_ledger_begins(
@@ -258,10 +264,10 @@ async def test_a_day_is_told_by_the_hour_and_from_where_the_ledger_begins(
     for path in ("/?period=day", "/integrations/shop?period=day"):
         said = words_of((await console.get(path)).text)
         assert re.search(r"No receipts before [\d-]+ [\d:]+ UTC: the ledger begins then\.", said)
-        table = said.partition("Events a second, the average of each hour")[2]
+        table = said.partition("Receipts a second, the average of each hour")[2]
         assert re.search(r"\d\d-\d\d \d\d:\d\d\u2013\d\d:\d\d \u2013 ", table), "not a zero"
         assert "each point is the average of 15 min" in said
-    assert "Events a second, last 15 min" in words_of((await console.get("/?period=day")).text)
+    assert "Receipts a second, last 15 min" in words_of((await console.get("/?period=day")).text)
 
 
 async def test_ten_thousand_integrations_are_paged(tmp_path: Path, ledger: LedgerFile) -> None:

@@ -147,6 +147,7 @@ def test_of_many_a_sample_tells_nearly_the_same(
     assert exact.given is not None
     assert sampled.given is not None
     assert (exact.is_sample, sampled.is_sample) == (False, True)
+    assert sampled.looked_at == 2_000
     assert sampled.given.times == pytest.approx(2_000, abs=50)
     assert sampled.given.p50_ms == pytest.approx(exact.given.p50_ms, rel=0.15)
     assert sampled.given.p99_ms == pytest.approx(exact.given.p99_ms, rel=0.3)

@@ -109,7 +109,7 @@ def _summed(counts: Sequence[Sequence[int]]) -> list[int]:
 
 def _label(rates: Mapping[str, Sequence[float]]) -> str:
     told = [f"{_told(rate[-1])} {name}" for name, rate in rates.items() if rate[-1]]
-    return f"Events a second now: {', '.join(told)}" if told else "No events now"
+    return f"Receipts a second now: {', '.join(told)}" if told else "No receipts now"
 
 
 def _told(rate: float) -> str:

@@ -31,7 +31,7 @@ async def show(request: web.Request) -> web.Response:
     chosen = [
         one
         for one in rows
-        if (state not in STATES or one.state == state) and part.lower() in one.id.lower()
+        if (state not in STATES or one.listed_as == state) and part.lower() in one.id.lower()
     ]
     page = page_of(request)
     start = (page - 1) * ROWS
