@@ -25,6 +25,7 @@ _HEADS: Final[Mapping[OutcomeName, str]] = {
 _HELD_UNTIL: Final[Mapping[str, str]] = {
     ParkReason.BLOCKED: "its integration is mended",
     ParkReason.PAUSED: "its integration is paused no longer",
+    ParkReason.IN_DOUBT: "the file of its integration is there and valid, for a day at most",
 }
 _LEAST_SHARE: Final = 0.4
 """Percent of the ruler that a mark has at least, or nobody would see it."""
@@ -135,10 +136,8 @@ def _sentence(story: Story, took_ms: int | None) -> str:
             return "Skipped: nothing was to be sent."
         case "erased":
             return "The person was erased."
-        case "parked" if _parked_for(story) == ParkReason.BLOCKED:
-            return f"Held until its integration is mended; {so_far}."
-        case "parked" if _parked_for(story) == ParkReason.PAUSED:
-            return f"Held until its integration is paused no longer; {so_far}."
+        case "parked" if until := held_until(story):
+            return f"Held until {until}; {so_far}."
         case _:
             return f"On its way: {so_far}, and it comes back by itself."
 

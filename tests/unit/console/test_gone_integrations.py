@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from devtools.made_receipts import made_now_ms, receipt
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.console.console_parts import (
     RunningConsole,
     fill,
@@ -20,6 +21,7 @@ from tests.unit.console.console_parts import (
 from tests.unit.console.test_pages import dead, words_of
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.evidence.receipt import Receipt
+from worker.ledger.stored_receipts import key_of_life
 
 ADVICE = (
     "Put the file back, and what waits goes on. Without it each event becomes a dead letter a day "
@@ -79,6 +81,28 @@ async def test_what_waits_for_a_file_that_is_gone_is_urgent_everywhere(
     assert ADVICE in said
     assert "Waiting 5 held until its file is back" in said
     assert "overdue" not in said
+
+
+async def test_a_life_that_waits_says_until_when_and_when_it_was_due(
+    without_travel: RunningConsole, ledger: LedgerFile
+) -> None:
+    one = "00000000-0000-4000-8000-00000000000a"
+    (waits,) = (event._replace(event=one) for event in _in_doubt(1))
+    worker = MadeWorker("worker-2:7")
+    ledger.take(worker.begin())
+    ledger.take(worker.receipts([waits]))
+    csrf = await without_travel.csrf()
+    found = words_of((await without_travel.post("/find", {"csrf": csrf, "q": one})).text)
+    assert re.search(r"parked in-doubt due in \d+ s", found)
+    life = f"/lives/{key_of_life(waits).hex()}"
+    said = words_of((await without_travel.get(life)).text)
+    assert "Held until the file of its integration is there and valid, for a day at most" in said
+    assert re.search(r"Next look in \d+ s ; it is held again until the file", said)
+    without_travel.clock.moved_ms = 360_000
+    found = words_of((await without_travel.post("/find", {"csrf": csrf, "q": one})).text)
+    assert re.search(r"parked in-doubt was due (4 min|5 min) ago", found)
+    said = words_of((await without_travel.get(life)).text)
+    assert re.search(r"The next look was due \d min ago ; it is held again", said)
 
 
 async def test_one_number_says_how_many_need_somebody(without_travel: RunningConsole) -> None:
