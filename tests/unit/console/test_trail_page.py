@@ -46,6 +46,7 @@ async def test_acts_of_commands_stand_there_also_one_that_was_killed(
     await console.sign_in()
     said = words_of((await console.get("/trail")).text)
     assert "2 acts, chained as all receipts" in said
+    assert "An act is one message or more in the stream of the receipts" in said
     assert "signed, whole and as they were written" in said
     assert '<p class="sub"><span class="good">' in (await console.get("/trail")).text
     assert re.search("dora command replayed 9 letters: group 3f9a01c2", said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import aio_pika
@@ -9,10 +10,12 @@ import orjson
 import pytest
 
 from tests.unit.examples import event_document
-from worker.broker.dead_letter import describe
-from worker.console.dead_letters.listed_letter import NO_LIFE, keys_of, listed
+from tests.unit.ledger.test_known_letters import letter
+from worker.broker.dead_letter import describe, fingerprint_of
+from worker.console.dead_letters.listed_letter import NO_LIFE, Inventory, ListedLetter, listed
 from worker.delivery.receipt_facts import facts_of
 from worker.events import open_envelope
+from worker.evidence.letter_cause import NOBODY_KNOWS_IT
 from worker.evidence.receipt import body_id
 from worker.ledger.packing import life_key, pack_event
 from worker.letters.ledger_pass import seen_letter
@@ -55,10 +58,14 @@ def test_what_is_no_event_is_called_by_its_body() -> None:
     assert KEYS.ids_of(b"{") == {body_id(b"{")}
 
 
-def _letter(body: bytes) -> LetterEvent:
-    headers: Any = {"consent-integration": "shop", "consent-dead-reason": "poison"}
+def _letter(body: bytes, own: dict[str, Any] | None = None) -> LetterEvent:
+    headers: Any = {"consent-integration": "shop", "consent-dead-reason": "poison"} | (own or {})
     message: Any = aio_pika.Message(body, message_id="letter-1", headers=headers)
     return LetterEvent(describe(message), headers, body)
+
+
+def _life_key(one: ListedLetter, *known: bytes) -> bytes | None:
+    return Inventory(0, 1, (one,), dict.fromkeys(known, NO_LIFE)).life_key(one)
 
 
 def test_a_life_of_before_is_known_by_the_id_that_is_its_persons() -> None:
@@ -68,13 +75,34 @@ def test_a_life_of_before_is_known_by_the_id_that_is_its_persons() -> None:
     assert seen.lives[0] == KEYS.key_of(event) != former
     assert former in seen.lives
     one = listed(event, KEYS)
-    assert keys_of([one]) == {one.key, former}
-    assert one.life_key({former: NO_LIFE}) == former
-    assert one.life_key({former: NO_LIFE, one.key: NO_LIFE}) == one.life_key({}) == one.key
+    assert former in one.keys
+    assert _life_key(one, former) == former
+    assert _life_key(one, former, one.key) == one.key
+    tried = _letter(event.body, {"consent-attempts": 3})
+    assert set(listed(tried, KEYS).keys) == {one.key, former}
 
 
 @pytest.mark.parametrize("event_id", ["usr-8", "lena@northwind.example"])
 def test_all_others_are_called_as_they_were(event_id: str) -> None:
     event = _letter(orjson.dumps(event_document(id=event_id, user={"id": "usr-7"})))
-    assert KEYS.former_key_of(event) is None
-    assert listed(event, KEYS).life_key({}) == KEYS.key_of(event)
+    assert KEYS.former_name(event.body) is None
+    assert listed(event, KEYS).key == KEYS.key_of(event)
+
+
+def test_a_letter_is_of_the_life_that_its_receipt_has() -> None:
+    body = orjson.dumps(event_document(id="ev-1"))
+    headers = {"consent-integration": "ghost", "consent-dead-reason": "unknown-integration"}
+    named = letter(1)
+    named = replace(named, integration="ghost", reason="unknown-integration", detail="is gone")
+    nobodys = replace(named, detail=NOBODY_KNOWS_IT)
+    keys = [KEYS.key_of(LetterEvent(one, headers, body)) for one in (named, nobodys)]
+    name, updated_at_ms = KEYS.named(body)
+    expected = [
+        life_key(pack_event(name), updated_at_ms, one, named.replays) for one in ("ghost", "")
+    ]
+    assert keys == expected
+    assert fingerprint_of(named).integration == "ghost"
+    assert fingerprint_of(nobodys).integration is None
+    lives = list(KEYS.lives_of(LetterEvent(nobodys, headers, body)))
+    assert set(expected) < set(lives), "and those by its body"
+    assert lives[0] == expected[1]
