@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from worker.ledger.schema import METADATA
 from worker.ledger.trouble import UnusableLedger
 
-_VERSION_TABLE: Final = "version"
 _OTHERWISE: Final = "name a file of its own in CONSENT_WORKER_LEDGER_URL"
 
 
@@ -31,7 +31,7 @@ def refuse_another_kind(path: Path) -> None:
             }
     except sqlite3.Error:
         return  # its trouble is told when it is opened
-    if version or (tables and _VERSION_TABLE not in tables):
+    if version or (tables and tables.isdisjoint(METADATA.tables)):
         raise UnusableLedger(
             f"{path.name} is no ledger: it is the state of newest-wins, or another program's file; "
             f"{_OTHERWISE}"
