@@ -12,6 +12,7 @@ Which exception ends a command by which of these is in `worker.errors`.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -127,6 +128,8 @@ def main() -> None:
     except EndsCommand as error:
         _complain(error.complaint)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # while the command was imported
     except OSError as error:
         _complain(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))
         sys.exit(1)
