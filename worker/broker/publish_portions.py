@@ -43,8 +43,13 @@ class Portions:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether any message may be held back."""
-        return self._most is not None or bool(self._aside)
+        """Whether an answer of the broker may make room for messages that are held back."""
+        return self._most is not None or self._alone is not None or self._waiting is not None
+
+    @property
+    def has_set_aside(self) -> bool:
+        """Whether a message waits until it is tried again."""
+        return bool(self._aside)
 
     def problem_of(self, one: Outgoing) -> str:
         """What is wrong with a message that is set aside again and again; "" with others."""

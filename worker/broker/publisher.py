@@ -242,5 +242,5 @@ class Publisher:
                 self._replace(f"no confirm in {self._patience:g} s")
                 self._patience = min(2 * self._patience, LONGEST_PATIENCE_SECONDS)
                 return
-        if self._portions.is_bounded:
+        if self._portions.has_set_aside or self._portions.is_bounded:
             self._send_all()  # one that was set aside may be due
