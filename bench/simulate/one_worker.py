@@ -7,6 +7,7 @@ may start is the worker's own rule (`RequestPacer`, `RequestWindow`), at a clock
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ class _Lane:
     waiting: deque[float] = field(default_factory=deque)
     in_flight: int = 0
     starts_at: float | None = None
+    last_start: float = -math.inf
     is_queued: bool = False
 
 
@@ -141,7 +143,7 @@ class _Worker:
         if len(lane.waiting) >= _LIMITS.messages_per_request:
             self._queue(lane)
         elif lane.starts_at is None:
-            lane.starts_at = self._pacer.reserve(self.now)
+            lane.starts_at = self._pacer.reserve(self.now, lane.last_start)
             self._set(max(lane.starts_at, self.now), lane, 0)
         elif lane.starts_at <= self.now:
             self._queue(lane)
@@ -167,6 +169,7 @@ class _Worker:
             lane.waiting.popleft()
             for _ in range(min(len(lane.waiting), _LIMITS.messages_per_request))
         ]
+        lane.last_start = self.now
         self._work(self._request_seconds)
         self.requests += 1
         self.latencies += [self.now - arrived for arrived in batch]

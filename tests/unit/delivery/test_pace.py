@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def started_in_a_second(lanes: int, share: float) -> int:
         clock = heapq.heappop(due)
         started.append(clock)
         clock += 0.0001
-        heapq.heappush(due, max(clock, pace.reserve(clock)))
+        heapq.heappush(due, max(clock, pace.reserve(clock, clock)))
     return sum(one > 1004 for one in started)
 
 
@@ -36,7 +37,7 @@ def test_a_worker_at_ease_starts_each_request_at_once() -> None:
     pace = RequestPacer(lambda: clock * 0.1)
     for _ in range(3000):
         clock += 0.002
-        assert pace.reserve(clock) <= clock
+        assert pace.reserve(clock, clock) <= clock
 
 
 def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
@@ -49,7 +50,7 @@ def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
         for _ in range(2000):
             clock += 0.005
             used += 0.005 * share
-            seen.append(max(0.0, pace.reserve(clock) - clock))
+            seen.append(max(0.0, pace.reserve(clock, clock) - clock))
         return seen
 
     assert max(waits(0.1)) == 0
@@ -68,6 +69,48 @@ def test_a_busy_worker_keeps_to_a_pace_as_far_as_the_longest_wait_allows(
     assert started_in_a_second(lanes, 0.9) == pytest.approx(expected, rel=0.1)
 
 
+def test_who_seldom_has_events_waits_for_no_company() -> None:
+    """A thousand customers with an event a second each: none has a second one in time."""
+    clock = 1000.0
+    pace = RequestPacer(lambda: clock * 0.95)
+    started = dict.fromkeys(range(1000), -math.inf)
+    for turn in range(5000):
+        clock += 0.001
+        lane = turn % 1000
+        start_at = pace.reserve(clock, started[lane])
+        assert start_at <= clock
+        started[lane] = clock
+    often = [pace.reserve(clock, clock - 0.01) for _ in range(30)]
+    assert often[-1] > clock, "it is busy, and who has many events waits"
+
+
+def test_who_seldom_has_events_waits_as_all_do_once_no_core_is_left() -> None:
+    """Even little company is needed then."""
+    clock = 1000.0
+    pace = RequestPacer(lambda: clock)
+    waits = []
+    for _ in range(1000):
+        clock += 0.001
+        waits.append(pace.reserve(clock, -math.inf) - clock)
+    assert max(waits) > 0
+
+
+def test_a_start_that_takes_all_of_a_core_does_not_slow_down_what_comes_after() -> None:
+    """Few requests in a busy moment say nothing of how many a core can make."""
+    clock, used = 1000.0, 0.0
+    pace = RequestPacer(lambda: used)
+    for passed, share in ((1.0, 0.95), (0.1, 0.5), (0.1, 0.5)):
+        pace.reserve(clock, clock)
+        clock += passed
+        used += passed * share
+    waits = []
+    for _ in range(200):
+        clock += 1 / 400
+        used += 0.3 / 400
+        waits.append(max(0.0, pace.reserve(clock, clock) - clock))
+    assert max(waits) == 0.0
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), min_size=1, max_size=200),
 )
@@ -77,7 +120,7 @@ def test_nothing_waits_longer_than_the_longest_wait(steps: list[tuple[float, flo
     for passed, share in steps:
         clock += passed
         used += passed * share
-        assert pace.reserve(clock) <= clock + LONGEST_WAIT_SECONDS + 1e-9
+        assert pace.reserve(clock, clock) <= clock + LONGEST_WAIT_SECONDS + 1e-9
 
 
 def test_a_core_that_others_have_counts_as_needed() -> None:

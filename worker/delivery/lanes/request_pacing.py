@@ -46,11 +46,16 @@ class Alarm:
 
 LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""
+_SELDOM_SECONDS: Final = 2 * LONGEST_WAIT_SECONDS
+"""After so long without a request of the lane an event finds none to share the next one with."""
 _BUSY: Final = 0.8
 _AT_EASE: Final = 0.65
+_FULL: Final = 0.97
 """Shares of a core. Between them the pace stays as it is."""
 _SHORTEST_SECONDS: Final = 1 / 5000
 """More requests than a core can make: at ease only the core is the bound."""
+_SMALL_REQUESTS_SECONDS: Final = 1 / 1000
+"""Closer together small requests take up nearly all of a core."""
 _LONGEST_SECONDS: Final = 1 / 100
 _STEP: Final = 1.5
 _STEP_BACK: Final = 1.2
@@ -89,16 +94,21 @@ class RequestPacer:
         self._judged_at = 0.0
         self._needed_then = core_seconds()
         self._asked = 0
+        self._is_full = False
         self.delayed = 0
         """How many requests had to wait for company."""
         self.delayed_seconds = 0.0
         """For how long all of them together at most: one that fills up meanwhile starts at once."""
 
-    def reserve(self, now: float) -> float:
-        """When the next request may start; a moment before `now` is at once."""
+    def reserve(self, now: float, last_start: float) -> float:
+        """When the next request of a lane may start, whose last one started then; a moment before
+        `now` is at once. Where company seldom comes in time, waiting for it spares little.
+        """
         if now - self._judged_at >= _WINDOW_SECONDS:
             self._judge(now)
         self._asked += 1
+        if now - last_start > _SELDOM_SECONDS and not self._is_full:
+            return now
         start_at = self._due_at - _BURST * self._interval
         if start_at > now + LONGEST_WAIT_SECONDS:
             start_at = now + LONGEST_WAIT_SECONDS
@@ -115,8 +125,11 @@ class RequestPacer:
         share = (needed - self._needed_then) / passed
         apart = passed / max(self._asked, 1)
         self._judged_at, self._needed_then, self._asked = now, needed, 0
+        self._is_full = share > _FULL
         if share > _BUSY:
-            # From how far apart they really are, or many steps would pass without effect.
+            # From how far apart they really are, or many steps would pass without effect; but what
+            # keeps a worker busy with few requests is something else, such as its start.
+            apart = min(apart, _SMALL_REQUESTS_SECONDS)
             self._interval = min(max(self._interval, apart) * _STEP, _LONGEST_SECONDS)
         elif share < _AT_EASE:
             steps = min(passed / _WINDOW_SECONDS, _ALL_STEPS_BACK)  # more after a silence

@@ -146,7 +146,7 @@ class LaneRequests:
         if len(self._waiting.fresh) >= messages_per_request(self._state.integration):
             return 0.0
         if self._batch_waits_until is None:
-            self._batch_waits_until = self._shared.pacer.reserve(now)
+            self._batch_waits_until = self._shared.pacer.reserve(now, self._started_at)
         return self._batch_waits_until
 
     def _start_some(self, waiting: Groups, most: int, now: float) -> bool:
