@@ -172,3 +172,30 @@ def test_an_alarm_of_a_moment_that_has_come_can_be_set_again() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(rings()) == ["once"]
+
+
+@pytest.mark.parametrize("after_ms", [0.2, 1.2, 2.3, 2.6, 5.49])
+def test_an_alarm_rings_once_its_moment_is_there_and_not_before(after_ms: float) -> None:
+    """A lane that is woken too early sets it again: with uvloop, which counts whole milliseconds,
+    that was a busy loop.
+    """
+
+    async def rings() -> int:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        moment, rung = loop.time() + after_ms / 1000, 0
+
+        def ring() -> None:
+            nonlocal rung
+            rung += 1
+            if loop.time() < moment:
+                alarm.set(moment)
+            else:
+                done.set()
+
+        alarm = Alarm(ring)
+        alarm.set(moment)
+        await done.wait()
+        return rung
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert [runner.run(rings()) for _ in range(20)] == [1] * 20

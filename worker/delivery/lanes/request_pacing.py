@@ -13,6 +13,7 @@ they are asked for.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -37,7 +38,9 @@ class Alarm:
                 return
             self._timer.cancel()
         self._at = moment
-        self._timer = self._loop.call_at(moment, self._ring)
+        # uvloop counts whole milliseconds, to the nearest one: a lane that was woken before its
+        # moment would set the alarm again, to be woken at once, and so on until that is there.
+        self._timer = self._loop.call_at(math.ceil(moment * 1000) / 1000, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
