@@ -55,24 +55,24 @@ def test_a_busy_worker_starts_few_and_one_at_ease_again_starts_many() -> None:
 
     assert max(waits(0.1)) == 0
     assert (pace.delayed, pace.delayed_seconds) == (0, 0.0)
-    busy = waits(0.9)
+    busy = waits(0.97)
     assert min(busy[-100:]) > 0
     assert pace.delayed == sum(one > 0 for one in busy)
     assert pace.delayed_seconds == pytest.approx(sum(busy))
-    assert max(waits(0.6)[-100:]) == 0, "a third of a core is enough to spare"
+    assert max(waits(0.8)[-100:]) == 0, "a fifth of a core is enough to spare"
 
 
 @pytest.mark.parametrize(("lanes", "expected"), [(1, 100), (5, 100), (50, 500)])
 def test_a_busy_worker_keeps_to_a_pace_as_far_as_the_longest_wait_allows(
     lanes: int, expected: int
 ) -> None:
-    assert started_in_a_second(lanes, 0.9) == pytest.approx(expected, rel=0.1)
+    assert started_in_a_second(lanes, 0.97) == pytest.approx(expected, rel=0.1)
 
 
 def test_who_seldom_has_events_waits_for_no_company() -> None:
     """A thousand customers with an event a second each: none has a second one in time."""
     clock = 1000.0
-    pace = RequestPacer(lambda: clock * 0.95)
+    pace = RequestPacer(lambda: clock * 0.965)
     started = dict.fromkeys(range(1000), -math.inf)
     for turn in range(5000):
         clock += 0.001
@@ -99,7 +99,7 @@ def test_a_start_that_takes_all_of_a_core_does_not_slow_down_what_comes_after() 
     """Few requests in a busy moment say nothing of how many a core can make."""
     clock, used = 1000.0, 0.0
     pace = RequestPacer(lambda: used)
-    for passed, share in ((1.0, 0.95), (0.1, 0.5), (0.1, 0.5)):
+    for passed, share in ((1.0, 0.97), (0.1, 0.5), (0.1, 0.5)):
         pace.reserve(clock, clock)
         clock += passed
         used += passed * share

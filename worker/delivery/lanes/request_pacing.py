@@ -51,9 +51,9 @@ LONGEST_WAIT_SECONDS: Final = 0.1
 """How long an event waits for company at most."""
 _SELDOM_SECONDS: Final = 2 * LONGEST_WAIT_SECONDS
 """After so long without a request of the lane an event finds none to share the next one with."""
-_BUSY: Final = 0.8
-_AT_EASE: Final = 0.65
-_FULL: Final = 0.97
+_BUSY: Final = 0.95
+_AT_EASE: Final = 0.85
+_FULL: Final = 0.98
 """Shares of a core. Between them the pace stays as it is."""
 _SHORTEST_SECONDS: Final = 1 / 5000
 """More requests than a core can make: at ease only the core is the bound."""
