@@ -22,6 +22,8 @@ from devtools.redis_server import running_redis
 from devtools.servers import missing_servers
 from devtools.sharing import shared
 
+_WAITING_SHARE = 0.9
+"""Of the order, in which what waits for servers is begun."""
 _SERVER_FIXTURES = {"broker_url", "own_broker", "redis_cluster", "redis_url"}
 
 
@@ -38,8 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may take long goes first, so that at the end no process works alone."""
+    """What may take long goes first, so that at the end no process works alone. What waits for
+    servers and what only computes take turns, so that no core has nothing to do.
+    """
     items.sort(key=_seconds_allowed, reverse=True)
+    places = _places(items)
+    items.sort(key=places.__getitem__)
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # see `pytest_configure`
     if any(_SERVER_FIXTURES & set(getattr(item, "fixturenames", ())) for item in items):
@@ -54,6 +60,17 @@ def _exit_without_servers() -> None:
         ensure_prometheus()
     with suppress(ChromiumUnavailable):
         ensure_chromium()
+
+
+def _places(items: list[pytest.Item]) -> dict[pytest.Item, float]:
+    """Where in the order a test comes, as a share: of both kinds alike, but for the end."""
+    units = Path(__file__).parent / "unit"
+    kinds: tuple[list[pytest.Item], list[pytest.Item]] = ([], [])
+    for item in items:
+        kinds[item.path.is_relative_to(units)].append(item)
+    waiting, computing = kinds
+    shares = {one: _WAITING_SHARE * number / len(waiting) for number, one in enumerate(waiting)}
+    return shares | {one: number / len(computing) for number, one in enumerate(computing)}
 
 
 def _seconds_allowed(item: pytest.Item) -> float:
