@@ -144,7 +144,7 @@ async def test_what_an_unclear_snapshot_had_said_is_taken_back_again_after_it(
     await after(20)
     for one in retries:
         worker.pipeline.handle(worker.hand.message(one.body, one.headers))
-    await after(1)
+    await after(1.1)
     assert adobe.records[-1] == {"news": False}
     repeat = worker.latest
     assert repeat.headers[REPEAT] == 1
