@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,23 +21,17 @@ async def in_thread(work: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def tell(result: T | None, error: Exception | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            # Without an error there is a result, even where that is None.
-            done.set_result(result)  # type: ignore[arg-type]
+    def tell(end: Callable[[], None]) -> None:
+        if not done.cancelled():
+            end()
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = work()
-        except Exception as caught:
-            error = caught
+            end = partial(done.set_result, work())
+        except Exception as error:
+            end = partial(done.set_exception, error)
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, result, error)
+            loop.call_soon_threadsafe(tell, end)
 
     threading.Thread(target=run, name="integrations", daemon=True).start()
     return await done

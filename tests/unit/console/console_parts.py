@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from devtools.made_receipts import MadeWorker, receipt, state
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.adobe.check.report_lines import Line, ok, wrong
 from worker.console.app import MOST_BODY_BYTES, build_app
@@ -185,6 +185,20 @@ def lane(integration: str = "shop", **changes: Any) -> dict[str, Any]:
         "token_seconds": 18_000,
     }
     return usual | changes
+
+
+def waiting_withdrawal(reason: str, ago_ms: int) -> Receipt:
+    """Of travel, made so long ago, that is parked and comes back soon."""
+    return receipt(
+        integration="travel",
+        outcome="parked",
+        reason=reason,
+        choice="withdrawn",
+        event_at=made_now_ms() - ago_ms,
+        due_at=made_now_ms() + 40_000,
+        status=None,
+        xaction=None,
+    )
 
 
 def usual_receipts(count: int = 20) -> list[Receipt]:

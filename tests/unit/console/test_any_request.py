@@ -5,9 +5,7 @@ is answered in the console's own words, and fills no log.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from tests.unit.console.console_parts import (
     running_console,
     usual_receipts,
 )
+from tests.unit.held_connections import held
 from tests.unit.ledger.ledger_file import LedgerFile
 from worker.console import guard, request_times
 
@@ -37,23 +36,6 @@ async def small(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningCons
     bounds = {"most_lines": MOST, "head_seconds": 0.5}
     async with running_console(tmp_path, bounds=bounds) as console:
         yield console
-
-
-@contextmanager
-def held(port: int, number: int, says: bytes) -> Iterator[list[socket.socket]]:
-    """Connections of another address that say that, and nothing more."""
-    lines: list[socket.socket] = []
-    try:
-        for _ in range(number):
-            line = socket.socket()
-            line.bind(("127.0.0.2", 0))
-            line.connect(("127.0.0.1", port))
-            line.sendall(says)
-            lines.append(line)
-        yield lines
-    finally:
-        for line in lines:
-            line.close()
 
 
 async def said_to(port: int, raw: bytes, *, ends: bool = False) -> bytes:
@@ -74,7 +56,10 @@ def request(head: bytes, path: bytes = b"/", host: bytes = b"localhost") -> byte
 
 
 async def test_bodies_that_drip_keep_nobody_out_and_write_no_line(small: RunningConsole) -> None:
-    with structlog.testing.capture_logs() as lines, held(small.port, 4 * MOST, SLOW_LOGIN):
+    with (
+        structlog.testing.capture_logs() as lines,
+        held(small.port, 4 * MOST, "127.0.0.2", SLOW_LOGIN),
+    ):
         await small.sign_in()
         assert (await small.get("/")).status == 200
     assert [one["event"] for one in lines] == ["console.signed_in"]
@@ -84,7 +69,7 @@ async def test_a_stream_lives_on_while_others_make_room(small: RunningConsole) -
     await small.sign_in()
     async with small.http.get(small.url + "/live") as live:
         assert await live.content.readline() == b"event: beat\n"
-        with held(small.port, 4 * MOST, SLOW_LOGIN):
+        with held(small.port, 4 * MOST, "127.0.0.2", SLOW_LOGIN):
             assert (await small.get("/healthz")).status == 200
             while await live.content.readline() != b"event: beat\n":
                 pass  # of five seconds later

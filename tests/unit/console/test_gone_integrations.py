@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from devtools.made_receipts import MadeWorker, made_now_ms, receipt
+from devtools.made_receipts import MadeWorker
 from tests.unit.console.console_parts import (
     RunningConsole,
     fill,
     lane,
     running_console,
     usual_receipts,
+    waiting_withdrawal,
     write_integration,
 )
 from tests.unit.console.test_pages import dead, words_of
@@ -31,19 +32,7 @@ ADVICE = (
 
 def _in_doubt(count: int) -> list[Receipt]:
     """Withdrawals for travel that wait since its file is gone."""
-    return [
-        receipt(
-            integration="travel",
-            outcome="parked",
-            reason="in-doubt",
-            choice="withdrawn",
-            event_at=made_now_ms() - 2_220_000,
-            due_at=made_now_ms() + 60_000,
-            status=None,
-            xaction=None,
-        )
-        for _ in range(count)
-    ]
+    return [waiting_withdrawal("in-doubt", 2_220_000) for _ in range(count)]
 
 
 @pytest.fixture

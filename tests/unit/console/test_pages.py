@@ -20,6 +20,7 @@ from tests.unit.console.console_parts import (
     lane,
     running_console,
     usual_receipts,
+    waiting_withdrawal,
     write_integration,
 )
 from tests.unit.ledger.ledger_file import LedgerFile
@@ -63,16 +64,7 @@ async def troubled(tmp_path: Path, ledger: LedgerFile) -> AsyncIterator[RunningC
     for name in ("shop", "travel", "museum"):
         write_integration(tmp_path, name)
     (tmp_path / "integrations/telecom.json").write_text("{}")
-    waits = receipt(
-        outcome="parked",
-        reason="lane-full",
-        choice="withdrawn",
-        integration="travel",
-        event_at=made_now_ms() - 1_329_000,
-        due_at=made_now_ms() + 40_000,
-        status=None,
-        xaction=None,
-    )
+    waits = waiting_withdrawal("lane-full", 1_329_000)
     fill(
         ledger,
         [*usual_receipts(5), *dead(7), waits, receipt(integration="museum")],

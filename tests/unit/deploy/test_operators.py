@@ -31,7 +31,9 @@ def _scaled() -> dict[str, Any]:
 def _workers(**measured: float) -> float:
     """What the formula makes of these."""
     modifiers = _scaled()["advanced"]["scalingModifiers"]
-    condition, then, otherwise = re.fullmatch(r"(.+) \? (.+) : (.+)", modifiers["formula"]).groups()  # type: ignore[union-attr]
+    formula = re.fullmatch(r"(.+) \? (.+) : (.+)", modifiers["formula"])
+    assert formula is not None
+    condition, then, otherwise = formula.groups()
     names: dict[str, Any] = {"min": min, "max": max} | measured
     chosen = then if eval(condition, {"__builtins__": {}}, names) else otherwise
     result = eval(chosen, {"__builtins__": {}}, names)

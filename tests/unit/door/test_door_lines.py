@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 
 from devtools.waiting import wait_until
+from tests.unit.held_connections import held
 from worker.door.answers import TOO_SLOW
 from worker.serving.http_connections import Line, Lines
 
@@ -71,24 +72,6 @@ async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
         lines.stop()
         may_answer.set()
         await server.shutdown(1)
-
-
-@contextmanager
-def held(port: int, number: int, source: str, says: bytes = b"") -> Iterator[list[socket.socket]]:
-    """Connections that say that, and nothing more."""
-    lines: list[socket.socket] = []
-    try:
-        for _ in range(number):
-            line = socket.socket()
-            line.bind((source, 0))
-            line.connect(("127.0.0.1", port))
-            line.setblocking(False)
-            line.sendall(says)
-            lines.append(line)
-        yield lines
-    finally:
-        for line in lines:
-            line.close()
 
 
 async def _status(reader: asyncio.StreamReader) -> bytes:

@@ -16,7 +16,7 @@ from tests.unit.evidence.chains import SECRET, START_MS, receipt, verified
 from worker.evidence.anchors import Head, encode_head
 from worker.evidence.chain import Chain
 from worker.evidence.findings import FindingCode as Code
-from worker.evidence.heading import Message, line_digest, read_message
+from worker.evidence.heading import Message, MessageKind, line_digest, read_message
 from worker.evidence.receipt import encode_receipt
 
 Planted = tuple[list[bytes], set[Code]]
@@ -33,8 +33,8 @@ class _Writer:
         self.chain = Chain(name, secret)
         self.last = b""
 
-    def say(self, kind: str, rows: list[bytes], at_ms: int) -> bytes:
-        self.last = self.chain.message(kind, rows, at_ms)  # type: ignore[arg-type]
+    def say(self, kind: MessageKind, rows: list[bytes], at_ms: int) -> bytes:
+        self.last = self.chain.message(kind, rows, at_ms)
         return self.last
 
     @property

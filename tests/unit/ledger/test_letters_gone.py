@@ -10,6 +10,7 @@ import pytest
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.act import Act, encode_act
+from worker.evidence.receipt import Receipt
 from worker.ledger.letter_group_list import letter_groups
 from worker.ledger.schema import BALANCES
 from worker.ledger.stored_receipts import key_of_life
@@ -28,12 +29,12 @@ def _letters(ledger: LedgerFile) -> int:
 @pytest.mark.parametrize("order", list(permutations([DEAD, OTHER, PARKED])))
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_replay_is_known_by_its_next_life_in_whatever_order(
-    tmp_path: Path, order: tuple[object, ...], is_together: bool
+    tmp_path: Path, order: tuple[Receipt, ...], is_together: bool
 ) -> None:
     worker = MadeWorker()
     with ledger_file(tmp_path) as ledger:
         for some in [order] if is_together else [[one] for one in order]:
-            ledger.take(worker.receipts(some))  # type: ignore[arg-type]
+            ledger.take(worker.receipts(some))
         assert _letters(ledger) == 1, "the other one is left"
         ledger.take(worker.receipts([AGAIN]))
         assert _letters(ledger) == 2, "it died again, and is one letter"

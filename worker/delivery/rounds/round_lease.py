@@ -9,22 +9,12 @@ over, all that Adobe accepts of that user is sent once more then. So is what was
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from worker.delivery.rounds.user_message import UserMessage
 from worker.ordering.snapshot_fold import BEFORE_ALL
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import UNCLEAR, Settlement, to_ms
 from worker.ordering.unclear_requests import Moment, added, mark_of
-
-
-class LeaseTime(Protocol):
-    """What settling asks of the leases that it ends, see `RoundLease`."""
-
-    @property
-    def is_over(self) -> bool: ...
-
-    def marked(self, settlements: Sequence[Settlement]) -> list[Settlement]: ...
 
 
 class RoundLease:

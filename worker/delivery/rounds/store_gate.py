@@ -13,7 +13,7 @@ from typing import Final
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.delivery.rounds.part_gate import PartGate, tell_fault, unasked
-from worker.delivery.rounds.round_lease import LeaseTime
+from worker.delivery.rounds.round_lease import RoundLease
 from worker.fast_tuples import new_tuple
 from worker.integrations.model import Integration
 from worker.ordering.stamp import NEWEST_SENT, WHOLE_RECORD, newest_of
@@ -141,7 +141,7 @@ class StoreGate:
         state_id: str,
         settlements: Sequence[Settlement],
         gap_seconds: float,
-        lease: LeaseTime | None = None,
+        lease: RoundLease | None = None,
     ) -> None:
         """Settle users in the store, however long it takes: without that an accepted choice would
         be forgotten. What is settled after its `lease` is marked as that.
@@ -149,9 +149,9 @@ class StoreGate:
         if not settlements:
             return
         while True:
-            is_late = lease is not None and lease.is_over
-            if is_late and lease is not None:
-                settlements = lease.marked(settlements)
+            is_late = False
+            if lease is not None and lease.is_over:
+                is_late, settlements = True, lease.marked(settlements)
             try:
                 await self.store.settle(state_id, settlements, gap_seconds)
             except Exception as error:
