@@ -30,11 +30,9 @@ def advice(row: IntegrationRow, file: Path | None) -> str:
     """What to do about an integration, "" for nothing; `file` is where its configuration is."""
     error = "" if row.lane is None else row.lane.error
     if row.state == "gone":
-        return (
-            _LETTERS
-            if row.is_at_rest and row.letters
-            else ("" if row.is_at_rest else _WAITS_FOR_A_FILE)
-        )
+        if not row.is_at_rest:
+            return _WAITS_FOR_A_FILE
+        return _LETTERS if row.letters else ""
     return (
         _OF_STATES.get(row.state)
         or advice_of_error(error, row.id, file)

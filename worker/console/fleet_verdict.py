@@ -123,8 +123,6 @@ def _things(count: int) -> str:
 def _beside_mild(others: int) -> str:
     if not others:
         return ""
-    return (
-        "One more is slowed or paused."
-        if others == 1
-        else (f"{number(others)} more are slowed or paused.")
-    )
+    if others == 1:
+        return "One more is slowed or paused."
+    return f"{number(others)} more are slowed or paused."
