@@ -198,7 +198,7 @@ async def exchange(
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 if not line.was_reused or _began(error):
                     raise
-                writing.was_repeated = writing.awaits_answer
+                writing.was_repeated |= writing.awaits_answer
                 async with pool.open_fresh() as fresh:
                     reply = await ask(fresh, _Line(bounds, writing))
     except TimeoutError:

@@ -16,7 +16,7 @@ from worker.delivery.rounds.user_message import UserMessage
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.snapshot_fold import Known
-from worker.ordering.stamp import Said, Stamp, is_path, is_snapshot
+from worker.ordering.stamp import Said, Stamp, is_path
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Identity
@@ -140,7 +140,8 @@ def _need(
     if message.is_damaged:
         return "always"
     if not integration.completes:
-        is_known = any(is_path(name) or is_snapshot(name) for name in known.stamps)
+        # A snapshot that said nothing stands, too, and tells nothing of what others have said.
+        is_known = any(is_path(name) for name in known.stamps)
         return "none" if is_known else "after a loss"
     if paths_without_value(integration, known):
         return "always"

@@ -29,7 +29,7 @@ from worker.delivery.rounds.gap_lengths import gaps_of
 from worker.delivery.rounds.repeat_plan import plan_repeats_of_parts
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_lease import RoundLease
-from worker.delivery.rounds.round_results import Busy, Crashed, Erased, Result
+from worker.delivery.rounds.round_results import Busy, Erased, Result, Untried, is_messages_fault
 from worker.delivery.rounds.sender_protocol import Sender
 from worker.delivery.rounds.store_gate import StoreGate, claims_of
 from worker.delivery.rounds.user_message import TOO_LARGE, UserMessage
@@ -103,7 +103,7 @@ class Round:
         sendable = [one for one in wanted if one.encode()]
         await self._send(sendable)
         for message in wanted:
-            if len(message.deliveries) > 1 and _is_messages_fault(message.reply):
+            if len(message.deliveries) > 1 and is_messages_fault(message.reply):
                 try:
                     await self._take_apart(message)
                 except Exception as error:
@@ -145,17 +145,21 @@ class Round:
         """A message of several events was refused: let each of them stand for itself.
 
         The newest goes first, so that an older one keeps only what no newer one has said: then no
-        two of these messages, which follow without a gap, speak of the same attribute.
+        two of these messages, which follow without a gap, speak of the same attribute. Whole
+        records do; so what follows an accepted one waits for the next round, behind the gap.
         """
-        known = message.known
+        known, waits = message.known, False
         for delivery in sorted(message.deliveries, key=lambda one: when(one.choice), reverse=True):
             part = UserMessage(self._integration, [delivery], delivery.user, message.lease, known)
             message.parts += (part,)
-            if part.folded.is_sent:
+            if part.folded.is_sent and waits and self._integration.replaces_record:
+                part.reply = part.late() if delivery.is_handed_over else Untried()
+            elif part.folded.is_sent:
                 sendable = [part] if part.encode() else []
                 await self._send(sendable)
             stamps, said = accepted_of(part)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
+            waits |= isinstance(part.reply, Accepted)
         parts = [
             (one.deliveries, one.unclear(), isinstance(one.reply, Accepted))
             for one in message.parts
@@ -206,7 +210,7 @@ class Round:
         if was_repeated:  # the first one may be carried out yet, whatever became of the second
             for message in messages:
                 message.is_unclear = True
-        if len(messages) > 1 and _is_messages_fault(replies):
+        if len(messages) > 1 and is_messages_fault(replies):
             middle = len(messages) // 2
             await self._send(messages[:middle])
             await self._send(messages[middle:])
@@ -234,7 +238,7 @@ class Round:
             except TimeoutError:
                 for message in messages:
                     message.reply = message.late()
-                    message.is_unclear |= writing.awaits_answer
+                    message.is_unclear |= writing.awaits_answer or writing.was_repeated
                 return None, False
             except Exception as error:
                 fault = crashed(self._integration, error)
@@ -243,8 +247,3 @@ class Round:
                     message.is_unclear |= writing.awaits_answer or writing.was_repeated
                 return None, False
         return replies, writing.was_repeated
-
-
-def _is_messages_fault(reply: object) -> bool:
-    """Whether it is worth to find out which message, or which event of it, was refused."""
-    return isinstance(reply, Crashed) or (isinstance(reply, Permanent) and reply.fault != "set-up")

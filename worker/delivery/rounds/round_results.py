@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from worker.adobe.replies import Reply
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Reply
 from worker.delivery.delivery import Delivery
+from worker.integrations.model import Integration
+from worker.ordering.newest_fold import Folded
 from worker.ordering.snapshot_lines import took_nothing_back
-from worker.ordering.stamp import Said
+from worker.ordering.stamp import Said, Stamp
 from worker.ordering.verdicts import Verdict
+from worker.transform.decision_types import NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,22 @@ def at_once(verdict: Verdict, delivery: Delivery, said: Mapping[str, Said]) -> R
     if is_copy and took_nothing_back(delivery.choice, said):
         return Emptied()  # no request of it was accepted: the copy that is known emptied as well
     return _AT_ONCE.get(verdict)
+
+
+def is_messages_fault(reply: object) -> bool:
+    """Whether it is worth to find out which message, or which event of it, was refused."""
+    return isinstance(reply, Crashed) or (isinstance(reply, Permanent) and reply.fault != "set-up")
+
+
+def standing(reply: object, folded: Folded, integration: Integration) -> Mapping[str, Stamp]:
+    """The stamps that stand after a message that had this `reply`.
+
+    Those of a person whom Adobe does not know are less than the choice itself, so that it may come
+    again: but what is older comes too late, whenever Adobe gets to know the person. Where more than
+    stamps is kept there is none: beside them would have to stand who said it, and how.
+    """
+    if isinstance(reply, Accepted) or not folded.is_sent:
+        return folded.written
+    if isinstance(reply, NoProfile) and not integration.keeps_more:
+        return {path: stamp._replace(event_id="") for path, stamp in folded.written.items()}
+    return NOTHING

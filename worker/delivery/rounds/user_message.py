@@ -17,6 +17,7 @@ from worker.delivery.rounds.round_results import (
     Result,
     Untried,
     at_once,
+    standing,
 )
 from worker.delivery.rounds.whole_record import whole_record
 from worker.fast_tuples import new_tuple
@@ -192,7 +193,7 @@ class UserMessage:
         if not self.folded.is_sent:
             return Known(self.folded.written, self.folded.said)
         if not isinstance(self.reply, Accepted):
-            return NOTHING_KNOWN
+            return Known(standing(self.reply, self.folded, self.integration), NOTHING)
         if self.integration.event_time_path is None:
             return new_tuple(Known, (self.folded.written, self.folded.said))
         return Known({**self.folded.written, **self._newest_sent()}, self.folded.said)
@@ -220,8 +221,7 @@ class UserMessage:
         """The end of a lease of which only stamps are to be kept, as of most; else None."""
         if self.parts or self.is_unclear or self.integration.event_time_path is not None:
             return None
-        stands = isinstance(self.reply, Accepted) or not self.folded.is_sent
-        written = self.folded.written if stands else NOTHING
+        written = standing(self.reply, self.folded, self.integration)
         return new_tuple(
             Settlement, (self.user, self.lease, written, self.was_sent, None, False, False)
         )
