@@ -13,7 +13,7 @@ from typing import Final
 from worker.fast_tuples import new_tuple
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.inlet_notes import MemoryInlets
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import NEVER_ERASED, Stamp
 from worker.ordering.state_ids import MemoryStateIds
 from worker.ordering.store_protocol import (
     ERASED,
@@ -35,8 +35,7 @@ from worker.transform.decision_types import NOTHING
 
 _MAX_SHARED_PATHS: Final = 10_000
 _CANDIDATES: Final = 4
-"""Cold users that are looked at for each new one. More than one, so that the store shrinks back to
-its limit after leases have kept it above."""
+"""Cold users that are looked at for each new one: many, to shrink back after many leases."""
 
 
 class _User:
@@ -77,8 +76,7 @@ class MemoryStore(OnePart):
     ) -> None:
         if max_users < 1:
             raise ValueError("there must be room for at least one user")
-        self.inlets = MemoryInlets()
-        self.state_ids = MemoryStateIds()
+        self.inlets, self.state_ids = MemoryInlets(), MemoryStateIds()
         self.timing = timing
         self._max_users = max_users
         self._clock = clock
@@ -131,8 +129,7 @@ class MemoryStore(OnePart):
         now = self._clock()
         # One object for all of them: of a float for each user, a hundred thousand users make MBs.
         free_at = now + gap_seconds
-        expires_at = now + self.timing.retention_seconds
-        never = now + LASTING_SECONDS
+        expires_at, never = now + self.timing.retention_seconds, now + LASTING_SECONDS
         users = self._users
         for one in settlements:
             name, lease, written, sent, _, lasts, _ = one
@@ -179,8 +176,8 @@ class MemoryStore(OnePart):
 
     async def remembered_integrations(self) -> set[str]:
         """See `NewestStore`."""
-        now = self._clock()
-        self._integrations = {one: end for one, end in self._integrations.items() if end > now}
+        now, known = self._clock(), self._integrations
+        self._integrations = {one: until for one, until in known.items() if until > now}
         return set(self._integrations)
 
     async def ping(self, part: str = "") -> None:
@@ -202,8 +199,11 @@ class MemoryStore(OnePart):
             return
         stamps = dict(zip(user.paths, user.stamps, strict=True))
         texts = dict(user.texts) if given_texts is not None else {}
+        erased = stamps.get(ERASED, NEVER_ERASED)
         for path, given in written.items():
             known = stamps.get(path)
+            if given.is_erased_by(erased) and path != UNCLEAR:
+                continue
             if path == UNCLEAR:
                 stamps[path] = added_at(to_ms(now), given, known)
             elif known is None or given > known:

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from worker.ordering.local_holds import Holds
+from worker.ordering.redis_call_sizes import claiming_weight, portions, settling_weight
 from worker.ordering.redis_calls import RedisCalls, Script
 from worker.ordering.redis_cluster import ClusterServers
 from worker.ordering.redis_month_keys import RedisMonthKeys
@@ -141,14 +142,14 @@ class RedisStore:
         self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
     ) -> None:
         """See `NewestStore`."""
-        if not settlements:
-            return
-        arguments: list[str | int] = [
-            self._owner,
-            to_ms(gap_seconds),
-            to_ms(self.timing.retention_seconds),
-        ]
-        arguments.append(latest_ms())
+        for some in portions(settlements, settling_weight):
+            await self._settle(state_id, some, gap_seconds)
+
+    async def _settle(
+        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
+    ) -> None:
+        arguments: list[str | int] = [self._owner, to_ms(gap_seconds)]
+        arguments += (to_ms(self.timing.retention_seconds), latest_ms())
         for _, lease, written, sent, texts, lasts, is_part in settlements:
             flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
             flags += is_part * _IS_PART
@@ -199,8 +200,14 @@ class RedisStore:
     async def _ask(
         self, state_id: str, lease: int, claims: Sequence[Claim]
     ) -> list[Granted | Contended]:
-        if not claims:
-            return []
+        answers: list[Granted | Contended] = []
+        for some in portions(claims, claiming_weight):
+            answers += await self._ask_for(state_id, lease, some)
+        return answers
+
+    async def _ask_for(
+        self, state_id: str, lease: int, claims: Sequence[Claim]
+    ) -> list[Granted | Contended]:
         arguments: list[str | int] = [self._owner, lease, to_ms(self.timing.lease_seconds)]
         for _, attributes, texts in claims:
             arguments += (len(attributes) + len(texts), *attributes)

@@ -20,7 +20,7 @@ local owner, gap_ms, retention_ms, latest_ms = ARGV[1], tonumber(ARGV[2]), ARGV[
 local at = 5
 local STRIDE = 2 -- keys of each user; 4 during a rotation, see Script
 local PORTION, LONGEST_STAMP_BYTES, MOST_FIELDS = 500, 1024, 5000
-local UNCLEAR, TEXT = '?', 61 -- the sign '='
+local UNCLEAR, ERASED, TEXT = '?', '!', 61 -- the sign '='
 local RECENT_MS = 86400000
 local LASTING_MS = '3153600000000' -- a hundred years: to persist a key needs a right of its own
 
@@ -89,6 +89,21 @@ local function is_newer(a, b)
   return is_greater(a_id, b_id)
 end
 
+-- Until when the choices of a user are erased, by the tombstone; nil without one.
+local function erased_until(stamp)
+  if stamp and is_readable(stamp) then
+    return (parts(stamp))
+  end
+  return nil
+end
+
+-- As `is_erased_by` in worker/ordering/stamp.py.
+local function is_erased(stamp, erased_ms)
+  local time, updated = parts(stamp)
+  local latest = math.max(time, updated)
+  return latest > 0 and latest <= erased_ms
+end
+
 local function now_in_ms()
   local now = redis.call('TIME')
   return tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
@@ -155,12 +170,15 @@ local function write_some(key, first, count, width)
   for i = 0, count - 1 do
     paths[#paths + 1] = ARGV[first + width * i]
   end
+  paths[#paths + 1] = ERASED
   local known, newer = redis.pcall('HMGET', key, unpack(paths)), {}
   if is_other_type(known) then
     redis.call('DEL', key)
     known = {}
   end
-  for i, path in ipairs(paths) do
+  local erased_ms = erased_until(known[#paths])
+  for i = 1, count do
+    local path = paths[i]
     local at_stamp = first + width * (i - 1) + 1
     local stamp = ARGV[at_stamp]
     if path == UNCLEAR then
@@ -170,7 +188,9 @@ local function write_some(key, first, count, width)
         known[i] = nil -- what was known is in it
       end
     end
-    if not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
+    if erased_ms and path ~= UNCLEAR and is_erased(stamp, erased_ms) then
+      known[i] = nil -- nothing is written, its text neither
+    elseif not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
       newer[#newer + 1] = stamp
       known[i] = stamp

@@ -74,8 +74,13 @@ class Commits:
     async def _call(self, work: Work, *, writes: bool) -> Any:
         if self._thread is None:
             # A daemon: a disk that hangs must not keep a worker from ending.
-            self._thread = threading.Thread(target=self._run, name="sqlite", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="sqlite", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                text = f"{self._path.name}: the machine starts no thread for it"
+                raise StoreUnavailable(text) from None
+            self._thread = thread
         done = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(work, writes, done))
         try:

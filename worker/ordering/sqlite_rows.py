@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from worker.ordering.stamp import Stamp
+from worker.ordering.stamp import NEVER_ERASED, Stamp
 from worker.ordering.store_protocol import ERASED, UNCLEAR, Settlement, tombstone
 from worker.ordering.unclear_requests import added_at, merged, moved
 from worker.ordering.user_digests import both_digests
+from worker.transform.decision_types import NOTHING
 
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS users (key TEXT PRIMARY KEY, stamps TEXT NOT NULL, "
@@ -25,7 +26,6 @@ SCHEMA: Final = (
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
-_SWEPT_AT_ONCE: Final = 500
 _TEXT: Final = "="
 
 
@@ -149,12 +149,14 @@ def write_settlement(
     """Keep the newer of each stamp; what stands under a user's other digest moves to the first."""
     first, *others = keys_of(state_id, settlement.user)
     rows = find(file, state_id, settlement.user)
+    if settlement.is_part and not _is_there(rows, now_ms):
+        settlement = settlement._replace(written=NOTHING, texts=None)  # lost since the grant
     given = settlement.written
     if is_of_nobody(rows) and given and settlement.texts is None and UNCLEAR not in given:
         stamps = {path: stamp.encode() for path, stamp in given.items()}
         put(file, first, Row(stamps, free_at_ms, expires_at_ms))
         return
-    if None in rows and not settlement.written:
+    if None in rows and not given:
         return  # it stays known that something was there
     state = _State()
     kept_until_ms = 0
@@ -166,18 +168,27 @@ def write_settlement(
         if row.expires_at_ms > now_ms:
             kept_until_ms = max(kept_until_ms, row.expires_at_ms)
             state.add_row(row)
-    if settlement.written:
-        texts = settlement.texts
-        for path, stamp in settlement.written.items():
-            if path == UNCLEAR:
-                state.stamps[path] = added_at(now_ms, stamp, state.stamps.get(path))
-                continue
-            text = None if texts is None else texts.get(path)
-            state.add(path, stamp, text, keeps_text=texts is None)
+    if given:
+        _add_settled(state, settlement, now_ms)
         kept_until_ms = max(kept_until_ms, expires_at_ms)  # a tombstone is kept for longer
     put(file, first, Row(state.as_fields(), free_at_ms or busy_until_ms, kept_until_ms))
     for key in others:
         file.execute("DELETE FROM users WHERE key = ?", (key,))
+
+
+def _is_there(rows: Sequence[Row | None], now_ms: int) -> bool:
+    return any(row is None or (row.stamps and row.expires_at_ms > now_ms) for row in rows)
+
+
+def _add_settled(state: _State, settlement: Settlement, now_ms: int) -> None:
+    texts = settlement.texts
+    erased = state.stamps.get(ERASED, NEVER_ERASED)
+    for path, stamp in settlement.written.items():
+        if path == UNCLEAR:
+            state.stamps[path] = added_at(now_ms, stamp, state.stamps.get(path))
+        elif not stamp.is_erased_by(erased):
+            text = None if texts is None else texts.get(path)
+            state.add(path, stamp, text, keeps_text=texts is None)
 
 
 def erase_user(
@@ -195,25 +206,6 @@ def erase_user(
         known = decoded(row.stamps.get(ERASED)) if row.expires_at_ms > now_ms else None
         stamp = max(tombstone(before_ms), known or tombstone(before_ms))
         put(file, key, Row({ERASED: stamp.encode()}, row.free_at_ms, kept_until_ms))
-
-
-def sweep(file: sqlite3.Connection, after: str, now_ms: int) -> str:
-    """Forget those of the next few users `after` a key whose time is over; the last key of these,
-    empty at the end.
-    """
-    rows = file.execute(
-        "SELECT key, expires_at_ms, free_at_ms FROM users WHERE key > ? ORDER BY key LIMIT ?",
-        (after, _SWEPT_AT_ONCE),
-    ).fetchall()
-    file.executemany(
-        "DELETE FROM users WHERE key = ?",
-        [(key,) for key, *times in rows if _are_over(times, now_ms)],
-    )
-    return rows[-1][0] if len(rows) == _SWEPT_AT_ONCE else ""
-
-
-def _are_over(times: list[object], now_ms: int) -> bool:
-    return all(isinstance(one, int) and one <= now_ms for one in times)
 
 
 def put(file: sqlite3.Connection, key: str, row: Row) -> None:

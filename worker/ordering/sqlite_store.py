@@ -34,10 +34,10 @@ from worker.ordering.sqlite_rows import (
     find_all,
     is_of_nobody,
     stamps_in,
-    sweep,
     texts_in,
     write_settlement,
 )
+from worker.ordering.sqlite_sweep import sweep
 from worker.ordering.store_protocol import (
     LASTING_SECONDS,
     LONGEST_LEASE_SECONDS,

@@ -131,7 +131,13 @@ def _not_yet(entry: Entry, written: Any, time_ms: int) -> Any:
 
 def _put(flat: Flat, key: str, value: Any) -> None:
     known = flat.setdefault(key, value)
-    if known is not value and known != value:
+    if known is value:
+        return
+    try:
+        is_ambiguous = known != value
+    except RecursionError:
+        raise UnusableValue(f"the value at {key} is nested too deeply") from None
+    if is_ambiguous:
         raise AmbiguousMapping(f"the event gives different values to {key}")
 
 
