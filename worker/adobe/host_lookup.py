@@ -35,7 +35,8 @@ class HostLookup(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of `host`. Raises OSError when there is none, or too many are looked up."""
+        """The addresses of `host`. Raises OSError when there is none, too many are looked up,
+        or the machine has no thread for it."""
         key = host, int(family)
         asked = self._under_way.get(key)
         if asked is None:
@@ -61,11 +62,16 @@ class HostLookup(AbstractResolver):
         if len(self._under_way) >= MOST_LOOKUPS:
             raise OSError("too many host names are being looked up without an answer")
         loop = asyncio.get_running_loop()
-        asked = self._under_way[key] = loop.create_future()
-        asked.add_done_callback(lambda done: self._answered(key, done))
-        threading.Thread(
+        asked: asyncio.Future[list[Any]] = loop.create_future()
+        thread = threading.Thread(
             target=self._run, args=(key, loop, asked), name="host-lookup", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # or whoever asks next would wait for what nobody looks up
+            raise OSError("the machine starts no thread to look host names up") from None
+        self._under_way[key] = asked
+        asked.add_done_callback(lambda done: self._answered(key, done))
         return asked
 
     def _answered(self, key: tuple[str, int], done: asyncio.Future[list[Any]]) -> None:

@@ -55,10 +55,12 @@ class LogWriter:
                 self._write_later(data)
                 return
             try:
-                os.write(self._descriptor, data)
+                rest = data[os.write(self._descriptor, data) :]
             except OSError:
                 self._dropped += 1  # such as on a disk that is full
                 return
+            if rest:  # of no pipe, which takes so few bytes whole
+                self._write_later(rest)
             dropped, self._dropped = self._dropped, 0
         if dropped:
             self._on_dropped(dropped)
@@ -71,11 +73,15 @@ class LogWriter:
         if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
             self._dropped += 1
             return
+        if self._is_idle.is_set():
+            try:
+                threading.Thread(target=self._write_waiting, name="log", daemon=True).start()
+            except RuntimeError:  # the machine has no thread for it, and nobody waits for that
+                self._dropped += 1
+                return
+            self._is_idle.clear()
         self._waiting.append(data)
         self._waiting_bytes += len(data)
-        if self._is_idle.is_set():
-            self._is_idle.clear()
-            threading.Thread(target=self._write_waiting, name="log", daemon=True).start()
 
     def _write_waiting(self) -> None:
         while True:
