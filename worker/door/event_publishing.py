@@ -79,8 +79,6 @@ class EventPublishing:
             return self._away
         if self._alarm:
             return of_alarm(self._alarm)
-        if self._queues.all_refuse:
-            return "the queue takes no event: it is full, or not there"
         return "" if self.refusal is None else "too many events are not confirmed"
 
     @property

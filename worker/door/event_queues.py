@@ -39,20 +39,19 @@ class EventQueues:
         return self._turn()
 
     @property
-    def all_refuse(self) -> bool:
-        """Whether no event queue takes any event."""
-        return len(self._refusing_since) == len(self._targets)
-
-    @property
     def has_silent(self) -> bool:
         """Whether an event queue confirms nothing while others do."""
         return bool(self._silent)
 
     @property
     def note(self) -> str:
-        """What operators should look at though other event queues take events; "" for nothing."""
+        """What operators should look at; "" for nothing. That no event queue takes any event is no
+        more than that: a door that had no webhooks for it would never find out that one does again.
+        """
+        if len(self._refusing_since) == len(self._targets):
+            return "the queue takes no event: it is full, or not there"
         notes = []
-        if self._refusing_since and not self.all_refuse:
+        if self._refusing_since:
             refusing = ", ".join(self._refusing_since)
             notes.append(f"no event is taken by {refusing}: it is full, or not there")
         if self._silent:

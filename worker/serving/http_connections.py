@@ -54,6 +54,8 @@ class Line(asyncio.Protocol):
         self._lines.opened(self, str(peer[0]) if peer else "")
 
     def data_received(self, data: bytes) -> None:
+        if self._is_lingering and self._content is not None and self._content.is_eof():
+            self._is_lingering, self._bytes = False, 0  # this is the next request
         if self.receiving_since is None and not (self.is_handling or self._is_lingering):
             self.receiving_since = self._loop.time()
         self._bytes += len(data)
@@ -65,6 +67,8 @@ class Line(asyncio.Protocol):
     def begin(self, content: StreamReader) -> float:
         """A request is handled from now on, whose body is `content`; when its first byte came."""
         began, self.receiving_since = self.receiving_since, None
+        if self._is_lingering:
+            self._bytes = 0  # what came was the body before
         self.is_handling, self._is_lingering = True, False
         self._content = content
         self._end_content()
@@ -77,7 +81,8 @@ class Line(asyncio.Protocol):
         self.is_handling, self._is_lingering = False, not is_whole
         if self.is_half_closed and self._content is not None:
             self._content.feed_eof()  # there is no rest to be read
-        self._content = None
+        if is_whole:
+            self._content = None
         self._bytes = 0
 
     @contextmanager

@@ -31,7 +31,6 @@ def test_one_that_refuses_costs_one_event_a_second_and_is_told() -> None:
     assert tried["b"] <= 11
     assert abs(tried["a"] - tried["c"]) < 20
     assert queues.note.startswith("no event is taken by b: it is full")
-    assert not queues.all_refuse
     assert queues.refusing_since == 0.01, "since the first refusal"
     queues.accepted("b", 10.0)
     assert queues.note == ""
@@ -42,10 +41,10 @@ def test_while_all_refuse_all_are_tried() -> None:
     queues = EventQueues(TARGETS)
     for _, key in TARGETS:
         queues.refused(key, 0.0)
-    assert queues.all_refuse
+    assert queues.note == "the queue takes no event: it is full, or not there"
     assert Counter(_keys(queues, 6, 0.5)) == {"a": 2, "b": 2, "c": 2}
     queues.forget()
-    assert not queues.all_refuse
+    assert queues.note == ""
 
 
 def test_one_that_is_silent_while_others_confirm_is_left_out_until_it_confirms() -> None:
