@@ -111,6 +111,8 @@ class Connections:
         try:
             if not await at_most(OPEN_TIMEOUT_SECONDS, opening):
                 raise TimeoutError
+            if opening.cancelled():  # by aiormq, when the connection is lost
+                raise ConnectionResetError("the connection was lost")
             opening.result()
         except BaseException:
             opening.cancel()

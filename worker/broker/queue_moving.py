@@ -41,6 +41,8 @@ class QueueMoving:
 
         async def hand_over(message: HeldLetter) -> None:
             own = own_headers_of(message.headers)
+            if names.RETURNS in message.headers:
+                own.setdefault(names.RETURNED, 1)  # the broker counts anew in the other queue
             if keeps_reasons:
                 # What the broker has said of it does not travel on.
                 own[names.DEAD_REASON] = describe(message).reason

@@ -149,6 +149,8 @@ class Supervisor:
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
             opening.cancel()
             raise TimeoutError
+        if opening.cancelled():  # by aiormq, when the connection is lost
+            raise ConnectionResetError("the connection was lost")
         return opening.result()
 
     async def _watch(self, session: Session) -> None:

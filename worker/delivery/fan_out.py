@@ -38,21 +38,24 @@ class _Undecided(NamedTuple):
 class FanOut:
     """Decides an event for the many integrations of its organization, in slices. `decide` is called
     with an event, an integration and the time in ms since 1970, which `now_ms` gives; `fail` with a
-    message for which that raises later than at once; `end` with an event that is to wait as a
-    whole. `clock` gives seconds.
+    message for which that raises later than at once; `end` with what is to wait: an event as a
+    whole, or its delivery for an integration, named by its id. `find` gives the integration in
+    force with an id. `clock` gives seconds.
     """
 
     def __init__(
         self,
         decide: Callable[[Event, Integration, int], None],
-        end: Callable[[Event, None, Parked], None],
+        end: Callable[[Event, str | None, Parked], None],
         fail: Callable[[Incoming, Exception], None],
+        find: Callable[[str], Integration | None],
         now_ms: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decide = decide
         self._end = end
         self._fail = fail
+        self._find = find
         self._now_ms = now_ms
         self._clock = clock
         self._undecided: dict[str, deque[_Undecided]] = {}
@@ -117,8 +120,19 @@ class FanOut:
                 integrations.clear()
                 return
             try:
-                self._decide(event, integrations.popleft(), now_ms)
+                self._decide_one(event, integrations.popleft(), now_ms)
             except Exception as error:
                 self._fail(event.message, error)
             if self._clock() >= ends_at:
                 return
+
+    def _decide_one(self, event: Event, integration: Integration, now_ms: int) -> None:
+        """By the configuration that is in force by now: the one of before may have been changed."""
+        now = self._find(integration.id)
+        organization_id = event.envelope.organization_id
+        if now is not None and now.enabled and now.organization_id == organization_id:
+            self._decide(event, now, now_ms)
+            return
+        seconds = hold_seconds(event.state.parks)
+        parked = Parked(seconds, ParkReason.IN_DOUBT, organization_id=organization_id)
+        self._end(event, integration.id, parked)  # where it goes is judged when it comes back

@@ -102,7 +102,7 @@ class Pipeline:
         self._giving_way = GivingWay(self._take)
         self._unknown = UnknownOrganizations(ask_fleet, partial(self._take, is_first=False))
         self._skip_warnings = SkipWarnings()
-        self._fan_out = FanOut(self._decide, self._end, self._bury_whole, now_ms)
+        self._fan_out = FanOut(self._decide, self._end, self._bury_whole, routes.get, now_ms)
 
     def handle(self, message: Incoming) -> None:
         """Handle a message that has come by an intake; see `Handler`."""
@@ -161,10 +161,12 @@ class Pipeline:
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):
-                if self._unknown.must_wait(message, part.outcome):
+                outcome = self._unknown.ending(message, part)
+                if outcome is None:
                     return
-                self._skip_warnings.tell(part, organization_id)
-                self._end(event, part.integration_id, part.outcome, part.state)
+                ends = part._replace(outcome=outcome)
+                self._skip_warnings.tell(ends, organization_id)
+                self._end(event, ends.integration_id, outcome, ends.state)
             else:
                 event = event if part.state is state else event._replace(state=part.state)
                 to.append(part.integration)

@@ -123,6 +123,8 @@ class Successors:
     def set_aside(self, message: Incoming, outcome: Parked) -> None:
         """Park a message with all that it says, unread."""
         own = own_headers_of(message.headers)
+        if names.RETURNS in message.headers:
+            own.setdefault(names.RETURNED, 1)  # the broker counts anew
         self._delayed(message, own, outcome.delay_seconds, message.done_on_record, parked=True)
 
     def move_to_suspects(self, message: Incoming) -> None:
@@ -134,6 +136,7 @@ class Successors:
         """
         own = own_headers_of(message.headers)
         own.pop(names.CONTRACT, None)  # a producer's, or one that says what is said anew
+        own.setdefault(names.RETURNED, 1)  # the broker counts from 0 in the other queue
         self._publish(message, "", self._queues.suspects, own, message.done_on_record)
 
     def _delayed(
