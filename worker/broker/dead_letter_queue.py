@@ -33,6 +33,18 @@ class NotReplayed(Exception):
     """A dead letter that would only come back; the text says why."""
 
 
+def replay_refusal(message: HeldLetter, body_bytes: int, max_event_bytes: int) -> str:
+    """Why a dead letter with a body of that size would only come back; "" where it may go."""
+    is_bundle = names.BUNDLE in message.headers
+    most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
+    if body_bytes <= most:
+        return ""
+    return (
+        f"its body has {body_bytes} bytes, and a worker takes {most} of it at most; raise "
+        "CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
+    )
+
+
 class DeadLetters:
     """Works on the dead-letter queue: reads by some channels of `connection`, which `transport` has
     opened, and publishes by one that confirms.
@@ -86,7 +98,16 @@ class DeadLetters:
         self._reading.listen(take)
 
     async def keep_room(self) -> None:
-        """Have room for dead letters that come. Raises what the broker answers."""
+        """Have room for dead letters that come. Raises what the broker answers, and what has ended
+        the reading: then none came any more.
+        """
+        await self._reading.keep_room()
+
+    async def must_have_seen_all(self) -> None:
+        """Return when each dead letter that came until now was seen. Raises what the broker
+        answers, or where letters may have come unseen.
+        """
+        await self._ready()  # the answer comes behind the letters, and none comes of a dead line
         await self._reading.keep_room()
 
     async def replay(
@@ -116,16 +137,11 @@ class DeadLetters:
         """As `replay` of a dead letter, but with this body of so many events of a bundle; and the
         message stays.
         """
+        if refusal := replay_refusal(message, len(body), max_event_bytes):
+            raise NotReplayed(refusal)
         letter = describe(message)
-        is_bundle = names.BUNDLE in message.headers
-        most = names.most_body_bytes(max_event_bytes) if is_bundle else max_event_bytes
-        if len(body) > most:
-            raise NotReplayed(
-                f"its body has {len(body)} bytes, and a worker takes {most} of it at most; "
-                "raise CONSENT_WORKER_MAX_EVENT_BYTES for the workers and for this command first"
-            )
         own: dict[str, Any] = {names.REPLAYS: min(letter.replays + 1, names.MAX_ATTEMPTS)}
-        if is_bundle:
+        if names.BUNDLE in message.headers:
             own[names.BUNDLE] = events
         if (met := letter.epoch or epoch) is not None:
             own[names.EPOCH] = met
@@ -172,8 +188,14 @@ class DeadLetters:
         )
 
     async def discard(self, letter: HeldLetter) -> None:
-        """Take a dead letter off the queue for good."""
+        """Take a dead letter off the queue for good. The broker has not heard of it yet when this
+        returns, see `take_in`.
+        """
         await self._transport.while_connected(letter.acknowledge())
+
+    async def take_in(self) -> None:
+        """Return when the broker has taken in all that was discarded. Raises what it answers."""
+        await self._transport.while_connected(self._reading.take_in())
 
     async def give_back(self) -> None:
         """Put back the dead letters that are held, and wait until they are in the queue and every

@@ -86,6 +86,11 @@ class LetterWindow:
         await self._channel.acknowledge((tag,))
         del self._tags[tag]
 
+    async def take_in(self) -> None:
+        """Return when the broker has taken in what was acknowledged. Raises what it answers."""
+        # A channel's frames are handled in their order, and this one is answered.
+        await self._channel.basic_qos(prefetch_count=self._most, timeout=TIMEOUT_SECONDS)
+
     async def cancel(self) -> None:
         """Take no more dead letters. Raises what the broker answers."""
         await self._channel.basic_cancel(self._consumer_tag)

@@ -100,8 +100,10 @@ class LetterReading:
 
     async def keep_room(self) -> bool:
         """Open a window where there is no room for dead letters; whether that was so. Raises what
-        the broker answers.
+        the broker answers, and what has ended the reading: then none came any more.
         """
+        if self._failure is not None:
+            raise self._failure
         if self._windows and not self._windows[-1].is_full:
             return False
         size = window_size(self._last_letters, self._last_bytes)
@@ -110,6 +112,11 @@ class LetterReading:
         self._windows.append(window)
         await window.open(self._connection, self._splitter, self._queue)
         return True
+
+    async def take_in(self) -> None:
+        """Return when the broker has taken in all that was acknowledged. Raises what it answers."""
+        for window in self._windows:
+            await window.take_in()
 
     async def stop(self) -> int:
         """Take no more dead letters; how many are held. Raises what the broker answers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -102,7 +103,8 @@ async def _erased(
         keys = await _erase_from_state(
             settings, person, registry, chosen_ids, before_ms, kept_seconds
         )
-    removed, kept = await _remove_letters(person, dry_run)
+    others = {one.id for one in registry.integrations} - {*chosen_ids}
+    removed, kept = await _remove_letters(person, others, dry_run)
     receipts = DRY_RUN if dry_run else IN_MEMORY
     if keys is not None:
         places = [(one.id, one.organization_id) for one in chosen] or EVERYWHERE
@@ -152,12 +154,18 @@ async def _erase_from_state(
         await store.close()
 
 
-async def _remove_letters(person: Person, dry_run: bool) -> tuple[int, list[str]]:
-    """How many dead letters were removed, and the ids of those that speak of others, too."""
+async def _remove_letters(
+    person: Person, others: Collection[str], dry_run: bool
+) -> tuple[int, list[str]]:
+    """How many dead letters were removed, and the ids of those that speak of other people, too.
+    Those of `others`, integrations at which nothing is erased, stay.
+    """
     removed = 0
     kept: list[str] = []
 
     def concern_of(event: LetterEvent) -> Concern:
+        if event.letter.integration in others:
+            return "not theirs"
         return person.concern_of(event.headers, event.body)
 
     def so_far() -> str:

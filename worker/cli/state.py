@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from worker.broker.broker_access import BrokerAway
 from worker.cli.act_options import (
     ActOptions,
     AsOption,
@@ -28,7 +29,7 @@ from worker.integrations.loading import InvalidIntegrations
 from worker.integrations.model import Integration
 from worker.integrations.safe_files import printable
 from worker.integrations.told_mode import UnfitMode, in_mode
-from worker.letters.state_epochs import epochs_of
+from worker.letters.state_epochs import AGAIN, epochs_of
 from worker.ordering.epoch import Epochs
 from worker.ordering.store_protocol import StoreUnavailable
 from worker.service.registry_from_settings import build_registry
@@ -63,7 +64,9 @@ HOW_TO_GO_ON: Final = (
 
 
 async def erasing_integrations(settings: WorkerSettings) -> list[str]:
-    """A sentence for each integration that goes on by the state alone while a loss is open."""
+    """A sentence for each integration that goes on by the state alone while a loss is open. Raises
+    `BrokerAway` where the state is away: what can't be told is not accepted.
+    """
     store = lasting_store(settings, None, is_worker=False)
     if store is None:
         return []
@@ -80,8 +83,8 @@ async def erasing_integrations(settings: WorkerSettings) -> list[str]:
         return erasing + [f"{printable(one.path)}: {BAD}" for one in registry.invalid]
     except InvalidIntegrations:
         return [UNTOLD]
-    except StoreUnavailable:
-        return []  # who accepts the loss is told so
+    except StoreUnavailable as problem:
+        raise BrokerAway(f"{problem}{AGAIN}") from None
     finally:
         await store.close()
 

@@ -105,5 +105,7 @@ class Trail:
 
     async def _send_waiting(self) -> None:
         while self._waiting:
-            await self._writer.send(self._waiting[0])
-            self._waiting.popleft()
+            first = self._waiting[0]
+            await self._writer.send(first)
+            if self._waiting and self._waiting[0] is first:  # it may have made room meanwhile
+                self._waiting.popleft()

@@ -114,6 +114,7 @@ class Canaries:
                 f"the canaries may still wait in {', '.join(sorted(queues))} after "
                 f"{told_span(wait_seconds)}; see whether a worker runs, and whether it keeps up"
             )
+        await self._letters.must_have_seen_all()
         return ""
 
     def _told(self, came_back: int) -> str:

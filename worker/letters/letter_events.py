@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from worker.broker import headers as names
 from worker.broker.dead_letter import DeadLetter, describe, id_of
-from worker.broker.dead_letter_queue import DeadLetters
+from worker.broker.dead_letter_queue import DeadLetters, replay_refusal
 from worker.broker.held_letters import HeldLetter
 from worker.counting import counted
 from worker.delivery.bundles.bundle_format import MOST_VALUES, NotABundle, pack, unpack
@@ -50,6 +50,11 @@ class OpenedLetter:
         """The same letter with those events alone chosen for which `is_meant` as well."""
         fewer = _divided(self.message, self.chosen, is_meant)
         return replace(fewer, others=[*self.others, *fewer.others])
+
+    def replay_refusal(self, max_event_bytes: int) -> str:
+        """Why the letter's chosen events can't be replayed; "" where they can."""
+        body = _bundle(self.chosen)[0] if self.others else self.message.body
+        return replay_refusal(self.message, len(body), max_event_bytes)
 
     async def replay(self, letters: DeadLetters, max_event_bytes: int, epoch: str | None) -> None:
         """Send the letter's chosen events on their way again. Raises `NotReplayed`."""

@@ -5,16 +5,17 @@ there are any, and then every chosen event, those of a lost state not unasked.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter_queue import DeadLetters, NotReplayed
 from worker.evidence.act import MOST_LIVES
-from worker.letters.canary import Canaries, CanaryVerdict
+from worker.letters.canary import Canaries
 from worker.letters.letter_act_request import Handling
 from worker.letters.letter_desk import LetterDesk, Pass
 from worker.letters.letter_events import LetterEvent, OpenedLetter
+from worker.letters.letter_tally import Tally
 from worker.letters.lost_state_guard import LostStateGuard
 from worker.letters.replay_pace import ReplayPace
 from worker.wire.connecting import is_connection_error
@@ -22,30 +23,8 @@ from worker.wire.connecting import is_connection_error
 _AT_ONCE: Final = 100
 _NAMED_TOGETHER: Final = MOST_LIVES
 """Events that are named before any of them goes: what a killed discard leaves in doubt."""
-_NAMED_AT_MOST: Final = 20
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the chosen letters; `kept` names some of those not handled, and why."""
-
-    matched: int = 0
-    handled: int = 0
-    kept_count: int = 0
-    kept: list[tuple[str, str]] = field(default_factory=list)
-    verdict: CanaryVerdict | None = None
-
-    def keep(self, opened: OpenedLetter, reason: str) -> None:
-        """Count a letter that was not handled."""
-        self.kept_count += len(opened.chosen)
-        for event in opened.chosen[: _NAMED_AT_MOST - len(self.kept)]:
-            self.kept.append((event.letter.id, reason))
-
-    def begin_pass(self) -> None:
-        """Letters that were matched before and not handled are met again."""
-        self.matched = self.handled
-        self.kept_count = 0
-        self.kept.clear()
+_HELD_BYTES: Final = 16 * 1024 * 1024
+"""Bodies of letters that wait to be named, or that are canaries."""
 
 
 def _as_it_is(opened: OpenedLetter) -> OpenedLetter:
@@ -93,16 +72,21 @@ class LetterWork:
         self._pace = ReplayPace(asked.rate)
         self._settled = 0
         self._to_name: list[OpenedLetter] = []
+        self._discarded: list[OpenedLetter] = []
+        """Those of which the broker may not have heard yet."""
 
     async def run(self, desk: LetterDesk) -> Pass:
         """Do the replay or discard; gives the last pass."""
         left: int | None = None
+        settled_before = self._settled
         if self._asked.canaries and self.tally.verdict is None and not self._asked.dry_run:
             run = await self._send_canaries(desk)
             verdict = self.tally.verdict
             if run.stop.is_asked or (verdict is not None and verdict.trouble):
                 return run
-            left = run.total - self._settled  # what has come during the wait stands behind
+            left = run.total - (
+                self._settled - settled_before
+            )  # what has come during the wait stands behind
         while True:
             run, left = await self._one_pass(desk, left)
             if not left:
@@ -110,15 +94,18 @@ class LetterWork:
 
     async def _send_canaries(self, desk: LetterDesk) -> Pass:
         first: list[OpenedLetter] = []
-        chosen, found = self._asked.chosen, 0
+        chosen, found, size = self._asked.chosen, 0, 0
 
         def take(opened: OpenedLetter) -> OpenedLetter | None:
-            nonlocal found
-            if found >= self._asked.canaries:
+            nonlocal found, size
+            if found >= self._asked.canaries or size >= _HELD_BYTES:
                 return None
             free = self._free(opened)
+            if not free.chosen:
+                return None
             found += len(free.chosen)
-            return free if free.chosen else None
+            size += len(free.message.body)
+            return free
 
         self._watching.begin_pass()
         async with desk.one_pass("searched") as run:
@@ -141,7 +128,8 @@ class LetterWork:
         """A pass over the first `most` letters, and how many of these another one has to see."""
         self.tally.begin_pass()
         self.guard.held_back = 0
-        self._pace.begin_pass()
+        await self._pace.begin_pass(desk.stop)
+        self._discarded.clear()
         self._watching.begin_pass()
         in_flight = InFlight(_AT_ONCE)
         settled_before = self._settled
@@ -154,13 +142,14 @@ class LetterWork:
                         break
                     self.tally.matched += len(opened.chosen)
                     free = self._free(opened)
-                    if not free.chosen or self._asked.dry_run:
+                    if not free.chosen or self._asked.dry_run or self._refuses(free):
                         continue
                     if not await self._pace.turn(len(free.chosen), run.stop):
                         break
                     await self._take(run, in_flight, free)
                 if not run.stop.is_asked:
                     await self._take_named(run, in_flight)
+                await self._take_in(run, in_flight)
             finally:
                 self._to_name.clear()
                 await in_flight.drain()
@@ -169,18 +158,52 @@ class LetterWork:
     async def _take(self, run: Pass, in_flight: InFlight, opened: OpenedLetter) -> None:
         if self._watching.go_next is None:
             await in_flight.add(self._handled(run.letters, opened))
+            if len(self._discarded) >= _NAMED_TOGETHER:
+                await self._take_in(run, in_flight)
             return
         self._to_name.append(opened)
-        if sum(len(one.chosen) for one in self._to_name) >= _NAMED_TOGETHER:
+        events = sum(len(one.chosen) for one in self._to_name)
+        size = sum(len(one.message.body) for one in self._to_name)
+        if events >= _NAMED_TOGETHER or size >= _HELD_BYTES:
             await self._take_named(run, in_flight)
 
     async def _take_named(self, run: Pass, in_flight: InFlight) -> None:
         """Name what was gathered, and handle it then."""
         named, self._to_name = self._to_name, []
+        await self._take_in(run, in_flight)
         if named and self._watching.go_next is not None:
             await self._watching.go_next(named)
         for opened in named:
             await in_flight.add(self._handled(run.letters, opened))
+
+    async def _take_in(self, run: Pass, in_flight: InFlight) -> None:
+        """What was discarded counts from when the broker must have heard of it: what it has not is
+        back in the queue when the connection is lost.
+        """
+        await in_flight.drain()
+        if self._discarded:
+            await run.letters.take_in()
+        discarded, self._discarded = self._discarded, []
+        for opened in discarded:
+            self._count(opened)
+
+    def _count(self, opened: OpenedLetter) -> None:
+        self._settled += 1
+        self.tally.handled += len(opened.chosen)
+        self._watching.handled(opened)
+
+    def _refuses(self, opened: OpenedLetter) -> bool:
+        """Whether a letter stays, before it has had a turn that another one could have."""
+        if self._asked.verb != "replayed":
+            return False
+        problem = opened.replay_refusal(self._max_event_bytes)
+        if problem:
+            self._keep(opened, problem)
+        return bool(problem)
+
+    def _keep(self, opened: OpenedLetter, problem: str) -> None:
+        self.tally.keep(opened, problem)
+        self._watching.kept(opened)
 
     def _free(self, opened: OpenedLetter) -> OpenedLetter:
         """`opened` with those alone chosen that are of no lost state."""
@@ -188,8 +211,7 @@ class LetterWork:
 
     async def _handled(self, letters: DeadLetters, opened: OpenedLetter) -> None:
         if problem := await self._handle_one(letters, opened):
-            self.tally.keep(opened, problem)
-            self._watching.kept(opened)
+            self._keep(opened, problem)
 
     async def _handle_one(self, letters: DeadLetters, opened: OpenedLetter) -> str:
         """Why the letter stays; "" when it was replayed or discarded. Raises what the broker
@@ -198,17 +220,16 @@ class LetterWork:
         try:
             if self._asked.verb == "replayed":
                 await opened.replay(letters, self._max_event_bytes, self.guard.epoch)
+                self._count(opened)
             else:
                 await opened.discard(letters)
+                self._discarded.append(opened)
         except NotReplayed as error:
             return str(error)
         except Exception as error:  # of one letter, unless it is the broker's
             if is_connection_error(error):
                 raise
             return f"{type(error).__name__}; export it, and report this"
-        self._settled += 1
-        self.tally.handled += len(opened.chosen)
-        self._watching.handled(opened)
         return ""
 
     def so_far(self) -> str:

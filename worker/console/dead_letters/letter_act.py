@@ -148,11 +148,15 @@ class LetterAct:
         """A dead letter was just replayed: what becomes of its events is followed."""
         self.fates.follow(opened, self.keys)
 
-    def finish_work(self) -> None:
-        """What the present work on the dead letters came to is added up."""
+    def finish_work(self, *, met_all: bool = False) -> None:
+        """What the present work on the dead letters came to is added up. One that `met_all` the
+        letters that were left has met again what the works before it have kept.
+        """
         work = self.work
         if work is None:
             return
+        if met_all:
+            self.kept, self.kept_why, self.held_back = 0, [], 0
         self.handled_before += work.tally.handled
         self.kept += work.tally.kept_count
         self.kept_why += work.tally.kept

@@ -144,7 +144,7 @@ class LetterRun:
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             except Interrupted:
                 break
-        act.finish_work()
+        act.finish_work(met_all=keys is None and not act.stop.is_asked)
 
     async def _new_work(self, asked: Asked, keys: frozenset[bytes] | None) -> LetterWork:
         act, settings = self.act, self._context.settings
