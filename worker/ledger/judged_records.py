@@ -22,9 +22,11 @@ from worker.ledger.chain_rows import ChainRow, ChainRows, heading_at
 from worker.ledger.conservation import OVERDUE_MS
 from worker.ledger.database import highest_id
 from worker.ledger.dictionary import Dictionary
+from worker.ledger.progress import FIRST_GENERATION
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
 from worker.ledger.records import Progress
+from worker.ledger.retention import pruned_until
 from worker.ledger.schema import MESSAGES
 from worker.ledger.truncation import Truncation
 from worker.ledger.worker_state import read_state
@@ -62,6 +64,8 @@ class RecordWork:
         self._lines: dict[tuple[int, int], bytes] = {}
         self._truncation = Truncation(connection, progress.generation)
         self._next_id = highest_id(connection, MESSAGES) + 1
+        is_reread = progress.generation > FIRST_GENERATION
+        self._pruned_until = pruned_until(connection) if is_reread else 0
 
     def read(self, record: Record) -> None:
         """Judge one record of the stream, whatever it is."""
@@ -83,6 +87,8 @@ class RecordWork:
             # Not under its chain: who forges would fill the findings of a chain that is none's.
             self._chains.found(fault, row, heading.sequence, record.offset)
             return
+        if heading.at < self._pruned_until:
+            return  # a recreated stream is read from its beginning, which may be older than we are
         judgement = judge(None if row is None else row.head, heading)
         if row is None:
             row = self._begun(message)

@@ -9,6 +9,8 @@ from worker.ledger.schema import PROGRESS
 from worker.ledger.trouble import LedgerTrouble
 
 _ROW = 1
+FIRST_GENERATION = 1
+"""Of a stream; each one that is recreated is another."""
 
 
 def read_progress(connection: Connection) -> Progress | None:
@@ -21,7 +23,7 @@ def begin_reading(connection: Connection, start: Start, now_ms: int) -> None:
     """From now on the stream is read from there. What was read of another stream stays."""
     progress = read_progress(connection)
     if progress is None:
-        begun = Progress(1, start.offset, b"", start.offset, b"", now_ms, 0, now_ms)
+        begun = Progress(FIRST_GENERATION, start.offset, b"", start.offset, b"", now_ms, 0, now_ms)
         connection.execute(PROGRESS.insert().values(id=_ROW, **begun._asdict()))
     elif start.is_recreated:
         begun = progress._replace(

@@ -49,6 +49,13 @@ def prune(connection: Connection, before_ms: int) -> int:
     return deleted
 
 
+def pruned_until(connection: Connection) -> int:
+    """Of before then (ms since 1970) the ledger had messages that are deleted; 0 where none is."""
+    oldest = select(MESSAGES.c.id, MESSAGES.c.at).order_by(MESSAGES.c.id).limit(1)
+    found = connection.execute(oldest).first()
+    return 0 if found is None or found.id == 1 else int(found.at)
+
+
 def _delete_receipts(connection: Connection, last_message: int) -> None:
     """Those of messages up to this one. Receipts are numbered in the order of their messages."""
     following = (
