@@ -51,9 +51,10 @@ class UserHashes:
         except StoreUnavailable as problem:
             log.warning("receipts.no_user_hash", detail=str(problem))
             return
+        finally:
+            self._until_ms = 0  # what was learnt counts, though the next key can't be had
         for month in self._known.keys() - months:
             del self._known[month]
-        self._until_ms = 0
 
     def hash_of(self, organization_user_id: str, at_ms: int) -> str | None:
         """The hash of a trimmed person id in receipts of `at_ms` (ms since 1970); None without a
