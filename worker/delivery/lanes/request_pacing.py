@@ -103,14 +103,16 @@ class RequestPacer:
         self.delayed_seconds = 0.0
         """For how long all of them together at most: one that fills up meanwhile starts at once."""
 
-    def reserve(self, now: float, last_start: float) -> float:
+    def reserve(self, now: float, last_start: float, *, is_behind: bool = False) -> float:
         """When the next request of a lane may start, whose last one started then; a moment before
-        `now` is at once. Where company seldom comes in time, waiting for it spares little.
+        `now` is at once. Where company seldom comes in time, waiting for it spares little: that
+        counts only once the core is the bound and the worker `is_behind`, with most of the events
+        in hand that it may have.
         """
         if now - self._judged_at >= _WINDOW_SECONDS:
             self._judge(now)
         self._asked += 1
-        if now - last_start > _SELDOM_SECONDS and not self._is_full:
+        if now - last_start > _SELDOM_SECONDS and not (self._is_full and is_behind):
             return now
         start_at = self._due_at - _BURST * self._interval
         if start_at > now + LONGEST_WAIT_SECONDS:

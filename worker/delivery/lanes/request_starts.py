@@ -146,7 +146,10 @@ class LaneRequests:
         if len(self._waiting.fresh) >= messages_per_request(self._state.integration):
             return 0.0
         if self._batch_waits_until is None:
-            self._batch_waits_until = self._shared.pacer.reserve(now, self._started_at)
+            source = next(iter(self._waiting.fresh.values()))[0].message.source
+            is_behind = 2 * source.free < source.room
+            reserve = self._shared.pacer.reserve
+            self._batch_waits_until = reserve(now, self._started_at, is_behind=is_behind)
         return self._batch_waits_until
 
     def _start_some(self, waiting: Groups, most: int, now: float) -> bool:
