@@ -12,7 +12,7 @@ import orjson
 from tests.unit.delivery.parts import Hand, Published, Store
 from tests.unit.delivery.virtual_time import after, now
 from tests.unit.examples import event_document, integration
-from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.delay import NativeDelay
 from worker.broker.queue_names import Names
@@ -41,7 +41,7 @@ class Adobe:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def look_up(self, *_: object) -> None:
+    async def look_up(self, *_: object) -> NoProfile | None:
         raise AssertionError("nothing is to be looked up")
 
     async def look_up_record(self, *_: object) -> Mapping[str, Any] | Retryable:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from worker.adobe.attempt_deadline import is_too_late, watched
-from worker.adobe.replies import Accepted, Permanent, Retryable
+from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
 from worker.delivery.rounds.completion_lookup import Completion
@@ -136,7 +136,8 @@ class Round:
                 stands = accepted_of(one)
                 stamps = stands.stamps
                 settlement = settlement_of(one, stands, self._parts.unclear_ms, self._parts.seals)
-            is_accepted = after_success == after_failure or stamps
+            is_news = stamps and not isinstance(one.reply, NoProfile)
+            is_accepted = after_success == after_failure or is_news
             (accepted if is_accepted else rest).append(settlement)
         for some, gap in ((accepted, after_success), (rest, after_failure)):
             await self._parts.gate.settle(self._integration.state_id, some, gap, self._lease)
