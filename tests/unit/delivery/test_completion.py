@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.unit.delivery.keeper import Keeper
 from tests.unit.delivery.records import SNAPSHOTS, Adobe, Worker, choice, completed, snapshot
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.delivery.rounds.round_results import Untried
+from worker.delivery.rounds.round_results import NoChoices, Untried
 from worker.integrations.model import Integration
 from worker.ordering.epoch import EpochKeeper
 from worker.ordering.memory_store import MemoryStore
@@ -85,7 +86,10 @@ async def test_what_was_found_goes_along_with_each_event_of_a_message_that_is_ta
 ) -> None:
     worker.adobe.found = {NEWS: True}
     worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "no", 400)]
-    await worker.take(choice(10, offers=True), choice(20, sms=True))
+    results = await worker.take(choice(10, offers=True), choice(20, sms=True))
+    assert results == [Untried(), OK]
+    assert worker.adobe.records == [{"news": True, "sms": True}]
+    await worker.take(choice(10, offers=True))
     assert worker.adobe.records[-1] == {"news": True, "offers": True, "sms": True}
     await worker.take(choice(30, sms=False))
     assert worker.adobe.has == {"news": True, "offers": True, "sms": False}
@@ -176,6 +180,38 @@ async def test_after_a_loss_a_snapshot_waits_that_would_erase_what_other_devices
     store.keeper.accept(["1" * 16])
     await worker.gate.epochs.look()
     assert await worker.take(snapshot(20, "phone", sms=True)) == [OK]
+
+
+def silent(minute: int) -> bytes:
+    """A snapshot of the phone that has no consents at all."""
+    document = orjson.loads(snapshot(minute, "phone"))
+    del document["parameters"]["new_entity"]["consents"]
+    return orjson.dumps(document)
+
+
+async def test_after_a_loss_a_snapshot_that_said_nothing_tells_nothing_of_other_devices() -> None:
+    store = Lost()
+    worker = Worker(store, SNAPSHOTS)
+    await worker.gate.epochs.look()
+    await worker.take(snapshot(10, "phone", news=True))
+    await worker.take(snapshot(11, "tablet", offers=True))
+    store._users.clear()
+    store.keeper.lose("3" * 16)
+    assert await worker.take(silent(20)) == [NoChoices()]
+    (result,) = await worker.take(snapshot(21, "phone", sms=True))
+    assert isinstance(result, Retryable)
+    assert result.error == "state-lost"
+    assert worker.adobe.has == {"news": True, "offers": True}
+    store.keeper.accept(["1" * 16])
+    await worker.gate.epochs.look()
+    assert await worker.take(snapshot(21, "phone", sms=True)) == [OK]
+
+
+async def test_without_a_loss_who_has_said_nothing_so_far_does_not_wait() -> None:
+    worker = Worker(Lost(), SNAPSHOTS)
+    await worker.gate.epochs.look()
+    assert await worker.take(silent(20)) == [NoChoices()]
+    assert await worker.take(snapshot(21, "phone", sms=True)) == [OK]
 
 
 async def test_a_person_of_whom_snapshots_are_known_does_not_wait_for_a_loss() -> None:

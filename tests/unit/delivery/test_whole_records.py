@@ -23,7 +23,7 @@ from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.retry_state import RetryState
 from worker.delivery.rounds.request_slots import RequestSlots
-from worker.delivery.rounds.round_results import Duplicate, Emptied, Erased, Superseded
+from worker.delivery.rounds.round_results import Duplicate, Emptied, Erased, Superseded, Untried
 from worker.delivery.rounds.whole_record import paths_without_value
 from worker.integrations.model import Integration
 from worker.ordering.memory_store import MemoryStore
@@ -136,8 +136,11 @@ async def test_of_a_refused_message_each_event_stands_for_itself_and_all_is_comp
 ) -> None:
     await events.take(choice(5, sms=True))
     events.adobe.replies = [REFUSED]
-    results = await events.take(choice(10, news=True), choice(20, bags=""), choice(15, offers=True))
-    assert results == [OK, OK, OK]
+    together = choice(10, news=True), choice(20, bags=""), choice(15, offers=True)
+    assert await events.take(*together) == [Untried(), OK, Untried()]
+    events.adobe.replies = [REFUSED]
+    assert await events.take(together[0], together[2]) == [Untried(), OK]
+    assert await events.take(together[0]) == [OK]
     assert events.adobe.records[1:] == [
         {"sms": True},
         {"offers": True, "sms": True},
@@ -300,7 +303,9 @@ async def test_parts_with_clear_answers_are_sent_once(events: Worker) -> None:
     events.adobe.replies = [REFUSED]
     both = [events.delivery(one) for one in (choice(10, news=True), choice(20, sms=True))]
     await events.runner.deliver(events.target, [both], RequestSlots(1))
+    await events.runner.deliver(events.target, [both[:1]], RequestSlots(1))
     assert [one.repeat_seconds for one in both] == [None, None]
+    assert events.adobe.records == [{"sms": True}, {"news": True, "sms": True}]
 
 
 @pytest.mark.parametrize("minute", [10, 20])

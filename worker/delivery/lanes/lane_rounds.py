@@ -118,8 +118,9 @@ class LaneRounds:
             self._state.waiting.gaps.begin(user, gap, now)
 
     def _without_untried(self, integration: Integration, results: Results) -> Results:
-        """The results without what Adobe has not seen, which goes on waiting, unless the broker
-        has it again.
+        """The results without what has had no request of its own, which goes on waiting, unless the
+        broker has it again. Adobe may have seen it with others of its person: then it is begun, and
+        is not given up for want of room.
         """
         untried = [delivery for delivery, result in results if isinstance(result, Untried)]
         if not untried:
@@ -129,6 +130,7 @@ class LaneRounds:
         for delivery in untried:
             if not delivery.message.is_ours:
                 continue
+            delivery.is_due |= delivery.was_sent
             try:
                 (self._state.waiting.put_behind if waits_on else self._acts.release)(delivery)
             except Exception as error:

@@ -60,7 +60,9 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class Untried:
-    """No request of the attempt's time was left for the event: Adobe has not seen it."""
+    """No request of its own was left for the event: the attempt's time is over, or Adobe has just
+    accepted a whole record of the same person. It waits on.
+    """
 
 
 Result = Reply | Superseded | Duplicate | Emptied | NoChoices | Erased | Busy | Crashed | Untried
