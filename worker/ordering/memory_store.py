@@ -12,8 +12,9 @@ from typing import Final
 
 from worker.fast_tuples import new_tuple
 from worker.ordering.epoch import EpochKeeper
+from worker.ordering.erased_choices import left_after_erasure
 from worker.ordering.inlet_notes import MemoryInlets
-from worker.ordering.stamp import NEVER_ERASED, Stamp
+from worker.ordering.stamp import Stamp
 from worker.ordering.state_ids import MemoryStateIds
 from worker.ordering.store_protocol import (
     ERASED,
@@ -199,11 +200,8 @@ class MemoryStore(OnePart):
             return
         stamps = dict(zip(user.paths, user.stamps, strict=True))
         texts = dict(user.texts) if given_texts is not None else {}
-        erased = stamps.get(ERASED, NEVER_ERASED)
-        for path, given in written.items():
+        for path, given in left_after_erasure(written, stamps.get(ERASED)).items():
             known = stamps.get(path)
-            if given.is_erased_by(erased) and path != UNCLEAR:
-                continue
             if path == UNCLEAR:
                 stamps[path] = added_at(to_ms(now), given, known)
             elif known is None or given > known:

@@ -90,18 +90,36 @@ local function is_newer(a, b)
 end
 
 -- Until when the choices of a user are erased, by the tombstone; nil without one.
-local function erased_until(stamp)
-  if stamp and is_readable(stamp) then
-    return (parts(stamp))
+local function erased_until(key)
+  local known = redis.pcall('HMGET', key, ERASED)
+  if is_other_type(known) or not known[1] or not is_readable(known[1]) then
+    return nil
   end
-  return nil
+  return (parts(known[1]))
 end
 
--- As `is_erased_by` in worker/ordering/stamp.py.
-local function is_erased(stamp, erased_ms)
+local function latest(stamp)
   local time, updated = parts(stamp)
-  local latest = math.max(time, updated)
-  return latest > 0 and latest <= erased_ms
+  return math.max(time, updated)
+end
+
+-- Of the stamps to write, as `left_after_erasure` in worker/ordering/erased_choices.py has it.
+local function is_any_since(first, count, width, erased_ms)
+  for i = 0, count - 1 do
+    local at_path = first + width * i
+    if ARGV[at_path] ~= UNCLEAR and latest(ARGV[at_path + 1]) > erased_ms then
+      return true
+    end
+  end
+  return false
+end
+
+local function is_erased(stamp, erased_ms, is_since)
+  local latest_of_it = latest(stamp)
+  if latest_of_it > 0 then
+    return latest_of_it <= erased_ms
+  end
+  return parts(stamp) == 0 and not is_since
 end
 
 local function now_in_ms()
@@ -165,20 +183,17 @@ local function add_text(fields, key, path, text)
   end
 end
 
-local function write_some(key, first, count, width)
+local function write_some(key, first, count, width, erased_ms, is_since)
   local paths = {}
   for i = 0, count - 1 do
     paths[#paths + 1] = ARGV[first + width * i]
   end
-  paths[#paths + 1] = ERASED
   local known, newer = redis.pcall('HMGET', key, unpack(paths)), {}
   if is_other_type(known) then
     redis.call('DEL', key)
     known = {}
   end
-  local erased_ms = erased_until(known[#paths])
-  for i = 1, count do
-    local path = paths[i]
+  for i, path in ipairs(paths) do
     local at_stamp = first + width * (i - 1) + 1
     local stamp = ARGV[at_stamp]
     if path == UNCLEAR then
@@ -188,7 +203,7 @@ local function write_some(key, first, count, width)
         known[i] = nil -- what was known is in it
       end
     end
-    if erased_ms and path ~= UNCLEAR and is_erased(stamp, erased_ms) then
+    if erased_ms and path ~= UNCLEAR and is_erased(stamp, erased_ms, is_since) then
       known[i] = nil -- nothing is written, its text neither
     elseif not known[i] or not is_readable(known[i]) or is_newer(stamp, known[i]) then
       newer[#newer + 1] = path
@@ -206,8 +221,11 @@ end
 
 -- In portions, since Lua unpacks only some thousands of values at once.
 local function write(key, first, count, width, kept_ms)
+  local erased_ms = erased_until(key)
+  local is_since = erased_ms and is_any_since(first, count, width, erased_ms)
   for from = 0, count - 1, PORTION do
-    write_some(key, first + width * from, math.min(PORTION, count - from), width)
+    local some = math.min(PORTION, count - from)
+    write_some(key, first + width * from, some, width, erased_ms, is_since)
   end
   -- A tombstone is kept for longer.
   if redis.call('PTTL', key) < tonumber(kept_ms) then

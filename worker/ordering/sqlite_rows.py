@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from worker.ordering.stamp import NEVER_ERASED, Stamp
+from worker.ordering.erased_choices import left_after_erasure
+from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import ERASED, UNCLEAR, Settlement, tombstone
 from worker.ordering.unclear_requests import added_at, merged, moved
 from worker.ordering.user_digests import both_digests
@@ -182,11 +183,11 @@ def _is_there(rows: Sequence[Row | None], now_ms: int) -> bool:
 
 def _add_settled(state: _State, settlement: Settlement, now_ms: int) -> None:
     texts = settlement.texts
-    erased = state.stamps.get(ERASED, NEVER_ERASED)
-    for path, stamp in settlement.written.items():
+    written = left_after_erasure(settlement.written, state.stamps.get(ERASED))
+    for path, stamp in written.items():
         if path == UNCLEAR:
             state.stamps[path] = added_at(now_ms, stamp, state.stamps.get(path))
-        elif not stamp.is_erased_by(erased):
+        else:
             text = None if texts is None else texts.get(path)
             state.add(path, stamp, text, keeps_text=texts is None)
 

@@ -36,12 +36,6 @@ class Stamp(NamedTuple):
         """
         return self.event_id == other.event_id and self[:2] == other[:2]
 
-    def is_erased_by(self, tombstone: Stamp) -> bool:
-        """Whether the choice is one that an erasure has forgotten. What was found at Adobe, for
-        which nobody knows a time, is not: it was found since.
-        """
-        return 0 < max(self.time_ms, self.updated_ms) <= tombstone.time_ms
-
     def encode(self) -> str:
         """The stamp as text: decimal times, `n` for a refusal or `+` for anything else, then the id
         as it is.
@@ -82,10 +76,6 @@ class Said(NamedTuple):
     didomi_user: str = ""
     is_taken_back: bool = False
     source: Source | None = None
-
-
-NEVER_ERASED: Final = Stamp(0, 0, False, "")
-"""In place of a tombstone where there is none."""
 
 
 def at(time_ms: int) -> Source:

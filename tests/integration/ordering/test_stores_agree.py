@@ -48,8 +48,9 @@ KEPT = 2005.0
 ATTRIBUTES = ("a", "_acme.b", "é.c", "@phone", "~")
 stamps = st.builds(
     Stamp,
-    st.integers(-1, 1),
-    st.integers(-1, 1),
+    # Some are erased by the tombstones of `erase`, and some are not.
+    st.sampled_from([-1, 0, 1, 20, 60]),
+    st.sampled_from([-1, 0, 1, 30]),
     st.booleans(),
     # Sorted by their characters, by their bytes and by most locales these differ.
     st.sampled_from(["", "a", "B", "ab", "_a", "é", "\x00", "a\nb", "\uffff", "\U00010000"]),
@@ -224,7 +225,8 @@ class Stores(RuleBasedStateMachine):
             if UNCLEAR in written:
                 mark = _added(written.pop(UNCLEAR), user.stamps.get(UNCLEAR), self.now)
                 user.stamps[UNCLEAR] = mark
-            for path, stamp in written.items():
+            left = _not_erased(written, user.stamps.get(ERASED))
+            for path, stamp in left.items():
                 if path not in user.stamps or stamp > user.stamps[path]:
                     user.stamps[path] = stamp
                 if texts is not None and stamp == user.stamps[path]:
@@ -283,6 +285,22 @@ class Stores(RuleBasedStateMachine):
         for one in self.inspector.zrange(self.integrations_key, 0, -1):
             assert isinstance(one, bytes)
             self.inspector.zincrby(self.integrations_key, -seconds, one)
+
+
+def _not_erased(written: dict[str, Stamp], tombstone: Stamp | None) -> dict[str, Stamp]:
+    """What is newer than the tombstone, and what has no time: if it was found at Adobe (0), only
+    beside something newer.
+    """
+    if tombstone is None:
+        return written
+    latest = {path: max(stamp.time_ms, stamp.updated_ms) for path, stamp in written.items()}
+    newer = {path for path, ms in latest.items() if ms > tombstone.time_ms}
+    timeless = {
+        path
+        for path, stamp in written.items()
+        if latest[path] <= 0 and (newer or stamp.time_ms != 0)
+    }
+    return {path: stamp for path, stamp in written.items() if path in newer | timeless}
 
 
 def _added(mark: Stamp, known: Stamp | None, now: float) -> Stamp:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import redis.asyncio
 
-from worker.ordering.memory_store import MemoryStore
-from worker.ordering.redis_store import RedisStore
-from worker.ordering.sqlite_store import SqliteStore
+from tests.integration.ordering.conftest import (
+    FORMER,
+    LENA,
+    PRESENT,
+    TIMING,
+    Open,
+    Wall,
+    known,
+)
 from worker.ordering.stamp import Stamp
 from worker.ordering.store_protocol import (
     LASTING_SECONDS,
@@ -18,30 +23,10 @@ from worker.ordering.store_protocol import (
     Granted,
     NewestStore,
     Settlement,
-    Timing,
 )
 from worker.ordering.user_digests import UserKeys, both_digests
 
-TIMING = Timing(lease_seconds=60, retention_seconds=1_000)
 OLD, NEW, NEWEST = (Stamp(time_ms, 0, False, "e") for time_ms in (1, 2, 3))
-FORMER, PRESENT = b"former", b"present"
-LENA = ("shop", "personalEmail.address", "lena@northwind.example")
-Known = tuple[Mapping[str, Stamp], Mapping[str, str]]
-Open = Callable[[UserKeys], NewestStore]
-
-
-class Wall:
-    """A clock that the test moves, in seconds."""
-
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def wall() -> Wall:
-    return Wall()
 
 
 async def write(
@@ -59,39 +44,6 @@ async def write(
     assert isinstance(granted, Granted)
     settlement = Settlement(user, granted.lease, {path: stamp}, False, texts, lasts)
     await store.settle("shop", [settlement], 0)
-
-
-async def known(store: NewestStore, user: str, *paths: str) -> Known:
-    claimed = paths or ("news",)
-    (granted,) = await store.begin("shop", [Claim(user, claimed, claimed)])
-    assert isinstance(granted, Granted)
-    await store.settle("shop", [Settlement(user, granted.lease, {}, False)], 0)
-    return dict(granted.stored), dict(granted.texts)
-
-
-@pytest.fixture
-async def open_in(
-    redis_url: str, namespace: str, tmp_path: Path, wall: Wall
-) -> AsyncIterator[Callable[[str], Open]]:
-    made: list[NewestStore] = []
-
-    def open_as(kind: str, keys: UserKeys) -> NewestStore:
-        one: NewestStore
-        if kind == "memory":
-            one = MemoryStore(TIMING, clock=wall)
-        elif kind == "sqlite":
-            path = tmp_path / "state.sqlite"
-            one = SqliteStore(
-                path, TIMING, clock=wall, wall_clock=wall, marks=keys.marks, is_worker=False
-            )
-        else:
-            one = RedisStore(redis_url, TIMING, namespace=namespace, marks=keys.marks)
-        made.append(one)
-        return one
-
-    yield lambda kind: lambda keys: open_as(kind, keys)
-    for one in made:
-        await one.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -128,7 +80,7 @@ async def test_a_stamp_without_a_text_takes_away_that_of_the_one_before(
 
 async def test_an_erasure_leaves_no_text(store: NewestStore, lena: str) -> None:
     await write(store, lena, NEW, "what lena chose")
-    await store.erase("shop", lena, 10, 2_000)
+    await store.erase("shop", lena, NEW.time_ms, 2_000)
     assert await known(store, lena) == ({}, {})
     await write(store, lena, NEWEST, None)
     assert await known(store, lena) == ({"news": NEWEST}, {})
