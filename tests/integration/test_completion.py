@@ -179,6 +179,26 @@ async def test_after_a_loss_look_ups_go_on_by_themselves(stack: Stack, tmp_path:
     await wait_until(lambda: record(stack) == both, "both choices", 60)
 
 
+async def test_what_was_accepted_after_its_file_was_lost_does_not_pass_for_all_that_there_is(
+    stack: Stack, tmp_path: Path
+) -> None:
+    stack.add_integration("shop", payload_mode="xdm", dataset_starts_empty=True, mappings=MAPPINGS)
+    await start(stack)
+    await stack.publish([choice(LENA, "newsletter")])
+    await wait_until(lambda: told(stack, "delivery.delivered") != [], "the first choice")
+    slow = stack.sandbox.state.faults.inject(
+        target="collection", kind="latency", latency_ms=2_000, times=1
+    )
+    await stack.publish([choice(LENA, "profiling")])
+    await wait_until(slow.is_over, "a request that has come, and has no answer yet")
+    _remove_state(tmp_path)
+    await wait_until(lambda: len(told(stack, "delivery.delivered")) == 2, "its answer")
+    await wait_until(lambda: told(stack, "ordering.state_lost") != [], "the alarm")
+    await stack.publish([choice(LENA, "profiling", enabled=False)])
+    kept = {"newsletter": True, "profiling": False}
+    await wait_until(lambda: record(stack) == kept, "what was looked up goes along")
+
+
 async def test_a_fleet_completes_by_redis(broker_url: str, namespace: str, redis_url: str) -> None:
     async with Stack(broker_url, namespace, STATE_URL=redis_url, LOG_LEVEL="debug") as stack:
         put_flow(stack, "xdm")

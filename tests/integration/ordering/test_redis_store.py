@@ -395,28 +395,6 @@ async def test_thousands_of_attributes_fit_in_one_call(make_store: MakeStore) ->
     assert again.stored == written
 
 
-async def test_a_part_of_what_was_lost_since_its_grant_does_not_pass_for_all(
-    make_store: MakeStore, redis_url: str, namespace: str
-) -> None:
-    store = make_store()
-    granted = await begin(store)
-    assert isinstance(granted, Granted)
-    whole = Settlement("lena", granted.lease, {"news": OLD}, False, {"news": "sealed"}, True)
-    await store.settle("shop", [whole], 0)
-    part = {"sms": NEW}
-    for is_lost, stands in ((False, {"news", "sms"}), (True, set())):
-        granted = await begin(store)
-        assert isinstance(granted, Granted)
-        if is_lost:
-            await _delete_all(redis_url, namespace)
-        settled = Settlement("lena", granted.lease, part, False, {"sms": "sealed"}, True, True)
-        await store.settle("shop", [settled], 0)
-        granted = await begin(store, "lena", "news", "sms")
-        assert isinstance(granted, Granted)
-        assert granted.stored.keys() == stands
-        await store.settle("shop", [Settlement("lena", granted.lease, {}, False)], 0)
-
-
 async def test_a_settlement_that_comes_late_takes_no_mark_of_others_away(
     make_store: MakeStore,
 ) -> None:
@@ -430,12 +408,6 @@ async def test_a_settlement_that_comes_late_takes_no_mark_of_others_away(
     await other.settle("shop", [Settlement("lena", await lease(other), marked, True)], 0)
     await one.settle("shop", [late], 0)
     assert (await stored(other, UNCLEAR))[UNCLEAR][1:] == oldest[1:]
-
-
-async def _delete_all(redis_url: str, namespace: str) -> None:
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        async for key in client.scan_iter(f"{namespace}*"):
-            await client.delete(key)
 
 
 async def test_integrations_are_remembered_for_all_workers_and_for_a_time(
