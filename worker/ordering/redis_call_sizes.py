@@ -12,6 +12,8 @@ T = TypeVar("T")
 MOST_WEIGHT: Final = 20_000
 """Arguments of a call of short ones. A usual request has a few hundred; a thousand mappings of two
 hundred persons would have half a million, and take longer than a call may."""
+_OF_EACH_USER: Final = 5
+"""For the keys of a user, and what is said of the lease."""
 _BYTES_OF_WEIGHT: Final = 200
 """Of a text that is as dear as an argument."""
 
@@ -30,12 +32,12 @@ def portions(items: Sequence[T], weight_of: Callable[[T], int]) -> Iterator[Sequ
 
 def claiming_weight(claim: Claim) -> int:
     """What it costs to claim a user."""
-    return len(claim.attributes) + len(claim.texts)
+    return _OF_EACH_USER + len(claim.attributes) + len(claim.texts)
 
 
 def settling_weight(settlement: Settlement) -> int:
     """What it costs to settle a user."""
     if settlement.texts is None:
-        return 2 * len(settlement.written)
+        return _OF_EACH_USER + 2 * len(settlement.written)
     size = sum(map(len, settlement.texts.values()))
-    return 3 * len(settlement.written) + size // _BYTES_OF_WEIGHT
+    return _OF_EACH_USER + 3 * len(settlement.written) + size // _BYTES_OF_WEIGHT

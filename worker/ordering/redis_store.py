@@ -143,25 +143,20 @@ class RedisStore:
     ) -> None:
         """See `NewestStore`."""
         for some in portions(settlements, settling_weight):
-            await self._settle(state_id, some, gap_seconds)
-
-    async def _settle(
-        self, state_id: str, settlements: Sequence[Settlement], gap_seconds: float
-    ) -> None:
-        arguments: list[str | int] = [self._owner, to_ms(gap_seconds)]
-        arguments += (to_ms(self.timing.retention_seconds), latest_ms())
-        for _, lease, written, sent, texts, lasts, is_part in settlements:
-            flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
-            flags += is_part * _IS_PART
-            arguments += (lease, flags, len(written))
-            for path, stamp in written.items():
-                arguments += (path, stamp.encode())
-                if texts is not None:
-                    arguments.append(texts.get(path, ""))
-        keys, is_rotating = self._keys(state_id, [one.user for one in settlements])
-        await self._calls.run(_SETTLE[is_rotating], keys, arguments)
-        for one in settlements:
-            self._held.let_go(state_id, [one.user], one.lease)
+            arguments: list[str | int] = [self._owner, to_ms(gap_seconds)]
+            arguments += (to_ms(self.timing.retention_seconds), latest_ms())
+            for _, lease, written, sent, texts, lasts, is_part in some:
+                flags = sent * _SENT + lasts * _LASTS + (texts is not None) * _HAS_TEXTS
+                flags += is_part * _IS_PART
+                arguments += (lease, flags, len(written))
+                for path, stamp in written.items():
+                    arguments += (path, stamp.encode())
+                    if texts is not None:
+                        arguments.append(texts.get(path, ""))
+            keys, is_rotating = self._keys(state_id, [one.user for one in some])
+            await self._calls.run(_SETTLE[is_rotating], keys, arguments)
+            for one in some:
+                self._held.let_go(state_id, [one.user], one.lease)
 
     async def erase(self, state_id: str, user: str, before_ms: int, kept_seconds: float) -> None:
         """See `NewestStore`."""
@@ -202,26 +197,23 @@ class RedisStore:
     ) -> list[Granted | Contended]:
         answers: list[Granted | Contended] = []
         for some in portions(claims, claiming_weight):
-            answers += await self._ask_for(state_id, lease, some)
+            arguments: list[str | int] = [self._owner, lease, to_ms(self.timing.lease_seconds)]
+            for _, attributes, texts in some:
+                arguments += (len(attributes) + len(texts), *attributes)
+                if texts:
+                    arguments += [f"={path}" for path in texts]
+            keys, is_rotating = self._keys(state_id, [one.user for one in some])
+            found = await self._calls.run(_BEGIN[is_rotating], keys, arguments)
+            try:
+                answers += [
+                    self._values.granted(lease, claim, values)
+                    if is_granted
+                    else _contended(*values)
+                    for claim, (is_granted, *values) in zip(some, found, strict=True)
+                ]
+            except ValueError:
+                raise StoreUnavailable("Redis holds a value that this version can't read") from None
         return answers
-
-    async def _ask_for(
-        self, state_id: str, lease: int, claims: Sequence[Claim]
-    ) -> list[Granted | Contended]:
-        arguments: list[str | int] = [self._owner, lease, to_ms(self.timing.lease_seconds)]
-        for _, attributes, texts in claims:
-            arguments += (len(attributes) + len(texts), *attributes)
-            if texts:
-                arguments += [f"={path}" for path in texts]
-        keys, is_rotating = self._keys(state_id, [one.user for one in claims])
-        answers = await self._calls.run(_BEGIN[is_rotating], keys, arguments)
-        try:
-            return [
-                self._values.granted(lease, claim, values) if is_granted else _contended(*values)
-                for claim, (is_granted, *values) in zip(claims, answers, strict=True)
-            ]
-        except ValueError:
-            raise StoreUnavailable("Redis holds a value that this version can't read") from None
 
     def _keys(self, state_id: str, users: Sequence[str]) -> tuple[list[str], bool]:
         """The keys of `users`, and whether these have two digests, and so twice as many."""
