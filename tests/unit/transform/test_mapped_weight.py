@@ -91,6 +91,19 @@ def test_what_is_nested_too_deeply_to_be_written_is_refused(steps: Any, is_kept:
     assert refused.detail == "the value at metadata_x is nested too deeply"
 
 
+def test_two_values_at_one_place_that_are_nested_too_deeply_to_be_compared_are_refused() -> None:
+    """What reads JSON takes a thousand levels, which Python does not compare."""
+    mapped = [{"id": "_acme.x", "value": "consents_purposes_news_metadata_x", "format": "text"}]
+    purposes = [{"id": "news", "metadata": {"x": "DEEP"}}] * 2
+    body = orjson.dumps(event_document(consents={"purposes": purposes}))
+    body = body.replace(b'"DEEP"', b"[" * 1_000 + b"]" * 1_000)
+    refused = decide(integration(mappings=mapped), open_envelope(body), NOW_MS)
+    assert isinstance(refused, Reject)
+    assert refused.reason == DeadReason.INVALID_EVENT
+    place = "consents_purposes_news_metadata_x"
+    assert refused.detail == f"the value at {place} is nested too deeply"
+
+
 def test_a_thousand_may_write_a_short_one() -> None:
     assert isinstance(_decided("gold", "as-is", 999), Deliver)
 
