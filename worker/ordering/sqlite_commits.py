@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from worker.ordering.sqlite_preparation import prepare
 from worker.ordering.store_protocol import StoreUnavailable
 
 Work = Callable[[sqlite3.Connection], Any]
 _MOST_AT_ONCE: Final = 256
 _CALL_SECONDS: Final = 30.0
-_VERSION: Final = 1
 _OWNER_ONLY: Final = 0o600
 _BUSY_SECONDS: Final = 10.0
 """How long a command beside the worker may keep the file from it, or the other way round."""
@@ -154,7 +154,7 @@ class Commits:
             # Text that is not UTF-8 concerns its own row, which its reader then can't read.
             connection.text_factory = _text
             try:
-                _prepare(connection, self._schema)
+                prepare(connection, self._schema, _BUSY_SECONDS)
             except BaseException:
                 connection.close()
                 raise
@@ -191,26 +191,6 @@ def _inode_of(path: Path) -> int:
 
 def _text(value: bytes) -> str:
     return value.decode(errors="replace")
-
-
-def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
-        raise StoreUnavailable(f"is of a newer version ({version}) than this worker ({_VERSION})")
-    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
-    if not version and tables.fetchone()[0]:
-        raise StoreUnavailable(
-            "is no state: it is a ledger, or another program's file; name a file of its own in "
-            "CONSENT_WORKER_STATE_URL"
-        )
-    # FULL: what was confirmed survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}").fetchone()
-    connection.execute("BEGIN EXCLUSIVE")
-    for statement in schema:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
 
 
 def _resolve(jobs: list[_Job], results: Sequence[Any]) -> None:

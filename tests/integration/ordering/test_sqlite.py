@@ -377,6 +377,19 @@ async def test_a_command_reads_and_writes_beside_the_worker(path: Path) -> None:
     await command.close()
 
 
+async def test_who_opens_a_new_file_while_another_process_does_waits_for_it(path: Path) -> None:
+    """SQLite itself refuses at once, though it was given time."""
+    store = SqliteStore(path, TIMING, is_worker=False)
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        ping = asyncio.create_task(store.ping())
+        await asyncio.wait([ping], timeout=0.3)
+        assert not ping.done()
+        another.execute("COMMIT")
+        await ping
+    await store.close()
+
+
 async def test_what_only_a_lost_wal_file_held_is_written_back(path: Path) -> None:
     """As when somebody tidies up beside a running worker, which dies later on."""
     store = SqliteStore(path, TIMING)
