@@ -97,6 +97,23 @@ async def test_queues_with_messages_get_another_argument(stack: Stack) -> None:
     await wait_until(lambda: len(stack.delivered("shop")) == EVENTS + 1, "all events", 60)
 
 
+async def test_what_a_worker_had_is_said_to_be_returned_in_the_new_queue(stack: Stack) -> None:
+    """Where the broker counts from nothing again."""
+    await stack.publish(_bodies(count=2))
+    channel = await _channel(stack)
+    queue = await channel.get_queue(f"{stack.namespace}.events")
+    first = await queue.get()
+    await first.reject(requeue=True)
+    await stack.wait_for_depth("events", 2)
+    stack.override("DELIVERY_LIMIT", 40)
+    code, _, err = await _steps(stack)
+    assert code == 0, err
+    moved = [await queue.get(no_ack=True) for _ in range(2)]
+    said = {json.loads(one.body)["id"]: one.headers.get("consent-returned") for one in moved}
+    assert said == {"ev-0": 1, "ev-1": None}
+    await channel.close()
+
+
 async def test_nothing_is_changed_while_a_worker_runs(stack: Stack) -> None:
     stack.start_worker()
     await stack.wait_until_consuming()

@@ -171,3 +171,19 @@ def own_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in headers.items()
         if name in OWN_HEADERS and name != PRODUCER_MESSAGE_ID  # which `successor_of` keeps
     }
+
+
+def returns_in(headers: Mapping[str, Any]) -> int:
+    """How often the broker has handed a message out in vain, by its present queue."""
+    count = headers.get(RETURNS, 0)
+    return count if type(count) is int and count > 0 else 0
+
+
+def moved_headers_of(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """As `own_headers_of`, for another queue: the broker counts returns anew there, so that the
+    message itself says that it was returned.
+    """
+    own = own_headers_of(headers)
+    if returns_in(headers) and not own.get(RETURNED):
+        own[RETURNED] = 1
+    return own

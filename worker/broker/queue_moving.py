@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractConnection
 from worker.broker import headers as names
 from worker.broker.bounded_tasks import InFlight
 from worker.broker.dead_letter import describe
-from worker.broker.headers import own_headers_of
+from worker.broker.headers import moved_headers_of
 from worker.broker.held_letters import HeldLetter
 from worker.broker.letter_reading import LetterReading
 from worker.broker.republished import successor_of
@@ -40,9 +40,7 @@ class QueueMoving:
             return declared.declaration_result.message_count or 0
 
         async def hand_over(message: HeldLetter) -> None:
-            own = own_headers_of(message.headers)
-            if names.RETURNS in message.headers:
-                own.setdefault(names.RETURNED, 1)  # the broker counts anew in the other queue
+            own = moved_headers_of(message.headers)
             if keeps_reasons:
                 # What the broker has said of it does not travel on.
                 own[names.DEAD_REASON] = describe(message).reason

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from worker.broker import headers as names
-from worker.broker.headers import epoch_in, integration_id_in
+from worker.broker.headers import epoch_in, integration_id_in, returns_in
 from worker.broker.message import Incoming
 from worker.broker.queue_names import Names
 from worker.broker.retry_state import FRESH, InvalidHeaders, RetryState, read_retry_state
@@ -105,8 +104,7 @@ class Screening:
 
 def returns_of(message: Incoming) -> int:
     """How often the broker has handed a message out in vain."""
-    count = message.headers.get(names.RETURNS, 0)
-    return count if type(count) is int and count > 0 else 0
+    return returns_in(message.headers)
 
 
 def readable_state(message: Incoming) -> RetryState:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from worker.broker import headers as names
 from worker.broker.delay import DelayKindTargets, due_at_ms
-from worker.broker.headers import last_failure_in, own_headers_of
+from worker.broker.headers import last_failure_in, moved_headers_of
 from worker.broker.message import Incoming
 from worker.broker.queue_names import Names
 from worker.broker.republished import successor_of
@@ -122,9 +122,7 @@ class Successors:
 
     def set_aside(self, message: Incoming, outcome: Parked) -> None:
         """Park a message with all that it says, unread."""
-        own = own_headers_of(message.headers)
-        if names.RETURNS in message.headers:
-            own.setdefault(names.RETURNED, 1)  # the broker counts anew
+        own = moved_headers_of(message.headers)
         self._delayed(message, own, outcome.delay_seconds, message.done_on_record, parked=True)
 
     def move_to_suspects(self, message: Incoming) -> None:
@@ -134,9 +132,8 @@ class Successors:
         well as the culprit (RabbitMQ documentation, "Poison Message Handling"). Handled alone, only
         the culprit goes on counting.
         """
-        own = own_headers_of(message.headers)
+        own = moved_headers_of(message.headers)
         own.pop(names.CONTRACT, None)  # a producer's, or one that says what is said anew
-        own.setdefault(names.RETURNED, 1)  # the broker counts from 0 in the other queue
         self._publish(message, "", self._queues.suspects, own, message.done_on_record)
 
     def _delayed(

@@ -176,7 +176,11 @@ async def test_a_suspect_keeps_its_headers_and_goes_to_its_queue_unread() -> Non
     bench.successors.move_to_suspects(bench.hand.message(b"body", came_with))
     [one] = bench.published
     assert (one.exchange, one.routing_key, one.body) == ("", "consent.suspects", b"body")
-    assert one.headers == {names.INTEGRATION: "shop", names.CONTRACT: names.CONTRACT_VERSION}
+    assert one.headers == {
+        names.INTEGRATION: "shop",
+        names.CONTRACT: names.CONTRACT_VERSION,
+        names.RETURNED: 1,
+    }
 
 
 TRIED = RetryState("shop", 1, NOW_MS, 1_000, blocked_since_ms=NOW_MS)

@@ -46,7 +46,9 @@ again as an event."""
 
 
 class _Kind(NamedTuple):
-    """What goes in one bundle: of one integration, or of one organization in doubt."""
+    """What goes in one bundle: of one integration, or of one organization in doubt. How
+    often its events were parked and replayed, the bundle tells of all of them (see `opening`).
+    """
 
     host: Host
     integration_id: str
@@ -54,6 +56,7 @@ class _Kind(NamedTuple):
     organization_id: str
     served: tuple[str, ...]
     parks: int
+    replays: int
 
 
 class _Event(NamedTuple):
@@ -140,6 +143,7 @@ class BundleGathering:
             outcome.organization_id,
             state.served,
             state.parks,
+            state.replays,
         )
         properties = part_of_bundle(message.properties, own)
         header = encode_content_header(properties, len(message.body))
@@ -185,7 +189,8 @@ class BundleGathering:
             too_large = first.message.refuse
         else:
             own = gathered.own | {names.BUNDLE: count} | due | to.headers
-            own.pop(names.REPEAT, None)  # of one event in it, which says so itself
+            for name in (names.REPEAT, names.RETURNED):
+                own.pop(name, None)  # of one event in it, which says so itself
             properties = successor_of(Properties(), own)
             body = pack((one.header, one.message.body) for one in gathered.events)
         gathered.kind.host.publish(

@@ -95,8 +95,8 @@ class _Bundle:
 def events_of(message: Incoming, returns: int) -> list[Incoming]:
     """The events of a bundle that was returned so often, as messages; raises `NotABundle`.
 
-    Since when they are blocked, and how often they were replayed, is told by the bundle, which may
-    have been parked again unopened, and replayed as a whole.
+    Since when they are blocked, how often they were replayed, and whether they were returned, is
+    told by the bundle, which may have been parked again unopened, replayed or moved as a whole.
     """
     events = unpack(message.body)
     bundle = _Bundle(message)
@@ -108,7 +108,7 @@ def events_of(message: Incoming, returns: int) -> list[Incoming]:
     if any(names.BUNDLE in one.headers for one in messages):
         raise NotABundle("a bundle within a bundle")
     told = {names.RETURNS: returns} if returns else {}
-    for name in (names.PARKS, names.BLOCKED_SINCE, names.REPLAYS):
+    for name in (names.PARKS, names.BLOCKED_SINCE, names.REPLAYS, names.RETURNED):
         if name in message.headers:
             told[name] = message.headers[name]
     for one in messages:
