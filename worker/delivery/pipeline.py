@@ -161,7 +161,7 @@ class Pipeline:
         to: list[Integration] = []
         for part in parts:
             if isinstance(part, Ends):
-                outcome = self._unknown.ending(message, part)
+                outcome = self._unknown.ending(message, part, organization_id)
                 if outcome is None:
                     return
                 ends = part._replace(outcome=outcome)

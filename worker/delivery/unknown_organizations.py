@@ -47,15 +47,16 @@ class UnknownOrganizations:
         self._is_answered = False
         self._asking: asyncio.Task[None] | None = None
 
-    def ending(self, message: Incoming, part: Ends) -> Outcome | None:
-        """What becomes of the event of `message`, which would end as `part` says; None where it is
-        held until the fleet was asked. It is parked where that could not be: who waits in hand
-        until the state is back takes the places of those who do not need it.
+    def ending(self, message: Incoming, part: Ends, organization_id: str) -> Outcome | None:
+        """What becomes of the event of `message`, of an organization with this id, which would end
+        as `part` says; None where it is held until the fleet was asked. It is parked where that
+        could not be: who waits in hand until the state is back takes the places of those who do not
+        need it.
         """
         if self._ask_fleet is None or part.outcome != _PASSED_OVER:
             return part.outcome
         if message is self._asked:
-            return part.outcome if self._is_answered else _parked(part.state)
+            return part.outcome if self._is_answered else _parked(part.state, organization_id)
         self._waiting.append(message)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(self._ask_fleet))
@@ -83,7 +84,7 @@ class UnknownOrganizations:
             pause = min(max(_GATHER_SECONDS, took / _SHARE_OF_ASKING), _LONGEST_GATHER_SECONDS)
             while waiting:
                 handle_slice(waiting, self._handle_again)
-                await asyncio.sleep(REST_SECONDS)
+                await asyncio.sleep(_rest_before(waiting))
 
     def _handle_again(self, message: Incoming) -> None:
         self._asked = message
@@ -93,5 +94,14 @@ class UnknownOrganizations:
             self._asked = None
 
 
-def _parked(state: RetryState) -> Parked:
-    return Parked(hold_seconds(state.parks), ParkReason.IN_DOUBT)
+def _rest_before(waiting: deque[Incoming]) -> float:
+    """Seconds of a turn for others. Fresh events have it as it is: of these there may be more than
+    slices with rests between them would let through.
+    """
+    return REST_SECONDS if waiting and waiting[0].source.gives_way() else 0.0
+
+
+def _parked(state: RetryState, organization_id: str) -> Parked:
+    """Its doubt is that of its organization alone, so it shares a bundle with no other's."""
+    seconds = hold_seconds(state.parks)
+    return Parked(seconds, ParkReason.IN_DOUBT, organization_id=organization_id)

@@ -24,6 +24,7 @@ from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.receipting import ReceiptBook
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
+from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.model import Integration, Missing
 from worker.ordering.user_digests import UserKeys
 
@@ -73,6 +74,7 @@ class Worker:
         receipts: ReceiptBook | None = None,
         secret: bytes = b"",
         users: UserKeys | None = None,
+        ask_fleet: AskFleet | None = None,
     ) -> None:
         self.hand = Hand()
         self.shop = shop
@@ -96,6 +98,7 @@ class Worker:
             inlets=inlets,
             clock=lambda: NOON + now() - began + clock_lead,
             jitter=lambda: 0.0,
+            ask_fleet=ask_fleet,
         )
 
     async def take(self, body: bytes, headers: dict[str, Any] | None = None) -> None:

@@ -23,6 +23,7 @@ from worker.ledger.conservation import Conservation
 from worker.ledger.overview import overview
 from worker.ledger.packing import pack_user
 from worker.ledger.stories import Wanted, find_event
+from worker.ordering.store_protocol import StoreUnavailable
 
 HALF = "half.json does not tell its organization"
 TOMORROW_MS = round(NOON * 1000) + 2 * 86_400_000
@@ -180,5 +181,37 @@ def test_a_replay_in_doubt_that_ends_with_nothing_to_do(
         said = read.conservation()
         assert said.adds_up, said.missing
         assert (said.total.skipped, said.total.waiting) == (1, 0)
+
+    test()
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new one", "none"])
+def test_an_event_that_waited_until_the_fleet_could_be_asked(
+    ledger: LedgerFile, is_new: bool
+) -> None:
+    """Whether its organization has an integration."""
+
+    @in_virtual_time
+    async def test() -> None:
+        is_away = True
+
+        async def ask() -> None:
+            if is_away:
+                raise StoreUnavailable("away")
+
+        book = Named()
+        office, read = Office(book, ask), Read(ledger, book)
+        office.in_force = []
+        await _take(office, "e1")
+        await after(1)
+        assert not read.conservation().adds_up, "until then it is missed"
+        is_away = False
+        office.in_force = [SHOP] if is_new else []
+        await office.come_back(office.latest)
+        await after(1)
+        said = read.conservation()
+        assert said.adds_up, said.missing
+        lives = {"shop": ["parked", "delivered"]} if is_new else {"": ["parked", "skipped"]}
+        assert read.lives("e1") == lives
 
     test()

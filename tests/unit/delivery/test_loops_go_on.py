@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.parts import Hand
-from tests.unit.delivery.pipeline_parts import body
 from tests.unit.delivery.test_fan_out import MANY, Slow
+from tests.unit.delivery.test_unknown_organizations import PASSED_OVER
 from tests.unit.delivery.test_unknown_organizations import Bench as UnknownBench
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.broker.message import Incoming
 from worker.delivery.bundles.opening import BundleOpening
+from worker.delivery.outcome import Parked
 from worker.delivery.returned_messages import GivingWay
 
 
@@ -91,24 +92,20 @@ async def test_bundles_go_on(fails: str, caplog: pytest.LogCaptureFixture) -> No
 
 
 @in_virtual_time
-async def test_what_was_to_be_passed_over_waits_until_the_fleet_can_be_asked() -> None:
-    bench, faults = UnknownBench(), 3
+async def test_what_was_to_be_passed_over_is_parked_where_the_fleet_can_not_be_asked() -> None:
+    bench = UnknownBench()
 
     def fail() -> None:
-        nonlocal faults
-        if faults:
-            faults -= 1
-            raise KeyError("private")
+        raise KeyError("private")
 
     bench.meanwhile = fail
-    messages = [bench.hand.message(body(f"e{number}")) for number in range(3)]
-    for one in messages:
-        bench.handle(one)
-    await after(2)
-    assert bench.handled == []
-    await after(5)
-    assert bench.handled == messages
-    assert bench.asked == 4
+    bench.come(3)
+    await after(1)
+    assert [type(one) for one in bench.ended.values()] == [Parked] * 3
+    bench.meanwhile = lambda: None
+    again = bench.come(3)
+    await after(1)
+    assert [bench.ended[one] for one in again] == [PASSED_OVER] * 3
 
 
 @in_virtual_time

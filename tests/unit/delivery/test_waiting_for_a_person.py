@@ -15,6 +15,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.broker.headers import BLOCKED_SINCE, BUNDLE, INTEGRATION, PARKS, RETURNS, SERVED
 from worker.delivery.bundles.bundle_format import unpack
 from worker.delivery.receipting import ReceiptBook
+from worker.delivery.unknown_organizations import AskFleet
 from worker.integrations.model import Integration, Missing
 from worker.reasons import ErrorCode
 
@@ -27,14 +28,16 @@ REFUSED = Retryable(ErrorCode.TOKEN_REFUSED, "HTTP 400", 400)
 class Office(Worker):
     """A worker whose integrations a person changes while it runs."""
 
-    def __init__(self, receipts: ReceiptBook | None = None) -> None:
+    def __init__(
+        self, receipts: ReceiptBook | None = None, ask_fleet: AskFleet | None = None
+    ) -> None:
         self.adobe = Adobe()
         self.doubt: str | None = None
         self.doubt_about_others: str | None = None
         self.broken: list[str] = []
         self.gone: list[str] = []
         self.in_force: list[Integration] = [SHOP]
-        super().__init__(self.adobe, Store(), receipts=receipts)
+        super().__init__(self.adobe, Store(), receipts=receipts, ask_fleet=ask_fleet)
 
     def for_organization(self, _: str) -> list[Integration]:
         return [one for one in self.in_force if one.enabled]
