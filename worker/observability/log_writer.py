@@ -34,6 +34,10 @@ class LogWriter:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
+        self._is_midway = False
+        """Whether what was written last ends within a line."""
+        self._is_torn = False
+        """Whether it does, and nobody goes on with that line."""
         self._is_idle = threading.Event()
         self._is_idle.set()
         self._descriptor: int | None = None
@@ -51,7 +55,11 @@ class LogWriter:
             return
         data = line.encode(errors="backslashreplace") + b"\n"
         with self._lock:
-            if not self._is_idle.is_set() or len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
+            if not self._is_idle.is_set():
+                self._write_later(data)
+                return
+            data = self._apart(data)
+            if len(data) > _AT_ONCE_BYTES or not self._ready.poll(0):
                 self._write_later(data)
                 return
             try:
@@ -59,8 +67,8 @@ class LogWriter:
             except OSError:
                 self._dropped += 1  # such as on a disk that is full
                 return
-            if rest:  # of no pipe, which takes so few bytes whole
-                self._write_later(rest)
+            self._is_midway = bool(rest)  # in no pipe, which takes so few bytes whole
+            self._is_torn = bool(rest) and not self._write_later(rest)
             dropped, self._dropped = self._dropped, 0
         if dropped:
             self._on_dropped(dropped)
@@ -69,19 +77,25 @@ class LogWriter:
         """Wait until the log is written, for so long at the most: at the end of the process."""
         self._is_idle.wait(seconds)
 
-    def _write_later(self, data: bytes) -> None:
+    def _apart(self, data: bytes) -> bytes:
+        """The line `data`, which is glued to no line that was torn before it."""
+        return b"\n" + data if self._is_torn and not data.startswith(b"\n") else data
+
+    def _write_later(self, data: bytes) -> bool:
+        """Whether the thread is to write `data`; else it is dropped."""
         if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:
             self._dropped += 1
-            return
+            return False
         if self._is_idle.is_set():
             try:
                 threading.Thread(target=self._write_waiting, name="log", daemon=True).start()
             except RuntimeError:  # the machine has no thread for it, and nobody waits for that
                 self._dropped += 1
-                return
+                return False
             self._is_idle.clear()
         self._waiting.append(data)
         self._waiting_bytes += len(data)
+        return True
 
     def _write_waiting(self) -> None:
         while True:
@@ -92,11 +106,23 @@ class LogWriter:
                     break
                 data = self._waiting.popleft()
                 self._waiting_bytes -= len(data)
-            try:
-                while data and self._descriptor is not None:
-                    data = data[os.write(self._descriptor, data) :]
-            except OSError:
-                with self._lock:
-                    self._dropped += 1
+            self._write_whole(data)
         if dropped:
             self._on_dropped(dropped)
+
+    def _write_whole(self, data: bytes) -> None:
+        """Write a line, or what is left of one, however long that takes."""
+        if self._descriptor is None:
+            return
+        data = self._apart(data)
+        try:
+            while data:
+                try:
+                    data = data[os.write(self._descriptor, data) :]
+                    self._is_midway = bool(data)
+                except BlockingIOError:  # whoever shares the descriptor has made it so
+                    self._ready.poll()
+        except OSError:
+            with self._lock:
+                self._dropped += 1
+        self._is_torn = self._is_midway
