@@ -17,7 +17,13 @@ from worker.evidence.heading import (
     MOST_ROWS,
     MessageKind,
 )
-from worker.wire.connecting import CLOSE_TIMEOUT_SECONDS, BrokerAddress, at_most, connect
+from worker.wire.connecting import (
+    CLOSE_TIMEOUT_SECONDS,
+    BrokerAddress,
+    at_most,
+    connect,
+    told_as_lost,
+)
 
 _PUBLISH_SECONDS: Final = 5.0
 _MOST_ROWS_BYTES: Final = MOST_BODY_BYTES - MOST_HEADING_BYTES
@@ -62,14 +68,9 @@ class ChainWriter:
         """
         connection = await connect(self._address, self._purpose)
         try:
-            async with asyncio.timeout(_PUBLISH_SECONDS):
-                await self._publish(connection)
-        except asyncio.CancelledError:
-            # aiormq cancels what waits for an answer when its connection is lost.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise ConnectionResetError("the connection was lost") from None
+            with told_as_lost():
+                async with asyncio.timeout(_PUBLISH_SECONDS):
+                    await self._publish(connection)
         finally:
             await at_most(CLOSE_TIMEOUT_SECONDS, connection.close())
 

@@ -21,6 +21,7 @@ from worker.wire.connecting import (
     ChannelPreconditionFailed,
     at_most,
     is_connection_error,
+    told_as_lost,
 )
 from worker.wire.frame_splitter import FrameSplitter
 from worker.wire.stream_channel import Place, StreamChannel, offset_in
@@ -72,6 +73,10 @@ class StreamConsumer:
         self._expected = start if isinstance(start, int) else None
         self._connection = connection
         connection.close_callbacks.add(self._on_lost_connection, weak=False)
+        with told_as_lost():
+            await self._consume(connection, start)
+
+    async def _consume(self, connection: AbstractConnection, start: Place) -> None:
         channel = self._channel = await open_channel(connection, StreamChannel)
         self._splitter.listen(
             channel.number, self._on_message, self._on_refused, most_bytes=MOST_BODY_BYTES

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from socket import gaierror
 from typing import Any, Final
@@ -143,6 +144,20 @@ async def at_most(seconds: float, work: Awaitable[Any]) -> bool:
         return True
     task.cancel()
     return False
+
+
+@contextmanager
+def told_as_lost() -> Iterator[None]:
+    """Within the block it is a lost connection that aiormq cancels what waits for an answer on one,
+    and an order to end is one all the same.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionResetError("the connection was lost") from None
 
 
 class _Connection(aio_pika.Connection):
