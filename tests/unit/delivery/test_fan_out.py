@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.pipeline_parts import NOON, body
@@ -20,6 +21,9 @@ from worker.integrations.model import Integration
 from worker.reasons import ParkReason
 
 MANY = [integration(id=f"shop-{number}") for number in range(300)]
+ORGANIZATION = MANY[0].organization_id
+LATER = MANY[-1].id
+"""One that is decided long after the first."""
 PIECE_SECONDS = 0.027
 
 
@@ -30,24 +34,39 @@ class Slow:
         self.hand = Hand()
         self.decided: list[tuple[str, str]] = []
         self.failed: list[str] = []
-        self.parked: list[tuple[str, Parked]] = []
+        self.used: dict[str, Integration] = {}
+        self.parked: list[tuple[str, str | None, Parked]] = []
         self.fails_for = ""
-        self.fan_out = FanOut(self._decide, self._end, self._fail, lambda: round(NOON * 1000), now)
+        self.in_force = {one.id: one for one in MANY}
+        self.fan_out = FanOut(
+            self._decide,
+            self._end,
+            self._fail,
+            self.in_force.get,
+            lambda: round(NOON * 1000),
+            now,
+        )
 
     def _decide(self, event: Event, one: Integration, _: int) -> None:
         spend(PIECE_SECONDS)
         if one.id == self.fails_for:
             raise RecursionError
         self.decided.append((event.envelope.event_id, one.id))
+        self.used[one.id] = one
 
-    def _end(self, event: Event, _: None, outcome: Parked) -> None:
-        self.parked.append((event.envelope.event_id, outcome))
+    def _end(self, event: Event, integration_id: str | None, outcome: Parked) -> None:
+        self.parked.append((event.envelope.event_id, integration_id, outcome))
 
     def _fail(self, message: Any, error: Exception) -> None:
         self.failed.append(type(error).__name__)
         message.open_deliveries = -1
 
-    def come(self, name: str, organization_id: str = "org", integrations: Any = MANY) -> Event:
+    def come(
+        self, name: str, organization_id: str = ORGANIZATION, integrations: Any = MANY
+    ) -> Event:
+        if organization_id != ORGANIZATION:
+            integrations = [_of_another(one, organization_id) for one in integrations]
+            self.in_force |= {one.id: one for one in integrations}
         document = orjson.loads(body(name))
         entity = document.get("parameters", {}).get("entity", document)
         entity["organization_id"] = organization_id
@@ -55,6 +74,11 @@ class Slow:
         event = Event(self.hand.message(content), FRESH, open_envelope(content), False)
         self.fan_out.decide_whole(event, integrations)
         return event
+
+
+def _of_another(one: Integration, organization_id: str) -> Integration:
+    its_own = {"id": f"{organization_id}-{one.id}", "organization_id": organization_id}
+    return one.model_copy(update=its_own)
 
 
 @in_virtual_time
@@ -99,8 +123,9 @@ async def test_events_beyond_what_may_wait_are_parked_whole_and_routed_anew_late
     slow = Slow()
     for number in range(MOST_UNDECIDED + 3):
         slow.come(f"large-{number}")
-    assert [name for name, _ in slow.parked] == [f"large-{MOST_UNDECIDED + n}" for n in range(3)]
-    assert {one.reason for _, one in slow.parked} == {ParkReason.LANE_FULL}
+    names = [(name, integration_id) for name, integration_id, _ in slow.parked]
+    assert names == [(f"large-{MOST_UNDECIDED + n}", None) for n in range(3)]
+    assert {one.reason for _, _, one in slow.parked} == {ParkReason.LANE_FULL}
     slow.come("small", "another", MANY[:2])
     assert len(slow.parked) == 3, "no other organization's"
     await after(2 * PIECE_SECONDS * len(MANY) * (MOST_UNDECIDED + 1))
@@ -127,3 +152,35 @@ async def test_what_the_broker_has_again_is_not_decided_any_further() -> None:
     before = len(slow.decided)
     await after(60)
     assert len(slow.decided) == before
+
+
+@pytest.mark.parametrize("change", [{"paused": True}, {"mappings": []}], ids=["pause", "mappings"])
+@in_virtual_time
+async def test_who_has_its_turn_later_has_the_configuration_that_is_in_force_by_then(
+    change: dict[str, Any],
+) -> None:
+    slow = Slow()
+    slow.come("large")
+    changed = slow.in_force[LATER] = slow.in_force[LATER].model_copy(update=change)
+    await after(60)
+    assert slow.used[LATER] is changed
+    assert len(slow.decided) == len(MANY)
+
+
+@pytest.mark.parametrize(
+    "change", [None, {"enabled": False}, {"organization_id": "another"}], ids=str
+)
+@in_virtual_time
+async def test_for_who_is_not_in_force_any_more_it_waits_and_all_others_have_it(
+    change: dict[str, Any] | None,
+) -> None:
+    """Whether it is a dead letter, or goes there all the same, is judged when it comes back."""
+    slow = Slow()
+    slow.come("large")
+    was = slow.in_force.pop(LATER)
+    if change is not None:
+        slow.in_force[LATER] = was.model_copy(update=change)
+    await after(60)
+    in_doubt = Parked(4.0, ParkReason.IN_DOUBT, organization_id=ORGANIZATION)
+    assert slow.parked == [("large", LATER, in_doubt)]
+    assert [one for _, one in slow.decided] == [one.id for one in MANY[:-1]]
