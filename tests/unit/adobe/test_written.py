@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from devtools.examples import integration_document
+from devtools.waiting import wait_until
 from tests.unit.adobe.server import serving
 from tests.unit.examples import integration
 from worker.adobe.attempt import AdobeClient
@@ -210,3 +211,36 @@ async def test_of_what_is_written_again_on_a_new_line_the_first_may_be_carried_o
             assert not isinstance(reply[0], Retryable)
             doubts.append(writing.was_repeated)
     assert (doubts, requests) == ([False, True], 3)
+
+
+async def test_what_was_repeated_stays_so_though_its_answer_refuses_the_token() -> None:
+    """The first request may be carried out yet, while another token is waited for."""
+    posts = tokens = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal posts, tokens
+        if request.path == "/token":
+            tokens += 1
+            if tokens > 1:
+                await asyncio.Event().wait()
+            return web.json_response({"access_token": "t", "expires_in": 3600})
+        posts += 1
+        if posts == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=ACCEPTED) if posts < 3 else web.Response(status=401, body=b"{}")
+
+    async with serving(answer) as url, open_session(LOCAL, 30) as session:
+        properties = integration_document()["properties"] | {
+            "dataflow_endpoint": f"{url}/collection/i"
+        }
+        shop = integration(properties=properties)
+        client = AdobeClient(session, LOCAL, ims_url=f"{url}/token", platform_url=url)
+        assert isinstance((await client.send(shop, [MESSAGE]))[0], Accepted)  # type: ignore[index]
+        with watched() as writing:
+            sending = asyncio.create_task(client.send(shop, [MESSAGE]))
+            await wait_until(lambda: tokens == 2, "another token to be asked for")
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+        assert (writing.was_repeated, writing.awaits_answer, posts) == (True, False, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +56,8 @@ class Bench:
 
     async def send(self, integration: Integration, messages: Sequence[OutgoingMessage]) -> Any:
         answer = self._answers.pop(0)
-        return answer() if callable(answer) else answer
+        made = answer() if callable(answer) else answer
+        return await made if inspect.isawaitable(made) else made
 
     def event(self, user: str, minute: int, **purposes: Any) -> Delivery:
         return event(self.hand, SHOP, user, minute=minute, **purposes)
@@ -159,6 +162,19 @@ async def test_what_was_written_twice_is_unclear_though_it_was_refused_and_taken
     older, newer = bench.event("lena", 5, news=True), bench.event("lena", 9, offers=False)
     marks = await bench.deliver([older, newer])
     assert _time(marks["lena"]) == older.choice.event_time_ms
+
+
+@in_virtual_time
+async def test_what_was_written_twice_is_unclear_though_time_ends_in_a_wait_for_a_token() -> None:
+    """Its first line ended, and on the new one the token was refused: nothing awaits an answer."""
+
+    async def wait() -> None:
+        being_watched().was_repeated = True
+        await asyncio.Event().wait()
+
+    bench = Bench(wait)
+    one = bench.event("lena", 5)
+    assert _time((await bench.deliver([one]))["lena"]) == one.choice.event_time_ms
 
 
 @in_virtual_time
