@@ -21,6 +21,8 @@ MOST = 5
 MOST_BYTES = 20_000
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 OF_A_STRANGER = b"POST /unproven HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+UNWANTED_BODY = b"x" * 3 * MOST_BYTES
+UNWANTED = b"POST /unwanted HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(UNWANTED_BODY)
 
 
 @pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy])
@@ -38,23 +40,30 @@ class Serving(NamedTuple):
     may_answer: asyncio.Event
     unproven: list[bytes]
     """Bodies that were read before credentials."""
+    unwanted: list[web.BaseRequest]
+    """Requests whose bodies were not read before they were answered."""
 
 
 @asynccontextmanager
 async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
     may_answer = asyncio.Event()
     unproven: list[bytes] = []
+    unwanted: list[web.BaseRequest] = []
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         line = lines.of(request.protocol)
         assert line is not None
         line.begin(request.content)
         try:
+            is_unwanted = request.path == "/unwanted"
             if request.path == "/unproven":
                 with line.reading_unproven():
                     unproven.append(await request.content.read())
-            await may_answer.wait()
-            response = web.Response()
+            if is_unwanted:
+                unwanted.append(request)
+            else:
+                await may_answer.wait()
+            response = web.Response(status=413 if is_unwanted else 200)
         except ConnectionResetError:
             response = web.Response(status=400)
         line.end(is_whole=request.content.is_eof())
@@ -66,7 +75,7 @@ async def serving(seconds: float = 30.0) -> AsyncIterator[Serving]:
     lines = Lines(server, seconds, MOST_BYTES, TOO_SLOW, MOST)
     listener = await asyncio.get_running_loop().create_server(lines, "127.0.0.1", 0)
     try:
-        yield Serving(listener.sockets[0].getsockname()[1], lines, may_answer, unproven)
+        yield Serving(listener.sockets[0].getsockname()[1], lines, may_answer, unproven, unwanted)
     finally:
         listener.close()
         lines.stop()
@@ -220,3 +229,49 @@ async def test_who_sends_no_more_in_the_midst_of_headers_is_told_in_time() -> No
         writer.write_eof()
         assert await _status(reader) == b"408"
         writer.close()
+
+
+@asynccontextmanager
+async def _after_an_unwanted_body(
+    one: Serving, following: bytes = b""
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection whose first request was answered from its head; then its body was read, and
+    dropped. What is `following` was sent in one go with that.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+    writer.write(UNWANTED)
+    assert await _status(reader) == b"413"
+    writer.write(UNWANTED_BODY + following)
+    await wait_until(one.unwanted[0].content.is_eof, "the body to be read")
+    yield reader, writer
+    writer.close()
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "after it"])
+async def test_after_a_body_that_was_not_wanted_the_next_request_may_come_in_pieces(
+    pieces: int,
+) -> None:
+    async with serving() as one:
+        one.may_answer.set()
+        head_at_once = OF_A_STRANGER if pieces == 1 else b""
+        async with _after_an_unwanted_body(one, head_at_once) as (reader, writer):
+            if not head_at_once:
+                writer.write(OF_A_STRANGER)
+            await wait_until(lambda: one.lines.under_way == 1, "the next request")
+            writer.write(b"x" * 100)
+            assert await _status(reader) == b"200"
+            assert one.unproven == [b"x" * 100]
+
+
+async def test_after_a_body_that_was_not_wanted_the_next_head_may_not_drip() -> None:
+    async with serving(seconds=0.5) as one, _after_an_unwanted_body(one) as (reader, writer):
+        writer.write(REQUEST[:20])
+        assert await _status(reader) == b"408"
+
+
+async def test_after_a_body_that_was_not_wanted_the_next_request_is_bounded_again() -> None:
+    async with serving() as one, _after_an_unwanted_body(one) as (reader, writer):
+        writer.write(REQUEST.replace(b": 0", b": 10000000"))
+        writer.write(b"x" * 1_000_000)
+        with pytest.raises(ConnectionError):
+            await reader.readexactly(1)
