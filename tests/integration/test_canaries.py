@@ -32,7 +32,7 @@ def _body(number: int) -> bytes:
     return json.dumps(event("org-shop", f"u{number}@a.example", event_id=f"ev-{number}")).encode()
 
 
-async def _bury(stack: Stack, integration: str | None, *numbers: int, replays: int = 0) -> None:
+async def bury(stack: Stack, integration: str | None, *numbers: int, replays: int = 0) -> None:
     headers: Any = {"consent-dead-reason": "unexpected-error", "consent-replays": replays}
     if integration is not None:
         headers["consent-integration"] = integration
@@ -55,7 +55,7 @@ async def _replay(stack: Stack, *options: str) -> tuple[int, dict[str, Any], str
 
 async def test_canaries_without_an_integration_die_at_those_that_they_go_to(stack: Stack) -> None:
     stack.sandbox.state.faults.inject(target="collection", kind="status", status=400)
-    await _bury(stack, None, *range(LETTERS))
+    await bury(stack, None, *range(LETTERS))
     stack.start_worker()
     await stack.wait_until_consuming()
     code, report, err = await _replay(stack, "--canary", "2", "--wait", "60s")
@@ -81,13 +81,13 @@ async def test_canaries_without_an_integration_die_at_those_that_they_go_to(stac
 async def test_a_canary_is_known_again_wherever_it_dies(
     stack: Stack, was: str | None, back: str | None, replays: int, is_known: bool
 ) -> None:
-    await _bury(stack, was, 1, 2)
+    await bury(stack, was, 1, 2)
     waits = "60s" if is_known else "2s"
     running = asyncio.create_task(_replay(stack, "--canary", "1", "--wait", waits))
     queue = "events" if was is None else "retries"
     await stack.wait_for_depth(queue, 1)
-    await _bury(stack, back, 1, replays=replays)
-    await _bury(stack, "shop", 3, replays=1)  # another event, which dies meanwhile
+    await bury(stack, back, 1, replays=replays)
+    await bury(stack, "shop", 3, replays=1)  # another event, which dies meanwhile
     await _take(stack, queue)
     code, report, _ = await running
     came_back = report["canaries"]["came_back"]

@@ -104,10 +104,15 @@ class DeadLetters:
         await self._reading.keep_room()
 
     async def must_have_seen_all(self) -> None:
-        """Return when each dead letter that came until now was seen. Raises what the broker
-        answers, or where letters may have come unseen.
+        """Return when no dead letter waits to be seen any more, which is looked at for a second.
+        Raises what the broker answers, or where letters may have come unseen.
         """
-        await self._ready()  # the answer comes behind the letters, and none comes of a dead line
+        polls_left = _COUNT_POLLS
+        # The answer comes behind the letters, and none comes of a dead line.
+        while await self._ready() and polls_left:
+            polls_left -= 1
+            await self._reading.keep_room()
+            await asyncio.sleep(_POLL_SECONDS)
         await self._reading.keep_room()
 
     async def replay(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.ledger.test_known_letters import letter
 from worker.broker.dead_letter import fingerprint_of
+from worker.broker.letter_filter import Filter
 from worker.console.dead_letters.act_record import told_act
 from worker.console.dead_letters.asked import Asked, Meant
 from worker.console.dead_letters.letter_act import Fates, LetterAct
@@ -18,10 +19,15 @@ from worker.console.dead_letters.listed_letter import (
 )
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.replay_prospects import LetterLife, LifeOutcome, Prospect
+from worker.letters.canary import CanaryVerdict
+from worker.letters.letter_act_request import Handling
 from worker.letters.letter_key import LetterKeys
+from worker.letters.letter_work import LetterWork
+from worker.letters.lost_state_guard import LostStateGuard
 from worker.ordering.user_digests import UserKeys
 
 A, B = b"a" * 16, b"b" * 16
+KEYS = LetterKeys(UserKeys(b"k" * 32))
 
 
 def _life(choice: str, prospect: Prospect) -> LetterLife:
@@ -62,11 +68,22 @@ def test_a_skip_is_no_proof(outcomes: Mapping[bytes, OutcomeName], are_clear: bo
 
 
 def test_the_trail_says_how_many_died_again() -> None:
-    keys = LetterKeys(UserKeys(b"k" * 32))
-    act = LetterAct("1", Asked("replayed", Meant(), 2), "", "operator", 0, keys, stage="done")
+    act = LetterAct("1", Asked("replayed", Meant(), 2), "", "operator", 0, KEYS, stage="done")
     act.fates.open |= {A, B}
     assert told_act(act, "ended", 1).result == "done"
     act.fates.learn({A: LifeOutcome("delivered"), B: LifeOutcome("dead")})
     told = told_act(act, "ended", 1)
     assert told.result == "done; 1 died again"
     assert (told.counts["dead"], told.counts["delivered"]) == (1, 1)
+
+
+def test_who_has_a_bad_verdict_goes_on_with_nothing_though_the_work_has_not_ended() -> None:
+    act = LetterAct("1", Asked("replayed", Meant(), 2), "", "operator", 0, KEYS)
+    act.work = LetterWork(Handling("replayed", Filter()), LostStateGuard.off(), 1_000)
+    assert not act.must_end
+    act.work.tally.verdict = CanaryVerdict(1, 0, "")
+    assert not act.must_end
+    act.work.tally.verdict = CanaryVerdict(1, 1, "1 came back")
+    assert act.must_end, "the line may be lost behind it, and the work be begun again"
+    act.finish_work()
+    assert act.must_end

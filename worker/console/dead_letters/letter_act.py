@@ -113,7 +113,8 @@ class LetterAct:
         """Whether the act on dead letters must go no further: somebody has stopped it, or the
         canaries failed.
         """
-        return self.stop.is_asked or (self.verdict is not None and bool(self.verdict.trouble))
+        verdict = self.canaries
+        return self.stop.is_asked or (verdict is not None and bool(verdict.trouble))
 
     @property
     def handled(self) -> int:

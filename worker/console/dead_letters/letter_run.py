@@ -124,7 +124,7 @@ class LetterRun:
             asked = asked if act.verdict is None else asked.without_canaries()
         if asked.first_keys and act.is_replay and not act.must_end:
             await self._one_work(asked, asked.first_keys)
-            asked = asked.without_canaries()
+            asked = asked if act.verdict is None else asked.without_canaries()
         if not act.must_end:
             await self._one_work(asked, None)
         return "stopped" if act.must_end else "done"
@@ -132,7 +132,7 @@ class LetterRun:
     async def _one_work(self, asked: Asked, keys: frozenset[bytes] | None) -> None:
         """All that is left of it, however often the broker goes away."""
         act, pause, work = self.act, _FIRST_PAUSE_SECONDS, None
-        while not act.stop.is_asked:
+        while not act.must_end:  # also where the line was lost behind a verdict
             try:
                 if work is None:
                     work = act.work = await self._new_work(asked, keys)
@@ -144,7 +144,7 @@ class LetterRun:
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             except Interrupted:
                 break
-        act.finish_work(met_all=keys is None and not act.stop.is_asked)
+        act.finish_work(met_all=keys is None and not act.must_end)
 
     async def _new_work(self, asked: Asked, keys: frozenset[bytes] | None) -> LetterWork:
         act, settings = self.act, self._context.settings
