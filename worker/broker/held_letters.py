@@ -56,6 +56,7 @@ class LetterWindow:
         self._on_letter = on_letter
         self._on_end = on_end
         self._is_closing = False
+        self._is_taken_in = True
         self._tags: dict[int, None] = {}
         """Of what is held, in the order in which it came."""
 
@@ -83,11 +84,15 @@ class LetterWindow:
 
     async def acknowledge(self, tag: int) -> None:
         """Take a dead letter off the queue for good. Raises when the channel is closed."""
+        self._is_taken_in = False
         await self._channel.acknowledge((tag,))
         del self._tags[tag]
 
     async def take_in(self) -> None:
         """Return when the broker has taken in what was acknowledged. Raises what it answers."""
+        if self._is_taken_in:
+            return
+        self._is_taken_in = True
         # A channel's frames are handled in their order, and this one is answered.
         await self._channel.basic_qos(prefetch_count=self._most, timeout=TIMEOUT_SECONDS)
 

@@ -24,11 +24,17 @@ _AT_ONCE: Final = 100
 _NAMED_TOGETHER: Final = MOST_LIVES
 """Events that are named before any of them goes: what a killed discard leaves in doubt."""
 _HELD_BYTES: Final = 16 * 1024 * 1024
-"""Bodies of letters that wait to be named, or that are canaries."""
+"""Bodies of letters that wait to be named or to count, or that are canaries."""
 
 
 def _as_it_is(opened: OpenedLetter) -> OpenedLetter:
     return opened
+
+
+def _are_enough(waiting: Sequence[OpenedLetter]) -> bool:
+    """Whether no more letters are to wait: by their events, or by their bodies."""
+    events = sum(len(one.chosen) for one in waiting)
+    return events >= _NAMED_TOGETHER or sum(len(one.message.body) for one in waiting) >= _HELD_BYTES
 
 
 async def _never() -> bool:
@@ -84,9 +90,8 @@ class LetterWork:
             verdict = self.tally.verdict
             if run.stop.is_asked or (verdict is not None and verdict.trouble):
                 return run
-            left = run.total - (
-                self._settled - settled_before
-            )  # what has come during the wait stands behind
+            # What has come during the wait stands behind.
+            left = run.total - (self._settled - settled_before)
         while True:
             run, left = await self._one_pass(desk, left)
             if not left:
@@ -158,13 +163,11 @@ class LetterWork:
     async def _take(self, run: Pass, in_flight: InFlight, opened: OpenedLetter) -> None:
         if self._watching.go_next is None:
             await in_flight.add(self._handled(run.letters, opened))
-            if len(self._discarded) >= _NAMED_TOGETHER:
+            if _are_enough(self._discarded):
                 await self._take_in(run, in_flight)
             return
         self._to_name.append(opened)
-        events = sum(len(one.chosen) for one in self._to_name)
-        size = sum(len(one.message.body) for one in self._to_name)
-        if events >= _NAMED_TOGETHER or size >= _HELD_BYTES:
+        if _are_enough(self._to_name):
             await self._take_named(run, in_flight)
 
     async def _take_named(self, run: Pass, in_flight: InFlight) -> None:

@@ -4,20 +4,15 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from tests.unit.ledger.test_known_letters import letter
+from tests.unit.letters.desk_parts import Desk, opened_letter
 from worker.broker.act_writer import TrailAway
 from worker.broker.letter_filter import Filter
 from worker.evidence.act import MOST_LIVES, Act, ActStage
-from worker.interrupt import Stop
 from worker.letters.letter_act_request import Handling, words_of_work
-from worker.letters.letter_events import LetterEvent, OpenedLetter
 from worker.letters.letter_key import LetterKeys
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
@@ -25,7 +20,6 @@ from worker.letters.named_letters import NamedLetters
 from worker.ordering.user_digests import UserKeys
 
 KEYS = LetterKeys(UserKeys(b"k" * 32))
-_STUCK_AND_FREE = ((1, "stuck"), (2, "free"))
 
 
 class Record:
@@ -41,107 +35,77 @@ class Record:
         self.messages.append(acts)
 
 
-def _opened(*numbers: int) -> OpenedLetter:
-    """A letter with these events."""
-    events = [LetterEvent(letter(n), {}, b'{"id": "ev-%d"}' % n) for n in numbers]
-    return OpenedLetter(cast(Any, None), events)
+def lives(*numbers: int) -> list[str]:
+    return [KEYS.key_of(one).hex() for one in opened_letter(*numbers).chosen]
 
 
-def _lives(*numbers: int) -> list[str]:
-    return [KEYS.key_of(one).hex() for one in _opened(*numbers).chosen]
-
-
-def _act(stage: ActStage) -> Act:
+def act_at(stage: ActStage) -> Act:
     return Act("0" * 16, "discarded", stage, "dora", "command", 1)
 
 
 async def test_what_goes_next_is_named_with_what_is_gone_since() -> None:
     record = Record()
-    named = NamedLetters(KEYS, _act, record.write)
-    first, second = _opened(1), _opened(2, 3)
+    named = NamedLetters(KEYS, act_at, record.write)
+    first, second = opened_letter(1), opened_letter(2, 3)
     await named.go_next([first, second])
     named.note_gone(second)
-    await named.go_next([_opened(4)])
+    await named.go_next([opened_letter(4)])
     ((going,), (part, next_going)) = record.messages
-    assert (going.stage, list(going.lives)) == ("going", _lives(1, 2, 3))
+    assert (going.stage, list(going.lives)) == ("going", lives(1, 2, 3))
     assert going.counts == {"discarded": 0, "going": 3}
-    assert (part.stage, list(part.lives)) == ("part", _lives(2, 3))
-    assert (next_going.stage, list(next_going.lives)) == ("going", _lives(4))
+    assert (part.stage, list(part.lives)) == ("part", lives(2, 3))
+    assert (next_going.stage, list(next_going.lives)) == ("going", lives(4))
     assert next_going.counts == {"discarded": 2, "going": 2}, "the first is in doubt still"
     assert named.parts() == [], "each is told once"
 
 
 async def test_what_could_not_be_discarded_is_in_doubt_no_more() -> None:
     record = Record()
-    named = NamedLetters(KEYS, _act, record.write)
-    first, second = _opened(1), _opened(2, 3)
+    named = NamedLetters(KEYS, act_at, record.write)
+    first, second = opened_letter(1), opened_letter(2, 3)
     await named.go_next([first, second])
     named.note_kept(second)
     named.note_gone(first)
-    await named.go_next([_opened(4)])
+    await named.go_next([opened_letter(4)])
     part, going = record.messages[-1]
-    assert list(part.lives) == _lives(1)
+    assert list(part.lives) == lives(1)
     assert going.counts == {"discarded": 1, "going": 1}
-
-
-class StuckLetters:
-    """Letters of which those called `stuck` can't be taken off."""
-
-    async def discard(self, message: str) -> None:
-        if message == "stuck":
-            raise ValueError("a letter that nobody can open")
-
-
-class OneDesk:
-    """Has these letters, in one pass."""
-
-    def __init__(self, *opened: OpenedLetter) -> None:
-        self._opened = opened
-        self.letters = StuckLetters()
-        self.stop = Stop()
-        self.total = len(opened)
-
-    @asynccontextmanager
-    async def one_pass(self, verb: str, most: int | None = None) -> AsyncIterator[OneDesk]:
-        yield self
-
-    async def matching(self, *_: object) -> AsyncIterator[OpenedLetter]:
-        for one in self._opened:
-            yield one
 
 
 async def test_a_discard_tells_of_each_letter_that_stays() -> None:
     record = Record()
-    named = NamedLetters(KEYS, _act, record.write)
+    named = NamedLetters(KEYS, act_at, record.write)
     watching = Watching(handled=named.note_gone, go_next=named.go_next, kept=named.note_kept)
     work = LetterWork(Handling("discarded", Filter()), LostStateGuard.off(), 1_000, watching)
-    stuck, free = (replace(_opened(n), message=cast(Any, name)) for n, name in _STUCK_AND_FREE)
-    await work.run(cast(Any, OneDesk(stuck, free)))
+    stuck = opened_letter(1)
+    desk = Desk(stuck, opened_letter(2))
+    desk.stuck.append(stuck)
+    await work.run(cast(Any, desk))
     assert (work.tally.handled, work.tally.kept_count) == (1, 1)
-    await named.go_next([_opened(3)])
+    await named.go_next([opened_letter(3)])
     assert record.messages[-1][-1].counts == {"discarded": 1, "going": 1}
 
 
 async def test_what_could_not_be_written_is_named_again() -> None:
     record = Record()
-    named = NamedLetters(KEYS, _act, record.write)
-    await named.go_next([_opened(1)])
-    named.note_gone(_opened(1))
+    named = NamedLetters(KEYS, act_at, record.write)
+    await named.go_next([opened_letter(1)])
+    named.note_gone(opened_letter(1))
     record.is_away = True
     with pytest.raises(TrailAway):
-        await named.go_next([_opened(2)])
-    assert [list(one.lives) for one in named.parts()] == [_lives(1)]
+        await named.go_next([opened_letter(2)])
+    assert [list(one.lives) for one in named.parts()] == [lives(1)]
     record.is_away = False
-    await named.go_next([_opened(2)])
+    await named.go_next([opened_letter(2)])
     part, going = record.messages[-1]
-    assert (list(part.lives), list(going.lives)) == (_lives(1), _lives(2))
+    assert (list(part.lives), list(going.lives)) == (lives(1), lives(2))
     assert going.counts == {"discarded": 1, "going": 1}
 
 
 async def test_a_row_has_as_many_as_fit() -> None:
     record = Record()
-    named = NamedLetters(KEYS, _act, record.write)
-    await named.go_next([_opened(*range(MOST_LIVES + 1))])
+    named = NamedLetters(KEYS, act_at, record.write)
+    await named.go_next([opened_letter(*range(MOST_LIVES + 1))])
     assert [len(one.lives) for one in record.messages[0]] == [MOST_LIVES, 1]
 
 
