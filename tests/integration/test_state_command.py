@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from yarl import URL
 
 from tests.unit.cli.conftest import CommandLine, cli
 from worker.cli.command_act import RECEIPTS_OFF
@@ -104,3 +105,27 @@ def test_where_it_can_not_be_put_on_record_nothing_is_accepted(
     ran = cli.run("state", "accept", "--unrecorded")
     assert (ran.code, "this is not on record: the trail" in ran.err) == (0, True)
     assert cli.run("state", "show", "--json").document["lost"][1]["accepted"] is not None
+
+
+def test_what_can_not_be_looked_at_is_not_accepted(
+    cli: CommandLine, server: redis.Redis, redis_url: str, namespace: str
+) -> None:
+    """An operator's user has a right to the epochs, and none to what is known of inlets."""
+    server.set(f"{namespace}:epoch", STATE)
+    server.acl_setuser(
+        namespace,
+        enabled=True,
+        passwords=["+of-this-test"],
+        keys=[f"{namespace}:epoch", f"{namespace}:*:probe"],
+        categories=["+@all"],
+    )
+    try:
+        url = URL(redis_url).with_user(namespace).with_password("of-this-test")
+        cli.set("STATE_URL", str(url))
+        assert cli.run("state", "show").code == 0
+        ran = cli.run("state", "accept")
+        assert (ran.code, ran.out) == (3, "")
+        assert "run the command again" in ran.err
+        assert server.get(f"{namespace}:epoch") == STATE.encode()
+    finally:
+        server.acl_deluser(namespace)
