@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import aio_pika
 
@@ -20,7 +21,10 @@ def _body(user: str, number: int, created_at: str = OLD) -> bytes:
     ).encode()
 
 
-async def _bury(stack: Stack, bodies: list[bytes]) -> None:
+async def _bury(stack: Stack, bodies: list[bytes], integration: str = "shop") -> None:
+    headers: Any = {"consent-dead-reason": "poison"}
+    if integration:
+        headers["consent-integration"] = integration
     async with await aio_pika.connect(stack.amqp_url) as connection:
         channel = await connection.channel(publisher_confirms=True)
         for number, body in enumerate(bodies):
@@ -28,7 +32,7 @@ async def _bury(stack: Stack, bodies: list[bytes]) -> None:
                 body,
                 delivery_mode=2,
                 message_id=f"letter-{number}",
-                headers={"consent-integration": "shop", "consent-dead-reason": "poison"},
+                headers=headers,
             )
             await channel.default_exchange.publish(message, f"{stack.namespace}.dead-letters")
 
@@ -86,3 +90,24 @@ async def test_without_redis_the_dead_letters_go_and_the_rest_is_told(
         assert (code, "removed 1 dead letter\n" in out) == (1, True)
         assert "CONSENT_WORKER_STATE_URL" in err
         await asyncio.wait_for(stack.wait_for_depth("dead-letters", 0), 30)
+
+
+async def test_at_one_integration_the_letters_of_another_one_stay(
+    broker_url: str, redis_url: str, namespace: str
+) -> None:
+    async with Stack(broker_url, namespace, STATE_URL=redis_url) as stack:
+        stack.add_integration("shop")
+        stack.add_integration("news", organization_id="org-shop")
+        code, _, err = await stack.command("topology", "declare")
+        assert code == 0, err
+        for number, integration in enumerate(("shop", "news", "", "gone")):
+            await _bury(stack, [_body(LENA, number)], integration)
+        only = ("erase", "--integration", "shop")
+        code, out, err = await stack.command(*only, "--dry-run", stdin=LENA.encode())
+        assert (code, "would remove 3 dead letters\n" in out) == (0, True), out + err
+        code, out, err = await stack.command(*only, stdin=LENA.encode())
+        assert (code, "removed 3 dead letters\n" in out) == (0, True), out + err
+        code, out, err = await stack.command("dead-letters", "list", "--json")
+        assert [one["integration"] for one in json.loads(out)] == ["news"], err
+        code, out, err = await stack.command("erase", stdin=LENA.encode())
+        assert (code, "removed 1 dead letter\n" in out) == (0, True), "without the option it goes"

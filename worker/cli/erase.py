@@ -38,7 +38,10 @@ from worker.store_choice import lasting_store, user_keys
 def erase(
     integration: Annotated[
         list[str] | None,
-        typer.Option(help="Only at this integration; may be repeated. All without one."),
+        typer.Option(
+            help="Only at this integration, which leaves the dead letters of the others; may be "
+            "repeated. All without one."
+        ),
     ] = None,
     dry_run: Annotated[
         bool,
