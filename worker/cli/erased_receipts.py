@@ -5,7 +5,7 @@ it blank what they have of the person.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.broker.broker_access import what_happened
@@ -14,8 +14,11 @@ from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.erasure_receipts import erased_rows
+from worker.evidence.heading import MOST_ROWS
 from worker.settings import WorkerSettings
 from worker.wire.connecting import PublishError, is_connection_error
+
+Place = tuple[str, str]
 
 
 class ErasedReceipts(NamedTuple):
@@ -48,7 +51,7 @@ async def write_erased_receipts(
     settings: WorkerSettings,
     ids: Collection[str],
     keys: Mapping[str, bytes],
-    places: Collection[tuple[str, str]],
+    places: Collection[Place],
 ) -> ErasedReceipts:
     """Write the receipts of an erasure for these trimmed ids, keys by month, and places (see
     `erased_rows`), in a chain of their own, and wait until the broker has confirmed all of it.
@@ -63,10 +66,11 @@ async def write_erased_receipts(
     now_ms = int(time.time() * 1000)
     written = 0
     for one in ids:
-        # All months of an id in one message: an event may have receipts in two of them.
-        rows = list(erased_rows(one, keys, places, now_ms))
-        writer.add("receipts", rows, now_ms)
-        written += len(rows)
+        # All months of an id at a place in one message: an event may have receipts in two of them.
+        for some in _portions(places, max(1, MOST_ROWS // len(keys))):
+            rows = list(erased_rows(one, keys, some, now_ms))
+            writer.add("receipts", rows, now_ms)
+            written += len(rows)
     writer.end(now_ms)
     try:
         await writer.send()
@@ -75,6 +79,12 @@ async def write_erased_receipts(
             raise
         return _not_written(error, queue)
     return ErasedReceipts(written)
+
+
+def _portions(places: Collection[Place], most: int) -> Iterator[Sequence[Place]]:
+    waiting = list(places)
+    for start in range(0, len(waiting), most):
+        yield waiting[start : start + most]
 
 
 def _not_written(error: Exception, queue: str) -> ErasedReceipts:
