@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from worker.receipts.user_hashes import UserHashes
 TIMING = Timing(60, 3600)
 NOON_MS = 1_772_452_800_000
 """2 March 2026."""
+END_OF_MARCH_MS = 1_775_001_600_000
+"""By UTC."""
 
 
 async def test_all_workers_of_a_fleet_get_the_key_of_who_asks_first(
@@ -86,12 +90,11 @@ async def test_a_person_has_one_hash_in_a_month_and_another_in_the_next(tmp_path
     assert hashes.hash_of("lena", NOON_MS + 1000) == one
     assert hashes.hash_of("hugo", NOON_MS) != one
     assert hashes.hash_of("", NOON_MS) is None
-    end_ms = 1_775_001_600_000  # of March, by UTC
-    assert hashes.hash_of("lena", end_ms - 1) == one
-    assert hashes.hash_of("lena", end_ms) is None
-    await hashes.learn(end_ms - 3600_000)
-    assert hashes.hash_of("lena", end_ms - 1) == one
-    following = hashes.hash_of("lena", end_ms)
+    assert hashes.hash_of("lena", END_OF_MARCH_MS - 1) == one
+    assert hashes.hash_of("lena", END_OF_MARCH_MS) is None
+    await hashes.learn(END_OF_MARCH_MS - 3600_000)
+    assert hashes.hash_of("lena", END_OF_MARCH_MS - 1) == one
+    following = hashes.hash_of("lena", END_OF_MARCH_MS)
     assert following is not None
     assert following.startswith("202604:")
     again = UserHashes(store.month_keys, 400)
@@ -131,3 +134,24 @@ async def test_who_has_another_key_than_the_state_takes_that_of_the_state(tmp_pa
     assert await store.month_keys.key_of("202604", 3600, held) == held
     await store.close()
     await lost.close()
+
+
+async def test_a_key_that_was_learnt_counts_though_the_next_one_can_not_be_had(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "state.sqlite", TIMING)
+    await store.month_keys.known()
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as file:
+        file.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON facts WHEN NEW.name GLOB '*202604'"
+            " BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
+    hashes = UserHashes(store.month_keys, 400)
+    last_hour_ms = END_OF_MARCH_MS - 3600_000
+    assert hashes.hash_of("lena", last_hour_ms) is None, "before its key is known"
+    await hashes.learn(last_hour_ms)
+    found = hashes.hash_of("lena", last_hour_ms)
+    assert found is not None
+    assert found.startswith("202603:")
+    assert hashes.hash_of("lena", END_OF_MARCH_MS) is None
+    await store.close()
