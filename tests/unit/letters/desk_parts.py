@@ -12,6 +12,8 @@ from tests.unit.ledger.test_known_letters import letter
 from worker.interrupt import Stop
 from worker.letters.letter_events import LetterEvent, OpenedLetter
 
+_MOST_PASSES = 1_000
+
 
 @dataclass(slots=True)
 class Message:
@@ -48,6 +50,7 @@ class Desk:
     @asynccontextmanager
     async def one_pass(self, verb: str, most: int | None = None) -> AsyncIterator[Desk]:
         """Over the first letters; what a lost line has kept back is there again with the next."""
+        assert len(self.held) < _MOST_PASSES, "passes without an end"
         self._on_the_line.clear()
         self.total = len(self.there) if most is None else min(most, len(self.there))
         began_at = self._clock()
