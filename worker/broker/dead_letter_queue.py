@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -60,6 +61,7 @@ class DeadLetters:
         self._transport = transport
         self._publishing = publishing
         self._queues = queues
+        self._ready = partial(self.waiting_in, queues.dead_letters)
         self._reading = LetterReading(
             connection, transport.splitter, queues.dead_letters, self._ready
         )
@@ -219,6 +221,3 @@ class DeadLetters:
             polls_left = _RETURN_POLLS if now > before else polls_left - 1
             before = now
             await asyncio.sleep(_POLL_SECONDS)
-
-    async def _ready(self) -> int:
-        return await self.waiting_in(self._queues.dead_letters)
