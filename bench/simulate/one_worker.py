@@ -143,7 +143,9 @@ class _Worker:
         if len(lane.waiting) >= _LIMITS.messages_per_request:
             self._queue(lane)
         elif lane.starts_at is None:
-            lane.starts_at = self._pacer.reserve(self.now, lane.last_start)
+            is_behind = 2 * self._in_hand > PREFETCH
+            reserve = self._pacer.reserve
+            lane.starts_at = reserve(self.now, lane.last_start, is_behind=is_behind)
             self._set(max(lane.starts_at, self.now), lane, 0)
         elif lane.starts_at <= self.now:
             self._queue(lane)

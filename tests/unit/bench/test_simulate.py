@@ -15,10 +15,8 @@ from bench.simulate.page import PAGE, with_predictions
 
 FIGURES: Final = read_figures()
 RESULTS: Final = json.loads(KEPT.read_text())
-TOLERANCE: Final = 0.25
-"""The parts of a benchmark of an hour differ by so much from each other: in one of 1 December 2026
-the worker cost 95 to 123 µs an event.
-"""
+TOLERANCE: Final = 0.2
+"""The parts of a benchmark of an hour differ by so much from each other."""
 _STUB_MS: Final = 1.0
 _ROOT: Final = PAGE.parents[1]
 
@@ -35,9 +33,9 @@ def test_the_measured_run_of_one_worker_is_reproduced_from_costs_of_other_runs()
     assert predicted.per_second == near
     near = pytest.approx(_measured("contestants.ours.cpu_us_per_event"), rel=TOLERANCE)
     assert predicted.cpu_us_per_event == near
-    # The kept run is from before the pace of requests was mended.
-    near = pytest.approx(_measured("contestants.ours.events_per_request"), rel=1.5 * TOLERANCE)
-    assert predicted.events_per_request == near
+    # From some fifty events on a request is a small part of the cost, so the size follows chance.
+    measured = _measured("contestants.ours.events_per_request")
+    assert measured / 2.5 <= predicted.events_per_request <= measured * 2.5
 
 
 def test_the_measured_run_with_the_state_in_redis_is_reproduced() -> None:
@@ -100,7 +98,8 @@ def test_receipts_cost_a_worker_and_a_connection() -> None:
         predict(FIGURES, Fleet(10, 10, queues=20, masters=20, has_receipts=has))
         for has in (False, True)
     )
-    assert having.bounds["workers' cores"] < without.bounds["workers' cores"]
+    costs = [costs_of(FIGURES, has_redis=True, has_receipts=has) for has in (False, True)]
+    assert costs[0].event_us < costs[1].event_us
     assert having.broker_connections == without.broker_connections + 10
     assert (without.receipts_per_second, having.receipts_per_second) == (0, 30_000)
 
