@@ -84,15 +84,16 @@ def test_who_seldom_has_events_waits_for_no_company() -> None:
     assert often[-1] > clock, "it is busy, and who has many events waits"
 
 
-def test_who_seldom_has_events_waits_as_all_do_once_no_core_is_left() -> None:
-    """Even little company is needed then."""
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_who_seldom_has_events_waits_as_all_do_once_no_core_is_left(*, is_behind: bool) -> None:
+    """Even little company is needed then, but only by a worker that falls behind."""
     clock = 1000.0
     pace = RequestPacer(lambda: clock)
     waits = []
     for _ in range(1000):
         clock += 0.001
-        waits.append(pace.reserve(clock, -math.inf) - clock)
-    assert max(waits) > 0
+        waits.append(pace.reserve(clock, -math.inf, is_behind=is_behind) - clock)
+    assert (max(waits) > 0) is is_behind
 
 
 def test_a_start_that_takes_all_of_a_core_does_not_slow_down_what_comes_after() -> None:
