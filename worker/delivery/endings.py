@@ -219,7 +219,8 @@ class Endings:
             return
         integration_id = lane.integration.id
         self._observer.repeat_planned(integration_id, delivery.choice.event_id, seconds)
-        again = RetryState(integration_id, replays=delivery.state.replays, is_repeat=True)
+        state = delivery.state
+        again = RetryState(integration_id, replays=state.replays, epoch=state.epoch, is_repeat=True)
         confirmed = lane.confirming.add(delivery, done)
         self._successors.repeat(delivery.message, again, seconds, confirmed)
 

@@ -154,7 +154,10 @@ class Routing:
             return self._to_lost(state, integration_id, organization_id, now_ms)
         if not integration.enabled:
             return [_dead(state, DeadReason.INTEGRATION_DISABLED, "enable it, then replay")]
-        if not self._policy.may_attempt(state.attempts_made, state.elapsed_seconds(now_ms)):
+        # What was under way may have been accepted meanwhile: only the state tells.
+        is_known_open = not (state.is_handed_over or state.was_returned)
+        elapsed = state.elapsed_seconds(now_ms)
+        if is_known_open and not self._policy.may_attempt(state.attempts_made, elapsed):
             return [
                 _dead(state, DeadReason.RETRIES_EXHAUSTED, "it came back after its retry budget")
             ]

@@ -60,9 +60,7 @@ class Successors:
         """Publish the successor that an outcome needs, with the `state` after it. `config` is the
         version of the integration's configuration, which a dead letter tells.
         """
-        own = write_retry_state(state)
-        if state.epoch is None:
-            own |= write_retry_state(self._epochs.fresh)
+        own = self._headers_of(state)
         match outcome:
             case Retried(delay_seconds, failure):
                 self._delayed(message, own | _about(failure), delay_seconds, done)
@@ -93,7 +91,7 @@ class Successors:
         """Publish a copy of what Adobe has accepted, which comes back when no older choice can be
         carried out any more.
         """
-        self._delayed(message, write_retry_state(state), delay_seconds, done)
+        self._delayed(message, self._headers_of(state), delay_seconds, done)
 
     def park_bundle(
         self,
@@ -119,6 +117,11 @@ class Successors:
         """Whether the broker takes a bundle as large as this one again, as far as is known."""
         most = self._gathering.bound_bytes
         return most is None or len(bundle.body) <= most
+
+    def _headers_of(self, state: RetryState) -> dict[str, Any]:
+        """What says how far an event has come, and in which epoch of the store it was met first."""
+        own = write_retry_state(state)
+        return own if state.epoch is not None else own | write_retry_state(self._epochs.fresh)
 
     def set_aside(self, message: Incoming, outcome: Parked) -> None:
         """Park a message with all that it says, unread."""

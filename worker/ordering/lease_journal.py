@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 
 from worker.ordering.store_protocol import to_ms
+from worker.ordering.user_digests import both_digests
 
 _OWNER_ONLY: Final = 0o600
 _FREE: Final = 0
@@ -61,7 +62,9 @@ class LeaseJournal:
         """For how long a user is held yet by the worker before this one; 0 for nearly all."""
         if not self._left:
             return 0
-        left = self._left.get((state_id, user), 0) - to_ms(self._wall_clock())
+        # By either digest: the worker before may have been at another step of a rotation.
+        known = (self._left.get((state_id, one), 0) for one in both_digests(user) if one)
+        left = max(known) - to_ms(self._wall_clock())
         return min(max(left, 0), self._lease_ms)  # less, where the clock was set back
 
     def close(self) -> None:
@@ -74,7 +77,8 @@ class LeaseJournal:
         for line in self._lines():
             with suppress(ValueError, TypeError):
                 until_ms, state_id, users = orjson.loads(line)
-                self._left.update(((state_id, user), int(until_ms)) for user in users)
+                digests = (one for user in users for one in both_digests(user) if one)
+                self._left.update(((state_id, one), int(until_ms)) for one in digests)
         self._left = {who: until for who, until in self._left.items() if until > now_ms}
         self._start(now_ms)
         self._append(b"\n")  # the last line may be half written

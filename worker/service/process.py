@@ -76,6 +76,7 @@ class Service:
         )
         self._parts = Parts(settings, registry, topology)
         self._may_begin = asyncio.Event()
+        self._stop_at = 0.0
         self._server = ObservabilityServer(
             self._metrics,
             partial(problems, self._parts),
@@ -138,7 +139,7 @@ class Service:
                 await receipts.start()
                 remembering = begin_beside("fleet", memory.share)
                 await self._first_integration()
-                await broker.run()
+                await self._run_to_the_end(broker, pipeline.lanes)
             finally:
                 watching.cancel()
                 asking.cancel()
@@ -203,10 +204,16 @@ class Service:
             self._parts.set_up.ask(change.loaded)
         report_change(change)
 
+    async def _run_to_the_end(self, broker: Supervisor, lanes: Lanes) -> None:
+        """Until the worker is to stop, and what is under way has ended or its time is over."""
+        await broker.run()
+        await lanes.wait_for_rounds(self._stop_at - asyncio.get_running_loop().time())
+
     def _stop_on_signals(self, broker: Supervisor) -> None:
         def stop() -> None:
             log.info("worker.stopping")
             self._parts.is_stopping = True
+            self._stop_at = loop.time() + self._parts.settings.shutdown_timeout_seconds
             self._may_begin.set()
             broker.stop()
 

@@ -4,6 +4,7 @@ them. Pure but for its clock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -77,6 +78,11 @@ FAILS_AFTER: Final = 2
 """So many answers of an endpoint in trouble in a row, and nothing is begun but probes."""
 HAND_OVER_SHARE: Final = 0.1
 """Of an attempt's time limit: after that without an answer its events are handed over."""
+_SERVER_ERROR: Final = 500
+_AWAITS_FAULTS_SECONDS: Final = 300.0
+"""After an HTTP 500 that came behind the hand-over: so long are answers waited for, as a rule until
+the events have spent their attempts. Without that answer nobody finds out which message of a
+request it is that the endpoint can't digest, and each time all of them would go together."""
 _LEARNING: Final = 0.25
 """Weight of the last round trip in their average."""
 
@@ -97,6 +103,8 @@ class EndpointHealth:
         """What the endpoint has answered last, where that was of its trouble."""
         self._failures = 0
         self._round_trip_seconds = 0.0
+        self._handed_over_after = math.inf
+        self._awaits_faults_until = 0.0
 
     @property
     def is_failing(self) -> bool:
@@ -112,9 +120,14 @@ class EndpointHealth:
         """How long a request may be without an answer before its events are handed over. That of a
         suspect does not wait for a slow endpoint: all suspects share one place.
         """
-        usual = STILL_ROUND_TRIPS * self._round_trip_seconds
         least = attempt_seconds * HAND_OVER_SHARE
-        return least if is_suspect else max(least, usual)
+        if is_suspect:
+            return least
+        if self._clock() < self._awaits_faults_until:
+            return attempt_seconds
+        usual = STILL_ROUND_TRIPS * self._round_trip_seconds
+        self._handed_over_after = max(least, usual)
+        return self._handed_over_after
 
     def configuration_changed(self) -> None:
         """A changed configuration is in force: what made the endpoint fail so far may be mended."""
@@ -147,6 +160,9 @@ class EndpointHealth:
             self.still_seconds = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
             return False
         self.trouble = overload
+        took = self._clock() - began
+        if overload.http_status == _SERVER_ERROR and took >= self._handed_over_after:
+            self._awaits_faults_until = self._clock() + _AWAITS_FAULTS_SECONDS
         self._failures = 0 if answered else self._failures + 1
         self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
         if overload.retry_after_seconds:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from worker.delivery.delivery import Delivery
 
@@ -39,6 +39,11 @@ class UnderWay:
         for batch in self._rounds.values():
             for group in batch:
                 yield from (one for one in group if not one.is_handed_over)
+
+    @property
+    def rounds(self) -> Collection[asyncio.Task[None]]:
+        """The rounds that are not done, also those whose events are all handed over."""
+        return self._rounds.keys()
 
     def begin(self, batch: Batch) -> None:
         """A request of the lane begins."""
@@ -113,8 +118,10 @@ class Begun:
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             entry = heapq.heappop(self._due)
-            if self._dropped[entry]:
+            if self._dropped[entry] > 1:
                 self._dropped[entry] -= 1
+            elif entry in self._dropped:
+                del self._dropped[entry]
             else:
                 self._uncount(entry[1])
         if not self._due:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from worker.broker.message import Source
@@ -130,6 +130,11 @@ class Lane:
         if not self.waiting and health.is_failing and self.requests.is_probe_due(now):
             return False
         return self._under_way.requests > 0 or health.is_failing
+
+    @property
+    def rounds(self) -> Collection[asyncio.Task[None]]:
+        """The rounds of the lane that are not done."""
+        return self._under_way.rounds
 
     # What it takes in and lets go of
 

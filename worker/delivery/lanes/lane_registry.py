@@ -69,6 +69,14 @@ class Lanes:
         for lane in self:
             asyncio.get_running_loop().call_soon(lane.requests.pump)
 
+    async def wait_for_rounds(self, seconds: float) -> None:
+        """Until all rounds are done, for so long at most: what was handed over is not in hand any
+        more, and yet the state is to learn what became of it.
+        """
+        rounds = [one for lane in self for one in lane.rounds]
+        if rounds and seconds > 0:
+            await asyncio.wait(rounds, timeout=seconds)
+
     def drop_returned(self) -> None:
         """Let every lane let go of deliveries that the broker has again."""
         for lane in self:

@@ -84,6 +84,8 @@ class LaneRounds:
         if first.is_suspect and not first.is_handed_over:
             shared.suspects.held(integration.id, self._loop.time() - began)
         in_flight = state.under_way.requests
+        # Not longer than an attempt: what a round waits for besides is no answer of the endpoint.
+        began = max(began, self._loop.time() - shared.pauses.attempt_seconds)
         if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
             state.window.overloaded(epoch)
         else:
