@@ -18,6 +18,7 @@ from worker.broker.supervisor import Supervisor
 from worker.broker.topology import build_topology
 from worker.delivery.build_pipeline import build_pipeline
 from worker.delivery.inlets.inlet_questions import InletQuestions
+from worker.delivery.lanes.lane_registry import Lanes
 from worker.delivery.retry_policy import RetryPolicy
 from worker.delivery.rounds.store_gate import StoreGate
 from worker.environment_warnings import tell_of_environment
