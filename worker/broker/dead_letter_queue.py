@@ -111,7 +111,9 @@ class DeadLetters:
         """
         polls_left = _COUNT_POLLS
         # The answer comes behind the letters, and none comes of a dead line.
-        while await self._ready() and polls_left:
+        while await self._ready():
+            if not polls_left:
+                raise TimeoutError
             polls_left -= 1
             await self._reading.keep_room()
             await asyncio.sleep(_POLL_SECONDS)

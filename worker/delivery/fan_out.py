@@ -11,15 +11,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from worker.broker.message import Incoming
-from worker.delivery.outcome import Parked
+from worker.broker.retry_state import RetryState
+from worker.delivery.outcome import Parked, Skipped
 from worker.delivery.park_delays import hold_seconds
 from worker.delivery.screening import Event
 from worker.delivery.slices import REST_SECONDS, not_handled
 from worker.integrations.model import Integration
-from worker.reasons import ParkReason
+from worker.reasons import ParkReason, SkipReason
 
 _SLICE_SECONDS: Final = 0.02
 """What is decided in one go, at least one integration; it bounds how long others wait."""
@@ -46,7 +48,7 @@ class FanOut:
     def __init__(
         self,
         decide: Callable[[Event, Integration, int], None],
-        end: Callable[[Event, str | None, Parked], None],
+        end: Callable[[Event, str | None, Parked | Skipped, RetryState], None],
         fail: Callable[[Incoming, Exception], None],
         find: Callable[[str], Integration | None],
         now_ms: Callable[[], int],
@@ -71,7 +73,7 @@ class FanOut:
             return
         seconds = hold_seconds(event.state.parks)
         parked = Parked(seconds, ParkReason.LANE_FULL, organization_id=organization_id)
-        self._end(event, None, parked)
+        self._end(event, None, parked, event.state)
 
     def decide(self, event: Event, integrations: Sequence[Integration]) -> None:
         """Decide `event` for each of `integrations`: now, as far as that is quickly done."""
@@ -133,6 +135,12 @@ class FanOut:
         if now is not None and now.enabled and now.organization_id == organization_id:
             self._decide(event, now, now_ms)
             return
-        seconds = hold_seconds(event.state.parks)
+        state = event.state
+        if now is not None and not now.enabled:
+            self._end(event, integration.id, Skipped(SkipReason.DISABLED), state)
+            return
+        # Where it goes is judged when it comes back: its integration may have got another id.
+        since = replace(state, blocked_since_ms=state.blocked_since_ms or now_ms)
+        seconds = hold_seconds(state.parks)
         parked = Parked(seconds, ParkReason.IN_DOUBT, organization_id=organization_id)
-        self._end(event, integration.id, parked)  # where it goes is judged when it comes back
+        self._end(event, integration.id, parked, since)

@@ -12,13 +12,13 @@ from tests.unit.delivery.parts import Hand
 from tests.unit.delivery.pipeline_parts import NOON, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, now, spend
 from tests.unit.examples import integration
-from worker.broker.retry_state import FRESH
+from worker.broker.retry_state import FRESH, RetryState
 from worker.delivery.fan_out import MOST_UNDECIDED, FanOut
-from worker.delivery.outcome import Parked
+from worker.delivery.outcome import Parked, Skipped
 from worker.delivery.screening import Event
 from worker.events import open_envelope
 from worker.integrations.model import Integration
-from worker.reasons import ParkReason
+from worker.reasons import ParkReason, SkipReason
 
 MANY = [integration(id=f"shop-{number}") for number in range(300)]
 ORGANIZATION = MANY[0].organization_id
@@ -35,7 +35,8 @@ class Slow:
         self.decided: list[tuple[str, str]] = []
         self.failed: list[str] = []
         self.used: dict[str, Integration] = {}
-        self.parked: list[tuple[str, str | None, Parked]] = []
+        self.ended: list[tuple[str, str | None, Parked | Skipped]] = []
+        self.states: list[RetryState] = []
         self.fails_for = ""
         self.in_force = {one.id: one for one in MANY}
         self.fan_out = FanOut(
@@ -54,8 +55,15 @@ class Slow:
         self.decided.append((event.envelope.event_id, one.id))
         self.used[one.id] = one
 
-    def _end(self, event: Event, integration_id: str | None, outcome: Parked) -> None:
-        self.parked.append((event.envelope.event_id, integration_id, outcome))
+    def _end(
+        self,
+        event: Event,
+        integration_id: str | None,
+        outcome: Parked | Skipped,
+        state: RetryState,
+    ) -> None:
+        self.ended.append((event.envelope.event_id, integration_id, outcome))
+        self.states.append(state)
 
     def _fail(self, message: Any, error: Exception) -> None:
         self.failed.append(type(error).__name__)
@@ -123,11 +131,11 @@ async def test_events_beyond_what_may_wait_are_parked_whole_and_routed_anew_late
     slow = Slow()
     for number in range(MOST_UNDECIDED + 3):
         slow.come(f"large-{number}")
-    names = [(name, integration_id) for name, integration_id, _ in slow.parked]
+    names = [(name, integration_id) for name, integration_id, _ in slow.ended]
     assert names == [(f"large-{MOST_UNDECIDED + n}", None) for n in range(3)]
-    assert {one.reason for _, _, one in slow.parked} == {ParkReason.LANE_FULL}
+    assert {one.reason for _, _, one in slow.ended} == {ParkReason.LANE_FULL}
     slow.come("small", "another", MANY[:2])
-    assert len(slow.parked) == 3, "no other organization's"
+    assert len(slow.ended) == 3, "no other organization's"
     await after(2 * PIECE_SECONDS * len(MANY) * (MOST_UNDECIDED + 1))
     assert len(slow.decided) == len(MANY) * MOST_UNDECIDED + 2
 
@@ -167,12 +175,21 @@ async def test_who_has_its_turn_later_has_the_configuration_that_is_in_force_by_
     assert len(slow.decided) == len(MANY)
 
 
+IN_DOUBT = Parked(4.0, ParkReason.IN_DOUBT, organization_id=ORGANIZATION)
+
+
 @pytest.mark.parametrize(
-    "change", [None, {"enabled": False}, {"organization_id": "another"}], ids=str
+    ("change", "ending"),
+    [
+        (None, IN_DOUBT),
+        ({"enabled": False}, Skipped(SkipReason.DISABLED)),
+        ({"organization_id": "another"}, IN_DOUBT),
+    ],
+    ids=str,
 )
 @in_virtual_time
 async def test_for_who_is_not_in_force_any_more_it_waits_and_all_others_have_it(
-    change: dict[str, Any] | None,
+    change: dict[str, Any] | None, ending: Parked | Skipped
 ) -> None:
     """Whether it is a dead letter, or goes there all the same, is judged when it comes back."""
     slow = Slow()
@@ -181,6 +198,8 @@ async def test_for_who_is_not_in_force_any_more_it_waits_and_all_others_have_it(
     if change is not None:
         slow.in_force[LATER] = was.model_copy(update=change)
     await after(60)
-    in_doubt = Parked(4.0, ParkReason.IN_DOUBT, organization_id=ORGANIZATION)
-    assert slow.parked == [("large", LATER, in_doubt)]
+    assert slow.ended == [("large", LATER, ending)]
+    (state,) = slow.states
+    if ending is IN_DOUBT:
+        assert state.blocked_since_ms == round(NOON * 1000), "or one with a new id would be lost"
     assert [one for _, one in slow.decided] == [one.id for one in MANY[:-1]]

@@ -166,6 +166,23 @@ async def test_events_that_are_parked_beside_a_replay_are_none() -> None:
 
 
 @in_virtual_time
+async def test_a_replay_in_a_bundle_of_the_version_before_makes_no_others_replays() -> None:
+    """It gathered events of different numbers, and its bundle has that of the first."""
+    book = Book()
+    worker = Pausing(book)
+    await worker.park("again", consent_replays=1)
+    await worker.park("fresh")
+    await after(GATHERED_SECONDS)
+    again, fresh = worker.hand.host.published
+    again.body = pack([*unpack(again.body), *unpack(fresh.body)])
+    again.headers[BUNDLE] = 4
+    worker.hand.host.published = [again]
+    await worker.go_on()
+    delivered = {(one["event"], one["delivery"]) for one in book.written if not one["reason"]}
+    assert delivered == {("again-1", 1), ("again-2", 1), ("fresh-1", 0), ("fresh-2", 0)}
+
+
+@in_virtual_time
 async def test_events_that_are_parked_beside_a_returned_one_share_a_bundle_and_are_none() -> None:
     worker = Pausing(Book())
     await worker.park("returned", x_delivery_count=1)

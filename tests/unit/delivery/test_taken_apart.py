@@ -16,6 +16,7 @@ from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.delivery.rounds.round_results import Untried
 from worker.integrations.model import Integration
+from worker.ordering.store_protocol import StoreUnavailable
 from worker.reasons import ErrorCode
 
 GAP = 1.0
@@ -119,3 +120,25 @@ async def test_what_adobe_has_seen_with_others_is_begun_and_not_given_up_for_wan
     assert bench.lane.held == len([waits]) - len(given_up)
     await after(6)
     assert [one.deliveries for one in bench.rounds.under_way] == ([[waits]] if was_sent else [])
+
+
+@pytest.mark.parametrize("end", ["waits", "state away"])
+@in_virtual_time
+async def test_what_was_handed_over_meanwhile_does_not_wait_as_well(end: str) -> None:
+    """It would live twice, and be done twice, of which the second was another delivery's."""
+    bench = Bench(profile_gap_seconds=5)
+    newest, waits = await bench.offer("lena", "lena")
+    newest.was_sent, waits.was_sent = True, True
+    await after(4)
+    assert bench.handed_over == [newest, waits]
+    answer = bench.rounds.latest.end
+    if end == "waits":
+        answer.set_result([(newest, OK), (waits, Untried())])
+    else:
+        answer.set_exception(StoreUnavailable("away"))
+    await quiet()
+    await after(20)
+    assert bench.lane.held == 0
+    assert bench.rounds.under_way == []
+    assert bench.handed_over == [newest, waits]
+    assert await bench.offer("lena"), "and who comes next waits for nobody"

@@ -108,9 +108,14 @@ def events_of(message: Incoming, returns: int) -> list[Incoming]:
     if any(names.BUNDLE in one.headers for one in messages):
         raise NotABundle("a bundle within a bundle")
     told = {names.RETURNS: returns} if returns else {}
-    for name in (names.PARKS, names.BLOCKED_SINCE, names.REPLAYS, names.RETURNED):
+    for name in (names.PARKS, names.BLOCKED_SINCE, names.RETURNED):
         if name in message.headers:
             told[name] = message.headers[name]
+    replays = _replays(message)
+    if replays > max(map(_replays, messages), default=0):
+        # Only of one that was replayed as a whole: workers before 0.3 gathered events of different
+        # numbers, and such a bundle has that of its first event.
+        told[names.REPLAYS] = replays
     for one in messages:
         kept = one.headers
         if names.BLOCKED_SINCE in kept and names.BLOCKED_SINCE not in told:
@@ -118,3 +123,8 @@ def events_of(message: Incoming, returns: int) -> list[Incoming]:
         one.headers = {**kept, **told} if told else kept
     message.divide(len(messages))
     return messages
+
+
+def _replays(message: Incoming) -> int:
+    count = message.headers.get(names.REPLAYS, 0)
+    return count if type(count) is int else 0

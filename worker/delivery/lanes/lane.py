@@ -56,6 +56,8 @@ class Lane:
         self.window = RequestWindow(integration.limits.requests_in_flight)
         self._waiting = Waiting()
         self._under_way = UnderWay()
+        self.rounds: Collection[asyncio.Task[None]] = self._under_way.rounds
+        """Those that are not done at any moment."""
         self._suspects, self.gate = shared.suspects, shared.gate
         self._state = state = LaneState(
             integration, self._waiting, self._under_way, self.confirming, self.health, self.window
@@ -130,11 +132,6 @@ class Lane:
         if not self.waiting and health.is_failing and self.requests.is_probe_due(now):
             return False
         return self._under_way.requests > 0 or health.is_failing
-
-    @property
-    def rounds(self) -> Collection[asyncio.Task[None]]:
-        """The rounds of the lane that are not done."""
-        return self._under_way.rounds
 
     # What it takes in and lets go of
 

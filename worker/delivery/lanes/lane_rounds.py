@@ -93,13 +93,23 @@ class LaneRounds:
         state.health.throughput.count(len(results))
 
     def _put_back(self, integration: Integration, batch: Batch, then: Callable[[], None]) -> None:
-        """Nothing was sent of a round that began while `integration` was in force: it waits on."""
+        """Nothing was sent of a round that began while `integration` was in force: it waits on, but
+        for what was handed over, which an earlier round has sent.
+        """
         state = self._state
+        now = time.monotonic()
+        waiting: Batch = []
+        for group in batch:
+            left = [one for one in group if not one.is_handed_over]
+            if left:
+                waiting.append(left)
+            else:
+                state.waiting.gaps.begin(group[0].user, 0.0, now)
+        batch = waiting
         if may_wait_on(integration, state.integration):
             state.waiting.put_back(batch)
             state.drop_returned()
             return
-        now = time.monotonic()
         for group in batch:
             state.waiting.gaps.begin(group[0].user, 0.0, now)
             for delivery in group:
@@ -130,8 +140,8 @@ class LaneRounds:
         waits_on = may_wait_on(integration, self._state.integration)
         tried = [one for one in results if not isinstance(one[1], Untried)]
         for delivery in untried:
-            if not delivery.message.is_ours:
-                continue
+            if delivery.is_handed_over or not delivery.message.is_ours:
+                continue  # it is left to its successor, or to whoever has it now
             delivery.is_due |= delivery.was_sent
             try:
                 (self._state.waiting.put_behind if waits_on else self._acts.release)(delivery)
@@ -188,4 +198,5 @@ class _AwaitedAnswer:
 def _may_be_handed_over(delivery: Delivery) -> bool:
     # A suspect, too: what takes its worker down does so long before this.
     # A repeat finds no end by its stamp, as the copy of another event does: it would be sent again.
-    return delivery.was_sent and delivery.message.is_ours and not delivery.state.is_repeat
+    may = delivery.was_sent and not (delivery.is_handed_over or delivery.state.is_repeat)
+    return may and delivery.message.is_ours
