@@ -156,7 +156,9 @@ def handed_over(
 
 
 def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
-    """A retry state with one more attempt made; after the first, waiting for one counts too."""
+    """A retry state with one more attempt made; after the first, waiting for one counts too. What
+    was under way before it is over: only what was handed over since, or returned, may be open.
+    """
     state = delivery.state
     since = delivery.began if state.attempts_made else delivery.attempt_began
     took_ms = round((moment.seconds - since) * 1000)
@@ -167,6 +169,7 @@ def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
         elapsed_ms=state.elapsed_ms + took_ms,
         blocked_since_ms=None,
         is_handed_over=False,
+        was_returned=False,
         served=(),
     )
 
