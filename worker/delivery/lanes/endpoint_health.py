@@ -4,7 +4,6 @@ them. Pure but for its clock.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -103,7 +102,6 @@ class EndpointHealth:
         """What the endpoint has answered last, where that was of its trouble."""
         self._failures = 0
         self._round_trip_seconds = 0.0
-        self._handed_over_after = math.inf
         self._awaits_faults_until = 0.0
 
     @property
@@ -116,6 +114,11 @@ class EndpointHealth:
         """Whether the endpoint has answered nothing lately, though there was something to do."""
         return self.throughput.quiet_since < self._clock() - self.still_seconds
 
+    @property
+    def awaits_faults(self) -> bool:
+        """Whether answers are waited for, since one has lately come too late to find a fault by."""
+        return self._clock() < self._awaits_faults_until
+
     def hand_over_seconds(self, attempt_seconds: float, *, is_suspect: bool = False) -> float:
         """How long a request may be without an answer before its events are handed over. That of a
         suspect does not wait for a slow endpoint: all suspects share one place.
@@ -123,11 +126,9 @@ class EndpointHealth:
         least = attempt_seconds * HAND_OVER_SHARE
         if is_suspect:
             return least
-        if self._clock() < self._awaits_faults_until:
+        if self.awaits_faults:
             return attempt_seconds
-        usual = STILL_ROUND_TRIPS * self._round_trip_seconds
-        self._handed_over_after = max(least, usual)
-        return self._handed_over_after
+        return max(least, STILL_ROUND_TRIPS * self._round_trip_seconds)
 
     def configuration_changed(self) -> None:
         """A changed configuration is in force: what made the endpoint fail so far may be mended."""
@@ -136,6 +137,14 @@ class EndpointHealth:
     def lost_patience(self) -> None:
         """A request has no answer for long: the endpoint hangs, as it seems."""
         self._failures = max(self._failures, FAILS_AFTER)
+
+    def was_too_late(self) -> None:
+        """The answer that was learned from last, of trouble, came when the events of its request,
+        of several people, were handed over.
+        """
+        is_of_all = self._failures > 0
+        if is_of_all and self.trouble is not None and self.trouble.http_status == _SERVER_ERROR:
+            self._awaits_faults_until = self._clock() + _AWAITS_FAULTS_SECONDS
 
     def learn(
         self, results: Iterable[tuple[object, Result]], began: float, longest_rest_seconds: float
@@ -160,9 +169,6 @@ class EndpointHealth:
             self.still_seconds = max(STILL_SECONDS, STILL_ROUND_TRIPS * self._round_trip_seconds)
             return False
         self.trouble = overload
-        took = self._clock() - began
-        if overload.http_status == _SERVER_ERROR and took >= self._handed_over_after:
-            self._awaits_faults_until = self._clock() + _AWAITS_FAULTS_SECONDS
         self._failures = 0 if answered else self._failures + 1
         self.is_throttled = overload.error == ErrorCode.ADOBE_THROTTLED
         if overload.retry_after_seconds:

@@ -88,6 +88,8 @@ class LaneRounds:
         began = max(began, self._loop.time() - shared.pauses.attempt_seconds)
         if state.health.learn(results, began, shared.pauses.longest_rest_seconds):
             state.window.overloaded(epoch)
+            if len(batch) > 1 and any(one.is_handed_over for group in batch for one in group):
+                state.health.was_too_late()
         else:
             state.window.succeeded(in_flight)
         state.health.throughput.count(len(results))
@@ -179,7 +181,9 @@ class _AwaitedAnswer:
         self._taken_before = [(one, one.taken) for one in sources]
         is_suspect = batch[0][0].is_suspect
         self._seconds = health.hand_over_seconds(attempt_seconds, is_suspect=is_suspect)
-        self._early_seconds = min(health.still_seconds, self._seconds)
+        # Sooner, as a rule, where many come behind it; but not while an answer is to find a fault.
+        early = self._seconds if health.awaits_faults else health.still_seconds
+        self._early_seconds = min(early, self._seconds)
         self._patience = Patience(self._early_seconds, self._look_behind)
 
     def cancel(self) -> None:
