@@ -214,7 +214,8 @@ class Service:
         def stop() -> None:
             log.info("worker.stopping")
             self._parts.is_stopping = True
-            self._stop_at = loop.time() + self._parts.settings.shutdown_timeout_seconds
+            if not self._stop_at:  # a second signal gives no more time
+                self._stop_at = loop.time() + self._parts.settings.shutdown_timeout_seconds
             self._may_begin.set()
             broker.stop()
 
