@@ -14,7 +14,7 @@ from tests.unit.delivery.pipeline_parts import Adobe, Worker, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time, quiet
 from tests.unit.examples import integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
-from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, RETURNS, SERVED
+from worker.broker.headers import BUNDLE, DEAD_REASON, EPOCH, REPEAT, RETURNS, SERVED
 from worker.delivery.bundles.bundle_format import pack, unpack
 from worker.delivery.rounds.epoch_watch import EpochWatch
 from worker.ordering.store_protocol import StoreUnavailable
@@ -23,6 +23,7 @@ from worker.wire.frames import encode_content_header
 
 FIRST, SECOND, THIRD, FORGED = "1" * 16, "2" * 16, "3" * 16, "f" * 16
 AWAY = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 503", 503)
+UNCLEAR = Retryable(ErrorCode.ADOBE_UNAVAILABLE, "HTTP 504", 504, is_unclear=True)
 PAUSED = integration(paused=True)
 
 
@@ -79,6 +80,26 @@ async def test_a_retry_carries_the_epoch_and_keeps_it_for_life() -> None:
     assert shop.headers[EPOCH] == FIRST, "it was met under the state that is lost"
     await shop.take("events", b"{")
     assert shop.headers[EPOCH] == SECOND
+
+
+@pytest.mark.parametrize("met", [FIRST, None])
+@in_virtual_time
+async def test_a_repeat_names_the_epoch_of_its_event_or_the_present_one(met: str | None) -> None:
+    shop = await fleet() if met else Fleet()
+    shop.adobe.reply = UNCLEAR
+    await shop.take("events", body("old", ago=60))
+    shop.adobe.reply = Accepted("x")
+    shop.adobe.answers.clear()
+    await shop.take("events", body("new", ago=40))
+    if met:
+        shop.keeper.lose(SECOND)
+    else:  # met before anybody could ask the store
+        shop.keeper.next_epoch = SECOND
+    await shop.look()
+    shop.adobe.answers.set()
+    await after(2)
+    assert shop.headers[REPEAT] == 1
+    assert shop.headers[EPOCH] == (met or SECOND)
 
 
 @in_virtual_time

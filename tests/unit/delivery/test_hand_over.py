@@ -112,6 +112,23 @@ async def test_an_endpoint_that_is_slow_as_usual_hands_nothing_over() -> None:
     assert [one.user for one in bench.handed_over] == ["ida"]
 
 
+@in_virtual_time
+async def test_the_time_for_which_the_state_was_away_is_not_how_slow_the_endpoint_is() -> None:
+    bench = Bench()
+    await bench.offer("lena")
+    bench.mark_sent()
+    await after(600)  # its request had an answer at once, which could not be settled
+    bench.handed_over.clear()
+    await bench.rounds.latest.answer(OK)
+    for number in range(14):  # as few as make up for one attempt that took all of its time
+        await bench.offer(f"u{number}")
+        await bench.rounds.latest.answer(OK)
+    await bench.offer("ole")
+    bench.mark_sent()
+    await after(3.1)
+    assert [one.user for one in bench.handed_over] == ["ole"]
+
+
 @pytest.mark.parametrize(("behind", "seconds"), [(1_000, 1), (999, 3)])
 @in_virtual_time
 async def test_who_holds_up_the_acknowledgements_of_many_is_handed_over_sooner(
