@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from worker.broker.message import Source
@@ -55,12 +55,10 @@ class Lane:
         self.confirming = Confirming(integration.id, shared.begun, clock)
         self.window = RequestWindow(integration.limits.requests_in_flight)
         self._waiting = Waiting()
-        self._under_way = UnderWay()
-        self.rounds: Collection[asyncio.Task[None]] = self._under_way.rounds
-        """Those that are not done at any moment."""
+        self.under_way = UnderWay()
         self._suspects, self.gate = shared.suspects, shared.gate
         self._state = state = LaneState(
-            integration, self._waiting, self._under_way, self.confirming, self.health, self.window
+            integration, self._waiting, self.under_way, self.confirming, self.health, self.window
         )
         acts = LaneActs(
             lambda results: conclude(self, results),
@@ -77,7 +75,7 @@ class Lane:
         """Events that the lane has in hand: those that wait, and those in requests that are not
         handed over.
         """
-        return self._waiting.events + self._under_way.events
+        return self._waiting.events + self.under_way.events
 
     @property
     def waiting(self) -> int:
@@ -90,12 +88,12 @@ class Lane:
         that wait, and those whose successor is not confirmed yet.
         """
         waiting, since = self._waiting, self.confirming.since
-        return waiting.events - waiting.due_events + self._under_way.events + len(since)
+        return waiting.events - waiting.due_events + self.under_way.events + len(since)
 
     @property
     def is_idle(self) -> bool:
         """Whether the lane has nothing to do: nothing is held, in flight, or in a gap."""
-        return not (self.confirming.since or self._under_way.requests or self._waiting.has_users)
+        return not (self.confirming.since or self.under_way.requests or self._waiting.has_users)
 
     @property
     def takes_suspects(self) -> bool:
@@ -131,7 +129,7 @@ class Lane:
             return False
         if not self.waiting and health.is_failing and self.requests.is_probe_due(now):
             return False
-        return self._under_way.requests > 0 or health.is_failing
+        return self.under_way.requests > 0 or health.is_failing
 
     # What it takes in and lets go of
 
@@ -150,7 +148,7 @@ class Lane:
     def offer(self, delivery: Delivery) -> None:
         """Take a delivery into the lane. The caller asks whether there is room (`allowance`)."""
         waiting = self._waiting
-        has_nothing = not (waiting.events or self._under_way.events)
+        has_nothing = not (waiting.events or self.under_way.events)
         if has_nothing and not self.health.is_failing:
             self.health.throughput.begin()
         if waiting.oldest is None:
@@ -179,7 +177,7 @@ class Lane:
         """The events held."""
         for group in self._waiting:
             yield from group
-        yield from self._under_way
+        yield from self.under_way
 
     def held_of(self, intake: Source) -> int:
         """How much of the room of `intake` is taken by events of the lane that came by it."""

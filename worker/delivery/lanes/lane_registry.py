@@ -73,7 +73,7 @@ class Lanes:
         """Until all rounds are done, for so long at most: what was handed over is not in hand any
         more, and yet the state is to learn what became of it.
         """
-        rounds = [one for lane in self for one in lane.rounds]
+        rounds = [one for lane in self for one in lane.under_way.rounds]
         if rounds and seconds > 0:
             await asyncio.wait(rounds, timeout=seconds)
 
