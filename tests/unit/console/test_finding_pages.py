@@ -235,7 +235,7 @@ async def test_a_superseded_life_names_the_newer_choice_and_a_blocked_one_adobes
         reason="blocked",
         attempt=0,
         event_at=AT,
-        due_at=AT + 900_000,
+        due_at=made_now_ms() + 900_000,  # AT is of when the tests were gathered
     )
     words = {"state": "blocked", "error": "token-refused", "words": "invalid_client"}
     fill(ledger, [old, new, elsewhere, held], lanes=[lane("shop", **words)])
