@@ -19,6 +19,7 @@ from worker.wire.connecting import (
     ChannelAccessRefused,
     at_most,
     connect,
+    told_as_lost,
 )
 from worker.wire.message_tap import TappedTransport
 
@@ -111,9 +112,8 @@ class Connections:
         try:
             if not await at_most(OPEN_TIMEOUT_SECONDS, opening):
                 raise TimeoutError
-            if opening.cancelled():  # by aiormq, when the connection is lost
-                raise ConnectionResetError("the connection was lost")
-            opening.result()
+            with told_as_lost():
+                opening.result()
         except BaseException:
             opening.cancel()
             self.close_soon(connection)

@@ -16,7 +16,7 @@ from worker.broker.message import Handler
 from worker.broker.session import Session
 from worker.broker.session_settings import SessionSettings
 from worker.broker.topology import Topology
-from worker.wire.connecting import is_connection_error, why_unreachable
+from worker.wire.connecting import is_connection_error, told_as_lost, why_unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -149,9 +149,8 @@ class Supervisor:
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
             opening.cancel()
             raise TimeoutError
-        if opening.cancelled():  # by aiormq, when the connection is lost
-            raise ConnectionResetError("the connection was lost")
-        return opening.result()
+        with told_as_lost():
+            return opening.result()
 
     async def _watch(self, session: Session) -> None:
         """Return when the session is lost or the worker is to stop."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from worker.broker import headers as names
 from worker.broker.delay import by_few_levels, due_at_ms
+from worker.broker.headers import returns_in
 from worker.broker.message import Incoming
 from worker.broker.retry_state import InvalidHeaders, RetryState, read_retry_state
 from worker.delivery.bundles.bundle_format import MOST_EVENTS, NotABundle, first_body
@@ -21,7 +22,6 @@ from worker.delivery.park_delays import asking_seconds, hold_seconds
 from worker.delivery.parked_again_bundles import ParkedAgain
 from worker.delivery.pipeline_limits import PipelineLimits
 from worker.delivery.routing import Routing
-from worker.delivery.screening import returns_of
 from worker.delivery.slices import REST_SECONDS
 from worker.delivery.successors import Successors, state_after
 from worker.events import UndecodableEvent, open_envelope
@@ -66,7 +66,7 @@ class ReturnedBundles:
         """The events of a bundle that are to be handled now, and for how long to rest after a slice
         of them while fresh events come (seconds). Raises `NotABundle`.
         """
-        returns = returns_of(bundle)
+        returns = returns_in(bundle.headers)
         if not returns and self._park_again(bundle):
             return [], REST_SECONDS
         events = events_of(bundle, returns)

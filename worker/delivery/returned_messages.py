@@ -13,13 +13,12 @@ from collections import deque
 from collections.abc import Callable
 
 from worker.broker import headers as names
-from worker.broker.headers import epoch_in, lateness_seconds
+from worker.broker.headers import epoch_in, lateness_seconds, returns_in
 from worker.broker.message import Incoming
 from worker.broker.queue_names import Names
 from worker.delivery.newer_contracts import NewerContracts
 from worker.delivery.outcome import Observer, ReturnKind
 from worker.delivery.rounds.epoch_watch import EpochWatch
-from worker.delivery.screening import returns_of
 from worker.delivery.slices import REST_SECONDS, handle_slice
 
 
@@ -50,7 +49,7 @@ class ReturnedMessages:
             self._note_epoch(message)
         kind = self._kinds.get(message.queue)
         # The first time that it is handed out: later it is late by what its workers did.
-        if kind is None or names.DUE_AT not in message.headers or returns_of(message):
+        if kind is None or names.DUE_AT not in message.headers or returns_in(message.headers):
             return
         late_seconds = lateness_seconds(message.headers, self._now_ms())
         if late_seconds is not None:

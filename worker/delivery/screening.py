@@ -74,7 +74,7 @@ class Screening:
     def screen(self, message: Incoming, now_ms: int, fresh: RetryState) -> Screened:
         """What a message is that is no bundle; `fresh` is the state of one met first."""
         headers = message.headers
-        returns = returns_of(message) if headers else 0
+        returns = returns_in(headers) if headers else 0
         is_suspect = message.source.queue == self._suspects
         if returns >= SUSPECT_AFTER and not is_suspect:
             return Suspect(returns)
@@ -100,11 +100,6 @@ class Screening:
         if not envelope.organization_id:
             return Unowned(unowned_deletion(envelope).reason, envelope.event_id)
         return new_tuple(Event, (message, state, envelope, is_suspect))
-
-
-def returns_of(message: Incoming) -> int:
-    """How often the broker has handed a message out in vain."""
-    return returns_in(message.headers)
 
 
 def readable_state(message: Incoming) -> RetryState:

@@ -236,7 +236,9 @@ async def test_what_was_repeated_stays_so_though_its_answer_refuses_the_token() 
         }
         shop = integration(properties=properties)
         client = AdobeClient(session, LOCAL, ims_url=f"{url}/token", platform_url=url)
-        assert isinstance((await client.send(shop, [MESSAGE]))[0], Accepted)  # type: ignore[index]
+        replies = await client.send(shop, [MESSAGE])
+        assert isinstance(replies, list)
+        assert isinstance(replies[0], Accepted)
         with watched() as writing:
             sending = asyncio.create_task(client.send(shop, [MESSAGE]))
             await wait_until(lambda: tokens == 2, "another token to be asked for")
