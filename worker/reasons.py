@@ -89,6 +89,7 @@ class ParkReason(Code):
     NEWER_CONTRACT = "newer-contract", Kind.OPERATOR, "A newer version wrote it in its own way."
     NOT_YET = "not-yet", Kind.TRANSIENT, "The event is of the future, by the worker's clock."
     PAUSED = "paused", Kind.OPERATOR, "An operator has paused the integration."
+    STOPPING = "stopping", Kind.TRANSIENT, "The worker that had it stops."
     UNKNOWN_INLET = (
         "unknown-inlet",
         Kind.TRANSIENT,

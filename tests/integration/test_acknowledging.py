@@ -46,6 +46,9 @@ class _SettlesInAnyOrder:
             while len(self._held) > (0 if is_last else 20):
                 self._held.pop().done()
 
+    def give_back(self, host: Host) -> None:
+        """It keeps what it has."""
+
     def session_ended(self, host: Host) -> None:
         self._held.clear()
 
@@ -66,6 +69,9 @@ class _KeepsSome:
             self.held.append(message)
         else:
             message.done()
+
+    def give_back(self, host: Host) -> None:
+        """It keeps what it has."""
 
     def session_ended(self, host: Host) -> None:
         self.held.clear()

@@ -36,6 +36,9 @@ class _LosesTheLine:
             message.done()
             self.came_again.set()
 
+    def give_back(self, host: Host) -> None:
+        """It keeps what it has."""
+
     def session_ended(self, host: Host) -> None:
         """It keeps nothing."""
 
@@ -103,6 +106,9 @@ class _EndsEachWay:
                 message.done()
             case b"fails":
                 raise RuntimeError
+
+    def give_back(self, host: Host) -> None:
+        """It keeps what it has."""
 
     def session_ended(self, host: Host) -> None:
         """It keeps nothing."""

@@ -147,6 +147,9 @@ class _Nobody:
     def handle(self, message: Incoming) -> None:
         """It gets none."""
 
+    def give_back(self, host: Host) -> None:
+        """It keeps what it has."""
+
     def session_ended(self, host: Host) -> None:
         """It keeps nothing."""
 

@@ -89,3 +89,30 @@ async def test_a_second_signal_gives_no_more_of_it(broker_url: str, namespace: s
         assert await asyncio.to_thread(worker.wait, 15) == 0
         assert _told(stack, "delivery.retried"), "it was handed over meanwhile"
         assert 4.9 < time.monotonic() - began < 6.9
+
+
+async def test_what_is_in_hand_while_an_endpoint_hangs_is_given_back_at_once(
+    broker_url: str, namespace: str
+) -> None:
+    """A consumer that is cancelled must not hold it while a node of RabbitMQ may die."""
+    async with Stack(broker_url, namespace, LOG_LEVEL="debug") as stack:
+        stack.add_integration("shop", limits={"requests_in_flight": 1, "messages_per_request": 5})
+        stack.sandbox.state.inject(target="collection", key="shop", kind="hang")
+        worker = stack.start_worker()
+        await stack.wait_until_consuming()
+        users = [f"u{number}@a.example" for number in range(20)]
+        await stack.publish([json.dumps(event("org-shop", one)).encode() for one in users])
+        await wait_until(lambda: stack.messages("shop"), "the request")
+        began = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        given_back = ("delivery.retried", "delivery.parked")
+        await wait_until(
+            lambda: sum(len(_told(stack, one)) for one in given_back) == 20, "all to be given back"
+        )
+        # Long before an endpoint that hangs is given up, which is after three seconds.
+        assert time.monotonic() - began < 2.5
+        assert {one["reason"] for one in _told(stack, "delivery.parked")} == {"stopping"}
+        worker.kill()
+        stack.sandbox.state.clear_faults()
+        stack.start_worker()
+        await wait_until(lambda: stack.delivered("shop") == set(users), "all of them at Adobe", 60)

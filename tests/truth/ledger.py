@@ -205,5 +205,8 @@ class Door:
         for target in [named] if named else self._targets[organization]:
             self._ledger.write(target, event_id, "given back to the broker").redelivered += 1
 
+    def give_back(self, host: Host) -> None:
+        self._pipeline.give_back(host)
+
     def session_ended(self, host: Host) -> None:
         self._pipeline.session_ended(host)

@@ -219,6 +219,12 @@ class Handler(Protocol):
         """Handle a message: neither block nor raise; each of its deliveries is done in the end."""
         ...
 
+    def give_back(self, host: Host) -> None:
+        """Publish again what came by session `host`, is in hand, and is not done at once: the
+        session is to end. Called again and again until nothing is in hand.
+        """
+        ...
+
     def session_ended(self, host: Host) -> None:
         """Let go of messages that came by session `host`: the broker has them again."""
         ...

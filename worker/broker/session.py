@@ -41,6 +41,10 @@ log = structlog.get_logger(__name__)
 
 PARKED_PREFETCH: Final = 50
 """Messages of parked events, most of them bundles, in hand at once."""
+_DONE_IN_SECONDS: Final = 1.0
+"""At a stop, what an endpoint that does well answers is done within so long."""
+_GIVE_BACK_SECONDS: Final = 0.25
+"""So often the rest is given back, since what is in hand may become a delivery only meanwhile."""
 _LEFT: Final = (
     "no worker takes from it any more, as CONSENT_WORKER_EVENT_QUEUES of the others does not name "
     "it: name it again, or see `consent-worker topology migrate --drop`"
@@ -133,19 +137,19 @@ class Session:
         await self.watch.check(idle_limit_seconds)
 
     async def drain(self, deadline_seconds: float) -> None:
-        """Stop intake, then wait for what is in hand, `deadline_seconds` at the most."""
+        """Stop intake, then wait for what is in hand, `deadline_seconds` at the most. What is not
+        done in a moment is given back, so that a cancelled consumer holds messages for a moment
+        only (see `Intake`).
+        """
         self._life.is_draining = True
         for intake in self.intakes:
             with suppress(AMQPError, TimeoutError, OSError, RuntimeError):
                 await at_most(CLOSE_TIMEOUT_SECONDS, intake.cancel())
         self._idle.clear()
         if self.in_hand:
-            endings = {asyncio.create_task(one.wait()) for one in (self._idle, self.lost)}
-            await asyncio.wait(
-                endings, timeout=deadline_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            for ending in endings:
-                ending.cancel()
+            endings = (self._idle, self.lost)
+            give_back = partial(self._handler.give_back, self)
+            await _give_back_until(endings, deadline_seconds, give_back)
         # Closing a channel is answered after the acknowledgements before it were taken in, while
         # closing the connection at once would overtake those that are still in the write queue.
         for intake in self.intakes:
@@ -211,3 +215,23 @@ class Session:
         """An intake has nothing in hand any more."""
         if self.in_hand == 0:
             self._idle.set()
+
+
+async def _give_back_until(
+    endings: Sequence[asyncio.Event], deadline_seconds: float, give_back: Callable[[], None]
+) -> None:
+    """Return when one of `endings` is set, or the time is over; `give_back` meanwhile what is not
+    done in a moment.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, patience = loop.time() + deadline_seconds, _DONE_IN_SECONDS
+    waiting = {asyncio.create_task(one.wait()) for one in endings}
+    while (left := deadline - loop.time()) > 0:
+        seconds = min(patience, left)
+        done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            break
+        give_back()
+        patience = _GIVE_BACK_SECONDS
+    for one in waiting:
+        one.cancel()

@@ -14,6 +14,7 @@ from worker.delivery.bundles.gathering import BundleGathering
 from worker.delivery.endings import Endings
 from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.faults import Faults
+from worker.delivery.giving_back import GivingBack
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.listening_sender import ListeningSender
 from worker.delivery.inlets.mode_in_force import Routes, RoutesInForce
@@ -111,7 +112,13 @@ def build_pipeline(
         probe_timeout = attempt_seconds + _PROBE_MARGIN_SECONDS
         block = Block(limits.block_probe_seconds, probe_timeout)
         return Lane(
-            integration, block, shared, endings.conclude, endings.hand_over, adoption.release
+            integration,
+            block,
+            shared,
+            endings.conclude,
+            endings.hand_over,
+            endings.give_back,
+            adoption.release,
         )
 
     lanes = Lanes(new_lane, partial(faults.end_safely, untried.give_up), gate, shared.pacer)
@@ -147,6 +154,9 @@ def build_pipeline(
         endings=endings,
         untried=untried,
         adoption=adoption,
+        giving_back=GivingBack(
+            lanes, successors, observer, partial(faults.end_safely, untried.park_for_stop)
+        ),
         receipting=receipting,
         successors=successors,
         epochs=gate.epochs,

@@ -155,6 +155,22 @@ def handed_over(
     return Follows(Retried(remaining + delay, NO_ANSWER_YET), made) if delay is not None else None
 
 
+def given_back(delivery: Delivery, policy: RetryPolicy, moment: Moment, jitter: float) -> Follows:
+    """What follows when the worker stops while a delivery is in a round. The copy looks for its
+    stamp when the attempt is over for certain: also a repeat, which is sent again in any case, and
+    what has no retry left, which is given up then unless it was accepted.
+    """
+    over_in = max(0.0, delivery.attempt_began + policy.attempt_timeout_seconds - moment.seconds)
+    if not delivery.was_sent:
+        state = replace(delivery.state, is_handed_over=True)
+        return Follows(Parked(over_in, ParkReason.STOPPING), state)
+    found = handed_over(delivery, policy, moment, jitter)
+    if found is not None:
+        return found
+    seconds = over_in + policy.min_gap_seconds
+    return Follows(Retried(seconds, NO_ANSWER_YET), after_attempt(delivery, moment))
+
+
 def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
     """A retry state with one more attempt made; after the first, waiting for one counts too. What
     was under way before it is over: only what was handed over since, or returned, may be open.

@@ -17,6 +17,7 @@ from worker.delivery.conclusions import (
     SetUpFails,
     SetUpMayFail,
     conclude,
+    given_back,
     handed_over,
     sent_nothing,
     shows_a_right_setup,
@@ -121,6 +122,19 @@ class Endings:
                 if found is not None:
                     self._follow(lane, delivery, found)
                     delivery.is_handed_over = True
+            except Exception:
+                self._faults.note(lane, delivery)
+
+    def give_back(self, lane: Lane, deliveries: list[Delivery]) -> None:
+        """The worker stops, and `deliveries` are in a round that is not over: publish what follows,
+        so that nothing of them is in hand. What meets a fault of ours stays.
+        """
+        jitter = self._jitter()
+        for delivery in deliveries:
+            try:
+                found = given_back(delivery, self._policy, self._now(), jitter)
+                self._follow(lane, delivery, found)
+                delivery.is_handed_over = True
             except Exception:
                 self._faults.note(lane, delivery)
 

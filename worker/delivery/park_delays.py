@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 LONGEST_HOLD_SECONDS: Final = 256.0
+STOPPING_SECONDS: Final = 1.0
+"""What a worker gives back as it stops may be done by another one at once."""
 _FIRST_HOLD_SECONDS: Final = 4.0
 _DOUBLINGS: Final = 6
 _ASKING_DOUBLINGS: Final = 4

@@ -29,6 +29,7 @@ from worker.delivery.delivery import Delivery
 from worker.delivery.endings import Endings
 from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.fan_out import FanOut
+from worker.delivery.giving_back import GivingBack
 from worker.delivery.hourly_warnings import SkipWarnings
 from worker.delivery.inlets.known_inlets import KnownInlets
 from worker.delivery.inlets.mode_in_force import Routes
@@ -73,6 +74,7 @@ class Pipeline:
         endings: Endings,
         untried: UntriedEndings,
         adoption: Adoption,
+        giving_back: GivingBack,
         receipting: Receipting,
         successors: Successors,
         epochs: EpochWatch,
@@ -99,6 +101,7 @@ class Pipeline:
         self._now_ms = now_ms
         self._opening = BundleOpening(self._open_bundle, self._take)
         returned_bundles.open_again = self._opening.add
+        self.give_back = partial(giving_back.give_back, self._opening)
         self._giving_way = GivingWay(self._take)
         self._unknown = UnknownOrganizations(ask_fleet, partial(self._take, is_first=False))
         self._skip_warnings = SkipWarnings()

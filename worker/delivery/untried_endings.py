@@ -12,7 +12,7 @@ from worker.broker.retry_state import RetryState
 from worker.delivery.delivery import Delivery
 from worker.delivery.lanes.lane import Lane
 from worker.delivery.outcome import Dead, Observer, Outcome, Parked, Skipped
-from worker.delivery.park_delays import hold_seconds
+from worker.delivery.park_delays import STOPPING_SECONDS, hold_seconds
 from worker.delivery.receipt_facts import EventFacts
 from worker.delivery.receipting import Done, Receipting
 from worker.delivery.successors import Successors, state_after
@@ -91,6 +91,13 @@ class UntriedEndings:
         outcome = Parked(
             by_few_levels(lane.health.throughput.seconds_until_room(1)), ParkReason.LANE_FULL
         )
+        self.end(message, lane.integration.id, state, outcome, event_id, facts, began)
+
+    def park_for_stop(self, lane: Lane, delivery: Delivery) -> None:
+        """The worker stops while the event waits: another one is to have it."""
+        message, state, event_id = delivery.message, delivery.state, delivery.choice.event_id
+        outcome = Parked(STOPPING_SECONDS, ParkReason.STOPPING)
+        facts, began = delivery.facts, delivery.began
         self.end(message, lane.integration.id, state, outcome, event_id, facts, began)
 
     def park_for_pause(self, lane: Lane, delivery: Delivery) -> None:

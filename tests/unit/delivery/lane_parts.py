@@ -109,6 +109,7 @@ class Bench:
             shared,
             self._conclude,
             self._hand_over,
+            self._hand_over,
             lambda _, delivery: self.released.append(delivery),
         )
         self.gate.when_open(self.lane.requests.pump)

@@ -45,6 +45,12 @@ class BundleOpening:
         if self._timer is None:
             self._wait()
 
+    def take_unopened(self) -> list[Incoming]:
+        """The bundles whose turn has not come, taken out."""
+        bundles = [one for one in self._bundles if one.is_ours]
+        self._bundles.clear()
+        return bundles
+
     def _wait(self) -> None:
         first = (self._events or self._bundles)[0]
         seconds = self._rest_seconds if first.source.gives_way() else 0
@@ -53,7 +59,7 @@ class BundleOpening:
     def _next(self) -> None:
         self._timer = None
         handled = _UNOPENED_EVENTS
-        if not self._events:
+        if not self._events and self._bundles:
             bundle = self._bundles.popleft()
             if bundle.is_ours:  # or the broker gives it out again
                 try:

@@ -45,6 +45,11 @@ class UnderWay:
         """The rounds that are not done, also those whose events are all handed over."""
         return self._rounds.keys()
 
+    @property
+    def batches(self) -> list[Batch]:
+        """What the rounds that are not done are about."""
+        return list(self._rounds.values())
+
     def begin(self, batch: Batch) -> None:
         """A request of the lane begins."""
         self.requests += 1

@@ -32,8 +32,9 @@ DRAIN_SECONDS: Final = 4.0
 
 class Lane:
     """What a worker has of one integration. `conclude` is called with the lane and the results of
-    each round, `hand_over` with what has had no answer for long, of which it marks what is handed
-    over, and `release` with what comes back unsent and may not wait on.
+    each round, `hand_over` with what has had no answer for long, and `give_back` with what is in a
+    round when the worker stops, of which each marks what is handed over; and `release` with what
+    comes back unsent and may not wait on.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Lane:
         shared: SharedParts,
         conclude: Callable[[Lane, Results], None],
         hand_over: Callable[[Lane, list[Delivery]], None],
+        give_back: Callable[[Lane, list[Delivery]], None],
         release: Callable[[Lane, Delivery], None],
     ) -> None:
         self.integration = integration
@@ -63,10 +65,11 @@ class Lane:
         acts = LaneActs(
             lambda results: conclude(self, results),
             lambda sent: hand_over(self, sent),
+            lambda held: give_back(self, held),
             lambda unsent: release(self, unsent),
         )
-        self._rounds = LaneRounds(state, shared, acts)
-        self.requests = LaneRequests(state, shared, self._rounds.begin)
+        self.rounds = LaneRounds(state, shared, acts)
+        self.requests = LaneRequests(state, shared, self.rounds.begin)
 
     # What it has, and how it does
 
@@ -142,7 +145,7 @@ class Lane:
         self.suspicion = SetupSuspicion()
         self.health.configuration_changed()
         self.window.set_limit(integration.limits.requests_in_flight)
-        self._rounds.slots.set_limit(integration.limits.requests_in_flight)
+        self.rounds.slots.set_limit(integration.limits.requests_in_flight)
         return self.block.end()
 
     def offer(self, delivery: Delivery) -> None:

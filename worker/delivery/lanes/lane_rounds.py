@@ -156,9 +156,7 @@ class LaneRounds:
         acknowledgements from covering ranges for the rest of its time.
         """
         sent = [one for group in batch for one in group if _may_be_handed_over(one)]
-        held_before = held_of(batch)
-        self._acts.hand_over(sent)
-        self._state.under_way.hand_over(held_before - held_of(batch))
+        self._let_go(batch, sent, self._acts.hand_over)
         if sent and batch[0][0].is_suspect:
             # It may be slow and living; nobody waits behind it but other suspects.
             seconds = self._shared.pauses.attempt_seconds * HAND_OVER_SHARE
@@ -167,6 +165,20 @@ class LaneRounds:
             self._state.health.lost_patience()
             if self._state.waiting.oldest in sent:
                 self._state.waiting.watch_next()
+
+    def give_back(self) -> None:
+        """The worker stops: have nothing in hand of what is in requests, or is to be."""
+        for batch in self._state.under_way.batches:
+            held = [one for group in batch for one in group if not one.is_handed_over]
+            ours = [one for one in held if one.message.is_ours]
+            self._let_go(batch, ours, self._acts.give_back)
+
+    def _let_go(
+        self, batch: Batch, some: list[Delivery], act: Callable[[list[Delivery]], None]
+    ) -> None:
+        held_before = held_of(batch)
+        act(some)
+        self._state.under_way.hand_over(held_before - held_of(batch))
 
 
 class _AwaitedAnswer:

@@ -75,10 +75,11 @@ class LaneState:
 @dataclass(frozen=True, slots=True)
 class LaneActs:
     """What is done with what a lane finds: `conclude` gets the results of each round, `hand_over`
-    what has had no answer for long, of which it marks what is handed over, and `release` what was
-    not sent and may not wait on.
+    what has had no answer for long, and `give_back` what is in a round when the worker stops, of
+    which each marks what is handed over; and `release` what was not sent and may not wait on.
     """
 
     conclude: Callable[[Results], None]
     hand_over: Callable[[list[Delivery]], None]
+    give_back: Callable[[list[Delivery]], None]
     release: Callable[[Delivery], None]

@@ -1,0 +1,53 @@
+"""A worker that stops gives back what it has in hand, soon and by successors of its own.
+
+RabbitMQ (3.10 and 4.0) treats the loss of a node only for consumers that are up. What a cancelled
+one holds then is given out again only when the queue has another leader. So a worker that stops
+holds nothing for longer than it takes to publish it again. By that no message counts as returned,
+either, as all do whose channel is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.broker.headers import events_of_bundle
+from worker.broker.message import Host
+from worker.delivery.bundles.opening import BundleOpening
+from worker.delivery.delivery import Delivery
+from worker.delivery.lanes.lane import Lane
+from worker.delivery.lanes.lane_registry import Lanes
+from worker.delivery.outcome import Observer, Parked
+from worker.delivery.park_delays import STOPPING_SECONDS
+from worker.delivery.successors import Successors
+from worker.reasons import ParkReason
+
+
+class GivingBack:
+    """`park` gets each delivery that waits in a lane."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        successors: Successors,
+        observer: Observer,
+        park: Callable[[Lane, Delivery], None],
+    ) -> None:
+        self._lanes = lanes
+        self._successors = successors
+        self._observer = observer
+        self._park = park
+
+    def give_back(self, opening: BundleOpening, host: Host) -> None:
+        """See `Handler`. Bundles whose turn has not come go as they are, unread; what waits is
+        parked; and what is in a round goes on there, and has a successor all the same.
+        """
+        if host.lost.is_set():
+            return
+        for bundle in opening.take_unopened():
+            events = events_of_bundle(bundle.headers) or 1
+            self._observer.parked_again("", ParkReason.STOPPING, events)
+            self._successors.set_aside(bundle, Parked(STOPPING_SECONDS, ParkReason.STOPPING))
+        for lane in self._lanes:
+            for delivery in lane.take_all_waiting():
+                self._park(lane, delivery)
+            lane.rounds.give_back()
