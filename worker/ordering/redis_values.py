@@ -79,7 +79,7 @@ class RedisValues:
             for path, text in zip(claim.texts, said, strict=True):
                 if path not in stored or found.get(path, stored[path]) > stored[path]:
                     texts.pop(path, None)
-                    if text:
+                    if text is not None:
                         texts[path] = as_text(text)
             for path, stamp in found.items():
                 known = stored.get(path, stamp)

@@ -2,7 +2,8 @@
 
 A text says of which stamp it is, so that one that was left behind by a worker of the version before
 says nothing. `aCHECK+DIDOMI_USER.SOURCE`: a digest of the stamp; `-` in place of `+` for a choice
-that is taken back; the digest of a Didomi user, or empty; and the source, where it is kept, sealed.
+that is taken back; the digest of a Didomi user, or empty; and the source, where it is kept, sealed,
+or nothing after the dot where it could not be kept.
 
 Sources are personal data. They are sealed with AES-256-GCM under a key of each user, which is made
 of the ordering secret and the user's digest; path and stamp are bound to it.
@@ -28,6 +29,7 @@ LONGEST_TEXT_BYTES: Final = 1_048_576
 """`LONGEST_TEXT_BYTES` of begin.lua: what is longer was not written by us."""
 _TEXT: Final = re.compile(r"a([A-Za-z0-9_-]{8})([+-])([A-Za-z0-9_-]{22})?(?:\.([A-Za-z0-9_=-]*))?")
 _CHECK_BYTES: Final = 6
+_NOT_KEPT: Final = "."
 
 
 class Seals:
@@ -50,12 +52,12 @@ class Seals:
     def texts(
         self, user: str, stamps: Mapping[str, Stamp], said: Mapping[str, Said]
     ) -> dict[str, str]:
-        """Path → the text beside the stamp of that path. A source that can't be kept is left out of
-        it, so that it counts as unknown.
+        """Path → the text beside the stamp of that path. A source that can't be kept counts as
+        unreadable.
         """
         seal = self._seal(self._masters[0], both_digests(user)[0])
         texts = {path: _written(seal, path, stamps[path], one) for path, one in said.items()}
-        if any(said[path].source is not None and "." not in text for path, text in texts.items()):
+        if any(text.endswith(_NOT_KEPT) for text in texts.values()):
             log.error(
                 "ordering.value_not_kept",
                 user=shown_user(user, self._marks),
@@ -68,7 +70,7 @@ class Seals:
         self, user: str, stamps: Mapping[str, Stamp], texts: Mapping[str, str]
     ) -> dict[str, Said]:
         """Path → what the text beside its stamp says, of texts that belong to the stamp that
-        stands.
+        stands, or can't be read.
         """
         seals = [
             self._seal(master, digest)
@@ -78,14 +80,14 @@ class Seals:
         is_unreadable = False
         for path, text in texts.items():
             if path in stamps and (found := _read(seals, path, stamps[path], text)) is not None:
-                said[path], is_sealed = found
-                is_unreadable = is_unreadable or is_sealed
+                said[path] = found
+                is_unreadable = is_unreadable or found.is_unreadable
         if is_unreadable:
             log.error(
                 "ordering.unreadable_value",
                 user=shown_user(user, self._marks),
-                detail="what was chosen is kept with a secret that is neither the present nor the "
-                "previous one, and counts as unknown",
+                detail="what was chosen counts as unknown: it could not be kept, is damaged, or is "
+                "kept with a secret that is neither the present nor the previous one",
             )
         return said
 
@@ -118,26 +120,29 @@ def _written(seal: _Seal, path: str, stamp: Stamp, said: Said) -> str:
     told = stamp.encode()
     who = f"a{_check(told)}{'-' if said.is_taken_back else '+'}{said.didomi_user}"
     if said.source is None:
-        return who
+        # Who comes after us is not to take for nothing what we could not read.
+        return who + _NOT_KEPT if said.is_unreadable else who
     try:
         plain = orjson.dumps(said.source)
     except orjson.JSONEncodeError:
-        return who
+        return who + _NOT_KEPT
     sealed = seal.close(plain, _bound(path, told))
     text = f"{who}.{urlsafe_b64encode(sealed).decode()}"
-    return text if len(text) <= LONGEST_TEXT_BYTES else who
+    return text if len(text) <= LONGEST_TEXT_BYTES else who + _NOT_KEPT
 
 
-def _read(seals: list[_Seal], path: str, stamp: Stamp, text: str) -> tuple[Said, bool] | None:
-    """What a text of that stamp says, and whether its source stays sealed."""
+def _read(seals: list[_Seal], path: str, stamp: Stamp, text: str) -> Said | None:
+    """What a text of that stamp says; None of another stamp's."""
     found = _TEXT.fullmatch(text)
+    if found is None:
+        return Said(is_unreadable=True)
     told = stamp.encode()
-    if found is None or found[1] != _check(told):
+    if found[1] != _check(told):
         return None
     sealed = found[4]
     source = None if sealed is None else _source(seals, sealed, _bound(path, told))
-    said = Said(found[3] or "", found[2] == "-", source)
-    return said, sealed is not None and source is None
+    is_unreadable = sealed is not None and source is None
+    return Said(found[3] or "", found[2] == "-", source, is_unreadable)
 
 
 def _source(seals: list[_Seal], text: str, bound: bytes) -> list[Any] | None:

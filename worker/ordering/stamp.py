@@ -70,12 +70,13 @@ class Said(NamedTuple):
 
     `didomi_user`: the digest of whom the snapshot was of, empty for an event. `is_taken_back`: it
     was said by no longer naming it. `source`: what to write it from again, see `transform.sources`;
-    of what is taken back, see `at`.
+    of what is taken back, see `at`. `is_unreadable`: there was something, which nobody can read.
     """
 
     didomi_user: str = ""
     is_taken_back: bool = False
     source: Source | None = None
+    is_unreadable: bool = False
 
 
 def at(time_ms: int) -> Source:

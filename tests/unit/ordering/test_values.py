@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ordering.sealed_values import Seals
+from worker.ordering.sealed_values import LONGEST_TEXT_BYTES, Seals
 from worker.ordering.stamp import Said, Stamp, is_path, newest_of
 
 DIGEST, OTHER = "A" * 22, "B" * 22
@@ -23,7 +23,9 @@ json_values = st.recursive(
     max_leaves=5,
 )
 any_source = st.none() | st.tuples(st.none() | words, json_values, st.booleans()).map(list)
-any_said = st.builds(Said, st.sampled_from(["", OTHER]), st.booleans(), any_source)
+any_said = st.builds(
+    Said, st.sampled_from(["", OTHER]), st.booleans(), any_source, st.just(value=False)
+)
 any_stamp = st.builds(
     Stamp, st.integers(0, 10**15), st.integers(-1, 10**15), st.booleans(), st.text()
 )
@@ -65,7 +67,7 @@ def test_nothing_of_a_source_is_in_the_text() -> None:
 def test_a_source_is_bound_to_user_and_path_and_secret(other: dict[str, Any]) -> None:
     text = kept(Said("", False, SOURCE))
     assert read(text).source == SOURCE
-    assert read(text, **other) == Said("", False, None)
+    assert read(text, **other) == Said(is_unreadable=True)
 
 
 def test_a_text_is_of_its_stamp_alone() -> None:
@@ -85,8 +87,18 @@ def test_it_is_read_by_the_previous_secret_and_written_by_the_present_one() -> N
 
 
 @given(st.text())
-def test_other_texts_say_nothing(text: str) -> None:
-    assert read(text) is None
+def test_other_texts_say_that_there_was_something(text: str) -> None:
+    assert read(text) == Said(is_unreadable=True)
+
+
+@pytest.mark.parametrize("source", [["a" * LONGEST_TEXT_BYTES, None, False], [None, {1j}, False]])
+def test_a_source_that_is_not_kept_is_known_to_have_been(source: list[Any]) -> None:
+    assert read(kept(Said(OTHER, False, source))) == Said(OTHER, is_unreadable=True)
+
+
+def test_what_could_not_be_read_is_not_kept_as_if_nothing_had_been_said() -> None:
+    unreadable = read(kept(Said(OTHER, False, SOURCE)), seals=Seals(b"another"))
+    assert read(kept(unreadable)) == unreadable
 
 
 def test_a_text_is_never_taken_for_a_stamp() -> None:

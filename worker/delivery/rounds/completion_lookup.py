@@ -100,7 +100,8 @@ class Completion:
     async def _looked_up(
         self, integration: Integration, message: UserMessage, slots: RequestSlots, deadline: float
     ) -> UserMessage:
-        if message.is_damaged and not (integration.completes and integration.may_look_up):
+        is_unreadable = message.is_damaged or _has_others_unreadable(integration, message)
+        if is_unreadable and not (integration.completes and integration.may_look_up):
             message.reply = Retryable(ErrorCode.STATE_UNREADABLE, _DAMAGED)
             return message
         if not integration.completes:
@@ -140,6 +141,8 @@ def _need(
     if message.is_damaged:
         return "always"
     if not integration.completes:
+        if _has_others_unreadable(integration, message):
+            return "always"
         # A snapshot that said nothing stands, too, and tells nothing of what others have said.
         is_known = any(is_path(name) for name in known.stamps)
         return "none" if is_known else "after a loss"
@@ -148,6 +151,20 @@ def _need(
     if any(is_path(name) for name in known.stamps):
         return "none"
     return "after a loss" if integration.dataset_starts_empty else "always"
+
+
+def _has_others_unreadable(integration: Integration, message: UserMessage) -> bool:
+    """Whether something mapped stands of the person that the message does not say, and that nobody
+    can read. What the snapshot's own Didomi user had said, the message says, or takes back.
+    """
+    said, by_target = message.known.said, plan_of(integration).by_target
+    return any(
+        one.is_unreadable
+        and not one.is_taken_back
+        and path in by_target
+        and path not in message.folded.attributes
+        for path, one in said.items()
+    )
 
 
 def _paths(integration: Integration) -> set[str]:
