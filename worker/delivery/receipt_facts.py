@@ -39,9 +39,13 @@ def facts_of(envelope: Envelope, body: bytes, choice: Deliver | None) -> EventFa
     # Not by the digest of an event's id, as logs and the state: not all who write receipts have the
     # secret, and without it an id could be guessed.
     own_id: str = said_id if is_snapshot else entity.get("id") or ""
-    event_id = shown_id(own_id)
-    if event_id is None or is_called_as_person(event_id, entity):
-        event_id = body_id(body)
+    event_id: str | None = own_id
+    # Who knows the choice has read the event by `EventDecisions`, where the id of an event stays as
+    # it is only if it may be told. To look once more would be a third of all that is done here.
+    if choice is None or is_snapshot or own_id != said_id:
+        event_id = shown_id(own_id)
+        if event_id is None or is_called_as_person(event_id, entity):
+            event_id = body_id(body)
     if choice is None:
         updated_at_ms = _time_in(entity, "updated_at")
         event_at_ms = updated_at_ms if is_snapshot else _time_in(entity, "created_at")

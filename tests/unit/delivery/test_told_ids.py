@@ -13,7 +13,7 @@ import pytest
 from tests.unit.delivery.parts import Store
 from tests.unit.delivery.pipeline_parts import Adobe, Worker
 from tests.unit.delivery.virtual_time import after, in_virtual_time
-from tests.unit.examples import event_document, integration
+from tests.unit.examples import NOW_MS, event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.outcome import Outcome
 from worker.delivery.receipt_facts import facts_of
@@ -22,6 +22,8 @@ from worker.evidence.receipt import body_id
 from worker.integrations.model import Integration
 from worker.ordering.user_digests import UserKeys
 from worker.reasons import ErrorCode
+from worker.transform.decide import decide
+from worker.transform.decision_types import Deliver
 
 ADVERTISING_ID = "6D92078A-8246-4BA4-AE5B-76104861E7DC"
 SHOP = integration(
@@ -173,6 +175,29 @@ def test_receipts_call_an_event_whose_id_is_its_persons_by_its_body(user: dict[s
     for secret in (b"", b"a secret"):
         opened = UserKeys(secret).without_person(open_envelope(said))
         assert facts_of(opened, said, None).event_id == body_id(said)
+
+
+@pytest.mark.parametrize("secret", [b"", b"a secret"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        event_document(id="ev-0001"),
+        event_document(id=NAME),
+        event_document(id=SAME, user={"id": SAME, "organization_user_id": "lena@a.example"}),
+        event_document(id="7" * 80),
+    ],
+)
+def test_who_knows_the_choice_calls_an_event_as_who_does_not(
+    sent: dict[str, Any], secret: bytes
+) -> None:
+    """A worker that delivers it, the door, and the commands on dead letters."""
+    said, keys = orjson.dumps(sent), UserKeys(secret)
+    opened = keys.without_person(open_envelope(said))
+    choice = decide(EVENTS, opened, NOW_MS)
+    assert isinstance(choice, Deliver)
+    told = facts_of(opened, said, choice)
+    assert told == facts_of(opened, said, None)
+    assert told.event_id == (sent["id"] if sent["id"] == "ev-0001" else body_id(said))
 
 
 @in_virtual_time
