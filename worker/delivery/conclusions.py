@@ -162,7 +162,8 @@ def given_back(delivery: Delivery, policy: RetryPolicy, moment: Moment, jitter: 
     """
     over_in = max(0.0, delivery.attempt_began + policy.attempt_timeout_seconds - moment.seconds)
     if not delivery.was_sent:
-        state = replace(delivery.state, is_handed_over=True)
+        # It may be sent yet, and nobody may hear of the answer.
+        state = replace(delivery.state, is_handed_over=True, was_returned=True)
         return Follows(Parked(over_in, ParkReason.STOPPING), state)
     found = handed_over(delivery, policy, moment, jitter)
     if found is not None:

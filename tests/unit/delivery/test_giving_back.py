@@ -13,7 +13,7 @@ from tests.unit.delivery.fleet import Fleet
 from tests.unit.delivery.parts import Hand, Line
 from tests.unit.delivery.pipeline_parts import NOON, body
 from tests.unit.delivery.virtual_time import after, in_virtual_time
-from worker.broker.headers import ATTEMPTS, BUNDLE, PARKS
+from worker.broker.headers import ATTEMPTS, BUNDLE, PARKS, RETURNED
 from worker.broker.message import Host
 from worker.delivery.bundles.bundle_format import pack
 from worker.ordering.store_protocol import Claim, Contended, Granted
@@ -149,6 +149,27 @@ async def test_what_waits_for_the_state_is_not_in_hand_and_delivered_once() -> N
     await after(100)
     assert {len(times) for times in fleet.adobe.times.values()} == {1}
     assert fleet.told.count("delivered") == 3
+
+
+@in_virtual_time
+async def test_what_nothing_is_known_to_be_sent_of_may_be_at_adobe_all_the_same() -> None:
+    """The worker may send it after that, and end before the answer."""
+    fleet = Stopping()
+    fleet.store.begin = _never  # type: ignore[method-assign]
+    fleet.publish(1)
+    given_out: list[dict[str, Any]] = []
+    fleet.line.take = lambda _, headers, queue: given_out.append(headers)
+    await after(1)
+    fleet.give_back()
+    await after(40)
+    [headers] = given_out
+    assert headers[RETURNED] == 1
+    assert ATTEMPTS not in headers
+
+
+async def _never(state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError("it never ends")
 
 
 @in_virtual_time
