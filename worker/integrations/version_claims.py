@@ -99,7 +99,8 @@ def _in_force(version: Integration, path: Path, known: InForce | None) -> InForc
     if known is None:
         return InForce(version, path)
     kept = known.integration
-    if kept is not version and kept == version:
+    # To Python 1 equals true; the digest of the file's JSON tells them apart.
+    if kept is not version and kept == version and kept.version == version.version:
         version = kept
     is_there = known.missed_at is None and (known.path is path or known.path == path)
     return known if kept is version and is_there else InForce(version, path)

@@ -161,6 +161,23 @@ def test_a_changed_one_takes_effect(directory: Directory) -> None:
     assert [one.id for one in directory.registry.for_organization("southwind")] == ["shop"]
 
 
+@pytest.mark.parametrize(("before", "mended"), [(1, True), (0, False), (True, 1), (1, 1.0)])
+def test_a_value_that_is_mended_to_one_that_only_python_calls_equal_takes_effect(
+    directory: Directory, before: Any, mended: Any
+) -> None:
+    def write(said: Any) -> None:
+        news = {"id": "_acme.news", "value": "consents_purposes_news_enabled"}
+        directory.write("shop", mappings=[news, {"id": "_acme.known", "constant": said}])
+
+    write(before)
+    directory.registry.load()
+    write(mended)
+    assert directory.refresh() == Change(("shop",))
+    shop = directory.registry.get("shop")
+    assert shop is not None
+    assert json.dumps(shop.mappings[1].constant) == json.dumps(mended)
+
+
 def test_a_file_that_is_touched_changes_nothing(directory: Directory) -> None:
     path = directory.write("shop")
     directory.registry.load()
