@@ -84,17 +84,14 @@ class ParkReason(Code):
         "The integration waits until somebody mends its credentials, rights or set-up.",
     )
     BUSY = "busy", Kind.TRANSIENT, "Another worker is sending for this user."
+    CHANGED = "changed", Kind.OPERATOR, "The integration has changed: it is decided anew."
     IN_DOUBT = "in-doubt", Kind.SET_UP, "Nobody can say now which integration the event is for."
     LANE_FULL = "lane-full", Kind.OVERLOAD, "The integration holds all that it may."
     NEWER_CONTRACT = "newer-contract", Kind.OPERATOR, "A newer version wrote it in its own way."
     NOT_YET = "not-yet", Kind.TRANSIENT, "The event is of the future, by the worker's clock."
     PAUSED = "paused", Kind.OPERATOR, "An operator has paused the integration."
     STOPPING = "stopping", Kind.TRANSIENT, "The worker that had it stops."
-    UNKNOWN_INLET = (
-        "unknown-inlet",
-        Kind.TRANSIENT,
-        "Adobe is being asked of which kind the integration's inlet is.",
-    )
+    UNKNOWN_INLET = "unknown-inlet", Kind.TRANSIENT, "Adobe is asked of which kind its inlet is."
 
 
 class ErrorCode(Code):

@@ -10,6 +10,7 @@ from worker.delivery.lanes.lane_state import may_wait_on
 from worker.delivery.outcome import Observer
 from worker.delivery.untried_endings import UntriedEndings
 from worker.integrations.model import Integration
+from worker.reasons import ParkReason
 
 
 class Adoption:
@@ -34,6 +35,10 @@ class Adoption:
 
     def release(self, lane: Lane, delivery: Delivery) -> None:
         """Park a delivery that may not wait on, to be decided anew; see `may_wait_on`."""
-        paused = lane.integration.paused
-        park = self._untried.park_for_pause if paused else self._endings.wait_for_form
-        self._faults.end_safely(park, lane, delivery)
+        self._faults.end_safely(self._park, lane, delivery)
+
+    def _park(self, lane: Lane, delivery: Delivery) -> None:
+        if lane.integration.paused:
+            self._untried.park_for_pause(lane, delivery)
+        else:
+            self._endings.decide_anew(lane, delivery, ParkReason.CHANGED)

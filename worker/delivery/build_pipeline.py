@@ -140,7 +140,7 @@ def build_pipeline(
         now_ms=now_ms,
         lane_of=lanes.of,
         block=endings.block,
-        wait=endings.wait_for_form,
+        wait=endings.decide_anew,
         conclude=endings.conclude,
         end_safely=faults.end_safely,
     ).meet

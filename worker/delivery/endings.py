@@ -138,11 +138,13 @@ class Endings:
             except Exception:
                 self._faults.note(lane, delivery)
 
-    def wait_for_form(self, lane: Lane, delivery: Delivery) -> None:
-        """Park a delivery whose form is not right, or not known: it comes back in a moment, and is
-        decided anew.
+    def decide_anew(
+        self, lane: Lane, delivery: Delivery, reason: ParkReason = ParkReason.UNKNOWN_INLET
+    ) -> None:
+        """Park a delivery whose form or content is not right any more, or not known to be: it comes
+        back in a moment, and is decided anew.
         """
-        outcome = Parked(asking_seconds(delivery.state.parks), ParkReason.UNKNOWN_INLET)
+        outcome = Parked(asking_seconds(delivery.state.parks), reason)
         self._follow(lane, delivery, Follows(outcome, delivery.state))
 
     def block(self, lane: Lane, delivery: Delivery, reply: Retryable | Permanent) -> None:

@@ -25,7 +25,13 @@ _DETAIL_BYTES: Final = 1024
 _SPENDS_PATIENCE: Final = frozenset({ParkReason.BLOCKED, ParkReason.IN_DOUBT})
 """What an event is parked for only so long; an operator's pause may last."""
 _SPARES_BUDGET: Final = frozenset(
-    {ParkReason.BLOCKED, ParkReason.IN_DOUBT, ParkReason.PAUSED, ParkReason.UNKNOWN_INLET}
+    {
+        ParkReason.BLOCKED,
+        ParkReason.CHANGED,
+        ParkReason.IN_DOUBT,
+        ParkReason.PAUSED,
+        ParkReason.UNKNOWN_INLET,
+    }
 )
 """What stops the schedule of an event that was attempted. Nothing else does."""
 

@@ -94,6 +94,15 @@ class IntegrationFields(Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @cached_property
+    def decision_digest(self) -> str:
+        """The same for two integrations at which all events have the same to say of the same person
+        in the same place.
+        """
+        own = {"mappings", "identities", "events", "regulations"}
+        text = self.model_dump_json(include=own) + repr(self.properties.user_identifier)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
     def inlet_digest(self) -> str:
         """The same for two integrations that send to the same inlet of the same dataflow."""
         own = self.properties

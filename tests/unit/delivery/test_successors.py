@@ -191,6 +191,7 @@ TRIED = RetryState("shop", 1, NOW_MS, 1_000, blocked_since_ms=NOW_MS)
     [
         (ParkReason.BLOCKED, 4_000, NOW_MS),
         (ParkReason.IN_DOUBT, 4_000, NOW_MS),
+        (ParkReason.CHANGED, 4_000, None),
         (ParkReason.PAUSED, 4_000, None),
         (ParkReason.UNKNOWN_INLET, 4_000, None),
         (ParkReason.LANE_FULL, 0, None),

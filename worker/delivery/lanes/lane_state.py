@@ -22,11 +22,17 @@ Results = list[tuple[Delivery, Result]]
 
 def may_wait_on(before: Integration, now: Integration) -> bool:
     """Whether an event that was decided for integration `before` may wait for its turn while `now`
-    is in force. Another form has something else to say, another state calls its user by another
-    digest, and an operator who has paused the integration wants nothing sent.
+    is in force. Another form has something else to say, and so have other mappings, whose targets
+    may lie inside the former ones; another state calls its user by another digest; and an operator
+    who has paused the integration wants nothing sent.
     """
-    is_same = (before.payload_mode, before.state_id) == (now.payload_mode, now.state_id)
-    return is_same and not now.paused
+    if now.paused or before is now:
+        return not now.paused
+    return (before.payload_mode, before.state_id, before.decision_digest) == (
+        now.payload_mode,
+        now.state_id,
+        now.decision_digest,
+    )
 
 
 @dataclass(frozen=True, slots=True)
