@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
 from devtools.examples import integration_document
@@ -297,6 +298,28 @@ async def test_an_inlet_that_has_become_raw_is_noticed_within_the_hour_and_told_
     assert note.startswith("integration shop: its inlet was XDM-compatible at 20")
     await after(DAY + 60)
     assert bench.questions.notes == []
+    await bench.stop()
+
+
+@in_virtual_time
+async def test_what_a_raw_inlet_has_dropped_is_sent_again_as_the_note_says() -> None:
+    bench = Bench(Flow("xdm"), Inlet("xdm"), shop=COMPLETED)
+    await bench.event()
+    await after(1)
+    await bench.event("emil")
+    bench.flow.answer, bench.inlet.takes = "raw", "upsert"
+    dropped = body("dropped", user="maria", enabled=False)
+    await bench.worker.take(dropped)
+    await after(3600)
+    bench.worker.told.clear()
+    (note,) = bench.questions.notes
+    assert "each with a newer updated_at, since an exact copy is skipped" in note
+    await bench.worker.take(dropped)
+    newer = orjson.loads(dropped) | {"updated_at": "2026-03-02T12:00:00Z"}
+    await bench.worker.take(orjson.dumps(newer))
+    await after(GATHERED_SECONDS)
+    assert bench.worker.told == ["duplicate", "delivered"]
+    assert bench.inlet.records[-1] == {"news": False}
     await bench.stop()
 
 

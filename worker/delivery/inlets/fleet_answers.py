@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 _NOTED_MS: Final = 86_400_000
 _TURNED: Final = (
     "its inlet was XDM-compatible at {since} and is raw now; what was sent since the change was "
-    "taken with 200 and dropped: publish the newest choices of that time again"
+    "taken with 200 and dropped: publish the newest choices of that time again, each with a newer "
+    "updated_at, since an exact copy is skipped as a duplicate"
 )
 _SILENT: Final = "the flow can't be read"
 
