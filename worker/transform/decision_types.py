@@ -53,10 +53,10 @@ class Deliver(NamedTuple):
 
     Of a snapshot, `didomi_user` says whose it is at Didomi: the regulation, and the id of the user,
     which is personal data. It is not the person, who may have several devices. `absent` says of
-    every mapped path what it becomes if a newer snapshot of the same `didomi_user` does not name it
-    any more. It `is_silent_if_unknown` when it has no `consents`: then it means "nothing is chosen"
-    of users only of whom the state knows something. `kind` is that of the event itself, whatever
-    it is folded with.
+    every mapped path but the unusable ones what it becomes if a newer snapshot of the same
+    `didomi_user` does not name it any more. It `is_silent_if_unknown` when it has no `consents`:
+    then it means "nothing is chosen" of users only of whom the state knows something. `kind` is
+    that of the event itself, whatever it is folded with.
     """
 
     event_id: str

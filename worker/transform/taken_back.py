@@ -37,9 +37,14 @@ def _says_something(purpose: dict[str, Any]) -> bool:
 
 
 def with_snapshot(choice: Deliver, plan: Plan, envelope: Envelope) -> Deliver:
-    """`choice` with what newest-wins needs of a snapshot."""
+    """`choice` with what newest-wins needs of a snapshot. What it names, and its mapping can't
+    write, is not taken back: it stays as it was.
+    """
+    absent = plan.absent_at(choice.event_time_ms)
+    if choice.unusable:
+        absent = {path: said for path, said in absent.items() if path not in choice.unusable}
     return choice._replace(
         didomi_user=f"{envelope.regulation} {envelope.entity['id']}",
-        absent=plan.absent_at(choice.event_time_ms),
+        absent=absent,
         is_silent_if_unknown=envelope.entity.get("consents") is None,
     )

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.delivery.parts import Hand, Store
 from tests.unit.delivery.pipeline_parts import Adobe as Inlet
 from tests.unit.delivery.pipeline_parts import Worker as WholeWorker
-from tests.unit.delivery.records import Adobe, Worker, choice, completed
+from tests.unit.delivery.records import NO_GAP, Adobe, Worker, choice, completed, snapshot
 from tests.unit.delivery.virtual_time import after, in_virtual_time
-from tests.unit.examples import NOW_MS, event_document
+from tests.unit.examples import NOW_MS, event_document, integration
 from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.adobe.streaming import OutgoingMessage
 from worker.broker.retry_state import FRESH
@@ -103,6 +103,29 @@ async def test_of_a_list_only_what_a_mapping_can_write_is_kept(
     [second] = worker.crowd(said("lena", 20, news=False))
     assert await worker.deliver([second]) == [OK]
     assert worker.adobe.has == {"news": False, "vip": "vip" in groups}
+
+
+TIER = {"id": "_acme.tier", "value": "metadata_tier", "absent": "none"}
+
+
+@pytest.mark.parametrize("mode", ["upsert", "xdm"])
+async def test_what_a_snapshot_names_and_its_mapping_can_t_write_is_not_taken_back(
+    store: MemoryStore, mode: str
+) -> None:
+    mappings = [NEWS | {"absent": False}, TIER]
+    shop = integration(events="user", payload_mode=mode, mappings=mappings, limits=NO_GAP)
+    worker = Worker(store, shop)
+
+    def status(minute: int, *, news: bool, **metadata: Any) -> bytes:
+        document = orjson.loads(snapshot(minute, news=news))
+        document["parameters"]["new_entity"]["metadata"] = metadata
+        return orjson.dumps(document)
+
+    assert await worker.take(status(10, news=True, tier="gold")) == [OK]
+    assert await worker.take(status(20, news=False, tier=["gold", "vip"])) == [OK]
+    assert worker.adobe.has == {"news": False} | ({"tier": "gold"} if mode == "xdm" else {})
+    assert await worker.take(status(30, news=False)) == [OK]
+    assert worker.adobe.has["tier"] == "none", "it is taken back once it is not named"
 
 
 @pytest.mark.parametrize("secret", [b"", b"a secret"])
