@@ -20,7 +20,8 @@ _OF_BOOLEANS: Final = ("inverted", "consent-val", "y-n")
 
 def _check_steps(steps: list[str]) -> list[str]:
     for step in steps:
-        if step not in _WORDS and not (step.startswith(CONTAINS) and len(step) > len(CONTAINS)):
+        looks_for = step.removeprefix(CONTAINS).strip() if step.startswith(CONTAINS) else ""
+        if step not in _WORDS and not looks_for:
             raise ValueError(f"must be one of {', '.join(FORMATS)}")
         if "," in step:
             raise ValueError(f"{CONTAINS}<value> asks for one value, so without a comma")
@@ -29,7 +30,7 @@ def _check_steps(steps: list[str]) -> list[str]:
 
 _STEP_SCHEMA: Final = {
     "type": "string",
-    "anyOf": [{"enum": list(_WORDS)}, {"pattern": f"^{CONTAINS}[^,]+$"}],
+    "anyOf": [{"enum": list(_WORDS)}, {"pattern": rf"^{CONTAINS}\s*[^,\s][^,]*$"}],
 }
 Format = Annotated[
     list[str],

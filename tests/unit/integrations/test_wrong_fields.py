@@ -223,6 +223,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "contains:<value>",
     ),
     (
+        "nothing to look for",
+        _mappings({"value": TOPICS, "format": "contains: "}),
+        "mappings.1.format: must be one of as-is, boolean, inverted, consent-val, y-n, text, list, "
+        "contains:<value>",
+    ),
+    (
         "a text as a choice",
         _mappings({"value": "country", "format": "y-n"}),
         "mappings.1.format: y-n needs a value that ends in _enabled; for a text put "
