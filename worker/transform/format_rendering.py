@@ -128,7 +128,7 @@ def _opening(step: str) -> Step:
     if step == "boolean":
         return _boolean
     wanted = step.removeprefix(CONTAINS).strip()
-    return lambda value: wanted in _entries(value)
+    return lambda value: wanted in _texts_in(value)
 
 
 def _step(step: str) -> Step:
@@ -172,19 +172,24 @@ def _boolean(value: Any) -> bool:
 
 def split_once(value: Any) -> Any:
     """What a step `contains:` takes in place of `value`, for many mappings that look into it."""
-    return frozenset(_entries(value)) if isinstance(value, str) else value
+    return _texts_in(value) if isinstance(value, str | list) else value
 
 
-def _entries(value: Any) -> list[Any] | frozenset[str]:
-    """The values of a V2 preference, which Didomi joins by commas, or those of a list."""
+def _texts_in(value: Any) -> frozenset[str]:
+    """What a step `contains:` finds in a value: texts, and numbers as texts; nothing that is empty,
+    and no list or object inside of a list.
+    """
     if isinstance(value, frozenset):
         return value
-    if isinstance(value, str):
-        return [one.strip() for one in value.split(",")]
-    if isinstance(value, list):
-        return value
-    _single(value)
-    raise UnusableValue("is neither a text nor a list, so it contains nothing")
+    if isinstance(value, bool):
+        raise UnusableValue("is true or false, which contains nothing: take contains: out")
+    entries = _entries(value) if isinstance(value, str | list) else [_single(value)]
+    return frozenset(_text(one) or "" for one in entries if not isinstance(one, list | dict)) - {""}
+
+
+def _entries(value: str | list[Any]) -> list[Any]:
+    """The values of a V2 preference, which Didomi joins by commas, or those of a list."""
+    return value if isinstance(value, list) else [one.strip() for one in value.split(",")]
 
 
 def _list(value: Any) -> list[Any] | None:

@@ -85,6 +85,14 @@ def test_every_option_and_every_format_has_a_row() -> None:
         ("contains:shoes", "", False),
         ("contains:shoes", [], False),
         ("contains:shoes", ["shoes"], True),
+        ("contains:7", [7, 8], True),
+        ("contains:7", ["7", None, {"7": 7}], True),
+        ("contains:7", [70, [7]], False),
+        ("contains:0.5", [0.5], True),
+        ("contains:true", [True], True),
+        ("contains:7", "7,8", True),
+        ("contains:7", 7, True),
+        ("contains:7", 8, False),
         (["contains:shoes", "inverted"], "bags", Sent(True, True, None, AT_MS)),
     ],
 )
@@ -101,7 +109,7 @@ def test_what_a_format_makes_of_a_value(steps: Any, value: Any, sent: Any) -> No
         ("boolean", 2),
         ("y-n", "yes"),
         ("inverted", 0),
-        ("contains:x", 7),
+        ("contains:x", True),
     ],
 )
 def test_what_a_format_can_t_write_is_refused_by_its_place(steps: Any, value: Any) -> None:
