@@ -75,8 +75,10 @@ def is_preference(value: str) -> bool:
 
 
 def is_consent(value: str) -> bool:
-    """Whether `value` names what a person has chosen, which only a choice can change."""
-    return value.startswith("consents_") and kind_of(value) != "any"
+    """Whether `value` names what a person has chosen, which only a choice can change. An id with
+    `_metadata_` in it leaves open whether it does: then it counts as a choice.
+    """
+    return value.startswith("consents_") and (kind_of(value) != "any" or is_preference(value))
 
 
 def is_fact(value: str) -> bool:

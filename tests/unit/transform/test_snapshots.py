@@ -179,6 +179,9 @@ def test_an_emptied_preference_is_named_and_a_missing_one_is_not() -> None:
     [
         ({"value": NEWS}, True),
         ({"value": TOPICS}, True),
+        ({"value": "consents_purposes_shop_values_my_metadata_topics_value"}, True),
+        ({"value": "consents_purposes_my_metadata_shop_values_topics_value"}, True),
+        ({"value": "consents_purposes_shop_metadata_text"}, False),
         ({"value": "consents_tcfcs"}, True),
         ({"value": "consents_vendors_c:a_enabled"}, True),
         ({"value": NEWS, "absent": False}, False),
