@@ -26,6 +26,7 @@ SNAPSHOT_NOTE = (
     "a snapshot without a mapped choice takes back what a snapshot of the same Didomi user has "
     "said; if none has, nothing is sent"
 )
+UNUSABLE_NOTE = "the event holds a list, an object or a number beyond 64 bits there; see format"
 PAUSED_NOTE = "the integration is paused: its events wait until that is taken back"
 COMPLETION_NOTE = (
     "the message is a whole record: what the state knows of the other mapped attributes goes along"
@@ -142,7 +143,7 @@ def _mapping(integration: Integration, mapping: Mapping, decision: Deliver) -> d
     shown = mapping.model_dump(exclude_unset=True)
     if mapping.id not in decision.attributes:
         if mapping.id in decision.unusable:
-            return shown | {"not_sent": "the event holds a list or an object there; see format"}
+            return shown | {"not_sent": UNUSABLE_NOTE}
         return shown | {"not_sent": "says nothing"} | _taken_back(integration, mapping, decision)
     sent = decision.attributes[mapping.id]
     if sent is EMPTIED:

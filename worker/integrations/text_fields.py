@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, W
 MOST_CHARACTERS: Final = 1024
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 TOKEN_PATTERN: Final = r"^[\x21-\x7e]+$"  # noqa: S105 - no password
+DIGITS_LOST: Final = 2.0**63
+"""From here on JSON's whole numbers are read as floating-point ones, of 16 digits."""
 _MOST_LEVELS: Final = 8
 """Of a value that a mapping sends as it is; Adobe's own consent types have three."""
 
@@ -46,6 +48,8 @@ def _check_sendable(value: Any) -> Any:
             raise ValueError("must hold nothing that is null or empty: Adobe takes neither")
         if level > _MOST_LEVELS:
             raise ValueError(f"must be at most {_MOST_LEVELS} levels deep")
+        if isinstance(one, float) and abs(one) >= DIGITS_LOST:
+            raise ValueError("must hold no number beyond 64 bits, which loses digits: write a text")
         if isinstance(one, dict):
             waiting += [(inner, level + 1) for inner in one.values()]
         elif isinstance(one, list):

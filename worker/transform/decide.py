@@ -116,8 +116,8 @@ def _nothing(unusable: tuple[str, ...], *, is_pending: bool) -> Skip | Reject:
     if unusable:
         return Reject(
             DeadReason.INVALID_EVENT,
-            f"what goes to {unusable[0]} is a list or an object, which its mapping does not write; "
-            "see the formats list and text",
+            f"what goes to {unusable[0]} is a list or an object, which its mapping does not write "
+            "(see the formats list and text), or a number beyond 64 bits, which a text can hold",
         )
     return Skip(SkipReason.PENDING_APPROVAL if is_pending else SkipReason.NOTHING_MAPPED)
 

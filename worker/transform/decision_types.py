@@ -46,9 +46,9 @@ class Deliver(NamedTuple):
     """What is to be said to Adobe. `attributes`: dotted path → value as it is sent, or a `Sent`
     that says more of it; `EMPTIED` is remembered and not sent.
 
-    `unmatched`: mapping ids with nothing to say. `unusable`: those whose place holds a list or an
-    object, of which the mapping says nothing. `companions`: the paths that make no message by
-    themselves. `sources`: what to keep of each attribute so that it can be written again, see
+    `unmatched`: mapping ids with nothing to say. `unusable`: those whose place holds a list, an
+    object or a number beyond 64 bits that is left out. `companions`: the paths that make no message
+    by themselves. `sources`: what to keep of each attribute so that it can be written again, see
     `transform.sources`; None where nothing completes its messages.
 
     Of a snapshot, `didomi_user` says whose it is at Didomi: the regulation, and the id of the user,

@@ -16,7 +16,7 @@ from worker.events import BESIDES_ENABLED, ConsentRecord, Envelope
 from worker.fast_tuples import new_tuple
 from worker.transform.format_rendering import (
     UnusableValue,
-    UnwritableStructure,
+    UnwritableValue,
     is_refusal,
     split_once,
 )
@@ -33,8 +33,8 @@ class AmbiguousMapping(ValueError):
 
 class Attributes(NamedTuple):
     """What an event says by the mappings. `said`: mapping id → value as it is sent. `unmatched`:
-    ids that the event says nothing about; `unusable`: those where it holds a list or an object of
-    which the mapping says nothing.
+    ids that the event says nothing about; `unusable`: those where it holds what the mapping
+    can't write: a list, an object, or a number beyond 64 bits.
     """
 
     said: dict[str, Any]
@@ -88,7 +88,7 @@ def attributes_of(
         if value is not None and (render is not None or is_pending):
             try:
                 value = written(entry, value, time_ms, is_pending=is_pending)
-            except UnwritableStructure:
+            except UnwritableValue:
                 unusable.append(target)
                 value = None
         if value is None:
@@ -111,7 +111,7 @@ def written(entry: Entry, value: Any, time_ms: int, *, is_pending: bool) -> Any:
     if entry.render is not None:
         try:
             value = entry.render(value, time_ms)
-        except UnwritableStructure:
+        except UnwritableValue:
             raise
         except UnusableValue as error:
             raise UnusableValue(f"the value at {entry.place} {error}") from None

@@ -12,6 +12,7 @@ import orjson
 from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.format_steps import CONTAINS
 from worker.integrations.mapping_sources import kind_of
+from worker.integrations.text_fields import DIGITS_LOST
 from worker.transform.xdm_times import iso_time
 
 _REFUSAL_OBJECT: Final = {"val": "n"}
@@ -69,8 +70,10 @@ class UnusableValue(ValueError):
     """A mapped place holds what can't be written as the mapping says. The text names no value."""
 
 
-class UnwritableStructure(UnusableValue):
-    """A place of free data holds a list or an object, and its mapping writes none of that shape."""
+class UnwritableValue(UnusableValue):
+    """A place of free data holds a list or an object, and its mapping writes none of that shape; or
+    a number beyond 64 bits, which was read with fewer digits than the event has.
+    """
 
 
 def render_of(mapping: Mapping) -> Render | None:
@@ -148,7 +151,13 @@ def _plain(value: Any, _time_ms: int) -> Any:
 
 def _single(value: Any) -> Any:
     if isinstance(value, list | dict):
-        raise UnwritableStructure("is a list or an object")
+        raise UnwritableValue("is a list or an object")
+    return _with_all_digits(value)
+
+
+def _with_all_digits(value: Any) -> Any:
+    if isinstance(value, float) and abs(value) >= DIGITS_LOST:
+        raise UnwritableValue("is a number beyond 64 bits")
     return value
 
 
@@ -171,8 +180,13 @@ def _boolean(value: Any) -> bool:
 
 
 def split_once(value: Any) -> Any:
-    """What a step `contains:` takes in place of `value`, for many mappings that look into it."""
-    return _texts_in(value) if isinstance(value, str | list) else value
+    """What a step `contains:` takes in place of `value`, for many mappings that look into it. What
+    it refuses stays as it is.
+    """
+    try:
+        return _texts_in(value)
+    except UnusableValue:
+        return value
 
 
 def _texts_in(value: Any) -> frozenset[str]:
@@ -196,14 +210,14 @@ def _list(value: Any) -> list[Any] | None:
     entries = _entries(value) if isinstance(value, str | list) else [value]
     kept = [one for one in entries if one is not None and one != ""]
     if any(isinstance(one, list | dict) for one in kept):
-        raise UnwritableStructure("is an object, or a list of objects or of lists")
-    return kept or None
+        raise UnwritableValue("is an object, or a list of objects or of lists")
+    return [_with_all_digits(one) for one in kept] or None
 
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
+        return orjson.dumps(_with_all_digits(value)).decode()
     entries = _list(value)
     return None if entries is None else ",".join(str(_text(one)) for one in entries)

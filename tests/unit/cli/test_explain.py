@@ -192,7 +192,8 @@ def test_every_option_of_a_mapping_is_shown_with_what_it_makes(cli: CommandLine)
         {
             "id": "e",
             "value": "metadata_tier",
-            "not_sent": "the event holds a list or an object there; see format",
+            "not_sent": "the event holds a list, an object or a number beyond 64 bits there; "
+            "see format",
         },
         {"id": "f", "constant": "didomi", "sent": "didomi"},
     ]

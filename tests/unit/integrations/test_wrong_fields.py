@@ -331,6 +331,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "mappings.1.empty: needs a value: a constant alone is no choice",
     ),
     (
+        "a constant that would lose digits",
+        {"mappings": [{"id": "a", "constant": {"n": [123456789012345678901]}}]},
+        "mappings.1.constant: must hold no number beyond 64 bits, which loses digits: write a text",
+    ),
+    (
         "a choice that is emptied",
         _mappings({"empty": "none"}),
         "mappings.1.empty: has no meaning: only the values of a preference (…_value) and metadata "

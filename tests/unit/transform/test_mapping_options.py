@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.examples import NOW_MS, envelope, event_document, integration
+from tests.unit.examples import NOW_MS, event_document, integration
 from worker.events import open_envelope
 from worker.integrations.attribute_mapping import Mapping
 from worker.integrations.format_steps import FORMATS
@@ -40,7 +40,8 @@ def _attributes(flat: dict[str, Any], *mappings: dict[str, Any], is_pending: boo
 
 
 def _decide(*mappings: dict[str, Any], **event: Any) -> Decision:
-    return decide(integration(mappings=list(mappings)), envelope(**event), NOW_MS)
+    body = json.dumps(event_document(**event)).encode()  # orjson writes no number beyond 64 bits
+    return decide(integration(mappings=list(mappings)), open_envelope(body), NOW_MS)
 
 
 @pytest.mark.parametrize(("mapping", "flat", "record"), ROWS, ids=json.dumps)
@@ -135,9 +136,17 @@ def test_what_a_format_can_t_write_is_refused_by_its_place(steps: Any, value: An
         ("consent-val", [False]),
         ("contains:gold", {"gold": 1}),
         (["boolean", "text"], [1]),
+        ("as-is", 2**64),
+        ("as-is", -(2**63) - 1),
+        ("text", 123456789012345678901),
+        ("text", [123456789012345678901]),
+        ("list", [1, 123456789012345678901]),
+        ("contains:7", [7, 123456789012345678901]),
+        ("contains:123456789012345678901", 123456789012345678901),
+        ("boolean", 123456789012345678901),
     ],
 )
-def test_a_list_or_an_object_that_its_format_does_not_write_takes_nothing_along(
+def test_what_its_format_does_not_write_or_has_lost_digits_takes_nothing_along(
     steps: Any, tier: Any
 ) -> None:
     decision = _decide(
@@ -149,6 +158,17 @@ def test_a_list_or_an_object_that_its_format_does_not_write_takes_nothing_along(
     assert isinstance(decision, Deliver)
     assert decision.attributes == {"news": True}
     assert (decision.unmatched, decision.unusable) == (("other",), ("tier",))
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 2**53 + 1, 0.5])
+def test_a_number_of_64_bits_is_sent_with_all_its_digits(number: float) -> None:
+    decision = _decide(
+        {"id": "as-is", "value": "metadata_n"},
+        {"id": "text", "value": "metadata_n", "format": "text"},
+        user={"organization_user_id": LENA, "metadata": {"n": number}},
+    )
+    assert isinstance(decision, Deliver)
+    assert decision.attributes == {"as-is": number, "text": str(number)}
 
 
 def test_a_constant_alone_goes_along_and_never_alone() -> None:
