@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from worker.integrations.attribute_mapping import Mapping as MappingEntry
+from worker.integrations.mapping_warnings import also_mappings
 from worker.integrations.sections import DEFAULT_PATHS, IdentityRule, UserIdentifier
 from worker.integrations.xdm_paths import PERSON, collisions, find_path_conflict
 
@@ -86,8 +87,6 @@ _KNOWN_REGULATIONS: Final = frozenset(
 )
 """Didomi's page "Regulations", and "What are Regulations in Didomi?" of its support."""
 
-_NAMED_AT_MOST: Final = 20
-
 Mistakes = Iterator[tuple[str, str]]
 """The field, and what is wrong with it."""
 
@@ -131,34 +130,13 @@ def snapshot_mistakes(
     if stay:
         yield (
             f"mappings.{stay[0]}.absent",
-            f'is required{_also(stay[1:])} for events "user" with payload_mode "upsert": a '
-            "message updates what it names, so a choice that a newer snapshot does not name any "
+            f'is required{also_mappings(stay[1:])} for events "user" with payload_mode "upsert": '
+            "a message updates what it names, so a choice that a newer snapshot does not name any "
             "more (its events were deleted) would stay at Adobe for ever. Say what it becomes, "
             'such as false or {"val": "u"}, or set payload_mode to "xdm"',
         )
     if are_snapshots and any(one.pending is not None for one in mappings):
         yield "mappings", 'pending has no meaning with events "user": a snapshot is confirmed'
-
-
-def emptied_warnings(mappings: Sequence[MappingEntry]) -> Mistakes:
-    """Preferences whose last value stays at Adobe when nothing is selected any more."""
-    stay = [number for number, one in enumerate(mappings, 1) if one.is_silent_when_emptied]
-    if stay:
-        yield (
-            f"mappings.{stay[0]}",
-            f"has no empty{_also(stay[1:])}: when nothing of a preference is selected any more, "
-            "Adobe keeps its last values (the event is skipped as emptied). Say with empty what is "
-            'sent then, such as "none"',
-        )
-
-
-def _also(numbers: Sequence[int]) -> str:
-    """Other mappings of which a sentence is true."""
-    if not numbers:
-        return ""
-    named = ", ".join(str(one) for one in numbers[:_NAMED_AT_MOST])
-    more = " and more" if len(numbers) > _NAMED_AT_MOST else ""
-    return f" (also mappings {named}{more})" if len(numbers) > 1 else f" (also mapping {named})"
 
 
 def identity_mistakes(

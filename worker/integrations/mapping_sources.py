@@ -19,6 +19,7 @@ _FACTS: Final = (
     "delegate_id",
     "delegate_name",
 )
+_FACTS_OF_SNAPSHOTS: Final = ("created_at", "updated_at", "regulation")
 _METADATA_OF_THE_EVENT: Final = ("event_metadata_", "delegate_metadata_")
 
 # Exactly the keys that flattening an event can produce (docs/integration-config.md). An id may hold
@@ -79,6 +80,11 @@ def is_consent(value: str) -> bool:
     `_metadata_` in it leaves open whether it does: then it counts as a choice.
     """
     return value.startswith("consents_") and (kind_of(value) != "any" or is_preference(value))
+
+
+def is_of_events_alone(value: str) -> bool:
+    """Whether `value` tells of the event what no snapshot of a user has."""
+    return is_fact(value) and value not in _FACTS_OF_SNAPSHOTS
 
 
 def is_fact(value: str) -> bool:

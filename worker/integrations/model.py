@@ -14,7 +14,6 @@ from worker.integrations.coherence import (
     Surroundings,
     completion_mistakes,
     device_warnings,
-    emptied_warnings,
     event_time_mistakes,
     identity_mistakes,
     regulation_mistakes,
@@ -23,6 +22,7 @@ from worker.integrations.coherence import (
     target_mistakes,
 )
 from worker.integrations.integration_fields import IntegrationFields
+from worker.integrations.mapping_warnings import emptied_warnings, silence_warnings
 from worker.integrations.text_fields import FieldMistakes
 
 Made = TypeVar("Made")
@@ -132,6 +132,7 @@ class Integration(IntegrationFields):
     def warnings(self) -> list[str]:
         """What of the integration is valid and yet perhaps not meant, as `field: sentence`."""
         warnings = [*regulation_warnings(self.regulations)]
+        warnings += silence_warnings(self.mappings, are_snapshots=self.events == "user")
         if not self.replaces_record:  # or what is emptied is erased
             warnings += emptied_warnings(self.mappings)
         warnings += device_warnings(self.payload_mode, self.events, self.surroundings)
