@@ -14,7 +14,12 @@ from typing import Final, NamedTuple
 from worker.integrations.attribute_mapping import Mapping as MappingEntry
 from worker.integrations.mapping_warnings import also_mappings
 from worker.integrations.sections import DEFAULT_PATHS, IdentityRule, UserIdentifier
-from worker.integrations.xdm_paths import PERSON, collisions, find_path_conflict
+from worker.integrations.xdm_paths import (
+    PERSON,
+    collisions,
+    find_name_beside_person,
+    find_path_conflict,
+)
 
 _ERASES: Final = (
     '"xdm" replaces the whole record at Adobe, while event.* carry only the choices just made: a '
@@ -103,6 +108,12 @@ def target_mistakes(
             "mappings",
             f"{conflict[0]!r} and {conflict[1]!r} can't both be written, since the second lies "
             "inside the first",
+        )
+    if beside := find_name_beside_person(targets):
+        yield (
+            "mappings",
+            f"{beside[0]!r} and {beside[1]!r} can't both be written, since a person may be called "
+            f"as the name that the second has in the place of {PERSON}: choose another id",
         )
     if len(identifiers) > 1 and any(mapping.names_the_person for mapping in mappings):
         yield (

@@ -67,13 +67,34 @@ def find_path_conflict(paths: Collection[str]) -> tuple[str, str] | None:
     return None
 
 
+def find_name_beside_person(paths: Collection[str]) -> tuple[str, str] | None:
+    """Two of `paths`, of which the second has a name where the first has `PERSON`: it would be
+    written into what belongs to the person who is called so; or None.
+    """
+    several = [path.split(".") for path in sorted(paths)]
+    persons = {
+        tuple(steps[:at]): steps
+        for steps in several
+        for at, step in enumerate(steps)
+        if step == PERSON
+    }
+    for steps in several if persons else ():
+        for at, step in enumerate(steps):
+            if step != PERSON and (other := persons.get(tuple(steps[:at]))) is not None:
+                return ".".join(other), ".".join(steps)
+    return None
+
+
 def collisions(path: str, others: Collection[str]) -> list[str]:
     """Those paths of `others` that can't be written beside `path`, in their order."""
     inside = f"{path}."
     return [
         one
         for one in others
-        if one == path or one.startswith(inside) or inside.startswith(f"{one}.")
+        if one == path
+        or one.startswith(inside)
+        or inside.startswith(f"{one}.")
+        or find_name_beside_person((one, path))
     ]
 
 

@@ -205,6 +205,17 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "mappings: two entries write to '_acme.t': take one out",
     ),
     (
+        "a target where the person is",
+        {
+            "mappings": [
+                {"id": "ids.<value>.val", "value": "consents_purposes_news_enabled"},
+                {"id": "ids.all", "constant": "didomi"},
+            ]
+        },
+        "mappings: 'ids.<value>.val' and 'ids.all' can't both be written, since a person may be "
+        "called as the name that the second has in the place of <value>: choose another id",
+    ),
+    (
         "a time inside of what is no object",
         _mappings({"id": "a.b", "format": "y-n", "time_path": "a.b.time"}),
         "mappings: 'a.b' and 'a.b.time' can't both be written, since the second lies inside the "
