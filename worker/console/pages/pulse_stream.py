@@ -38,7 +38,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
         suppress(ConnectionError, asyncio.CancelledError),
         request.app[FOLLOWERS].following(session) as is_ended,
     ):
-        while context.identity.of(request) == session:
+        # Whoever it is stays so with one request; a session may run out, or be ended elsewhere.
+        while context.identity.of(request) is not None:
             if is_ended.is_set() or has_left(request):
                 break
             beat = await context.pulse.beat()
