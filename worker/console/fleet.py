@@ -14,6 +14,7 @@ from worker.console.kept_answers import KeptAnswer
 from worker.console.periods import PERIODS, Period
 from worker.console.pulse import Beat
 from worker.console.traffic import KeptTraffic
+from worker.console.unseen_withdrawals import unseen_of
 from worker.integrations.integration_registry import IntegrationRegistry
 from worker.ledger.trouble import LedgerTrouble
 
@@ -66,6 +67,7 @@ class Fleet:
             now_ms=now,
             reads_files=bool(self._integrations.known_ids),
             in_need=beat.in_need,
+            unseen=unseen_of(told, withdrawals),
         )
 
     async def _read_files(self) -> Mapping[str, FileFacts]:

@@ -23,6 +23,7 @@ class Verdict(NamedTuple):
 
 
 _GOES_WELL: Final = "All else goes well now; look why they failed before."
+_NOT_ALL: Final = "Not all were looked at, so withdrawals may be among them."
 _HEADLINES: Final[Mapping[str, str]] = {
     "failing": "{who} is failing",
     "blocked": "{who} is blocked",
@@ -33,15 +34,23 @@ _HEADLINES: Final[Mapping[str, str]] = {
 }
 
 
-def given_up_sentence(withdrawals: int) -> str:
-    """What is said of withdrawals that were given up, and are dead letters still."""
-    if withdrawals == 1:
+def given_up_sentence(withdrawals: int, *, is_least: bool = False) -> str:
+    """What is said of withdrawals that were given up, and are dead letters still; `is_least`: not
+    all dead letters were looked at.
+    """
+    if withdrawals == 1 and not is_least:
         return "1 withdrawal was given up: see whether it is still needed."
-    return f"{number(withdrawals)} withdrawals were given up: see which are still needed."
+    were = "withdrawal was" if withdrawals == 1 else "withdrawals were"
+    least = "At least " * is_least
+    return f"{least}{number(withdrawals)} {were} given up: see which are still needed."
 
 
-def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -> Verdict:
-    """The verdict on the fleet, in one sentence; `given_up` withdrawals are dead letters still."""
+def verdict_of(
+    told: Overview, troubles: Sequence[Trouble], given_up: int = 0, *, is_least: bool = False
+) -> Verdict:
+    """The verdict on the fleet, in one sentence; `given_up` withdrawals are dead letters still, or
+    more than these where `is_least`.
+    """
     if told.progress is None or not told.progress.written_at:
         return Verdict(
             "silent",
@@ -65,14 +74,15 @@ def verdict_of(told: Overview, troubles: Sequence[Trouble], given_up: int = 0) -
     mild = milder[0] if milder else None
     because = f"{_headline(mild)} {_beside_mild(len(milder) - 1)}".strip() if mild else ""
     if given_up:
-        sentence = given_up_sentence(given_up)
+        sentence = given_up_sentence(given_up, is_least=is_least)
         link = "/dead-letters?kind=withdrawn"
         return Verdict("dead", sentence, because or _GOES_WELL, link, "Open the dead letters")
-    if mild:
+    if mild and not is_least:
         return Verdict(mild.state, "Nothing needs you.", because, mild.link, _open_text(mild))
     if troubles:
         sentence = f"Nothing is urgent; {_lie_dead(told)}."
-        return Verdict("warning", sentence, _GOES_WELL, "/dead-letters", "Open the dead letters")
+        because = f"{_NOT_ALL * is_least} {because or _GOES_WELL}".strip()
+        return Verdict("warning", sentence, because, "/dead-letters", "Open the dead letters")
     return Verdict(
         "well",
         "All well.",

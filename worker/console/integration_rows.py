@@ -11,6 +11,7 @@ from worker.console.fleet_troubles import GIVEN_UP_BEFORE, HARD, WHY_GONE, has_l
 from worker.console.fleet_verdict import given_up_sentence
 from worker.console.formats import number
 from worker.console.rates import rate_now
+from worker.console.unseen_withdrawals import Unseen
 from worker.ledger.conservation import Shares
 from worker.ledger.open_withdrawals import OpenWithdrawals
 from worker.ledger.outcome_series import Slots
@@ -49,7 +50,8 @@ class FileFacts(NamedTuple):
 class IntegrationRow(NamedTuple):
     """What is known of an integration: `state` is a status word, and `needs_somebody` says whether
     that is more than something to know. `letters` are its dead letters that are there now. `counts`
-    are its receipts, slot by slot; `rate` is a second.
+    are its receipts, slot by slot; `rate` is a second. Where some is `unseen`, `withdrawals` are
+    the least that there are.
     """
 
     id: str
@@ -63,6 +65,7 @@ class IntegrationRow(NamedTuple):
     counts: Sequence[int]
     rate: float
     needs_somebody: bool = False
+    unseen: Unseen = Unseen()
 
     @property
     def spark(self) -> Sequence[int]:
@@ -128,6 +131,7 @@ class Known(NamedTuple):
     now_ms: int
     reads_files: bool
     in_need: frozenset[str] = frozenset()
+    unseen: Unseen = Unseen()
 
 
 def rows_of(known: Known) -> list[IntegrationRow]:
@@ -158,6 +162,7 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
     file, lane = known.files.get(integration), known.lanes.get(integration)
     shares, counts = known.shares.get(integration, Shares()), known.counts.get(integration, ())
     state = _state(file, lane, any(known.lately.get(integration, ())), known.reads_files)
+    letters = known.letters.get(integration, 0)
     return IntegrationRow(
         integration,
         state,
@@ -165,11 +170,12 @@ def row_of(integration: str, known: Known) -> IntegrationRow:
         lane,
         _why(state, file, lane, shares),
         shares,
-        known.letters.get(integration, 0),
+        letters,
         known.withdrawals.get(integration, OpenWithdrawals()),
         counts,
         rate_now(counts, known.slots, known.now_ms),
         integration in known.in_need,
+        known.unseen.of_integration(shares.waiting, letters),
     )
 
 
@@ -222,7 +228,7 @@ def headline(rows: Sequence[IntegrationRow], in_need: frozenset[str]) -> str:
         return "No integration is configured."
     given_up = sum(one.withdrawals.given_up for one in rows)
     if not in_need and given_up:
-        return given_up_sentence(given_up)
+        return given_up_sentence(given_up, is_least=any(one.unseen.dead for one in rows))
     if not in_need:
         return (
             f"None of {len(rows):,} integrations needs you."

@@ -12,7 +12,9 @@ from worker.console.fleet_verdict import Verdict, verdict_of
 from worker.console.kept_answers import KeptAnswer
 from worker.console.ledger_reader import LedgerReader
 from worker.console.traffic import KeptTraffic
+from worker.console.unseen_withdrawals import unseen_of
 from worker.integrations.integration_registry import IntegrationRegistry
+from worker.ledger.open_withdrawals import AllOpenWithdrawals
 from worker.ledger.overview import Overview, overview
 from worker.ledger.trouble import LedgerTrouble, UnusableLedger
 
@@ -89,13 +91,15 @@ class Pulse:
         try:
             told = await self._ledger.query(overview, now)
             # Who has no dead letter need not be asked about withdrawals among them.
-            given_up = (
-                (await self._traffic.open_withdrawals()).given_up
+            withdrawals = (
+                await self._traffic.open_withdrawals()
                 if any(told.dead_letters.values())
-                else 0
+                else AllOpenWithdrawals({}, is_part=False)
             )
         except (LedgerTrouble, UnusableLedger) as trouble:
             return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
         invalid = bad_files(self._integrations)
         troubles = troubles_of(told, invalid, with_files(self._integrations, invalid))
-        return Beat(told, verdict_of(told, troubles, given_up), troubles, banners_of(told))
+        is_least = unseen_of(told, withdrawals).dead
+        verdict = verdict_of(told, troubles, withdrawals.given_up, is_least=is_least)
+        return Beat(told, verdict, troubles, banners_of(told))

@@ -42,6 +42,7 @@ async def show(request: web.Request) -> web.Response:
         headline=headline(rows, beat.in_need),
         all_rows=len(rows),
         counts=counts_by_state(rows),
+        is_unseen=any(one.unseen.waiting for one in rows),
         state=state,
         part=part,
         page=page,

@@ -16,6 +16,7 @@ from worker.console.periods import PERIODS, period_of
 from worker.console.rates import rate_now
 from worker.console.rendering import BEAT, render
 from worker.console.traffic import Traffic
+from worker.console.unseen_withdrawals import unseen_of
 from worker.ledger.open_withdrawals import AllOpenWithdrawals
 from worker.ledger.overview import WAITING_NAMES, Overview
 
@@ -47,6 +48,7 @@ async def show(request: web.Request) -> web.Response:
         periods=PERIODS,
         oldest=oldest_of(beat.told, withdrawals, beat.troubles),
         withdrawals=withdrawals,
+        unseen=unseen_of(beat.told, withdrawals),
         traffic=traffic,
         rate=rate_of(traffic, now),
         held=held_events(beat.told, beat.troubles),
