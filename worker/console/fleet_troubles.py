@@ -11,7 +11,7 @@ from worker.console.fleet_lanes import LaneAtAll, lanes_of
 from worker.console.formats import integration_page, number
 from worker.ledger.conservation import Shares
 from worker.ledger.overview import Overview
-from worker.reasons import ErrorCode
+from worker.reasons import NO_INTEGRATION, ErrorCode
 
 _RANKS: Final[Mapping[str, int]] = {
     one: rank
@@ -22,6 +22,7 @@ _RANKS: Final[Mapping[str, int]] = {
 HARD: Final = ("failing", "blocked")
 """States of lanes that are told whatever an integration's file says."""
 GIVEN_UP_BEFORE: Final = "Nothing is wrong with it now; some of its events were given up before."
+_OF_NOBODY: Final = "These events were given up, and belong to no integration that is known."
 WHY_GONE: Final = "There is no file of it any more, and events wait for it."
 _SENTENCES: Final[Mapping[str, str]] = {one.value: one.sentence for one in ErrorCode}
 
@@ -97,7 +98,7 @@ def troubles_of(
     found += [
         _of_letters(one, count)
         for one, count in told.dead_letters.items()
-        if count and one and one not in named
+        if count and one not in named
     ]
     return sorted(found, key=lambda one: (one.rank, one.since or 0, one.who))
 
@@ -150,12 +151,11 @@ def _effect(integration: str, lane: LaneAtAll | None, told: Overview) -> str:
 
 
 def _of_letters(integration: str, letters: int) -> Trouble:
-    """An integration that does well now, or silently, and has dead letters."""
-    link = f"/dead-letters?integration={quote(integration, safe='')}"
+    """An integration that does well now, or silently, and has dead letters; or those of none."""
+    who, why = (integration, GIVEN_UP_BEFORE) if integration else ("no integration", _OF_NOBODY)
+    link = f"/dead-letters?integration={quote(integration or NO_INTEGRATION, safe='')}"
     effect = f"{number(letters)} dead"
-    return Trouble(
-        "dead", integration, GIVEN_UP_BEFORE, effect=effect, link=link, link_text="letters"
-    )
+    return Trouble("dead", who, why, effect=effect, link=link, link_text="letters")
 
 
 def why_of(lane: LaneAtAll) -> str:

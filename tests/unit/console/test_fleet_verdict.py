@@ -110,6 +110,19 @@ def test_who_does_well_now_and_has_dead_letters_is_named() -> None:
     assert _sentence(told) == "Nothing is urgent; 3 events lie dead."
 
 
+def test_dead_letters_of_no_integration_are_named_and_not_all_is_well() -> None:
+    told = _told([_lane("shop", "well")], dead_letters={"": 40})
+    (nobodys,) = troubles_of(told, {}, files=["shop"])
+    assert (nobodys.who, nobodys.effect, nobodys.needs_somebody) == (
+        "no integration",
+        "40 dead",
+        False,
+    )
+    assert nobodys.link == "/dead-letters?integration=none"
+    assert _sentence(told) == "Nothing is urgent; 40 events lie dead."
+    assert in_need([nobodys]) == frozenset()
+
+
 def test_withdrawals_that_were_given_up_come_after_what_is_urgent_and_before_the_rest() -> None:
     slowed = _told([_lane("shop", "slowed")])
     verdict = verdict_of(slowed, troubles_of(slowed, {}), 1)
