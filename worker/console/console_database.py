@@ -31,8 +31,8 @@ _TABLES: Final = (
 
 
 class SeenConfig(NamedTuple):
-    """A version of an integration's configuration, masked. `seen_at` is when its file had that
-    first, as far as this console knows, in ms since 1970.
+    """A version of an integration's configuration, masked. `seen_at` is since when its file had
+    that, as far as this console knows, in ms since 1970.
     """
 
     integration: str
@@ -89,27 +89,38 @@ class ConsoleMemory:
             asked = "SELECT 1 FROM ended_sessions WHERE id = ?"
             return connection.execute(asked, (session_id,)).fetchone() is not None
 
-    def note(self, configs: Iterable[SeenConfig]) -> None:
-        """Remember configurations that are new, and forget the oldest of each integration."""
+    def note(self, configs: Iterable[SeenConfig], now_ms: int) -> None:
+        """Remember the configurations that are in force at `now_ms` (ms since 1970), and forget the
+        oldest of each integration. One that is in force again is the latest again.
+        """
         with self._lock, self._connection as connection:
             for one in configs:
-                put = connection.execute(
-                    "INSERT INTO configs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (one.integration, one.digest, one.text, one.version, one.seen_at),
+                latest = connection.execute(
+                    "SELECT digest, seen_at FROM configs WHERE integration = ? "
+                    "ORDER BY rowid DESC LIMIT 1",
+                    (one.integration,),
+                ).fetchone()
+                if latest is not None and latest[0] == one.digest:
+                    continue
+                # A file that is put back may have its old time, at which another was in force.
+                is_later = latest is None or one.seen_at > latest[1]
+                seen_at = one.seen_at if is_later else max(now_ms, latest[1])
+                connection.execute(  # its row gets the highest number, by which they are in order
+                    "INSERT OR REPLACE INTO configs VALUES (?, ?, ?, ?, ?)",
+                    (one.integration, one.digest, one.text, one.version, seen_at),
                 )
-                if put.rowcount:
-                    connection.execute(
-                        "DELETE FROM configs WHERE integration = ? AND digest NOT IN (SELECT "
-                        "digest FROM configs WHERE integration = ? ORDER BY seen_at DESC LIMIT ?)",
-                        (one.integration, one.integration, _MOST_VERSIONS),
-                    )
+                connection.execute(
+                    "DELETE FROM configs WHERE integration = ? AND rowid NOT IN (SELECT "
+                    "rowid FROM configs WHERE integration = ? ORDER BY rowid DESC LIMIT ?)",
+                    (one.integration, one.integration, _MOST_VERSIONS),
+                )
 
     def versions(self, integration: str) -> list[SeenConfig]:
         """The remembered versions of an integration's configuration, the latest first."""
         with self._lock, self._connection as connection:
             rows = connection.execute(
                 "SELECT integration, version, text, seen_at FROM configs WHERE integration = ? "
-                "ORDER BY seen_at DESC, rowid DESC",
+                "ORDER BY rowid DESC",
                 (integration,),
             ).fetchall()
         return [SeenConfig(*row) for row in rows]
@@ -120,9 +131,10 @@ class ConsoleMemory:
         """
         with self._lock, self._connection as connection:
             rows = connection.execute(
-                "SELECT * FROM (SELECT integration, version, digest, seen_at, LEAD(seen_at) OVER "
-                "(PARTITION BY integration ORDER BY seen_at, rowid) AS until FROM configs "
-                "WHERE ? IN ('', integration)) ORDER BY COALESCE(until, seen_at) DESC LIMIT ?",
+                "SELECT integration, version, digest, seen_at, until FROM (SELECT *, rowid AS "
+                "place, LEAD(seen_at) OVER (PARTITION BY integration ORDER BY rowid) AS until "
+                "FROM configs WHERE ? IN ('', integration)) "
+                "ORDER BY COALESCE(until, seen_at) DESC, place DESC LIMIT ?",
                 (integration, most),
             ).fetchall()
         return [KnownVersion(*row) for row in rows]

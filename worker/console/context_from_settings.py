@@ -98,11 +98,14 @@ def note_configs(context: ConsoleContext) -> None:
     """Remember the versions of all configurations that are in force."""
     integrations, now = context.integrations, context.now_ms()
     context.memory.note(
-        SeenConfig(
-            one.id,
-            one.version,
-            masked_text(one, context.mask_key),
-            changed_at(integrations, one.id) or now,
-        )
-        for one in integrations.integrations
+        (
+            SeenConfig(
+                one.id,
+                one.version,
+                masked_text(one, context.mask_key),
+                changed_at(integrations, one.id) or now,
+            )
+            for one in integrations.integrations
+        ),
+        now,
     )

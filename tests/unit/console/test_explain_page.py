@@ -212,7 +212,7 @@ async def test_of_an_integration_that_is_gone_the_last_version_explains(
 ) -> None:
     (seen,) = console.context.memory.versions("shop")
     text = seen.text.replace('"id": "shop"', '"id": "press"')
-    console.context.memory.note([SeenConfig("press", "0123456789ab", text, 5)])
+    console.context.memory.note([SeenConfig("press", "0123456789ab", text, 5)], 5)
     (config,) = _offered((await console.get("/explain")).text)
     _, page = await _by(console, config)
     assert "No version of it is in force now." in page
@@ -223,7 +223,7 @@ async def test_a_version_that_is_forgotten_or_unreadable_is_told(console: Runnin
     status, page = await _by(console, "0123456789abcdef shop")
     assert (status, "not remembered any more" in page) == (400, True)
     seen = SeenConfig("shop", "v0", '{"mappings": 7}', 5)
-    console.context.memory.note([seen])
+    console.context.memory.note([seen], 5)
     status, page = await _by(console, f"{seen.digest} shop")
     assert (status, "can\u2019t be read any more" in page) == (400, True)
 

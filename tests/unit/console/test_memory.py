@@ -50,10 +50,39 @@ def test_five_versions_of_each_integration_are_kept_and_each_once(tmp_path: Path
     memory = ConsoleMemory(tmp_path / "console")
     seen = [SeenConfig("shop", f"v{n}", f"text {n}", 100 + n) for n in range(8)]
     for one in seen:
-        memory.note([one, SeenConfig("museum", "v0", "text", 5)])
-        memory.note([one])
+        memory.note([one, SeenConfig("museum", "v0", "text", 5)], 200)
+        memory.note([one], 200)
     assert memory.versions("shop") == seen[:2:-1]
     assert memory.versions("museum") == [SeenConfig("museum", "v0", "text", 5)]
+    memory.close()
+
+
+def test_a_version_that_is_in_force_again_is_the_latest(tmp_path: Path) -> None:
+    memory = ConsoleMemory(tmp_path / "console")
+    first, other = SeenConfig("shop", "a", "A", 10), SeenConfig("shop", "b", "B", 20)
+    for now, one in ((11, first), (21, other)):
+        memory.note([one], now)
+    for put_back, since in ((first._replace(seen_at=30), 30), (other, 40), (first, 50)):
+        memory.note([put_back], since)
+        memory.note([put_back], since + 5)
+        latest, before = memory.versions("shop")
+        assert (latest.text, latest.seen_at) == (put_back.text, since), "with its old time, too"
+        assert before.text != put_back.text
+        known = [(one.version, one.seen_at, one.until) for one in memory.known_versions("", 5)]
+        assert known == [
+            (latest.version, since, None),
+            (before.version, before.seen_at, since),
+        ]
+    memory.close()
+
+
+def test_of_two_versions_of_one_moment_the_one_that_was_seen_last_is_the_latest(
+    tmp_path: Path,
+) -> None:
+    memory = ConsoleMemory(tmp_path / "console")
+    for text in ("B", "A", "C", "A"):
+        memory.note([SeenConfig("shop", text, text, 10)], 10)
+    assert [one.text for one in memory.versions("shop")] == ["A", "C", "B"]
     memory.close()
 
 

@@ -198,6 +198,22 @@ async def test_the_configuration_is_shown_without_its_secrets_and_with_what_chan
         assert secret not in page.text
 
 
+async def test_what_changed_last_is_that_a_file_was_put_back(troubled: RunningConsole) -> None:
+    home = troubled.context.settings.integrations.parent
+    path = home / "integrations/shop.json"
+    first, at = path.read_text(), path.stat().st_mtime
+    write_integration(home, "shop", limits={"requests_in_flight": 3})
+    changed = path.read_text()
+    for text, written_at in ((changed, at + 5), (first, at)):  # it comes back with its old time
+        path.write_text(text)
+        os.utime(path, (written_at, written_at))
+        assert troubled.context.integrations.refresh()
+        note_configs(troubled.context)
+    page = await troubled.get("/integrations/shop")
+    lines = re.findall(r'<li class="(del|add)"[^>]*>([^<]*)</li>', page.text)
+    assert [kind for kind, text in lines if "requests_in_flight" in text and "3" in text] == ["del"]
+
+
 async def test_a_check_is_asked_for_once_and_told_line_by_line(troubled: RunningConsole) -> None:
     form = {"csrf": await troubled.csrf()}
     answer = await troubled.post("/integrations/shop/check", form)
