@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.console.letter_parts import LetterStack, letter_stack
 from worker.console.dead_letters import inventory_reader
+from worker.console.pages import letter_acts
 
 VERBS = [("discard", "Discard"), ("replay", "Replay")]
 
@@ -47,6 +48,23 @@ async def test_letters_that_were_not_looked_at_are_told_and_stay(
     act = await stack.begin(preview, typed="3", canaries="0")
     await stack.wait_for(act, f"{verb}ed 3 letters")
     await stack.wait_for_depth("dead-letters", 2)
+
+
+@pytest.mark.parametrize(("path", "verb"), VERBS)
+async def test_a_look_that_takes_too_long_gives_no_preview_of_what_was_seen_before(
+    stack: LetterStack, monkeypatch: pytest.MonkeyPatch, path: str, verb: str
+) -> None:
+    await stack.bury(1)
+    preview = f"/dead-letters/preview/{path}"
+    assert f"{verb} 1 letter" in await stack.page(preview)
+    await stack.bury(2)
+    with monkeypatch.context() as patience:
+        patience.setattr(letter_acts, "_LOOK_SECONDS", 0.0)
+        answer = await stack.console.get(preview)
+    assert answer.status == 503
+    assert "could not be looked at in time" in answer.text
+    assert "load this page again" in answer.text
+    assert f"{verb} 2 letters" in await stack.page(preview), "the look went on, or another is made"
 
 
 async def test_copies_that_were_counted_are_all_taken(stack: LetterStack) -> None:

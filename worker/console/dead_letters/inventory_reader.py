@@ -45,12 +45,14 @@ class DeskTaken(EndsCommand):
 @dataclass(frozen=True, slots=True)
 class Looked:
     """The last inventory of the dead letters, None before the first one; `trouble` says why there
-    is no newer one, and `is_looking` whether somebody is about to make one.
+    is no newer one, and `is_looking` whether somebody is about to make one. `is_new`: it was made
+    while this look waited for it.
     """
 
     inventory: Inventory | None
     trouble: str = ""
     is_looking: bool = False
+    is_new: bool = False
 
 
 class InventoryReader:
@@ -71,13 +73,15 @@ class InventoryReader:
         """The inventory of the dead letters. One that is not fresh is made anew, which is waited
         for so long.
         """
+        before = self._kept
         if not self._is_busy() and (anew or not self._is_fresh()):
             if self._looking is None:
                 self._looking = asyncio.create_task(self._make())
                 self._looking.add_done_callback(self._made)
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._looking), patience_seconds)
-        return Looked(self._kept, self._trouble, self._looking is not None)
+        is_looking, is_new = self._looking is not None, self._kept is not before
+        return Looked(self._kept, self._trouble, is_looking, is_new)
 
     @property
     def fresh(self) -> Inventory | None:

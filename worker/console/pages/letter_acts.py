@@ -38,6 +38,10 @@ from worker.moments import span_seconds
 from worker.redaction import redact
 
 _LOOK_SECONDS: Final = 25.0
+_NOT_IN_TIME: Final = (
+    "The dead letters could not be looked at in time, and what was seen of them before is no "
+    "preview of what there is now. The look goes on: load this page again in a moment."
+)
 _VERBS: Final[Mapping[str, Verb]] = {"replay": "replayed", "discard": "discarded"}
 _MOST_RATE: Final = 100_000
 _LEAST_RATE: Final = 0.01
@@ -69,8 +73,8 @@ async def preview(request: web.Request) -> web.Response:
         return _tell_of_other(request, other)
     looked = await parts.inventory.look(_LOOK_SECONDS, anew=True)
     inventory = looked.inventory
-    if inventory is None or looked.trouble:
-        raise ServerTrouble(looked.trouble or "the dead letters could not be looked at in time")
+    if inventory is None or looked.trouble or not looked.is_new:
+        raise ServerTrouble(looked.trouble or _NOT_IN_TIME)
     letters = inventory.chosen(meant, request.app[CONTEXT].now_ms())
     if not letters:
         return render(request, "dead_letters_none.html", is_selection=False)
