@@ -12,6 +12,7 @@ LEAST_KEY_CHARACTERS: Final = 32
 """Nobody guesses so many, however often they may try: so a right key is taken however many wrong
 ones came before, as at the door."""
 _KEYS: Final = ("console_viewer_key", "console_operator_key", "console_revealer_key")
+_VISIBLE: Final = re.compile(r"[!-~]*")
 _HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 
 
@@ -62,10 +63,10 @@ class ConsoleSettings(BaseModel):
     @classmethod
     def _is_key(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if text and (len(text) < LEAST_KEY_CHARACTERS or not text.isascii() or " " in text):
+        if text and (len(text) < LEAST_KEY_CHARACTERS or not _VISIBLE.fullmatch(text)):
             raise ValueError(
                 f"must have {LEAST_KEY_CHARACTERS} characters at least, of ASCII and without "
-                "spaces: openssl rand -hex 32"
+                "spaces and line breaks, also at its end: openssl rand -hex 32"
             )
         return value
 

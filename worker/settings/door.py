@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from worker.settings.value_bounds import check_ends
+
 LEAST_SECRET_CHARACTERS: Final = 32
 """Nobody guesses so many, however often they may try: so who knows the secret is never locked out
 because others have guessed."""
@@ -89,6 +91,14 @@ class DoorSettings(BaseModel):
             raise ValueError(
                 f"must have {LEAST_SECRET_CHARACTERS} characters at least: openssl rand -hex 32"
             )
+        if value is not None:
+            check_ends(value.get_secret_value())
+        return value
+
+    @field_validator("door_client_id")
+    @classmethod
+    def _has_visible_ends(cls, value: str) -> str:
+        check_ends(value)
         return value
 
     @field_validator("door_trusted_proxies", mode="before")

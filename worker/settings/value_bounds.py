@@ -18,6 +18,18 @@ LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
 """Of any duration: ten years."""
 
 
+def check_ends(text: str) -> None:
+    """Raises ValueError for text that begins or ends with what nobody sees, such as the line break
+    of the file that it was made of: who shows the same without it would be refused.
+    """
+    for end in (text[:1], text[-1:]):
+        if end.isspace() or not end.isprintable():
+            raise ValueError(
+                "must not begin or end with a space, a line break or another character that is not "
+                "seen, since it would match nothing; a file that it was made of may end with one"
+            )
+
+
 def check_scheme(text: str, *schemes: str, others: tuple[str, ...] = ()) -> None:
     """Raises ValueError for a setting that does not begin like a URL of one of `schemes`; `others`
     might have been meant, too.

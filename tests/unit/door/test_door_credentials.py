@@ -134,6 +134,20 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None
     assert "short" not in str(refused.value)
 
 
+@pytest.mark.parametrize("setting", ["door_client_secret", "door_client_secret_previous",
+                                     "door_header_secret", "door_header_secret_previous",
+                                     "door_client_id"])  # fmt: skip
+@pytest.mark.parametrize("form", ["{}\n", "{}\r\n", " {}", "\ufeff{}", "{}\x00"])
+def test_what_would_never_match_for_a_character_that_is_not_seen_is_refused(
+    setting: str, form: str
+) -> None:
+    with pytest.raises(ValidationError, match="must not begin or end") as refused:
+        _settings(**{setting: form.format(NEW)})
+    (error,) = refused.value.errors(include_input=False)
+    assert error["loc"] == (setting,)
+    assert NEW not in error["msg"]
+
+
 def _asked(
     headers: CIMultiDictProxy[str] | dict[str, str], body: bytes, **changes: Any
 ) -> tuple[str, Any]:
