@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 _ROLE: Final = "required_role"
+_ON_RECORD: Final = "goes_on_record"
 
 
 class Role(IntEnum):
@@ -43,6 +44,19 @@ def required(role: Role) -> Callable[[Handler], Handler]:
         return handler
 
     return mark
+
+
+def goes_on_record(handler: Handler) -> Handler:
+    """Marks a handler that puts what it gives on record, in the name of who asks: no link of
+    another site may cause that, and the guard refuses it.
+    """
+    setattr(handler, _ON_RECORD, True)
+    return handler
+
+
+def is_on_record(handler: Any) -> bool:
+    """Whether a request to this handler leaves a line in the trail."""
+    return bool(getattr(handler, _ON_RECORD, False))
 
 
 def required_role(handler: Any) -> Role:

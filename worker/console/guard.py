@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from worker.console import csrf
-from worker.console.access import Role, required_role
+from worker.console.access import is_on_record, required_role
 from worker.console.context import CONTEXT
 from worker.console.identity import MisleadingProxy
 from worker.console.raw_answers import HEADERS
@@ -68,8 +68,8 @@ async def tell_trouble(request: web.Request, handler: Handler) -> web.StreamResp
 async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses requests of those who may not: nothing is open that is not named here."""
     if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
-        _check_origin(request)
         if request.method not in _SAFE:
+            _check_origin(request)
             request = request.clone(client_max_size=MOST_OPEN_BODY_BYTES)
             await read_form(request, is_open=True)
         return await handler(request)
@@ -85,6 +85,8 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[SESSION] = session
     if request.method not in _SAFE:
         await _check_form(request, session, context.secret)
+    elif is_on_record(request.match_info.handler):
+        _check_origin(request)
     if session.role < required_role(request.match_info.handler):
         raise web.HTTPForbidden
     request[BEAT] = await context.pulse.beat()
@@ -102,9 +104,9 @@ def _to_login(request: web.Request) -> web.StreamResponse:
 
 
 def _check_origin(request: web.Request) -> None:
-    """Nobody is signed in by a form of another site."""
+    """Nobody is signed in, and nothing is done in a name, by a form or a link of another site."""
     said = request.headers.get("Sec-Fetch-Site", "same-origin")
-    if request.method not in _SAFE and said not in ("same-origin", "none"):
+    if said not in ("same-origin", "none"):
         raise web.HTTPForbidden
 
 
@@ -122,7 +124,7 @@ async def _check_form(request: web.Request, session: Session, secret: bytes) -> 
 _SENTENCES: Final = {
     400: ("This can\u2019t be understood", "Nothing was changed. Go back and try again."),
     401: ("You are not signed in", "The session has ended. Nothing was changed."),
-    403: ("Your key may not do this", "Nothing was changed. Another key may."),
+    403: ("This was refused", "Nothing was changed."),
     404: ("There is no such page", "The link may be of an older console."),
     408: ("This took too long to come", "Nothing was changed."),
     405: ("This is not done that way", "Nothing was changed."),
@@ -136,15 +138,21 @@ _SENTENCES: Final = {
 }
 
 
+_BEGIN_HERE: Final = (
+    "Nothing was changed. A form or link of another site does nothing here, nor a form of a "
+    "session that has ended: open the page of the console, and begin there."
+)
+
+
 def _page(request: web.Request, status: int, why: str = "") -> web.Response:
     head, rest = _SENTENCES.get(status, _SENTENCES[400 if status < 500 else 500])
-    if status == web.HTTPForbidden.status_code and request.get(SESSION) is None:
-        head, rest = "This was refused", "Nothing was changed."
-    role = request[SESSION].role if request.get(SESSION) is not None else None
-    needed = required_role(request.match_info.handler)
-    if status == web.HTTPForbidden.status_code and role is not None and role < needed:
-        whose = f"This needs the {needed.word}\u2019s key; yours is the {role.word}\u2019s."
-        rest = f"Nothing was changed. {whose}"
+    session: Session | None = request.get(SESSION)
+    needed, lacks_role = required_role(request.match_info.handler), False
+    if status == web.HTTPForbidden.status_code and session is not None:
+        rest, lacks_role = _BEGIN_HERE, session.role < needed
+        if lacks_role:
+            whose = f"the {needed.word}\u2019s key; yours is the {session.role.word}\u2019s"
+            head, rest = "Your key may not do this", f"Nothing was changed. This needs {whose}."
     return render(
         request,
         "trouble.html",
@@ -152,7 +160,7 @@ def _page(request: web.Request, status: int, why: str = "") -> web.Response:
         head=head,
         rest=rest,
         why=why,
-        may_sign_in=role is not None and role < Role.REVEALER and status == 403,
+        may_sign_in=lacks_role,
     )
 
 

@@ -66,6 +66,11 @@ class _HeldUp:
         return await self._query(function, *arguments, **named)
 
 
+async def test_no_link_of_another_site_takes_it(console: RunningConsole) -> None:
+    refused = await console.get(PATH, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (refused.status, console.letters.trail.waiting) == (403, 0)
+
+
 async def test_it_is_whole(console: RunningConsole) -> None:
     file = await console.get(PATH)
     lines = file.text.encode().splitlines()

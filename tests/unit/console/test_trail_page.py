@@ -106,6 +106,24 @@ async def test_an_operator_gets_a_file_that_verifies_and_that_is_on_record(
     assert console.letters.trail.waiting == 5, "the broker is away, and they are noted"
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_link_of_another_site_takes_no_file_in_the_name_of_who_follows_it(
+    console: RunningConsole, site: str
+) -> None:
+    await console.sign_in(OPERATOR)
+    elsewhere = {"Sec-Fetch-Site": site}
+    refused = await console.get("/trail/acts.jsonl", headers=elsewhere)
+    assert refused.status == 403
+    assert "link of another site does nothing here" in refused.text
+    assert "Sign in with another key" not in refused.text
+    assert console.letters.trail.waiting == 0
+    assert (await console.get("/trail", headers=elsewhere)).status == 200, "it may lead to pages"
+    for own in ("same-origin", "none"):
+        answer = await console.get("/trail/acts.jsonl", headers={"Sec-Fetch-Site": own})
+        assert answer.status == 200
+    assert console.letters.trail.waiting == 2
+
+
 @pytest.mark.parametrize(
     "query", ["from=today", "from=2026-11-30&to=2026-11-29", "to=9999-12-31", "from=" + "1" * 999]
 )

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 from sqlalchemy import Connection
 
+from worker.console.access import goes_on_record
 from worker.console.advice import advice_of_error
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.dead_letters.listed_letter import Inventory, ListedLetter
@@ -73,6 +74,7 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
+@goes_on_record
 async def export(request: web.Request) -> web.StreamResponse:
     """The receipts of this life, of the deliveries before it and of its replays, with their places
     in the chains, and how to check them.

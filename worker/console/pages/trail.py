@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 from sqlalchemy import Connection
 
-from worker.console.access import Role, required
+from worker.console.access import Role, goes_on_record, required
 from worker.console.context import CONTEXT, ConsoleContext
 from worker.console.days import NoSuchDays, days_in
 from worker.console.dead_letters.parts import LETTERS
@@ -39,6 +39,7 @@ async def show(request: web.Request) -> web.Response:
     return await _page(request)
 
 
+@goes_on_record
 @required(Role.OPERATOR)
 async def export(request: web.Request) -> web.StreamResponse:
     """The acts of some days with their places in the chains, and how to check them."""
