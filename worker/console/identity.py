@@ -75,7 +75,7 @@ class Identity:
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=not _is_local(request),
+            secure=_is_secure(request),
         )
 
     def end(self, request: web.Request, response: web.Response) -> None:
@@ -85,7 +85,7 @@ class Identity:
         if session is not None:
             self._sessions.end(session)
         response.del_cookie(
-            name, path="/", httponly=True, samesite="Strict", secure=not _is_local(request)
+            name, path="/", httponly=True, samesite="Strict", secure=_is_secure(request)
         )
 
     def _of_proxy(self, said: list[str]) -> Session:
@@ -111,12 +111,24 @@ def address_of(request: web.Request) -> str:
 
 def keeps_no_cookie(request: web.Request) -> bool:
     """Whether a browser will drop the session's cookie, since it came by HTTP from elsewhere."""
-    is_https = "https" in (request.scheme, request.headers.get("X-Forwarded-Proto", ""))
-    return not (is_https or _is_local(request))
+    return not (_is_https(request) or _is_local(request))
 
 
 def _cookie_name(request: web.Request) -> str:
-    return _COOKIE if _is_local(request) else _SECURE_COOKIE
+    return _SECURE_COOKIE if _is_secure(request) else _COOKIE
+
+
+def _is_secure(request: web.Request) -> bool:
+    """Whether the session's cookie goes by HTTPS alone. A proxy may keep the browser's host to
+    itself, and ask by the console's own; that it took HTTPS it may be believed, whoever it is,
+    since who says so falsely gets a cookie of less use.
+    """
+    return _is_https(request) or not _is_local(request)
+
+
+def _is_https(request: web.Request) -> bool:
+    said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0]
+    return "https" in (request.scheme, said.strip().lower())
 
 
 def _is_local(request: web.Request) -> bool:

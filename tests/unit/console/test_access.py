@@ -101,16 +101,34 @@ def test_tries_come_back_and_are_bounded_for_all_addresses_together() -> None:
 
 
 async def test_the_cookie_is_for_this_console_alone(console: RunningConsole) -> None:
-    for host, name, is_secure in (
-        ("localhost", "consent-console", False),
-        ("console.example", "__Host-consent-console", True),
+    for host, proto, name, is_secure in (
+        ("localhost", "", "consent-console", False),
+        ("localhost", "http", "consent-console", False),
+        ("console.example", "", "__Host-consent-console", True),
+        ("127.0.0.1:8090", "https", "__Host-consent-console", True),
+        ("127.0.0.1:8090", "HTTPS, http", "__Host-consent-console", True),
     ):
-        answer = await console.post("/login", {"key": VIEWER}, headers={"Host": host})
+        headers = {"Host": host, "X-Forwarded-Proto": proto}
+        answer = await console.post("/login", {"key": VIEWER}, headers=headers)
         cookie = SimpleCookie(answer.headers["Set-Cookie"])[name]
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
         assert bool(cookie["secure"]) is is_secure
         assert cookie["domain"] == ""
         assert int(cookie["max-age"]) == SESSION_SECONDS
+
+
+async def test_behind_a_proxy_with_tls_that_passes_no_host_one_is_signed_in_and_out(
+    console: RunningConsole,
+) -> None:
+    by_tls = {"X-Forwarded-Proto": "https"}
+    answer = await console.post("/login", {"key": VIEWER}, headers=by_tls)
+    cookie = SimpleCookie(answer.headers["Set-Cookie"])["__Host-consent-console"].value
+    shown = by_tls | {"Cookie": f"__Host-consent-console={cookie}"}
+    page = await console.get("/keys", headers=shown)
+    assert page.status == 200
+    token = page.text.partition('data-csrf="')[2].partition('"')[0]
+    await console.post("/logout", {"csrf": token}, headers=shown)
+    assert (await console.get("/keys", headers=shown)).status == 303
 
 
 def _cookie_of(console: RunningConsole) -> str:
