@@ -77,7 +77,8 @@ class Fates:
 class LetterAct:
     """A replay or a discard. `who` is known by name, or by `role` alone. Times are in ms since
     1970. `handled_before` are the letters of works that ended; `said` is why it waits or failed, ""
-    otherwise. `stopped_by` is who asked first to stop it, "" for nobody.
+    otherwise. `stopped_by` is who asked first to stop it, "" for nobody. `paced_from` is when the
+    present pace began, and how many were handled by then.
     """
 
     id: str
@@ -101,6 +102,7 @@ class LetterAct:
     away_since: int | None = None
     tries: int = 0
     said: str = ""
+    paced_from: tuple[int, int] | None = None
     ended_at: int | None = None
 
     @property
@@ -145,6 +147,23 @@ class LetterAct:
         """Whether dead letters are sent on their way, and not taken off for good."""
         return self.asked.verb == "replayed"
 
+    def note_broker(self, said: str = "") -> None:
+        """The broker is there for the act on dead letters; `said` is why it waits all the same, ""
+        where it works from now on.
+        """
+        if self.stage == "away":
+            self.stage = "begins"
+        self.away_since, self.tries, self.said = None, 0, said
+        self.paced_from = None
+
+    def begin_pass(self, stage: Literal["canary", "rest"], total: int, now_ms: int) -> None:
+        """So many letters are gone through from `now_ms` (ms since 1970) on, for the canaries or
+        for all others.
+        """
+        self.seen, self.total, self.stage = 0, total, stage
+        if stage == "rest" and self.paced_from is None:
+            self.paced_from = now_ms, self.handled
+
     def note_replayed(self, opened: OpenedLetter) -> None:
         """A dead letter was just replayed: what becomes of its events is followed."""
         self.fates.follow(opened, self.keys)
@@ -166,13 +185,15 @@ class LetterAct:
         self.work = None
 
     def seconds_left(self, now_ms: int) -> float | None:
-        """Seconds until the replay or discard ends, as it goes by now; None where nobody knows."""
-        took = now_ms - self.began_at
-        if self.stage != "rest" or not self.handled or took <= 0:
+        """Seconds until the replay or discard ends, as it goes by now; None where nobody knows. How
+        long canaries took, or the broker was away, says nothing about that.
+        """
+        if self.stage != "rest" or self.paced_from is None:
             return None
         if self.asked.rate:
             return self.to_come / self.asked.rate
-        return self.to_come * took / 1000 / self.handled
+        took, done = now_ms - self.paced_from[0], self.handled - self.paced_from[1]
+        return self.to_come * took / 1000 / done if took > 0 and done > 0 else None
 
     def counts(self) -> dict[str, int]:
         """The counts of the act on dead letters, for the trail."""

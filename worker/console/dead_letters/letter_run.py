@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -170,13 +170,10 @@ class LetterRun:
     async def _at_desk(self, work: LetterWork) -> None:
         act = self.act
 
-        def say(said: str) -> None:
-            act.said = said
-
         @contextmanager
         def bar(verb: str, total: int) -> Iterator[Advance]:
-            act.seen, act.total = 0, total
-            act.stage = "canary" if verb == "searched" else "rest"
+            stage: Literal["canary", "rest"] = "canary" if verb == "searched" else "rest"
+            act.begin_pass(stage, total, self._context.now_ms())
 
             def advance() -> None:
                 act.seen += 1
@@ -184,8 +181,8 @@ class LetterRun:
             yield advance
 
         settings, stopping = self._context.settings, nullcontext(act.stop)
-        async with open_desk(settings, stopping, say, work.so_far, bar) as desk:
-            act.away_since, act.tries, act.said = None, 0, ""
+        async with open_desk(settings, stopping, act.note_broker, work.so_far, bar) as desk:
+            act.note_broker()
             await work.run(desk)
 
     async def _is_clear(self) -> bool:
