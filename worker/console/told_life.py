@@ -27,6 +27,11 @@ _HELD_UNTIL: Final[Mapping[str, str]] = {
     ParkReason.PAUSED: "its integration is paused no longer",
     ParkReason.IN_DOUBT: "the file of its integration is there and valid, for a day at most",
 }
+_HELD_IN_DOUBT: Final = (
+    "it is clear whose it is: files must be readable, for a day at most, or Redis be back, however "
+    "long that takes"
+)
+"""Of an event of which not even the integration is known."""
 _LEAST_SHARE: Final = 0.4
 """Percent of the ruler that a mark has at least, or nobody would see it."""
 
@@ -144,7 +149,12 @@ def _sentence(story: Story, took_ms: int | None) -> str:
 
 def held_until(story: Story) -> str:
     """Until when an event is parked each time that it comes back; "" where it may go then."""
-    return _HELD_UNTIL.get(_parked_for(story), "") if story.outcome == "parked" else ""
+    if story.outcome != "parked":
+        return ""
+    reason = _parked_for(story)
+    if reason == ParkReason.IN_DOUBT and not story.integration:
+        return _HELD_IN_DOUBT
+    return _HELD_UNTIL.get(reason, "")
 
 
 def _parked_for(story: Story) -> str:

@@ -31,6 +31,14 @@ _TO_DO: Final[Mapping[Kind, str]] = {
     Kind.PERMANENT: "Mend the event or its mapping.",
     Kind.INTERNAL: "Report it with the log of that time.",
 }
+_TO_DO_PARKED: Final[Mapping[str, str]] = {
+    ParkReason.BUSY: "Nothing: it comes back within seconds.",
+    ParkReason.IN_DOUBT: "See whether a file is gone or can't be read: `consent-worker "
+    "integrations validate`; and whether Redis is there, which the `/readyz` of a worker tells.",
+    ParkReason.NOT_YET: "Nothing, if its time comes soon; else look at the clocks of its producer "
+    "and of the workers.",
+    ParkReason.STOPPING: "Nothing: it comes back within seconds, to a worker that runs.",
+}
 _DEAD: Final = " Then `consent-worker dead-letters replay`, or `discard`."
 _OF_LETTERS: Final = re.compile("[Rr]eplay|[Dd]iscard")
 BLANKED: Final = "A person's erasure has taken what stood here."
@@ -65,4 +73,6 @@ def to_do(receipt: Receipt, *, is_last: bool) -> str:
         return remedy if _OF_LETTERS.search(remedy) else remedy + _DEAD
     if receipt.outcome == "parked" and (remedy := OF_ERRORS.get(receipt.error or "")):
         return remedy
+    if receipt.outcome == "parked" and (act := _TO_DO_PARKED.get(receipt.reason)):
+        return act
     return _TO_DO[code.kind] + (_DEAD if receipt.outcome == "dead" else "")

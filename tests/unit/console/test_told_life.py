@@ -85,6 +85,33 @@ def test_a_life_is_told_in_a_sentence(
     assert [one.head for one in life.steps] == heads
 
 
+@pytest.mark.parametrize(
+    ("integration", "told"),
+    [
+        ("shop", "Held until the file of its integration is there and valid, for a day at most;"),
+        ("", "Held until it is clear whose it is: files must be readable, for a day at most, or "
+             "Redis be back, however long that takes;"),
+    ],
+)  # fmt: skip
+def test_what_is_in_doubt_waits_for_a_file_or_for_the_memory_of_the_fleet(
+    tmp_path: Path, integration: str, told: str
+) -> None:
+    parked = _step(
+        1, "parked", reason="in-doubt", attempt=0, due_at=AT + 9_000, integration=integration
+    )
+    life = _told(tmp_path, parked, now=2)
+    assert life.sentence == f"{told} not tried yet."
+    assert "`consent-worker integrations validate`" in life.steps[-1].todo
+    assert "Redis" in life.steps[-1].todo
+
+
+def test_what_a_worker_that_stops_has_given_back_needs_nobody(tmp_path: Path) -> None:
+    life = _told(tmp_path, _step(1, "parked", reason="stopping", attempt=0, due_at=AT + 9_000))
+    assert life.sentence == "On its way: not tried yet, and it comes back by itself."
+    assert life.because == "The worker that had it stops."
+    assert life.steps[-1].todo == "Nothing: it comes back within seconds, to a worker that runs."
+
+
 def test_a_clock_that_is_off_leaves_the_ruler_whole(tmp_path: Path) -> None:
     life = _told(tmp_path, _step(-5), _step(9, "delivered", status=200))
     assert all(0 <= one.start <= 100 for one in life.ruler)
