@@ -45,6 +45,8 @@ _DONE_IN_SECONDS: Final = 1.0
 """At a stop, what an endpoint that does well answers is done within so long."""
 _GIVE_BACK_SECONDS: Final = 0.25
 """So often the rest is given back, since what is in hand may become a delivery only meanwhile."""
+_CONFIRM_SECONDS: Final = 0.4
+"""With less time left what is given back may not be confirmed, and would be there twice."""
 _LEFT: Final = (
     "no worker takes from it any more, as CONSENT_WORKER_EVENT_QUEUES of the others does not name "
     "it: name it again, or see `consent-worker topology migrate --drop`"
@@ -141,10 +143,11 @@ class Session:
         done in a moment is given back, so that a cancelled consumer holds messages for a moment
         only (see `Intake`).
         """
-        self._life.is_draining = True
         for intake in self.intakes:
             with suppress(AMQPError, TimeoutError, OSError, RuntimeError):
                 await at_most(CLOSE_TIMEOUT_SECONDS, intake.cancel())
+        # Not before: what has come by then is ours, and is to be done or given back.
+        self._life.is_draining = True
         self._idle.clear()
         if self.in_hand:
             endings = (self._idle, self.lost)
@@ -224,14 +227,16 @@ async def _give_back_until(
     done in a moment.
     """
     loop = asyncio.get_running_loop()
-    deadline, patience = loop.time() + deadline_seconds, _DONE_IN_SECONDS
+    deadline = loop.time() + deadline_seconds
+    patience = min(_DONE_IN_SECONDS, deadline_seconds / 2)
     waiting = {asyncio.create_task(one.wait()) for one in endings}
     while (left := deadline - loop.time()) > 0:
         seconds = min(patience, left)
         done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if done:
             break
-        give_back()
         patience = _GIVE_BACK_SECONDS
+        if deadline - loop.time() > _CONFIRM_SECONDS:
+            give_back()
     for one in waiting:
         one.cancel()

@@ -132,7 +132,7 @@ def build_pipeline(
                 observer.unblocked(lane.integration.id)
 
     gate.epochs.when_accepted(end_blocks_of_loss)
-    endings.form_refused = FormMismatch(
+    mismatch = FormMismatch(
         inlets,
         runner,
         gate,
@@ -143,7 +143,8 @@ def build_pipeline(
         wait=endings.decide_anew,
         conclude=endings.conclude,
         end_safely=faults.end_safely,
-    ).meet
+    )
+    endings.form_refused = mismatch.meet
     return Pipeline(
         screening=Screening(decisions.read, queues, limits),
         routes=in_force,
@@ -155,7 +156,12 @@ def build_pipeline(
         untried=untried,
         adoption=adoption,
         giving_back=GivingBack(
-            lanes, successors, observer, partial(faults.end_safely, untried.park_for_stop)
+            lanes,
+            successors,
+            observer,
+            partial(faults.end_safely, untried.park_for_stop),
+            mismatch.give_back,
+            endings.give_back,
         ),
         receipting=receipting,
         successors=successors,

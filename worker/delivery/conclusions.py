@@ -88,7 +88,7 @@ def conclude(  # noqa: C901 - a table
 ) -> Conclusion:
     """What becomes of a delivery that Adobe has not accepted; `jitter` is in [-1, 1]."""
     match result:
-        case Duplicate() if delivery.state.is_handed_over:
+        case Duplicate() if delivery.state.is_handed_over and not delivery.state.is_repeat:
             if says_nothing(delivery.choice):
                 return NothingToDo(SkipReason.EMPTIED)
             # Told only now: told then, there would be a second outcome where a newer choice comes
@@ -162,9 +162,9 @@ def given_back(delivery: Delivery, policy: RetryPolicy, moment: Moment, jitter: 
     """
     over_in = max(0.0, delivery.attempt_began + policy.attempt_timeout_seconds - moment.seconds)
     if not delivery.was_sent:
-        # It may be sent yet, and nobody may hear of the answer.
-        state = replace(delivery.state, is_handed_over=True, was_returned=True)
-        return Follows(Parked(over_in, ParkReason.STOPPING), state)
+        # It may be sent yet, and nobody may hear of the answer. Until then its user is held.
+        state = replace(delivery.state, was_returned=True)
+        return Follows(Parked(over_in, ParkReason.BUSY), state)
     found = handed_over(delivery, policy, moment, jitter)
     if found is not None:
         return found

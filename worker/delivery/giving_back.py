@@ -9,6 +9,7 @@ either, as all do whose channel is closed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from worker.broker.headers import events_of_bundle
 from worker.broker.message import Host
@@ -21,9 +22,14 @@ from worker.delivery.park_delays import STOPPING_SECONDS
 from worker.delivery.successors import Successors
 from worker.reasons import ParkReason
 
+GiveBack = Callable[[Lane, list[Delivery]], None]
+"""Publishes what follows of deliveries in requests, and marks them as handed over."""
+
 
 class GivingBack:
-    """`park` gets each delivery that waits in a lane."""
+    """`park` gets each delivery that waits in a lane. `give_back_trials` has those given back that
+    are tried in the other form, by `give_back_sent`.
+    """
 
     def __init__(
         self,
@@ -31,11 +37,15 @@ class GivingBack:
         successors: Successors,
         observer: Observer,
         park: Callable[[Lane, Delivery], None],
+        give_back_trials: Callable[[GiveBack], None],
+        give_back_sent: GiveBack,
     ) -> None:
         self._lanes = lanes
         self._successors = successors
         self._observer = observer
         self._park = park
+        self._give_back_trials = give_back_trials
+        self._give_back_sent = give_back_sent
 
     def give_back(self, opening: BundleOpening, host: Host) -> None:
         """See `Handler`. Bundles whose turn has not come go as they are, unread; what waits is
@@ -43,10 +53,12 @@ class GivingBack:
         """
         if host.lost.is_set():
             return
-        for bundle in opening.take_unopened():
+        for bundle in opening.take_unopened(self._successors.takes_back_unread):
             events = events_of_bundle(bundle.headers) or 1
             self._observer.parked_again("", ParkReason.STOPPING, events)
-            self._successors.set_aside(bundle, Parked(STOPPING_SECONDS, ParkReason.STOPPING))
+            outcome = Parked(STOPPING_SECONDS, ParkReason.STOPPING)
+            self._successors.set_aside(bundle, outcome, partial(opening.add, bundle))
+        self._give_back_trials(self._give_back_sent)
         for lane in self._lanes:
             for delivery in lane.take_all_waiting():
                 self._park(lane, delivery)

@@ -112,12 +112,15 @@ class Successors:
         if the broker takes no message as large as it.
         """
         own = write_retry_state(state) | _error_of(outcome) | {names.BUNDLE: events}
+        too_large = self._opening_of(open_it)
+        self._delayed(bundle, own, outcome.delay_seconds, done, parked=True, too_large=too_large)
 
+    def _opening_of(self, open_it: Callable[[], None]) -> Callable[[int], None]:
         def too_large(most_bytes: int) -> None:
             self._gathering.bound_bytes = most_bytes
             open_it()
 
-        self._delayed(bundle, own, outcome.delay_seconds, done, parked=True, too_large=too_large)
+        return too_large
 
     def takes_bundle(self, bundle: Incoming) -> bool:
         """Whether the broker takes a bundle as large as this one again, as far as is known."""
@@ -129,10 +132,25 @@ class Successors:
         own = write_retry_state(state)
         return own if state.epoch is not None else own | write_retry_state(self._epochs.fresh)
 
-    def set_aside(self, message: Incoming, outcome: Parked) -> None:
-        """Park a message with all that it says, unread."""
+    def takes_back_unread(self, bundle: Incoming) -> bool:
+        """Whether a bundle may be parked again with all that it says: one of a producer has no say
+        in what workers tell each other.
+        """
+        return bundle.queue not in self._queues.event_queues and self.takes_bundle(bundle)
+
+    def set_aside(
+        self, message: Incoming, outcome: Parked, open_it: Callable[[], None] | None = None
+    ) -> None:
+        """Park a message with all that it says, unread; `open_it` as for `park_bundle`."""
         own = moved_headers_of(message.headers)
-        self._delayed(message, own, outcome.delay_seconds, message.done_on_record, parked=True)
+        self._delayed(
+            message,
+            own,
+            outcome.delay_seconds,
+            message.done_on_record,
+            parked=True,
+            too_large=None if open_it is None else self._opening_of(open_it),
+        )
 
     def move_to_suspects(self, message: Incoming) -> None:
         """Move a message, unread, to the queue whose messages are handled one at a time.

@@ -52,6 +52,8 @@ class Delaying(Line):
         self.take: Callable[[bytes, dict[str, Any], str], None] = lambda *_: None
         self.letters: list[dict[str, Any]] = []
         self.handed_over = 0
+        self.most_bytes: int | None = None
+        """The broker takes no larger body."""
 
     def publish(
         self,
@@ -66,6 +68,9 @@ class Delaying(Line):
     ) -> None:
         headers = dict(properties.headers or {})
         loop = asyncio.get_running_loop()
+        if self.most_bytes is not None and len(body) > self.most_bytes and too_large is not None:
+            loop.call_soon(too_large, self.most_bytes)
+            return
         loop.call_soon(then)
         self.handed_over += HANDED_OVER in headers
         if DEAD_REASON in headers:

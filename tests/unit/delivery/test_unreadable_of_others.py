@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.delivery.records import MAPPINGS, NO_GAP, SNAPSHOTS, Adobe, Worker, snapshot
 from tests.unit.examples import integration
-from worker.adobe.replies import Accepted, Retryable
+from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.rounds.round_results import Result
 from worker.ordering.memory_store import MemoryStore
 from worker.ordering.store_protocol import Timing
@@ -61,6 +61,24 @@ async def test_a_snapshot_that_says_all_of_it_anew_is_sent(store: MemoryStore) -
     worker = after_a_wrong_change_of_secret(store, before.adobe)
     assert await worker.take(snapshot(20, "phone", offers=False)) == [OK]
     assert worker.adobe.has == {"offers": False}
+
+
+async def test_a_part_of_a_message_leaves_it_out_no_more_than_the_whole(
+    store: MemoryStore,
+) -> None:
+    """The phone's names what the tablet had said, the laptop's does not, and both wait together."""
+    before = Worker(store, SNAPSHOTS, secret=b"former")
+    await before.take(snapshot(10, "tablet", offers=True))
+    worker = after_a_wrong_change_of_secret(store, before.adobe)
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message")]
+    phone, laptop = await worker.take(
+        snapshot(20, "phone", offers=False), snapshot(30, "laptop", news=True)
+    )
+    assert is_unreadable([laptop])
+    assert phone == OK
+    assert worker.adobe.has == {"offers": False}
+    assert await worker.take(snapshot(30, "laptop", news=True)) == [OK]
+    assert worker.adobe.has == {"offers": False, "news": True}
 
 
 def with_note(minute: int, user: str, characters: int) -> bytes:

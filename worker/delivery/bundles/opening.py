@@ -45,11 +45,12 @@ class BundleOpening:
         if self._timer is None:
             self._wait()
 
-    def take_unopened(self) -> list[Incoming]:
-        """The bundles whose turn has not come, taken out."""
-        bundles = [one for one in self._bundles if one.is_ours]
-        self._bundles.clear()
-        return bundles
+    def take_unopened(self, is_taken: Callable[[Incoming], bool]) -> list[Incoming]:
+        """The bundles whose turn has not come, taken out, as far as they are to be."""
+        there = [one for one in self._bundles if one.is_ours]
+        taken = [one for one in there if is_taken(one)]
+        self._bundles = deque(one for one in there if one not in taken)
+        return taken
 
     def _wait(self) -> None:
         first = (self._events or self._bundles)[0]

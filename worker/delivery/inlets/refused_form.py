@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from worker.adobe.replies import Permanent, Retryable
+from worker.adobe.replies import Accepted, Permanent, Retryable
 from worker.delivery.delivery import Delivery
 from worker.delivery.event_decisions import EventDecisions
 from worker.delivery.inlets.known_inlets import KnownInlets
@@ -67,6 +67,12 @@ class FormMismatch:
             case Integration() as whole:
                 self._try_whole(delivery, whole)
 
+    def give_back(self, act: Callable[[Lane, list[Delivery]], None]) -> None:
+        """`act` on what is being tried, so that it is handed over; see `Handler.give_back`."""
+        for delivery in self._trials.under_way:
+            if delivery.message.is_ours and not delivery.is_handed_over:
+                act(self._lane_of(delivery.integration), [delivery])
+
     def _try_whole(self, delivery: Delivery, whole: Integration) -> None:
         """Decided anew: a whole record needs more of an event, and its person has another digest in
         another state, which the lane may have adopted since.
@@ -96,6 +102,10 @@ class FormMismatch:
         self, whole: Integration, result: Result | None, lane: Lane, delivery: Delivery
     ) -> None:
         refused_twice = self._inlets.tried(whole, result)
+        if delivery.is_handed_over:
+            if isinstance(result, Accepted):
+                self._conclude(lane, [(delivery, result)])
+            return  # it is left to its successor
         if refused_twice is not None:
             self._block(lane, delivery, refused_twice)
         elif result is None:
@@ -118,13 +128,18 @@ class Trials:
         self._runner = runner
         self._gate = gate
         self._end = end
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Delivery] = {}
+
+    @property
+    def under_way(self) -> list[Delivery]:
+        """What is being tried."""
+        return list(self._tasks.values())
 
     def begin(self, whole: Integration, delivery: Delivery) -> None:
         """Send a delivery in the other form. Not by its lane, whose messages have the first."""
         task = asyncio.create_task(self._try(whole, delivery))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = delivery
+        task.add_done_callback(self._tasks.pop)
 
     async def _try(self, whole: Integration, delivery: Delivery) -> None:
         result: Result | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from worker.delivery.delivery import Delivery
 
@@ -32,38 +32,39 @@ class UnderWay:
         self.requests = 0
         self.messages = 0
         self.events = 0
-        self._rounds: dict[asyncio.Task[None], Batch] = {}
+        self.rounds: set[asyncio.Task[None]] = set()
+        """Those that are not done, also those whose events are all handed over."""
+        self._batches: dict[int, Batch] = {}
 
     def __iter__(self) -> Iterator[Delivery]:
         """The events in hand."""
-        for batch in self._rounds.values():
+        for batch in self._batches.values():
             for group in batch:
                 yield from (one for one in group if not one.is_handed_over)
 
     @property
-    def rounds(self) -> Collection[asyncio.Task[None]]:
-        """The rounds that are not done, also those whose events are all handed over."""
-        return self._rounds.keys()
-
-    @property
     def batches(self) -> list[Batch]:
-        """What the rounds that are not done are about."""
-        return list(self._rounds.values())
+        """What the requests are about whose end was not told: not of a round whose task is not done
+        yet, and which has ended its events.
+        """
+        return list(self._batches.values())
 
     def begin(self, batch: Batch) -> None:
         """A request of the lane begins."""
+        self._batches[id(batch)] = batch
         self.requests += 1
         self.messages += len(batch)
         for group in batch:
             self.events += len(group)
 
-    def keep(self, task: asyncio.Task[None], batch: Batch) -> None:
-        """Remember the batch that a round's task is about until it is done."""
-        self._rounds[task] = batch
-        task.add_done_callback(self._rounds.pop)
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Remember a round's task until it is done."""
+        self.rounds.add(task)
+        task.add_done_callback(self.rounds.discard)
 
     def end(self, batch: Batch) -> None:
         """A request of the lane has ended."""
+        del self._batches[id(batch)]
         self.requests -= 1
         self.messages -= len(batch)
         self.events -= held_of(batch)

@@ -44,7 +44,7 @@ class LaneRounds:
         """A round of the lane with this batch, under way from now; `then` others may begin."""
         # What is in force now: another one may be when the task has its first turn, or ends.
         task = asyncio.create_task(self._round(self._state.integration, batch, then))
-        self._state.under_way.keep(task, batch)
+        self._state.under_way.keep(task)
 
     async def _round(
         self, integration: Integration, batch: Batch, then: Callable[[], None]

@@ -84,6 +84,16 @@ class Completion:
 
         return list(await asyncio.gather(*(one(message) for message in messages)))
 
+    @staticmethod
+    def refuses(integration: Integration, part: UserMessage) -> bool:
+        """Whether a part of a message would erase what nobody can read, and has its reply: what was
+        said by all of the message, a part of it may leave out.
+        """
+        if integration.completes or not _has_others_unreadable(integration, part):
+            return False
+        part.reply = Retryable(ErrorCode.STATE_UNREADABLE, _DAMAGED)
+        return True
+
     async def _has_lost(self, state_id: str) -> bool | None:
         """Asked of the store now, since the watch would notice it only in a moment; None while that
         is away, or its part with the state of this integration.

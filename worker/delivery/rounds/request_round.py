@@ -156,8 +156,8 @@ class Round:
             if part.folded.is_sent and waits and self._integration.replaces_record:
                 part.reply = part.late() if delivery.is_handed_over else Untried()
             elif part.folded.is_sent:
-                sendable = [part] if part.encode() else []
-                await self._send(sendable)
+                is_refused = self._parts.completion.refuses(self._integration, part)
+                await self._send([part] if not is_refused and part.encode() else [])
             stamps, said = accepted_of(part)
             known = Known({**known.stamps, **stamps}, {**known.said, **said})
             waits |= isinstance(part.reply, Accepted)
