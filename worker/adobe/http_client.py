@@ -20,7 +20,7 @@ from worker.adobe.endpoints import EndpointPolicy
 from worker.adobe.failed_replies import sentence_of
 from worker.adobe.guarded_resolver import resolver_for
 from worker.adobe.reply_counts import ReplyCounts
-from worker.adobe.response_bounds import Bounds, bounds_of, guard, line_of_rest
+from worker.adobe.response_bounds import Bounds, begin_asking, bounds_of, guard, line_of_rest
 from worker.reasons import ErrorCode
 
 MAX_BODY_BYTES = 65_536
@@ -70,7 +70,8 @@ def _line_here() -> _Line:
 
 
 class _Request(aiohttp.ClientRequest):
-    """Is not written after the deadline of its attempt.
+    """Is not written after the deadline of its attempt, and on no line that has brought something
+    that nobody asked for.
 
     The head is written together with the body, by a task of its own, so each has its look.
     """
@@ -78,19 +79,28 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if is_too_late():
             raise TimeoutError
-        if conn.transport is not None:
-            line = _line_here()
-            line.was_reused = guard(conn.transport, line.bounds)
+        line = _line_here()
+        line.was_reused = guard(conn, line.bounds)
+        if conn.protocol is None or conn.protocol.should_close:
+            raise aiohttp.ServerDisconnectedError  # has brought what would be taken for the reply
+        if not self.body and not begin_asking(conn):  # without a body it is written right here
+            raise aiohttp.ServerDisconnectedError
         return await super().send(conn)
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        if not is_too_late():
+        error: Exception
+        if is_too_late():
+            error = TimeoutError()
+        elif not begin_asking(conn):
+            error = aiohttp.ServerDisconnectedError()
+        else:
             _line_here().writing.awaits_answer = True  # the head goes with the body's first bytes
             await super().write_bytes(writer, conn, content_length)
-        elif conn.protocol is not None:
-            conn.protocol.set_exception(TimeoutError())  # for who awaits the reply
+            return
+        if conn.protocol is not None:
+            conn.protocol.set_exception(error)  # for who awaits the reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +174,10 @@ async def exchange(
     `ExchangeFailed` when none comes, and when it is too late to ask. Of one that `changes`
     something it is noted whether it was written. Of both see `attempt_deadline`.
 
-    A connection that was kept alive may be closed by the other side just when it is used again. If
-    it ends before the first byte of a reply, the request is made once more at once, within the same
-    time and on a new connection: others that were kept alive are often closed as well.
+    A connection that was kept alive may be closed by the other side just when it is used again, or
+    have brought what nobody asked for. If it ends before the first byte of a reply, the request is
+    made once more at once, within the same time and on a new connection: others that were kept
+    alive are often closed as well.
     """
 
     pool = _pools[session]
