@@ -126,7 +126,7 @@ class AdobeClient:
         return values_in(reply.body, identity, paths) if result is None else result
 
     async def look_up_anew(self, integration: Integration, identity: Identity) -> Reply | None:
-        """As `look_up`, without what is remembered and without another token for a refused one."""
+        """As `look_up`, without what is remembered, and with the token as in `read`."""
         query = lookup_params(integration, identity)
         try:
             reply = await self.read(integration, LOOK_UP_PATH, query, max_body_bytes=MAX_BODY_BYTES)
@@ -156,17 +156,23 @@ class AdobeClient:
         """A GET of Adobe's platform at `path`, whose parts are encoded already. Raises
         `TokenUnavailable` and `ExchangeFailed`.
 
-        A refusal is of the right to read, so the token stays: deliveries use it, too.
+        401 is of the token (Adobe's page "Platform troubleshooting guide"), and worth another one.
+        403 is of the right to read, so the token stays: deliveries use it, too.
         """
-        token = await self.token(integration)
-        return await exchange(
-            self._session,
-            "GET",
-            URL(self._platform_url + path, encoded=True),
-            params=params,
-            headers=platform_headers(integration, token.value) | {"Accept": accept},
-            max_body_bytes=max_body_bytes,
-        )
+        url = URL(self._platform_url + path, encoded=True)
+
+        async def ask(token: AccessToken | None) -> RawReply:
+            return await exchange(
+                self._session,
+                "GET",
+                url,
+                params=params,
+                headers=platform_headers(integration, token) | {"Accept": accept},
+                max_body_bytes=max_body_bytes,
+            )
+
+        source = self._tokens.source(integration.authentication)
+        return await authorized(source, ask, renewed_at=(401,))
 
     async def send_test(self, integration: Integration, record: Mapping[str, Any]) -> Reply:
         """Write one test record at Adobe. An XDM-compatible inlet is asked to validate it before it
@@ -211,7 +217,7 @@ class AdobeClient:
                 "GET",
                 self._platform_url + LOOK_UP_PATH,
                 params=params,
-                headers=platform_headers(integration, token.value if token else ""),
+                headers=platform_headers(integration, token),
                 max_body_bytes=max_body_bytes,
             )
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from worker.adobe.failed_replies import MESSAGES_OWN_FAULT, asked_wait, failed, parsed
 from worker.adobe.harmless_text import shown_words
 from worker.adobe.replies import NoProfile, Permanent, Reply, Retryable
+from worker.adobe.token_life import AccessToken
 from worker.integrations.model import Integration
 from worker.reasons import ErrorCode
 from worker.transform.decision_types import Identity
@@ -110,10 +111,10 @@ def sandbox_of(integration: Integration) -> str:
     return integration.sandbox_name or "prod"
 
 
-def platform_headers(integration: Integration, token: str) -> dict[str, str]:
+def platform_headers(integration: Integration, token: AccessToken | None) -> dict[str, str]:
     """The headers of Adobe's API gateway."""
     return {
-        "Authorization": f"Bearer {token}",
+        "Authorization": f"Bearer {token.value if token else ''}",
         "x-api-key": integration.authentication.api_key.get_secret_value(),
         "x-gw-ims-org-id": integration.properties.organization_id,
         "x-sandbox-name": sandbox_of(integration),

@@ -29,7 +29,7 @@ def test_an_identity_in_the_identity_map_is_asked_for_there() -> None:
 
 
 def test_without_a_sandbox_name_it_is_the_production_one() -> None:
-    assert platform_headers(integration(), "t")["x-sandbox-name"] == "prod"
+    assert platform_headers(integration(), None)["x-sandbox-name"] == "prod"
 
 
 @pytest.mark.parametrize(

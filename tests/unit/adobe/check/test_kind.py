@@ -29,6 +29,23 @@ async def test_a_credential_without_the_right_is_not_told(bench: Bench, status: 
     assert isinstance(answer, Untold)
 
 
+async def test_a_token_that_adobe_does_not_take_any_more_is_worth_another_one(bench: Bench) -> None:
+    bench.put(set_up("raw"))
+    target = bench.integration(payload_mode="auto")
+    await bench.client.token(target)
+    bench.sandbox.state.tokens.clear()
+    assert await ask_kind(bench.client, target) == "raw"
+
+
+async def test_a_right_that_lacks_is_not_worth_another_token(bench: Bench) -> None:
+    """Deliveries use it, too."""
+    bench.put(set_up("raw", refused={"view-sources": 403}))
+    target = bench.integration(payload_mode="auto")
+    token = await bench.client.token(target)
+    await ask_kind(bench.client, target)
+    assert await bench.client.token(target) is token
+
+
 async def test_an_inlet_of_another_flow_is_not_told(bench: Bench) -> None:
     bench.put(set_up("xdm", flow={"inlet": "another"}))
     answer = await ask_kind(bench.client, bench.integration(payload_mode="auto"))

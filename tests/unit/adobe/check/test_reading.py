@@ -57,7 +57,7 @@ def saying(status: int, text: str, **headers: str) -> Reply:
         (200, '"text"', Unanswered, 1),
         (302, "", Unanswered, 1),
         (400, '{"title": "Bad Request"}', Unanswered, 1),
-        (401, "{}", Refused, 1),
+        (401, "{}", Refused, 2),
         (403, "", Refused, 1),
         (404, '{"type": "http://ns.adobe.com/aep/errors/XDM-1010-404"}', NotFound, 1),
         (404, "<html>not found, says a proxy</html>", Unanswered, 1),
