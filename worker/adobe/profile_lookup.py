@@ -37,8 +37,9 @@ def classify_lookup(
     """The reply of the profile look-up; None means that the contact exists.
 
     "Not found" comes in three forms in Adobe's documents: 404 with `{"statusCode": "404"}`, `{}`,
-    and an empty `entity`. A 404 or 200 that looks otherwise is somebody else's: that of a common
-    gateway has the number 404 and a text beside it.
+    and an empty `entity` whose `sources` name no dataset. With one there is a contact, who has
+    nothing of the fields that were asked for. A 404 or 200 that looks otherwise is somebody else's:
+    that of a common gateway has the number 404 and a text beside it.
 
     `instead` says what else an operator can do where the look-up is refused. `key` is that of the
     fingerprints of what Adobe said.
@@ -66,14 +67,17 @@ def _found(status: int, document: Any) -> NoProfile | Retryable | None:
     if isinstance(document, dict):
         if status == 404 and _is_adobes_not_found(document):
             return NoProfile()
-        entities = [
-            one.get("entity") if isinstance(one, dict) else None for one in document.values()
-        ]
-        if status == 200 and all(isinstance(one, dict) for one in entities):
-            return None if any(entities) else NoProfile()
+        entries = [one if isinstance(one, dict) else {} for one in document.values()]
+        if status == 200 and all(isinstance(one.get("entity"), dict) for one in entries):
+            return None if any(map(_is_somebody, entries)) else NoProfile()
     return Retryable(
         ErrorCode.ADOBE_UNREADABLE, "the look-up's answer is not one of Adobe's", status
     )
+
+
+def _is_somebody(entry: dict[str, Any]) -> bool:
+    sources = entry.get("sources")
+    return bool(entry["entity"]) or (isinstance(sources, list) and any(sources))
 
 
 def _is_adobes_not_found(document: dict[str, Any]) -> bool:
@@ -92,14 +96,16 @@ LOOK_UP_PATH: Final = "/data/core/ups/access/entities"
 
 
 def lookup_params(integration: Integration, identity: Identity) -> dict[str, str]:
-    """The query of the profile look-up. `fields` asks for what is surely there, so that an empty
-    entity means unknown.
+    """The query of the profile look-up. `fields` asks for what is surely there: Adobe's page shows
+    the identityMap of profiles whose identity is a field, too. A path of ours is a field of XDM
+    only where no mapping set is between.
     """
+    has_field = integration.replaces_record and not identity.in_identity_map
     params = {
         "schema.name": "_xdm.context.profile",
         "entityId": identity.value,
         "entityIdNS": identity.namespace or "",
-        "fields": "identityMap" if identity.in_identity_map else f"{identity.path},identityMap",
+        "fields": f"{identity.path},identityMap" if has_field else "identityMap",
     }
     if integration.merge_policy_id:
         params["mergePolicyId"] = integration.merge_policy_id

@@ -40,7 +40,7 @@ async def look_up(request: web.Request) -> web.Response:
         cause = "the namespace is not known"
         return json_answer({"message": "Bad request", "cause": cause, "statusCode": "422"}, 422)
     reset_if_staged(request, met)
-    return _answer(state, query["entityId"], query.get("fields", ""))
+    return _answer(state, query["entityIdNS"], query["entityId"], query.get("fields", ""))
 
 
 def _is_unknown_namespace(state: SandboxState, code: str) -> bool:
@@ -65,7 +65,14 @@ def _only(record: dict[str, Any], fields: str) -> dict[str, Any]:
     return kept
 
 
-def _answer(state: SandboxState, identity: str, fields: str) -> web.Response:
+def _with_identity(record: dict[str, Any], namespace: str, identity: str) -> dict[str, Any]:
+    """A profile's identityMap has all its identities, also those that are fields of its records."""
+    said = record.get("identityMap")
+    known = said if isinstance(said, dict) else {}
+    return record | {"identityMap": {namespace: [{"id": identity}]} | known}
+
+
+def _answer(state: SandboxState, namespace: str, identity: str, fields: str) -> web.Response:
     """Keyed by an XID, never by the value asked for. Adobe shows "not found" in several forms."""
     xid = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
     profile = state.find(identity)
@@ -73,7 +80,7 @@ def _answer(state: SandboxState, identity: str, fields: str) -> web.Response:
         entry = {
             "entityId": xid,
             "sources": [profile.dataset_id],
-            "entity": _only(profile.record, fields),
+            "entity": _only(_with_identity(profile.record, namespace, identity), fields),
         }
         return json_answer({xid: entry})
     match state.not_found:

@@ -166,6 +166,15 @@ async def test_with_a_profile_it_is_updated(bench: Bench) -> None:
     assert isinstance(await bench.deliver(upsert_mode=False), Accepted)
 
 
+async def test_a_contact_is_found_whatever_its_identity_is_called_before_the_mapping_set(
+    bench: Bench,
+) -> None:
+    identity = IDENTITY._replace(path="mail")
+    target = bench.integration(identities={"email": {"path": "mail"}}, upsert_mode=False)
+    bench.sandbox.state.apply("d", identity.value, {"_acme": {"customerId": "x"}}, "create")
+    assert await bench.client.look_up(target, identity) is None
+
+
 async def test_a_refused_look_up_never_creates(bench: Bench) -> None:
     bench.fault(target="lookup", kind="status", status=403)
     reply = await bench.deliver(upsert_mode=False)
@@ -201,7 +210,7 @@ async def test_what_is_configured_for_adobe_goes_along(bench: Bench) -> None:
     look_up = bench.sandbox.state.requests[-1]
     assert look_up["headers"]["x-sandbox-name"] == "stage"
     assert look_up["query"]["mergePolicyId"] == "policy"
-    assert look_up["query"]["fields"] == "personalEmail.address,identityMap"
+    assert look_up["query"]["fields"] == "identityMap"
     await bench.deliver(sandbox_name="stage")
     sent = bench.sandbox.state.requests[-1]
     assert sent["headers"]["x-sandbox-name"] == "stage"

@@ -28,6 +28,20 @@ def test_an_identity_in_the_identity_map_is_asked_for_there() -> None:
     assert "mergePolicyId" not in params
 
 
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("upsert", "identityMap"),
+        ("auto", "identityMap"),
+        ("xdm", "personalEmail.address,identityMap"),
+    ],
+)
+def test_only_where_a_path_is_a_field_of_xdm_it_is_asked_for(mode: str, fields: str) -> None:
+    """At a raw inlet it is a name of the source, of which Adobe's profiles know nothing."""
+    target = integration(payload_mode=mode, events="event" if mode == "upsert" else "user")
+    assert lookup_params(target, LENA)["fields"] == fields
+
+
 def test_without_a_sandbox_name_it_is_the_production_one() -> None:
     assert platform_headers(integration(), None)["x-sandbox-name"] == "prod"
 

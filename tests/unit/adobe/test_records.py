@@ -10,7 +10,7 @@ from worker.integrations.xdm_paths import PERSON
 from worker.transform.decision_types import Identity
 
 LENA = Identity("email", "lena.k@northwind.example", "personalEmail.address", "Email", False)
-SHOP = integration(upsert_mode=False)
+SHOP = integration(payload_mode="xdm", events="user")
 
 
 def body(entity: object) -> bytes:

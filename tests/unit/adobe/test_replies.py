@@ -185,6 +185,8 @@ def test_a_reply_to_a_batch_that_cannot_be_matched_accepts_none(body: bytes) -> 
         (200, b'{"X": {"entity": {"a": 1}}}', type(None), None),
         (200, b"{}", NoProfile, None),
         (200, b'{"X": {"entity": {}}}', NoProfile, None),
+        (200, b'{"X": {"entity": {}, "sources": [""]}}', NoProfile, None),
+        (200, b'{"X": {"entity": {}, "sources": ["dataset"]}}', type(None), None),
         (404, b'{"statusCode": "404"}', NoProfile, None),
         (404, b'{"statusCode": 404}', NoProfile, None),
         (404, b'{"type": "https://ns.adobe.com/aep/errors/X", "status": 404}', NoProfile, None),

@@ -48,7 +48,8 @@ async def test_a_seeded_profile_is_listed_and_found(caller: Caller) -> None:
     answer = await caller.look_up()
     ((xid, found),) = answer.body.items()
     assert xid != "a@b.example"
-    assert found == {"entityId": xid, "sources": ["other"], "entity": {"x": 1}}
+    entity = {"x": 1, "identityMap": {"Email": [{"id": "a@b.example"}]}}
+    assert found == {"entityId": xid, "sources": ["other"], "entity": entity}
     refused = await caller.call("PUT", "/admin/profiles", json={"identity": "a"})
     assert refused.status == 400
 
