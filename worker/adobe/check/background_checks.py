@@ -5,7 +5,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -41,7 +41,7 @@ class SetUpWatch:
         self._again_seconds = again_seconds
         self._waiting: dict[str, None] = {}
         self._asked = asyncio.Event()
-        self._wrong: dict[str, tuple[str, ...]] = {}
+        self._wrong: dict[str, tuple[tuple[str, ...], Integration]] = {}
 
     @property
     def notes(self) -> list[str]:
@@ -49,7 +49,7 @@ class SetUpWatch:
         wrong = (
             f"integration {one}: its set-up at Adobe is wrong ({', '.join(checks)}); "
             f"`consent-worker integrations check {one}` says what to change"
-            for one, checks in sorted(self._wrong.items())
+            for one, (checks, _) in sorted(self._wrong.items())
             if self._find(one) is not None
         )
         return first(wrong, "more integrations whose set-up at Adobe is wrong")
@@ -92,9 +92,12 @@ class SetUpWatch:
         lines = await check_integration(self._client, integration)
         if self._find(integration_id) is not integration:
             return  # changed meanwhile, and asked for again
-        self._wrong.pop(integration_id, None)
-        if checks := _checks(lines, "wrong"):
-            self._wrong[integration_id] = checks
+        before, of_then = self._wrong.pop(integration_id, ((), integration))
+        checks = _checks(lines, "wrong")
+        kept = _unrefuted(before, lines, is_same=of_then == integration)
+        if known := tuple(dict.fromkeys(checks + kept)):
+            self._wrong[integration_id] = known, integration
+        if checks:
             log.warning(
                 "integration.setup_wrong",
                 integration=integration_id,
@@ -108,6 +111,18 @@ class SetUpWatch:
             verdict=worst(lines),
             unclear=_checks(lines, "unclear"),
         )
+
+
+def _unrefuted(before: Iterable[str], lines: Sequence[Line], *, is_same: bool) -> tuple[str, ...]:
+    """Those checks that were wrong `before` and that `lines` do not tell to be right: Adobe did not
+    answer, or the question was not reached. Of a changed integration (not `is_same`) a check
+    without a line may be none any more.
+    """
+    judged = {one.check for one in lines}
+    doubtful = _checks(lines, "unclear")
+    return tuple(
+        one for one in before if one in doubtful or (one not in judged and doubtful and is_same)
+    )
 
 
 def _checks(lines: Iterable[Line], verdict: str) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from devtools.waiting import wait_until
 from tests.unit.adobe.check.conftest import Bench
-from tests.unit.adobe.check.set_ups import set_up
+from tests.unit.adobe.check.set_ups import dataset, set_up
 from worker.adobe.check.background_checks import AT_ONCE, SetUpWatch
 from worker.integrations.model import Integration
 from worker.observability.logging import configure_logging
@@ -60,6 +61,44 @@ async def test_what_is_wrong_is_a_note_until_it_is_mended_at_adobe(
     assert "disabled" not in note, "anybody may read it, and that is Adobe's"
     bench.sandbox.state.organization.dataflows["flow"].state = "enabled"
     await wait_until(lambda: not watch.notes, "its end")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"target": "token", "kind": "status", "status": 503}, id="no token"),
+        pytest.param({"target": "platform", "kind": "status", "status": 404}, id="a proxy"),
+    ],
+)
+async def test_what_is_wrong_stays_a_note_while_adobe_does_not_answer(
+    bench: Bench, watch: SetUpWatch, written: io.StringIO, fault: dict[str, Any]
+) -> None:
+    """Or nobody would look at it again."""
+    bench.put(set_up(datasets={"dataset": dataset(unifiedProfile=["enabled:false"])}))
+    watch.ask(["shop"])
+    await wait_until(lambda: bool(watch.notes), "the note")
+    (note,) = watch.notes
+    staged = bench.sandbox.state.inject(**fault)
+    bench.sandbox.state.tokens.clear()
+    await wait_until(lambda: '"verdict":"unclear"' in written.getvalue(), "a check in the outage")
+    assert watch.notes == [note]
+    bench.sandbox.state.organization.datasets["dataset"] = dataset()
+    bench.sandbox.state.faults.clear(staged.id)
+    await wait_until(lambda: not watch.notes, "its end")
+
+
+async def test_what_a_changed_integration_does_not_need_is_no_note_though_adobe_does_not_answer(
+    bench: Bench, watch: SetUpWatch, known: Known, written: io.StringIO
+) -> None:
+    bench.put(set_up())
+    known["shop"] = bench.integration(upsert_mode=False)
+    bench.sandbox.state.inject(target="lookup", kind="status", status=400)
+    watch.ask(["shop"])
+    await wait_until(lambda: bool(watch.notes), "the note")
+    bench.sandbox.state.inject(target="platform", kind="status", status=404)
+    known["shop"] = bench.integration(upsert_mode=True)
+    await wait_until(lambda: '"verdict":"unclear"' in written.getvalue(), "the check")
+    assert watch.notes == []
 
 
 async def test_the_note_goes_with_the_integration(
