@@ -32,7 +32,7 @@ async def list_flows(request: web.Request) -> web.Response:
     """GET /flows: those of the sandbox."""
     flows = request.app[STATE].organization.dataflows.values()
     seen = [_flow(one) for one in flows if one.sandbox == sandbox_of(request)]
-    return json_answer({"items": seen[: _limit(request)]})
+    return json_answer({"items": seen[: number_in(request, "limit", 20)]})
 
 
 @guarded("view-sources")
@@ -42,7 +42,7 @@ async def list_runs(request: web.Request) -> web.Response:
     runs = list(request.app[STATE].organization.runs.get(flow_id, ()))
     if request.query.get("orderby") == "-createdAt":
         runs.reverse()
-    return json_answer({"items": runs[: _limit(request)]})
+    return json_answer({"items": runs[: number_in(request, "limit", 20)]})
 
 
 @guarded("view-sources")
@@ -61,9 +61,10 @@ async def show(request: web.Request) -> web.Response:
     return problem("FLOW-1439-404", "Resource not found", 404, text)
 
 
-def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", "")
-    return int(text) if text.isdigit() else 20
+def number_in(request: web.Request, name: str, default: int) -> int:
+    """A number of the query, such as `limit`."""
+    text = request.query.get(name, "")
+    return int(text) if text.isdecimal() else default
 
 
 def _shown(request: web.Request, flow: Dataflow, kind: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from worker.sandbox.emulator_state import STATE
-from worker.sandbox.flow_service import mapping_set_id
+from worker.sandbox.flow_service import mapping_set_id, number_in
 from worker.sandbox.gateway import guarded, problem
 from worker.sandbox.json_bodies import json_answer
 
@@ -26,9 +26,14 @@ _DESCRIPTOR_FORMAT: Final = "application/vnd.adobe.xdm-v2+json"
 
 @guarded("sandboxes")
 async def list_sandboxes(request: web.Request) -> web.Response:
-    """GET /data/foundation/sandbox-management/: open to every credential."""
-    listed = list(request.app[STATE].organization.sandboxes.values())
-    return json_answer({"sandboxes": listed, "_page": {"limit": 50, "count": len(listed)}})
+    """GET /data/foundation/sandbox-management/: open to every credential, which is shown what its
+    role holds.
+    """
+    sandboxes = request.app[STATE].organization.sandboxes.values()
+    shown = [one for one in sandboxes if not one.get("hidden")]
+    limit, offset = number_in(request, "limit", 50), number_in(request, "offset", 0)
+    listed = shown[offset : offset + limit]
+    return json_answer({"sandboxes": listed, "_page": {"limit": limit, "count": len(listed)}})
 
 
 @guarded("view-datasets")

@@ -57,6 +57,19 @@ async def test_a_look_up_by_id_is_a_list_of_one(asked: Caller) -> None:
         assert (answer.status, answer.body["type"].rpartition("/")[2]) == (404, "FLOW-1439-404")
 
 
+async def test_sandboxes_come_in_pages_without_those_that_the_role_does_not_hold(
+    asked: Caller,
+) -> None:
+    more = [{"name": f"dev-{number}"} for number in range(50)]
+    sandboxes = [{"name": "kept", "hidden": True}, *more]
+    await asked.call("PUT", "/admin/set-up", json={"sandboxes": sandboxes})
+    path = "/data/foundation/sandbox-management/"
+    first, second = await get(asked, path), await get(asked, f"{path}?offset=50")
+    assert first.body["_page"] == {"limit": 50, "count": 50}
+    assert [one["name"] for one in first.body["sandboxes"][:2]] == ["prod", "dev-0"]
+    assert [one["name"] for one in second.body["sandboxes"]] == ["dev-49"]
+
+
 async def test_flows_are_those_of_the_sandbox(asked: Caller) -> None:
     assert len((await get(asked, f"{FLOWS}/flows")).body["items"]) == 1
     dev = {"x-sandbox-name": "dev"}

@@ -17,6 +17,7 @@ from yarl import URL
 from worker.adobe.check.customer_setup import SetUp, at, objects_at, shown_name, text_at
 from worker.adobe.check.platform_reads import Found, NotAsked, NotFound, not_judged
 from worker.adobe.check.report_lines import CheckName, Line, ok, unclear, wrong
+from worker.adobe.profile_lookup import sandbox_of
 from worker.integrations.model import Integration, WrittenMode
 from worker.integrations.told_mode import UnfitMode, in_mode
 
@@ -69,18 +70,18 @@ SOURCES: str = "View Sources"
 
 
 def judge_sandbox(integration: Integration, found: SetUp) -> Line:
-    """Whether the configured sandbox exists and is in use (Adobe's page "Available sandboxes")."""
+    """Whether the configured sandbox exists and is in use. Adobe lists those that the credential's
+    role holds (its page "Available sandboxes"), so one that is not listed may exist all the same.
+    """
     if not isinstance(found.sandboxes, Found):
         return not_judged("sandbox", found.sandboxes, "any permission of its product profile")
-    name = integration.sandbox_name or "prod"
+    name = sandbox_of(integration)
     sandboxes = objects_at(found.sandboxes.document, "sandboxes")
     if not sandboxes:
         return unclear("sandbox", "no sandbox is listed; give the credential a role with one")
     own = next((one for one in sandboxes if one.get("name") == name), None)
     if own is None:
-        names = ", ".join(sorted(shown_name(text_at(one, "name")) for one in sandboxes)[:10])
-        text = f"there is no sandbox {name!r}; set sandbox_name to one of: {names}"
-        return wrong("sandbox", text)
+        return _unlisted_sandbox(name, sandboxes)
     state = text_at(own, "state")
     if not state:
         return unclear("sandbox", f"the sandbox {name!r} does not tell its state")
@@ -89,6 +90,17 @@ def judge_sandbox(integration: Integration, found: SetUp) -> Line:
     if text_at(own, "type") == "development":
         return ok("sandbox", f"{name} is active (a development sandbox, with 10 % of the capacity)")
     return ok("sandbox", f"{name} is active")
+
+
+def _unlisted_sandbox(name: str, sandboxes: list[dict[str, Any]]) -> Line:
+    for one in sandboxes:
+        if name.casefold() in (text_at(one, "name").casefold(), text_at(one, "title").casefold()):
+            meant = shown_name(text_at(one, "name"))
+            text = f"sandbox_name {name!r} is a title, or differs in case; set it to {meant}"
+            return wrong("sandbox", text)
+    names = ", ".join(sorted(shown_name(text_at(one, "name")) for one in sandboxes)[:10])
+    text = f"Adobe shows the credential no sandbox {name!r}: give its role that sandbox, or mend "
+    return unclear("sandbox", f"{text}sandbox_name; it is shown {names}")
 
 
 def judge_flow(integration: Integration, found: SetUp) -> Iterator[Line]:

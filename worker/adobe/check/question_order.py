@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from worker.adobe.check.customer_setup import (
@@ -24,9 +24,12 @@ from worker.adobe.check.customer_setup import (
 )
 from worker.adobe.check.flow_rules import same_endpoint
 from worker.adobe.check.platform_reads import Answer, Found, NotAsked, NotFound, PlatformReader
+from worker.adobe.profile_lookup import sandbox_of
 from worker.integrations.model import Integration
 from worker.transform.identity import possible_identities
 
+_SANDBOXES: Final = "/data/foundation/sandbox-management/"
+_MOST_SANDBOX_PAGES: Final = 20
 _FLOWS: Final = "/data/foundation/flowservice"
 _CATALOG: Final = "/data/foundation/catalog/dataSets/"
 _SCHEMAS: Final = "/data/foundation/schemaregistry/tenant"
@@ -41,7 +44,7 @@ _MOST_OTHER_FLOWS: Final = 10
 
 async def collect(reader: PlatformReader, integration: Integration, now_ms: int) -> SetUp:
     """Everything of a set-up at Adobe that can be read; what can't says why."""
-    found = SetUp(now_ms, sandboxes=await reader.get("/data/foundation/sandbox-management/"))
+    found = SetUp(now_ms, sandboxes=await _sandboxes(reader, sandbox_of(integration)))
     found = await _flow(reader, integration, found)
     found = await _target(reader, integration, found)
     found = replace(
@@ -64,6 +67,24 @@ async def collect_inlet(reader: PlatformReader, integration: Integration) -> Set
     if isinstance(flow, Found):
         return replace(found, connection=await _connection(reader, flow.document))
     return found
+
+
+async def _sandboxes(reader: PlatformReader, name: str) -> Answer:
+    """Those that the credential is shown, page by page until there is one of this `name`."""
+    listed: list[dict[str, Any]] = []
+    for _ in range(_MOST_SANDBOX_PAGES):
+        answer = await reader.get(_SANDBOXES, {"offset": str(len(listed))} if listed else None)
+        if not isinstance(answer, Found):
+            return answer
+        more = objects_at(answer.document, "sandboxes")
+        listed += more
+        limit = at(answer.document, "_page", "limit")
+        # What a page says of its `count` is not used: whether that is of all pages is in no page.
+        if not more or not isinstance(limit, int) or len(more) < limit:
+            break
+        if any(text_at(one, "name") == name for one in more):
+            break
+    return Found({"sandboxes": listed})
 
 
 async def _flow(reader: PlatformReader, integration: Integration, found: SetUp) -> SetUp:

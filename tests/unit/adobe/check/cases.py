@@ -60,6 +60,8 @@ def datasets(**tags: Any) -> dict[str, Any]:
     return {"datasets": {"dataset": dataset(), "identities": identities}}
 
 
+MANY_SANDBOXES = [{"name": f"dev-{number}", "state": "active"} for number in range(120)]
+
 # fmt: off
 CASES = [
     Case("token", "ok", "obtained"),
@@ -72,7 +74,12 @@ CASES = [
     Case("scopes", "unclear", "the platform does not answer", config=FEW_SCOPES, faults=(AWAY | {"key": "sandboxes"},)),
     Case("sandbox", "ok", "prod is active"),
     Case("sandbox", "ok", "10 % of the capacity", {"sandboxes": [{"name": "dev", "state": "active", "type": "development"}], "flow": {"sandbox": "dev"}}, {"sandbox_name": "dev"}),
-    Case("sandbox", "wrong", "set sandbox_name to one of: prod", config={"sandbox_name": "Production"}),
+    Case("sandbox", "ok", "late is active", {"sandboxes": [*MANY_SANDBOXES, {"name": "late", "state": "active"}]}, {"sandbox_name": "late"}),
+    Case("sandbox", "wrong", "set it to prod", config={"sandbox_name": "Prod"}),
+    Case("sandbox", "wrong", "set it to dev-2", {"sandboxes": [{"name": "dev-2", "title": "Trials", "state": "active"}]}, {"sandbox_name": "Trials"}),
+    Case("sandbox", "unclear", "no sandbox 'kept': give its role that sandbox, or mend sandbox_name; it is shown prod", {"sandboxes": [{"name": "kept", "state": "active", "hidden": True}]}, {"sandbox_name": "kept"}),
+    Case("sandbox", "unclear", "no sandbox 'last'", {"sandboxes": MANY_SANDBOXES}, {"sandbox_name": "last"}),
+    Case("sandbox", "unclear", "no sandbox is listed", {"sandboxes": [{"name": "prod", "state": "active", "hidden": True}]}),
     Case("sandbox", "wrong", "is deleting", {"sandboxes": [{"name": "prod", "state": "deleting"}]}),
     Case("sandbox", "unclear", "grant", refused("sandboxes")),
     Case("flow", "ok", "exists and is enabled"),
