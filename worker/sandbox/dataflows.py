@@ -191,7 +191,8 @@ def _record(state: SandboxState, flow: Dataflow, message: dict[str, Any]) -> dic
     if flow.data_type == "xdm":
         record = message["body"].get("xdmEntity")
         return record if isinstance(record, dict) else {}
-    source = message["body"] if isinstance(message.get("header"), dict) else message
+    is_envelope = isinstance(message.get("header"), dict) and "body" in message
+    source = message["body"] if is_envelope else message
     return mapped(flow.mappings, source, state.organization.schemas.get(flow.schema_id, {}))
 
 
