@@ -43,6 +43,8 @@ INVALID_SECRET = {
     "error": "invalid_client",
     "error_description": "invalid client_secret parameter",
 }
+INVALID_TOKEN = {"error_code": "401013", "message": "Oauth token is not valid"}
+"""What Adobe's API gateway says with 401; see the page "Platform troubleshooting guide"."""
 
 
 async def meet_fault(
@@ -70,13 +72,21 @@ async def meet_fault(
         case "reset":
             reset(request)
             return web.Response()  # for nobody: the connection is gone
-        case "refuse-token" if target == "token":
-            return json_answer(INVALID_SECRET, 400)
         case "refuse-token":
-            return json_answer(refusal_body(Refusal(403, "Ims service token is invalid")), 403)
+            return _refused_token(target)
         case _:
             pass
     return fault if applied_after_ms is None else json_answer({}, 504)
+
+
+def _refused_token(target: FaultTarget) -> web.Response:
+    match target:
+        case "token":
+            return json_answer(INVALID_SECRET, 400)
+        case "collection":
+            return json_answer(refusal_body(Refusal(403, "Ims service token is invalid")), 403)
+        case _:
+            return json_answer(INVALID_TOKEN, 401)
 
 
 def reset(request: web.Request) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from worker.sandbox.customer_organization import Right
 from worker.sandbox.emulator_state import STATE, SandboxState
-from worker.sandbox.fault_playback import meet_fault, reset_if_staged
+from worker.sandbox.fault_playback import INVALID_TOKEN, meet_fault, reset_if_staged
 from worker.sandbox.faults import Fault
 from worker.sandbox.json_bodies import json_answer
 
@@ -64,7 +64,7 @@ def refused_by_gateway(state: SandboxState, request: web.Request) -> web.Respons
     if not token:
         return json_answer({"error_code": "403010", "message": "Oauth token is missing"}, 403)
     if not state.token_is_valid(token):
-        return json_answer({"error_code": "401013", "message": "Oauth token is not valid"}, 401)
+        return json_answer(INVALID_TOKEN, 401)
     if not request.headers.get("x-api-key"):
         return json_answer({"error_code": "403000", "message": "Api Key is required"}, 403)
     if not request.headers.get("x-gw-ims-org-id"):

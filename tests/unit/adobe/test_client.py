@@ -103,6 +103,13 @@ async def test_a_fresh_token_that_is_refused_is_a_retryable_error(bench: Bench) 
     assert bench.sandbox.state.tokens_issued <= 3, "the brake holds"
 
 
+async def test_a_token_that_the_look_up_refuses_is_no_missing_licence(bench: Bench) -> None:
+    bench.fault(target="lookup", kind="refuse-token")
+    reply = await bench.deliver(upsert_mode=False)
+    assert isinstance(reply, Retryable)
+    assert (reply.error, reply.http_status) == ("adobe-refused", 401)
+
+
 async def test_the_second_secret_serves_when_the_first_is_refused(bench: Bench) -> None:
     bench.sandbox.state.credentials["c"] = ["new"]
     authentication = {

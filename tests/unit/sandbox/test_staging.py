@@ -74,10 +74,21 @@ async def test_a_refused_token_says_so_in_the_words_of_each_service(
 ) -> None:
     caller.state.inject(target=target, kind="refuse-token")
     answer = await CALLS[target](caller)
-    if target == "token":
-        assert (answer.status, answer.body["error"]) == (400, "invalid_client")
-    else:
-        assert (answer.status, answer.body["status"]) == (403, "403")
+    said = {
+        "token": (400, "error", "invalid_client"),
+        "lookup": (401, "error_code", "401013"),
+        "collection": (403, "status", "403"),
+    }
+    status, name, value = said[target]
+    assert (answer.status, answer.body[name]) == (status, value)
+
+
+async def test_a_token_that_the_platform_refuses_is_refused_in_the_words_of_the_gateway(
+    caller: Caller,
+) -> None:
+    caller.state.inject(target="platform", kind="refuse-token")
+    answer = await caller.call("GET", "/data/foundation/sandbox-management/")
+    assert (answer.status, answer.body["error_code"]) == (401, "401013")
 
 
 @EVERY_TARGET
