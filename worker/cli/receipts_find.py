@@ -123,11 +123,20 @@ def _tell(found: Found, spans: UnknownSpans, now: int) -> None:
         if story.letter is not None:
             _tell_letter(story, story.letter, now)
     if found.more:
-        complain(f"there are more than {MOST_LIVES}; ask for less by --since and --until")
-    if not found.stories:
+        complain(_more(found))
+    elif not found.stories:
         say("no receipt of it is in the ledger")
+    if not found.stories:
         for one in spans.sentences(lambda at: shown_at(at, now)):
             say(f"- {one}")
+
+
+def _more(found: Found) -> str:
+    less = "ask for less by --since and --until"
+    if len(found.stories) >= MOST_LIVES:
+        return f"there are more than {MOST_LIVES}; {less}"
+    told = "these are not all" if found.stories else "none was found among the latest receipts"
+    return f"{told}: older receipts were not looked at; {less}"
 
 
 def _event(story: Story) -> str:

@@ -81,12 +81,20 @@ def _add_parked_again(connection: Connection) -> None:
     )
 
 
+def _find_waiting_lives(connection: Connection) -> None:
+    """What waits at an integration is found, however much else there is."""
+    connection.exec_driver_sql(
+        "CREATE INDEX lives_waiting ON lives (integration_id, outcome, at) WHERE outcome IN (1, 2)"
+    )
+
+
 STEPS: Final[Sequence[Step]] = (
     _causes_and_letters,
     _add_acts,
     _add_awaited,
     _add_unreceipted_at,
     _add_parked_again,
+    _find_waiting_lives,
 )
 """The first one leads from version 1 to version 2."""
 

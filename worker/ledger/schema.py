@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 METADATA: Final = MetaData()
@@ -152,6 +153,16 @@ Index(
     LIVES.c.user,
     sqlite_where=LIVES.c.user.is_not(None),
     postgresql_where=LIVES.c.user.is_not(None),
+)
+IS_WAITING: Final = text("outcome IN (1, 2)")
+"""Of `lives`: retried or parked. It is text, since an index serves only what has its very words."""
+Index(
+    "lives_waiting",
+    LIVES.c.integration_id,
+    LIVES.c.outcome,
+    LIVES.c.at,
+    sqlite_where=IS_WAITING,
+    postgresql_where=IS_WAITING,
 )
 Index(
     "lives_by_due",
