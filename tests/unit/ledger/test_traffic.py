@@ -16,7 +16,6 @@ from worker.evidence.receipt import Receipt
 from worker.ledger import honour_times as honour_module
 from worker.ledger.honour_times import honour_times
 from worker.ledger.letter_group_list import letter_groups
-from worker.ledger.open_withdrawals import AllOpenWithdrawals, OpenWithdrawals, open_withdrawals
 from worker.ledger.outcome_series import Slots, all_series, outcome_series
 from worker.ledger.reason_counts import reason_counts
 from worker.ledger.stored_receipts import latest_receipts
@@ -43,8 +42,7 @@ RECEIPTS = [
         reason="lane-full",
         due_at=NOW + 9_000,
         integration="travel",
-        choice="withdrawn",
-        lag=600_000,
+        choice=None,
     ),
     _ago(1, lag=4_000, choice="withdrawn"),
     _ago(0),
@@ -107,16 +105,6 @@ def test_times_to_honour_are_of_what_was_delivered(connection: Connection) -> No
     assert not times.is_sample
     mine = honour_times(connection, Slots.until(NOW, 2, 30), "travel")
     assert (mine.withdrawn, mine.given) == (None, None)
-
-
-def test_open_withdrawals_are_those_that_wait_and_those_given_up(connection: Connection) -> None:
-    assert open_withdrawals(connection) == AllOpenWithdrawals(
-        {
-            "travel": OpenWithdrawals(1, NOW - 4 * MINUTE - 600_000, 0),
-            "shop": OpenWithdrawals(0, None, 1),
-        },
-        is_part=False,
-    )
 
 
 def test_groups_and_receipts_of_one_integration(connection: Connection) -> None:
