@@ -14,13 +14,17 @@ from worker.ledger.schema import MINUTES
 
 _NO_CHOICE: Final = -1
 MINUTE_MS: Final = 60_000
+_MOST_LAG_MS: Final = 366 * 86_400_000
+"""Of one receipt; a worker that writes a longer one has a clock that is wrong."""
+_LARGEST: Final = 2**63 - 1
+"""Of what a column takes; whoever may write to the stream can fill up any sum."""
 
 
 def count_minute(minutes: dict[tuple[int, ...], list[int]], receipt: Receipt, life: Life) -> None:
-    """Add a receipt, which is `life` by itself, to the counts of its minute."""
+    """Add a receipt, which is `life` by itself, to the counts of that one's minute."""
     choice = _NO_CHOICE if receipt.choice is None else CHOICE_NUMBERS[receipt.choice]
     place = (
-        receipt.at // MINUTE_MS,
+        life.at // MINUTE_MS,
         life.integration_id,
         life.outcome,
         life.reason_id,
@@ -28,7 +32,7 @@ def count_minute(minutes: dict[tuple[int, ...], list[int]], receipt: Receipt, li
     )
     lag = 0
     if life.outcome == DELIVERED and receipt.event_at is not None:
-        lag = max(0, receipt.at - receipt.event_at)
+        lag = min(max(0, receipt.at - receipt.event_at), _MOST_LAG_MS)
     counts = minutes.setdefault(place, [0, 0, 0])
     counts[0] += 1
     counts[1] += lag
@@ -42,6 +46,6 @@ def write_minutes(connection: Connection, minutes: dict[tuple[int, ...], list[in
         counts = minutes.get(tuple(place))
         if counts is not None:
             counts[0] += receipts
-            counts[1] += lag_ms
+            counts[1] = min(counts[1] + lag_ms, _LARGEST)
             counts[2] = max(counts[2], most_lag_ms)
     put_all(connection, MINUTES, [(*place, *counts) for place, counts in minutes.items()])
