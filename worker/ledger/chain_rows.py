@@ -14,11 +14,11 @@ from worker.evidence.bounded_json import Unreadable
 from worker.evidence.heading import Heading, Message, line_digest
 from worker.ledger.chain_judgement import ChainHead
 from worker.ledger.database import put_all
+from worker.ledger.fleet_clocks import by_our_clock
 from worker.ledger.schema import CHAINS, FINDINGS, MESSAGES
 from worker.ledger.stream_findings import AnyFinding
 from worker.ledger.worker_state import read_state
 
-_MOST_LEAD_MS: Final = 60_000
 _MOST_KEPT: Final = 10_000
 """Chains kept in memory; one that is not is read from the tables when it goes on."""
 
@@ -107,7 +107,7 @@ class ChainRows:
         whose clock is far ahead counts as heard of now, or it would seem to live on for long.
         """
         heading = message.heading
-        at = heading.at if heading.at <= now_ms + _MOST_LEAD_MS else now_ms
+        at = by_our_clock(heading.at, now_ms)
         changed = row._replace(
             receipts=row.receipts + receipts,
             is_worker=row.is_worker or heading.kind in ("receipts", "state"),

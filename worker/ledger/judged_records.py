@@ -167,7 +167,7 @@ class RecordWork:
                 sequence = message.heading.sequence
                 self._chains.found(FindingCode.UNREADABLE, row, sequence, offset)
                 continue
-            one = pack(receipt, line, self._next_id, place, is_told=is_told)
+            one = pack(receipt, line, self._next_id, place, self._now_ms, is_told=is_told)
             self.packed.append(one)
             taken += 1
             if receipt.outcome == "erased" and one.user is not None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from worker.evidence.receipt import Receipt
 from worker.fast_tuples import new_tuple
 from worker.ledger.awaited_outcomes import Received, are_awaited, await_outcomes
-from worker.ledger.database import insert_all
+from worker.ledger.conservation import OVERDUE_MS
+from worker.ledger.database import highest_id, insert_all
 from worker.ledger.dictionary import Dictionary
+from worker.ledger.fleet_clocks import by_our_clock
 from worker.ledger.letter_group_key import Group, LetterGroups
 from worker.ledger.life import DEAD, RETRIED, WAITING, Life, merged
 from worker.ledger.life_rows import LifeRows, are_in_doubt, put_behind
@@ -37,7 +39,7 @@ _NUL: Final = b"\\u0000"
 class PackedReceipt(NamedTuple):
     """A receipt, ready for its row, and its place in its message. `texts` are those that the row
     has by their numbers: integration, organization, reason, configuration, the paths of what it
-    said, and what went wrong.
+    said, and what went wrong. `at` is when it was written, in ms since 1970, see `by_our_clock`.
     """
 
     receipt: Receipt
@@ -50,13 +52,15 @@ class PackedReceipt(NamedTuple):
     xaction: str | None
     life: bytes
     raw: bytes | None
+    at: int
 
 
 def pack(
-    receipt: Receipt, row: bytes, message_id: int, place: int, *, is_told: bool
+    receipt: Receipt, row: bytes, message_id: int, place: int, now_ms: int, *, is_told: bool
 ) -> PackedReceipt:
-    """A receipt for its row. `row` is what it was read from, and is kept where it can't be written
-    again: where it `is_told` by the receipt, and that by its columns, it can.
+    """A receipt for its row, read at `now_ms` (ms since 1970). `row` is what it was read from, and
+    is kept where it can't be written again: where it `is_told` by the receipt, and that by its
+    columns, it can.
     """
     told = receipt
     if _NUL in row:
@@ -70,7 +74,8 @@ def pack(
     texts = (told.integration, told.organization, told.reason, told.config, paths, cause)
     life = life_key(event, told.updated_at, told.integration, told.delivery)
     raw = None if is_told else row
-    values = (told, message_id, place, event, user, texts, said, told.xaction, life, raw)
+    at = by_our_clock(told.at, now_ms)
+    values = (told, message_id, place, event, user, texts, said, told.xaction, life, raw, at)
     return new_tuple(PackedReceipt, values)
 
 
@@ -109,8 +114,7 @@ class ReceiptRows:
     def next_id(self, connection: Connection) -> int:
         """The number that the next receipt gets."""
         if not self._next_id:
-            highest = connection.execute(select(func.max(RECEIPTS.c.id))).scalar()
-            self._next_id = (highest or 0) + 1
+            self._next_id = highest_id(connection, RECEIPTS) + 1
         return self._next_id
 
     def write(self, connection: Connection, packed: Sequence[PackedReceipt]) -> None:
@@ -145,7 +149,7 @@ class ReceiptRows:
             lives.put(one.life, newer if life is None else merged(life, newer))
             count_minute(minutes, one.receipt, newer)
             if _is_received(one) and life is None:
-                received[one.life] = Received(numbers[1], one.receipt.at, number)
+                received[one.life] = Received(numbers[1], one.at, number)
             elif is_awaited and one.receipt.outcome not in ("received", "erased"):
                 concluded.add(received_key(one.event, one.receipt.updated_at))
             number += 1
@@ -194,20 +198,14 @@ class ReceiptRows:
             else:  # of a worker that does not tell it: the attempt before it was given up does
                 is_retried = life is not None and life.outcome == RETRIED
                 error_id = life.reason_id if life is not None and is_retried else reason_id
-            group = Group(
-                integration_id,
-                reason_id,
-                error_id,
-                receipt.status,
-                config_id,
-                receipt.code,
-                receipt.field,
-            )
+            others = (receipt.status, config_id, receipt.code, receipt.field)
+            group = Group(integration_id, reason_id, error_id, *others)
             group_id = self._groups.id_of(connection, group)
-        at = receipt.at
-        due_at = (receipt.due_at or at) if outcome in WAITING else None
+        due_at = None
+        if outcome in WAITING:
+            due_at = min(receipt.due_at or one.at, one.at + OVERDUE_MS)
         user = user_prefix(one.user)
-        values = (integration_id, user, outcome, reason_id, at, due_at, group_id, number)
+        values = (integration_id, user, outcome, reason_id, one.at, due_at, group_id, number)
         return new_tuple(Life, values)
 
 

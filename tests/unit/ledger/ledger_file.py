@@ -26,11 +26,11 @@ class LedgerFile:
         self.taking_in = TakingIn(database, Keyring())
         self.offset = 0
 
-    def take(self, *bodies: bytes) -> dict[str, int]:
-        """What is found to be wrong with them."""
+    def take(self, *bodies: bytes, now_ms: int | None = None) -> dict[str, int]:
+        """What is found to be wrong with them, now or then (ms since 1970)."""
         records = [Record(self.offset + n, body) for n, body in enumerate(bodies)]
         self.offset += len(bodies)
-        return self.taking_in.take(records, made_now_ms())
+        return self.taking_in.take(records, now_ms or made_now_ms())
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
