@@ -21,7 +21,7 @@ from worker.integrations.sections import (
     Properties,
     UserIdentifier,
 )
-from worker.integrations.text_fields import ID_PATTERN, Strict, Text, Token
+from worker.integrations.text_fields import ID_PATTERN, OrganizationId, Strict, Text, Token
 from worker.integrations.xdm_paths import check_path
 
 PayloadMode = Literal["auto", "upsert", "xdm"]
@@ -38,7 +38,7 @@ class IntegrationFields(Strict):
 
     id: Annotated[str, StringConstraints(pattern=ID_PATTERN)]
     """How logs, metrics and commands call it; without one, the name of the file."""
-    organization_id: Text
+    organization_id: OrganizationId
     """The Didomi organization whose events this integration receives."""
     enabled: bool = True
     """False: it takes no events, for good."""

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
 
 MOST_CHARACTERS: Final = 1024
+MOST_ORGANIZATION_CHARACTERS: Final = 256
+"""As many as readers of receipts take of an id."""
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 TOKEN_PATTERN: Final = r"^[\x21-\x7e]+$"  # noqa: S105 - no password
 DIGITS_LOST: Final = 2.0**63
@@ -18,6 +20,7 @@ _MOST_LEVELS: Final = 8
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS, strip_whitespace=True)
 ]
+OrganizationId = Annotated[Text, StringConstraints(max_length=MOST_ORGANIZATION_CHARACTERS)]
 # A value that ends up in an HTTP header or a log field: no control characters, no blanks.
 Token = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=TOKEN_PATTERN)]
 

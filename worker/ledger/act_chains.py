@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.evidence.heading import row_digest
 from worker.ledger.database import portions
+from worker.ledger.packing import unpack_digests
 from worker.ledger.schema import ACTS, CHAINS, MESSAGES
 
 _AT_ONCE: Final = 200
-_DIGEST_BYTES: Final = 32
 
 
 class ActMessage(NamedTuple):
@@ -29,12 +29,9 @@ class ActMessage(NamedTuple):
         known = self.message.row_digests
         if known is None:
             return None
-        starts = range(0, len(known), _DIGEST_BYTES)
         return [
-            row_digest(self.rows[place])
-            if place in self.rows
-            else known[start : start + _DIGEST_BYTES]
-            for place, start in enumerate(starts)
+            row_digest(self.rows[place]) if place in self.rows else digest
+            for place, digest in enumerate(unpack_digests(known))
         ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.evidence.exported_file import NOT_TOLD, RECEIPTS_FILE, FileKind
+from worker.ledger.packing import unpack_digests
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
 
@@ -201,7 +202,10 @@ def _receipts_of(
 def _line(message: Row[Any], receipts: Sequence[StoredReceipt], wanted: set[int]) -> dict[str, Any]:
     told = message_line(message)
     if wanted:
-        told["rows"] = [_told(one, is_wanted=one.place in wanted) for one in receipts]
+        rows = {one.place: _told(one, is_wanted=one.place in wanted) for one in receipts}
+        for place, digest in enumerate(unpack_digests(message.row_digests or b"")):
+            rows.setdefault(place, {"place": place, "row_digest": digest.hex(), "blanked": False})
+        told["rows"] = [rows[place] for place in sorted(rows)]
     return told
 
 

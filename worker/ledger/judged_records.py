@@ -136,6 +136,8 @@ class RecordWork:
             message = message._replace(rows=())
         elif heading.kind == "receipts":
             receipts = self._take_receipts(row, message, offset)
+            if receipts < len(message.rows):  # else receipts have theirs
+                digests = b"".join(map(row_digest, message.rows))
         else:
             digests = b"".join(map(row_digest, message.rows))
         if heading.kind == "anchor":

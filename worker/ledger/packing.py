@@ -36,6 +36,7 @@ _AS_UUID, _AS_HEX, _AS_BODY, _AS_TEXT = b"\0", b"\1", b"\2", b"\3"
 _LETTERS: Final[Mapping[bool | None, str]] = {True: "t", False: "f", None: "n"}
 _SAID: Final[Mapping[str, bool | None]] = {letter: said for said, letter in _LETTERS.items()}
 
+_DIGEST_BYTES: Final = 32
 EVENT_BYTES: Final = 8
 """Of the key of a life; they tell the event."""
 NO_PATHS: Final = "[]"
@@ -120,6 +121,11 @@ def unpack_cause(text: str) -> tuple[str | None, str | None, str | None]:
         return None, None, None
     error, code, field = orjson.loads(text)
     return error, code, field
+
+
+def unpack_digests(packed: bytes) -> list[bytes]:
+    """The digests of a message's rows, which are kept one behind the other."""
+    return [packed[start : start + _DIGEST_BYTES] for start in range(0, len(packed), _DIGEST_BYTES)]
 
 
 def event_prefix(packed_event: bytes) -> bytes:

@@ -91,8 +91,9 @@ MESSAGES: Final = Table(
     Column("first_receipt_id", BigInteger),
     Index("messages_by_place", "chain_id", "sequence", unique=True),
 )
-"""`row_digests` has the digests of rows that are no receipts, 32 bytes each. The receipts of a
-message are numbered from `first_receipt_id` on."""
+"""`row_digests` has the digests of rows that are no receipts, 32 bytes each, and those of all rows
+of a message where one of its receipts can't be read. The receipts of a message are numbered from
+`first_receipt_id` on."""
 
 RECEIPTS: Final = Table(
     "receipts",

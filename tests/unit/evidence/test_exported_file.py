@@ -13,7 +13,7 @@ from devtools.made_receipts import MadeWorker, receipt, state
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.exported_file import NoExport, verify_file
 from worker.evidence.findings import FindingCode
-from worker.evidence.receipt import Receipt
+from worker.evidence.receipt import Receipt, encode_receipt
 from worker.evidence.signing import Keyring
 from worker.ledger.exporting import Selection, export_file, life_selection
 from worker.ledger.stored_receipts import key_of_life
@@ -125,6 +125,35 @@ def test_a_change_is_found(
 ) -> None:
     change(lines)
     assert finding in _verified(lines)
+
+
+@pytest.mark.parametrize(
+    ("written", "unknown"),
+    [
+        (b'"outcome":"delivered"', b'"outcome":"postponed"'),
+        (b'"choice":"given"', b'"choice":"renewed"'),
+        (b'"organization":"org-shop"', b'"organization":"%b"' % (b"o" * 300)),
+    ],
+)
+def test_a_row_that_this_version_can_not_read_is_not_called_changed(
+    tmp_path: Path, written: bytes, unknown: bytes
+) -> None:
+    known, other = receipt("ev-1"), encode_receipt(receipt("ev-2")).replace(written, unknown)
+    chain = MadeWorker("one:1", SECRET).chain
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(chain.message("begin", [], 0))
+        rows = [other, encode_receipt(known), other]
+        assert ledger.take(chain.message("receipts", rows, 1)) == {"unreadable": 2}
+        assert ledger.take(chain.message("receipts", [other], 2)) == {"unreadable": 1}
+        lines = _whole(ledger)
+    assert _verified(lines) == []
+    assert [[*one] for one in lines[2]["rows"]] == [
+        ["place", "row_digest", "blanked"],
+        ["place", "row"],
+        ["place", "row_digest", "blanked"],
+    ]
+    lines[2]["rows"].pop(0)
+    assert _verified(lines) == [FindingCode.CHANGED]
 
 
 def test_who_does_not_know_the_secret_makes_no_file(lines: Lines) -> None:

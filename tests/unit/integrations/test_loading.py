@@ -73,6 +73,7 @@ NEWS = "consents_purposes_news_enabled"
         (_map(("personalEmail.address", NEWS)), "carries the identity"),
         ({"mappings": []}, "mappings"),
         ({"id": "a b"}, "id: must be letters, digits"),
+        ({"organization_id": "o" * 257}, "organization_id: must be at most 256 characters"),
         ({"enabled": "yes"}, "enabled: must be true or false, without quotation marks"),
         ({"regulations": []}, "regulations"),
         ({"authentication": []}, "authentication: "),

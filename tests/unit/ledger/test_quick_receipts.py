@@ -12,6 +12,7 @@ from hypothesis import given
 from devtools.made_receipts import receipt
 from worker.evidence.bounded_json import EARLIEST_MS, Unreadable
 from worker.evidence.receipt import Receipt, encode_receipt, read_receipt
+from worker.integrations.text_fields import MOST_ORGANIZATION_CHARACTERS
 from worker.ledger.quick_receipts import quick_receipt
 
 _VALUES = st.one_of(
@@ -64,6 +65,12 @@ def test_one_that_says_what_went_wrong_is_told_the_same() -> None:
     row = encode_receipt(receipt("ev-1", error="timeout", code="403025", field="a.b"))
     _check(row)
     assert quick_receipt(row)[1]
+
+
+def test_the_longest_organization_of_a_file_can_be_read() -> None:
+    said = receipt(organization="o" * MOST_ORGANIZATION_CHARACTERS)
+    for _ in range(2):
+        assert quick_receipt(encode_receipt(said))[0] == said
 
 
 @given(st.binary(max_size=99))
