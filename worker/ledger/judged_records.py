@@ -26,7 +26,7 @@ from worker.ledger.progress import FIRST_GENERATION
 from worker.ledger.quick_receipts import quick_receipt
 from worker.ledger.receipt_rows import PackedReceipt, pack, without_nul
 from worker.ledger.records import Progress
-from worker.ledger.retention import pruned_until
+from worker.ledger.retention import has_first_message, pruned_until
 from worker.ledger.schema import MESSAGES
 from worker.ledger.truncation import Truncation
 from worker.ledger.worker_state import read_state
@@ -64,6 +64,7 @@ class RecordWork:
         self._lines: dict[tuple[int, int], bytes] = {}
         self._truncation = Truncation(connection, progress.generation)
         self._next_id = highest_id(connection, MESSAGES) + 1
+        self._is_first = not progress.has_read and progress.generation == FIRST_GENERATION
         is_reread = progress.generation > FIRST_GENERATION
         self._pruned_until = pruned_until(connection) if is_reread else 0
 
@@ -91,7 +92,7 @@ class RecordWork:
             return  # a recreated stream is read from its beginning, which may be older than we are
         judgement = judge(None if row is None else row.head, heading)
         if row is None:
-            row = self._begun(message)
+            row = self._begun(message, record.offset)
         if judgement.is_passed:
             judgement = judge_passed(self._line_at(row.id, heading.sequence), message.line)
         for finding, count in judgement.findings:
@@ -100,6 +101,14 @@ class RecordWork:
             self._chains.found(finding, row, heading.sequence, record.offset, count)
         if judgement.takes:
             self._take(row, message, record.offset)
+
+    def _has_all(self) -> bool:
+        """Whether all was read that was ever written to the stream, and is kept: a chain that is
+        not known has no earlier message then.
+        """
+        if self.progress.first_offset or self._truncation.went_on_at is not None:
+            return False
+        return self._is_first or has_first_message(self._connection)
 
     def _is_explained(self, row: ChainRow) -> bool:
         """Whether retention may have taken what comes next in a chain, from the ledger, too."""
@@ -114,10 +123,14 @@ class RecordWork:
             return self.progress
         return self.progress._replace(last_digest=self._last.digest)
 
-    def _begun(self, message: Message) -> ChainRow:
-        worker = without_nul(message.heading.worker)
+    def _begun(self, message: Message, offset: int) -> ChainRow:
+        heading = message.heading
+        worker = without_nul(heading.worker)
         worker_id = self._dictionary.ids_of(self._connection, [worker])[worker]
-        return self._chains.begin(self._connection, message.heading, worker_id)
+        row = self._chains.begin(self._connection, heading, worker_id)
+        if heading.sequence and self._has_all():
+            self._chains.found(FindingCode.HEADLESS, row, heading.sequence, offset)
+        return row
 
     def _line_at(self, chain_id: int, sequence: int) -> bytes | None:
         line = self._lines.get((chain_id, sequence))

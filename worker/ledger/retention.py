@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import portions
 from worker.ledger.minutes import MINUTE_MS
@@ -47,6 +47,13 @@ def prune(connection: Connection, before_ms: int) -> int:
     connection.execute(ACTS.delete().where(ACTS.c.message_id <= last))
     connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
     return deleted
+
+
+def has_first_message(connection: Connection) -> bool:
+    """Whether the ledger has all messages that it ever took. Else a chain may be known no more that
+    was silent for as long as anything is kept.
+    """
+    return connection.execute(select(func.min(MESSAGES.c.id))).scalar() == 1
 
 
 def pruned_until(connection: Connection) -> int:

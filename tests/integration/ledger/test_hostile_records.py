@@ -17,7 +17,7 @@ async def test_garbage_of_all_kinds_is_passed_over(
     broker_url: str, namespace: str, tmp_path: Path
 ) -> None:
     worker = MadeWorker()
-    newer = worker.begin().replace(b'"v":1', b'"v":2')
+    newer = MadeWorker().begin().replace(b'"v":1', b'"v":2')
     garbage = [
         b"",
         b"\xff\xfe",
