@@ -105,6 +105,7 @@ class Reading:
                 self._upkeep.caught_up.set()
                 if self._once:
                     await self._upkeep.count_missing()
+                    await self._upkeep.prune()
                     return
         finally:
             self._feed = None

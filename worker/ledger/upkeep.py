@@ -73,8 +73,17 @@ class Upkeep:
         overtaken = sum(one.events for one in said.awaited.overtaken)
         self._report.counted(sum(one.events for one in said.missing), overtaken)
 
+    async def prune(self) -> None:
+        """Take out what is older than its retention. Raises `LedgerTrouble`."""
+        before_ms = now_ms() - self._retention_ms
+        while await self._turns.transact(prune, before_ms):
+            pass  # as above
+
     async def _work(self) -> None:
-        minute = pruned = time.monotonic()
+        minute = time.monotonic()
+        pruned = (
+            minute - _PRUNE_SECONDS
+        )  # who starts it for less than an hour each time prunes, too
         while True:
             await asyncio.sleep(_ALIVE_SECONDS)
             await self._try(self._say_alive())
@@ -86,7 +95,7 @@ class Upkeep:
                 await self._try(self.count_missing())
             if now - pruned >= _PRUNE_SECONDS:
                 pruned = now
-                await self._try(self._prune())
+                await self._try(self.prune())
 
     async def _try(self, work: Awaitable[Any]) -> None:
         try:
@@ -110,8 +119,3 @@ class Upkeep:
     async def _anchor(self, anchoring: Anchoring) -> None:
         now = now_ms()
         await anchoring.write(await self._turns.transact(heads_of, now), now)
-
-    async def _prune(self) -> None:
-        before_ms = now_ms() - self._retention_ms
-        while await self._turns.transact(prune, before_ms):
-            pass  # as above

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from devtools.ports import free_port
 from devtools.waiting import wait_until
 from tests.unit.examples import QUOTED
@@ -21,6 +22,7 @@ from worker.ledger import upkeep
 from worker.ledger.database import Database
 from worker.ledger.progress import read_progress
 from worker.ledger.reading_report import ReadingReport
+from worker.ledger.schema import RECEIPTS
 from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
 from worker.letters import ledger_pass as ledger_pass_module
@@ -28,6 +30,8 @@ from worker.letters.ledger_pass import LedgerPass
 from worker.letters.letter_desk import open_desk
 from worker.letters.pass_request import PassRequest
 from worker.settings import WorkerSettings
+
+NOW = made_now_ms()
 
 
 class FailingOnce(WriteTurns):
@@ -63,6 +67,19 @@ async def test_the_ledger_says_that_it_is_alive_after_a_fault_of_its_upkeep(
         await one.stop()
     assert is_told("ledger.unexpected_error")
     assert is_told("ValueError")
+
+
+async def test_what_is_old_goes_soon_after_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_ALIVE_SECONDS", 0.02)
+    old, new = (MadeWorker(f"host:{n}").receipts([receipt(at=at)]) for n, at in enumerate((1, NOW)))
+    with ledger_file(tmp_path) as ledger:
+        ledger.take(old, new)
+        one = Upkeep(WriteTurns(ledger.database), ReadingReport(), None, 3600.0)
+        one.start()
+        await wait_until(lambda: ledger.count(RECEIPTS) == 1, "that the old one is gone", 5)
+        await one.stop()
 
 
 def _ledger_pass(ledger: LedgerFile, stop: Stop) -> LedgerPass:
