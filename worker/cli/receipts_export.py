@@ -38,30 +38,36 @@ def export(
         time_in(until, "--until", now),
     )
     selection = ActSelection(*asked_for) if acts else Selection(*asked_for)
-    with opened_ledger(command_settings()) as database:
+    settings = command_settings()
+    secret = settings.receipts_secret.get_secret_value().encode()
+    with opened_ledger(settings) as database:
         if file == "-":
-            asyncio.run(_export(database, selection, now, sys.stdout.buffer))
+            asyncio.run(_export(database, selection, now, secret, sys.stdout.buffer))
             return
         path = Path(file).resolve()
         for one in (Path(file), path):
             check_target(one, force)
         with complete_file(path) as stream:
-            exported = asyncio.run(_export(database, selection, now, stream))
+            exported = asyncio.run(_export(database, selection, now, secret, stream))
             check_target(path, force)
     say(f"exported {counted(exported, 'act' if acts else 'receipt')}")
 
 
 async def _export(
-    database: Database, selection: Selection | ActSelection, now: int, stream: BinaryIO
+    database: Database,
+    selection: Selection | ActSelection,
+    now: int,
+    secret: bytes,
+    stream: BinaryIO,
 ) -> int:
     """How many receipts, or acts, were written."""
     output = Output(stream)
     line: dict[str, Any] = {}
     with database.transaction() as connection:
         if isinstance(selection, ActSelection):
-            lines = export_acts(connection, selection, now)
+            lines = export_acts(connection, selection, now, secret)
         else:
-            lines = export_file(connection, selection, now)
+            lines = export_file(connection, selection, now, secret)
         for line in lines:
             await output.write(json_line(line).encode() + b"\n")
     await output.flush()

@@ -26,11 +26,12 @@ async def life_file(
     """The lines of a life's file. Raises `LedgerTrouble` and `UnusableLedger`: the file has no last
     line then.
     """
+    secret = context.settings.receipts_secret.get_secret_value().encode()
     yield [orjson.dumps(first_line(RECEIPTS_FILE, selection.asked_for, context.now_ms()))]
     messages = receipts = 0
     last: int | None = 0
     while last is not None:
-        lines, theirs, last = await context.query(_portion, selection, last)
+        lines, theirs, last = await context.query(_portion, selection, last, secret)
         messages += len(lines)
         receipts += theirs
         yield lines
@@ -38,8 +39,8 @@ async def life_file(
 
 
 def _portion(
-    connection: Connection, selection: LifeSelection, last: int
+    connection: Connection, selection: LifeSelection, last: int, secret: bytes
 ) -> tuple[list[bytes], int, int | None]:
-    lines, last_of_these = export_portion(connection, selection, last)
+    lines, last_of_these = export_portion(connection, selection, last, secret)
     receipts = sum(map(receipts_in, lines))
     return [orjson.dumps(line) for line in lines], receipts, last_of_these

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from worker.evidence.bounded_json import Unreadable, number_in, object_of, text_in
 from worker.evidence.findings import Finding, FindingCode
 from worker.evidence.heading import MOST_HEADING_BYTES, read_heading, row_digest
+from worker.evidence.lost_messages import read_lost
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 
@@ -86,7 +87,8 @@ def _see(verification: Verification, said: dict[str, Any]) -> int:
     heading = read_heading(line)
     rows = said.get("rows")
     digests = None if rows is None and heading.rows else _digests(rows or [])
-    verification.take(number_in(said, "offset"), heading, line, digests)
+    lost = read_lost(said["lost_before"]) if "lost_before" in said else None
+    verification.take(number_in(said, "offset"), heading, line, digests, lost)
     return 0 if rows is None else sum(isinstance(one, dict) and "row" in one for one in rows)
 
 

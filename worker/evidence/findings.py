@@ -47,6 +47,12 @@ class FindingCode(StrEnum):
         False,
         "The chain stops without an end: its worker was killed, or can't write any more.",
     )
+    LOST = (
+        "lost",
+        False,
+        "Its file says that messages before it fell with the stream's retention before the ledger "
+        "read them.",
+    )
     UNREADABLE = "unreadable", False, "No message of a kind and version that is known here."
 
 

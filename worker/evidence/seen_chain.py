@@ -65,8 +65,10 @@ class SeenChain:
             return FindingCode.RELINKED
         return None
 
-    def add(self, heading: Heading, digest: str) -> FindingCode | None:
-        """One more message of the chain; what is wrong with its place, if anything."""
+    def add(self, heading: Heading, digest: str, lost_after: str = "") -> FindingCode | None:
+        """One more message of the chain; what is wrong with its place, if anything. Messages
+        between it and the one with the digest `lost_after` are known to be lost.
+        """
         number, last = heading.sequence, self.last.sequence
         if digest in self._at(number):
             return None  # written again, since its confirm was lost
@@ -74,7 +76,10 @@ class SeenChain:
             return self._add_late(heading, digest)
         found = None
         if number > last + 1:
-            self._pass_over(last + 1, number)
+            if lost_after in self._last_digests:
+                found = FindingCode.LOST
+            else:
+                self._pass_over(last + 1, number)
         elif heading.previous not in self._last_digests:
             found = FindingCode.RELINKED
         if self.has_ended:

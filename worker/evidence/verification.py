@@ -23,6 +23,7 @@ from worker.evidence.heading import (
     rows_digest,
     unsigned,
 )
+from worker.evidence.lost_messages import Lost
 from worker.evidence.seen_chain import SeenChain, SeenPlaces
 from worker.evidence.signing import Keyring
 from worker.evidence.stream_age import StreamAge
@@ -80,10 +81,16 @@ class Verification:
             self._hold_against(message.rows, offset, message.heading)
 
     def take(
-        self, offset: int, heading: Heading, line: bytes, digests: Sequence[bytes] | None
+        self,
+        offset: int,
+        heading: Heading,
+        line: bytes,
+        digests: Sequence[bytes] | None,
+        lost: Lost | None = None,
     ) -> bool:
         """Take a message as `see` does, where only the digests of its rows are known, or not even
         these (None); whether the message is as it was written, as far as it tells by itself.
+        `lost` is what its file says of the gap before it.
         """
         self.messages += 1
         self.rows += 0 if digests is None else len(digests)
@@ -93,7 +100,7 @@ class Verification:
             self._tell(_about(fault, heading, offset))
             if fault is not FindingCode.CHANGED:
                 return False  # not the chain's own: it says nothing of the others' places
-        self._place(offset, heading, line_digest(line))
+        self._place(offset, heading, line_digest(line), self._lost_after(lost, heading, line))
         return fault is None
 
     def conclude(self, now_ms: int) -> list[Finding]:
@@ -149,12 +156,23 @@ class Verification:
         is_right = heading.rows == len(digests) and heading.digest == rows_digest(digests)
         return None if is_right else FindingCode.CHANGED
 
-    def _place(self, offset: int, heading: Heading, digest: str) -> None:
+    def _lost_after(self, lost: Lost | None, heading: Heading, line: bytes) -> str:
+        """The digest behind which messages are lost, "" where nobody says so who counts: of a
+        heading that is held against its signature, who has a secret alone.
+        """
+        if lost is None:
+            return ""
+        is_checked = self._keyring.knows(heading.key)
+        return lost.previous if not is_checked or lost.is_signed(line, self._keyring) else ""
+
+    def _place(self, offset: int, heading: Heading, digest: str, lost_after: str) -> None:
         """What is wrong with its place in its chain."""
         seen = self._chains.get(heading.chain)
         if seen is not None:
-            if (found := seen.add(heading, digest)) is not None:
-                self._tell(_about(found, heading, offset))
+            numbers = range(seen.last.sequence + 1, heading.sequence)
+            if (found := seen.add(heading, digest, lost_after)) is not None:
+                detail = _numbers(numbers) if found is FindingCode.LOST else ""
+                self._tell(_about(found, heading, offset, detail))
             if heading.sequence != seen.first_sequence:
                 self._age.see(heading, is_signed=self._keyring.knows(heading.key))
             return

@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.evidence.exported_file import NOT_TOLD, RECEIPTS_FILE, FileKind
+from worker.evidence.lost_messages import lost_between
 from worker.ledger.packing import unpack_digests
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
+from worker.ledger.truncation import Truncation, latest_truncation
 
 MESSAGES_AT_ONCE: Final = 50
 HOW_TO_CHECK: Final = (
@@ -25,7 +27,10 @@ HOW_TO_CHECK: Final = (
     "order of their places, is the heading's digest. The heading's previous is the SHA-256 of the "
     "text of the heading before it, which has the same chain and a sequence smaller by one (64 "
     "zeros for sequence 0). Its mac is the HMAC-SHA256, by the secret of the operators, of the "
-    "heading with an empty mac; who has that secret could have made all of it. But "
+    "heading with an empty mac; who has that secret could have made all of it. "
+    "Where a line has lost_before, the messages between the heading with the digest previous and "
+    "its own fell with the stream's retention before they were read; its mac is that of the text "
+    "'lost between X and Y' with X as previous and Y as the SHA-256 of the line's heading. But "
     f"{NOT_TOLD}."
 )
 
@@ -91,14 +96,14 @@ def life_selection(
 
 
 def export_file(
-    connection: Connection, selection: Selection | LifeSelection, now_ms: int
+    connection: Connection, selection: Selection | LifeSelection, now_ms: int, secret: bytes
 ) -> Iterator[dict[str, Any]]:
     """All lines of an auditor's file of receipts: what it is, those of `export_lines`, and the
     totals, without which the file was cut short.
     """
     yield first_line(RECEIPTS_FILE, selection.asked_for, now_ms)
     messages = receipts = 0
-    for line in export_lines(connection, selection):
+    for line in export_lines(connection, selection, secret):
         receipts += receipts_in(line)
         messages += 1
         yield line
@@ -125,40 +130,51 @@ def receipts_in(line: dict[str, Any]) -> int:
     return sum("row" in one for one in line.get("rows", ()))
 
 
-def message_line(message: Row[Any]) -> dict[str, Any]:
-    """The line of an auditor's file for a message with its chain, without its rows."""
-    return {
+def message_line(message: Row[Any], truncation: Truncation, secret: bytes) -> dict[str, Any]:
+    """The line of an auditor's file for a message with its chain, without its rows. What the
+    `truncation` took before it is said there, signed by `secret` if that is not empty.
+    """
+    told = {
         "offset": message.stream_offset,
         "generation": message.generation,
         "chain": message.chain.hex(),
         "sequence": message.sequence,
         "heading": message.heading.decode(),
     }
+    before = truncation.heading_before_gap(message.chain_id, message.sequence)
+    if before is not None:
+        told["lost_before"] = lost_between(before, message.heading, secret)._asdict()
+    return told
 
 
 def export_lines(
-    connection: Connection, selection: Selection | LifeSelection
+    connection: Connection, selection: Selection | LifeSelection, secret: bytes
 ) -> Iterator[dict[str, Any]]:
     """The lines of the messages in an auditor's file, in the order of the stream."""
     last: int | None = 0
     while last is not None:
-        lines, last = export_portion(connection, selection, last)
+        lines, last = export_portion(connection, selection, last, secret)
         yield from lines
 
 
 def export_portion(
-    connection: Connection, selection: Selection | LifeSelection, last: int
+    connection: Connection, selection: Selection | LifeSelection, last: int, secret: bytes
 ) -> tuple[list[dict[str, Any]], int | None]:
     """The lines of an auditor's file for some messages after the one with the number `last`, which
-    is 0 at the beginning, and the number of their last one; None where there are no more.
+    is 0 at the beginning, and the number of their last one; None where there are no more. `secret`
+    signs what the stream's retention took before the ledger read it.
     """
+    truncation = latest_truncation(connection)
     messages = _messages(connection, selection, last)
     receipts = _receipts_of(connection, [one for one in messages if selection.may_be_in(one.id)])
     lines = []
     for message in messages:
         theirs = receipts.get(message.id, [])
         wanted = [one for one in theirs if selection.has(one)]
-        lines.append(_line(message, theirs, {one.place for one in wanted}))
+        line = message_line(message, truncation, secret)
+        if wanted:
+            line["rows"] = _rows(message, theirs, {one.place for one in wanted})
+        lines.append(line)
     return lines, messages[-1].id if messages else None
 
 
@@ -199,14 +215,14 @@ def _receipts_of(
     return found
 
 
-def _line(message: Row[Any], receipts: Sequence[StoredReceipt], wanted: set[int]) -> dict[str, Any]:
-    told = message_line(message)
-    if wanted:
-        rows = {one.place: _told(one, is_wanted=one.place in wanted) for one in receipts}
-        for place, digest in enumerate(unpack_digests(message.row_digests or b"")):
-            rows.setdefault(place, {"place": place, "row_digest": digest.hex(), "blanked": False})
-        told["rows"] = [rows[place] for place in sorted(rows)]
-    return told
+def _rows(
+    message: Row[Any], receipts: Sequence[StoredReceipt], wanted: set[int]
+) -> list[dict[str, Any]]:
+    """All rows of a message, also those that the ledger can't read."""
+    rows = {one.place: _told(one, is_wanted=one.place in wanted) for one in receipts}
+    for place, digest in enumerate(unpack_digests(message.row_digests or b"")):
+        rows.setdefault(place, {"place": place, "row_digest": digest.hex(), "blanked": False})
+    return [rows[place] for place in sorted(rows)]
 
 
 def _told(one: StoredReceipt, *, is_wanted: bool) -> dict[str, Any]:

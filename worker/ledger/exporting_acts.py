@@ -13,6 +13,7 @@ from worker.evidence.exported_file import ACTS_FILE
 from worker.ledger.act_chains import ActMessage, act_messages
 from worker.ledger.exporting import first_line, message_line
 from worker.ledger.schema import ACTS
+from worker.ledger.truncation import latest_truncation
 
 
 class ActSelection(NamedTuple):
@@ -37,18 +38,23 @@ def chosen_acts(connection: Connection, selection: ActSelection) -> list[str]:
 
 
 def export_acts(
-    connection: Connection, selection: ActSelection, now_ms: int
+    connection: Connection, selection: ActSelection, now_ms: int, secret: bytes
 ) -> Iterator[dict[str, Any]]:
     """All lines of an auditor's file of acts: what it is, one for each message, and the totals,
-    without which the file was cut short.
+    without which the file was cut short. `secret` signs what the stream's retention took before the
+    ledger read it.
     """
     yield first_line(ACTS_FILE, selection.asked_for, now_ms)
     acts = chosen_acts(connection, selection)
+    truncation = latest_truncation(connection)
     messages = rows = 0
     for one in act_messages(connection, acts):
         messages += 1
         rows += len(one.rows)
-        yield _line(one)
+        line = message_line(one.message, truncation, secret)
+        if one.digests:
+            line["rows"] = _rows(one)
+        yield line
     yield {"messages": messages, ACTS_FILE.noun: rows, "acts": len(acts)}
 
 
@@ -61,14 +67,10 @@ def _conditions(selection: ActSelection) -> Iterator[ColumnElement[bool]]:
         yield ACTS.c.at < selection.until
 
 
-def _line(one: ActMessage) -> dict[str, Any]:
-    digests = one.digests
-    told = message_line(one.message)
-    if digests:
-        told["rows"] = [
-            {"place": place, "row": one.rows[place].decode(errors="replace")}
-            if place in one.rows
-            else {"place": place, "row_digest": digest.hex()}
-            for place, digest in enumerate(digests)
-        ]
-    return told
+def _rows(one: ActMessage) -> list[dict[str, Any]]:
+    return [
+        {"place": place, "row": one.rows[place].decode(errors="replace")}
+        if place in one.rows
+        else {"place": place, "row_digest": digest.hex()}
+        for place, digest in enumerate(one.digests or ())
+    ]

@@ -55,6 +55,19 @@ class Truncation:
             and not self.took_what_follows(chain_id, sequence)
         )
 
+    def heading_before_gap(self, chain_id: int, sequence: int) -> bytes | None:
+        """The heading line before the gap in front of a message of a chain, where records were lost
+        there; None where there is no gap, or nothing explains it.
+        """
+        if self.went_on_at is None:
+            return None
+        earlier = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence < sequence)
+        query = select(MESSAGES.c.sequence, MESSAGES.c.heading).where(earlier)
+        last = self._connection.execute(query.order_by(MESSAGES.c.sequence.desc())).first()
+        if last is None or last.sequence == sequence - 1:
+            return None
+        return bytes(last.heading) if self.took_what_is_before(chain_id, sequence) else None
+
     def _found(self) -> int | None:
         query = select(FINDINGS.c.kind, FINDINGS.c.stream_offset, FINDINGS.c.last_at).where(
             FINDINGS.c.chain_id.is_(None)

@@ -62,7 +62,7 @@ def test_a_signal_ends_the_verification_of_a_long_file(
     with ledger_file(tmp_path) as ledger:
         ledger.take(worker.begin(), worker.receipts([receipt("ev-1")]))
         with ledger.transaction() as connection:
-            lines = list(export_file(connection, Selection(None, None, None), 5))
+            lines = list(export_file(connection, Selection(None, None, None), 5, b""))
     first, message = (orjson.dumps(one) + b"\n" for one in lines[:2])
     with path.open("wb") as file:
         file.write(first)

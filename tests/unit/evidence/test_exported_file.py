@@ -43,7 +43,7 @@ def _filled(ledger: LedgerFile) -> list[Receipt]:
 
 def _whole(ledger: LedgerFile) -> Lines:
     with ledger.transaction() as connection:
-        return list(export_file(connection, Selection(None, None, None), 5))
+        return list(export_file(connection, Selection(None, None, None), 5, SECRET))
 
 
 def _verified(lines: Lines, secret: bytes = SECRET) -> list[FindingCode]:
@@ -72,7 +72,7 @@ def test_the_file_of_one_life_has_its_receipts_and_no_others(tmp_path: Path) -> 
             story = find_life(connection, key)
             assert story is not None
             selection = life_selection(connection, key, story.steps)
-            lines = list(export_file(connection, selection, 5))
+            lines = list(export_file(connection, selection, 5, SECRET))
     assert _verified(lines) == []
     rows = [
         orjson.loads(row["row"]) for line in lines for row in line.get("rows", ()) if "row" in row

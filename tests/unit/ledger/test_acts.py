@@ -85,7 +85,7 @@ def test_what_is_old_goes_and_nobody_gets_it_by_an_export_of_receipts(tmp_path: 
         _take(ledger, _act(1))
         ledger.take(MadeWorker().receipts([receipt()]))
         with ledger.transaction() as connection:
-            lines = list(export_lines(connection, Selection(None, None, None)))
+            lines = list(export_lines(connection, Selection(None, None, None), b""))
         assert [len(line.get("rows", ())) for line in lines] == [0, 0, 0, 1]
         with ledger.transaction() as connection:
             prune(connection, made_now_ms() + DAY_MS)

@@ -47,7 +47,7 @@ def _filled(ledger: LedgerFile) -> None:
 
 def _lines(ledger: LedgerFile, selection: ActSelection = ALL) -> Lines:
     with ledger.transaction() as connection:
-        return list(export_acts(connection, selection, 5))
+        return list(export_acts(connection, selection, 5, SECRET))
 
 
 def _stages(lines: Lines) -> list[str]:

@@ -50,7 +50,8 @@ async def export(request: web.Request) -> web.StreamResponse:
     except NoSuchDays as mistake:
         return await _page(request, 400, f"No file was made: {mistake}.")
     selection = ActSelection(integration or None, days.since_ms, days.until_ms)
-    lines = await context.query(_export, selection, context.now_ms())
+    secret = context.settings.receipts_secret.get_secret_value().encode()
+    lines = await context.query(_export, selection, context.now_ms(), secret)
     if lines is None:
         return await _page(
             request,
@@ -99,11 +100,13 @@ async def _page(request: web.Request, status: int = 200, mistake: str = "") -> w
     )
 
 
-def _export(connection: Connection, selection: ActSelection, now_ms: int) -> list[bytes] | None:
+def _export(
+    connection: Connection, selection: ActSelection, now_ms: int, secret: bytes
+) -> list[bytes] | None:
     """None where there are too many."""
     if len(chosen_acts(connection, selection)) > MOST_EXPORTED:
         return None
-    return [orjson.dumps(line) for line in export_acts(connection, selection, now_ms)]
+    return [orjson.dumps(line) for line in export_acts(connection, selection, now_ms, secret)]
 
 
 def _wanted(request: web.Request) -> ActsWanted:
