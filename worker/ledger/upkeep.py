@@ -18,6 +18,7 @@ from worker.ledger.overview import overview
 from worker.ledger.progress import read_progress, say_alive
 from worker.ledger.reading_report import ReadingReport
 from worker.ledger.retention import prune
+from worker.ledger.told_lanes import forget_lanes
 from worker.ledger.trouble import LedgerTrouble
 from worker.ledger.write_turns import WriteTurns
 from worker.moments import now_ms
@@ -69,6 +70,8 @@ class Upkeep:
         now = now_ms()
         while await self._turns.transact(check_awaited, now - _NEAR_MS):
             pass  # each is a transaction of its own, and the reading has its turn in between
+        while await self._turns.transact(forget_lanes, now):
+            pass  # or the overview reads the lanes of all workers that ever were
         said = (await self._turns.transact(overview, now)).conservation
         overtaken = sum(one.events for one in said.awaited.overtaken)
         self._report.counted(sum(one.events for one in said.missing), overtaken)
