@@ -92,6 +92,18 @@ async def test_with_no_more_events_than_are_looked_at_the_page_is_sure(
     assert "not known" not in pages["/integrations"]
 
 
+async def test_of_what_no_try_has_told_the_page_says_how_many_there_are(
+    tmp_path: Path, ledger: LedgerFile
+) -> None:
+    """Parked before a first try, as at a paused integration."""
+    untold = [one._replace(choice=None, attributes={}) for one in _waiting_yes(2)]
+    pages = await _pages(tmp_path, ledger, untold)
+    said = "\u2013 none is known; of 2 events that wait no try has told the choice yet"
+    for way in ("/", "/integrations/shop"):
+        assert f"Oldest unhonoured withdrawal {said}" in pages[way]
+    assert "Oldest unhonoured withdrawal 0 none waits" in pages["/integrations/museum"]
+
+
 async def test_of_more_dead_letters_than_are_looked_at_the_withdrawals_are_the_least(
     tmp_path: Path, ledger: LedgerFile
 ) -> None:
