@@ -121,6 +121,7 @@ class LetterReading:
     async def stop(self) -> int:
         """Take no more dead letters; how many are held. Raises what the broker answers."""
         self._take = None
+        self._taken.clear()  # what nobody has read comes again, and can't be settled any more
         for window in self._windows:
             # Or what one gives back would come to the next.
             await window.cancel()
