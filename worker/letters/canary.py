@@ -80,7 +80,8 @@ class Canaries:
         sent = 0
         for one in self._opened:
             if problem := await replay(one):
-                return CanaryVerdict(sent, 0, f"a canary can't be replayed: {problem}")
+                letter_id = one.chosen[0].letter.id
+                return CanaryVerdict(sent, 0, f"{letter_id} can't be replayed: {problem}")
             sent += len(one.chosen)
         trouble = await self._wait(wait_seconds, stop, is_clear)
         came_back = sum(one.is_back for some in self._awaited.values() for one in some)

@@ -106,7 +106,7 @@ class LetterWork:
             if found >= self._asked.canaries or size >= _HELD_BYTES:
                 return None
             free = self._free(opened)
-            if not free.chosen:
+            if not free.chosen or free.replay_refusal(self._max_event_bytes):
                 return None
             found += len(free.chosen)
             size += len(free.message.body)

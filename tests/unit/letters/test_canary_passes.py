@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.letters.desk_parts import Desk, opened_letter
 from worker.broker.letter_filter import Filter
+from worker.letters.canary import CanaryVerdict
 from worker.letters.letter_act_request import Handling
 from worker.letters.letter_work import LetterWork, Watching
 from worker.letters.lost_state_guard import LostStateGuard
@@ -44,3 +45,15 @@ async def test_after_a_wait_that_was_lost_no_letter_is_left_out() -> None:
     await work.run(cast(Any, desk))
     assert desk.there == []
     assert work.tally.handled == 6, "the lost one was confirmed, and is there twice"
+
+
+async def test_a_letter_that_cannot_be_replayed_is_no_canary_and_stops_no_others() -> None:
+    too_large = opened_letter(0, body=bytes(len(LARGE) + 1))
+    desk = Desk(too_large, *map(opened_letter, range(1, 6)))
+    work = _with_canaries(2, Watching(is_clear=_is_clear))
+    await work.run(cast(Any, desk))
+    assert work.tally.verdict == CanaryVerdict(2, 0, "")
+    assert (work.tally.handled, desk.there) == (5, [too_large])
+    ((named, reason),) = work.tally.kept
+    assert named == too_large.chosen[0].letter.id
+    assert "its body has 9437185 bytes" in reason
