@@ -78,7 +78,7 @@ _OF_RABBITMQ: Final[Series] = {
     f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events.2"}}': f"0 9 700 0x{LONG}",
     f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"consent.events.2"}}': f"0 5 9 0x{LONG}",
     f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.events"}}': f"0 9 1200 0x{LONG}",
-    f'rabbitmq_detailed_queue_messages_ready{{{_QUEUE}"consent.dead-letters"}}': f"0x{LONG}",
+    f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.dead-letters"}}': f"0x{LONG}",
     f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}': f"0x90 1 1 0x{LONG}",
     f'rabbitmq_detailed_queue_messages_unacked{{{_QUEUE}"consent.delay.4s"}}': f"0 7 0 3 0x{LONG}",
     "rabbitmq_global_messages_dead_lettered_delivery_limit_total": f"0x{LONG}",
@@ -170,6 +170,7 @@ def _ready(queue: str) -> str:
 
 _L2: Final = 'job="consent-worker-ledger",instance="l2"'
 _SUSPECTS: Final = f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.suspects"}}'
+_LETTERS: Final = f'rabbitmq_detailed_queue_messages{{{_QUEUE}"consent.dead-letters"}}'
 _DEAD: Final = f'consent_outcomes_total{{{_W1},outcome="dead",reason="retries-exhausted"}}'
 _W3: Final = 'job="consent-worker",instance="w3"'
 _NEW_DEAD: Final = f'consent_outcomes_total{{{_W3},outcome="dead",reason="poison"}}'
@@ -233,7 +234,14 @@ FAULTS: Final = {
         "ConsentBrokerDeadLetter",
     ),
     "nobody has looked at dead letters": _fault(
-        {_ready("consent.dead-letters"): f"0x20 1x{LONG}"}, 1500, "ConsentDeadLettersLeft"
+        {_LETTERS: f"0x20 1x{LONG}", _ready("consent.dead-letters"): f"0x20 1x{LONG}"},
+        1500,
+        "ConsentDeadLettersLeft",
+    ),
+    "somebody has looked at dead letters, and decided nothing": _fault(
+        {_LETTERS: f"0x20 1x{LONG}", _ready("consent.dead-letters"): f"0x20 1x700 0x5 1x{LONG}"},
+        1500,
+        "ConsentDeadLettersLeft",
     ),
     "the backlog grows": _fault(
         {_ready("consent.events"): "0x20 900+300x90"}, 40, "ConsentBacklog"
