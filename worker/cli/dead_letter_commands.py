@@ -47,7 +47,14 @@ def list_all(
     newer_than: NewerOption = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     from_ledger: FromLedgerOption = False,
-    as_json: JsonListOption = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print a JSON array, with one object a line; with --from-ledger one object, that "
+            "also says what the ledger does not know.",
+        ),
+    ] = False,
 ) -> None:
     """List dead letters, without their bodies."""
     chosen = chosen_by(

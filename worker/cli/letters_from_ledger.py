@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -73,7 +74,7 @@ def show_known(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
         found = letters_called(connection, letter_id)
     seen = shown_at(run.began_at, now) if run is not None else None
     for one in found[:1]:
-        tell(told_fields(one.letter, now) | {"seen_in_the_queue": seen, "body": None})
+        tell(_fields(one, now) | {"seen_in_the_queue": seen, "body": None})
         complain(
             "the body is in the queue alone, if the letter still lies there: "
             f"`consent-worker dead-letters show {shown(letter_id)}`"
@@ -91,9 +92,16 @@ def show_known(letter_id: str, tell: Callable[[dict[str, Any]], None]) -> None:
 
 def _chosen(connection: Connection, chosen: Filter) -> Iterator[KnownLetter]:
     prefix = None if chosen.event is None else event_prefix(pack_event(chosen.event))
+    of_any_group = replace(chosen, group=None)
     for one in latest_letters(connection):
-        if chosen.matches(one.letter) and (prefix is None or one.life.startswith(prefix)):
+        if prefix is not None and not one.life.startswith(prefix):
+            continue
+        if of_any_group.matches(one.letter) and chosen.group in (None, one.group):
             yield one
+
+
+def _fields(one: KnownLetter, now: int) -> dict[str, Any]:
+    return told_fields(one.letter, now) | {"group": one.group}
 
 
 async def _in_queue(settings: WorkerSettings) -> int | None:
@@ -144,7 +152,7 @@ class _Unknown(NamedTuple):
 def _document(found: Sequence[KnownLetter], unknown: _Unknown, now: int) -> dict[str, Any]:
     run = unknown.run
     return {
-        "letters": [told_fields(one.letter, now) for one in found],
+        "letters": [_fields(one, now) for one in found],
         "seen_at": None if run is None else iso(run.began_at),
         "known": unknown.known,
         "in_queue": unknown.in_queue,

@@ -12,13 +12,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from worker.broker.dead_letter import DeadLetter
+from worker.broker.dead_letter import DeadLetter, fingerprint_of
+from worker.evidence.letter_cause import fingerprint_of_receipt
+from worker.evidence.receipt import Receipt
 from worker.ledger.database import portions
 from worker.ledger.dictionary import texts_of
 from worker.ledger.life import DEAD
 from worker.ledger.schema import LIVES
 from worker.ledger.schema_letters import LETTER_GROUPS, LETTER_PASSES, LETTERS
-from worker.ledger.stored_receipts import StoredReceipt, receipts_with
+from worker.ledger.stored_receipts import receipts_with
 from worker.redaction import redact
 
 _FIRST_PAGE: Final = 50
@@ -45,11 +47,19 @@ def last_pass(connection: Connection) -> LetterPass | None:
 
 class KnownLetter(NamedTuple):
     """A dead letter as the ledger knows it: `life` is the key of its event's life. `letter.id` is
-    "" of one that no pass has seen yet.
+    "" of one that no pass has seen yet, and `receipt` is that which tells of it.
     """
 
     letter: DeadLetter
     life: bytes
+    receipt: Receipt | None = None
+
+    @property
+    def group(self) -> str:
+        """The group of the dead letter; a receipt has codes of it that are no words of a detail."""
+        if self.receipt is not None:
+            return fingerprint_of_receipt(self.receipt).group
+        return fingerprint_of(self.letter).group
 
 
 def letters_called(connection: Connection, letter_id: str) -> list[KnownLetter]:
@@ -114,7 +124,8 @@ def _since(connection: Connection, since_ms: int | None) -> Iterator[KnownLetter
         found = {one.id: one for one in receipts_with(connection, list(new))}
         for number, life in new.items():
             if number in found:
-                yield KnownLetter(_by_receipt(found[number]), life)
+                receipt = found[number].receipt
+                yield KnownLetter(_by_receipt(receipt), life, receipt)
 
 
 def _became_dead(since_ms: int | None) -> list[ColumnElement[bool]]:
@@ -124,8 +135,7 @@ def _became_dead(since_ms: int | None) -> list[ColumnElement[bool]]:
     return [groups, LIVES.c.outcome == DEAD, LIVES.c.last_id > 0, *since]
 
 
-def _by_receipt(one: StoredReceipt) -> DeadLetter:
-    receipt = one.receipt
+def _by_receipt(receipt: Receipt) -> DeadLetter:
     return DeadLetter(
         id="",
         reason=receipt.reason,
