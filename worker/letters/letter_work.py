@@ -112,6 +112,7 @@ class LetterWork:
             size += len(free.message.body)
             return free
 
+        await self.guard.begin_pass()
         self._watching.begin_pass()
         async with desk.one_pass("searched") as run:
             async for opened in run.matching(chosen, take, self._watching.is_meant):
@@ -132,8 +133,8 @@ class LetterWork:
     async def _one_pass(self, desk: LetterDesk, most: int | None) -> tuple[Pass, int]:
         """A pass over the first `most` letters, and how many of these another one has to see."""
         self.tally.begin_pass()
-        self.guard.held_back = 0
         await self._pace.begin_pass(desk.stop)
+        await self.guard.begin_pass()
         self._discarded.clear()
         self._watching.begin_pass()
         in_flight = InFlight(_AT_ONCE)
