@@ -155,3 +155,11 @@ async def test_a_worker_tells_of_the_unknown_and_of_links_and_works() -> None:
         assert stack.log_text().count("settings.service_links") == 1
         unknown = told["settings.unknown"]["detail"]
         assert unknown == "CONSENT_WORKER_NONE_OF_OURS is no setting and has no effect"
+
+
+@pytest.mark.parametrize("command", [("ledger", "--letters"), ("ledger", "--once"), ("console",)])
+async def test_a_ledger_and_a_console_tell_of_the_unknown(command: tuple[str, ...]) -> None:
+    async with Stack("amqp://127.0.0.1:1/", "t", NONE_OF_OURS="x", LOG_FORMAT="json") as stack:
+        stack.override("LEDGER_URL", f"sqlite://{stack.path}/ledger.sqlite")
+        _, _, err = await stack.command(*command)  # has no broker, or no key, and ends
+    assert "CONSENT_WORKER_NONE_OF_OURS is no setting and has no effect" in err

@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.event_loop import run_to_the_end
 from worker.console.process import Console
+from worker.environment_warnings import tell_of_environment
 from worker.interrupt import stoppable
 from worker.observability.logging import configure_logging
 from worker.settings import WorkerSettings
@@ -25,6 +26,7 @@ def console(
     """Show the fleet in a browser, and run the ledger beside it, until SIGTERM."""
     settings = WorkerSettings()
     configure_logging(settings.log_format, settings.log_level)
+    tell_of_environment()
     run_to_the_end(_serve(Console(settings, runs_ledger=not no_ledger), settings.console_host))
 
 

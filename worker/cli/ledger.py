@@ -15,6 +15,7 @@ from worker.broker.broker_access import BrokerAway, what_happened
 from worker.cli.command_support import complain, say
 from worker.cli.event_loop import run_to_the_end
 from worker.counting import counted
+from worker.environment_warnings import tell_of_environment
 from worker.errors import EndsCommand
 from worker.interrupt import Stop, stoppable
 from worker.ledger.database import Database
@@ -53,6 +54,7 @@ def ledger(
     settings = WorkerSettings()
     url = ledger_url(settings)
     configure_logging(settings.log_format, settings.log_level)
+    tell_of_environment()
     if letters:
         say(_told(_compared(settings, url)))
         return
