@@ -28,7 +28,8 @@ _LATEST_MS: Final = 253_402_300_799_999
 class DeadLetter:
     """One dead letter, as an operator sees it; times in ms since 1970, None when unknown. `epoch`
     is that of the state of newest-wins when a worker met the event first, `config` the version of
-    the integration's configuration under which it was given up.
+    the integration's configuration under which it was given up. `repeat`: whether it sends anew
+    what Adobe has accepted.
     """
 
     id: str
@@ -44,6 +45,7 @@ class DeadLetter:
     epoch: str | None
     config: str | None
     body_bytes: int
+    repeat: bool | None = None
 
 
 class LetterMessage(Protocol):
@@ -76,6 +78,7 @@ def describe(message: LetterMessage) -> DeadLetter:
         epoch=names.epoch_in(headers),
         config=names.config_in(headers),
         body_bytes=len(message.body),
+        repeat=names.is_repeat(headers),
     )
 
 

@@ -102,10 +102,14 @@ def _events(message: HeldLetter) -> list[LetterEvent]:
     events = []
     for content_header, body in packed:
         properties = read_properties(content_header, budget)
-        letter = replace(
-            whole, id=id_of(properties.message_id, body), detail=detail, body_bytes=len(body)
-        )
         headers = properties.headers or {}
+        letter = replace(
+            whole,
+            id=id_of(properties.message_id, body),
+            detail=detail,
+            body_bytes=len(body),
+            repeat=names.is_repeat(headers),
+        )
         events.append(LetterEvent(letter, headers, body, (content_header, body)))
     return events
 

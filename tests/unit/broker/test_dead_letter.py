@@ -8,12 +8,17 @@ from typing import Any
 import aio_pika
 import orjson
 import pytest
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from tests.unit.examples import event_document
 from worker.broker.dead_letter import DeadLetter, describe
 from worker.broker.letter_filter import Filter
 from worker.broker.republished import new_message_id
 from worker.broker.retry_state import InvalidHeaders, read_retry_state
+from worker.cli.letter_listing import told_fields
+from worker.delivery.bundles.bundle_format import pack
+from worker.letters.letter_events import open_letter
 
 NOW_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -199,3 +204,19 @@ def test_a_letter_that_fitted_no_binding_has_the_time_at_which_it_was_to_come_ba
     later = {"consent-due-at": NOW_MS - 5, "consent-dead-at": NOW_MS}
     assert _letter(**later).dead_at_ms == NOW_MS
     assert _letter(**{"consent-due-at": "soon"}).dead_at_ms is None
+
+
+@pytest.mark.parametrize(("value", "is_told"), [(1, True), (None, False), (2, False), ("1", False)])
+def test_a_letter_that_sends_a_choice_again_is_told_as_a_repeat(value: Any, is_told: bool) -> None:
+    letter = _letter(**({} if value is None else {"consent-repeat": value}))
+    assert told_fields(letter, NOW_MS)["repeat"] is is_told
+
+
+def test_an_event_of_a_bundle_is_told_as_a_repeat_by_its_own_headers() -> None:
+    def packed(**headers: Any) -> tuple[bytes, bytes]:
+        return ContentHeader(0, 2, Basic.Properties(headers=headers)).marshal(), b"{}"
+
+    body = pack([packed(), packed(**{"consent-repeat": 1})])
+    bundle: Any = aio_pika.Message(body, headers={"consent-bundle": 2})
+    events = open_letter(bundle, lambda event: True).chosen
+    assert [event.letter.repeat for event in events] == [False, True]
