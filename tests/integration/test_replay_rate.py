@@ -29,6 +29,10 @@ async def test_letters_that_are_too_large_are_named_and_keep_no_other_one_waitin
             await stack.publish(
                 [body], "dead-letters", headers=headers, message_id=f"letter-{number}"
             )
+        code, out, err = await stack.command("dead-letters", "replay", "--dry-run")
+        assert (code, out) == (0, f"would have replayed {SOUND}\n"), err
+        for number in range(LARGE):
+            assert f"not replayed, and kept: letter-{number}: its body has" in err
         replaying = stack.command("dead-letters", "replay", "--rate", "0.2", "--json")
         code, out, err = await asyncio.wait_for(replaying, 30)  # with a turn for each 45 s at least
         report = json.loads(out)

@@ -51,7 +51,7 @@ def handle(asked: Handling, said: ActOptions, as_json: bool) -> None:
     has_failed = tally.verdict is not None and tally.verdict.trouble
     if has_failed:
         complain(f"the canaries failed, and the others stay: {has_failed}")
-    if tally.kept_count or has_failed or (held_back and not asked.dry_run):
+    if has_failed or ((tally.kept_count or held_back) and not asked.dry_run):
         raise typer.Exit(1)
 
 
@@ -131,7 +131,7 @@ def _report(asked: Handling, work: LetterWork) -> dict[str, Any]:
 def _tell(asked: Handling, work: LetterWork) -> None:
     tally = work.tally
     if asked.dry_run:
-        count = tally.matched - work.guard.held_back
+        count = tally.matched - work.guard.held_back - tally.kept_count
         say(f"would have {asked.verb} {count}{_how(asked, count)}")
         return
     if tally.verdict is not None and not tally.verdict.trouble:

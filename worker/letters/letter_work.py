@@ -148,7 +148,7 @@ class LetterWork:
                         break
                     self.tally.matched += len(opened.chosen)
                     free = self._free(opened)
-                    if not free.chosen or self._asked.dry_run or self._refuses(free):
+                    if not free.chosen or self._refuses(free) or self._asked.dry_run:
                         continue
                     if not await self._pace.turn(len(free.chosen), run.stop):
                         break
