@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aio_pika
 import pytest
+from yarl import URL
 
+from devtools.proxy import TcpProxy, through
 from devtools.stack import Stack
+from devtools.waiting import wait_until
 from tests.unit.evidence.chains import SECRET, START_MS, bodies
 from worker.broker.receipts_stream import receipts_queue
 from worker.evidence.anchors import Head, encode_head
@@ -136,6 +142,29 @@ async def test_without_a_secret_it_says_what_is_not_proved(stack: Stack) -> None
     stack.override("RECEIPTS_SECRET_PREVIOUS", SECRET.decode())
     _, report = await _verified(stack)
     assert (report["unchecked"], report["findings"]) == (5, [])
+
+
+async def test_a_tail_that_was_interrupted_does_not_look_like_a_whole_list(stack: Stack) -> None:
+    said = bodies(1_000)
+    await _write(stack, said)
+    url = URL(stack.amqp_url)
+    async with TcpProxy(url.host or "", url.port or 5672) as proxy:
+        proxy.slow_answers(sum(map(len, said)) / 20)
+        tail = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker", "receipts", "tail", "--json"),
+            env=stack.env | {"CONSENT_WORKER_AMQP_URL": through(stack.amqp_url, proxy.port)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        begun = sum(map(len, said[: len(said) // 3]))
+        await wait_until(lambda: proxy.answered_bytes > begun, "a part of the stream", 60)
+        tail.send_signal(signal.SIGINT)
+        proxy.restore()
+        out, err = await tail.communicate()
+    assert tail.returncode == 130, err
+    assert b"interrupted: " in err
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(out)
 
 
 async def test_an_empty_stream_and_none_at_all(stack: Stack) -> None:

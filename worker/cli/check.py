@@ -80,7 +80,7 @@ async def _run(
                     if identity is not None and worst(lines) != "wrong":
                         lines.append(await _send_test(client, integration, identity))
                     done.append((integration, lines))
-            _print(done, as_json=as_json)
+            _print(done, as_json=as_json, is_whole=not stop.is_asked)
             stop.check(f"checked {len(done)} of {counted(len(wanted), 'integration')}")
     return worst([line for _, lines in done for line in lines])
 
@@ -123,9 +123,9 @@ async def _in_order(
             pending.cancel()
 
 
-def _print(done: Sequence[Checked], *, as_json: bool) -> None:
+def _print(done: Sequence[Checked], *, as_json: bool, is_whole: bool) -> None:
     if as_json:
-        print_json_list(_document(*one) for one in done)
+        print_json_list((_document(*one) for one in done), is_whole=is_whole)
         return
     for integration, lines in done:
         for line in lines:

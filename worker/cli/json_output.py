@@ -47,9 +47,10 @@ class JsonList:
         return "[]\n" if self._is_empty else "\n]\n"
 
 
-def print_json_list(documents: Iterable[Mapping[str, Any]]) -> None:
-    """A JSON array on standard output, one object a line."""
+def print_json_list(documents: Iterable[Mapping[str, Any]], *, is_whole: bool = True) -> None:
+    """A JSON array on standard output, one object a line; without an end unless it `is_whole`."""
     array = JsonList()
     for document in documents:
         sys.stdout.write(array.item(document))
-    sys.stdout.write(array.end())
+    if is_whole:
+        sys.stdout.write(array.end())

@@ -108,10 +108,11 @@ class _Tail:
                     if stop.is_asked:
                         break
             if self._as_json and not follow:
-                print_json_list(one._asdict() for one in latest)
+                print_json_list((one._asdict() for one in latest), is_whole=not stop.is_asked)
             else:
                 for one in latest:
                     say(self._line(one))
+            stop.check("there may be later ones")
             if follow:
                 await self._follow(reader, "first" if last is None else last + 1, stop)
 

@@ -207,9 +207,11 @@ def test_an_interrupted_check_tells_what_it_has(cli: CommandLine, sandbox: Sandb
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    ran = cli.run("integrations", "check")
+    ran = cli.run("integrations", "check", "--json")
     thread.join()
     assert ran.code == 130
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ran.out)
     assert "interrupted: checked 0 of 6 integrations" in ran.err
 
 
