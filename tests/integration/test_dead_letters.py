@@ -327,7 +327,15 @@ async def test_what_is_not_there_is_exit_code_one_or_three(stack: Stack) -> None
     for command in (("replay",), ("discard", "--yes")):
         code, out, _ = await stack.command("dead-letters", *command, "--id", "nothing")
         assert code == 1
-        assert "no dead letter has the id nothing" in out
+        assert out.endswith("no dead letter has the id nothing\n")
+    await _bury(stack, 1)
+    code, out, _ = await stack.command(
+        "dead-letters", "replay", "--id", "letter-0", "--reason", "poison"
+    )
+    assert code == 1
+    assert "no dead letter has the id letter-0 and fits the other options" in out
+    code, out, _ = await stack.command("dead-letters", "replay", "--id", "letter-0")
+    assert (code, out) == (0, "replayed 1\n")
     assert await stack.command("dead-letters", "list", "--json") == (0, "[]\n", "")
     stack.namespace = f"{stack.namespace}-else"
     code, _, err = await stack.command("dead-letters", "list")

@@ -157,8 +157,12 @@ def _how(asked: Handling, count: int) -> str:
 def _check_what_is_not_there(asked: Handling, run: Pass) -> None:
     """Raises `typer.Exit` or `UnknownName` where something is named that is not there."""
     check_spelling(asked.chosen, run)
-    if asked.chosen.id is not None:
-        not_there(asked.chosen.id)
+    letter_id = asked.chosen.id
+    if letter_id is not None and asked.chosen != Filter(id=letter_id):
+        say(f"no dead letter has the id {shown(letter_id)} and fits the other options")
+        raise typer.Exit(1)
+    if letter_id is not None:
+        not_there(letter_id)
     group = asked.chosen.group
     if group is not None and asked.chosen == Filter(group=group):  # or another option excludes it
         say(f"no dead letter is of the group {group}; see `dead-letters groups`")
