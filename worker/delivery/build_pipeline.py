@@ -145,6 +145,7 @@ def build_pipeline(
         end_safely=faults.end_safely,
     )
     endings.form_refused = mismatch.meet
+    lanes.rounds_beside = mismatch.tasks
     return Pipeline(
         screening=Screening(decisions.read, queues, limits),
         routes=in_force,

@@ -162,9 +162,11 @@ def given_back(delivery: Delivery, policy: RetryPolicy, moment: Moment, jitter: 
     """
     over_in = max(0.0, delivery.attempt_began + policy.attempt_timeout_seconds - moment.seconds)
     if not delivery.was_sent:
-        # It may be sent yet, and nobody may hear of the answer. Until then its user is held.
+        # Its round sends it no more, unless it goes with what the round has asked for already; and
+        # holds its user until then.
         state = replace(delivery.state, was_returned=True)
-        return Follows(Parked(over_in, ParkReason.BUSY), state)
+        seconds = busy_seconds(state.parks, over_in, True, jitter)
+        return Follows(Parked(seconds, ParkReason.BUSY), state)
     found = handed_over(delivery, policy, moment, jitter)
     if found is not None:
         return found
@@ -189,6 +191,11 @@ def after_attempt(delivery: Delivery, moment: Moment) -> RetryState:
         was_returned=False,
         served=(),
     )
+
+
+def told_as_accepted(delivery: Delivery, result: Accepted) -> list[tuple[Delivery, Accepted]]:
+    """What is told of a late success: a repeat was accepted long before."""
+    return [] if delivery.state.is_repeat else [(delivery, result)]
 
 
 def shows_a_right_setup(result: Result) -> bool:

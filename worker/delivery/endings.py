@@ -21,6 +21,7 @@ from worker.delivery.conclusions import (
     handed_over,
     sent_nothing,
     shows_a_right_setup,
+    told_as_accepted,
 )
 from worker.delivery.delivery import Delivery
 from worker.delivery.faults import Faults
@@ -43,6 +44,8 @@ from worker.delivery.rounds.round_results import Result
 from worker.delivery.successors import Successors, state_after
 from worker.delivery.two_clocks import Moment
 from worker.reasons import DeadReason, ErrorCode, ParkReason
+
+Early = Callable[[Delivery, RetryPolicy, Moment, float], Follows | None]
 
 
 class Endings:
@@ -88,7 +91,7 @@ class Endings:
                 lane.suspicion.accepted()
                 if delivery.is_handed_over:
                     lane.confirming.accepted_late(delivery)
-                    accepted_late.append((delivery, result))
+                    accepted_late += told_as_accepted(delivery, result)
                     continue
                 made = delivery.state.attempts_made + 1
                 done = self._receipting.delivered(delivery, result, made, at_ms)
@@ -115,28 +118,13 @@ class Endings:
         """The request of `deliveries` has had no answer for long: publish what would follow if it
         had none at all. What has no retry left stays, and so does what meets a fault of ours.
         """
-        jitter = self._jitter()
-        for delivery in deliveries:
-            try:
-                found = handed_over(delivery, self._policy, self._now(), jitter)
-                if found is not None:
-                    self._follow(lane, delivery, found)
-                    delivery.is_handed_over = True
-            except Exception:
-                self._faults.note(lane, delivery)
+        self._follow_early(lane, deliveries, handed_over)
 
     def give_back(self, lane: Lane, deliveries: list[Delivery]) -> None:
         """The worker stops, and `deliveries` are in a round that is not over: publish what follows,
         so that nothing of them is in hand. What meets a fault of ours stays.
         """
-        jitter = self._jitter()
-        for delivery in deliveries:
-            try:
-                found = given_back(delivery, self._policy, self._now(), jitter)
-                self._follow(lane, delivery, found)
-                delivery.is_handed_over = True
-            except Exception:
-                self._faults.note(lane, delivery)
+        self._follow_early(lane, deliveries, given_back)
 
     def decide_anew(
         self, lane: Lane, delivery: Delivery, reason: ParkReason = ParkReason.UNKNOWN_INLET
@@ -207,6 +195,17 @@ class Endings:
             lane.block.probe_was_inconclusive(time.monotonic())
         for delivery in lane.take_all_waiting():
             self._faults.end_safely(self.park_for_block, lane, delivery)
+
+    def _follow_early(self, lane: Lane, deliveries: list[Delivery], what_follows: Early) -> None:
+        jitter = self._jitter()
+        for delivery in deliveries:
+            try:
+                found = what_follows(delivery, self._policy, self._now(), jitter)
+                if found is not None:
+                    self._follow(lane, delivery, found)
+                    delivery.is_handed_over = True
+            except Exception:
+                self._faults.note(lane, delivery)
 
     def _follow(self, lane: Lane, delivery: Delivery, found: Follows) -> None:
         """Tell of an outcome, and publish its successor; the receipt follows when that is there."""

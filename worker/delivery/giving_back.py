@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from worker.broker.headers import events_of_bundle
+from worker.broker.headers import events_of_bundle, integration_id_in
 from worker.broker.message import Host
 from worker.delivery.bundles.opening import BundleOpening
 from worker.delivery.delivery import Delivery
@@ -55,7 +55,8 @@ class GivingBack:
             return
         for bundle in opening.take_unopened(self._successors.takes_back_unread):
             events = events_of_bundle(bundle.headers) or 1
-            self._observer.parked_again("", ParkReason.STOPPING, events)
+            integration_id = integration_id_in(bundle.headers) or ""
+            self._observer.parked_again(integration_id, ParkReason.STOPPING, events)
             outcome = Parked(STOPPING_SECONDS, ParkReason.STOPPING)
             self._successors.set_aside(bundle, outcome, partial(opening.add, bundle))
         self._give_back_trials(self._give_back_sent)

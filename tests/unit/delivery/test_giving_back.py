@@ -131,6 +131,7 @@ async def test_a_repeat_is_not_in_hand_and_is_sent_again() -> None:
     fleet.adobe.answers.set()
     await after(100)
     assert fleet.told[-1] == "repeat of e1: repeated"
+    assert "accepted late" not in fleet.told
     assert fleet.line.letters == []
 
 
@@ -154,12 +155,12 @@ async def test_what_waits_for_the_state_is_not_in_hand_and_sent_once() -> None:
     goes_on.set()
     await after(100)
     assert {len(times) for times in fleet.adobe.times.values()} == {1}
-    assert fleet.told == ["parked"] * 3 + ["accepted late"] * 3 + ["duplicate"] * 3
+    assert fleet.told == ["parked"] * 3 + ["delivered"] * 3
 
 
 @in_virtual_time
 async def test_what_nothing_is_known_to_be_sent_of_may_be_at_adobe_all_the_same() -> None:
-    """The worker may send it after that, and end before the answer."""
+    """It may go with what its round has asked for already, and the worker may not hear of it."""
     fleet = Stopping()
     fleet.store.begin = _never  # type: ignore[method-assign]
     fleet.publish(1)
@@ -322,3 +323,37 @@ async def test_what_is_tried_in_the_other_form_is_handed_over_and_ends_once(
     inlet.answers.set()
     await after(1)
     assert worker.told == told
+
+
+@in_virtual_time
+async def test_what_is_tried_in_the_other_form_is_waited_for_at_a_stop() -> None:
+    inlet = Inlet("xdm")
+    worker = Told(inlet, Store())
+    await worker.begin()
+    inlet.answers.clear()
+    await worker.take(snapshot())
+    await after(1)
+    worker.pipeline.give_back(worker.hand.host)
+    waiting = asyncio.create_task(worker.pipeline.lanes.wait_for_rounds(25))
+    await after(5)
+    assert not waiting.done()
+    inlet.answers.set()
+    await after(1)
+    assert waiting.done()
+    assert worker.told == ["retried", "accepted late"]
+
+
+@in_virtual_time
+async def test_a_trial_that_has_just_ended_has_ended_its_event() -> None:
+    inlet = Inlet("xdm")
+    worker = Told(inlet, Store())
+    await worker.begin()
+    inlet.answers.clear()
+    await worker.take(snapshot())
+    await after(1)
+    inlet.answers.set()
+    while not worker.told:  # noqa: ASYNC110 - each turn of the loop
+        await asyncio.sleep(0)
+    worker.pipeline.give_back(worker.hand.host)
+    await after(1)
+    assert worker.told == ["delivered"]

@@ -81,6 +81,20 @@ async def test_a_part_of_a_message_leaves_it_out_no_more_than_the_whole(
     assert worker.adobe.has == {"offers": False, "news": True}
 
 
+async def test_an_upsert_that_is_taken_apart_erases_nothing_and_is_sent(
+    store: MemoryStore,
+) -> None:
+    """What it leaves out stays at Adobe."""
+    before = Worker(store, SNAPSHOTS, secret=b"former")
+    await before.take(snapshot(10, "tablet", offers=True))
+    worker = after_a_wrong_change_of_secret(store, before.adobe)
+    mappings = [one | {"absent": False} for one in MAPPINGS]
+    worker.target = integration(events="user", limits=NO_GAP, mappings=mappings)
+    worker.adobe.replies = [Permanent(ErrorCode.ADOBE_REJECTED, "HTTP 400", 400, fault="message")]
+    results = await worker.take(snapshot(20, "phone", sms=True), snapshot(30, "laptop", news=True))
+    assert results == [OK, OK]
+
+
 def with_note(minute: int, user: str, characters: int) -> bytes:
     document = orjson.loads(snapshot(minute, user, news=True))
     document["parameters"]["new_entity"]["metadata"] = {"note": "a" * characters}

@@ -56,6 +56,7 @@ class FormMismatch:
         self._conclude = conclude
         self._end_safely = end_safely
         self._trials = Trials(runner, gate, self._end_trial)
+        self.tasks = self._trials.tasks
 
     def meet(self, lane: Lane, delivery: Delivery, reply: Retryable) -> None:
         """Adobe does not take the form in which the event was sent."""
@@ -69,7 +70,7 @@ class FormMismatch:
 
     def give_back(self, act: Callable[[Lane, list[Delivery]], None]) -> None:
         """`act` on what is being tried, so that it is handed over; see `Handler.give_back`."""
-        for delivery in self._trials.under_way:
+        for delivery in list(self._trials.under_way):
             if delivery.message.is_ours and not delivery.is_handed_over:
                 act(self._lane_of(delivery.integration), [delivery])
 
@@ -128,18 +129,16 @@ class Trials:
         self._runner = runner
         self._gate = gate
         self._end = end
-        self._tasks: dict[asyncio.Task[None], Delivery] = {}
-
-    @property
-    def under_way(self) -> list[Delivery]:
-        """What is being tried."""
-        return list(self._tasks.values())
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.under_way: set[Delivery] = set()
+        """What is being tried, and was not ended."""
 
     def begin(self, whole: Integration, delivery: Delivery) -> None:
         """Send a delivery in the other form. Not by its lane, whose messages have the first."""
         task = asyncio.create_task(self._try(whole, delivery))
-        self._tasks[task] = delivery
-        task.add_done_callback(self._tasks.pop)
+        self.under_way.add(delivery)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _try(self, whole: Integration, delivery: Delivery) -> None:
         result: Result | None = None
@@ -149,6 +148,7 @@ class Trials:
             self._gate.close(problem, whole.state_id)
         except Exception as error:  # a fault of ours becomes a dead letter, as in a round
             result = _crashed(whole, error)
+        self.under_way.discard(delivery)
         self._end(whole, delivery, result)
 
     async def _result(self, whole: Integration, delivery: Delivery) -> Result | None:
@@ -164,6 +164,8 @@ class Trials:
             if time.monotonic() + result.wait_seconds > ends_at:
                 return None
             await asyncio.sleep(result.wait_seconds)
+            if delivery.is_handed_over:
+                return None
 
 
 def _crashed(whole: Integration, error: Exception) -> Crashed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from worker.broker.message import Source
 from worker.delivery.delivery import Delivery
@@ -36,6 +36,8 @@ class Lanes:
         self._crowded: set[Source] = set()
         self._lanes: dict[str, Lane] = {}
         self._made = 0
+        self.rounds_beside: Collection[asyncio.Task[None]] = ()
+        """Those of no lane that are under way."""
         gate.when_open(self.pump_all)
 
     def __iter__(self) -> Iterator[Lane]:
@@ -74,6 +76,7 @@ class Lanes:
         more, and yet the state is to learn what became of it.
         """
         rounds = [one for lane in self for one in lane.under_way.rounds]
+        rounds += self.rounds_beside
         if rounds and seconds > 0:
             await asyncio.wait(rounds, timeout=seconds)
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
-from worker.adobe.attempt_deadline import is_too_late
 from worker.adobe.replies import Reply, Retryable
+from worker.delivery.rounds.last_look import may_be_sent
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_results import Untried
 from worker.delivery.rounds.store_gate import StoreGate
@@ -89,7 +89,8 @@ class Completion:
         """Whether a part of a message would erase what nobody can read, and has its reply: what was
         said by all of the message, a part of it may leave out.
         """
-        if integration.completes or not _has_others_unreadable(integration, part):
+        keeps_what_is_left_out = not integration.replaces_record or integration.completes
+        if keeps_what_is_left_out or not _has_others_unreadable(integration, part):
             return False
         part.reply = Retryable(ErrorCode.STATE_UNREADABLE, _DAMAGED)
         return True
@@ -129,7 +130,7 @@ class Completion:
                 asyncio.timeout(deadline - time.monotonic()),
                 slots.one(first=delivery.is_suspect),
             ):
-                if is_too_late():  # a timer that has expired is heard only at a pause
+                if not may_be_sent([message]):
                     raise TimeoutError
                 message.mark_sent()
                 identity = delivery.choice.identity

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from worker.adobe.attempt_deadline import is_too_late, watched
+from worker.adobe.attempt_deadline import watched
 from worker.adobe.replies import Accepted, NoProfile, Permanent, Retryable
 from worker.adobe.streaming import MAX_REQUEST_BYTES, OutgoingMessage
 from worker.delivery.delivery import Delivery
@@ -26,6 +26,7 @@ from worker.delivery.rounds.contained_faults import (
     stopped,
 )
 from worker.delivery.rounds.gap_lengths import gaps_of
+from worker.delivery.rounds.last_look import may_be_sent
 from worker.delivery.rounds.repeat_plan import plan_repeats_of_parts
 from worker.delivery.rounds.request_slots import RequestSlots
 from worker.delivery.rounds.round_lease import RoundLease
@@ -100,8 +101,7 @@ class Round:
         wanted = [one for one in messages if one.folded.is_sent and one.reply is None]
         if integration.needs_lookup:
             wanted = await self._existing(wanted)
-        sendable = [one for one in wanted if one.encode()]
-        await self._send(sendable)
+        await self._send([one for one in wanted if one.encode()])
         for message in wanted:
             if len(message.deliveries) > 1 and is_messages_fault(message.reply):
                 try:
@@ -182,7 +182,7 @@ class Round:
                     asyncio.timeout(self._deadline - time.monotonic()),
                     self._slots.one(first=delivery.is_suspect),
                 ):
-                    if is_too_late():  # a timer that has expired is heard only at a pause
+                    if not may_be_sent([message]):
                         raise TimeoutError
                     message.mark_sent()
                     identity = delivery.choice.identity
@@ -231,7 +231,7 @@ class Round:
         with watched() as writing:
             try:
                 async with timeout, self._slots.one(first=True):
-                    if is_too_late():  # a timer that has expired is heard only at a pause
+                    if not may_be_sent(messages):
                         raise TimeoutError
                     for message in messages:
                         message.mark_sent()
