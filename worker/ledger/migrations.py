@@ -81,10 +81,11 @@ def _add_parked_again(connection: Connection) -> None:
     )
 
 
-def _find_waiting_lives(connection: Connection) -> None:
-    """What waits at an integration is found, however much else there is."""
+def _find_waiting_and_dead_lives(connection: Connection) -> None:
+    """What waits at an integration or is dead is found, however much else there is."""
     connection.exec_driver_sql(
-        "CREATE INDEX lives_waiting ON lives (integration_id, outcome, at) WHERE outcome IN (1, 2)"
+        "CREATE INDEX lives_waiting_or_dead ON lives (integration_id, outcome, at)"
+        " WHERE outcome IN (1, 2, 5)"
     )
 
 
@@ -94,7 +95,7 @@ STEPS: Final[Sequence[Step]] = (
     _add_awaited,
     _add_unreceipted_at,
     _add_parked_again,
-    _find_waiting_lives,
+    _find_waiting_and_dead_lives,
 )
 """The first one leads from version 1 to version 2."""
 

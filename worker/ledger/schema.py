@@ -155,15 +155,16 @@ Index(
     sqlite_where=LIVES.c.user.is_not(None),
     postgresql_where=LIVES.c.user.is_not(None),
 )
-IS_WAITING: Final = text("outcome IN (1, 2)")
-"""Of `lives`: retried or parked. It is text, since an index serves only what has its very words."""
+IS_WAITING_OR_DEAD: Final = text("outcome IN (1, 2, 5)")
+"""Of `lives`: retried, parked or dead. It is text, since an index serves only what has its very
+words."""
 Index(
-    "lives_waiting",
+    "lives_waiting_or_dead",
     LIVES.c.integration_id,
     LIVES.c.outcome,
     LIVES.c.at,
-    sqlite_where=IS_WAITING,
-    postgresql_where=IS_WAITING,
+    sqlite_where=IS_WAITING_OR_DEAD,
+    postgresql_where=IS_WAITING_OR_DEAD,
 )
 Index(
     "lives_by_due",

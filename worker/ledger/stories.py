@@ -11,7 +11,7 @@ from worker.broker.dead_letter import DeadLetter
 from worker.evidence.receipt import OutcomeName
 from worker.ledger.dictionary import id_of, texts_of
 from worker.ledger.known_letters import letters_of
-from worker.ledger.life import WAITING
+from worker.ledger.life import DEAD, WAITING
 from worker.ledger.packing import (
     OUTCOME_NUMBERS,
     OUTCOMES,
@@ -20,8 +20,8 @@ from worker.ledger.packing import (
     pack_event,
     user_prefix,
 )
-from worker.ledger.schema import IS_WAITING, LIVES, RECEIPTS
-from worker.ledger.schema_letters import LETTER_GROUPS, LETTERS
+from worker.ledger.schema import IS_WAITING_OR_DEAD, LIVES, RECEIPTS
+from worker.ledger.schema_letters import LETTERS
 from worker.ledger.stored_receipts import StoredReceipt, key_of_life, lives_back, stored
 
 MOST_LIVES: Final = 1_000
@@ -104,11 +104,8 @@ def find_integration(connection: Connection, wanted: Wanted) -> Found:
     receipts, some of the latest are looked at, and `more` is said of the others.
     """
     integration_id = id_of(connection, wanted.integration or "")
-    if wanted.outcome is not None and OUTCOME_NUMBERS[wanted.outcome] in WAITING:
-        return _find(connection, IS_WAITING, wanted)
-    if wanted.outcome == "dead":
-        groups = select(LETTER_GROUPS.c.id).where(LETTER_GROUPS.c.integration_id == integration_id)
-        return _find(connection, LIVES.c.group_id.in_(groups), wanted)
+    if wanted.outcome is not None and OUTCOME_NUMBERS[wanted.outcome] in WAITING | {DEAD}:
+        return _find(connection, IS_WAITING_OR_DEAD, wanted)
     return _by_receipts(connection, integration_id, wanted)
 
 

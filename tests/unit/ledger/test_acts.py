@@ -98,7 +98,7 @@ def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
             for table in (ACTS, AWAITED, LATEST_CONCLUDED, PARKED_AGAIN):
                 table.drop(connection)
             connection.exec_driver_sql("ALTER TABLE chains DROP COLUMN unreceipted_at")
-            connection.exec_driver_sql("DROP INDEX lives_waiting")
+            connection.exec_driver_sql("DROP INDEX lives_waiting_or_dead")
             connection.execute(VERSION.update().values(version=2))
         upgrade(ledger.database)
         check_version(ledger.database)

@@ -11,8 +11,10 @@ import pytest
 from devtools.made_receipts import MadeWorker, receipt
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
+from worker.evidence.act import Act, encode_act
 from worker.evidence.receipt import OutcomeName, Receipt
 from worker.ledger.packing import CHOICES
+from worker.ledger.stored_receipts import key_of_life
 from worker.ledger.stories import MOST_LIVES, MOST_LOOKED_AT, Found, Wanted, find_integration
 
 TEN = 1_764_496_800_000
@@ -71,6 +73,23 @@ def test_a_dead_letter_is_found_behind_many_that_were_replayed(ledger: LedgerFil
     _take(ledger, [_retried("left", TEN, **dead), *letters, *delivered])
     found = _find(ledger, "dead")
     assert ([one.event for one in found.stories], found.more) == (["left"], False)
+
+
+@pytest.mark.parametrize("is_replayed", [True, False])
+def test_what_died_is_found_after_its_letter_was_replayed_or_discarded(
+    ledger: LedgerFile, *, is_replayed: bool
+) -> None:
+    """Its life stays dead, and who looks for it is not told that it never was."""
+    dead = receipt("ev-1", at=TEN, outcome="dead", reason="adobe-rejected")
+    _take(ledger, [dead])
+    if is_replayed:
+        _take(ledger, [dead._replace(delivery=1, outcome="delivered", at=NOON)])
+    else:
+        act = Act("a" * 16, "discarded", "part", "", "operator", NOON)
+        act = act._replace(lives=(key_of_life(dead).hex(),))
+        ledger.take(MadeWorker("console:1").chain.message("trail", [encode_act(act)], NOON))
+    (story,) = _find(ledger, "dead", since=TEN).stories
+    assert (story.event, story.outcome, story.at) == ("ev-1", "dead", TEN)
 
 
 def test_a_skipped_event_is_found_behind_many_copies_of_delivered_ones(ledger: LedgerFile) -> None:
