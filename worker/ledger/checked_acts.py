@@ -14,9 +14,9 @@ from worker.evidence.heading import read_heading
 from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 from worker.ledger.act_chains import act_messages
+from worker.ledger.lost_before import behind_lost
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, MESSAGES
 from worker.ledger.stream_findings import MANIPULATIONS
-from worker.ledger.truncation import latest_truncation
 
 MOST_MESSAGES: Final = 2_000
 """That are verified for one page; those of fifty acts are some 300."""
@@ -45,23 +45,24 @@ def checked_acts(connection: Connection, acts: Collection[str], keyring: Keyring
     """Whether the chains of the acts with these ids verify."""
     verification = Verification(keyring)
     chains: dict[str, int] = {}
+    numbers: dict[tuple[str, int], int] = {}
     messages = act_messages(connection, acts)
     for one in islice(messages, MOST_MESSAGES):
         message = one.message
         heading = read_heading(message.heading)
         chains[heading.chain] = message.chain_id
+        numbers[heading.chain, heading.sequence] = message.id
         verification.take(message.stream_offset, heading, message.heading, one.digests)
     found = verification.conclude(0)
     wrong = _found_before(connection, chains.values())
-    truncation = latest_truncation(connection)
+    gaps = {
+        one: numbers[one.chain, one.sequence] for one in found if one.code is FindingCode.REMOVED
+    }
+    behind = behind_lost(connection, gaps.values())
     wrong |= {
         one.chain: str(one.code)
         for one in found
-        if one.code not in OF_A_WHOLE_STREAM
-        and not (
-            one.code is FindingCode.REMOVED
-            and truncation.took_what_is_before(chains[one.chain], one.sequence)
-        )
+        if one.code not in OF_A_WHOLE_STREAM and gaps.get(one) not in behind
     }
     return CheckedActs(
         wrong,

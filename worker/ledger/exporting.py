@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from worker.evidence.exported_file import NOT_TOLD, RECEIPTS_FILE, FileKind
 from worker.evidence.lost_messages import lost_between
+from worker.ledger.lost_before import headings_before_lost
 from worker.ledger.packing import unpack_digests
 from worker.ledger.schema import CHAINS, MESSAGES, RECEIPTS
 from worker.ledger.stored_receipts import StoredReceipt, stored
-from worker.ledger.truncation import Truncation, latest_truncation
 
 MESSAGES_AT_ONCE: Final = 50
 HOW_TO_CHECK: Final = (
@@ -130,9 +130,10 @@ def receipts_in(line: dict[str, Any]) -> int:
     return sum("row" in one for one in line.get("rows", ()))
 
 
-def message_line(message: Row[Any], truncation: Truncation, secret: bytes) -> dict[str, Any]:
-    """The line of an auditor's file for a message with its chain, without its rows. What the
-    `truncation` took before it is said there, signed by `secret` if that is not empty.
+def message_line(message: Row[Any], before: bytes | None, secret: bytes) -> dict[str, Any]:
+    """The line of an auditor's file for a message with its chain, without its rows. Where messages
+    are lost between it and the heading line `before`, it says so, signed by `secret` if that is not
+    empty.
     """
     told = {
         "offset": message.stream_offset,
@@ -141,7 +142,6 @@ def message_line(message: Row[Any], truncation: Truncation, secret: bytes) -> di
         "sequence": message.sequence,
         "heading": message.heading.decode(),
     }
-    before = truncation.heading_before_gap(message.chain_id, message.sequence)
     if before is not None:
         told["lost_before"] = lost_between(before, message.heading, secret)._asdict()
     return told
@@ -164,14 +164,14 @@ def export_portion(
     is 0 at the beginning, and the number of their last one; None where there are no more. `secret`
     signs what the stream's retention took before the ledger read it.
     """
-    truncation = latest_truncation(connection)
     messages = _messages(connection, selection, last)
+    before_lost = headings_before_lost(connection, messages)
     receipts = _receipts_of(connection, [one for one in messages if selection.may_be_in(one.id)])
     lines = []
     for message in messages:
         theirs = receipts.get(message.id, [])
         wanted = [one for one in theirs if selection.has(one)]
-        line = message_line(message, truncation, secret)
+        line = message_line(message, before_lost.get(message.id), secret)
         if wanted:
             line["rows"] = _rows(message, theirs, {one.place for one in wanted})
         lines.append(line)

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, select
 from worker.evidence.exported_file import ACTS_FILE
 from worker.ledger.act_chains import ActMessage, act_messages
 from worker.ledger.exporting import first_line, message_line
+from worker.ledger.lost_before import headings_before_lost
 from worker.ledger.schema import ACTS
-from worker.ledger.truncation import latest_truncation
 
 
 class ActSelection(NamedTuple):
@@ -46,12 +46,12 @@ def export_acts(
     """
     yield first_line(ACTS_FILE, selection.asked_for, now_ms)
     acts = chosen_acts(connection, selection)
-    truncation = latest_truncation(connection)
     messages = rows = 0
     for one in act_messages(connection, acts):
         messages += 1
         rows += len(one.rows)
-        line = message_line(one.message, truncation, secret)
+        before_lost = headings_before_lost(connection, [one.message])
+        line = message_line(one.message, before_lost.get(one.message.id), secret)
         if one.digests:
             line["rows"] = _rows(one)
         yield line

@@ -56,6 +56,8 @@ class RecordWork:
         self.messages: list[tuple[Any, ...]] = []
         self.packed: list[PackedReceipt] = []
         self.acts: list[tuple[Any, ...]] = []
+        self.behind_lost: list[int] = []
+        """The numbers of messages before which others were lost."""
         self.erasures: list[tuple[int, dict[str, set[bytes]]]] = []
         """Of each message that has any: how many receipts there are up to its last one, and users
         by integration."""
@@ -97,6 +99,7 @@ class RecordWork:
             judgement = judge_passed(self._line_at(row.id, heading.sequence), message.line)
         for finding, count in judgement.findings:
             if finding is FindingCode.REMOVED and self._is_explained(row):
+                self.behind_lost.append(self._next_id)
                 continue
             self._chains.found(finding, row, heading.sequence, record.offset, count)
         if judgement.takes:

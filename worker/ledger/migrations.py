@@ -89,6 +89,30 @@ def _find_waiting_and_dead_lives(connection: Connection) -> None:
     )
 
 
+def _note_lost_messages(connection: Connection) -> None:
+    """Of what was lost before, the findings tell the last time."""
+    connection.exec_driver_sql("CREATE TABLE lost_before (message_id INTEGER NOT NULL PRIMARY KEY)")
+    connection.exec_driver_sql(
+        """
+        INSERT INTO lost_before SELECT behind.id
+        FROM findings AS lost, progress, (
+            SELECT id, generation, stream_offset, sequence,
+                LAG(generation) OVER chain AS generation_0,
+                LAG(stream_offset) OVER chain AS offset_0,
+                LAG(sequence) OVER chain AS sequence_0
+            FROM messages WINDOW chain AS (PARTITION BY chain_id ORDER BY sequence)
+        ) AS behind
+        WHERE lost.kind = 'truncated' AND lost.chain_id IS NULL
+            AND NOT EXISTS (SELECT 1 FROM findings WHERE kind = 'recreated'
+                AND chain_id IS NULL AND last_at > lost.last_at)
+            AND sequence_0 < behind.sequence - 1
+            AND behind.generation = progress.generation
+            AND behind.stream_offset >= lost.stream_offset
+            AND (generation_0 <> progress.generation OR offset_0 < lost.stream_offset)
+        """
+    )
+
+
 STEPS: Final[Sequence[Step]] = (
     _causes_and_letters,
     _add_acts,
@@ -96,6 +120,7 @@ STEPS: Final[Sequence[Step]] = (
     _add_unreceipted_at,
     _add_parked_again,
     _find_waiting_and_dead_lives,
+    _note_lost_messages,
 )
 """The first one leads from version 1 to version 2."""
 

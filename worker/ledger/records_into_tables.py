@@ -25,6 +25,7 @@ from worker.ledger.judged_records import RecordWork
 from worker.ledger.known_letters import LetterPass
 from worker.ledger.letter_group_key import LetterGroups
 from worker.ledger.letter_pass_rows import LetterRows, SeenLetter
+from worker.ledger.lost_before import note_lost
 from worker.ledger.parked_again_events import note_parked_again
 from worker.ledger.progress import begin_reading, move_on, read_progress
 from worker.ledger.receipt_rows import ReceiptRows
@@ -131,6 +132,7 @@ class TakingIn:
             work.read(record)
         move_on(connection, progress, work.reached._replace(read_at=now_ms, alive_at=now_ms))
         insert_all(connection, MESSAGES, work.messages)
+        note_lost(connection, work.behind_lost)
         write_and_blank(connection, self._receipts, work.packed, work.erasures)
         write_acts(connection, work.acts)
         note_parked_again(connection, self._dictionary, work.parked_again)

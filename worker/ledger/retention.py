@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from worker.ledger.database import portions
+from worker.ledger.lost_before import LOST_BEFORE
 from worker.ledger.minutes import MINUTE_MS
 from worker.ledger.parked_again_events import PARKED_AGAIN
 from worker.ledger.schema import ACTS, CHAINS, FINDINGS, LIVES, MESSAGES, MINUTES, RECEIPTS
@@ -45,6 +46,7 @@ def prune(connection: Connection, before_ms: int) -> int:
         return 0
     _delete_receipts(connection, last)
     connection.execute(ACTS.delete().where(ACTS.c.message_id <= last))
+    connection.execute(LOST_BEFORE.delete().where(LOST_BEFORE.c.message_id <= last))
     connection.execute(MESSAGES.delete().where(MESSAGES.c.id <= last))
     return deleted
 

@@ -1,12 +1,11 @@
 """What the stream's retention took before the ledger came to read it: which gaps in chains that
-explains. No schema has it, since what is needed stands in the findings and messages.
+explains, as they are read. It stands in the findings and messages; `lost_before` keeps the answer.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from worker.ledger.progress import read_progress
 from worker.ledger.schema import FINDINGS, MESSAGES
 from worker.ledger.stream_findings import StreamFinding
 
@@ -44,30 +43,6 @@ class Truncation:
             return True
         return bool(found.generation != self._generation or found.stream_offset < went_on_at)
 
-    def took_what_is_before(self, chain_id: int, sequence: int) -> bool:
-        """Whether the gap before a message of a chain is where records were lost."""
-        earlier = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence < sequence)
-        query = select(func.max(MESSAGES.c.sequence)).where(earlier)
-        last = self._connection.execute(query).scalar()
-        return (
-            last is not None
-            and self.took_what_follows(chain_id, last)
-            and not self.took_what_follows(chain_id, sequence)
-        )
-
-    def heading_before_gap(self, chain_id: int, sequence: int) -> bytes | None:
-        """The heading line before the gap in front of a message of a chain, where records were lost
-        there; None where there is no gap, or nothing explains it.
-        """
-        if self.went_on_at is None:
-            return None
-        earlier = (MESSAGES.c.chain_id == chain_id) & (MESSAGES.c.sequence < sequence)
-        query = select(MESSAGES.c.sequence, MESSAGES.c.heading).where(earlier)
-        last = self._connection.execute(query.order_by(MESSAGES.c.sequence.desc())).first()
-        if last is None or last.sequence == sequence - 1:
-            return None
-        return bytes(last.heading) if self.took_what_is_before(chain_id, sequence) else None
-
     def _found(self) -> int | None:
         query = select(FINDINGS.c.kind, FINDINGS.c.stream_offset, FINDINGS.c.last_at).where(
             FINDINGS.c.chain_id.is_(None)
@@ -78,9 +53,3 @@ class Truncation:
         if truncated is None or (recreated is not None and recreated.last_at > truncated.last_at):
             return None
         return int(truncated.stream_offset)
-
-
-def latest_truncation(connection: Connection) -> Truncation:
-    """The latest truncation of the stream that is read now."""
-    progress = read_progress(connection)
-    return Truncation(connection, 0 if progress is None else progress.generation)

@@ -21,8 +21,10 @@ from worker.evidence.lost_messages import lost_between
 from worker.evidence.signing import Keyring
 from worker.ledger.exporting import Selection, export_file
 from worker.ledger.exporting_acts import ActSelection, export_acts
+from worker.ledger.lost_before import LOST_BEFORE
+from worker.ledger.migrations import STEPS, upgrade
 from worker.ledger.records import Start
-from worker.ledger.schema import MESSAGES
+from worker.ledger.schema import MESSAGES, VERSION
 
 SECRET = b"of the operators"
 Lines = list[dict[str, Any]]
@@ -102,6 +104,39 @@ def test_what_is_gone_from_the_ledger_otherwise_is_called_removed(tmp_path: Path
         (FindingCode.LOST, 9),
         (FindingCode.REMOVED, 12),
     ]
+
+
+@pytest.mark.parametrize("is_recreated", [True, False])
+def test_what_retention_took_stays_a_note_when_more_is_lost(
+    tmp_path: Path, *, is_recreated: bool
+) -> None:
+    with ledger_file(tmp_path) as ledger:
+        _filled(ledger, SECRET)
+        if is_recreated:
+            ledger.offset = 0
+            ledger.taking_in.begin(Start(0, is_recreated=True), made_now_ms() + 1)
+        else:
+            worker = MadeWorker("three:3", SECRET)
+            ledger.take(worker.begin(), *_messages(worker, 1))
+            _lose(ledger, len(_messages(worker, 1)))
+            assert ledger.take(*_messages(worker, 1)) == {}
+        with ledger.transaction() as connection:
+            lines = list(export_file(connection, Selection(None, None, None), 5, SECRET))
+    lost = [(FindingCode.LOST, "missing: 6 to 8"), (FindingCode.LOST, "missing: 2")]
+    found = sorted(_found(lines), key=lambda one: one.worker)
+    assert [(one.code, one.detail) for one in found] == (lost[:1] if is_recreated else lost)
+
+
+def test_what_retention_took_is_a_note_in_a_ledger_of_an_older_version(tmp_path: Path) -> None:
+    with ledger_file(tmp_path) as ledger:
+        _filled(ledger, SECRET)
+        with ledger.transaction() as connection:
+            LOST_BEFORE.drop(connection)
+            connection.execute(VERSION.update().values(version=len(STEPS)))
+        upgrade(ledger.database)
+        with ledger.transaction() as connection:
+            lines = list(export_file(connection, Selection(None, None, None), 5, SECRET))
+    assert [(one.code, one.sequence) for one in _found(lines)] == [(FindingCode.LOST, 9)]
 
 
 def _take_out(lines: Lines, sequence: int) -> None:

@@ -9,6 +9,7 @@ from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.act import Act, ActName, ActStage, encode_act
 from worker.ledger.acts import ACTS_AT_ONCE, ActsWanted, act_counts, told_acts
 from worker.ledger.exporting import Selection, export_lines
+from worker.ledger.lost_before import LOST_BEFORE
 from worker.ledger.migrations import STEPS, check_version, upgrade
 from worker.ledger.parked_again_events import PARKED_AGAIN
 from worker.ledger.retention import prune
@@ -95,7 +96,7 @@ def test_what_is_old_goes_and_nobody_gets_it_by_an_export_of_receipts(tmp_path: 
 def test_a_ledger_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     with ledger_file(tmp_path) as ledger:
         with ledger.transaction() as connection:
-            for table in (ACTS, AWAITED, LATEST_CONCLUDED, PARKED_AGAIN):
+            for table in (ACTS, AWAITED, LATEST_CONCLUDED, LOST_BEFORE, PARKED_AGAIN):
                 table.drop(connection)
             connection.exec_driver_sql("ALTER TABLE chains DROP COLUMN unreceipted_at")
             connection.exec_driver_sql("DROP INDEX lives_waiting_or_dead")

@@ -157,6 +157,8 @@ def test_acts_around_what_retention_took_before_it_was_read_are_not_called_chang
         ledger.offset += 2
         ledger.taking_in.begin(Start(ledger.offset, is_recreated=False, lost=2), START_MS)
         assert ledger.take(*said[5:]) == {}
+        ledger.offset += 3
+        ledger.taking_in.begin(Start(ledger.offset, is_recreated=False, lost=3), START_MS + 1)
         with ledger.transaction() as connection:
             assert checked_acts(connection, ids, Keyring([SECRET])).wrong == {}
             connection.execute(MESSAGES.delete().where(MESSAGES.c.sequence == 7))
