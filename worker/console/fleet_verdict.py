@@ -23,7 +23,7 @@ class Verdict(NamedTuple):
 
 
 _GOES_WELL: Final = "All else goes well now; look why they failed before."
-_NOT_ALL: Final = "Not all were looked at, so withdrawals may be among them."
+_NOT_ALL: Final = "The choice of some is not known, so withdrawals may be among them."
 _HEADLINES: Final[Mapping[str, str]] = {
     "failing": "{who} is failing",
     "blocked": "{who} is blocked",
@@ -36,7 +36,7 @@ _HEADLINES: Final[Mapping[str, str]] = {
 
 def given_up_sentence(withdrawals: int, *, is_least: bool = False) -> str:
     """What is said of withdrawals that were given up, and are dead letters still; `is_least`: not
-    all dead letters were looked at.
+    of all dead letters the choice is known.
     """
     if withdrawals == 1 and not is_least:
         return "1 withdrawal was given up: see whether it is still needed."

@@ -227,8 +227,9 @@ def headline(rows: Sequence[IntegrationRow], in_need: frozenset[str]) -> str:
     if not rows:
         return "No integration is configured."
     given_up = sum(one.withdrawals.given_up for one in rows)
+    is_least = any(one.unseen.dead or one.withdrawals.unread_dead for one in rows)
     if not in_need and given_up:
-        return given_up_sentence(given_up, is_least=any(one.unseen.dead for one in rows))
+        return given_up_sentence(given_up, is_least=is_least)
     if not in_need:
         return (
             f"None of {len(rows):,} integrations needs you."

@@ -100,6 +100,6 @@ class Pulse:
             return Beat(None, _AWAY, (), [banner_of_away(str(trouble))])
         invalid = bad_files(self._integrations)
         troubles = troubles_of(told, invalid, with_files(self._integrations, invalid))
-        is_least = unseen_of(told, withdrawals).dead
+        is_least = unseen_of(told, withdrawals).dead or withdrawals.unread_dead > 0
         verdict = verdict_of(told, troubles, withdrawals.given_up, is_least=is_least)
         return Beat(told, verdict, troubles, banners_of(told))

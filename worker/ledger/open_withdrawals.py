@@ -22,14 +22,16 @@ MOST_LOOKED_BACK: Final = 200_000
 
 class OpenWithdrawals(NamedTuple):
     """The open withdrawals of one integration: how many wait and when the oldest of them was made
-    (ms since 1970), how many were given up. `unread` events wait of which no receipt that was
-    looked at tells the choice: there may be withdrawals among them.
+    (ms since 1970), how many were given up. `unread` events wait, and `unread_dead` are dead
+    letters, of which no receipt that was looked at tells the choice: there may be withdrawals among
+    them.
     """
 
     waiting: int = 0
     oldest_at: int | None = None
     given_up: int = 0
     unread: int = 0
+    unread_dead: int = 0
 
 
 class AllOpenWithdrawals(NamedTuple):
@@ -61,6 +63,11 @@ class AllOpenWithdrawals(NamedTuple):
         """How many events of all integrations wait of which no receipt tells the choice."""
         return sum(one.unread for one in self.by_integration.values())
 
+    @property
+    def unread_dead(self) -> int:
+        """How many dead letters of all integrations there are of which no receipt tells that."""
+        return sum(one.unread_dead for one in self.by_integration.values())
+
 
 class _Choices(NamedTuple):
     """The choices of some lives of an integration: how many are withdrawals, when the oldest of
@@ -87,7 +94,7 @@ def open_withdrawals(connection: Connection) -> AllOpenWithdrawals:
     for one in {**waiting, **given_up}:
         there, gone = waiting.get(one, _NO_LIVES), given_up.get(one, _NO_LIVES)
         by_integration[names.get(one, "")] = OpenWithdrawals(
-            there.withdrawn, there.oldest_at, gone.withdrawn, there.unread
+            there.withdrawn, there.oldest_at, gone.withdrawn, there.unread, gone.unread
         )
     is_part = any(
         sum(one.lives for one in some.values()) >= MOST_LOOKED_AT for some in (waiting, given_up)

@@ -104,6 +104,27 @@ async def test_of_what_no_try_has_told_the_page_says_how_many_there_are(
     assert "Oldest unhonoured withdrawal 0 none waits" in pages["/integrations/museum"]
 
 
+@pytest.mark.parametrize(
+    ("given_up", "sentence", "figure"),
+    [
+        (0, "The choice of some is not known", "\u2013 none is known"),
+        (2, "At least 2 withdrawals were given up", "2 at least these"),
+    ],
+)
+async def test_of_dead_letters_whose_choice_no_try_has_told_the_page_says_how_many_there_are(
+    tmp_path: Path, ledger: LedgerFile, given_up: int, sentence: str, figure: str
+) -> None:
+    """Of what died before its first try, no receipt says whether it withdraws."""
+    untold = dead(3, reason="poison", choice=None, attributes={}, status=None)
+    pages = await _pages(tmp_path, ledger, [*untold, *dead(given_up)])
+    letters = "; of 3 dead letters no try has told the choice"
+    assert sentence in pages["/"]
+    assert f"Withdrawals given up {figure}" in pages["/"]
+    assert letters in pages["/"]
+    assert "no dead letter withdraws" not in pages["/"]
+    assert f"at least {given_up} of them withdrawals{letters}" in pages["/integrations/shop"]
+
+
 async def test_of_more_dead_letters_than_are_looked_at_the_withdrawals_are_the_least(
     tmp_path: Path, ledger: LedgerFile
 ) -> None:
@@ -120,6 +141,6 @@ async def test_among_dead_letters_that_were_not_looked_at_withdrawals_are_possib
 ) -> None:
     pages = await _pages(tmp_path, ledger, dead(_BOUND + 2, choice="given"))
     assert pages["/"].startswith(
-        " Nothing is urgent; 7 events lie dead. Not all were looked at, so withdrawals may be"
+        " Nothing is urgent; 7 events lie dead. The choice of some is not known, so withdrawals may"
     )
     assert "Withdrawals given up \u2013 none among those looked at" in pages["/"]

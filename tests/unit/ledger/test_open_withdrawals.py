@@ -80,6 +80,14 @@ def test_of_what_was_never_tried_it_is_said_that_nobody_knows(tmp_path: Path) ->
     assert (found.unread, found.is_part) == (3, False)
 
 
+def test_of_what_died_untried_it_is_said_that_nobody_knows(tmp_path: Path) -> None:
+    dead: dict[str, Any] = {"outcome": "dead", "reason": "poison", "due_at": None}
+    never = [_untried(f"ev-{n}", **dead) for n in range(3)]
+    found = _open(tmp_path, [_tried("ev-9", **dead), *never])
+    assert found.by_integration == {"shop": OpenWithdrawals(given_up=1, unread_dead=3)}
+    assert (found.unread, found.unread_dead) == (0, 3)
+
+
 def test_what_is_too_far_back_is_not_called_no_withdrawal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
