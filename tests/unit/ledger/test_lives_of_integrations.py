@@ -13,6 +13,7 @@ from tests.unit.cli.conftest import CommandLine
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.act import Act, encode_act
 from worker.evidence.receipt import OutcomeName, Receipt
+from worker.ledger import stories
 from worker.ledger.packing import CHOICES
 from worker.ledger.stored_receipts import key_of_life
 from worker.ledger.stories import MOST_LIVES, MOST_LOOKED_AT, Found, Wanted, find_integration
@@ -98,6 +99,18 @@ def test_a_skipped_event_is_found_behind_many_copies_of_delivered_ones(ledger: L
     copies = [one._replace(outcome="skipped", reason="duplicate", at=NOON) for one in delivered]
     _take(ledger, [_retried("guest", TEN, reason="guest", **skip), *delivered, *copies])
     found = _find(ledger, "skipped")
+    assert ([one.event for one in found.stories], found.more) == (["guest"], False)
+
+
+def test_what_is_rare_is_looked_for_among_so_many_of_the_latest_receipts(
+    ledger: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stories, "MOST_PASSED_OVER", 100)
+    guest = receipt("guest", at=TEN, outcome="skipped", reason="guest")
+    _take(ledger, [guest, *[receipt(f"ev-{n}", at=HALF_PAST + n) for n in range(100)]])
+    found = _find(ledger, "skipped")
+    assert (len(found.stories), found.more) == (0, True), "and not that there is none"
+    found = _find(ledger, "skipped", until=HALF_PAST + 99)
     assert ([one.event for one in found.stories], found.more) == (["guest"], False)
 
 
