@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from worker.evidence.bounded_json import Unreadable
+from worker.evidence.findings import FindingCode
 from worker.evidence.heading import Heading, Message, line_digest
 from worker.ledger.chain_judgement import ChainHead
 from worker.ledger.database import put_all
@@ -21,6 +22,8 @@ from worker.ledger.worker_state import read_state
 
 _MOST_KEPT: Final = 10_000
 """Chains kept in memory; one that is not is read from the tables when it goes on."""
+
+_PASSED_OVER: Final = (FindingCode.FOREIGN, FindingCode.FORGED, FindingCode.UNREADABLE)
 
 
 class ChainRow(NamedTuple):
@@ -136,6 +139,15 @@ class ChainRows:
         name = (finding.value, None if row is None else row.id)
         self._findings[name] += count
         self._places[name] = (sequence, offset)
+
+    def has_passed_over(self, connection: Connection) -> bool:
+        """Whether messages were found that did not count, and belong to no chain that is known."""
+        if any((one.value, None) in self._findings for one in _PASSED_OVER):
+            return True
+        query = select(FINDINGS.c.id).where(
+            FINDINGS.c.chain_id.is_(None), FINDINGS.c.kind.in_([one.value for one in _PASSED_OVER])
+        )
+        return connection.execute(query.limit(1)).first() is not None
 
     def write(self, connection: Connection, now_ms: int) -> dict[str, int]:
         """Write the chains that have changed, and findings; gives the findings, by kind."""

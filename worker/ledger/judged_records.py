@@ -106,10 +106,12 @@ class RecordWork:
             self._take(row, message, record.offset)
 
     def _has_all(self) -> bool:
-        """Whether all was read that was ever written to the stream, and is kept: a chain that is
-        not known has no earlier message then.
+        """Whether all was read that was ever written to the stream, counted and is kept: a chain
+        that is not known has no earlier message then.
         """
         if self.progress.first_offset or self._truncation.went_on_at is not None:
+            return False
+        if self._chains.has_passed_over(self._connection):
             return False
         return self._is_first or has_first_message(self._connection)
 

@@ -14,6 +14,7 @@ from worker.evidence.signing import Keyring
 from worker.evidence.verification import Verification
 from worker.ledger.overview import overview
 from worker.ledger.records import Start
+from worker.ledger.records_into_tables import TakingIn
 from worker.ledger.retention import prune
 
 NOW = made_now_ms()
@@ -69,6 +70,27 @@ def test_what_fell_before_it_was_read_is_none(ledger: LedgerFile) -> None:
     ledger.offset += 9
     ledger.taking_in.begin(Start(ledger.offset, is_recreated=False, lost=9), NOW)
     assert ledger.take(*_without_beginning()) == {}
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+@pytest.mark.parametrize("body", ["foreign", "forged", "unreadable"])
+def test_what_the_ledger_passed_over_is_none(
+    ledger: LedgerFile, body: str, *, is_together: bool
+) -> None:
+    """A beginning may be among it: its process began before it had the secret, or it was not read
+    as what it is.
+    """
+    secret = b"of the operators"
+    ledger.taking_in = TakingIn(ledger.database, Keyring([secret]))
+    worker = MadeWorker("host:3", secret)
+    late = [worker.begin(), *_messages(worker, 2)][1:]
+    forged = MadeWorker("host:4", secret).begin().replace(b'"at":1', b'"at":2')
+    passed = {"foreign": MadeWorker().begin(), "forged": forged, "unreadable": b"{}"}[body]
+    if is_together:
+        assert ledger.take(passed, *late) == {body: 1}
+    else:
+        assert ledger.take(MadeWorker("host:5", secret).begin(), passed) == {body: 1}
+        assert ledger.take(*late) == {}
 
 
 @pytest.mark.parametrize("others", [0, 1])
