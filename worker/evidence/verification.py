@@ -171,7 +171,7 @@ class Verification:
         if seen is not None:
             numbers = range(seen.last.sequence + 1, heading.sequence)
             if (found := seen.add(heading, digest, lost_after)) is not None:
-                detail = _numbers(numbers) if found is FindingCode.LOST else ""
+                detail = self._told_lost(numbers, heading) if found is FindingCode.LOST else ""
                 self._tell(_about(found, heading, offset, detail))
             if heading.sequence != seen.first_sequence:
                 self._age.see(heading, is_signed=self._keyring.knows(heading.key))
@@ -182,6 +182,11 @@ class Verification:
         seen = self._chains[heading.chain] = SeenChain(heading, offset, self._places)
         if (found := seen.add_first(digest)) is not None:
             self._tell(_about(found, heading, offset))
+
+    def _told_lost(self, numbers: range, heading: Heading) -> str:
+        """Which messages are lost, and where that is the word of the file alone."""
+        is_unchecked = bool(heading.key) and not self._keyring.knows(heading.key)
+        return _numbers(numbers) + "; not checked, for want of the chain's secret" * is_unchecked
 
     def _has_room(self, heading: Heading) -> bool:
         """Whether account may be kept of one more chain."""

@@ -232,3 +232,18 @@ def test_the_commands_write_and_tell_it(
     assert (ran.code, "no manipulations" in ran.out) == (0, True), ran.out
     assert "note  lost  chain" in ran.out
     assert "(missing: 6 to 8)" in ran.out
+
+
+def test_without_the_secret_the_check_says_that_a_gap_is_the_word_of_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = _lines(tmp_path)
+    _by_another(lines)
+    file = tmp_path / "receipts.jsonl"
+    file.write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    cli = CommandLine(tmp_path, monkeypatch, capsys)
+    ran = cli.run("receipts", "verify", str(file))
+    assert "(missing: 3; not checked, for want of the chain's secret)" in ran.out
+    cli.set("RECEIPTS_SECRET", SECRET.decode())
+    ran = cli.run("receipts", "verify", str(file))
+    assert (ran.code, "MANIPULATION  removed" in ran.out) == (1, True)
