@@ -139,6 +139,21 @@ def test_the_workflow_publishes_what_has_passed_and_for_both_architectures() -> 
     assert release["permissions"] == {"contents": "read"}
 
 
+def test_no_workflow_waits_for_one_that_it_calls() -> None:
+    """In a called workflow `github.workflow` is the caller's name."""
+    called = 0
+    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        caller = _workflow(path.name)
+        group = caller.get("concurrency", {}).get("group", "")
+        for job in caller["jobs"].values():
+            if (name := job.get("uses", "")).startswith("./"):
+                called += 1
+                of_called = _workflow(Path(name).name)["concurrency"]["group"]
+                assert "github.workflow" not in of_called
+                assert group != of_called
+    assert called
+
+
 def test_the_makefile_gives_the_image_every_argument() -> None:
     makefile = (ROOT / "Makefile").read_text()
     given = set(re.findall(r"--build-arg (\w+)=", makefile))
