@@ -230,13 +230,13 @@ async def test_an_erasure_and_a_migration_are_on_record_and_tell_of_nobody(stack
     assert "2 dead letters removed" in ended.result
     assert LENA not in b"".join(await bodies_in(stack)).decode()
     stack.override("DELIVERY_LIMIT", 40)
-    code, _, err = await stack.command("topology", "migrate")
+    code, _, err = await stack.command("topology", "migrate", "--settle", "0s")
     assert code == 0, err
     acts = await _acts(stack)
     begun, ended = next(one for one in acts.values() if one[0].name == "migrated")
     assert f"{stack.namespace}.events" in begun.about
     assert (begun.who, ended.result) == ("night-shift", "done")
-    code, _, err = await stack.command("topology", "migrate")
+    code, _, err = await stack.command("topology", "migrate", "--settle", "0s")
     assert (code, len(await _acts(stack))) == (0, 2), "nothing to do is nothing done"
 
 

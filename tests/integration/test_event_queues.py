@@ -164,7 +164,7 @@ async def test_more_queues_need_no_stop(stack: Stack) -> None:
     stack.start_worker()
     await stack.wait_until_consuming(90)
     stack.override("EVENT_QUEUES", "events,events.2")
-    code, out, err = await stack.command("topology", "migrate")
+    code, out, err = await stack.command("topology", "migrate", "--settle", "0s")
     assert code == 0, err
     assert [line.split() for line in out.splitlines()] == [
         ["create", "exchange", f"{stack.namespace}.event-queues"],
@@ -230,7 +230,7 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
     older.send_signal(signal.SIGSTOP)  # or it would have parked all of them before its end
     await stack.publish(_bodies(0, 40), "events.2")
     stack.override("EVENT_QUEUES", "events")
-    drop = ("topology", "migrate", "--drop", "events.2")
+    drop = ("topology", "migrate", "--settle", "0s", "--drop", "events.2")
     code, _, err = await stack.command(*drop, "--dry-run")
     assert code == 1
     assert f"queue {name} has 1 consumer: stop the workers that name it" in err
@@ -241,7 +241,7 @@ async def test_a_queue_that_is_in_no_list_any_more_is_told_and_its_events_are_no
     assert (told["queue"], told["level"]) == (name, "warning")
     left = await stack.depth("events.2")
     assert 0 < told["messages"] <= left, "what it had in hand is given back a moment later"
-    code, out, err = await stack.command("topology", "migrate", "--dry-run")
+    code, out, err = await stack.command("topology", "migrate", "--settle", "0s", "--dry-run")
     assert (code, out) == (0, "nothing is to be changed\n")
     assert f"queue {name} has {left} messages, and CONSENT_WORKER_EVENT_QUEUES does not" in err
     code, out, err = await stack.command(*drop, "--dry-run")

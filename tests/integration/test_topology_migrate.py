@@ -48,13 +48,15 @@ def _bodies(first: int = 0, count: int = EVENTS) -> list[bytes]:
 
 
 async def _steps(stack: Stack, *options: str) -> tuple[int, list[dict[str, Any]], str]:
-    code, out, err = await stack.command("topology", "migrate", "--json", *options)
+    code, out, err = await stack.command(
+        "topology", "migrate", "--settle", "0s", "--json", *options
+    )
     return code, json.loads(out), err
 
 
 async def test_without_a_difference_nothing_is_done(stack: Stack) -> None:
     for options in ((), ("--dry-run",)):
-        code, out, err = await stack.command("topology", "migrate", *options)
+        code, out, err = await stack.command("topology", "migrate", "--settle", "0s", *options)
         assert (code, out) == (0, "nothing is to be changed\n"), err
 
 
@@ -132,7 +134,7 @@ async def test_killed_at_any_point_it_goes_on_and_loses_nothing(stack: Stack) ->
     for limit in (40, 50, 60):
         stack.override("DELIVERY_LIMIT", limit)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "worker", "topology", "migrate"),
+            *(sys.executable, "-m", "worker", "topology", "migrate", "--settle", "0s"),
             env=stack.env,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -167,11 +169,11 @@ async def test_the_delay_of_another_version_runs_empty_first(stack: Stack) -> No
         },
     )
     await channel.default_exchange.publish(aio_pika.Message(b"{}", delivery_mode=2), name)
-    code, out, err = await stack.command("topology", "migrate", "--wait", "1s")
+    code, out, err = await stack.command("topology", "migrate", "--settle", "0s", "--wait", "1s")
     if code:  # mostly; a machine that stood still may have let it run empty
         assert "still has messages" in err
         assert f"replace  queue    {name}  when 1 message left it" in out
-    code, _, err = await stack.command("topology", "migrate")
+    code, _, err = await stack.command("topology", "migrate", "--settle", "0s")
     assert code == 0, err
     assert await stack.depth("retries") == 1, "it came out of the delay"
     assert (await _steps(stack, "--dry-run"))[1] == []
@@ -212,7 +214,7 @@ async def _until_migrated(stack: Stack, *options: str) -> None:
     """A moment after a leader is back, the consumer of a command before is still counted."""
 
     async def is_migrated() -> bool:
-        return (await stack.command("topology", "migrate", *options))[0] == 0
+        return (await stack.command("topology", "migrate", "--settle", "0s", *options))[0] == 0
 
     await wait_until(is_migrated, "the migration", 120)
 
@@ -239,7 +241,7 @@ async def test_no_queue_is_deleted_whose_leader_does_not_answer(
         async def is_refused(queue: str, held: int, *options: str) -> None:
             await _lead(own_broker, stack, "suspend", queue)
             assert await stack.depth(queue) == 0, "so the broker says"
-            code, _, err = await stack.command("topology", "migrate", *options)
+            code, _, err = await stack.command("topology", "migrate", "--settle", "0s", *options)
             assert (code, f"the leader of queue {namespace}.{queue}" in err) == (1, True), err
             await _lead(own_broker, stack, "resume", queue)
             await stack.wait_for_depth(queue, held, 60)
@@ -292,13 +294,13 @@ async def test_a_dropped_queue_stays_to_which_a_producers_own_exchange_leads(
         queue = await channel.get_queue(f"{namespace}.events.3")
         await queue.bind(exchange)
         stack.override("EVENT_QUEUES", "events")
-        drop = ("topology", "migrate", "--drop", "events.3")
+        drop = ("topology", "migrate", "--settle", "0s", "--drop", "events.3")
         async with _producer(stack, exchange.name, "") as confirmed:
             code, _, err = await stack.command(*drop)
             assert code == 1
             assert f"queue {queue.name} does not stay empty" in err
         await queue.unbind(exchange)
-        await _until_migrated(stack, *drop[2:])
+        await _until_migrated(stack, *drop[4:])
         assert await stack.depth("events") >= len(confirmed)
         assert await stack.depth("events.3") == -1, "it is gone"
         await channel.close()
@@ -316,7 +318,7 @@ async def test_a_producer_of_a_longer_list_before_may_go_on(
         stack.override("DELIVERY_LIMIT", 40)
         key = f"{namespace}.events"
         async with _producer(stack, f"{namespace}.event-queues", key) as confirmed:
-            code, _, err = await stack.command("topology", "migrate")
+            code, _, err = await stack.command("topology", "migrate", "--settle", "0s")
             assert code == 0, err
             after = len(confirmed)
             await wait_until(lambda: len(confirmed) > after + 20, "events for the new queue")
@@ -335,11 +337,13 @@ async def test_what_was_put_aside_of_a_queue_that_left_the_list_is_told_and_move
         arguments={"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000},
     )
     await stack.publish(_bodies(count=5), "events.3.migrating")
-    code, out, err = await stack.command("topology", "migrate", "--dry-run")
+    code, out, err = await stack.command("topology", "migrate", "--settle", "0s", "--dry-run")
     assert (code, out) == (0, "nothing is to be changed\n")
     assert f"queue {aside.name} has 5 messages" in err
     assert "--drop events.3 moves them and deletes it" in err
-    code, _, err = await stack.command("topology", "migrate", "--drop", "events.3")
+    code, _, err = await stack.command(
+        "topology", "migrate", "--settle", "0s", "--drop", "events.3"
+    )
     assert code == 0, err
     assert await stack.depth("events") == 5
     assert await stack.depth("events.3.migrating") == -1, "it is gone"

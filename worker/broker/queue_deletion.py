@@ -44,6 +44,30 @@ class QueueDeletion:
         """
         return await self._examine(name, 0, deletes=False)
 
+    async def check_leader(self, name: str) -> None:
+        """Return when the leader of a queue has answered, or the queue is not there. Raises
+        `LeaderAway`: what another queue hands on to this one is then in no number, and would go
+        with that other queue.
+        """
+        channel = await open_channel(self._connection, ConsumerChannel)
+        # A message that comes is given back with the channel.
+        self._transport.splitter.listen(channel.number, lambda *_: None)
+        ends_at = time.monotonic() + _PROOF_SECONDS
+        try:
+            if any(await _ask(channel, name, ends_at)):
+                return  # without an answer of the leader both are 0
+            await channel.basic_qos(prefetch_count=1, timeout=TIMEOUT_SECONDS)
+            await _in_time(channel.consume(name), name, ends_at)
+            while not any(await _ask(channel, name, ends_at)):
+                if time.monotonic() >= ends_at:
+                    raise _leader_away(name)
+                await asyncio.sleep(_LOOK_SECONDS)
+        except ChannelNotFoundEntity:
+            return
+        finally:
+            await at_most(CLOSE_TIMEOUT_SECONDS, channel.close())
+            self._transport.splitter.stop_listening(channel.number)
+
     async def delete_if_empty(self, name: str, quiet_seconds: float) -> bool:
         """Delete a queue, unless it has messages or consumers, or gets a message within
         `quiet_seconds`; whether it is gone. Raises `LeaderAway`, and what the broker answers.
@@ -123,5 +147,6 @@ async def _in_time(work: Awaitable[T], name: str, ends_at: float) -> T:
 def _leader_away(name: str) -> LeaderAway:
     return LeaderAway(
         f"the leader of queue {name} does not answer, so nobody can tell whether the queue is "
-        "empty, and it was not deleted; run the command again when the broker is well"
+        "empty, or has what another one hands on to it, and no such queue was deleted; run the "
+        "command again when the broker is well"
     )

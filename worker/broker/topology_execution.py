@@ -7,13 +7,12 @@ in both for a moment, and no message in neither.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
+from worker.broker.delay_emptying import DelayEmptying, NotMigrated
 from worker.broker.queue_bindings import QueueBindings
 from worker.broker.queue_deletion import QueueDeletion
 from worker.broker.queue_moving import QueueMoving
@@ -25,22 +24,16 @@ from worker.broker.topology import (
     declare_exchange,
     declare_queue,
 )
-from worker.broker.topology_plan import Migration
-from worker.broker.topology_state import ASIDE, find_queue
+from worker.broker.topology_plan import Migration, dead_letter_targets
+from worker.broker.topology_state import ASIDE
 from worker.counting import counted
-from worker.errors import WorkFailed
 from worker.wire.message_tap import TappedTransport
 
-_LOOK_SECONDS: Final = 0.5
 _TRIES: Final = 5
 _QUIET_SECONDS: Final = 0.5
 """So long a queue gets nothing before it is deleted: what was routed before is on its way."""
 _QUIET_EVENTS_SECONDS: Final = 3.0
 """The same of an event queue, to which a producer may publish past the exchanges of ours."""
-
-
-class NotMigrated(WorkFailed):
-    """A migration is not done; the text says why, and that the rest is as it was."""
 
 
 class TopologyChange:
@@ -60,19 +53,23 @@ class TopologyChange:
         self._deletion = QueueDeletion(connection, transport)
         self._told = told
 
-    async def run(self, migration: Migration, wait_seconds: float) -> None:
-        """Do the steps of a migration. The messages of the delay may take `wait_seconds` to leave.
+    async def run(self, migration: Migration, wait_seconds: float, settle_seconds: float) -> None:
+        """Do the steps of a migration. The messages of the delay may take `wait_seconds` to leave,
+        and what the broker may still hand on gets `settle_seconds` before a queue is deleted.
         Raises `NotMigrated`, `LeaderAway`, and what the broker answers.
         """
         if migration.obstacles:
             raise NotMigrated("; ".join(migration.obstacles))
         await self._bindings.find_older()
-        await self._wait([one.name for one in migration.steps if one.waits], wait_seconds)
+        if migration.deletes_queues:
+            delay = DelayEmptying(self._connection, self._deletion, migration.waits_for, self._told)
+            await delay.wait(wait_seconds, settle_seconds)
         await self._create_exchanges(migration.of("exchange", "create"))
         aside = migration.of("queue", "move", "finish")
         for name in migration.of("queue", "move"):
             await self._put_aside(name)
-        for name in migration.of("queue", "replace"):
+        # The longest of the delay first, as its messages go: what is in one finds the next.
+        for name in reversed(migration.of("queue", "replace")):
             await self._delete(name)
         for name in migration.of("exchange", "replace"):
             await self._delete_exchange(name)
@@ -82,24 +79,6 @@ class TopologyChange:
             await self._put_back(name)
         for name in migration.of("queue", "drop"):
             await self._drop(name)
-
-    async def _wait(self, names: list[str], wait_seconds: float) -> None:
-        """Until none of these queues has a message."""
-        if names:
-            self._told(f"waiting until these are empty: {', '.join(names)}")
-        ends_at = time.monotonic() + wait_seconds
-        while full := [one for one in names if not await self._is_empty(one)]:
-            if time.monotonic() >= ends_at:
-                raise NotMigrated(
-                    f"nothing was changed: {', '.join(full)} still has messages, which leave by "
-                    "themselves; run the command again later"
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
-
-    async def _is_empty(self, name: str) -> bool:
-        # Asked for proof only then: that takes a message into its hand for a moment.
-        found = await find_queue(self._connection, Queue(name))
-        return not found.messages and await self._deletion.is_empty(name)
 
     async def _create_exchanges(self, names: list[str]) -> None:
         """Those that queues aside are to be bound to, too."""
@@ -156,6 +135,10 @@ class TopologyChange:
     async def _is_deleted(self, name: str) -> bool:
         is_for_events = name.startswith(self._topology.names.events)
         quiet_seconds = _QUIET_EVENTS_SECONDS if is_for_events else _QUIET_SECONDS
+        if not name.endswith(ASIDE):  # that has no dead letters
+            for target in dead_letter_targets(self._topology, name):
+                await self._deletion.check_leader(target)
+                await self._deletion.check_leader(target + ASIDE)
         return await self._deletion.delete_if_empty(name, quiet_seconds)
 
     async def _delete_exchange(self, name: str) -> None:

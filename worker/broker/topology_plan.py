@@ -44,15 +44,22 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Migration:
     """The steps of a migration, and a sentence for each thing that must be out of the way before
-    any of them.
+    any of them. `waits_for` are the queues of the delay that must be empty before, the longest
+    first: all that are there, since a message goes from one to the next.
     """
 
     steps: Sequence[Step]
     obstacles: Sequence[str]
+    waits_for: Sequence[str] = ()
 
     def of(self, kind: str, *actions: Action) -> list[str]:
         """The names of the exchanges or queues that such a step is for."""
         return [one.name for one in self.steps if one.kind == kind and one.action in actions]
+
+    @property
+    def deletes_queues(self) -> bool:
+        """Whether a queue goes that may still be handing on messages."""
+        return bool(self.of("queue", "replace", "move", "drop"))
 
 
 def plan_migration(state: TopologyState, topology: Topology) -> Migration:
@@ -83,7 +90,23 @@ def plan_migration(state: TopologyState, topology: Topology) -> Migration:
                 f"queue {one.name} has {counted(one.consumers, 'consumer')}: stop the workers that "
                 "name it in CONSENT_WORKER_EVENT_QUEUES"
             )
-    return Migration(wanted, obstacles)
+    chain = {entry(topology.names.namespace), *delayed}
+    waits = any(one.action == "replace" and one.name in chain for one in wanted)
+    there = [one.name for one in state.queues if one.name in delayed and one.state != "missing"]
+    return Migration(wanted, obstacles, there[::-1] if waits else ())
+
+
+def dead_letter_targets(topology: Topology, queue: str) -> list[str]:
+    """The queues to which a queue may be handing on messages: the dead letters, and for one of the
+    delay the shorter ones and where it ends.
+    """
+    names = topology.names
+    delay = [one.name for one in topology.queues if _TTL in one.arguments]
+    if queue == names.dead_letters:
+        return []
+    if queue not in delay:
+        return [names.dead_letters]
+    return [*delay[: delay.index(queue)], names.retries, names.parked, names.dead_letters]
 
 
 def _for_exchange(found: Found, is_of_other_delay: bool) -> Step | None:

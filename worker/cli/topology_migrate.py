@@ -34,6 +34,10 @@ from worker.wire.message_tap import TappedTransport
 _WAIT: Final = "10m"
 """The delay holds a message for 512 s at the most."""
 
+_SETTLE: Final = "370s"
+"""Twice the 180 s after which RabbitMQ repeats an unconfirmed dead letter, and some (see
+`delay_emptying`)."""
+
 
 def migrate(
     dry_run: Annotated[
@@ -42,6 +46,15 @@ def migrate(
     wait: Annotated[
         str, typer.Option(help="How long messages may take to leave queues of the delay.")
     ] = _WAIT,
+    settle: Annotated[
+        str,
+        typer.Option(
+            help="How long to wait before a queue is deleted for dead letters that are not "
+            "confirmed: twice the broker's dead_letter_worker_publisher_confirm_timeout. 0s where "
+            "`rabbitmqctl list_queues name messages_ready messages` has shown two same numbers for "
+            "each queue.",
+        ),
+    ] = _SETTLE,
     drop: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,14 +78,15 @@ def migrate(
     settings = command_settings()
     dropped = _dropped(drop or [], settings)
     said = act_options(settings, as_name, why, may_be_unrecorded=unrecorded)
-    asyncio.run(_migrate(dry_run, _seconds(wait), dropped, said, as_json))
+    patience = _seconds("--wait", wait), _seconds("--settle", settle)
+    asyncio.run(_migrate(dry_run, patience, dropped, said, as_json))
 
 
-def _seconds(text: str) -> int:
+def _seconds(option: str, text: str) -> int:
     try:
         return span_seconds(text)
     except ValueError as error:
-        raise typer.BadParameter(f"--wait {error}") from None
+        raise typer.BadParameter(f"{option} {error}") from None
 
 
 def _dropped(names: list[str], settings: WorkerSettings) -> list[str]:
@@ -88,7 +102,7 @@ def _dropped(names: list[str], settings: WorkerSettings) -> list[str]:
 
 
 async def _migrate(
-    dry_run: bool, wait_seconds: int, dropped: list[str], said: ActOptions, as_json: bool
+    dry_run: bool, patience: tuple[int, int], dropped: list[str], said: ActOptions, as_json: bool
 ) -> None:
     settings = WorkerSettings()
     topology = topology_of(settings)
@@ -116,7 +130,7 @@ async def _migrate(
                     await declare_stream_or_complain(settings, connection)
                 change = TopologyChange(connection, transport, topology, complain)
                 async with _on_record(settings, said, migration):
-                    await _until_stopped(change.run(migration, wait_seconds), stop)
+                    await _until_stopped(change.run(migration, *patience), stop)
 
 
 def _on_record(

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from worker.broker.topology import build_topology
-from worker.broker.topology_plan import Migration, Step, plan_migration
+from worker.broker.topology_plan import Migration, Step, dead_letter_targets, plan_migration
 from worker.broker.topology_state import Found, TopologyState
 
 TOPOLOGY = build_topology("acme", "native", 20)
@@ -76,6 +76,24 @@ def test_messages_of_the_delay_are_waited_for_and_its_exchanges_made_anew() -> N
     assert waiting == [Step("replace", "queue", "acme.delay.1s", "another exchange", 2)]
     exchanges = [one.name for one in TOPOLOGY.exchanges if one.name.startswith("acme.delay")]
     assert migration.of("exchange", "replace") == exchanges
+    words = [one.removeprefix("acme.delay.") for one in migration.waits_for]
+    assert words[:2] + words[-2:] == ["256s", "128s", "250ms", "125ms"], "as a message goes"
+    assert len(words) == len(exchanges) - 1, "a message may be on its way to any of them"
+
+
+@pytest.mark.parametrize("name", ["acme.delay", "acme.delay.1s"])
+def test_the_delay_runs_empty_before_an_exchange_of_it_is_made_anew(name: str) -> None:
+    assert len(_plan(Found("exchange", name, "other", "another type")).waits_for) == 12
+    assert not _plan(EVENTS).waits_for
+    assert not _plan(Found("queue", "acme.delay.1s", "missing")).waits_for
+
+
+def test_a_queue_hands_on_to_the_dead_letters_and_along_the_delay() -> None:
+    assert dead_letter_targets(TOPOLOGY, "acme.events") == ["acme.dead-letters"]
+    assert dead_letter_targets(TOPOLOGY, "acme.dead-letters") == []
+    assert dead_letter_targets(TOPOLOGY, "acme.delay.250ms") == [
+        *("acme.delay.125ms", "acme.retries", "acme.parked", "acme.dead-letters")
+    ]
 
 
 @pytest.mark.parametrize(
