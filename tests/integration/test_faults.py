@@ -174,6 +174,35 @@ async def test_a_queue_deleted_under_a_live_consumer_is_consumed_again(
         await wait_until(lambda: stack.delivered("shop") == {"u@a.example"}, "the event")
 
 
+_CLOSE_PUBLISHING = """
+    [rabbit_networking:close_connection(Pid, "by a test")
+     || [{pid, Pid}, {client_properties, Told}]
+            <- rabbit_networking:connection_info_all([pid, client_properties]),
+        {_, _, Name} <- Told, Name =:= <<"consent-worker publishing">>].
+"""
+
+
+async def test_a_conflict_that_comes_about_while_a_worker_runs_ends_it_and_is_named(
+    own_broker: RunningBroker, namespace: str
+) -> None:
+    """It is seen when the publishing connection, which declares, is opened anew."""
+    import aio_pika  # noqa: PLC0415
+
+    async with Stack(own_broker.url, namespace) as stack:
+        stack.add_integration("shop")
+        worker = stack.start_worker()
+        await stack.wait_until_consuming()
+        async with await aio_pika.connect(own_broker.url) as connection:
+            channel = await connection.channel()
+            await channel.queue_delete(f"{namespace}.delay.1s")
+            await channel.declare_queue(f"{namespace}.delay.1s", durable=True)
+        await asyncio.to_thread(own_broker.ctl, "eval", _CLOSE_PUBLISHING)
+        assert await asyncio.to_thread(worker.wait, 60) == 3
+        reasons = [one.get("reason", "") for one in stack.log_entries()]
+        named = f"queue {namespace}.delay.1s exists with other arguments"
+        assert any(named in one for one in reasons)
+
+
 async def test_a_conflicting_queue_is_named_and_the_exit_code_says_so(
     broker_url: str, namespace: str
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from worker.broker.declare_refusals import TopologyConflict
 from worker.broker.publish_portions import Portions
 from worker.broker.publishing_connection import Connections, PublishingConnection, of_alarm
 from worker.broker.republished import fitted_header
@@ -202,6 +203,9 @@ class Publisher:
             self._pause = next_pause(self._pause)
             try:
                 connection = await self._connections.opened(self._lost)
+            except TopologyConflict as conflict:
+                self._fail(str(conflict))  # the next session ends with it
+                return
             except Exception as error:
                 if not is_connection_error(error):
                     self._fail(f"publishing can't go on: {error}")
