@@ -12,9 +12,8 @@ from aio_pika.abc import AbstractConnection
 from worker.evidence.chain import Chain
 from worker.evidence.heading import (
     CONTENT_TYPE,
-    MOST_BODY_BYTES,
-    MOST_HEADING_BYTES,
     MOST_ROWS,
+    MOST_WRITTEN_BYTES,
     MessageKind,
 )
 from worker.wire.connecting import (
@@ -26,7 +25,6 @@ from worker.wire.connecting import (
 )
 
 _PUBLISH_SECONDS: Final = 5.0
-_MOST_ROWS_BYTES: Final = MOST_BODY_BYTES - MOST_HEADING_BYTES
 
 
 class ChainWriter:
@@ -92,7 +90,7 @@ def _portions(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     start = bytes_so_far = 0
     for number, row in enumerate(rows):
         bytes_so_far += len(row) + 1
-        if number - start == MOST_ROWS or bytes_so_far > _MOST_ROWS_BYTES:
+        if number - start == MOST_ROWS or bytes_so_far > MOST_WRITTEN_BYTES:
             yield rows[start:number]
             start, bytes_so_far = number, len(row) + 1
     if start < len(rows):

@@ -20,6 +20,10 @@ from worker.evidence.signing import key_id, mac_of
 CONTENT_TYPE: Final = "application/vnd.consent-worker.receipts"
 VERSION: Final = 1
 MOST_BODY_BYTES: Final = 4 * 1024 * 1024
+"""A reader takes no larger one; processes before this version wrote such."""
+MOST_WRITTEN_BYTES: Final = 1024 * 1024
+"""Of the rows of a message. A broker has to take it (docs/running-a-fleet.md, "Large messages"),
+and while it is made, nobody else is served."""
 MOST_HEADING_BYTES: Final = 4 * 1024
 MOST_ROWS: Final = 4096
 MOST_WORKER_CHARACTERS: Final = 64

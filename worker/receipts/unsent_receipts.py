@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from worker.evidence.heading import MOST_WRITTEN_BYTES
 from worker.fast_tuples import new_tuple
 
 MOST_UNSENT: Final = 20_000
@@ -13,8 +14,6 @@ MOST_UNSENT: Final = 20_000
 MOST_UNSENT_BYTES: Final = 32 * 1024 * 1024
 """Of their rows: 20,000 usual ones of 500 bytes are a third of it, and one may have 16 KiB."""
 _MOST_RECEIPTS: Final = 1000
-_MOST_BYTES: Final = 1024 * 1024
-"""Of a message: while it is made, nobody else is served."""
 
 Done = Callable[[], None]
 
@@ -58,14 +57,14 @@ class UnsentReceipts:
 
     def take(self) -> list[Unsent]:
         """The receipts that go in the next message; they are kept no longer."""
-        if len(self._kept) <= _MOST_RECEIPTS and self._bytes <= _MOST_BYTES:  # as mostly
+        if len(self._kept) <= _MOST_RECEIPTS and self._bytes <= MOST_WRITTEN_BYTES:  # as mostly
             everything = list(self._kept)
             self._kept.clear()
             self._bytes = 0
             return everything
         taken: list[Unsent] = []
         size = 0
-        while self._kept and len(taken) < _MOST_RECEIPTS and size < _MOST_BYTES:
+        while self._kept and len(taken) < _MOST_RECEIPTS and size < MOST_WRITTEN_BYTES:
             one = self._kept.popleft()
             taken.append(one)
             size += len(one.row)

@@ -9,6 +9,8 @@ import pytest
 
 from devtools import broker, redis_server
 from tests.unit.cli.conftest import CommandLine
+from worker.broker.headers import LARGEST_BUNDLE_BYTES
+from worker.evidence.heading import MOST_HEADING_BYTES, MOST_WRITTEN_BYTES
 from worker.settings import WorkerSettings
 from worker.settings.door import LEAST_SECRET_CHARACTERS
 
@@ -160,9 +162,16 @@ def test_a_dead_node_makes_retries_late_by_seconds() -> None:
     )
 
 
-def test_the_broker_takes_no_message_above_the_default_of_the_present_series() -> None:
+def test_the_broker_takes_what_the_docs_say_and_all_that_a_process_publishes() -> None:
     (source,) = re.findall(r"- \./(\S+):/etc/rabbitmq/conf\.d/\S+:ro", service("rabbitmq"))
-    assert "max_message_size = 16777216" in (ROOT / source).read_text()
+    said = re.compile(r"max_message_size = (\d+)")
+    page = (ROOT / "docs/running-a-fleet.md").read_text()
+    (bound,) = said.findall((ROOT / source).read_text())
+    assert said.findall(page) == [bound]
+    assert said.findall((ROOT / "deploy/kubernetes/examples/rabbitmq.yaml").read_text()) == [bound]
+    receipts = MOST_WRITTEN_BYTES + MOST_HEADING_BYTES + 1
+    largest = max(WorkerSettings().max_event_bytes, LARGEST_BUNDLE_BYTES, receipts)
+    assert largest <= int(bound) < 2 * largest, "what no worker takes is refused at its producer"
 
 
 def test_the_workers_of_the_local_stack_have_a_key_for_their_digests() -> None:
