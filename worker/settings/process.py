@@ -17,8 +17,8 @@ class ProcessSettings(BaseModel):
         Field(
             ge=0,
             le=LONGEST_SECONDS,
-            description="Seconds that a stop waits for answers of requests under way. What is in hand "
-            "is given back after one.",
+            description="Seconds that a stop waits for answers of requests under way. What is in "
+            "hand is given back after one.",
         ),
     ] = 25.0
     http_host: Annotated[str, Field(description="Address of health and metrics.")] = "0.0.0.0"
