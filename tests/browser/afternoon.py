@@ -30,7 +30,7 @@ def stage(home: Path, ledger: LedgerFile) -> Callable[[], None]:
         at = now - minute * _MINUTE_MS
         some = [_museum(at, chance) for _ in range(6)]
         some += [_shop(at, minute, chance) for _ in range(8)]
-        some += [_travel(at, minute, now) for _ in range(2)]
+        some += [_travel(at, minute) for _ in range(2)]
         ledger.take(worker.receipts(some))
     lanes = [
         lane(since=now - 11 * _MINUTE_MS, held=96),
@@ -45,6 +45,8 @@ def stage(home: Path, ledger: LedgerFile) -> Callable[[], None]:
         lane("museum", state="well", error="", words=""),
     ]
     told: dict[str, Any] = {"lanes": lanes, "cpu_percent": 34, "started_at": now - 525_600_000}
+    # What was parked first is parked again and again, in bundles and without a receipt.
+    told["parked_again"] = {"travel": now + 41_000}
 
     def tell() -> None:
         ledger.take(worker.state(state(taken=1000, settled=904, **told)))
@@ -80,7 +82,7 @@ def _shop(at: int, minute: int, chance: random.Random) -> Receipt:
     )
 
 
-def _travel(at: int, minute: int, now: int) -> Receipt:
+def _travel(at: int, minute: int) -> Receipt:
     if minute > 22:
         return receipt(at=at, event_at=at - 900, integration="travel", organization="org-travel")
     return receipt(
@@ -91,7 +93,7 @@ def _travel(at: int, minute: int, now: int) -> Receipt:
         choice="withdrawn",
         outcome="parked",
         reason="blocked",
-        due_at=now + 41_000,
+        due_at=at + 41_000,
         status=400,
         xaction=None,
         attempt=0,

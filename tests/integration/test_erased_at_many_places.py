@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import aio_pika
@@ -12,7 +13,8 @@ from devtools.receipts_read import records_of
 from tests.unit.ledger.ledger_file import ledger_file
 from worker.broker.receipts_stream import declare_stream, receipts_queue
 from worker.cli.erased_receipts import write_erased_receipts
-from worker.evidence.heading import MOST_ROWS
+from worker.evidence.heading import MOST_ROWS, read_message
+from worker.evidence.receipt import read_receipt
 from worker.evidence.user_hash import user_hashes
 from worker.ledger.schema import RECEIPTS
 from worker.ledger.stored_receipts import receipts_with
@@ -42,6 +44,10 @@ async def test_a_life_that_goes_over_the_end_of_a_month_is_blanked_at_each_of_ma
     erased = await write_erased_receipts(settings, ["anna"], KEYS, PLACES)
     assert erased.written == len(KEYS) * len(PLACES) > MOST_ROWS
     bodies = [one.body for one in await records_of(broker_url, namespace)]
+    rows = [list(map(read_receipt, read_message(one).rows)) for one in bodies]
+    by_message = [Counter(one.integration for one in some) for some in rows if some]
+    assert len(by_message) > 1
+    assert all(set(some.values()) == {len(KEYS)} for some in by_message), "by what is written, too"
     with ledger_file(tmp_path) as ledger:
         assert ledger.take(MadeWorker().receipts(lives)) == {}
         assert ledger.take(*bodies) == {}

@@ -61,9 +61,9 @@ class TopologyChange:
         if migration.obstacles:
             raise NotMigrated("; ".join(migration.obstacles))
         await self._bindings.find_older()
-        if migration.deletes_queues:
+        if migration.waits_for or migration.deletes_queues:
             delay = DelayEmptying(self._connection, self._deletion, migration.waits_for, self._told)
-            await delay.wait(wait_seconds, settle_seconds)
+            await delay.wait(wait_seconds, settle_seconds if migration.deletes_queues else 0.0)
         await self._create_exchanges(migration.of("exchange", "create"))
         aside = migration.of("queue", "move", "finish")
         for name in migration.of("queue", "move"):

@@ -162,11 +162,9 @@ def given_back(delivery: Delivery, policy: RetryPolicy, moment: Moment, jitter: 
     """
     over_in = max(0.0, delivery.attempt_began + policy.attempt_timeout_seconds - moment.seconds)
     if not delivery.was_sent:
-        # Its round sends it no more, unless it goes with what the round has asked for already; and
-        # holds its user until then.
-        state = replace(delivery.state, was_returned=True)
-        seconds = busy_seconds(state.parks, over_in, True, jitter)
-        return Follows(Parked(seconds, ParkReason.BUSY), state)
+        # Its round sends it no more, and holds its user until it has found that.
+        seconds = busy_seconds(delivery.state.parks, over_in, True, jitter)
+        return Follows(Parked(seconds, ParkReason.BUSY), delivery.state)
     found = handed_over(delivery, policy, moment, jitter)
     if found is not None:
         return found

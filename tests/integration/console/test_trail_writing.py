@@ -42,5 +42,5 @@ async def test_what_makes_room_for_others_while_it_is_sent_takes_none_of_them_wi
         proxy.restore()
         told = await stack.trail(len(acts), are_over)
         assert {one.id for one in told} == {one.id for one in acts}
-        assert trail.waiting == 0
+        await wait_until(lambda: trail.waiting == 0, "the last confirm")
         await trail.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,13 +12,14 @@ from pamqp.header import ContentHeader
 
 from tests.unit.delivery.fleet import Fleet
 from tests.unit.delivery.parts import Hand, Line, Store
-from tests.unit.delivery.pipeline_parts import NOON, body
+from tests.unit.delivery.pipeline_parts import NOON, Adobe, Worker, body
+from tests.unit.delivery.test_completion import LOOKED_UP
 from tests.unit.delivery.test_inlets import Inlet
 from tests.unit.delivery.test_refused_form import Told
 from tests.unit.delivery.test_told_ids import body as snapshot
 from tests.unit.delivery.virtual_time import after, in_virtual_time
 from worker.adobe.replies import Accepted, Retryable
-from worker.broker.headers import ATTEMPTS, BUNDLE, CONTRACT, EPOCH, PARKS, RETURNED
+from worker.broker.headers import ATTEMPTS, BUNDLE, CONTRACT, EPOCH, PARKS
 from worker.broker.message import Host
 from worker.delivery.bundles.bundle_format import pack
 from worker.ordering.store_protocol import Claim, Contended, Granted
@@ -159,22 +160,6 @@ async def test_what_waits_for_the_state_is_not_in_hand_and_sent_once() -> None:
 
 
 @in_virtual_time
-async def test_what_nothing_is_known_to_be_sent_of_may_be_at_adobe_all_the_same() -> None:
-    """It may go with what its round has asked for already, and the worker may not hear of it."""
-    fleet = Stopping()
-    fleet.store.begin = _never  # type: ignore[method-assign]
-    fleet.publish(1)
-    given_out: list[dict[str, Any]] = []
-    fleet.line.take = lambda _, headers, queue: given_out.append(headers)
-    await after(1)
-    fleet.give_back()
-    await after(40)
-    [headers] = given_out
-    assert headers[RETURNED] == 1
-    assert ATTEMPTS not in headers
-
-
-@in_virtual_time
 async def test_a_round_that_has_just_ended_has_ended_its_events() -> None:
     """Its task is done one turn of the loop later."""
     fleet = Stopping()
@@ -220,11 +205,6 @@ async def test_a_repeat_that_a_newer_choice_has_overtaken_is_no_second_outcome()
     await after(100)
     assert fleet.told.count("delivered") == 2, "the first and the newer one"
     assert fleet.told[-1] == "repeat of e1: superseded"
-
-
-async def _never(state_id: str, claims: Sequence[Claim]) -> list[Granted | Contended]:
-    await asyncio.get_running_loop().create_future()
-    raise AssertionError("it never ends")
 
 
 def bundle(events: int) -> bytes:
@@ -357,3 +337,36 @@ async def test_a_trial_that_has_just_ended_has_ended_its_event() -> None:
     worker.pipeline.give_back(worker.hand.host)
     await after(1)
     assert worker.told == ["delivered"]
+
+
+class Slow(Adobe):
+    """Its profiles answer when they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tells = asyncio.Event()
+        self.tells.set()
+
+    async def look_up_record(self, *_: object) -> Mapping[str, Any] | Retryable:
+        await self.tells.wait()
+        return {}
+
+
+@in_virtual_time
+async def test_who_need_not_be_looked_up_does_not_go_with_those_who_were_asked_for() -> None:
+    adobe = Slow()
+    worker = Worker(adobe, Store(), shop=LOOKED_UP)
+    await worker.take(body("e1", user="lena"))
+    await after(1)
+    adobe.tells.clear()
+    worker.pipeline.handle(worker.hand.message(body("e2", user="omar")))
+    worker.pipeline.handle(worker.hand.message(body("e3", ago=30, enabled=False, user="lena")))
+    await after(1)
+    assert worker.told == ["delivered"], "both are in one round, which waits for what omar has"
+    worker.pipeline.give_back(worker.hand.host)
+    await after(0.3)
+    assert worker.hand.in_hand == 0
+    adobe.tells.set()
+    await after(1)
+    assert sorted(worker.told) == ["accepted late", "delivered", "parked", "retried"]
+    assert adobe.records == [{"news": True}, {"news": True}], "lena's goes by its copy"

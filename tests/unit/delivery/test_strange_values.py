@@ -298,11 +298,11 @@ async def test_what_was_sent_when_taking_a_message_apart_failed_is_unclear(
     lena = worker.crowd(said("lena", 10, news=True, groups=["vip"]), said("lena", 20, news=False))
     request = Round._request
 
-    async def faulty(self: Round, messages: list[UserMessage], bodies: Any) -> Any:
+    async def faulty(self: Round, messages: list[UserMessage]) -> Any:
         if messages[0].deliveries == [lena[1]]:
             messages[0].mark_sent()
             raise KeyError("x")
-        return await request(self, messages, bodies)
+        return await request(self, messages)
 
     with monkeypatch.context() as patched:
         patched.setattr(Round, "_request", faulty)

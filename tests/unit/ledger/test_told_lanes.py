@@ -19,7 +19,6 @@ from worker.ledger.unknown_spans import unknown_spans
 from worker.ledger.upkeep import Upkeep
 from worker.ledger.write_turns import WriteTurns
 
-NOW = made_now_ms()
 HOUR_MS = 3_600_000
 LANE = {"integration": "shop", "state": "failing", "held": 3, "error": "timeout"}
 
@@ -28,6 +27,12 @@ LANE = {"integration": "shop", "state": "failing", "held": 3, "error": "timeout"
 def _ledger(tmp_path: Path) -> Iterator[LedgerFile]:
     with ledger_file(tmp_path) as ledger:
         yield ledger
+
+
+@pytest.fixture(name="now")
+def _now() -> int:
+    """When the test begins: long after it was gathered, in a run of all."""
+    return made_now_ms()
 
 
 def _tells(ledger: LedgerFile, name: str, at: int, *, ends: bool = False, **said: Any) -> None:
@@ -48,35 +53,35 @@ def _lanes(ledger: LedgerFile) -> list[Any]:
 
 
 async def test_who_has_ended_or_is_silent_for_an_hour_has_no_lanes_any_more(
-    ledger: LedgerFile,
+    ledger: LedgerFile, now: int
 ) -> None:
-    _tells(ledger, "ended:1", NOW, ends=True)
-    _tells(ledger, "killed:1", NOW - HOUR_MS - 1)
-    _tells(ledger, "silent:1", NOW - HOUR_MS + 60_000)
-    _tells(ledger, "live:1", NOW)
+    _tells(ledger, "ended:1", now, ends=True)
+    _tells(ledger, "killed:1", now - HOUR_MS - 1)
+    _tells(ledger, "silent:1", now - HOUR_MS + 60_000)
+    _tells(ledger, "live:1", now)
     await _count(ledger)
     assert _lanes(ledger) == [[], [], [LANE], [LANE]]
 
 
-async def test_what_they_counted_adds_up_as_before(ledger: LedgerFile) -> None:
-    _tells(ledger, "ended:1", NOW, ends=True, parked_again={"shop": NOW}, cpu_percent=7)
-    _tells(ledger, "door:1", NOW - HOUR_MS - 1, received=8, oldest_event_at=-5)
+async def test_what_they_counted_adds_up_as_before(ledger: LedgerFile, now: int) -> None:
+    _tells(ledger, "ended:1", now, ends=True, parked_again={"shop": now}, cpu_percent=7)
+    _tells(ledger, "door:1", now - HOUR_MS - 1, received=8, oldest_event_at=-5)
     told = []
     for _ in range(2):
         with ledger.transaction() as connection:
-            now = overview(connection, NOW)
-            told.append((now.conservation, now.live, unknown_spans(connection, NOW)))
+            seen = overview(connection, now)
+            told.append((seen.conservation, seen.live, unknown_spans(connection, now)))
         await _count(ledger)
     assert told[0] == told[1]
     assert told[0][0].missing
 
 
-async def test_who_goes_on_after_all_has_lanes_again(ledger: LedgerFile) -> None:
+async def test_who_goes_on_after_all_has_lanes_again(ledger: LedgerFile, now: int) -> None:
     chain = MadeWorker().chain
-    ledger.take(chain.message("state", [state(lanes=[LANE])], NOW - 2 * HOUR_MS))
+    ledger.take(chain.message("state", [state(lanes=[LANE])], now - 2 * HOUR_MS))
     await _count(ledger)
     assert _lanes(ledger) == [[]]
-    ledger.take(chain.message("state", [state(lanes=[LANE])], NOW))
+    ledger.take(chain.message("state", [state(lanes=[LANE])], now))
     await _count(ledger)
     assert _lanes(ledger) == [[LANE]]
 
@@ -85,10 +90,12 @@ async def test_who_goes_on_after_all_has_lanes_again(ledger: LedgerFile) -> None
     "written",
     [state(lanes=[LANE], more={"lanes": [LANE]}), state(lanes=[LANE])[:-1] + b',"lanes":[]}'],
 )
-def test_whatever_json_a_state_is_there_is_an_end_to_it(ledger: LedgerFile, written: bytes) -> None:
-    ledger.take(MadeWorker().chain.message("state", [written], NOW - 2 * HOUR_MS))
+def test_whatever_json_a_state_is_there_is_an_end_to_it(
+    ledger: LedgerFile, written: bytes, now: int
+) -> None:
+    ledger.take(MadeWorker().chain.message("state", [written], now - 2 * HOUR_MS))
     with ledger.transaction() as connection:
-        assert [forget_lanes(connection, NOW) for _ in range(2)] == [1, 0]
+        assert [forget_lanes(connection, now) for _ in range(2)] == [1, 0]
         connection.execute(CHAINS.update().values(state='{"lanes":[{}],"of":"an older version"}'))
-        assert [forget_lanes(connection, NOW) for _ in range(2)] == [1, 0]
-        assert overview(connection, NOW).workers == []
+        assert [forget_lanes(connection, now) for _ in range(2)] == [1, 0]
+        assert overview(connection, now).workers == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from devtools.made_receipts import MadeWorker, made_now_ms, receipt
 from tests.unit.ledger.ledger_file import LedgerFile, ledger_file
 from worker.evidence.bounded_json import EARLIEST_MS
@@ -15,8 +17,12 @@ from worker.ledger.schema import MINUTES
 from worker.ledger.stories import Wanted, find_event
 
 DAY_MS = 86_400_000
-NOW = made_now_ms()
-LONG_AGO = NOW - 2 * OVERDUE_MS
+
+
+@pytest.fixture(name="now")
+def _now() -> int:
+    """When the test begins: long after it was gathered, in a run of all."""
+    return made_now_ms()
 
 
 def _received(event: str, at: int, **changes: Any) -> Receipt:
@@ -47,21 +53,23 @@ def test_whatever_time_a_delivery_is_said_to_have_taken_the_ledger_goes_on(tmp_p
 
 
 def test_a_door_whose_clock_jumped_ahead_makes_no_queue_look_lost_afterwards(
-    tmp_path: Path,
+    tmp_path: Path, now: int
 ) -> None:
     door, worker = MadeWorker("door:1"), MadeWorker()
     with ledger_file(tmp_path) as ledger:
-        ledger.take(door.receipts([_received("ahead", NOW + DAY_MS)]))
-        ledger.take(worker.receipts([receipt("ahead", at=NOW)]))
-        ledger.take(door.receipts([_received("waits", NOW)]))
-        later = _conservation(ledger, NOW + 2 * OVERDUE_MS).awaited
+        ledger.take(door.receipts([_received("ahead", now + DAY_MS)]))
+        ledger.take(worker.receipts([receipt("ahead", at=now)]))
+        ledger.take(door.receipts([_received("waits", now)]))
+        later = _conservation(ledger, now + 2 * OVERDUE_MS).awaited
     assert (later.events, later.overtaken) == (1, ())
 
 
-def test_what_such_a_door_received_is_missed_when_others_have_an_outcome(tmp_path: Path) -> None:
+def test_what_such_a_door_received_is_missed_when_others_have_an_outcome(
+    tmp_path: Path, now: int
+) -> None:
     door, worker = MadeWorker("door:1"), MadeWorker()
     with ledger_file(tmp_path) as ledger:
-        ledger.take(door.receipts([_received("lost", NOW + DAY_MS)]))
+        ledger.take(door.receipts([_received("lost", now + DAY_MS)]))
         later_ms = made_now_ms() + 2 * OVERDUE_MS
         ledger.take(door.receipts([_received("later", later_ms)]), now_ms=later_ms)
         ledger.take(worker.receipts([receipt("later", at=later_ms)]), now_ms=later_ms)
@@ -69,13 +77,13 @@ def test_what_such_a_door_received_is_missed_when_others_have_an_outcome(tmp_pat
     assert (overtaken.events, overtaken.first_ones) == (1, ("lost",))
 
 
-def test_what_waits_is_overdue_whatever_time_its_worker_says(tmp_path: Path) -> None:
+def test_what_waits_is_overdue_whatever_time_its_worker_says(tmp_path: Path, now: int) -> None:
     waits = {"outcome": "retried", "reason": "timeout"}
-    ahead = receipt("ahead", at=NOW + DAY_MS, due_at=NOW + DAY_MS + 5_000, **waits)
-    long = receipt("long", at=LONG_AGO, due_at=2**53, **waits)
+    ahead = receipt("ahead", at=now + DAY_MS, due_at=now + DAY_MS + 5_000, **waits)
+    long = receipt("long", at=now - 2 * OVERDUE_MS, due_at=2**53, **waits)
     with ledger_file(tmp_path) as ledger:
         ledger.take(MadeWorker().receipts([ahead, long]))
-        soon = _conservation(ledger, NOW + OVERDUE_MS)
+        soon = _conservation(ledger, now + OVERDUE_MS)
         later = _conservation(ledger, made_now_ms() + 2 * OVERDUE_MS + 1)
         with ledger.transaction() as connection:
             (story,) = find_event(connection, "ahead", Wanted(until=made_now_ms() + 1)).stories

@@ -200,17 +200,15 @@ class Round:
         """
         if not messages:
             return
-        bodies = [one.outgoing for one in messages if one.outgoing is not None]
-        size = sum(len(one.body) + _FRAME_BYTES for one in bodies) + _LIST_BYTES
+        size = sum(len(one.body) + _FRAME_BYTES for one in _bodies(messages)) + _LIST_BYTES
         replies: Replies | None = TOO_LARGE
         was_repeated = False
         if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
-            replies, was_repeated = await self._request(messages, bodies)
+            replies, was_repeated = await self._request(messages)
             if replies is None:
                 return
-        if was_repeated:  # the first one may be carried out yet, whatever became of the second
-            for message in messages:
-                message.is_unclear = True
+        for message in messages if was_repeated else ():  # the first one may be carried out yet
+            message.is_unclear = True
         if len(messages) > 1 and is_messages_fault(replies):
             middle = len(messages) // 2
             await self._send(messages[:middle])
@@ -221,11 +219,9 @@ class Round:
             message.reply = reply
             message.is_unclear |= isinstance(reply, Retryable) and reply.is_unclear
 
-    async def _request(
-        self, messages: list[UserMessage], bodies: list[OutgoingMessage]
-    ) -> tuple[Replies | None, bool]:
+    async def _request(self, messages: list[UserMessage]) -> tuple[Replies | None, bool]:
         """The replies, None where none came in time, which the messages have been told; and whether
-        the request was sent twice.
+        the request was sent twice. What is not sent any more is taken out of `messages`.
         """
         timeout = asyncio.timeout(self._deadline - time.monotonic())
         with watched() as writing:
@@ -235,7 +231,7 @@ class Round:
                         raise TimeoutError
                     for message in messages:
                         message.mark_sent()
-                    replies = await self._parts.sender.send(self._integration, bodies)
+                    replies = await self._parts.sender.send(self._integration, _bodies(messages))
             except TimeoutError:
                 for message in messages:
                     message.reply = message.late()
@@ -248,3 +244,7 @@ class Round:
                     message.is_unclear |= writing.awaits_answer or writing.was_repeated
                 return None, False
         return replies, writing.was_repeated
+
+
+def _bodies(messages: Sequence[UserMessage]) -> list[OutgoingMessage]:
+    return [one.outgoing for one in messages if one.outgoing is not None]
