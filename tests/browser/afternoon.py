@@ -45,11 +45,12 @@ def stage(home: Path, ledger: LedgerFile) -> Callable[[], None]:
         lane("museum", state="well", error="", words=""),
     ]
     told: dict[str, Any] = {"lanes": lanes, "cpu_percent": 34, "started_at": now - 525_600_000}
-    # What was parked first is parked again and again, in bundles and without a receipt.
-    told["parked_again"] = {"travel": now + 41_000}
 
     def tell() -> None:
-        ledger.take(worker.state(state(taken=1000, settled=904, **told)))
+        # What was parked first is parked again and again, in bundles and without a receipt.
+        parked_again = {"travel": made_now_ms() + 41_000}
+        row = state(taken=1000, settled=904, parked_again=parked_again, **told)
+        ledger.take(worker.state(row))
 
     tell()
     return tell
