@@ -137,7 +137,9 @@ async def test_a_repeat_is_not_in_hand_and_is_sent_again() -> None:
 
 
 @in_virtual_time
-async def test_what_waits_for_the_state_is_not_in_hand_and_sent_once() -> None:
+async def test_what_waits_for_the_state_is_not_in_hand_and_sent_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fleet = Stopping()
     goes_on = asyncio.Event()
     begin = fleet.store.begin
@@ -146,7 +148,7 @@ async def test_what_waits_for_the_state_is_not_in_hand_and_sent_once() -> None:
         await goes_on.wait()
         return await begin(state_id, claims)
 
-    fleet.store.begin = late  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet.store, "begin", late)
     fleet.publish(3)
     await after(1)
     assert fleet.in_hand == 3

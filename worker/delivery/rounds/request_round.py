@@ -202,13 +202,10 @@ class Round:
             return
         size = sum(len(one.body) + _FRAME_BYTES for one in _bodies(messages)) + _LIST_BYTES
         replies: Replies | None = TOO_LARGE
-        was_repeated = False
         if len(messages) == 1 or size <= MAX_REQUEST_BYTES:
-            replies, was_repeated = await self._request(messages)
+            replies = await self._request(messages)
             if replies is None:
                 return
-        for message in messages if was_repeated else ():  # the first one may be carried out yet
-            message.is_unclear = True
         if len(messages) > 1 and is_messages_fault(replies):
             middle = len(messages) // 2
             await self._send(messages[:middle])
@@ -219,9 +216,9 @@ class Round:
             message.reply = reply
             message.is_unclear |= isinstance(reply, Retryable) and reply.is_unclear
 
-    async def _request(self, messages: list[UserMessage]) -> tuple[Replies | None, bool]:
-        """The replies, None where none came in time, which the messages have been told; and whether
-        the request was sent twice. What is not sent any more is taken out of `messages`.
+    async def _request(self, messages: list[UserMessage]) -> Replies | None:
+        """The replies, None where none came in time, which the messages have been told. What is not
+        sent any more is taken out of `messages`.
         """
         timeout = asyncio.timeout(self._deadline - time.monotonic())
         with watched() as writing:
@@ -236,14 +233,17 @@ class Round:
                 for message in messages:
                     message.reply = message.late()
                     message.is_unclear |= writing.awaits_answer or writing.was_repeated
-                return None, False
+                return None
             except Exception as error:
                 fault = crashed(self._integration, error)
                 for message in messages:
                     message.reply = fault
                     message.is_unclear |= writing.awaits_answer or writing.was_repeated
-                return None, False
-        return replies, writing.was_repeated
+                return None
+        if writing.was_repeated:  # the first one may be carried out yet, whatever the second did
+            for message in messages:
+                message.is_unclear = True
+        return replies
 
 
 def _bodies(messages: Sequence[UserMessage]) -> list[OutgoingMessage]:
