@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
 from aio_pika.abc import AbstractConnection
@@ -49,24 +49,17 @@ class QueueDeletion:
         `LeaderAway`: what another queue hands on to this one is then in no number, and would go
         with that other queue.
         """
-        channel = await open_channel(self._connection, ConsumerChannel)
-        # A message that comes is given back with the channel.
-        self._transport.splitter.listen(channel.number, lambda *_: None)
         ends_at = time.monotonic() + _PROOF_SECONDS
-        try:
-            if any(await _ask(channel, name, ends_at)):
-                return  # without an answer of the leader both are 0
-            await channel.basic_qos(prefetch_count=1, timeout=TIMEOUT_SECONDS)
-            await _in_time(channel.consume(name), name, ends_at)
-            while not any(await _ask(channel, name, ends_at)):
-                if time.monotonic() >= ends_at:
-                    raise _leader_away(name)
-                await asyncio.sleep(_LOOK_SECONDS)
-        except ChannelNotFoundEntity:
-            return
-        finally:
-            await at_most(CLOSE_TIMEOUT_SECONDS, channel.close())
-            self._transport.splitter.stop_listening(channel.number)
+        with suppress(ChannelNotFoundEntity):
+            async with self._channel(lambda: None) as channel:
+                if any(await _ask(channel, name, ends_at)):
+                    return  # without an answer of the leader both are 0
+                await channel.basic_qos(prefetch_count=1, timeout=TIMEOUT_SECONDS)
+                await _in_time(channel.consume(name), name, ends_at)
+                while not any(await _ask(channel, name, ends_at)):
+                    if time.monotonic() >= ends_at:
+                        raise _leader_away(name)
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def delete_if_empty(self, name: str, quiet_seconds: float) -> bool:
         """Delete a queue, unless it has messages or consumers, or gets a message within
@@ -78,25 +71,31 @@ class QueueDeletion:
         return await self._examine(name, quiet_seconds, deletes=True)
 
     async def _examine(self, name: str, quiet_seconds: float, *, deletes: bool) -> bool:
-        channel = await open_channel(self._connection, ConsumerChannel)
         came = asyncio.Event()
-        # A message that comes is held, and given back with the channel.
-        self._transport.splitter.listen(channel.number, lambda *_: came.set())
+        with suppress(ChannelNotFoundEntity):
+            async with self._channel(came.set) as channel:
+                await channel.basic_qos(prefetch_count=1, timeout=TIMEOUT_SECONDS)
+                await _in_time(channel.consume(name), name, time.monotonic() + _PROOF_SECONDS)
+                if not await _is_ours_alone(channel, name):
+                    return False
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(quiet_seconds):
+                        await came.wait()
+                if came.is_set() or not await _is_ours_alone(channel, name) or came.is_set():
+                    return False
+                if deletes:
+                    await channel.queue_delete(name)
+        return True
+
+    @asynccontextmanager
+    async def _channel(self, came: Callable[[], None]) -> AsyncIterator[ConsumerChannel]:
+        """A channel to ask a queue by. `came` is called for a message that comes, which is held,
+        and given back with the channel.
+        """
+        channel = await open_channel(self._connection, ConsumerChannel)
+        self._transport.splitter.listen(channel.number, lambda *_: came())
         try:
-            await channel.basic_qos(prefetch_count=1, timeout=TIMEOUT_SECONDS)
-            await _in_time(channel.consume(name), name, time.monotonic() + _PROOF_SECONDS)
-            if not await _is_ours_alone(channel, name):
-                return False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(quiet_seconds):
-                    await came.wait()
-            if came.is_set() or not await _is_ours_alone(channel, name) or came.is_set():
-                return False
-            if deletes:
-                await channel.queue_delete(name)
-            return True
-        except ChannelNotFoundEntity:
-            return True
+            yield channel
         finally:
             # The channel of a queue that does not answer does not, either.
             await at_most(CLOSE_TIMEOUT_SECONDS, channel.close())

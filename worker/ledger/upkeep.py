@@ -84,9 +84,7 @@ class Upkeep:
 
     async def _work(self) -> None:
         minute = time.monotonic()
-        pruned = (
-            minute - _PRUNE_SECONDS
-        )  # who starts it for less than an hour each time prunes, too
+        pruned = minute - _PRUNE_SECONDS  # or who starts it for minutes each time never prunes
         while True:
             await asyncio.sleep(_ALIVE_SECONDS)
             await self._try(self._say_alive())
