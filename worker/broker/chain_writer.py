@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from aio_pika import DeliveryMode, Message
@@ -51,7 +51,7 @@ class ChainWriter:
         if not self.has_begun:
             self.has_begun = True
             self._add("begin", [], now_ms)
-        for portion in _portions(rows):
+        for portion in portions([row] for row in rows):
             self._add(kind, portion, now_ms)
 
     def end(self, now_ms: int) -> None:
@@ -85,13 +85,16 @@ class ChainWriter:
         self._unsent.append(self._chain.message(kind, rows, now_ms))
 
 
-def _portions(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """As many rows together as a message may have."""
-    start = bytes_so_far = 0
-    for number, row in enumerate(rows):
-        bytes_so_far += len(row) + 1
-        if number - start == MOST_ROWS or bytes_so_far > MOST_WRITTEN_BYTES:
-            yield rows[start:number]
-            start, bytes_so_far = number, len(row) + 1
-    if start < len(rows):
-        yield rows[start:]
+def portions(groups: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
+    """The rows of each message, which has as many whole groups of rows as fit."""
+    rows: list[bytes] = []
+    size = 0
+    for group in groups:
+        more = sum(len(row) + 1 for row in group)
+        if rows and (len(rows) + len(group) > MOST_ROWS or size + more > MOST_WRITTEN_BYTES):
+            yield rows
+            rows, size = [], 0
+        rows += group
+        size += more
+    if rows:
+        yield rows

@@ -5,16 +5,15 @@ it blank what they have of the person.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from worker.broker.broker_access import what_happened
-from worker.broker.chain_writer import ChainWriter
+from worker.broker.chain_writer import ChainWriter, portions
 from worker.broker.queue_names import Names
 from worker.broker.session_settings import address_of
 from worker.evidence.chain import Chain, process_name
 from worker.evidence.erasure_receipts import erased_rows
-from worker.evidence.heading import MOST_ROWS, MOST_WRITTEN_BYTES
 from worker.settings import WorkerSettings
 from worker.wire.connecting import PublishError, is_connection_error
 
@@ -67,7 +66,7 @@ async def write_erased_receipts(
     written = 0
     for one in ids:
         # All months of an id at a place in one message: an event may have receipts in two of them.
-        for rows in _together(list(erased_rows(one, keys, [place], now_ms)) for place in places):
+        for rows in portions(list(erased_rows(one, keys, [place], now_ms)) for place in places):
             writer.add("receipts", rows, now_ms)
             written += len(rows)
     writer.end(now_ms)
@@ -78,21 +77,6 @@ async def write_erased_receipts(
             raise
         return _not_written(error, queue)
     return ErasedReceipts(written)
-
-
-def _together(groups: Iterable[Sequence[bytes]]) -> Iterator[list[bytes]]:
-    """The rows of some groups as messages, each with as many whole groups as fit."""
-    rows: list[bytes] = []
-    size = 0
-    for group in groups:
-        more = sum(len(row) + 1 for row in group)
-        if rows and (len(rows) + len(group) > MOST_ROWS or size + more > MOST_WRITTEN_BYTES):
-            yield rows
-            rows, size = [], 0
-        rows += group
-        size += more
-    if rows:
-        yield rows
 
 
 def _not_written(error: Exception, queue: str) -> ErasedReceipts:
